@@ -1,0 +1,192 @@
+//! What can go wrong between us and a server, by what one can do about it.
+
+use std::fmt;
+
+/// Five characters that say what kind of error it was, from the SQL standard or the server's own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SqlState([u8; 5]);
+
+impl SqlState {
+    /// Duplicate key.
+    pub const UNIQUE_VIOLATION: Self = Self(*b"23505");
+    /// Serialization failure: retry.
+    pub const SERIALIZATION_FAILURE: Self = Self(*b"40001");
+    /// Deadlock: retry.
+    pub const DEADLOCK: Self = Self(*b"40P01");
+    /// The connection broke.
+    pub const CONNECTION_FAILURE: Self = Self(*b"08006");
+    /// No connection could be made.
+    pub const CANNOT_CONNECT: Self = Self(*b"08001");
+    /// The server said something that the protocol does not allow.
+    pub const PROTOCOL_VIOLATION: Self = Self(*b"08P01");
+    /// A statement ran into its time limit, or was cancelled.
+    pub const QUERY_CANCELED: Self = Self(*b"57014");
+
+    /// Reads the five characters; anything else becomes `XX000`, the server's word for "internal error".
+    #[must_use]
+    pub fn new(text: &str) -> Self {
+        Self(text.as_bytes().try_into().unwrap_or(*b"XX000"))
+    }
+
+    /// The five characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("XX000")
+    }
+}
+
+impl fmt::Display for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for SqlState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a statement, or a BEGIN or COMMIT, did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The server refused it, and the connection goes on.
+    #[error("{message} (SQLSTATE {code})")]
+    Server {
+        /// Its code.
+        code: SqlState,
+        /// Its words.
+        message: String,
+    },
+    /// The server refused it and ended the connection (`FATAL`, `PANIC`): an administrator's command, a shutdown.
+    #[error("the server ended the connection: {message} (SQLSTATE {code})")]
+    Ended {
+        /// Its code.
+        code: SqlState,
+        /// Its words.
+        message: String,
+    },
+    /// The connection broke before the answer was complete: what was sent may have taken effect.
+    #[error("the connection was lost: {0}")]
+    Lost(#[source] std::io::Error),
+    /// The server answered what the protocol does not allow here; the connection is of no more use.
+    #[error("unexpected answer from the server: {0}")]
+    Protocol(String),
+    /// The statement promised another number of rows.
+    #[error("the statement gave {got} where it promises {promised}")]
+    Rows {
+        /// `exactly one row`, `at most one row`
+        promised: &'static str,
+        /// `no row`, `more than one row`
+        got: &'static str,
+    },
+    /// A value cannot be sent as the type of its parameter, or an output cannot be read.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl ExecError {
+    /// The name under which the report counts it: a SQLSTATE, or `no_row`, `many_rows`, `bad_value`.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Server { code, .. } | Self::Ended { code, .. } => code.as_str(),
+            Self::Lost(_) => "08006",
+            Self::Protocol(_) => "08P01",
+            Self::Rows { got: "no row", .. } => "no_row",
+            Self::Rows { .. } => "many_rows",
+            Self::Value(_) => "bad_value",
+        }
+    }
+
+    /// Whether the connection can go on after it.
+    #[must_use]
+    pub fn session_survives(&self) -> bool {
+        matches!(self, Self::Server { .. } | Self::Rows { .. } | Self::Value(_))
+    }
+}
+
+/// Why no connection could be made. Every message names the remedy; none holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nothing listens there, or the way is barred.
+    #[error("cannot reach {address}: {source}")]
+    Unreachable {
+        /// Host and port, or socket.
+        address: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// No answer in time.
+    #[error("no answer from {address} within {seconds} s (set `connect_timeout` in the URL to wait longer)")]
+    TimedOut {
+        /// Host and port, or socket.
+        address: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// TLS failed: no certificate, a wrong one, or none offered.
+    #[error("TLS with {address} failed: {message}")]
+    Tls {
+        /// Host and port.
+        address: String,
+        /// What went wrong, and which setting decides it.
+        message: String,
+    },
+    /// The server refused: wrong password, no such database, too many connections.
+    #[error("{address} refused the connection: {message} (SQLSTATE {code})")]
+    Refused {
+        /// Host and port, or socket.
+        address: String,
+        /// Its code.
+        code: SqlState,
+        /// Its words.
+        message: String,
+    },
+    /// A password is asked for and none was given.
+    #[error(
+        "{address} asks for a password and none was given (set PGPASSWORD, ~/.pgpass, or the URL's password)"
+    )]
+    NoPassword {
+        /// Host and port, or socket.
+        address: String,
+    },
+    /// The way of authentication is not supported.
+    #[error("{address} asks for authentication by {method}, which dbdyno does not support")]
+    Authentication {
+        /// Host and port, or socket.
+        address: String,
+        /// Which way.
+        method: String,
+    },
+    /// A statement of the workload cannot be prepared.
+    #[error("cannot prepare `{statement}`: {message} (SQLSTATE {code})")]
+    Prepare {
+        /// The statement's text as far as the tag names it.
+        statement: String,
+        /// Its code.
+        code: SqlState,
+        /// The server's words.
+        message: String,
+    },
+    /// The server is not what it seems to be.
+    #[error("unexpected answer from {address}: {message}")]
+    Protocol {
+        /// Host and port, or socket.
+        address: String,
+        /// What came.
+        message: String,
+    },
+}
+
+impl ConnectError {
+    /// The name under which the report counts it.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::Refused { code, .. } | Self::Prepare { code, .. } => code.as_str(),
+            Self::Protocol { .. } => "08P01",
+            _ => "08001",
+        }
+    }
+}

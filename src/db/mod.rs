@@ -1,0 +1,129 @@
+//! Connections. The engine is matched here once: everything above speaks [`Session`] and [`Engine`].
+//!
+//! Two kinds of connection lead to one server. The *measured* one is a lean [`Session`] that executes prepared statements
+//! by their index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
+
+pub mod error;
+pub mod postgres;
+pub mod secret;
+pub mod sim;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::sql::values::Frame;
+use crate::units::{BackendId, SlotId, Stamp, StatementId};
+
+pub use error::{ConnectError, ExecError};
+
+/// A statement as a session must know it, whatever workload it comes from.
+#[derive(Clone, Debug)]
+pub struct StatementPlan {
+    /// The text, with `$1`, `$2`, … for the parameters.
+    pub sql: String,
+    /// How many rows it must give.
+    pub rows: RowsExpected,
+    /// The slot of `$1`, `$2`, …
+    pub inputs: Vec<SlotId>,
+    /// Result columns to decode into slots, by name.
+    pub outputs: Vec<(String, SlotId)>,
+}
+
+/// How many rows a statement must give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowsExpected {
+    /// Exactly one: another number is the outcome `no_row` or `many_rows`.
+    One,
+    /// None or one.
+    Optional,
+    /// Any number.
+    Any,
+}
+
+/// What a session is asked for besides statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    /// Begin a transaction with the isolation, the server's default when absent.
+    Begin(Option<IsolationLevel>),
+    /// Commit.
+    Commit,
+    /// Roll back.
+    Rollback,
+    /// Publish the statistics that this connection holds back, where the server can be asked to.
+    FlushStatistics,
+}
+
+/// SQL's isolation levels, as far as servers tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IsolationLevel {
+    /// `READ COMMITTED`
+    ReadCommitted,
+    /// `REPEATABLE READ`
+    RepeatableRead,
+    /// `SERIALIZABLE`
+    Serializable,
+}
+
+/// What an execution gave, on the session's clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The request was handed to the operating system, or began to be.
+    pub sent_at: Stamp,
+    /// The first row arrived; absent when there was none.
+    pub first_row_at: Option<Stamp>,
+    /// The server was ready for the next request.
+    pub done_at: Stamp,
+    /// Rows returned, or changed where none are returned.
+    pub rows: u64,
+    /// Bytes received.
+    pub bytes: u64,
+}
+
+/// Reads the run's clock. A session stamps with the clock of its instance, so that simulated sessions can live in
+/// simulated time.
+pub trait Now: Clone + Send + Sync + 'static {
+    /// This instant.
+    fn now(&self) -> Stamp;
+}
+
+/// One measured connection with all statements of the workload prepared.
+///
+/// A future that is dropped midway leaves the session poisoned: [`Session::usable`] is then false, and the pool throws it
+/// away.
+pub trait Session: Send + 'static {
+    /// Executes the statement with the frame's values, decodes its outputs into the frame, drains every row.
+    ///
+    /// `reply` is filled as far as things went, also on an error.
+    fn execute(
+        &mut self,
+        statement: StatementId,
+        frame: &mut Frame,
+        reply: &mut Reply,
+    ) -> impl Future<Output = Result<(), ExecError>> + Send;
+
+    /// Begins, commits, rolls back, flushes. On PostgreSQL a COMMIT of a failed transaction answers ROLLBACK: that is an
+    /// error here.
+    fn control(
+        &mut self,
+        what: Control,
+        reply: &mut Reply,
+    ) -> impl Future<Output = Result<(), ExecError>> + Send;
+
+    /// The server's number for this connection.
+    fn backend(&self) -> BackendId;
+
+    /// Whether the next user can have it: connected, nothing half sent or half read, no transaction open.
+    fn usable(&self) -> bool;
+}
+
+/// Makes measured connections to one target.
+pub trait Engine: Clone + Send + Sync + 'static {
+    /// What it makes.
+    type Session: Session;
+
+    /// Connects, authenticates, and prepares every statement.
+    fn connect(
+        &self,
+        statements: Arc<[StatementPlan]>,
+    ) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+}

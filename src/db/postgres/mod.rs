@@ -1,0 +1,11 @@
+//! PostgreSQL: settings in libpq's habits, the stream (TCP, Unix socket, TLS), the lean measured session, and the full client
+//! for everything that is not measured.
+
+mod client;
+mod session;
+mod settings;
+mod stream;
+
+pub use client::{Client, connect};
+pub use session::{PgEngine, PgSession};
+pub use settings::{Settings, SettingsError};

@@ -1,0 +1,1 @@
+//! The bytes between us and the server.

@@ -1,0 +1,669 @@
+//! The report as versioned data. Pure: made by `analysis`, shown by `report`, kept by `store`, judged by budgets.
+//!
+//! Times are whole microseconds and names end in their unit and then their qualifier (`wait_us_max`). A quantile that the
+//! samples do not carry is absent; one that falls among work that never ended is a lower bound.
+
+pub mod metric;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::units::Seed;
+
+/// Version of the report's form. Additions keep it; a changed meaning raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// One report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// [`SCHEMA_VERSION`] of the writer.
+    pub schema_version: u32,
+    /// `run` or `pool`.
+    pub kind: String,
+    /// Name of the run in the history.
+    pub id: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Version of the program that measured.
+    pub dbdyno_version: String,
+    /// Where every draw came from.
+    #[schemars(with = "u64")]
+    pub seed: Seed,
+    /// The command that repeats the run, passwords removed.
+    pub command: String,
+    /// How the run ended: `completed`, `interrupted`, `target_lost`, or `cut_off` when its journal has no end.
+    pub ended: String,
+    /// The workload.
+    pub workload: WorkloadInfo,
+    /// The database under test.
+    pub target: TargetInfo,
+    /// The machine of the generator.
+    pub environment: EnvironmentInfo,
+    /// Against the budgets.
+    pub verdict: Verdict,
+    /// Each limit with what was measured.
+    pub budgets: Vec<BudgetResult>,
+    /// What a person should know, the gravest first.
+    pub findings: Vec<Finding>,
+    /// Whether the generator could do what was asked of it.
+    pub generator: GeneratorInfo,
+    /// The stages, in order.
+    pub stages: Vec<Stage>,
+    /// What a pool study adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub study: Option<PoolStudy>,
+    /// Price of the probes.
+    pub probes: Vec<ProbeInfo>,
+    /// What happened on the way.
+    pub events: Vec<EventInfo>,
+}
+
+/// The workload.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkloadInfo {
+    /// Its name.
+    pub name: String,
+    /// Scale of the dataset, where known.
+    pub scale: Option<f64>,
+    /// Digest of all that decides what a run does.
+    pub fingerprint: String,
+    /// Version of the generated values.
+    pub generator_version: u32,
+}
+
+/// The database under test.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TargetInfo {
+    /// `postgresql`
+    pub engine: String,
+    /// `15.18`
+    pub version: String,
+    /// Host, port, database, user.
+    pub address: String,
+    /// Whether dbdyno started it.
+    pub local: bool,
+    /// Whether generator and server share a machine.
+    pub same_host: bool,
+    /// Settings that decide performance.
+    pub settings: BTreeMap<String, String>,
+    /// Digest of all settings that differ from the server's defaults.
+    pub settings_fingerprint: String,
+    /// Size of the database at the beginning, in bytes.
+    pub database_bytes: Option<u64>,
+    /// Shared buffers in bytes.
+    pub shared_buffers_bytes: Option<u64>,
+    /// `in shared buffers`, `in memory`, `on disk`: where the data fits, since a verdict in memory does not hold on disk.
+    pub cache_regime: Option<String>,
+    /// What the probes cannot see here, with what would change it.
+    pub blind_spots: Vec<String>,
+}
+
+/// The machine of the generator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentInfo {
+    /// Operating system.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Processor.
+    pub cpu: String,
+    /// Cores that the process may use.
+    pub cores: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What a measurement says of a limit, or of all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every limit is kept.
+    Pass,
+    /// A limit is broken.
+    Fail,
+    /// The measurement cannot tell.
+    Inconclusive,
+    /// No limit was set.
+    None,
+}
+
+/// One limit and what was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BudgetResult {
+    /// `checkout.response.p99`
+    pub metric: String,
+    /// `< 50ms`
+    pub limit: String,
+    /// The stage that was worst.
+    pub stage: String,
+    /// What was measured, in the unit of the metric, as text; a dash where the samples do not carry it.
+    pub measured: String,
+    /// Kept or not.
+    pub verdict: Verdict,
+    /// Why it is inconclusive.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+}
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// The numbers of this run do not mean what they seem to mean.
+    Invalid,
+    /// Users would notice.
+    Warning,
+    /// Good to know.
+    Info,
+}
+
+/// Something that a person should know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// Stable name: `pool-too-small`.
+    pub id: String,
+    /// How grave.
+    pub severity: Severity,
+    /// One line.
+    pub title: String,
+    /// What was measured, in numbers.
+    pub evidence: String,
+    /// What it does to users, or to the numbers of this report.
+    pub effect: String,
+    /// What to do, and what to expect of it.
+    pub remedy: String,
+}
+
+/// The generator's audit of itself, over all measured stages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GeneratorInfo {
+    /// Whether the generator, not the database, was the limit: then nothing else in the report is to be trusted.
+    pub valid: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// Worker threads.
+    pub workers: u32,
+    /// CPU of the workers ÷ (time × workers).
+    pub cpu_fraction: Option<f64>,
+    /// The busiest worker's CPU ÷ time.
+    pub busiest_worker_fraction: Option<f64>,
+    /// Time that workers were ready and had no core, per second and worker.
+    pub run_queue_fraction: Option<f64>,
+    /// Share of the host's time that a hypervisor gave to others.
+    pub steal_fraction: Option<f64>,
+    /// CPU of the workers per transaction.
+    pub cpu_us_per_transaction: Option<f64>,
+    /// How late the timer woke.
+    pub wake_lateness_us: Quantiles,
+    /// Most memory resident, in bytes.
+    pub resident_bytes_max: Option<u64>,
+}
+
+/// A distribution in whole microseconds. `None` where fewer than ten samples lie beyond the quantile.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Quantiles {
+    /// Samples.
+    pub count: u64,
+    /// Mean, exact; absent when there is no sample.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<u64>,
+    /// 90 %.
+    pub p90: Option<u64>,
+    /// 95 %.
+    pub p95: Option<u64>,
+    /// 99 %.
+    pub p99: Option<u64>,
+    /// 99.9 %.
+    pub p99_9: Option<u64>,
+    /// 99.99 %.
+    pub p99_99: Option<u64>,
+    /// The longest.
+    pub max: Option<u64>,
+    /// Work that never ended or failed counts at the slow end: quantiles from this one up are lower bounds ("> X").
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub censored_from: Option<f64>,
+}
+
+/// One stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Stage {
+    /// Its name.
+    pub name: String,
+    /// Whether it is measured, or warms up.
+    pub measured: bool,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// Length of its window in seconds, without the drain.
+    pub duration_s: f64,
+    /// Length of the drain in seconds.
+    pub drain_s: f64,
+    /// Offered load: transactions per second, absent in a closed loop.
+    pub offered_per_s: Option<f64>,
+    /// Closed-loop users, absent in an open loop.
+    pub clients: Option<u32>,
+    /// Transactions that ended ok inside the window, per second.
+    pub achieved_per_s: f64,
+    /// The books.
+    pub accounting: Accounting,
+    /// All transactions together: response time.
+    pub response_us: Quantiles,
+    /// By transaction.
+    pub transactions: Vec<TransactionInfo>,
+    /// By statement.
+    pub statements: Vec<StatementInfo>,
+    /// The pool.
+    pub pool: PoolInfo,
+    /// Waits for locks.
+    pub locks: LockInfo,
+    /// What sessions of the pool waited for, sampled: share of the sampled active sessions, the largest first.
+    pub waits: Vec<WaitShare>,
+    /// The server's counters over the stage.
+    pub server: Option<ServerInfo>,
+    /// Tables that the stage touched.
+    pub tables: Vec<TableInfo>,
+    /// Indexes of these tables.
+    pub indexes: Vec<IndexInfo>,
+    /// The generator's host.
+    pub host: Option<HostInfo>,
+    /// By second.
+    pub intervals: Vec<IntervalInfo>,
+    /// The self-tests of the measurement.
+    pub checks: Vec<Check>,
+}
+
+/// `carried_in + issued = ok + failed + unknown + skipped + abandoned + carried_out`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Accounting {
+    /// In flight when the stage began.
+    pub carried_in: u64,
+    /// Begun, or planned to begin, in the stage.
+    pub issued: u64,
+    /// Confirmed by the server.
+    pub ok: u64,
+    /// Did not take effect.
+    pub failed: u64,
+    /// The answer to the commit was lost.
+    pub unknown: u64,
+    /// Too late to start.
+    pub skipped: u64,
+    /// Still running when the drain ended.
+    pub abandoned: u64,
+    /// In flight when the stage ended, counted in the next.
+    pub carried_out: u64,
+    /// Further tries; not part of the sum.
+    pub retried: u64,
+    /// Whether the two sides are equal.
+    pub balanced: bool,
+}
+
+/// One kind of transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TransactionInfo {
+    /// Its name.
+    pub name: String,
+    /// Ended, whatever the outcome.
+    pub count: u64,
+    /// Ended ok inside the window, per second.
+    pub per_s: f64,
+    /// Planned start to the answer of the commit; unsuccessful ones count at the slow end.
+    pub response_us: Quantiles,
+    /// With a connection in hand.
+    pub service_us: Quantiles,
+    /// Waiting for a connection.
+    pub pool_wait_us: Quantiles,
+    /// Late to start.
+    pub lag_us: Quantiles,
+    /// Connection held.
+    pub hold_us: Quantiles,
+    /// COMMIT sent to its answer.
+    pub commit_us: Quantiles,
+    /// Failures by SQLSTATE.
+    pub errors: BTreeMap<String, u64>,
+}
+
+/// One statement of one transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementInfo {
+    /// Its name.
+    pub name: String,
+    /// Who executes it.
+    pub transaction: String,
+    /// `select`, `update`, …
+    pub kind: String,
+    /// The text that was sent.
+    pub sql: String,
+    /// Successful executions.
+    pub count: u64,
+    /// Failed executions.
+    pub errors: u64,
+    /// Rows returned or changed.
+    pub rows: u64,
+    /// Executions that gave or changed no row.
+    pub empty: u64,
+    /// Sent to done.
+    pub execute_us: Quantiles,
+    /// Sent to the first row.
+    pub first_row_us: Quantiles,
+    /// The server's own account.
+    pub server: Option<StatementServerInfo>,
+    /// What its sessions waited for, sampled.
+    pub waits: Vec<WaitShare>,
+}
+
+/// The server's own account of one statement, over the stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StatementServerInfo {
+    /// Executions.
+    pub calls: u64,
+    /// Mean execution time: waits included, an autocommit's commit excluded.
+    pub exec_us_mean: f64,
+    /// Mean planning time, where tracked.
+    pub plan_us_mean: f64,
+    /// Rows.
+    pub rows: u64,
+    /// Blocks found in shared buffers.
+    pub shared_blks_hit: u64,
+    /// Blocks read from outside.
+    pub shared_blks_read: u64,
+    /// Blocks dirtied.
+    pub shared_blks_dirtied: u64,
+    /// Temporary blocks written.
+    pub temp_blks_written: u64,
+    /// WAL records.
+    pub wal_records: u64,
+    /// WAL full-page images.
+    pub wal_fpi: u64,
+    /// WAL bytes.
+    pub wal_bytes: u64,
+    /// Other statements of the workload that share the server's row.
+    pub shared_by: Vec<String>,
+}
+
+/// One thing that was waited for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitShare {
+    /// `Lock:transactionid`, `IO:DataFileRead`, `Client:ClientRead`, or `CPU` for running or ready to run.
+    pub event: String,
+    /// Times it was seen.
+    pub count: u64,
+    /// Share of the sampled sessions, 0 to 1.
+    pub share: f64,
+    /// Mean number of sessions in it at a time.
+    pub sessions_mean: f64,
+}
+
+/// The pool over one stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolInfo {
+    /// Connections of each instance.
+    pub size: u32,
+    /// Instances.
+    pub instances: u32,
+    /// Mean number of busy connections, over all instances.
+    pub busy_mean: f64,
+    /// Most busy at once in one instance.
+    pub busy_max: u32,
+    /// Mean number of requests waiting, over all instances.
+    pub waiting_mean: f64,
+    /// Most waiting at once in one instance.
+    pub waiting_max: u32,
+    /// Share of the time with every connection busy and someone waiting.
+    pub saturated_fraction: f64,
+    /// Every acquire.
+    pub wait_us: Quantiles,
+    /// Acquires that ran into their timeout.
+    pub timeouts: u64,
+    /// Connections made during the stage.
+    pub creates: u64,
+    /// How long that took.
+    pub create_us: Quantiles,
+    /// Attempts to connect that failed.
+    pub create_errors: u64,
+    /// Connections found broken.
+    pub discarded: u64,
+}
+
+/// Waits for locks over one stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LockInfo {
+    /// Time between two looks; waits shorter than this are seen by chance.
+    pub sample_interval_ms: u32,
+    /// Waiting for locks, summed over waiters, of all episodes that were seen.
+    pub wait_us_total: u64,
+    /// Episodes, alike ones together, the costliest first.
+    pub episodes: Vec<LockEpisodeInfo>,
+}
+
+/// Episodes with the same waiter, blockers and lock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LockEpisodeInfo {
+    /// `checkout.take_stock`, or `application (foreign)`.
+    pub waiter: String,
+    /// Those ahead of it, queued ones included.
+    pub direct_blockers: Vec<String>,
+    /// The end of the chain, to whom the wait is charged.
+    pub root: String,
+    /// What the root was doing.
+    pub root_state: String,
+    /// `ShareLock`
+    pub mode: String,
+    /// `transactionid`
+    pub lock_type: String,
+    /// The relation, where known.
+    pub relation: Option<String>,
+    /// Waits.
+    pub count: u64,
+    /// Their sum.
+    pub wait_us_total: u64,
+    /// The longest.
+    pub wait_us_max: u64,
+    /// Of the waits, those whose end is the client's own stamp; the others end at a look of the probe.
+    pub ended_by_client: u64,
+}
+
+/// The server over one stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ServerInfo {
+    /// Between the two readings of the counters.
+    pub window_s: f64,
+    /// Blocks found in shared buffers ÷ all blocks asked for; absent when none were.
+    pub cache_hit_fraction: Option<f64>,
+    /// Transactions committed.
+    pub commits: u64,
+    /// Transactions rolled back.
+    pub rollbacks: u64,
+    /// Deadlocks.
+    pub deadlocks: u64,
+    /// Bytes spilled to temporary files.
+    pub temp_bytes: u64,
+    /// WAL bytes of the whole server.
+    pub wal_bytes: u64,
+    /// WAL full-page images.
+    pub wal_fpi: u64,
+    /// Checkpoints, by time and by request.
+    pub checkpoints: u64,
+    /// Rows inserted, updated and deleted since the stage began.
+    pub rows_changed: u64,
+    /// Growth of the database in bytes.
+    pub size_growth_bytes: i64,
+}
+
+/// One table over one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TableInfo {
+    /// Its name.
+    pub table: String,
+    /// Sequential scans.
+    pub seq_scans: u64,
+    /// Rows that they read.
+    pub seq_rows_read: u64,
+    /// Index scans.
+    pub idx_scans: u64,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows updated.
+    pub updated: u64,
+    /// Share of the updates that needed no index entry; absent without updates.
+    pub hot_fraction: Option<f64>,
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Dead rows at the end.
+    pub dead_rows: u64,
+    /// Live rows at the end.
+    pub live_rows: u64,
+    /// Heap blocks found in shared buffers ÷ all.
+    pub cache_hit_fraction: Option<f64>,
+    /// Size at the end.
+    pub size_bytes: u64,
+}
+
+/// One index over one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IndexInfo {
+    /// Its name.
+    pub index: String,
+    /// Its table.
+    pub table: String,
+    /// Scans.
+    pub scans: u64,
+    /// Size at the end.
+    pub size_bytes: u64,
+    /// Whether a constraint needs it.
+    pub constraint: bool,
+}
+
+/// The generator's host over one stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HostInfo {
+    /// Busy share of all cores.
+    pub cpu_fraction: f64,
+    /// Share in which cores idled with a disk request open.
+    pub iowait_fraction: f64,
+    /// Share that a hypervisor gave to others.
+    pub steal_fraction: f64,
+    /// Cores.
+    pub cores: u32,
+}
+
+/// One second.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct IntervalInfo {
+    /// Its end, seconds since the stage began.
+    pub t_s: f64,
+    /// Its length in seconds.
+    pub length_s: f64,
+    /// Ended ok, per second.
+    pub per_s: f64,
+    /// Median response of those that ended.
+    pub p50_us: Option<u64>,
+    /// 99 % of the responses of those that ended.
+    pub p99_us: Option<u64>,
+    /// Not ok.
+    pub errors: u64,
+    /// Mean busy connections.
+    pub busy: f64,
+    /// Mean waiting requests.
+    pub waiting: f64,
+    /// Whether it lies in the drain.
+    pub drain: bool,
+}
+
+/// One self-test of the measurement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Check {
+    /// `books`, `little_busy`, `little_waiting`
+    pub name: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// One side.
+    pub left: f64,
+    /// The other.
+    pub right: f64,
+    /// What is compared, for a person.
+    pub what: String,
+}
+
+/// Price of one probe.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ProbeInfo {
+    /// Its name.
+    pub name: String,
+    /// Queries it sent.
+    pub queries: u64,
+    /// Mean time of a query.
+    pub mean_us: f64,
+    /// Longest.
+    pub max_us: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Looks that were due and failed or came too late.
+    pub gaps: u64,
+    /// Time in queries ÷ time of the run.
+    pub busy_fraction: f64,
+    /// Why its last gap was one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_error: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EventInfo {
+    /// Seconds since the run began.
+    pub t_s: f64,
+    /// Stable name.
+    pub kind: String,
+    /// For a person.
+    pub message: String,
+    /// How many of its kind.
+    pub count: u64,
+}
+
+/// What a pool study adds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolStudy {
+    /// One point a size, ascending.
+    pub sizes: Vec<PoolPoint>,
+    /// The order in which they were measured.
+    pub order: Vec<u32>,
+    /// The smallest size whose throughput reaches 95 % of the best; absent in an open loop, where throughput is the rate.
+    pub knee: Option<u32>,
+    /// The answer, in a few sentences.
+    pub recommendation: String,
+}
+
+/// One size of a pool study, all its repetitions together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PoolPoint {
+    /// Connections of each instance.
+    pub size: u32,
+    /// Repetitions.
+    pub repeats: u32,
+    /// Median over the repetitions of the transactions per second.
+    pub per_s: f64,
+    /// Lowest and highest repetition.
+    pub per_s_range: (f64, f64),
+    /// Response time, all repetitions together.
+    pub response_us: Quantiles,
+    /// Waiting for a connection, all repetitions together.
+    pub pool_wait_us: Quantiles,
+    /// With a connection in hand, all repetitions together.
+    pub service_us: Quantiles,
+    /// Mean busy connections.
+    pub busy_mean: f64,
+    /// Mean requests waiting.
+    pub waiting_mean: f64,
+    /// Share of the time with every connection busy and someone waiting.
+    pub saturated_fraction: f64,
+    /// What the sessions waited for most on the server, with its share of the sampled sessions: `Lock:tuple 38 %`.
+    pub top_wait: Option<WaitShare>,
+    /// To whom most lock waiting is charged, with its share of all lock waiting.
+    pub top_blocker: Option<(String, f64)>,
+    /// Not ok ÷ all.
+    pub error_fraction: f64,
+    /// Host CPU while it was measured.
+    pub host_cpu_fraction: Option<f64>,
+}

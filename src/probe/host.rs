@@ -1,0 +1,1 @@
+//! The host that the generator runs on, from /proc.

@@ -1,0 +1,272 @@
+//! The run format, version 1: a sequence of entries, one JSON object a line.
+//!
+//! A run begins with one [`Header`]; each second of each stage adds an [`Interval`]; probes add [`Reading`]s; what happens
+//! on the way is an [`Event`]; an orderly end adds an [`End`]. A file without an `End` was cut off, and everything in it
+//! still counts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::observation::Reading;
+use crate::record::set::Set;
+use crate::units::{RunId, Seed, Span, StageId, Stamp, TransactionId};
+
+/// Version of this format. A reader refuses a newer one and migrates an older one.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// One line of a journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Entry {
+    /// First line.
+    Header(Box<Header>),
+    /// A stage begins.
+    StageBegun {
+        /// Which.
+        stage: StageId,
+        /// When.
+        at: Stamp,
+        /// Transactions in flight from the stage before.
+        carried_in: u64,
+    },
+    /// One interval of one stage, all workers merged.
+    Interval(Box<Interval>),
+    /// A stage is over, its drain included.
+    StageEnded {
+        /// Which.
+        stage: StageId,
+        /// When its window ended, before the drain.
+        at: Stamp,
+        /// Transactions in flight that go on in the next stage.
+        carried_out: u64,
+    },
+    /// A probe looked.
+    Reading {
+        /// The stage it belongs to.
+        stage: StageId,
+        /// At which edge of it, for counters; absent for what is read all along.
+        edge: Option<Edge>,
+        /// What it saw.
+        reading: Reading,
+    },
+    /// Something happened that the reader should know.
+    Event(Event),
+    /// Last line of a run that ended in order.
+    End(End),
+}
+
+/// Which edge of a stage counters were read at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edge {
+    /// Before the first transaction of the stage.
+    Begin,
+    /// After the last.
+    End,
+}
+
+/// What the entries that follow are about: the plan, with every name that an id stands for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Header {
+    /// [`FORMAT_VERSION`] of the writer.
+    pub format_version: u32,
+    /// Version of the program that measured.
+    pub dbdyno_version: String,
+    /// Which run.
+    pub id: RunId,
+    /// `run` or `pool`.
+    pub kind: RunKind,
+    /// Wall-clock time of the epoch, microseconds since the Unix epoch.
+    pub epoch_unix_us: i64,
+    /// Where every draw comes from.
+    pub seed: Seed,
+    /// The command as it was given, passwords removed.
+    pub command: Vec<String>,
+    /// The workload.
+    pub workload: WorkloadHeader,
+    /// The target.
+    pub target: TargetHeader,
+    /// The machine of the generator.
+    pub environment: Environment,
+    /// The stages, in order.
+    pub stages: Vec<StageHeader>,
+    /// Limits, as text: metric path and limit.
+    pub budgets: Vec<BudgetHeader>,
+    /// Interval between looks at the sessions, in milliseconds; zero without probes.
+    pub probe_interval_ms: u32,
+}
+
+/// What kind of measurement it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    /// One run.
+    Run,
+    /// A pool study: one stage a size and repetition.
+    Pool,
+}
+
+/// The workload as far as a report needs it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkloadHeader {
+    /// Its name.
+    pub name: String,
+    /// Scale of the dataset, as far as known.
+    pub scale: Option<f64>,
+    /// Digest of all that decides what a run does.
+    pub fingerprint: String,
+    /// By transaction id.
+    pub transactions: Vec<TransactionHeader>,
+    /// By statement id.
+    pub statements: Vec<StatementHeader>,
+}
+
+/// One transaction.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct TransactionHeader {
+    /// Its name.
+    pub name: String,
+    /// Its share of the mix, 0 to 1.
+    pub share: f64,
+}
+
+/// One statement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StatementHeader {
+    /// Its name.
+    pub name: String,
+    /// The transaction it belongs to.
+    pub transaction: TransactionId,
+    /// `select`, `insert`, …
+    pub kind: String,
+    /// The text that is sent, tag included.
+    pub sql: String,
+}
+
+/// The database under test.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TargetHeader {
+    /// `postgresql`.
+    pub engine: String,
+    /// Its version, as it says it: `15.18`.
+    pub version: String,
+    /// Host, port, database and user, without a password.
+    pub address: String,
+    /// Whether dbdyno started it.
+    pub local: bool,
+    /// Whether it runs on the generator's host.
+    pub same_host: bool,
+    /// Settings that decide performance, as the server gives them.
+    pub settings: Vec<(String, String)>,
+    /// Digest of all settings that differ from the server's defaults.
+    pub settings_fingerprint: String,
+    /// Size of the database when the run began, in bytes.
+    pub database_bytes: Option<u64>,
+    /// `shared_buffers` in bytes.
+    pub shared_buffers_bytes: Option<u64>,
+    /// What the probes cannot see here, with what would change it.
+    pub blind_spots: Vec<String>,
+}
+
+/// The machine of the generator.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Environment {
+    /// `Debian GNU/Linux 12 (bookworm)`.
+    pub os: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// Model of the processor.
+    pub cpu: String,
+    /// Cores that the process may use.
+    pub cores: u32,
+    /// Memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// One stage as planned.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageHeader {
+    /// Its name.
+    pub name: String,
+    /// Whether it is measured, or warms up.
+    pub measured: bool,
+    /// Planned length in nanoseconds.
+    pub duration_ns: u64,
+    /// Open or closed loop.
+    pub load: LoadHeader,
+    /// Connections of each instance.
+    pub pool_size: u32,
+    /// Instances.
+    pub instances: u32,
+    /// Workers.
+    pub workers: u32,
+}
+
+/// The load of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LoadHeader {
+    /// Transactions per second, over all instances.
+    Rate(f64),
+    /// Closed-loop users, over all instances.
+    Clients(u32),
+}
+
+/// One budget.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BudgetHeader {
+    /// `checkout.response.p99`
+    pub metric: String,
+    /// `< 50ms`
+    pub limit: String,
+}
+
+/// One interval of one stage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Interval {
+    /// The stage.
+    pub stage: StageId,
+    /// What it covers; longer than a second when the collector was late.
+    pub span: Span,
+    /// Whether it lies after the stage's window, in its drain.
+    pub drain: bool,
+    /// What was measured.
+    pub set: Set,
+    /// What the generator planned for it, counted by the arrivals, not by the clients.
+    pub planned: u64,
+    /// Transactions in flight at the end of the interval.
+    pub in_flight: u64,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    /// When.
+    pub at: Stamp,
+    /// Stable name: `connection_lost`, `journal_failed`, `interrupted`, …
+    pub kind: String,
+    /// What happened, for a person.
+    pub message: String,
+    /// How many of its kind this entry stands for.
+    pub count: u64,
+}
+
+/// How the run ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct End {
+    /// When.
+    pub at: Stamp,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// All stages were run.
+    Completed,
+    /// The user stopped it.
+    Interrupted,
+    /// The target was gone and did not come back.
+    TargetLost,
+}

@@ -1,0 +1,319 @@
+//! What the probes saw, in terms that hold on every engine. A reading carries the window that it covers; a failed or
+//! late one is a counted gap, never a stale zero.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{BackendId, Span, Stamp, StatementId};
+
+/// One attempt of one probe.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Reading {
+    /// The probe's name: `activity`, `locks`, `counters`, `host`, `generator`.
+    pub probe: String,
+    /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
+    pub window: Span,
+    /// What the reading cost.
+    pub cost: ProbeCost,
+    /// What was seen, or why nothing was.
+    pub seen: Result<Observation, String>,
+}
+
+/// The price of looking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProbeCost {
+    /// Queries sent.
+    pub queries: u64,
+    /// Time from sending to the last row, summed, in nanoseconds.
+    pub elapsed_ns: u64,
+    /// The longest of them, in nanoseconds.
+    pub elapsed_max_ns: u64,
+    /// Rows read.
+    pub rows: u64,
+    /// Samples that were due and could not be taken: too late, or failed.
+    pub gaps: u64,
+}
+
+impl ProbeCost {
+    /// Adds another reading's cost.
+    pub fn add(&mut self, other: &Self) {
+        self.queries += other.queries;
+        self.elapsed_ns += other.elapsed_ns;
+        self.elapsed_max_ns = self.elapsed_max_ns.max(other.elapsed_max_ns);
+        self.rows += other.rows;
+        self.gaps += other.gaps;
+    }
+}
+
+/// What one reading saw.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observation {
+    /// Active sessions, sampled several times and counted.
+    Activity(ActivitySummary),
+    /// Lock waits that ended since the last reading.
+    Locks(Vec<LockEpisode>),
+    /// Cumulative counters of the server, read at the edge of a stage.
+    Counters(Box<Counters>),
+    /// CPU of the host over the window.
+    Host(HostSample),
+    /// The generator's own cost over the window.
+    Generator(GeneratorSample),
+}
+
+/// Sessions that were seen doing something, over `samples` looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivitySummary {
+    /// How often the probe looked.
+    pub samples: u32,
+    /// How many sessions each kind of activity had, summed over the looks.
+    pub seen: Vec<ActivityCount>,
+}
+
+/// One kind of activity and how often it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityCount {
+    /// Who.
+    pub who: Who,
+    /// `active`, `idle in transaction`, …, as the server says it.
+    pub state: String,
+    /// `Lock:transactionid`, `IO:DataFileRead`, …; absent when the session runs, or could run.
+    pub wait: Option<String>,
+    /// Sessions seen so, summed over the looks.
+    pub count: u64,
+}
+
+/// Whose session it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// A session of the measured pool, in this statement.
+    Statement(StatementId),
+    /// A session of the measured pool, in a statement without a tag: BEGIN, COMMIT, ROLLBACK.
+    Control(String),
+    /// Another client, by application name.
+    Foreign(String),
+    /// A process of the server: autovacuum worker, checkpointer, WAL writer.
+    Server(String),
+}
+
+/// One waiter and one lock, from first seen to last seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockEpisode {
+    /// The session that waits.
+    pub waiter: Session,
+    /// `transactionid`, `tuple`, `relation`, …
+    pub lock_type: String,
+    /// `ShareLock`, `AccessExclusiveLock`, …
+    pub mode: String,
+    /// The relation, qualified, where the lock or the row that is waited for names one.
+    pub relation: Option<String>,
+    /// When the wait began, by the server where it says so, on the client's clock.
+    pub began_at: Stamp,
+    /// First look that saw it.
+    pub first_seen_at: Stamp,
+    /// Last look that saw it.
+    pub last_seen_at: Stamp,
+    /// First look that no longer saw it; the client's own stamp, joined later, is better.
+    pub gone_at: Stamp,
+    /// Looks that saw it.
+    pub samples: u32,
+    /// Sessions that `pg_blocking_pids` named, at the last look; queued ahead counts.
+    pub direct_blockers: Vec<Session>,
+    /// The end of the chain: the session that waits for nobody (seen in most of the looks).
+    pub root: Option<Session>,
+}
+
+/// One session in a lock episode.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Session {
+    /// Its connection; 0 for a prepared transaction.
+    pub backend: BackendId,
+    /// Who it is.
+    pub who: Who,
+    /// `active`, `idle in transaction`, …; `prepared` for a prepared transaction.
+    pub state: String,
+}
+
+/// Cumulative counters, as they stood at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Of the database.
+    pub database: DatabaseCounters,
+    /// Of the statements of the workload, where the server counts them.
+    pub statements: Vec<StatementCounters>,
+    /// Entries that pg_stat_statements has thrown away since it was reset; absent where it is not installed.
+    pub statement_evictions: Option<u64>,
+    /// Of the tables.
+    pub tables: Vec<TableCounters>,
+    /// Of the indexes.
+    pub indexes: Vec<IndexCounters>,
+    /// Of the server as a whole.
+    pub server: ServerCounters,
+    /// What could not be read, and why.
+    pub missing: Vec<String>,
+}
+
+/// `pg_stat_database`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DatabaseCounters {
+    /// Transactions committed.
+    pub commits: u64,
+    /// Transactions rolled back.
+    pub rollbacks: u64,
+    /// Blocks read from outside shared buffers.
+    pub blocks_read: u64,
+    /// Blocks found in shared buffers.
+    pub blocks_hit: u64,
+    /// Rows returned by scans.
+    pub rows_returned: u64,
+    /// Rows fetched through indexes.
+    pub rows_fetched: u64,
+    /// Rows inserted.
+    pub rows_inserted: u64,
+    /// Rows updated.
+    pub rows_updated: u64,
+    /// Rows deleted.
+    pub rows_deleted: u64,
+    /// Bytes spilled to temporary files.
+    pub temp_bytes: u64,
+    /// Deadlocks found.
+    pub deadlocks: u64,
+    /// Time spent reading blocks, in microseconds; zero when `track_io_timing` is off.
+    pub block_read_us: u64,
+    /// When the statistics were last reset, microseconds since the Unix epoch; a change makes differences unusable.
+    pub stats_reset_at: Option<i64>,
+    /// Size of the database in bytes.
+    pub size_bytes: u64,
+}
+
+/// `pg_stat_statements`, one row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StatementCounters {
+    /// The statements of the workload that share this row, since the server sees the same normalised text.
+    pub statements: Vec<StatementId>,
+    /// The server's own number for the normalised statement.
+    pub query_id: i64,
+    /// Executions.
+    pub calls: u64,
+    /// Execution time, waits included, an autocommit's commit excluded, in microseconds.
+    pub exec_us: f64,
+    /// Planning time in microseconds, where `track_planning` is on.
+    pub plan_us: f64,
+    /// Rows.
+    pub rows: u64,
+    /// Shared blocks found in the buffers.
+    pub shared_blocks_hit: u64,
+    /// Shared blocks read.
+    pub shared_blocks_read: u64,
+    /// Shared blocks dirtied.
+    pub shared_blocks_dirtied: u64,
+    /// Temporary blocks written.
+    pub temp_blocks_written: u64,
+    /// WAL records.
+    pub wal_records: u64,
+    /// WAL full-page images.
+    pub wal_full_page_images: u64,
+    /// WAL bytes.
+    pub wal_bytes: u64,
+    /// Since when the row counts, microseconds since the Unix epoch, where the server says so (PostgreSQL 17).
+    pub stats_since: Option<i64>,
+}
+
+/// `pg_stat_user_tables` and `pg_statio_user_tables`, one row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TableCounters {
+    /// Qualified by its schema unless that is `public`.
+    pub table: String,
+    /// Sequential scans.
+    pub seq_scans: u64,
+    /// Rows read by them.
+    pub seq_rows_read: u64,
+    /// Index scans.
+    pub idx_scans: u64,
+    /// Rows fetched by them.
+    pub idx_rows_fetched: u64,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows updated.
+    pub updated: u64,
+    /// Of them, heap-only: no index entry was needed.
+    pub hot_updated: u64,
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Live rows, estimated. A level, not a count.
+    pub live_rows: u64,
+    /// Dead rows, estimated. A level, not a count.
+    pub dead_rows: u64,
+    /// Heap blocks read.
+    pub heap_blocks_read: u64,
+    /// Heap blocks hit.
+    pub heap_blocks_hit: u64,
+    /// Size with indexes and TOAST in bytes. A level, not a count.
+    pub size_bytes: u64,
+}
+
+/// `pg_stat_user_indexes`, one row.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct IndexCounters {
+    /// Qualified by its schema unless that is `public`.
+    pub index: String,
+    /// The table it belongs to.
+    pub table: String,
+    /// Scans.
+    pub scans: u64,
+    /// Entries read.
+    pub entries_read: u64,
+    /// Size in bytes. A level, not a count.
+    pub size_bytes: u64,
+    /// Whether a constraint needs it.
+    pub constraint: bool,
+}
+
+/// `pg_stat_wal`, `pg_stat_bgwriter`, `pg_stat_checkpointer`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerCounters {
+    /// WAL bytes written by the whole server.
+    pub wal_bytes: u64,
+    /// WAL full-page images.
+    pub wal_full_page_images: u64,
+    /// Checkpoints by time.
+    pub checkpoints_timed: u64,
+    /// Checkpoints by request or by WAL volume.
+    pub checkpoints_requested: u64,
+    /// Buffers written by checkpoints.
+    pub checkpoint_buffers: u64,
+    /// Client connections of the server. A level, not a count.
+    pub connections: u64,
+}
+
+/// CPU time of the host over a window, in clock-tick-free units: seconds summed over cores.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HostSample {
+    /// Cores.
+    pub cores: u32,
+    /// Time that the cores worked, user and system, interrupts included.
+    pub busy_s: f64,
+    /// Time that the cores idled.
+    pub idle_s: f64,
+    /// Time that the cores idled with a request to a disk open.
+    pub iowait_s: f64,
+    /// Time that a hypervisor gave to others.
+    pub steal_s: f64,
+}
+
+/// The generator's own cost over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GeneratorSample {
+    /// CPU time of the worker threads, in nanoseconds.
+    pub worker_cpu_ns: u64,
+    /// Time the worker threads were ready to run and did not get a core, in nanoseconds.
+    pub worker_run_queue_ns: u64,
+    /// Worker threads.
+    pub workers: u32,
+    /// CPU time of the busiest worker, in nanoseconds: one full thread is a limit even when others idle.
+    pub busiest_worker_cpu_ns: u64,
+    /// CPU time of all other threads of the process, in nanoseconds.
+    pub control_cpu_ns: u64,
+    /// Resident memory in bytes.
+    pub resident_bytes: u64,
+}

@@ -1,0 +1,247 @@
+//! Everything that one worker measured in one interval. Two sets a worker, swapped each second; merged off the hot path.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::record::accounting::Books;
+use crate::record::gauge::PoolLevels;
+use crate::record::histogram::Distribution;
+use crate::units::{BackendId, Span, StatementId};
+
+/// Distinct error codes that are told apart for one transaction; the rest counts under `OTHER`.
+pub const ERROR_CODES_MAX: usize = 64;
+/// Statement spans that one worker keeps in one interval; the rest is counted as dropped.
+pub const SPANS_MAX: usize = 1000;
+
+/// The measurements of one kind of transaction.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TransactionSet {
+    /// Planned start to acquire. Empty in a closed loop.
+    pub lag: Distribution,
+    /// Acquire, without creating and recycling connections; summed over tries.
+    pub pool_wait: Distribution,
+    /// Acquired to the answer to COMMIT, of the last try.
+    pub service: Distribution,
+    /// Planned start (closed loop: acquire begun) to the answer to COMMIT, over all tries.
+    pub response: Distribution,
+    /// Acquired to released, of every try that got a connection.
+    pub hold: Distribution,
+    /// BEGIN sent to its answer, where the transaction is explicit.
+    pub begin: Distribution,
+    /// COMMIT sent to its answer, where the transaction is explicit.
+    pub commit: Distribution,
+    /// How they ended.
+    pub books: Books,
+    /// Response times of those that did not end ok: they count among the slow, never among the fast.
+    pub failed_response: Distribution,
+    /// Failures by SQLSTATE, or by dbdyno's own codes for what never reached the server (see `db::error`).
+    pub errors: BTreeMap<String, u64>,
+}
+
+impl TransactionSet {
+    /// Counts one failure, within the bound.
+    pub fn count_error(&mut self, code: &str) {
+        if let Some(count) = self.errors.get_mut(code) {
+            *count += 1;
+        } else {
+            let code = if self.errors.len() < ERROR_CODES_MAX { code } else { "OTHER" };
+            *self.errors.entry(code.to_owned()).or_default() += 1;
+        }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.lag.merge(&other.lag);
+        self.pool_wait.merge(&other.pool_wait);
+        self.service.merge(&other.service);
+        self.response.merge(&other.response);
+        self.hold.merge(&other.hold);
+        self.begin.merge(&other.begin);
+        self.commit.merge(&other.commit);
+        self.failed_response.merge(&other.failed_response);
+        self.books.add(&other.books);
+        for (code, count) in &other.errors {
+            *self.errors.entry(code.clone()).or_default() += count;
+        }
+    }
+
+    fn clear(&mut self) {
+        for distribution in [
+            &mut self.lag,
+            &mut self.pool_wait,
+            &mut self.service,
+            &mut self.response,
+            &mut self.hold,
+            &mut self.begin,
+            &mut self.commit,
+            &mut self.failed_response,
+        ] {
+            distribution.clear();
+        }
+        self.books = Books::default();
+        self.errors.clear();
+    }
+}
+
+/// The measurements of one statement.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StatementSet {
+    /// Sent to done.
+    pub execute: Distribution,
+    /// Sent to the first row, where there was one.
+    pub first_row: Distribution,
+    /// Executions that ended in an error; they are not in `execute`.
+    pub errors: u64,
+    /// Rows returned or changed.
+    pub rows: u64,
+    /// Executions that returned or changed no row.
+    pub empty: u64,
+}
+
+impl StatementSet {
+    fn merge(&mut self, other: &Self) {
+        self.execute.merge(&other.execute);
+        self.first_row.merge(&other.first_row);
+        self.errors += other.errors;
+        self.rows += other.rows;
+        self.empty += other.empty;
+    }
+
+    fn clear(&mut self) {
+        self.execute.clear();
+        self.first_row.clear();
+        self.errors = 0;
+        self.rows = 0;
+        self.empty = 0;
+    }
+}
+
+/// The measurements of the pools of all instances of the worker.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PoolSet {
+    /// Every acquire: time waited for a connection to be free.
+    pub wait: Distribution,
+    /// Connections made, and how long that took.
+    pub create: Distribution,
+    /// Checks of a returned connection before it was handed out again.
+    pub recycle: Distribution,
+    /// Acquires that ran into the acquire timeout.
+    pub timeouts: u64,
+    /// Attempts to connect that failed.
+    pub create_errors: u64,
+    /// Connections that were found broken and thrown away.
+    pub discarded: u64,
+    /// Busy and waiting over time.
+    pub levels: PoolLevels,
+}
+
+impl PoolSet {
+    fn merge(&mut self, other: &Self) {
+        self.wait.merge(&other.wait);
+        self.create.merge(&other.create);
+        self.recycle.merge(&other.recycle);
+        self.timeouts += other.timeouts;
+        self.create_errors += other.create_errors;
+        self.discarded += other.discarded;
+        self.levels.add(&other.levels);
+    }
+
+    fn clear(&mut self) {
+        self.wait.clear();
+        self.create.clear();
+        self.recycle.clear();
+        self.timeouts = 0;
+        self.create_errors = 0;
+        self.discarded = 0;
+        self.levels = PoolLevels::default();
+    }
+}
+
+/// One execution that took long enough to meet a probe: the client's own stamps, to which lock waits are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementSpan {
+    /// The connection.
+    pub backend: BackendId,
+    /// What it executed.
+    pub statement: StatementId,
+    /// Sent to done, whatever the outcome.
+    pub span: Span,
+}
+
+/// Everything that was measured in one interval.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Set {
+    /// By transaction id.
+    pub transactions: Vec<TransactionSet>,
+    /// By statement id.
+    pub statements: Vec<StatementSet>,
+    /// All pools.
+    pub pool: PoolSet,
+    /// How late the timer woke a sleeper, for every planned wake-up.
+    pub wake_lateness: Distribution,
+    /// Long executions, at most [`SPANS_MAX`].
+    pub spans: Vec<StatementSpan>,
+    /// Long executions beyond the bound.
+    pub spans_dropped: u64,
+}
+
+impl Set {
+    /// An empty set for a workload of so many transactions and statements, with all memory that it will ever need.
+    #[must_use]
+    pub fn new(transactions: usize, statements: usize) -> Self {
+        Self {
+            transactions: vec![TransactionSet::default(); transactions],
+            statements: vec![StatementSet::default(); statements],
+            spans: Vec::with_capacity(SPANS_MAX),
+            ..Self::default()
+        }
+    }
+
+    /// Keeps `span` for the probes' sake, within the bound.
+    pub fn keep_span(&mut self, span: StatementSpan) {
+        if self.spans.len() < SPANS_MAX {
+            self.spans.push(span);
+        } else {
+            self.spans_dropped += 1;
+        }
+    }
+
+    /// Adds the measurements of another worker or interval.
+    ///
+    /// # Panics
+    /// When `other` was made for another workload.
+    pub fn merge(&mut self, other: &Self) {
+        assert_eq!(self.transactions.len(), other.transactions.len(), "sets of one workload");
+        assert_eq!(self.statements.len(), other.statements.len(), "sets of one workload");
+        for (mine, theirs) in self.transactions.iter_mut().zip(&other.transactions) {
+            mine.merge(theirs);
+        }
+        for (mine, theirs) in self.statements.iter_mut().zip(&other.statements) {
+            mine.merge(theirs);
+        }
+        self.pool.merge(&other.pool);
+        self.wake_lateness.merge(&other.wake_lateness);
+        self.spans.extend_from_slice(&other.spans);
+        self.spans_dropped += other.spans_dropped;
+    }
+
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.transactions.iter_mut().for_each(TransactionSet::clear);
+        self.statements.iter_mut().for_each(StatementSet::clear);
+        self.pool.clear();
+        self.wake_lateness.clear();
+        self.spans.clear();
+        self.spans_dropped = 0;
+    }
+
+    /// The books of all transactions together.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        let mut books = Books::default();
+        for transaction in &self.transactions {
+            books.add(&transaction.books);
+        }
+        books
+    }
+}

@@ -1,0 +1,1 @@
+//! Finds words, quotes, comments, dollar quotes and parameters in SQL.

@@ -1,0 +1,111 @@
+//! The values of one transaction or one row: small `Copy` slots, and an arena for what does not fit in one.
+//!
+//! A client owns one [`Frame`] and clears it for each transaction, so that after the first few transactions nothing is
+//! allocated. A loader owns one for each row in the making.
+
+/// A stretch of bytes in an [`Arena`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteRange {
+    start: u32,
+    end: u32,
+}
+
+/// One value. Text and bytes lie in the arena of the frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Slot {
+    /// SQL NULL, and what a slot holds before it is drawn.
+    #[default]
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// Any integer type of the server.
+    Int(i64),
+    /// Any floating-point type of the server.
+    Float(f64),
+    /// An exact decimal: `unscaled` ÷ 10^`scale`.
+    Decimal {
+        /// All digits, without the point.
+        unscaled: i64,
+        /// Digits after the point, at most 18.
+        scale: u8,
+    },
+    /// Microseconds since 1970-01-01 00:00 UTC.
+    Timestamp(i64),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// A UUID as the number that its 16 bytes spell.
+    Uuid(u128),
+    /// UTF-8 text, JSON included.
+    Text(ByteRange),
+    /// Raw bytes.
+    Bytes(ByteRange),
+}
+
+/// Bytes that slots point into. Cleared, never shrunk.
+#[derive(Clone, Debug, Default)]
+pub struct Arena {
+    bytes: Vec<u8>,
+}
+
+impl Arena {
+    /// Forgets everything, keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+    }
+
+    /// Stores `text` and returns the slot that points to it.
+    pub fn text(&mut self, text: &str) -> Slot {
+        self.text_with(|bytes| bytes.extend_from_slice(text.as_bytes()))
+    }
+
+    /// Stores the text that `write` appends. `write` must append UTF-8 and leave what is there alone.
+    pub fn text_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Slot {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        debug_assert!(std::str::from_utf8(&self.bytes[start..]).is_ok(), "a text slot holds UTF-8");
+        Slot::Text(range(start, self.bytes.len()))
+    }
+
+    /// Stores raw bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Slot {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        Slot::Bytes(range(start, self.bytes.len()))
+    }
+
+    /// The bytes of a range that this arena gave out since it was last cleared.
+    #[must_use]
+    pub fn get(&self, range: ByteRange) -> &[u8] {
+        &self.bytes[range.start as usize..range.end as usize]
+    }
+
+    /// The text of a range that this arena gave out since it was last cleared.
+    #[must_use]
+    pub fn str(&self, range: ByteRange) -> &str {
+        std::str::from_utf8(self.get(range)).expect("a text slot was made from a str")
+    }
+}
+
+fn range(start: usize, end: usize) -> ByteRange {
+    let narrow =
+        |at: usize| u32::try_from(at).expect("the values of one transaction or row stay below 4 GiB");
+    ByteRange { start: narrow(start), end: narrow(end) }
+}
+
+/// All values of one transaction in the making.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    /// Values by slot id.
+    pub slots: Vec<Slot>,
+    /// Where their text lies.
+    pub arena: Arena,
+}
+
+impl Frame {
+    /// Clears for the next transaction, which has `slots` values.
+    pub fn reset(&mut self, slots: usize) {
+        self.slots.clear();
+        self.slots.resize(slots, Slot::Null);
+        self.arena.clear();
+    }
+}

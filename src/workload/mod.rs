@@ -1,0 +1,265 @@
+//! A workload: the folder that a user writes, decoded, checked as a whole, and compiled so that the engine sees only
+//! indexes. Knows no server; what a server says of a workload is checked in `dataset`.
+
+mod check;
+mod compile;
+mod decode;
+mod document;
+mod fingerprint;
+pub mod schema;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::generate::{ColumnGenerator, RowPick, ValueGenerator};
+use crate::sql::statement::{Cardinality, StatementKind};
+use crate::units::{SlotId, StatementId, TransactionId};
+
+pub use compile::load;
+
+/// A workload that can be run: every name resolved, every mistake reported before this exists.
+#[derive(Clone, Debug)]
+pub struct Workload {
+    /// From `workload.toml`.
+    pub name: String,
+    /// From `workload.toml`; may be empty.
+    pub description: String,
+    /// The folder it was read from.
+    pub folder: PathBuf,
+    /// Hexadecimal digest of everything that decides what a run does: the document and the SQL files, byte for byte.
+    pub fingerprint: String,
+    /// Hexadecimal digest of what decides what a *load* does: `schema.sql` and the tables of the document.
+    pub data_fingerprint: String,
+    /// `schema.sql`, when the folder has one. Without it the workload runs only on a database that somebody else made.
+    pub schema: Option<SqlFile>,
+    /// `finish.sql`, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
+    pub finish: Option<SqlFile>,
+    /// The tables that are generated, each after all tables that it refers to.
+    pub tables: Vec<Table>,
+    /// How to ask a target that dbdyno did not fill for its scale: one row, one number.
+    pub scale_query: Option<String>,
+    /// One entry for each statement of each transaction, by [`StatementId`].
+    pub statements: Vec<Statement>,
+    /// By [`TransactionId`].
+    pub transactions: Vec<Transaction>,
+    /// In the order they run; empty when the document has none.
+    pub stages: Vec<StageSpec>,
+    /// Limits that the document sets.
+    pub budgets: Vec<BudgetSpec>,
+}
+
+/// One SQL file of the folder.
+#[derive(Clone, Debug)]
+pub struct SqlFile {
+    /// Where it lies, for messages.
+    pub path: PathBuf,
+    /// All of it.
+    pub text: String,
+}
+
+/// One generated table.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// As the schema names it; may be qualified (`sales.orders`).
+    pub name: String,
+    /// Rows at scale 1.
+    pub rows_at_scale_1: u64,
+    /// Whether `rows` grows with the scale; a table of countries does not.
+    pub scales: bool,
+    /// In the order of the document.
+    pub columns: Vec<Column>,
+    /// Byte range of the table's header in `workload.toml`, for messages about it.
+    pub span: std::ops::Range<usize>,
+}
+
+impl Table {
+    /// Rows at `scale`, at least one.
+    #[must_use]
+    pub fn rows(&self, scale: f64) -> u64 {
+        if !self.scales {
+            return self.rows_at_scale_1;
+        }
+        // Row counts lie far below 2^53, where a float is exact.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rows = (self.rows_at_scale_1 as f64 * scale).round() as u64;
+        rows.max(1)
+    }
+
+    /// The position of column `name`.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<usize> {
+        self.columns.iter().position(|column| column.name == name)
+    }
+}
+
+/// One generated column.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// As the schema names it.
+    pub name: String,
+    /// What makes its values.
+    pub generator: ColumnGenerator,
+    /// Byte range of its description in `workload.toml`, for messages about it.
+    pub span: std::ops::Range<usize>,
+}
+
+/// One statement as one transaction uses it.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    /// The name in `queries.sql`.
+    pub name: String,
+    /// Who uses it.
+    pub transaction: TransactionId,
+    /// The text that is sent: tag, then the SQL with `$1`, `$2`, … in place of the named parameters.
+    pub sql: String,
+    /// What the tag says: `TRANSACTION.STATEMENT`.
+    pub tag: String,
+    /// How many rows it promises.
+    pub cardinality: Cardinality,
+    /// Read, write, or neither.
+    pub kind: StatementKind,
+    /// The slot of `$1`, `$2`, …
+    pub inputs: Vec<SlotId>,
+    /// Columns of a `:one` or `:optional` result that later steps use, and the slots they fill.
+    pub outputs: Vec<Output>,
+    /// Where it stands in `queries.sql` (byte range of its name line), for messages.
+    pub span: std::ops::Range<usize>,
+}
+
+/// A result column that later steps use.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The name of the result column.
+    pub column: String,
+    /// The slot it fills.
+    pub slot: SlotId,
+}
+
+/// One weighted unit of work, one or more steps on one connection.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    /// From the document.
+    pub name: String,
+    /// Share of the mix, relative to the other weights.
+    pub weight: f64,
+    /// Whether the steps stand between BEGIN and COMMIT. A single step without isolation or `times` runs as autocommit.
+    pub explicit: bool,
+    /// The isolation that BEGIN asks for; the server's default when absent.
+    pub isolation: Option<Isolation>,
+    /// When a failed try is begun again.
+    pub retry: Retry,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// Names of the frame's slots, by [`SlotId`].
+    pub slots: Vec<String>,
+    /// What is drawn and when.
+    pub draws: Vec<Draw>,
+}
+
+/// One statement of a transaction, with its repetition and pause.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What is executed.
+    pub statement: StatementId,
+    /// How often, drawn once for each transaction.
+    pub times: Times,
+    /// How long the application keeps the connection before the step.
+    pub hold: Duration,
+}
+
+/// A number of repetitions: uniform from `min` to `max`, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// Fewest.
+    pub min: u32,
+    /// Most.
+    pub max: u32,
+}
+
+/// One parameter that is drawn.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// The slot it fills.
+    pub slot: SlotId,
+    /// Where the value comes from.
+    pub source: ParameterSource,
+    /// Whether it is drawn anew for each execution of a step, or once for the transaction.
+    pub each: bool,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Clone, Debug)]
+pub enum ParameterSource {
+    /// An existing value of a column that dbdyno generated: the row is drawn, then the column's value for it is computed.
+    Existing {
+        /// Index into [`Workload::tables`].
+        table: usize,
+        /// Index into the table's columns.
+        column: usize,
+        /// How the row is drawn.
+        pick: RowPick,
+    },
+    /// A key of a table that dbdyno did not fill, whose keys are known to be 1 … rows: `pgbench_accounts` for example.
+    RowNumber {
+        /// Index into [`Workload::tables`].
+        table: usize,
+        /// How the row is drawn.
+        pick: RowPick,
+    },
+    /// A value of a generator that needs no row.
+    Value(ValueGenerator),
+    /// A value that a query gave when the run began, uniformly drawn from its rows.
+    Query {
+        /// One column, any number of rows.
+        sql: String,
+    },
+}
+
+/// The isolation level of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// `READ COMMITTED`.
+    ReadCommitted,
+    /// `REPEATABLE READ`.
+    RepeatableRead,
+    /// `SERIALIZABLE`.
+    Serializable,
+}
+
+/// When a failed try is begun again, with the same draws.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Retry {
+    /// SQLSTATEs after which to retry.
+    pub on: Vec<String>,
+    /// Tries in all, the first included; at least 1.
+    pub max_tries: u32,
+}
+
+/// A part of a run, as the document describes it.
+#[derive(Clone, Debug)]
+pub struct StageSpec {
+    /// `baseline`, `peak`, …
+    pub name: String,
+    /// How long it is measured.
+    pub duration: Duration,
+    /// The load it puts on.
+    pub load: Load,
+}
+
+/// The load of a stage.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Load {
+    /// Open loop: transactions per second, over all instances, whatever the target answers.
+    Rate(f64),
+    /// Closed loop: users, over all instances, each of whom waits for the answer before the next transaction.
+    Clients(u32),
+}
+
+/// A limit on a metric, as the document states it.
+#[derive(Clone, Debug)]
+pub struct BudgetSpec {
+    /// The metric's path in the report: `checkout.response.p99`.
+    pub metric: crate::model::metric::MetricPath,
+    /// What it must keep.
+    pub limit: crate::model::metric::Limit,
+}

@@ -1,0 +1,1 @@
+//! JSON schema of `workload.toml`.
