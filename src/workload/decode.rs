@@ -7,8 +7,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::document::{
-    BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode, StageDoc, StepDoc,
-    StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
+    BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode, StageDoc,
+    StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
 };
 use super::explain::{Explained, explain};
 use crate::diagnostic::{Mistakes, likely};
@@ -55,7 +55,8 @@ impl Walk<'_> {
         let tables_canonical = root.get("table").map(|node| canonical(node.get_ref())).unwrap_or_default();
         let [tables, transactions, stages, budget] = CHILDREN.map(|name| root.remove(name));
         let mut document = Document { tables_canonical, ..Document::default() };
-        if let Some(head) = self.node::<HeadDoc>(Spanned::new(0..0, DeValue::Table(root)), &CHILDREN, "a workload")
+        if let Some(head) =
+            self.node::<HeadDoc>(Spanned::new(0..0, DeValue::Table(root)), &CHILDREN, "a workload")
         {
             self.require(&head.dropped, "name", head.value.name.is_some(), 0..0, "the workload");
             document.name = head.value.name.map(|name| name.value).unwrap_or_default();
@@ -85,7 +86,8 @@ impl Walk<'_> {
         let mut fields = self.fields(node, name)?;
         let columns = fields.remove("column");
         let place = format!("table `{}`", name.get_ref());
-        let read = self.node::<TableDoc>(Spanned::new(name.span(), DeValue::Table(fields)), &["column"], &place)?;
+        let read =
+            self.node::<TableDoc>(Spanned::new(name.span(), DeValue::Table(fields)), &["column"], &place)?;
         self.require(&read.dropped, "rows", read.value.rows.is_some(), name.span(), &place);
         if let Some(rows) = read.value.rows.as_ref().filter(|rows| rows.value == 0) {
             self.blame(rows.span.clone(), format!("{place} has no rows"), "expected at least 1", None);
@@ -126,7 +128,12 @@ impl Walk<'_> {
         0.0
     }
 
-    fn column_spec(&mut self, name: &Name<'_>, span: &Range<usize>, fields: DeTable<'_>) -> Option<ColumnSpec> {
+    fn column_spec(
+        &mut self,
+        name: &Name<'_>,
+        span: &Range<usize>,
+        fields: DeTable<'_>,
+    ) -> Option<ColumnSpec> {
         let place = format!("column `{}`", name.get_ref());
         let names = [RowSpec::NAMES, ValueSpec::NAMES].concat();
         let kind = self.only_key(&fields, span, &place, &names)?;
@@ -176,7 +183,8 @@ impl Walk<'_> {
         let mut fields = self.fields(node, &Spanned::new(span.clone(), "transaction".into()))?;
         let [steps, parameters] = CHILDREN.map(|name| fields.remove(name));
         let node = Spanned::new(span.clone(), DeValue::Table(fields));
-        let Decoded { value: doc, dropped } = self.node::<TransactionDoc>(node, &CHILDREN, "a transaction")?;
+        let Decoded { value: doc, dropped } =
+            self.node::<TransactionDoc>(node, &CHILDREN, "a transaction")?;
         self.require(&dropped, "name", doc.name.is_some(), span.clone(), "the transaction");
         let has_steps = steps.is_some();
         let mut incomplete = dropped.iter().any(|key| key == "statements");
@@ -228,7 +236,8 @@ impl Walk<'_> {
         if let Some(times) = &times
             && (times.value.min > times.value.max || times.value.max == 0)
         {
-            let help = "the fewest stand first, and the most are at least 1: `{ uniform = [1, 4] }`".to_owned();
+            let help =
+                "the fewest stand first, and the most are at least 1: `{ uniform = [1, 4] }`".to_owned();
             self.blame(times.span.clone(), "this is no number of repetitions", "runs never", Some(help));
         }
         let hold = match hold {
@@ -262,9 +271,12 @@ impl Walk<'_> {
         mut fields: DeTable<'_>,
     ) -> Option<SourceNode> {
         let place = format!("parameter `{}`", name.get_ref());
-        if let Some((key, _)) = fields.iter().find(|(key, _)| RowSpec::NAMES.contains(&key.get_ref().as_ref())) {
+        if let Some((key, _)) =
+            fields.iter().find(|(key, _)| RowSpec::NAMES.contains(&key.get_ref().as_ref()))
+        {
             let message = format!("`{}` needs a row, and a parameter has none", key.get_ref());
-            let help = "for a value of a table's row, write `key = { table = \"…\", column = \"…\" }`".to_owned();
+            let help =
+                "for a value of a table's row, write `key = { table = \"…\", column = \"…\" }`".to_owned();
             self.blame(key.span(), message, "for columns only", Some(help));
             return None;
         }
@@ -377,7 +389,12 @@ impl Walk<'_> {
 
     /// Deserialises a node. serde stops at its first error: the entry to blame is taken off and the rest is tried again,
     /// until all of it is read or nothing more can be taken off. `also` are keys that were taken off before.
-    fn node<T: DeserializeOwned>(&mut self, node: Node<'_>, also: &[&str], place: &str) -> Option<Decoded<T>> {
+    fn node<T: DeserializeOwned>(
+        &mut self,
+        node: Node<'_>,
+        also: &[&str],
+        place: &str,
+    ) -> Option<Decoded<T>> {
         let mut node = node;
         let mut dropped = Vec::new();
         loop {

@@ -6,9 +6,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
-use serde::Deserialize;
 
 use crate::generate::spec::{ColumnSpec, ValueSpec};
 use crate::units::parse_duration;
