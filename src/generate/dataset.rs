@@ -292,3 +292,6 @@ fn later(earlier: Made, lag: Made) -> Slot {
     };
     Slot::Timestamp(earlier_us.saturating_add(lag_us))
 }
+
+#[cfg(test)]
+mod tests;

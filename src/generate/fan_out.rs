@@ -5,7 +5,8 @@ use super::Key;
 
 /// Parents whose children are counted out together. All blocks hold their exact share of the children, so that a row finds
 /// its block by arithmetic and its parent by the counts of one block.
-const BLOCK: u64 = 16;
+const BLOCK: u64 = BLOCK_LEN as u64;
+const BLOCK_LEN: usize = 16;
 
 /// How the children are spread.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,15 +62,15 @@ impl Each {
     fn first_child(&self, block: u64) -> u64 {
         let parents = (block * BLOCK).min(self.parents);
         let first = u128::from(parents) * u128::from(self.children) / u128::from(self.parents);
-        // A part of `children`. Behind the end nothing begins.
-        if block * BLOCK > self.parents + BLOCK { u64::MAX } else { u64::try_from(first).unwrap_or(u64::MAX) }
+        // A part of `children`.
+        u64::try_from(first).unwrap_or(self.children)
     }
 
     /// Children of each parent of a block: even draws, then as many ones added or taken as the block's share asks for. At a
     /// scale that leaves a block too few or too many, the bounds give way rather than the sum.
-    fn counts(&self, block: u64, in_block: u64, key: Key) -> [u64; BLOCK as usize] {
+    fn counts(&self, block: u64, in_block: u64, key: Key) -> [u64; BLOCK_LEN] {
         let mut stream = key.at(block, 0);
-        let mut counts = [0; BLOCK as usize];
+        let mut counts = [0; BLOCK_LEN];
         let used = usize::try_from(in_block).unwrap_or(counts.len());
         let counts_used = &mut counts[..used];
         for count in &mut *counts_used {
@@ -132,7 +133,8 @@ mod tests {
         }
     }
 
-    /// With the mean in the middle of the bounds every count is about equally frequent: 4000 ± a tenth.
+    /// With the mean in the middle of the bounds every count is about equally frequent; that the sum of a block is fixed
+    /// costs the outermost counts an eighth.
     #[test]
     fn counts_spread_over_the_bounds() {
         let each = Each { min: 1, max: 5, parents: 20_000, children: 60_000 };
@@ -143,7 +145,7 @@ mod tests {
         }
         for size in 1..=5 {
             let count = sizes.iter().filter(|&&of| of == size).count();
-            assert!((3500..=4500).contains(&count), "{size} children: {count}");
+            assert!((3400..=4600).contains(&count), "{size} children: {count}");
         }
     }
 

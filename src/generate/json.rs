@@ -59,8 +59,8 @@ pub(super) fn plain(out: &mut Vec<u8>, slot: Slot) {
         },
         Slot::Uuid(bits) => {
             let part = |shift: u32, digits: u32| (bits >> shift) & ((1 << (4 * digits)) - 1);
-            let (a, b, c, d, e) = (part(96, 8), part(80, 4), part(64, 4), part(48, 4), part(0, 12));
-            write!(out, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+            write!(out, "{:08x}-{:04x}-{:04x}-", part(96, 8), part(80, 4), part(64, 4))
+                .and_then(|()| write!(out, "{:04x}-{:012x}", part(48, 4), part(0, 12)))
         }
     };
     debug_assert!(written.is_ok(), "memory takes every byte");

@@ -422,6 +422,18 @@ mod tests {
         struct Column {
             c: ValueSpec,
         }
+        let name = |spec: &ValueSpec| match spec {
+            ValueSpec::Uniform(_) => "uniform",
+            ValueSpec::Normal(_) => "normal",
+            ValueSpec::Decimal(_) => "decimal",
+            ValueSpec::Weighted(_) => "weighted",
+            ValueSpec::Template(_) => "template",
+            ValueSpec::Timestamp(_) => "timestamp",
+            ValueSpec::FirstName(_) => "first_name",
+            ValueSpec::Constant(_) => "constant",
+            ValueSpec::Json(_) => "json",
+            _ => "another",
+        };
         for text in [
             "uniform = [1, 100]",
             "normal = { mean = 3, sd = 1.5 }",
@@ -435,7 +447,11 @@ mod tests {
             "json = { colour = { weighted = { red = 1 } }, tags = { array = { of = { words = [1, 1] }, length = [0, 3] } } }",
         ] {
             let read: Result<Column, _> = toml::from_str(&format!("c = {{ {text} }}"));
-            assert!(read.is_ok(), "{text}: {:?}", read.err());
+            assert!(
+                read.as_ref().is_ok_and(|read| text.starts_with(name(&read.c))),
+                "{text}: {:?}",
+                read.err()
+            );
         }
         let fan_out: ReferenceSpec =
             toml::from_str("table = \"t\"\nfan_out = { zipf = 1.05 }").expect("as documented");

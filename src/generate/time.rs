@@ -77,7 +77,7 @@ fn micros(text: &str) -> Result<i64, Refusal> {
         let civil: DateTime = text.parse().ok()?;
         TimeZone::UTC.to_timestamp(civil).ok()
     });
-    instant.map(|instant| instant.as_microsecond()).ok_or_else(|| {
+    instant.map(jiff::Timestamp::as_microsecond).ok_or_else(|| {
         Refusal::new(format!("`{text}` is not a time"), "a date or a time is wanted")
             .help("write `2021-01-01` or `2021-01-01T08:00:00Z`")
     })

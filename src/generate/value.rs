@@ -139,11 +139,9 @@ impl ValueGenerator {
     pub fn kind(&self) -> ValueKind {
         match &self.0 {
             Maker::Scalar(_, kind) | Maker::ConstantText(_, kind) => *kind,
-            Maker::Uniform { scale: 0, .. } | Maker::Zipf(_) => ValueKind::Int,
-            Maker::Uniform { .. } => ValueKind::Decimal,
-            Maker::Quantity(quantity) if quantity.scale() == 0 => ValueKind::Int,
-            Maker::Quantity(_) => ValueKind::Decimal,
-            Maker::Weighted { categories: Categories::Numbers(_), .. } => ValueKind::Int,
+            Maker::Uniform { scale, .. } => numeric(*scale),
+            Maker::Quantity(quantity) => numeric(quantity.scale()),
+            Maker::Zipf(_) | Maker::Weighted { categories: Categories::Numbers(_), .. } => ValueKind::Int,
             Maker::Boolean { .. } => ValueKind::Bool,
             Maker::Uuid => ValueKind::Uuid,
             Maker::Timestamp(_) => ValueKind::Timestamp,
@@ -243,6 +241,11 @@ pub(super) fn into_slot(arena: &mut Arena, emit: impl FnOnce(&mut Vec<u8>) -> Ma
         Made::Scalar(slot) => slot,
         Made::Text => text,
     }
+}
+
+/// Numbers without digits behind the point are whole.
+fn numeric(scale: u8) -> ValueKind {
+    if scale == 0 { ValueKind::Int } else { ValueKind::Decimal }
 }
 
 fn constant(scalar: &Scalar) -> Maker {
