@@ -2,10 +2,15 @@
 //! for everything that is not measured.
 
 mod client;
+mod conninfo;
+mod environment;
+mod passfile;
 mod session;
 mod settings;
 mod stream;
+mod tls;
 
 pub use client::{Client, connect};
+pub use environment::Environment;
 pub use session::{PgEngine, PgSession};
 pub use settings::{Settings, SettingsError};
