@@ -1,7 +1,7 @@
 //! Where to connect and as whom: the URL, then the service file, the `PG*` variables and `~/.pgpass`, in libpq's order.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -436,7 +436,7 @@ fn encode(text: &str) -> Cow<'_, str> {
         if plain(byte) {
             encoded.push(char::from(byte));
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            write!(encoded, "%{byte:02X}").expect("a text takes every write");
         }
     }
     Cow::Owned(encoded)
