@@ -149,7 +149,7 @@ WHERE product_id = :product_id AND warehouse_id = :warehouse_id;
 SELECT date_trunc('day', placed_at) AS day, count(*) AS orders, count(DISTINCT customer_id) AS customers,
        sum(total_cents) AS revenue_cents
 FROM orders
-WHERE placed_at >= :until::timestamptz - interval '60 days' AND placed_at < :until::timestamptz
+WHERE placed_at >= :until::timestamptz - interval '180 days' AND placed_at < :until::timestamptz
   AND status <> 'cancelled'
 GROUP BY day
 ORDER BY day;
