@@ -230,7 +230,7 @@ pub struct Interval {
     /// Whether it lies after the stage's window, in its drain.
     pub drain: bool,
     /// What was measured.
-    pub set: Set,
+    pub set: Box<Set>,
     /// What the generator planned for it, counted by the arrivals, not by the clients.
     pub planned: u64,
     /// Transactions in flight at the end of the interval.
