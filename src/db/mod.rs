@@ -7,6 +7,7 @@ pub mod error;
 pub mod postgres;
 pub mod secret;
 pub mod sim;
+mod target;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use crate::sql::values::Frame;
 use crate::units::{BackendId, SlotId, Stamp, StatementId};
 
 pub use crate::time::Now;
+pub use target::{Target, TargetError};
 pub use error::{ConnectError, ExecError};
 
 /// A statement as a session must know it, whatever workload it comes from.

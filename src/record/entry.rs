@@ -114,6 +114,8 @@ pub struct WorkloadHeader {
     pub scale: Option<f64>,
     /// Digest of all that decides what a run does.
     pub fingerprint: String,
+    /// Version of the generated values.
+    pub generator_version: u32,
     /// By transaction id.
     pub transactions: Vec<TransactionHeader>,
     /// By statement id.
