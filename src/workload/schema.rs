@@ -171,6 +171,9 @@ mod tests {
             "maxItems" => {
                 value.as_array().is_none_or(|list| list.len() as u64 <= said.as_u64().expect("a count"))
             }
+            "minProperties" => {
+                value.as_object().is_none_or(|object| object.len() as u64 >= said.as_u64().expect("a count"))
+            }
             "items" => value.as_array().is_none_or(|list| list.iter().all(|item| accepts(root, said, item))),
             "required" => value.as_object().is_none_or(|object| {
                 let keys = said.as_array().expect("a list").iter().filter_map(Value::as_str);

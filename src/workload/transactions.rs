@@ -236,7 +236,9 @@ impl<'a> Compiler<'a> {
                 self.add_output(ids[from], name, slot);
                 Some(slot)
             } else {
-                self.blame_missing(node, queries, at, name);
+                if is_first_use {
+                    self.blame_missing(node, queries, at, name);
+                }
                 None
             };
             if let Some(slot) = slot
