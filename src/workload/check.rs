@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::document::{BudgetNode, Located, RetryDoc};
+use super::explain::apart;
 use super::{BudgetSpec, Retry};
 use crate::diagnostic::{Mistakes, likely};
 use crate::model::metric::{Limit, MetricPath};
@@ -179,13 +180,5 @@ pub(super) fn budget(
             blame(&node.limit.span, message, "not a limit of this metric", help);
             None
         }
-    }
-}
-
-/// The errors of metrics say what to do behind a semicolon.
-fn apart(message: &str) -> (String, Option<String>) {
-    match message.split_once("; ") {
-        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
-        None => (message.to_owned(), None),
     }
 }

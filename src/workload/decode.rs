@@ -347,7 +347,8 @@ impl Walk<'_> {
 
     /// Blames a required key that is missing and was not dropped for another mistake.
     fn require(&mut self, dropped: &[String], key: &str, is_there: bool, span: Range<usize>, place: &str) {
-        if !is_there && !dropped.iter().any(|name| name == key) {
+        // A misspelt key is one mistake, not two.
+        if !is_there && !dropped.iter().any(|name| likely(name, [key]).is_some()) {
             self.blame(span, format!("{place} has no `{key}`"), &format!("`{key}` is missing"), None);
         }
     }
@@ -404,7 +405,7 @@ impl Walk<'_> {
             };
             let span = error.span().unwrap_or_else(|| node.span());
             let Explained { message, label, help, missing } = explain(error.message(), also, place);
-            if missing.is_some_and(|key| dropped.contains(&key)) {
+            if missing.is_some_and(|key| dropped.iter().any(|name| likely(name, [key.as_str()]).is_some())) {
                 return None;
             }
             self.blame(span.clone(), message, &label, help);
