@@ -66,6 +66,11 @@ impl Mistakes {
         self.push(Mistake { source: Some(source), span, message: message.into(), label: label.into(), help });
     }
 
+    /// Brings them into the order of the files and of the places in them, which is how they are mended.
+    pub fn sort(&mut self) {
+        self.items.sort_by_key(|mistake| (mistake.source, mistake.span.start));
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -19,7 +19,7 @@ pub(super) fn render(sources: &[Source], mistakes: &[Mistake], colour: bool) -> 
         if let Some(help) = &mistake.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        text.push_str(&renderer.render(&[group]).to_string());
+        text.push_str(&renderer.render(&[group]));
         text.push_str("\n\n");
     }
     text.truncate(text.trim_end().len());

@@ -1,4 +1,12 @@
 //! Paths to the metrics of a report, and limits on them: `checkout.response.p99 < 50ms`, `errors.rate < 0.1%`.
+//! What a report says of them is in [`budget`](super::budget).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use super::budget::{evaluate, measure};
+use crate::units::{format_duration, parse_duration};
 
 /// A metric by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,4 +81,481 @@ pub enum Bound {
     Above,
     /// `>=`
     AtLeast,
+}
+
+/// A metric with its limit, as a flag gives it: `p99 < 50ms`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Goal {
+    /// What is measured.
+    pub metric: MetricPath,
+    /// What it must keep.
+    pub limit: Limit,
+}
+
+/// What a metric is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Microseconds.
+    Time,
+    /// From 0 to 1.
+    Share,
+    /// Transactions per second.
+    PerSecond,
+}
+
+/// Why a text is no metric or no limit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MetricError {
+    /// The last part of the path is not known.
+    #[error("no metric is called `{found}`{}; {KNOWN_METRICS}", suggest(suggestion.as_deref()))]
+    Metric {
+        /// What was given.
+        found: String,
+        /// What was likely meant.
+        suggestion: Option<String>,
+    },
+    /// The part before a statistic is not a phase.
+    #[error("no time is called `{found}`{}; there are `response`, `service`, `pool_wait` and `lag`", suggest(suggestion.as_deref()))]
+    Phase {
+        /// What was given.
+        found: String,
+        /// What was likely meant.
+        suggestion: Option<String>,
+    },
+    /// The limit does not begin with a bound.
+    #[error("`{found}` is no limit; write `<`, `<=`, `>` or `>=` and a value, such as `{example}`")]
+    Bound {
+        /// What was given.
+        found: String,
+        /// A limit that fits the metric.
+        example: &'static str,
+    },
+    /// The value is not in the metric's unit.
+    #[error("`{found}` does not fit `{metric}`, which is {measured_in}; write for example `{example}`")]
+    Value {
+        /// What was given.
+        found: String,
+        /// The metric.
+        metric: String,
+        /// What the metric is measured in.
+        measured_in: &'static str,
+        /// A limit that fits the metric.
+        example: &'static str,
+    },
+}
+
+const KNOWN_METRICS: &str =
+    "there are times such as `response.p99`, `errors.rate`, `throughput` and `pool.saturated`";
+
+fn suggest(suggestion: Option<&str>) -> String {
+    suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+}
+
+impl Phase {
+    const ALL: [(&str, Self); 4] = [
+        ("response", Self::Response),
+        ("service", Self::Service),
+        ("pool_wait", Self::PoolWait),
+        ("lag", Self::Lag),
+    ];
+
+    /// As a path names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, phase)| *phase == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl Statistic {
+    const ALL: [(&str, Self); 8] = [
+        ("mean", Self::Mean),
+        ("p50", Self::P50),
+        ("p90", Self::P90),
+        ("p95", Self::P95),
+        ("p99", Self::P99),
+        ("p99_9", Self::P999),
+        ("p99_99", Self::P9999),
+        ("max", Self::Max),
+    ];
+
+    /// As a path names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, statistic)| *statistic == self).map_or("", |(name, _)| name)
+    }
+}
+
+fn named<T: Copy>(all: &[(&str, T)], name: &str) -> Option<T> {
+    all.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+}
+
+impl FromStr for MetricPath {
+    type Err = MetricError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        // `p99.9` is how people write it; inside a path the point would part it.
+        let plain = text.replace("p99.99", "p99_99").replace("p99.9", "p99_9").replace("p999", "p99_9");
+        let mut parts: Vec<&str> = plain.split('.').collect();
+        let mut last = parts.pop().unwrap_or_default();
+        if last == "rate" && parts.last() == Some(&"errors") {
+            last = parts.pop().unwrap_or_default();
+        }
+        let unknown = || MetricError::Metric { found: text.to_owned(), suggestion: likely_metric(last) };
+        if parts.iter().any(|part| part.is_empty()) {
+            return Err(unknown());
+        }
+        if last == "saturated" && parts == ["pool"] {
+            return Ok(Self::PoolSaturated);
+        }
+        if let Some(statistic) = named(&Statistic::ALL, last) {
+            let (transaction, phase) = transaction_and_phase(&parts).ok_or_else(unknown)??;
+            return Ok(Self::Time { transaction, phase, statistic });
+        }
+        let transaction = match parts.as_slice() {
+            [] => None,
+            [name] => Some((*name).to_owned()),
+            _ => return Err(unknown()),
+        };
+        match last {
+            "errors" => Ok(Self::ErrorRate { transaction }),
+            "throughput" => Ok(Self::Throughput { transaction }),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// What stands before a statistic: nothing, a phase, a transaction, or both.
+#[expect(clippy::type_complexity, reason = "no part fits, or one does and is misspelt: two ways to fail")]
+fn transaction_and_phase(parts: &[&str]) -> Option<Result<(Option<String>, Phase), MetricError>> {
+    let found = match parts {
+        [] => Ok((None, Phase::Response)),
+        [one] => match named(&Phase::ALL, one) {
+            Some(phase) => Ok((None, phase)),
+            None => Ok((Some((*one).to_owned()), Phase::Response)),
+        },
+        [transaction, phase] => match named(&Phase::ALL, phase) {
+            Some(phase) => Ok((Some((*transaction).to_owned()), phase)),
+            None => Err(MetricError::Phase {
+                found: (*phase).to_owned(),
+                suggestion: closest(phase, Phase::ALL.iter().map(|(name, _)| *name)),
+            }),
+        },
+        _ => return None,
+    };
+    Some(found)
+}
+
+fn likely_metric(found: &str) -> Option<String> {
+    let statistics = Statistic::ALL.iter().map(|(name, _)| *name);
+    closest(found, statistics.chain(["errors", "throughput", "saturated", "rate"])).map(|name| {
+        match name.as_str() {
+            "saturated" => "pool.saturated".to_owned(),
+            "rate" => "errors.rate".to_owned(),
+            _ => name,
+        }
+    })
+}
+
+/// Like `diagnostic::likely`, which the model may not import: a short word may differ in one place, a longer one in more.
+fn closest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&found.to_lowercase(), name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name.to_owned())
+}
+
+impl fmt::Display for MetricPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(transaction) = self.transaction() {
+            write!(f, "{transaction}.")?;
+        }
+        match self {
+            Self::Time { phase, statistic, .. } => write!(f, "{}.{}", phase.as_str(), statistic.as_str()),
+            Self::ErrorRate { .. } => f.write_str("errors.rate"),
+            Self::Throughput { .. } => f.write_str("throughput"),
+            Self::PoolSaturated => f.write_str("pool.saturated"),
+        }
+    }
+}
+
+impl MetricPath {
+    /// The transaction that it speaks of; all together when absent.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&str> {
+        match self {
+            Self::Time { transaction, .. }
+            | Self::ErrorRate { transaction }
+            | Self::Throughput { transaction } => transaction.as_deref(),
+            Self::PoolSaturated => None,
+        }
+    }
+
+    /// What it is counted in.
+    #[must_use]
+    pub fn unit(&self) -> Unit {
+        match self {
+            Self::Time { .. } => Unit::Time,
+            Self::ErrorRate { .. } | Self::PoolSaturated => Unit::Share,
+            Self::Throughput { .. } => Unit::PerSecond,
+        }
+    }
+}
+
+impl Unit {
+    /// A measured value for a person, three significant digits: `48.2 ms`, `0.03 %`, `412/s`.
+    #[must_use]
+    pub fn show(self, value: f64) -> String {
+        match self {
+            Self::Time if value < 1e3 => format!("{} µs", three_digits(value)),
+            Self::Time if value < 1e6 => format!("{} ms", three_digits(value / 1e3)),
+            Self::Time => format!("{} s", three_digits(value / 1e6)),
+            Self::Share => format!("{} %", three_digits(value * 100.0)),
+            Self::PerSecond => format!("{}/s", three_digits(value)),
+        }
+    }
+
+    fn measured_in(self) -> &'static str {
+        match self {
+            Self::Time => "a time",
+            Self::Share => "a share",
+            Self::PerSecond => "a number per second",
+        }
+    }
+
+    fn example(self) -> &'static str {
+        match self {
+            Self::Time => "< 50ms",
+            Self::Share => "< 0.1%",
+            Self::PerSecond => ">= 200",
+        }
+    }
+
+    fn parse(self, text: &str) -> Option<f64> {
+        let value = match self {
+            Self::Time => parse_duration(text).ok()?.as_secs_f64() * 1e6,
+            Self::Share => match text.strip_suffix('%') {
+                Some(percent) => percent.trim().parse::<f64>().ok()? / 100.0,
+                None => text.parse().ok()?,
+            },
+            Self::PerSecond => text.strip_suffix("/s").unwrap_or(text).trim().parse().ok()?,
+        };
+        let in_range = value >= 0.0 && value.is_finite() && (self != Self::Share || value <= 1.0);
+        in_range.then_some(value)
+    }
+}
+
+/// Three significant digits, zeros at the end of a fraction dropped; whole numbers keep all their digits.
+fn three_digits(value: f64) -> String {
+    let magnitude = value.abs();
+    let decimals = match magnitude {
+        m if m >= 100.0 || m == 0.0 => 0,
+        m if m >= 10.0 => 1,
+        m if m >= 1.0 => 2,
+        m if m >= 0.1 => 3,
+        m if m >= 0.01 => 4,
+        _ => 5,
+    };
+    let text = format!("{value:.decimals$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+impl Limit {
+    /// Reads `< 50ms`, `>= 200`, `< 0.1%`: the value must be in the unit of `metric`. A share is written with `%` or from 0
+    /// to 1.
+    pub fn parse(text: &str, metric: &MetricPath) -> Result<Self, MetricError> {
+        let unit = metric.unit();
+        let text = text.trim();
+        // The longer ones first: `<=` also begins with `<`.
+        let bounds =
+            [("<=", Bound::AtMost), (">=", Bound::AtLeast), ("<", Bound::Below), (">", Bound::Above)];
+        let (rest, bound) = bounds
+            .iter()
+            .find_map(|(mark, bound)| text.strip_prefix(mark).map(|rest| (rest.trim(), *bound)))
+            .ok_or_else(|| MetricError::Bound { found: text.to_owned(), example: unit.example() })?;
+        let value = unit.parse(rest).ok_or_else(|| MetricError::Value {
+            found: rest.to_owned(),
+            metric: metric.to_string(),
+            measured_in: unit.measured_in(),
+            example: unit.example(),
+        })?;
+        Ok(Self { bound, value })
+    }
+
+    /// Writes it in the form that [`Limit::parse`] reads for a metric of that unit.
+    #[must_use]
+    pub fn show(&self, unit: Unit) -> String {
+        let value = match unit {
+            Unit::Time => {
+                format_duration(Duration::from_secs_f64((self.value / 1e6).max(0.0))).replace(' ', "")
+            }
+            // Enough digits that no limit is printed as another; a percentage has binary noise beyond them.
+            Unit::Share => format!("{}%", (self.value * 1e14).round() / 1e12),
+            Unit::PerSecond => format!("{}/s", self.value),
+        };
+        format!("{} {value}", self.bound)
+    }
+
+    /// Whether `value`, in the metric's own unit, keeps it.
+    #[must_use]
+    pub fn holds(&self, value: f64) -> bool {
+        match self.bound {
+            Bound::Below => value < self.value,
+            Bound::AtMost => value <= self.value,
+            Bound::Above => value > self.value,
+            Bound::AtLeast => value >= self.value,
+        }
+    }
+}
+
+impl Bound {
+    /// Whether small values are the good ones.
+    #[must_use]
+    pub fn is_upper(self) -> bool {
+        matches!(self, Self::Below | Self::AtMost)
+    }
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Above => ">",
+            Self::AtLeast => ">=",
+        })
+    }
+}
+
+impl FromStr for Goal {
+    type Err = MetricError;
+
+    /// Reads `p99 < 50ms`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let at = text.find(['<', '>']).unwrap_or(text.len());
+        let metric: MetricPath = text[..at].parse()?;
+        let limit = Limit::parse(&text[at..], &metric)?;
+        Ok(Self { metric, limit })
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.metric, self.limit.show(self.metric.unit()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> MetricPath {
+        text.parse().expect("a metric")
+    }
+
+    #[test]
+    fn the_spellings_of_one_metric_are_one_metric() {
+        for (texts, written) in [
+            (&["p99", "response.p99", " response.p99 "][..], "response.p99"),
+            (&["checkout.p99", "checkout.response.p99"], "checkout.response.p99"),
+            (&["p99_9", "p99.9", "response.p99.9", "p999"], "response.p99_9"),
+            (&["p99.99", "p99_99"], "response.p99_99"),
+            (&["pool_wait.mean"], "pool_wait.mean"),
+            (&["errors", "errors.rate"], "errors.rate"),
+            (&["checkout.errors", "checkout.errors.rate"], "checkout.errors.rate"),
+            (&["throughput"], "throughput"),
+            (&["checkout.throughput"], "checkout.throughput"),
+            (&["pool.saturated"], "pool.saturated"),
+        ] {
+            for text in texts {
+                assert_eq!(path(text).to_string(), written, "{text}");
+                assert_eq!(path(written), path(text), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_misspelt_metric_is_refused_with_the_likely_one() {
+        let said = |text: &str| text.parse::<MetricPath>().expect_err("no metric").to_string();
+        assert_eq!(
+            said("checkout.responce.p99"),
+            "no time is called `responce` (did you mean `response`?); there are `response`, `service`, `pool_wait` and `lag`"
+        );
+        assert_eq!(
+            said("thruput"),
+            "no metric is called `thruput` (did you mean `throughput`?); there are times such as `response.p99`, `errors.rate`, `throughput` and `pool.saturated`"
+        );
+        assert!(said("pool.saturatd").contains("did you mean `pool.saturated`?"));
+        for text in ["", "a.b.c.p99", ".p99", "p98"] {
+            assert!(text.parse::<MetricPath>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_read_in_the_metrics_own_unit_and_written_back() {
+        for (metric, text, value, written) in [
+            ("p99", "< 50ms", 50_000.0, "< 50ms"),
+            ("p99", "<=1.5s", 1_500_000.0, "<= 1s500ms"),
+            ("errors", "< 0.1%", 0.001, "< 0.1%"),
+            ("errors", "<= 0.002", 0.002, "<= 0.2%"),
+            ("throughput", ">= 200", 200.0, ">= 200/s"),
+            ("throughput", "> 99.5/s", 99.5, "> 99.5/s"),
+            ("pool.saturated", "< 5 %", 0.05, "< 5%"),
+        ] {
+            let metric = path(metric);
+            let limit = Limit::parse(text, &metric).expect("a limit");
+            assert!((limit.value - value).abs() <= value * 1e-12, "{text}: {}", limit.value);
+            assert_eq!(limit.show(metric.unit()), written);
+            let again = Limit::parse(written, &metric).expect("a limit");
+            assert!((again.value - value).abs() <= value * 1e-12, "{written}: {}", again.value);
+        }
+    }
+
+    #[test]
+    fn a_limit_in_another_unit_is_refused() {
+        let said =
+            |text: &str, metric: &str| Limit::parse(text, &path(metric)).expect_err("no limit").to_string();
+        assert_eq!(
+            said("< 50", "p99"),
+            "`50` does not fit `response.p99`, which is a time; write for example `< 50ms`"
+        );
+        assert_eq!(
+            said("< 50ms", "errors"),
+            "`50ms` does not fit `errors.rate`, which is a share; write for example `< 0.1%`"
+        );
+        assert_eq!(
+            said("50ms", "p99"),
+            "`50ms` is no limit; write `<`, `<=`, `>` or `>=` and a value, such as `< 50ms`"
+        );
+        for (text, metric) in
+            [("< 120%", "errors"), ("< -1%", "errors"), ("> nan", "throughput"), ("<", "p99")]
+        {
+            assert!(Limit::parse(text, &path(metric)).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_goal_is_a_metric_and_a_limit() {
+        let goal: Goal = "checkout.p99 < 50ms".parse().expect("a goal");
+        assert_eq!(goal.to_string(), "checkout.response.p99 < 50ms");
+        assert!("p99".parse::<Goal>().is_err());
+    }
+
+    #[test]
+    fn values_are_shown_with_three_digits_and_their_unit() {
+        for (unit, value, shown) in [
+            (Unit::Time, 48_212.0, "48.2 ms"),
+            (Unit::Time, 812.0, "812 µs"),
+            (Unit::Time, 2_500_000.0, "2.5 s"),
+            (Unit::Share, 0.0003, "0.03 %"),
+            (Unit::Share, 0.0, "0 %"),
+            (Unit::Share, 1.0, "100 %"),
+            (Unit::PerSecond, 412.4, "412/s"),
+            (Unit::PerSecond, 12_345.6, "12346/s"),
+        ] {
+            assert_eq!(unit.show(value), shown);
+        }
+    }
 }

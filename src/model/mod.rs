@@ -3,6 +3,7 @@
 //! Times are whole microseconds and names end in their unit and then their qualifier (`wait_us_max`). A quantile that the
 //! samples do not carry is absent; one that falls among work that never ended is a lower bound.
 
+pub mod budget;
 pub mod metric;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! SQL as text and values: tokens, named statements, parameters, the tag, and the values that travel with them.
 //! Knows no server and no workload.
 
+pub mod columns;
 pub mod lex;
 pub mod named;
 pub mod split;

@@ -1,1 +1,191 @@
-//! helper: workload
+//! Checks of single entries against the rest of the folder: names, SQLSTATEs, queries, budgets. Knows no server.
+
+use std::ops::Range;
+
+use super::document::{BudgetNode, Located, RetryDoc};
+use super::{BudgetSpec, Retry};
+use crate::diagnostic::{Mistakes, likely};
+use crate::model::metric::{Limit, MetricPath};
+use crate::sql::lex::TokenKind;
+use crate::sql::named::{self, CARDINALITIES, NamedMistake, NamedMistakeKind};
+use crate::sql::split::split;
+
+/// Says what is wrong with `queries.sql`.
+pub(super) fn blame_queries(found: Vec<NamedMistake>, source: usize, mistakes: &mut Mistakes) {
+    for NamedMistake { span, kind } in found {
+        let (message, label, help) = describe(kind);
+        mistakes.at(source, span, message, label, help);
+    }
+}
+
+fn describe(kind: NamedMistakeKind) -> (String, &'static str, Option<String>) {
+    let choices = "the choices are `:one`, `:optional`, `:many` and `:exec`";
+    match kind {
+        NamedMistakeKind::NoName => (
+            "the name line has no name".into(),
+            "a name is missing",
+            Some("write `-- name: product_by_id :one`".into()),
+        ),
+        NamedMistakeKind::BadName(name) => (
+            format!("`{name}` cannot be a statement's name"),
+            "not a name",
+            Some("letters, digits, `_` and `-` can stand in one".into()),
+        ),
+        NamedMistakeKind::DuplicateName(name) => {
+            (format!("two statements are called `{name}`"), "the second", Some("rename one of them".into()))
+        }
+        NamedMistakeKind::NoCardinality(name) => {
+            (format!("`{name}` does not say how many rows it gives"), "not said here", Some(choices.into()))
+        }
+        NamedMistakeKind::UnknownCardinality(found) => {
+            let known = CARDINALITIES.iter().map(|(word, _)| *word);
+            let help =
+                likely(&found, known).map_or(choices.to_owned(), |word| format!("did you mean `{word}`?"));
+            (format!("`{found}` is no number of rows"), "not known", Some(help))
+        }
+        NamedMistakeKind::NoStatement(name) => (
+            format!("`{name}` has no SQL"),
+            "nothing follows",
+            Some("write its statement below this line".into()),
+        ),
+        NamedMistakeKind::TwoStatements(name) => (
+            format!("`{name}` has more than one statement"),
+            "the second",
+            Some("give it a name line of its own".into()),
+        ),
+        NamedMistakeKind::NoNameBefore => (
+            "this statement has no name".into(),
+            "no name line before it",
+            Some("write `-- name: product_by_id :one` above it".into()),
+        ),
+        NamedMistakeKind::NotClosed(kind) => {
+            let what = match kind {
+                TokenKind::BlockComment => "comment",
+                TokenKind::DollarString => "dollar quote",
+                TokenKind::QuotedIdentifier => "quoted name",
+                _ => "text",
+            };
+            (format!("this {what} has no end"), "opened here", None)
+        }
+        NamedMistakeKind::Positional(found) => (
+            format!("`{found}` is a parameter without a name"),
+            "expected a name",
+            Some("write `:product_id`; the numbers are given by dbdyno".into()),
+        ),
+    }
+}
+
+/// Blames a name that cannot stand in a statement's tag and in a metric's path.
+pub(super) fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
+    if !named::is_name(&name.value) {
+        mistakes.at(
+            source,
+            name.span.clone(),
+            format!("`{}` cannot be the name of a {what}", name.value),
+            "not a name",
+            Some("letters, digits, `_` and `-` can stand in one".to_owned()),
+        );
+    }
+}
+
+/// Blames every name but the first of those that are alike.
+pub(super) fn distinct<'a>(
+    what: &str,
+    names: impl IntoIterator<Item = &'a Located<String>>,
+    source: usize,
+    mistakes: &mut Mistakes,
+) {
+    let mut seen: Vec<&str> = Vec::new();
+    for name in names {
+        if seen.contains(&name.value.as_str()) {
+            let message = format!("two {what}s are called `{}`", name.value);
+            let help = Some("rename one of them".to_owned());
+            mistakes.at(source, name.span.clone(), message, "the second", help);
+        } else {
+            seen.push(&name.value);
+        }
+    }
+}
+
+/// A query of the document: one statement without parameters.
+pub(super) fn query(query: &Located<String>, source: usize, mistakes: &mut Mistakes) -> String {
+    let pieces = split(&query.value);
+    let has_parameter = || !named::positional(&query.value).parameters.is_empty();
+    let wrong = match pieces.len() {
+        0 => Some(("the query is empty", "expected a SELECT")),
+        1 if has_parameter() => Some(("the query has a parameter", "it is asked before any value is drawn")),
+        1 => None,
+        _ => Some(("the query is more than one statement", "expected one")),
+    };
+    if let Some((message, label)) = wrong {
+        mistakes.at(source, query.span.clone(), message, label, None);
+    }
+    pieces.first().map(|piece| piece.text(&query.value).to_owned()).unwrap_or_default()
+}
+
+/// Reads `retry`.
+pub(super) fn retry(doc: Option<&RetryDoc>, source: usize, mistakes: &mut Mistakes) -> Retry {
+    let Some(doc) = doc else { return Retry { on: Vec::new(), max_tries: 1 } };
+    for code in &doc.on {
+        let is_sqlstate = code.value.len() == 5
+            && code.value.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+        if !is_sqlstate {
+            let help = "five digits or capitals: `40001` is a serialization failure, `40P01` a deadlock";
+            let message = format!("`{}` is no SQLSTATE", code.value);
+            mistakes.at(
+                source,
+                code.span.clone(),
+                message,
+                "expected five characters",
+                Some(help.to_owned()),
+            );
+        }
+    }
+    if doc.max_tries.value == 0 {
+        let label = "expected at least 1, the first try";
+        mistakes.at(source, doc.max_tries.span.clone(), "the transaction is never tried", label, None);
+    }
+    let on = doc.on.iter().map(|code| code.value.clone()).collect();
+    Retry { on, max_tries: doc.max_tries.value.max(1) }
+}
+
+/// Reads a line of `[budget]`.
+pub(super) fn budget(
+    node: &BudgetNode,
+    transactions: &[&str],
+    source: usize,
+    mistakes: &mut Mistakes,
+) -> Option<BudgetSpec> {
+    let mut blame = |span: &Range<usize>, message: String, label: &str, help| {
+        mistakes.at(source, span.clone(), message, label, help);
+    };
+    let metric: MetricPath = match node.metric.value.parse() {
+        Ok(metric) => metric,
+        Err(error) => {
+            let (message, help) = apart(&error.to_string());
+            blame(&node.metric.span, message, "not a metric", help);
+            return None;
+        }
+    };
+    if let Some(name) = metric.transaction().filter(|name| !transactions.contains(name)) {
+        let help =
+            likely(name, transactions.iter().copied()).map(|likely| format!("did you mean `{likely}`?"));
+        blame(&node.metric.span, format!("no transaction is called `{name}`"), "not in this workload", help);
+    }
+    match Limit::parse(&node.limit.value, &metric) {
+        Ok(limit) => Some(BudgetSpec { metric, limit }),
+        Err(error) => {
+            let (message, help) = apart(&error.to_string());
+            blame(&node.limit.span, message, "not a limit of this metric", help);
+            None
+        }
+    }
+}
+
+/// The errors of metrics say what to do behind a semicolon.
+fn apart(message: &str) -> (String, Option<String>) {
+    match message.split_once("; ") {
+        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
+        None => (message.to_owned(), None),
+    }
+}

@@ -2,11 +2,123 @@
 
 use std::path::Path;
 
-use crate::diagnostic::Mistakes;
-use crate::workload::Workload;
+use super::document::{Document, StageDoc};
+use super::fingerprint::fingerprint;
+use super::{BudgetSpec, Load, SqlFile, StageSpec, Workload, check, decode, tables, transactions};
+use crate::diagnostic::{Mistake, Mistakes};
+use crate::generate::GENERATOR_VERSION;
+use crate::sql::named;
 
 /// Reads the folder and checks everything that can be checked without a server. All mistakes come back at once.
 pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
-    let _ = folder;
-    todo!("helper: workload")
+    let mut mistakes = Mistakes::default();
+    let document_text = read_required(folder, "workload.toml", &mut mistakes);
+    let queries_text = read_required(folder, "queries.sql", &mut mistakes);
+    let schema = read_optional(folder, "schema.sql", &mut mistakes);
+    let finish = read_optional(folder, "finish.sql", &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(mistakes);
+    }
+    let in_document = mistakes.add_source(folder.join("workload.toml"), document_text.as_str());
+    let in_queries = mistakes.add_source(folder.join("queries.sql"), queries_text.as_str());
+
+    let document = decode::decode(&document_text, in_document, &mut mistakes);
+    let (statements, named_mistakes) = named::parse(&queries_text);
+    let queries = transactions::Queries::new(&queries_text, statements, &named_mistakes);
+    check::blame_queries(named_mistakes, in_queries, &mut mistakes);
+
+    let tables = tables::compile(&document.tables, in_document, &mut mistakes);
+    let (statements, transactions) =
+        transactions::compile(&document, &tables, &queries, in_document, &mut mistakes);
+    let stages = stages(&document.stages, in_document, &mut mistakes);
+    let budgets = budgets(&document, in_document, &mut mistakes);
+    let scale_query =
+        document.scale_query.as_ref().map(|query| check::query(query, in_document, &mut mistakes));
+    if !mistakes.is_empty() {
+        mistakes.sort();
+        return Err(mistakes);
+    }
+    Ok(Workload {
+        fingerprint: fingerprint(&[
+            ("workload.toml", document_text.as_bytes()),
+            ("queries.sql", queries_text.as_bytes()),
+            ("schema.sql", bytes(schema.as_ref())),
+            ("finish.sql", bytes(finish.as_ref())),
+        ]),
+        data_fingerprint: fingerprint(&[
+            ("tables", document.tables_canonical.as_bytes()),
+            ("schema.sql", bytes(schema.as_ref())),
+            ("finish.sql", bytes(finish.as_ref())),
+            ("generator", &GENERATOR_VERSION.to_le_bytes()),
+        ]),
+        name: document.name,
+        description: document.description,
+        folder: folder.to_owned(),
+        schema,
+        finish,
+        tables,
+        scale_query,
+        statements,
+        transactions,
+        stages,
+        budgets,
+    })
+}
+
+fn read_required(folder: &Path, name: &str, mistakes: &mut Mistakes) -> String {
+    let path = folder.join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| {
+        let help = "`-w` names a folder with a `workload.toml` and a `queries.sql`";
+        mistakes.push(unreadable(&path, &error, Some(help.to_owned())));
+        String::new()
+    })
+}
+
+fn read_optional(folder: &Path, name: &str, mistakes: &mut Mistakes) -> Option<SqlFile> {
+    let path = folder.join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(SqlFile { path, text }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            mistakes.push(unreadable(&path, &error, None));
+            None
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: &std::io::Error, help: Option<String>) -> Mistake {
+    let message = format!("cannot read `{}`: {error}", path.display());
+    Mistake { source: None, span: 0..0, message, label: String::new(), help }
+}
+
+fn bytes(file: Option<&SqlFile>) -> &[u8] {
+    file.map_or(&[], |file| file.text.as_bytes())
+}
+
+fn stages(docs: &[StageDoc], source: usize, mistakes: &mut Mistakes) -> Vec<StageSpec> {
+    check::distinct("stage", docs.iter().filter_map(|doc| doc.name.as_ref()), source, mistakes);
+    docs.iter()
+        .filter_map(|doc| {
+            let load = match (&doc.rate, &doc.clients) {
+                (Some(rate), None) => Load::Rate(rate.value),
+                (None, Some(clients)) => Load::Clients(clients.value),
+                _ => return None,
+            };
+            Some(StageSpec {
+                name: doc.name.as_ref()?.value.clone(),
+                duration: doc.duration.as_ref()?.value,
+                load,
+            })
+        })
+        .collect()
+}
+
+fn budgets(document: &Document, source: usize, mistakes: &mut Mistakes) -> Vec<BudgetSpec> {
+    let transactions: Vec<&str> = document
+        .transactions
+        .iter()
+        .filter_map(|node| node.name.as_ref())
+        .map(|name| name.value.as_str())
+        .collect();
+    document.budgets.iter().filter_map(|node| check::budget(node, &transactions, source, mistakes)).collect()
 }

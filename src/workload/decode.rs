@@ -1,1 +1,478 @@
-//! helper: workload
+//! Walks the parsed document and deserialises each node alone, so that one mistake hides no other. Knows no other file.
+
+use std::ops::Range;
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::document::{
+    BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode, StageDoc,
+    StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
+};
+use super::explain::{Explained, explain};
+use crate::diagnostic::{Mistakes, likely};
+use crate::generate::spec::{ColumnSpec, RowSpec, ValueSpec};
+
+type Node<'i> = Spanned<DeValue<'i>>;
+type Name<'i> = Spanned<std::borrow::Cow<'i, str>>;
+
+/// Reads the document. What is wrong with it is in `mistakes`; what can be used is returned all the same, so that the
+/// checks that follow find the rest.
+pub(super) fn decode(text: &str, source: usize, mistakes: &mut Mistakes) -> Document {
+    let (root, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            mistakes.at(source, span, "this is not TOML", error.message(), None);
+        }
+        // What a half-read document lacks would be blamed on its author.
+        return Document::default();
+    }
+    let end = root.span();
+    Walk { mistakes, source }.document(root.into_inner(), end)
+}
+
+/// A node as far as it could be read.
+struct Decoded<T> {
+    value: T,
+    /// Keys whose mistakes were reported: they are not missing.
+    dropped: Vec<String>,
+}
+
+struct Walk<'m> {
+    mistakes: &'m mut Mistakes,
+    source: usize,
+}
+
+impl Walk<'_> {
+    fn blame(&mut self, span: Range<usize>, message: impl Into<String>, label: &str, help: Option<String>) {
+        self.mistakes.at(self.source, span, message, label, help);
+    }
+
+    fn document(&mut self, mut root: DeTable<'_>, span: Range<usize>) -> Document {
+        const CHILDREN: [&str; 4] = ["table", "transaction", "stage", "budget"];
+        let tables_canonical = root.get("table").map(|node| canonical(node.get_ref())).unwrap_or_default();
+        let [tables, transactions, stages, budget] = CHILDREN.map(|name| root.remove(name));
+        let mut document = Document { tables_canonical, ..Document::default() };
+        if let Some(head) =
+            self.node::<HeadDoc>(Spanned::new(0..0, DeValue::Table(root)), &CHILDREN, "a workload")
+        {
+            self.require(&head.dropped, "name", head.value.name.is_some(), 0..0, "the workload");
+            document.name = head.value.name.map(|name| name.value).unwrap_or_default();
+            document.description = head.value.description;
+            document.scale_query = head.value.scale.map(|scale| scale.query);
+        }
+        for (name, node) in self.entries(tables, "table", "[table.NAME]") {
+            document.tables.extend(self.table(&name, node));
+        }
+        for node in self.items(transactions, "transaction") {
+            document.transactions.extend(self.transaction(node));
+        }
+        if document.transactions.is_empty() && self.mistakes.is_empty() {
+            let help = "write at least one `[[transaction]]` with `statements = [\"…\"]`".to_owned();
+            self.blame(span.end..span.end, "the workload has no transaction", "nothing to run", Some(help));
+        }
+        for node in self.items(stages, "stage") {
+            document.stages.extend(self.stage(node));
+        }
+        for (name, node) in self.entries(budget, "budget", "[budget]") {
+            self.budget(name.get_ref(), name.span(), node, &mut document.budgets);
+        }
+        document
+    }
+
+    fn table(&mut self, name: &Name<'_>, node: Node<'_>) -> Option<TableNode> {
+        let mut fields = self.fields(node, name)?;
+        let columns = fields.remove("column");
+        let place = format!("table `{}`", name.get_ref());
+        let read =
+            self.node::<TableDoc>(Spanned::new(name.span(), DeValue::Table(fields)), &["column"], &place)?;
+        self.require(&read.dropped, "rows", read.value.rows.is_some(), name.span(), &place);
+        if let Some(rows) = read.value.rows.as_ref().filter(|rows| rows.value == 0) {
+            self.blame(rows.span.clone(), format!("{place} has no rows"), "expected at least 1", None);
+        }
+        let columns = self
+            .entries(columns, "column", "[table.NAME.column]")
+            .into_iter()
+            .map(|(column, node)| self.column(&column, node))
+            .collect();
+        Some(TableNode {
+            name: name.get_ref().clone().into_owned(),
+            span: name.span(),
+            rows: read.value.rows.map_or(1, |rows| rows.value),
+            scales: read.value.scales,
+            columns,
+        })
+    }
+
+    fn column(&mut self, name: &Name<'_>, node: Node<'_>) -> ColumnNode {
+        let span = node.span();
+        let mut null_fraction = 0.0;
+        let spec = self.fields(node, name).and_then(|mut fields| {
+            if let Some(node) = fields.remove("null_fraction") {
+                null_fraction = self.null_fraction(node);
+            }
+            self.column_spec(name, &span, fields)
+        });
+        ColumnNode { name: name.get_ref().clone().into_owned(), span, spec, null_fraction }
+    }
+
+    fn null_fraction(&mut self, node: Node<'_>) -> f64 {
+        let span = node.span();
+        let fraction = self.node::<f64>(node, &[], "").map_or(0.0, |read| read.value);
+        if (0.0..=1.0).contains(&fraction) {
+            return fraction;
+        }
+        self.blame(span, "`null_fraction` is a share", "expected a number from 0 to 1", None);
+        0.0
+    }
+
+    fn column_spec(
+        &mut self,
+        name: &Name<'_>,
+        span: &Range<usize>,
+        fields: DeTable<'_>,
+    ) -> Option<ColumnSpec> {
+        let place = format!("column `{}`", name.get_ref());
+        let names = [RowSpec::NAMES, ValueSpec::NAMES].concat();
+        let kind = self.only_key(&fields, span, &place, &names)?;
+        let node = Spanned::new(span.clone(), DeValue::Table(fields));
+        if RowSpec::NAMES.contains(&kind.as_str()) {
+            Some(ColumnSpec::Row(self.node::<RowSpec>(node, &[], &place)?.sound()?))
+        } else {
+            Some(ColumnSpec::Value(self.node::<ValueSpec>(node, &[], &place)?.sound()?))
+        }
+    }
+
+    /// The one key that says what makes the values.
+    fn only_key(
+        &mut self,
+        fields: &DeTable<'_>,
+        span: &Range<usize>,
+        place: &str,
+        known: &[&str],
+    ) -> Option<String> {
+        let mut found = None;
+        let mut is_sound = true;
+        for (key, _) in fields {
+            let name = key.get_ref().as_ref();
+            if !known.contains(&name) {
+                let help = match likely(name, known.iter().copied()) {
+                    Some(likely) => format!("did you mean `{likely}`?"),
+                    None => format!("known are {}", list(known)),
+                };
+                self.blame(key.span(), format!("no generator is called `{name}`"), "not known", Some(help));
+                is_sound = false;
+            } else if let Some(first) = found.replace(name.to_owned()) {
+                let message = format!("{place} has two generators, `{first}` and `{name}`");
+                self.blame(key.span(), message, "the second", Some("keep one of them".to_owned()));
+                is_sound = false;
+            }
+        }
+        if found.is_none() && is_sound {
+            let message = format!("{place} has no generator");
+            self.blame(span.clone(), message, "expected one", Some(format!("known are {}", list(known))));
+        }
+        found.filter(|_| is_sound)
+    }
+
+    fn transaction(&mut self, node: Node<'_>) -> Option<TransactionNode> {
+        const CHILDREN: [&str; 2] = ["step", "parameter"];
+        let span = node.span();
+        let mut fields = self.fields(node, &Spanned::new(span.clone(), "transaction".into()))?;
+        let [steps, parameters] = CHILDREN.map(|name| fields.remove(name));
+        let node = Spanned::new(span.clone(), DeValue::Table(fields));
+        let Decoded { value: doc, dropped } =
+            self.node::<TransactionDoc>(node, &CHILDREN, "a transaction")?;
+        self.require(&dropped, "name", doc.name.is_some(), span.clone(), "the transaction");
+        let has_steps = steps.is_some();
+        let mut incomplete = dropped.iter().any(|key| key == "statements");
+        let mut nodes = Vec::new();
+        for step in self.items(steps, "step") {
+            let step = self.step(step);
+            incomplete |= step.is_none();
+            nodes.extend(step);
+        }
+        match doc.statements {
+            Some(statements) if has_steps => {
+                let message = "`statements` and `[[transaction.step]]` exclude each other";
+                let help = "keep the steps when one repeats or pauses, else the list".to_owned();
+                self.blame(statements.span, message, "this transaction has steps as well", Some(help));
+            }
+            Some(statements) => nodes.extend(statements.value.into_iter().map(|statement| StepNode {
+                statement,
+                times: None,
+                hold: std::time::Duration::ZERO,
+            })),
+            None => {}
+        }
+        if nodes.is_empty() && !incomplete {
+            let help = "write `statements = [\"…\"]` with names of `queries.sql`".to_owned();
+            self.blame(span.clone(), "the transaction does nothing", "no statement", Some(help));
+        }
+        let parameters = self
+            .entries(parameters, "parameter", "[transaction.parameter]")
+            .into_iter()
+            .map(|(name, node)| self.parameter(&name, node))
+            .collect();
+        Some(TransactionNode {
+            name: doc.name,
+            weight: doc.weight,
+            steps: nodes,
+            incomplete,
+            isolation: doc.isolation,
+            retry: doc.retry,
+            parameters,
+            span,
+        })
+    }
+
+    fn step(&mut self, node: Node<'_>) -> Option<StepNode> {
+        let span = node.span();
+        let read = self.node::<StepDoc>(node, &[], "a step")?;
+        self.require(&read.dropped, "statement", read.value.statement.is_some(), span, "the step");
+        let StepDoc { statement, times, hold } = read.value;
+        if let Some(times) = &times
+            && (times.value.min > times.value.max || times.value.max == 0)
+        {
+            let help =
+                "the fewest stand first, and the most are at least 1: `{ uniform = [1, 4] }`".to_owned();
+            self.blame(times.span.clone(), "this is no number of repetitions", "runs never", Some(help));
+        }
+        let hold = match hold {
+            Some(hold) if hold.value.is_zero() => {
+                self.blame(hold.span, "the pause is empty", "expected more than zero", None);
+                std::time::Duration::ZERO
+            }
+            Some(hold) => hold.value,
+            None => std::time::Duration::ZERO,
+        };
+        Some(StepNode { statement: statement?, times, hold })
+    }
+
+    fn parameter(&mut self, name: &Name<'_>, node: Node<'_>) -> ParameterNode {
+        let span = node.span();
+        let mut draw = DrawDoc::default();
+        let source = self.fields(node, name).and_then(|mut fields| {
+            if let Some(node) = fields.remove("draw") {
+                draw = self.node::<DrawDoc>(node, &[], "").map_or(draw, |read| read.value);
+            }
+            self.parameter_source(name, &span, fields)
+        });
+        let name = Located { value: name.get_ref().clone().into_owned(), span: name.span() };
+        ParameterNode { name, span, source, draw }
+    }
+
+    fn parameter_source(
+        &mut self,
+        name: &Name<'_>,
+        span: &Range<usize>,
+        mut fields: DeTable<'_>,
+    ) -> Option<SourceNode> {
+        let place = format!("parameter `{}`", name.get_ref());
+        if let Some((key, _)) =
+            fields.iter().find(|(key, _)| RowSpec::NAMES.contains(&key.get_ref().as_ref()))
+        {
+            let message = format!("`{}` needs a row, and a parameter has none", key.get_ref());
+            let help =
+                "for a value of a table's row, write `key = { table = \"…\", column = \"…\" }`".to_owned();
+            self.blame(key.span(), message, "for columns only", Some(help));
+            return None;
+        }
+        let names = [&["key", "query"], ValueSpec::NAMES].concat();
+        match self.only_key(&fields, span, &place, &names)?.as_str() {
+            "key" => Some(SourceNode::Key(self.node(fields.remove("key")?, &[], &place)?.sound()?)),
+            "query" => Some(SourceNode::Query(self.node(fields.remove("query")?, &[], &place)?.sound()?)),
+            _ => {
+                let node = Spanned::new(span.clone(), DeValue::Table(fields));
+                Some(SourceNode::Value(self.node(node, &[], &place)?.sound()?))
+            }
+        }
+    }
+
+    fn stage(&mut self, node: Node<'_>) -> Option<StageDoc> {
+        let span = node.span();
+        let Decoded { value: stage, dropped } = self.node::<StageDoc>(node, &[], "a stage")?;
+        self.require(&dropped, "name", stage.name.is_some(), span.clone(), "the stage");
+        self.require(&dropped, "duration", stage.duration.is_some(), span.clone(), "the stage");
+        if let Some(duration) = stage.duration.as_ref().filter(|duration| duration.value.is_zero()) {
+            self.blame(duration.span.clone(), "the stage lasts no time", "expected more than zero", None);
+        }
+        let lost = dropped.iter().any(|key| key == "rate" || key == "clients");
+        match (&stage.rate, &stage.clients) {
+            (Some(_), Some(clients)) => {
+                let help = "keep `rate` for an open loop, `clients` for a closed one".to_owned();
+                let message = "`rate` and `clients` exclude each other";
+                self.blame(clients.span.clone(), message, "the stage has a rate as well", Some(help));
+            }
+            (None, None) if !lost => {
+                let help = "write `rate = 200` (per second) or `clients = 16`".to_owned();
+                self.blame(span, "the stage has no load", "neither `rate` nor `clients`", Some(help));
+            }
+            (Some(rate), _) if !(rate.value.is_finite() && rate.value > 0.0) => {
+                let label = "expected more than 0 transactions per second";
+                self.blame(rate.span.clone(), "the stage offers no load", label, None);
+            }
+            (_, Some(clients)) if clients.value == 0 => {
+                self.blame(clients.span.clone(), "the stage has no clients", "expected at least 1", None);
+            }
+            _ => {}
+        }
+        Some(stage)
+    }
+
+    /// Both `"a.b" = "…"` and `a.b = "…"`: the quotes are easily forgotten, and what is meant is plain.
+    fn budget(&mut self, path: &str, span: Range<usize>, node: Node<'_>, budgets: &mut Vec<BudgetNode>) {
+        let place = node.span();
+        match node.into_inner() {
+            DeValue::String(limit) => budgets.push(BudgetNode {
+                metric: Located { value: path.to_owned(), span },
+                limit: Located { value: limit.into_owned(), span: place },
+            }),
+            DeValue::Table(fields) => {
+                for (key, node) in fields {
+                    let inner = span.start..key.span().end.max(span.end);
+                    self.budget(&format!("{path}.{}", key.get_ref()), inner, node, budgets);
+                }
+            }
+            _ => self.blame(
+                place,
+                format!("the limit of `{path}` is no text"),
+                "expected a text",
+                Some("write for example `\"< 50ms\"`".to_owned()),
+            ),
+        }
+    }
+
+    /// Blames a required key that is missing and was not dropped for another mistake.
+    fn require(&mut self, dropped: &[String], key: &str, is_there: bool, span: Range<usize>, place: &str) {
+        if !is_there && !dropped.iter().any(|name| name == key) {
+            self.blame(span, format!("{place} has no `{key}`"), &format!("`{key}` is missing"), None);
+        }
+    }
+
+    /// The entries of a table of tables, `[table.NAME]`.
+    fn entries<'i>(&mut self, node: Option<Node<'i>>, key: &str, form: &str) -> Vec<(Name<'i>, Node<'i>)> {
+        let Some(node) = node else { return Vec::new() };
+        let span = node.span();
+        if let DeValue::Table(fields) = node.into_inner() {
+            return fields.into_iter().collect();
+        }
+        self.blame(span, format!("`{key}` is a table"), "expected a table", Some(format!("write `{form}`")));
+        Vec::new()
+    }
+
+    /// The items of a list of tables, `[[transaction]]`.
+    fn items<'i>(&mut self, node: Option<Node<'i>>, key: &str) -> Vec<Node<'i>> {
+        let Some(node) = node else { return Vec::new() };
+        let span = node.span();
+        if let DeValue::Array(items) = node.into_inner() {
+            return items.into_iter().collect();
+        }
+        let form = if key == "step" { "[[transaction.step]]".to_owned() } else { format!("[[{key}]]") };
+        let help = format!("write `{form}`, with two brackets");
+        self.blame(span, format!("`{key}` is a list of tables"), "expected a list", Some(help));
+        Vec::new()
+    }
+
+    fn fields<'i>(&mut self, node: Node<'i>, name: &Name<'_>) -> Option<DeTable<'i>> {
+        let span = node.span();
+        let found = kind_of(node.get_ref());
+        if let DeValue::Table(fields) = node.into_inner() {
+            return Some(fields);
+        }
+        let message = format!("`{}` is a table", name.get_ref());
+        self.blame(span, message, &format!("expected a table, found {found}"), None);
+        None
+    }
+
+    /// Deserialises a node. serde stops at its first error: the entry to blame is taken off and the rest is tried again,
+    /// until all of it is read or nothing more can be taken off. `also` are keys that were taken off before.
+    fn node<T: DeserializeOwned>(
+        &mut self,
+        node: Node<'_>,
+        also: &[&str],
+        place: &str,
+    ) -> Option<Decoded<T>> {
+        let mut node = node;
+        let mut dropped = Vec::new();
+        loop {
+            let error = match T::deserialize(ValueDeserializer::from(node.clone())) {
+                Ok(value) => return Some(Decoded { value, dropped }),
+                Err(error) => error,
+            };
+            let span = error.span().unwrap_or_else(|| node.span());
+            let Explained { message, label, help, missing } = explain(error.message(), also, place);
+            if missing.is_some_and(|key| dropped.contains(&key)) {
+                return None;
+            }
+            self.blame(span.clone(), message, &label, help);
+            dropped.push(take_off(node.get_mut(), &span)?);
+        }
+    }
+}
+
+impl<T> Decoded<T> {
+    /// The value, if nothing was taken off.
+    fn sound(self) -> Option<T> {
+        self.dropped.is_empty().then_some(self.value)
+    }
+}
+
+/// Removes the entry whose key or value stands at `span`, or the innermost whose value contains it. Gives its name.
+fn take_off(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
+    let DeValue::Table(fields) = value else { return None };
+    let is_there = |place: &Range<usize>| place.start <= span.start && span.end <= place.end;
+    let exact = |(key, value): (&Name<'_>, &Node<'_>)| key.span() == *span || value.span() == *span;
+    let key = match fields.iter().find(|entry| exact(*entry)) {
+        Some((key, _)) => key.clone(),
+        None => {
+            for (_, value) in fields.iter_mut() {
+                if let Some(name) = take_off(value.get_mut(), span) {
+                    return Some(name);
+                }
+            }
+            fields.iter().find(|(_, value)| is_there(&value.span()))?.0.clone()
+        }
+    };
+    fields.remove(key.get_ref().as_ref());
+    Some(key.into_inner().into_owned())
+}
+
+fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a text",
+        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a truth value",
+        DeValue::Datetime(_) => "a time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// A text that is the same for the same content, whatever blanks, comments and notation surround it.
+fn canonical(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => number.to_string(),
+        DeValue::Float(number) => number.to_string(),
+        DeValue::Boolean(truth) => truth.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
+        DeValue::Array(items) => {
+            let items: Vec<String> = items.iter().map(|item| canonical(item.get_ref())).collect();
+            format!("[{}]", items.join(","))
+        }
+        DeValue::Table(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(key, value)| format!("{:?}={}", key.get_ref(), canonical(value.get_ref())))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+    }
+}

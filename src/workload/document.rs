@@ -1,1 +1,368 @@
-//! helper: workload
+//! `workload.toml` as it is written: plain serde types for each kind of table, and what the walk over them collects.
+//! Knows no other file; whether names lead anywhere is checked later.
+
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+
+use crate::generate::spec::{ColumnSpec, ValueSpec};
+use crate::units::parse_duration;
+
+/// A value and the bytes where it stands. Only in plain structs: `flatten` and internally tagged enums lose the span.
+#[derive(Clone, Debug)]
+pub(super) struct Located<T> {
+    /// What is written.
+    pub value: T,
+    /// Where.
+    pub span: Range<usize>,
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = toml::Spanned::<T>::deserialize(deserializer)?;
+        Ok(Self { span: spanned.span(), value: spanned.into_inner() })
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for Located<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        generator.subschema_for::<T>()
+    }
+}
+
+/// The keys at the top of the document.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HeadDoc {
+    /// Name of the workload, as reports show it.
+    #[schemars(required, with = "String")]
+    pub name: Option<Located<String>>,
+    /// What it stands for, in a sentence.
+    #[serde(default)]
+    pub description: String,
+    /// How to ask a database that dbdyno did not fill for its scale.
+    pub scale: Option<ScaleDoc>,
+}
+
+/// `scale = { query = "…" }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ScaleDoc {
+    /// A query that gives one row with one number, the scale.
+    pub query: Located<String>,
+}
+
+/// `[table.NAME]`, without its columns.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TableDoc {
+    /// Rows at scale 1, at least 1.
+    #[schemars(required, with = "u64", range(min = 1))]
+    pub rows: Option<Located<u64>>,
+    /// Whether `rows` grows with the scale; a table of countries does not.
+    #[serde(default = "yes")]
+    pub scales: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `[[transaction]]`, without its steps and parameters.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TransactionDoc {
+    /// Name of the transaction: letters, digits, `_` and `-`.
+    #[schemars(required, with = "String", regex(pattern = r"^[A-Za-z0-9_-]+$"))]
+    pub name: Option<Located<String>>,
+    /// Share of the mix, relative to the other weights; 1 unless said.
+    #[schemars(range(min = 0))]
+    pub weight: Option<Located<f64>>,
+    /// Names of statements in `queries.sql`, executed in this order. Excludes `[[transaction.step]]`.
+    pub statements: Option<Located<Vec<Located<String>>>>,
+    /// The isolation level that BEGIN asks for; the server's default unless said.
+    pub isolation: Option<IsolationDoc>,
+    /// When a failed try is begun again, with the same draws.
+    pub retry: Option<RetryDoc>,
+}
+
+/// An isolation level.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub(super) enum IsolationDoc {
+    #[serde(rename = "read committed")]
+    ReadCommitted,
+    #[serde(rename = "repeatable read")]
+    RepeatableRead,
+    #[serde(rename = "serializable")]
+    Serializable,
+}
+
+/// `retry = { on = ["40001"], max_tries = 5 }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RetryDoc {
+    /// SQLSTATEs after which to retry: `40001` is a serialization failure, `40P01` a deadlock.
+    pub on: Vec<Located<String>>,
+    /// Tries in all, the first included.
+    #[schemars(range(min = 1))]
+    pub max_tries: Located<u32>,
+}
+
+/// `[[transaction.step]]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepDoc {
+    /// Name of a statement in `queries.sql`.
+    #[schemars(required, with = "String")]
+    pub statement: Option<Located<String>>,
+    /// How often it is executed; once unless said.
+    pub times: Option<Located<TimesDoc>>,
+    /// How long the application keeps the connection before the step: `2ms`.
+    pub hold: Option<TextDuration>,
+}
+
+/// `3` or `{ uniform = [1, 4] }`
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TimesDoc {
+    pub min: u32,
+    pub max: u32,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UniformTimes {
+    /// Fewest and most, both included, drawn once for each transaction.
+    uniform: [u32; 2],
+}
+
+impl<'de> Deserialize<'de> for TimesDoc {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TimesVisitor;
+
+        impl<'de> Visitor<'de> for TimesVisitor {
+            type Value = TimesDoc;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a whole number or `{ uniform = [1, 4] }`")
+            }
+
+            fn visit_i64<E: Error>(self, times: i64) -> Result<TimesDoc, E> {
+                let times = u32::try_from(times)
+                    .map_err(|_| E::invalid_value(serde::de::Unexpected::Signed(times), &self))?;
+                Ok(TimesDoc { min: times, max: times })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TimesDoc, A::Error> {
+                let UniformTimes { uniform: [min, max] } =
+                    UniformTimes::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(TimesDoc { min, max })
+            }
+        }
+
+        deserializer.deserialize_any(TimesVisitor)
+    }
+}
+
+impl JsonSchema for TimesDoc {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Times".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let uniform = generator.subschema_for::<UniformTimes>();
+        json_schema!({ "anyOf": [{ "type": "integer", "minimum": 1 }, uniform] })
+    }
+}
+
+/// A duration as text: `30s`, `2ms`, `1m 30s`.
+#[derive(Clone, Debug)]
+pub(super) struct TextDuration {
+    pub value: Duration,
+    pub span: Range<usize>,
+}
+
+impl<'de> Deserialize<'de> for TextDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Located { value, span } = Located::<Plain>::deserialize(deserializer)?;
+        Ok(Self { value: value.0, span })
+    }
+}
+
+/// Fails inside the value, so that the error points at it.
+struct Plain(Duration);
+
+impl<'de> Deserialize<'de> for Plain {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct DurationVisitor;
+
+        impl Visitor<'_> for DurationVisitor {
+            type Value = Plain;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a duration such as `\"30s\"` or `\"2ms\"`")
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Plain, E> {
+                parse_duration(text).map(Plain).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(DurationVisitor)
+    }
+}
+
+impl JsonSchema for TextDuration {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["30s", "2ms", "1m 30s"] })
+    }
+}
+
+/// `[[stage]]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StageDoc {
+    /// Name of the stage, as reports show it: `baseline`, `peak`.
+    #[schemars(required, with = "String")]
+    pub name: Option<Located<String>>,
+    /// How long it is measured: `30s`.
+    #[schemars(required, with = "TextDuration")]
+    pub duration: Option<TextDuration>,
+    /// Open loop: transactions per second over all instances, whatever the target answers. Excludes `clients`.
+    #[schemars(range(min = 0))]
+    pub rate: Option<Located<f64>>,
+    /// Closed loop: users over all instances, each of whom waits for the answer. Excludes `rate`.
+    #[schemars(range(min = 1))]
+    pub clients: Option<Located<u32>>,
+}
+
+/// `{ key = { table = "products", zipf = 1.1 } }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyDoc {
+    /// A table of this document.
+    pub table: Located<String>,
+    /// Its column; unless said, its only `sequence`, else `id`.
+    #[schemars(with = "Option<String>")]
+    pub column: Option<Located<String>>,
+    /// The k-th favourite row is drawn with a probability proportional to 1 ÷ k^zipf; every row alike unless said.
+    #[schemars(with = "Option<f64>", range(min = 0))]
+    pub zipf: Option<Located<f64>>,
+}
+
+/// When a parameter is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum DrawDoc {
+    /// Once for the transaction.
+    #[default]
+    Once,
+    /// Anew for each execution of a step.
+    Each,
+}
+
+/// The whole document.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Document {
+    pub name: String,
+    pub description: String,
+    pub scale_query: Option<Located<String>>,
+    pub tables: Vec<TableNode>,
+    pub transactions: Vec<TransactionNode>,
+    pub stages: Vec<StageDoc>,
+    pub budgets: Vec<BudgetNode>,
+    /// The tables of the document in a canonical form: what decides a load besides the SQL files.
+    pub tables_canonical: String,
+}
+
+/// A table with its columns.
+#[derive(Clone, Debug)]
+pub(super) struct TableNode {
+    pub name: String,
+    /// Of its name in the header.
+    pub span: Range<usize>,
+    pub rows: u64,
+    pub scales: bool,
+    pub columns: Vec<ColumnNode>,
+}
+
+/// A column with its modifiers apart.
+#[derive(Clone, Debug)]
+pub(super) struct ColumnNode {
+    pub name: String,
+    /// Of its description.
+    pub span: Range<usize>,
+    /// Absent when its mistake was reported.
+    pub spec: Option<ColumnSpec>,
+    pub null_fraction: f64,
+}
+
+/// A transaction with its steps and parameters.
+#[derive(Clone, Debug)]
+pub(super) struct TransactionNode {
+    /// Absent when it is missing, which was reported.
+    pub name: Option<Located<String>>,
+    pub weight: Option<Located<f64>>,
+    pub steps: Vec<StepNode>,
+    /// Whether a step is missing since its mistake was reported.
+    pub incomplete: bool,
+    pub isolation: Option<IsolationDoc>,
+    pub retry: Option<RetryDoc>,
+    pub parameters: Vec<ParameterNode>,
+    /// Of its header.
+    pub span: Range<usize>,
+}
+
+/// A step of either form.
+#[derive(Clone, Debug)]
+pub(super) struct StepNode {
+    pub statement: Located<String>,
+    pub times: Option<Located<TimesDoc>>,
+    pub hold: Duration,
+}
+
+/// A parameter with its modifiers apart.
+#[derive(Clone, Debug)]
+pub(super) struct ParameterNode {
+    pub name: Located<String>,
+    /// Of its description.
+    pub span: Range<usize>,
+    /// Absent when its mistake was reported.
+    pub source: Option<SourceNode>,
+    pub draw: DrawDoc,
+}
+
+/// Where a parameter's value comes from.
+#[derive(Clone, Debug)]
+pub(super) enum SourceNode {
+    Key(KeyDoc),
+    Query(Located<String>),
+    Value(ValueSpec),
+}
+
+/// A line of `[budget]`.
+#[derive(Clone, Debug)]
+pub(super) struct BudgetNode {
+    pub metric: Located<String>,
+    pub limit: Located<String>,
+}

@@ -1,1 +1,30 @@
-//! helper: workload
+//! Digests that say whether two runs or two loads were given the same. Knows bytes, not their meaning.
+
+use sha2::{Digest, Sha256};
+
+/// SHA-256 over named parts, hexadecimal. The names are roles (`queries.sql`), never paths: the same folder elsewhere is
+/// the same workload. Each part goes in with its length, so that no two lists of parts are alike.
+pub(super) fn fingerprint(parts: &[(&str, &[u8])]) -> String {
+    let mut digest = Sha256::new();
+    for (name, bytes) in parts {
+        for part in [name.as_bytes(), bytes] {
+            digest.update((part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+    }
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let one = fingerprint(&[("a", b"bc"), ("d", b"")]);
+        assert_eq!(one.len(), 64);
+        assert_eq!(one, fingerprint(&[("a", b"bc"), ("d", b"")]));
+        assert_ne!(one, fingerprint(&[("ab", b"c"), ("d", b"")]));
+        assert_ne!(one, fingerprint(&[("a", b"bc")]));
+    }
+}

@@ -5,15 +5,18 @@ mod check;
 mod compile;
 mod decode;
 mod document;
+mod explain;
 mod fingerprint;
 pub mod schema;
+mod tables;
+mod transactions;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::generate::{ColumnGenerator, RowPick, ValueGenerator};
+use crate::generate::{ColumnGenerator, Dataset, DatasetTable, RowPick, ValueGenerator};
 use crate::sql::statement::{Cardinality, StatementKind};
-use crate::units::{SlotId, StatementId, TransactionId};
+use crate::units::{Seed, SlotId, StatementId, TransactionId};
 
 pub use compile::load;
 
@@ -46,6 +49,23 @@ pub struct Workload {
     pub stages: Vec<StageSpec>,
     /// Limits that the document sets.
     pub budgets: Vec<BudgetSpec>,
+}
+
+impl Workload {
+    /// The data at `scale`: enough to compute any value of any row of [`Workload::tables`], by the same indexes.
+    #[must_use]
+    pub fn dataset(&self, seed: Seed, scale: f64) -> Dataset {
+        let tables = self.tables.iter().map(|table| DatasetTable {
+            name: table.name.clone(),
+            rows: table.rows(scale),
+            columns: table
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.generator.clone()))
+                .collect(),
+        });
+        Dataset::new(seed, tables.collect())
+    }
 }
 
 /// One SQL file of the folder.

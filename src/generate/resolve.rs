@@ -1,0 +1,124 @@
+//! Names in the descriptions of columns, looked up among the tables of the document, and the order in which columns need
+//! one another. Knows descriptions only, no values.
+
+use super::spec::{ColumnSpec, Refusal, RowSpec, ScopeTable, ValueSpec};
+use super::template::Template;
+
+/// The document as one table sees it.
+pub(super) struct Scope<'a> {
+    pub(super) tables: &'a [ScopeTable],
+    pub(super) table: usize,
+}
+
+impl<'a> Scope<'a> {
+    pub(super) fn table_named(&self, name: &str) -> Result<usize, Refusal> {
+        let names = || self.tables.iter().map(|table| table.name.as_str());
+        names()
+            .position(|table| table == name)
+            .ok_or_else(|| Refusal::unknown("table", name, "not described here", names()))
+    }
+
+    pub(super) fn column_names(&self, table: usize) -> Vec<&'a str> {
+        self.tables[table].columns.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    pub(super) fn column(&self, table: usize, name: &str) -> Result<usize, Refusal> {
+        let names = self.column_names(table);
+        names.iter().position(|column| *column == name).ok_or_else(|| {
+            let what = format!("column of `{}`", self.tables[table].name);
+            Refusal::unknown(&what, name, "not described there", names.iter().copied())
+        })
+    }
+
+    pub(super) fn spec(&self, table: usize, column: usize) -> Option<&'a ColumnSpec> {
+        self.tables[table].columns[column].1.as_ref()
+    }
+
+    /// The column that a reference means: the one it names, else the only sequence.
+    pub(super) fn key_column(&self, table: usize, named: Option<&str>) -> Result<usize, Refusal> {
+        if let Some(name) = named {
+            return self.column(table, name);
+        }
+        let columns = &self.tables[table].columns;
+        let is_sequence =
+            |spec: &Option<ColumnSpec>| matches!(spec, Some(ColumnSpec::Row(RowSpec::Sequence(_))));
+        let mut sequences = columns.iter().enumerate().filter(|(_, (_, spec))| is_sequence(spec));
+        match (sequences.next(), sequences.next()) {
+            (Some((column, _)), None) => Ok(column),
+            _ => Err(Refusal::new(
+                format!("which column of `{}` is meant is not clear", self.tables[table].name),
+                "it has no single `sequence`",
+            )
+            .help("name it: `column = \"…\"`")),
+        }
+    }
+
+    /// A column of the own table that refers to another, and the table it refers to.
+    pub(super) fn parent(&self, through: &str) -> Result<(usize, usize), Refusal> {
+        let column = self.column(self.table, through)?;
+        let table = match self.spec(self.table, column) {
+            Some(ColumnSpec::Row(RowSpec::Reference(reference))) => self.table_named(&reference.table)?,
+            Some(ColumnSpec::Row(RowSpec::Tree(_))) => self.table,
+            _ => {
+                return Err(Refusal::new(
+                    format!("`{through}` refers to no table"),
+                    "`through` wants a column that is a `reference`",
+                ));
+            }
+        };
+        Ok((column, table))
+    }
+
+    /// The columns whose values the value of `column` of the own table needs. Names that mean nothing are passed over: they
+    /// are refused where they stand.
+    fn needs(&self, column: usize) -> Vec<(usize, usize)> {
+        let key = |table: usize, named: Option<&str>| {
+            self.key_column(table, named).ok().map(|column| (table, column))
+        };
+        let own = |name: &str| self.column(self.table, name).ok().map(|column| (self.table, column));
+        let beyond = |through: &str, name: &str| {
+            let (_, table) = self.parent(through).ok()?;
+            Some((table, self.column(table, name).ok()?))
+        };
+        match self.spec(self.table, column) {
+            Some(ColumnSpec::Value(ValueSpec::Template(text))) => {
+                Template::parse(text, &self.column_names(self.table))
+                    .map(|template| template.columns().map(|column| (self.table, column)).collect())
+                    .unwrap_or_default()
+            }
+            Some(ColumnSpec::Row(spec)) => match spec {
+                RowSpec::Sequence(_) | RowSpec::Ordinal(_) => None,
+                RowSpec::Reference(spec) => {
+                    self.table_named(&spec.table).ok().and_then(|table| key(table, spec.column.as_deref()))
+                }
+                RowSpec::Tree(spec) => key(self.table, spec.column.as_deref()),
+                RowSpec::Lookup(spec) => beyond(&spec.through, &spec.column),
+                RowSpec::After(spec) => match &spec.through {
+                    Some(through) => beyond(through, &spec.column),
+                    None => own(&spec.column),
+                },
+            }
+            .into_iter()
+            .collect(),
+            Some(ColumnSpec::Value(_)) | None => vec![],
+        }
+    }
+}
+
+/// Refuses a column whose value would need itself. A look-up in the own tree is refused as well: how far it would climb is
+/// not known beforehand.
+pub(super) fn acyclic(tables: &[ScopeTable], table: usize, column: usize) -> Result<(), Refusal> {
+    let mut seen = vec![];
+    let mut open = Scope { tables, table }.needs(column);
+    while let Some((at_table, at_column)) = open.pop() {
+        if (at_table, at_column) == (table, column) {
+            let name = format!("{}.{}", tables[table].name, tables[table].columns[column].0);
+            return Err(Refusal::new(format!("the value of `{name}` would need itself"), "part of a circle"));
+        }
+        if !seen.contains(&(at_table, at_column)) {
+            seen.push((at_table, at_column));
+            open.extend(Scope { tables, table: at_table }.needs(at_column));
+        }
+    }
+    Ok(())
+}

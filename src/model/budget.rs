@@ -1,0 +1,177 @@
+//! What a report says of a metric, and whether it keeps its limit. Pure: stages in, a result out.
+
+use super::metric::{Limit, MetricPath, Phase, Statistic};
+use super::{BudgetResult, Quantiles, Stage, TransactionInfo, Verdict};
+
+/// The metric in its own unit (microseconds, a share from 0 to 1, transactions per second), or `None` where the samples of
+/// the stage do not carry it. A censored quantile is given as measured: a lower bound.
+#[must_use]
+pub fn measure(metric: &MetricPath, stage: &Stage) -> Option<f64> {
+    read(metric, stage).ok().map(|reading| reading.value)
+}
+
+/// Judges the limit over all measured stages: by the worst of those that break it, else by one that cannot tell, else by
+/// the worst of those that keep it.
+#[must_use]
+pub fn evaluate(metric: &MetricPath, limit: &Limit, stages: &[Stage]) -> BudgetResult {
+    let unit = metric.unit();
+    let worst = stages
+        .iter()
+        .filter(|stage| stage.measured)
+        .map(|stage| judge(metric, limit, stage))
+        .max_by(|a, b| a.rank(limit).partial_cmp(&b.rank(limit)).unwrap_or(std::cmp::Ordering::Equal));
+    let worst = worst.unwrap_or_else(|| Judgement {
+        stage: String::new(),
+        reading: Err("no stage was measured".to_owned()),
+        verdict: Verdict::Inconclusive,
+    });
+    let (measured, reason) = match worst.reading {
+        Ok(reading) if reading.is_lower_bound => {
+            let reason = "work that failed or never ended reaches into it: the true value is higher";
+            (format!("> {}", unit.show(reading.value)), Some(reason.to_owned()))
+        }
+        Ok(reading) => (unit.show(reading.value), None),
+        Err(reason) => ("–".to_owned(), Some(reason)),
+    };
+    BudgetResult {
+        metric: metric.to_string(),
+        limit: limit.show(unit),
+        stage: worst.stage,
+        measured,
+        verdict: worst.verdict,
+        reason: reason.filter(|_| worst.verdict == Verdict::Inconclusive),
+    }
+}
+
+/// What one stage says of the limit.
+struct Judgement {
+    stage: String,
+    reading: Result<Reading, String>,
+    verdict: Verdict,
+}
+
+impl Judgement {
+    /// Greater is worse: first by the verdict, then by how far the value lies on the bad side.
+    fn rank(&self, limit: &Limit) -> (u8, f64) {
+        let verdict = match self.verdict {
+            Verdict::Fail => 2,
+            Verdict::Inconclusive => 1,
+            Verdict::Pass | Verdict::None => 0,
+        };
+        let sign = if limit.bound.is_upper() { 1.0 } else { -1.0 };
+        (verdict, self.reading.as_ref().map_or(f64::NEG_INFINITY, |reading| sign * reading.value))
+    }
+}
+
+fn judge(metric: &MetricPath, limit: &Limit, stage: &Stage) -> Judgement {
+    let reading = read(metric, stage);
+    let verdict = match &reading {
+        Err(_) => Verdict::Inconclusive,
+        // A lower bound decides what lies above: an upper limit that is broken, a lower one that is kept.
+        Ok(reading) if reading.is_lower_bound && limit.holds(reading.value) == limit.bound.is_upper() => {
+            Verdict::Inconclusive
+        }
+        Ok(reading) if limit.holds(reading.value) => Verdict::Pass,
+        Ok(_) => Verdict::Fail,
+    };
+    Judgement { stage: stage.name.clone(), reading, verdict }
+}
+
+/// A metric of one stage.
+#[derive(Clone, Copy)]
+struct Reading {
+    value: f64,
+    /// The true value is at least this.
+    is_lower_bound: bool,
+}
+
+impl Reading {
+    fn exact(value: f64) -> Self {
+        Self { value, is_lower_bound: false }
+    }
+}
+
+/// The metric, or why there is none.
+fn read(metric: &MetricPath, stage: &Stage) -> Result<Reading, String> {
+    let transaction = match metric.transaction() {
+        Some(name) => Some(
+            stage
+                .transactions
+                .iter()
+                .find(|transaction| transaction.name == name)
+                .ok_or_else(|| format!("no transaction `{name}` ran in the stage"))?,
+        ),
+        None => None,
+    };
+    match metric {
+        MetricPath::Time { phase, statistic, .. } => {
+            let quantiles = match (transaction, phase) {
+                (Some(transaction), phase) => phase_of(transaction, *phase),
+                (None, Phase::Response) => &stage.response_us,
+                (None, Phase::PoolWait) => &stage.pool.wait_us,
+                (None, Phase::Service | Phase::Lag) => {
+                    return Err(format!(
+                        "`{phase}` is measured for each transaction; name one: `TRANSACTION.{phase}.{}`",
+                        statistic.as_str(),
+                        phase = phase.as_str()
+                    ));
+                }
+            };
+            read_statistic(quantiles, *statistic)
+        }
+        MetricPath::ErrorRate { .. } => error_rate(stage, transaction),
+        MetricPath::Throughput { .. } => {
+            Ok(Reading::exact(transaction.map_or(stage.achieved_per_s, |transaction| transaction.per_s)))
+        }
+        MetricPath::PoolSaturated => Ok(Reading::exact(stage.pool.saturated_fraction)),
+    }
+}
+
+fn phase_of(transaction: &TransactionInfo, phase: Phase) -> &Quantiles {
+    match phase {
+        Phase::Response => &transaction.response_us,
+        Phase::Service => &transaction.service_us,
+        Phase::PoolWait => &transaction.pool_wait_us,
+        Phase::Lag => &transaction.lag_us,
+    }
+}
+
+fn read_statistic(quantiles: &Quantiles, statistic: Statistic) -> Result<Reading, String> {
+    let (value, quantile) = match statistic {
+        // One censored sample makes the mean and the maximum lower bounds.
+        Statistic::Mean => (quantiles.mean, 1.0),
+        Statistic::P50 => (whole(quantiles.p50), 0.5),
+        Statistic::P90 => (whole(quantiles.p90), 0.9),
+        Statistic::P95 => (whole(quantiles.p95), 0.95),
+        Statistic::P99 => (whole(quantiles.p99), 0.99),
+        Statistic::P999 => (whole(quantiles.p99_9), 0.999),
+        Statistic::P9999 => (whole(quantiles.p99_99), 0.9999),
+        Statistic::Max => (whole(quantiles.max), 1.0),
+    };
+    let is_lower_bound = quantiles.censored_from.is_some_and(|from| quantile >= from);
+    value.map(|value| Reading { value, is_lower_bound }).ok_or_else(|| match quantiles.count {
+        0 => "there is no sample".to_owned(),
+        count => {
+            format!("{count} samples are too few for {}: ten must lie beyond it", statistic.as_str())
+        }
+    })
+}
+
+/// Microseconds of a run lie far below 2^53, where a float is exact.
+fn whole(value: Option<u64>) -> Option<f64> {
+    value.map(|value| value as f64)
+}
+
+fn error_rate(stage: &Stage, transaction: Option<&TransactionInfo>) -> Result<Reading, String> {
+    let (errors, all) = if let Some(transaction) = transaction {
+        (transaction.errors.values().sum::<u64>(), transaction.count)
+    } else {
+        let books = &stage.accounting;
+        let errors = books.failed + books.unknown + books.skipped + books.abandoned;
+        (errors, books.ok + errors)
+    };
+    match all {
+        0 => Err("no transaction ended".to_owned()),
+        all => Ok(Reading::exact(errors as f64 / all as f64)),
+    }
+}
