@@ -74,8 +74,8 @@ impl Analysis {
             }
             _ if self.header.is_none() => return Err(AnalysisError::NoHeader),
             Entry::StageBegun { stage, at, carried_in } => {
-                let header = self.header.as_ref().ok_or(AnalysisError::NoHeader)?;
                 self.see(*at);
+                let header = self.header.as_ref().ok_or(AnalysisError::NoHeader)?;
                 self.stages.push(StageAnalysis::begin(*stage, *at, *carried_in, header));
             }
             Entry::Interval(interval) => {
