@@ -91,10 +91,10 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     folder
 }
 
-/// The folders below `workloads`, where there are any.
+/// The folders below `workloads`.
 pub(super) fn repository_workloads() -> Vec<std::path::PathBuf> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
-    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let entries = std::fs::read_dir(folder).expect("the workloads of the repository");
     entries.map(|entry| entry.expect("an entry of a folder").path()).collect()
 }
 
@@ -454,12 +454,20 @@ fn said_of(changes: &[(&str, &str)]) -> String {
 
 #[test]
 fn every_break_of_the_syntax_is_shown() {
-    insta::assert_snapshot!(said_of(&[("rows = 5_000", "rows 5_000"), ("rate = 200", "rate ="), ("clients = 16", "clients = 2x")]), @r###"
+    insta::assert_snapshot!(said_of(&[("rate = 200", "rate ="), ("clients = 16", "clients = 2x")]), @r###"
     error: this is not TOML
-     --> shop/workload.toml:7:6
-      |
-    7 | rows 5_000
-      |      ^ key with no value, expected `=`
+      --> shop/workload.toml:54:7
+       |
+    54 | rate =
+       |       ^ string values must be quoted, expected literal string
+
+    error: this is not TOML
+      --> shop/workload.toml:59:11
+       |
+    59 | clients = 2x
+       |           ^^ string values must be quoted, expected literal string
+
+    2 mistakes
     "###);
 }
 
@@ -651,4 +659,70 @@ fn a_folder_without_a_workload_says_what_is_missing() {
         if document.contains("workload.toml") && queries.contains("queries.sql")),
         "{messages:?}"
     );
+}
+
+#[test]
+fn what_is_missing_is_asked_for() {
+    let document = "name = \"\"\n[[stage]]\nname = \"a\"\nduration = \"0s\"\n";
+    insta::assert_snapshot!(said(document, "SELECT 1;\n-- name: a\nSELECT 2;\n"), @r###"
+    error: the workload has no transaction
+     --> shop/workload.toml:1:1
+      |
+    1 | name = ""
+      | ^ nothing to run
+      |
+      = help: write at least one `[[transaction]]` with `statements = ["…"]`
+
+    error: the workload's name is empty
+     --> shop/workload.toml:1:8
+      |
+    1 | name = ""
+      |        ^^ expected a name
+
+    error: the stage has no load
+     --> shop/workload.toml:2:1
+      |
+    2 | [[stage]]
+      | ^^^^^^^^^ neither `rate` nor `clients`
+      |
+      = help: write `rate = 200` (per second) or `clients = 16`
+
+    error: the stage lasts no time
+     --> shop/workload.toml:4:12
+      |
+    4 | duration = "0s"
+      |            ^^^^ expected more than zero
+
+    error: this statement has no name
+     --> shop/queries.sql:1:1
+      |
+    1 | SELECT 1;
+      | ^^^^^^^^ no name line before it
+      |
+      = help: write `-- name: product_by_id :one` above it
+
+    error: `a` does not say how many rows it gives
+     --> shop/queries.sql:2:1
+      |
+    2 | -- name: a
+      | ^^^^^^^^^^ not said here
+      |
+      = help: the choices are `:one`, `:optional`, `:many` and `:exec`
+
+    6 mistakes
+    "###);
+}
+
+#[test]
+fn a_transaction_cannot_be_called_like_a_metric() {
+    let pool = said_of(&[("name = \"browse\"", "name = \"response\"")]);
+    insta::assert_snapshot!(pool, @r###"
+    error: a transaction cannot be called `response`
+      --> shop/workload.toml:23:8
+       |
+    23 | name = "response"
+       |        ^^^^^^^^^^ already means something
+       |
+       = help: `response` is a part of the paths of metrics; choose another name
+    "###);
 }

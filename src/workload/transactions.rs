@@ -117,7 +117,7 @@ impl<'a> Compiler<'a> {
 
     fn transaction(&mut self, id: TransactionId, node: &TransactionNode) -> Transaction {
         if let Some(name) = &node.name {
-            check::name("transaction", name, self.source, self.mistakes);
+            check::transaction_name(name, self.source, self.mistakes);
         }
         let name = node.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
         let weight = self.weight(node.weight.as_ref());
