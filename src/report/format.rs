@@ -51,7 +51,7 @@ pub fn per_call(value: f64) -> String {
     if value < 9.995 && (value - value.round()).abs() >= 0.005 {
         return decimal(value, 2);
     }
-    decimal(value, if value < 99.95 && (value - value.round()).abs() >= 0.05 { 1 } else { 0 })
+    decimal(value, usize::from(value < 99.95 && (value - value.round()).abs() >= 0.05))
 }
 
 /// A share from 0 to 1: `0 %`, `0.04 %`, `4.2 %`, `38 %`, `99.8 %`, `100 %`. Only what is exactly nothing or all is
@@ -121,7 +121,7 @@ pub(super) fn length_s(seconds: f64) -> String {
     duration_us(seconds * SECOND_US)
 }
 
-/// Bytes in steps of 1024, as PostgreSQL counts them: `512 B`, `8.00 kB`, `1.24 GB`.
+/// Bytes in steps of 1024, as `PostgreSQL` counts them: `512 B`, `8.00 kB`, `1.24 GB`.
 #[must_use]
 pub fn bytes(value: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];

@@ -40,7 +40,7 @@ mod tests {
     }
 
     #[test]
-    fn json_of_the_healthy_run() {
-        insta::assert_snapshot!("healthy.json", json(&fixture::healthy()));
+    fn json_of_a_short_run() {
+        insta::assert_snapshot!("cut_off.json", json(&fixture::cut_off()));
     }
 }

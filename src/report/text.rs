@@ -24,9 +24,9 @@ fn harmless(character: char) -> char {
             char::from_u32(0x2400 + u32::from(character)).unwrap_or(char::REPLACEMENT_CHARACTER)
         }
         '\u{7f}' => '␡',
-        '\u{80}'..='\u{9f}' => char::REPLACEMENT_CHARACTER,
-        // Marks and overrides of direction, invisible separators, and the tag characters.
-        '\u{ad}'
+        // The second set of control characters; marks and overrides of direction, invisible separators, tag characters.
+        '\u{80}'..='\u{9f}'
+        | '\u{ad}'
         | '\u{61c}'
         | '\u{200b}'
         | '\u{200e}'

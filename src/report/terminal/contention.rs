@@ -36,16 +36,13 @@ pub(super) fn pool(page: &mut Page, stage: &Stage) {
 }
 
 fn trouble(pool: &PoolInfo) -> Option<String> {
-    let made = if pool.creates > 0 {
-        format!(" (p99 {})", super::value::time(&pool.create_us, super::value::Statistic::P99))
-    } else {
-        String::new()
-    };
+    let longest =
+        pool.create_us.max.map_or_else(String::new, |us| format!(" (the slowest in {})", whole_us(us)));
     let parts = [
         (pool.timeouts, "timed out waiting for a connection".to_owned()),
         (pool.create_errors, "attempts to connect failed".to_owned()),
         (pool.discarded, "connections were found broken".to_owned()),
-        (pool.creates, format!("connections were made during the stage{made}")),
+        (pool.creates, format!("connections were made anew{longest}")),
     ];
     let parts: Vec<String> = parts
         .iter()
@@ -109,7 +106,7 @@ pub(super) fn locks(page: &mut Page, stage: &Stage, full: bool) {
     for episode in locks.episodes.iter().take(shown) {
         let mut root = Cell::new(&episode.root).and(&episode.root_state);
         if full && let Some(between) = between(episode) {
-            root = root.and(between);
+            root = root.and_between("via ", between, "");
         }
         grid.row(vec![
             Cell::new(&episode.waiter).and(lock(episode)),
@@ -136,5 +133,5 @@ fn lock(episode: &LockEpisodeInfo) -> String {
 fn between(episode: &LockEpisodeInfo) -> Option<String> {
     let others: Vec<&str> =
         episode.direct_blockers.iter().map(String::as_str).filter(|name| *name != episode.root).collect();
-    (!others.is_empty()).then(|| format!("through {}", others.join(", ")))
+    (!others.is_empty()).then(|| others.join(", "))
 }

@@ -45,13 +45,13 @@ fn verdict(report: &Report) -> (Style, String, String) {
     let (style, badge, sentence) = match report.verdict {
         Verdict::Pass => (Style::Good, "PASS", of(kept, "kept")),
         Verdict::Fail => (Style::Bad, "FAIL", of(broken, "broken")),
-        Verdict::Inconclusive => {
-            let open = all - kept - broken;
-            (Style::Caution, "INCONCLUSIVE", format!("{} cannot be told from this measurement", of(open, "")))
+        Verdict::Inconclusive => (Style::Caution, "INCONCLUSIVE", of(all - kept - broken, "unclear")),
+        Verdict::None if report.ended != "completed" => {
+            (Style::Caution, "INCOMPLETE", "the run ended early, and no budget was set".to_owned())
         }
         Verdict::None => (Style::Bold, "MEASURED", without_budget(report)),
     };
-    (style, badge.to_owned(), sentence.replace("  ", " "))
+    (style, badge.to_owned(), sentence)
 }
 
 /// What a run has to say where no limit was set: a study its answer, a run that it has no verdict.

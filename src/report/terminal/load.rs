@@ -157,11 +157,11 @@ fn errors_by_code(transactions: &[TransactionInfo]) -> Option<String> {
         .iter()
         .take(ERRORS_SHOWN)
         .map(|(code, number)| format!("{} × {}", count(*number), describe(code)));
-    let mut text = named.collect::<Vec<_>>().join(" · ");
+    let mut parts: Vec<String> = named.collect();
     if codes.len() > ERRORS_SHOWN {
-        text.push_str(&format!(" · {} more", plural((codes.len() - ERRORS_SHOWN) as u64, "kind")));
+        parts.push(format!("{} more", plural((codes.len() - ERRORS_SHOWN) as u64, "kind")));
     }
-    Some(text)
+    Some(parts.join(" · "))
 }
 
 /// What a SQLSTATE means, where a run is likely to meet it.

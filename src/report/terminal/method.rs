@@ -1,5 +1,7 @@
 //! The bottom of the page: whether the measurement can be trusted, what it cost, where it was made, and how to repeat it.
 
+use std::collections::BTreeSet;
+
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{Accounting, EventInfo, GeneratorInfo, ProbeInfo, Report, Stage};
@@ -31,7 +33,9 @@ pub(super) fn section(page: &mut Page, report: &Report, full: bool) {
     page.heading("measurement", "whether it can be trusted, and how to repeat it");
     books(page, report, full);
     checks(page, report);
-    generator(page, &report.generator);
+    if !report.stages.is_empty() {
+        generator(page, &report.generator);
+    }
     probes(page, &report.probes, full);
     for blind_spot in &report.target.blind_spots {
         page.labelled(INDENT, "not seen", Style::Caution, blind_spot);
@@ -119,7 +123,9 @@ fn checks(page: &mut Page, report: &Report) {
     let holding = checks.iter().filter(|check| check.holds).count();
     let all = checks.len();
     if holding == all {
-        page.fact("self-tests", &format!("all {all} hold (books, and Little's law for busy and waiting)"));
+        let names: BTreeSet<String> = checks.iter().map(|check| check.name.replace('_', " ")).collect();
+        let names: Vec<String> = names.into_iter().collect();
+        page.fact("self-tests", &format!("all {all} hold ({})", names.join(", ")));
         return;
     }
     page.fact("self-tests", &format!("{holding} of {all} hold"));

@@ -13,7 +13,7 @@ fn mark(value: f64, top: f64) -> char {
     }
     // At most eight levels: the cast cannot lose anything.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let level = ((value / top).clamp(0.0, 1.0) * LEVELS.len() as f64).ceil() as usize;
+    let level = ((value / top).clamp(0.0, 1.0) * LEVELS.len() as f64).round() as usize;
     LEVELS[level.clamp(1, LEVELS.len()) - 1]
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
-use super::value::{Statistic, time, top_wait};
+use super::value::{Statistic, plural, time, top_wait};
 use crate::model::{Stage, StatementInfo, StatementServerInfo};
 use crate::report::format::{DASH, NBSP, bytes, count, duration_us, per_call, rate};
 
@@ -60,6 +60,10 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
     }
     page.grid(&grid);
     shared_rows(page, &statements);
+    for statement in statements.iter().filter(|statement| statement.errors > 0) {
+        let failed = format!("{} failed {}", names[&key(statement)], plural(statement.errors, "time"));
+        page.labelled(INDENT, "errors", Style::Bad, &failed);
+    }
 }
 
 /// Work that the server did for each execution.
