@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod postgres;
+pub mod redact;
 pub mod secret;
 pub mod sim;
 mod target;

@@ -1,9 +1,18 @@
 //! The lean session: the extended protocol over one socket, prepared statements by index, no allocation per execution.
 
+use std::io;
 use std::sync::Arc;
 
-use crate::db::postgres::Settings;
-use crate::db::{ConnectError, Control, Engine, ExecError, Now, Reply, Session, StatementPlan};
+use super::dial::dial;
+use super::prepare::{Prepared, prepare_all, put};
+use super::settings::Settings;
+use super::startup;
+use super::wire::{HELD_MAX, Head, ServerError, Wire};
+use crate::db::error::SqlState;
+use crate::db::{
+    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Reply, RowsExpected, Session,
+    StatementPlan,
+};
 use crate::sql::values::Frame;
 use crate::units::{BackendId, StatementId};
 
@@ -22,18 +31,50 @@ impl<N: Now> PgEngine<N> {
     }
 }
 
-/// One measured connection.
-pub struct PgSession<N> {
-    clock: N,
-}
-
 impl<N: Now> Engine for PgEngine<N> {
     type Session = PgSession<N>;
 
     async fn connect(&self, statements: Arc<[StatementPlan]>) -> Result<PgSession<N>, ConnectError> {
-        let _ = (statements, &self.settings);
-        Ok(PgSession { clock: self.clock.clone() })
+        let settings = &*self.settings;
+        let name = settings.application_name("pool");
+        let started = dial(settings, |opened| startup::start(opened, settings, &name)).await?;
+        let mut session = PgSession {
+            wire: started.wire,
+            clock: self.clock.clone(),
+            statements: Vec::new(),
+            backend: started.backend,
+            server_version: started.server_version,
+            status: Status::Idle,
+            busy: false,
+            broken: false,
+        };
+        session.statements = prepare_all(&mut session.wire, &statements, &started.address).await?;
+        Ok(session)
     }
+}
+
+/// One measured connection.
+pub struct PgSession<N> {
+    wire: Wire,
+    clock: N,
+    /// By statement id.
+    statements: Vec<Prepared>,
+    backend: BackendId,
+    server_version: String,
+    status: Status,
+    /// A request is under way: set before the first await and cleared behind the last, so that a future that is dropped
+    /// between them leaves it set.
+    busy: bool,
+    /// The connection ended, or the server said what cannot be understood.
+    broken: bool,
+}
+
+/// What the server says of the transaction each time it is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Idle,
+    InTransaction,
+    Failed,
 }
 
 impl<N: Now> Session for PgSession<N> {
@@ -43,21 +84,269 @@ impl<N: Now> Session for PgSession<N> {
         frame: &mut Frame,
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
-        let _ = (statement, frame);
-        reply.sent_at = self.clock.now();
-        todo!("helper: db")
+        self.begin(reply)?;
+        let prepared = &self.statements[statement.index()];
+        if let Err(error) = prepared.put_execution(frame, &mut self.wire.outbound) {
+            // Nothing was sent, so the connection is as it was.
+            self.wire.outbound.clear();
+            return Err(error);
+        }
+        prepared.clear_outputs(frame);
+        let outputs = prepared.has_outputs().then_some((prepared, frame));
+        let mut exchange =
+            Exchange { wire: &mut self.wire, clock: &self.clock, status: &mut self.status, reply };
+        self.busy = true;
+        let answer = exchange.run(outputs).await;
+        self.end(answer)
+            .and_then(|answer| check_rows(self.statements[statement.index()].rows, answer.data_rows))
     }
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
-        let _ = (what, reply);
-        todo!("helper: db")
+        self.begin(reply)?;
+        let Some(text) = self.control_text(what) else {
+            reply.done_at = reply.sent_at;
+            return Ok(());
+        };
+        put(&mut self.wire.outbound, b'Q', |out| {
+            out.extend_from_slice(text.as_bytes());
+            out.push(0);
+        });
+        let mut exchange =
+            Exchange { wire: &mut self.wire, clock: &self.clock, status: &mut self.status, reply };
+        self.busy = true;
+        let answer = exchange.run(None).await;
+        let answer = self.end(answer)?;
+        if what == Control::Commit && answer.rolled_back {
+            return Err(ExecError::Server {
+                code: SqlState::new("25P02"),
+                message: "COMMIT was answered by ROLLBACK: the transaction had failed before".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     fn backend(&self) -> BackendId {
-        todo!("helper: db")
+        self.backend
     }
 
     fn usable(&self) -> bool {
-        todo!("helper: db")
+        !self.busy && !self.broken && self.status == Status::Idle && !self.wire.has_unread()
     }
+}
+
+impl<N> PgSession<N> {
+    /// `server_version` as the server writes it: `16.4 (Debian 16.4-1)`.
+    #[must_use]
+    pub fn server_version(&self) -> &str {
+        &self.server_version
+    }
+
+    /// The number of the release: 16 of `16.4`. Zero if the server did not say.
+    #[must_use]
+    pub fn major_version(&self) -> u32 {
+        let digits = self.server_version.split(|c: char| !c.is_ascii_digit()).next();
+        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+    }
+
+    /// What is asked, in SQL; `None` where this server has no way to do it.
+    fn control_text(&self, what: Control) -> Option<&'static str> {
+        Some(match what {
+            Control::Begin(None) => "BEGIN",
+            Control::Begin(Some(IsolationLevel::ReadCommitted)) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+            Control::Begin(Some(IsolationLevel::RepeatableRead)) => "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            Control::Begin(Some(IsolationLevel::Serializable)) => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            Control::Commit => "COMMIT",
+            Control::Rollback => "ROLLBACK",
+            // 14 flushes when it sees fit.
+            Control::FlushStatistics if self.major_version() < 15 => return None,
+            Control::FlushStatistics => "SELECT pg_stat_force_next_flush()",
+        })
+    }
+
+    fn end(&mut self, answer: Result<Answer, ExecError>) -> Result<Answer, ExecError> {
+        self.busy = false;
+        self.broken |= answer.as_ref().is_err_and(|error| !error.session_survives());
+        answer
+    }
+}
+
+impl<N: Now> PgSession<N> {
+    /// Starts a reply. A session that is no more usable says so instead of sending anything.
+    fn begin(&mut self, reply: &mut Reply) -> Result<(), ExecError> {
+        let now = self.clock.now();
+        *reply = Reply { sent_at: now, done_at: now, ..Reply::default() };
+        if self.busy || self.broken {
+            let gone = "the session was used after it broke or was left in the middle of a request";
+            return Err(ExecError::Lost(io::Error::new(io::ErrorKind::NotConnected, gone)));
+        }
+        self.wire.settle();
+        Ok(())
+    }
+}
+
+impl<N> Drop for PgSession<N> {
+    /// Tells the server, so that it need not find out; whether that succeeds matters to nobody.
+    fn drop(&mut self) {
+        const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
+        if !self.broken {
+            self.wire.stream().try_send(&TERMINATE);
+        }
+    }
+}
+
+fn check_rows(expected: RowsExpected, rows: u64) -> Result<(), ExecError> {
+    match (expected, rows) {
+        (RowsExpected::Any, _) | (_, 1) | (RowsExpected::Optional, 0) => Ok(()),
+        (RowsExpected::One, 0) => Err(ExecError::Rows { promised: "exactly one row", got: "no row" }),
+        (RowsExpected::One, _) => {
+            Err(ExecError::Rows { promised: "exactly one row", got: "more than one row" })
+        }
+        (RowsExpected::Optional, _) => {
+            Err(ExecError::Rows { promised: "at most one row", got: "more than one row" })
+        }
+    }
+}
+
+/// One request and its answer.
+struct Exchange<'a, N> {
+    wire: &'a mut Wire,
+    clock: &'a N,
+    status: &'a mut Status,
+    reply: &'a mut Reply,
+}
+
+/// What an answer said as a whole.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answer {
+    data_rows: u64,
+    /// A command ended with the tag `ROLLBACK`.
+    rolled_back: bool,
+}
+
+impl<N: Now> Exchange<'_, N> {
+    /// Sends what is in the buffer and reads until the server is ready again. The first row is decoded by `outputs`, all
+    /// others pass by uncopied.
+    async fn run(&mut self, outputs: Option<(&Prepared, &mut Frame)>) -> Result<Answer, ExecError> {
+        self.reply.sent_at = self.clock.now();
+        let answer = match self.wire.send().await {
+            Ok(()) => self.read_answer(outputs).await,
+            Err(error) => Err(self.last_words(error).await),
+        };
+        self.reply.done_at = self.clock.now();
+        answer
+    }
+
+    async fn read_answer(
+        &mut self,
+        mut outputs: Option<(&Prepared, &mut Frame)>,
+    ) -> Result<Answer, ExecError> {
+        let mut answer = Answer::default();
+        let mut changed_rows = 0;
+        let mut failed = None;
+        loop {
+            let head = self.wire.head().await.map_err(broken)?;
+            self.reply.bytes += head.total();
+            match head.tag {
+                b'D' => {
+                    if answer.data_rows == 0 {
+                        self.reply.first_row_at = Some(self.clock.now());
+                    }
+                    answer.data_rows += 1;
+                    self.reply.rows = answer.data_rows;
+                    match outputs.take() {
+                        Some((prepared, frame)) => {
+                            if let Some(error) = self.read_row(head, prepared, frame).await? {
+                                failed = Some(error);
+                            }
+                        }
+                        None => self.wire.skip(head).await.map_err(broken)?,
+                    }
+                }
+                b'C' => {
+                    let tag = self.wire.body(head).await.map_err(broken)?;
+                    changed_rows += rows_of_tag(tag);
+                    answer.rolled_back |= tag.starts_with(b"ROLLBACK");
+                }
+                b'Z' => {
+                    *self.status = read_status(self.wire.body(head).await.map_err(broken)?)?;
+                    break;
+                }
+                b'E' => {
+                    let ServerError { fatal, code, message } =
+                        ServerError::parse(self.wire.body(head).await.map_err(broken)?);
+                    if fatal {
+                        return Err(ExecError::Ended { code, message });
+                    }
+                    failed = Some(ExecError::Server { code, message });
+                }
+                // Bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
+                b'2' | b'T' | b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
+                    self.wire.skip(head).await.map_err(broken)?;
+                }
+                other => return Err(ExecError::Protocol(format!("message {:?}", char::from(other)))),
+            }
+        }
+        if answer.data_rows == 0 {
+            self.reply.rows = changed_rows;
+        }
+        failed.map_or(Ok(answer), Err)
+    }
+
+    /// Decodes a row. An error inside is one of the value: the answer is read on to its end.
+    async fn read_row(
+        &mut self,
+        head: Head,
+        prepared: &Prepared,
+        frame: &mut Frame,
+    ) -> Result<Option<ExecError>, ExecError> {
+        if head.len > HELD_MAX {
+            self.wire.skip(head).await.map_err(broken)?;
+            let message = format!("a row of {} MiB is too large to read values from", head.len >> 20);
+            return Ok(Some(ExecError::Value(message)));
+        }
+        let body = self.wire.body(head).await.map_err(broken)?;
+        match prepared.decode_row(body, frame) {
+            Ok(()) => Ok(None),
+            Err(error) if error.session_survives() => Ok(Some(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A server that ends a connection says why before it closes it, and that stays readable after a failed write.
+    async fn last_words(&mut self, error: io::Error) -> ExecError {
+        while let Ok(head) = self.wire.head().await {
+            match self.wire.body(head).await.map(ServerError::parse) {
+                Ok(ServerError { fatal: true, code, message }) if head.tag == b'E' => {
+                    return ExecError::Ended { code, message };
+                }
+                Ok(_) => {}
+                Err(_) => break,
+            }
+        }
+        ExecError::Lost(error)
+    }
+}
+
+fn broken(error: io::Error) -> ExecError {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return ExecError::Protocol(error.to_string());
+    }
+    ExecError::Lost(error)
+}
+
+fn read_status(body: &[u8]) -> Result<Status, ExecError> {
+    match body {
+        [b'I'] => Ok(Status::Idle),
+        [b'T'] => Ok(Status::InTransaction),
+        [b'E'] => Ok(Status::Failed),
+        _ => Err(ExecError::Protocol("an unknown transaction status".to_owned())),
+    }
+}
+
+/// The number at the end of a command's tag: `UPDATE 3`, `INSERT 0 1`, none in `BEGIN`.
+fn rows_of_tag(tag: &[u8]) -> u64 {
+    let tag = tag.strip_suffix(&[0]).unwrap_or(tag);
+    let digits = tag.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+    parsed.unwrap_or(0)
 }

@@ -1,0 +1,172 @@
+//! Messages over a stream, without copying them: one buffer each way, reused for the life of the connection. Knows how
+//! messages are framed, not what they say.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::stream::Stream;
+use crate::db::error::SqlState;
+
+/// As libpq's. A message that must be held as a whole and is larger gets a larger buffer for as long as it is needed.
+const BUFFER: usize = 16 * 1024;
+
+/// The largest message that is held as a whole: what is larger comes from no sane server.
+pub(super) const HELD_MAX: usize = 64 * 1024 * 1024;
+
+/// A stream with its buffers.
+pub(super) struct Wire {
+    stream: Stream,
+    /// What is to be sent next; callers append to it.
+    pub(super) outbound: Vec<u8>,
+    inbound: Vec<u8>,
+    /// The unread part of `inbound`.
+    start: usize,
+    end: usize,
+}
+
+/// What a message begins with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) tag: u8,
+    /// Bytes that follow.
+    pub(super) len: usize,
+}
+
+impl Head {
+    /// Bytes of the whole message.
+    pub(super) fn total(self) -> u64 {
+        self.len as u64 + 5
+    }
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, outbound: Vec::with_capacity(1024), inbound: vec![0; BUFFER], start: 0, end: 0 }
+    }
+
+    /// Sends all of `outbound`, in one write where the system takes it so, and empties it.
+    pub(super) async fn send(&mut self) -> io::Result<()> {
+        let sent = match self.stream.write_all(&self.outbound).await {
+            Ok(()) => self.stream.flush().await,
+            error => error,
+        };
+        self.outbound.clear();
+        sent
+    }
+
+    /// The next message's head. The body must be taken or skipped before the next one is asked for.
+    pub(super) async fn head(&mut self) -> io::Result<Head> {
+        self.hold(5).await?;
+        let bytes = &self.inbound[self.start..self.start + 5];
+        let (tag, len) = (bytes[0], [bytes[1], bytes[2], bytes[3], bytes[4]]);
+        self.start += 5;
+        let len = u32::from_be_bytes(len).checked_sub(4).ok_or_else(malformed)?;
+        Ok(Head { tag, len: usize::try_from(len).map_err(|_| malformed())? })
+    }
+
+    /// The body as a whole, at most [`HELD_MAX`] bytes.
+    pub(super) async fn body(&mut self, head: Head) -> io::Result<&[u8]> {
+        if head.len > HELD_MAX {
+            return Err(malformed());
+        }
+        self.hold(head.len).await?;
+        let from = self.start;
+        self.start += head.len;
+        Ok(&self.inbound[from..self.start])
+    }
+
+    /// Lets the body pass by without holding it.
+    pub(super) async fn skip(&mut self, head: Head) -> io::Result<()> {
+        let mut left = head.len;
+        loop {
+            let here = left.min(self.end - self.start);
+            self.start += here;
+            left -= here;
+            if left == 0 {
+                return Ok(());
+            }
+            self.fill().await?;
+        }
+    }
+
+    /// Gives back what a large message needed. Called between requests.
+    pub(super) fn settle(&mut self) {
+        if self.inbound.len() > BUFFER && self.start == self.end {
+            self.inbound.truncate(BUFFER);
+            self.inbound.shrink_to_fit();
+            (self.start, self.end) = (0, 0);
+        }
+    }
+
+    /// Whether bytes arrived that nobody asked for.
+    pub(super) fn has_unread(&self) -> bool {
+        self.start != self.end
+    }
+
+    pub(super) fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// Reads until `count` unread bytes lie side by side.
+    async fn hold(&mut self, count: usize) -> io::Result<()> {
+        while self.end - self.start < count {
+            if self.inbound.len() - self.start < count {
+                self.inbound.copy_within(self.start..self.end, 0);
+                self.end -= self.start;
+                self.start = 0;
+                if self.inbound.len() < count {
+                    self.inbound.resize(count, 0);
+                }
+            }
+            self.fill().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads once. A full buffer with unread bytes is never asked to take more.
+    async fn fill(&mut self) -> io::Result<()> {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        let count = self.stream.read(&mut self.inbound[self.end..]).await?;
+        if count == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+        }
+        self.end += count;
+        Ok(())
+    }
+}
+
+fn malformed() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a message has an impossible length")
+}
+
+/// What an `ErrorResponse` says.
+#[derive(Debug)]
+pub(super) struct ServerError {
+    /// The server ends the connection: `FATAL` or `PANIC`.
+    pub(super) fatal: bool,
+    pub(super) code: SqlState,
+    pub(super) message: String,
+}
+
+impl ServerError {
+    /// Reads the fields of the body; what is absent stays empty.
+    pub(super) fn parse(mut body: &[u8]) -> Self {
+        let mut error = Self { fatal: false, code: SqlState::new(""), message: String::new() };
+        while let [kind, rest @ ..] = body {
+            let Some(end) = rest.iter().position(|byte| *byte == 0) else { break };
+            let (text, after) = rest.split_at(end);
+            match *kind {
+                // `V` is never translated; servers before 9.6 send only the translated `S`.
+                b'V' | b'S' => error.fatal |= text == b"FATAL" || text == b"PANIC",
+                b'C' => error.code = SqlState::new(&String::from_utf8_lossy(text)),
+                b'M' => error.message = String::from_utf8_lossy(text).into_owned(),
+                _ => {}
+            }
+            body = &after[1..];
+        }
+        error
+    }
+}
