@@ -336,7 +336,7 @@ impl<N: Now> Activity<N> {
         }
         self.eyes = None;
         let lost = |message| Unanswered { message, lost: true };
-        if !self.back_off.allows() {
+        if !self.back_off.allows(Instant::now()) {
             return Err(lost(self.last_error.clone()));
         }
         match tokio::time::timeout(LIMIT, Eyes::open(&self.settings)).await {
@@ -348,11 +348,11 @@ impl<N: Now> Activity<N> {
                 Ok(())
             }
             Ok(Err(error)) => {
-                self.back_off.failed();
+                self.back_off.failed(Instant::now());
                 Err(lost(error.to_string()))
             }
             Err(_) => {
-                self.back_off.failed();
+                self.back_off.failed(Instant::now());
                 Err(lost(format!("no connection within {} s", LIMIT.as_secs())))
             }
         }

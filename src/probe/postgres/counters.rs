@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -115,7 +116,7 @@ impl<N: Now> CounterProbe<N> {
         }
         self.client = None;
         let lost = |message| Unanswered { message, lost: true };
-        if !self.back_off.allows() {
+        if !self.back_off.allows(Instant::now()) {
             return Err(lost("the connection of the counters is lost and not due to be made again".to_owned()));
         }
         let opened = tokio::time::timeout(CONNECT_LIMIT, open(&self.settings)).await;
@@ -128,7 +129,7 @@ impl<N: Now> CounterProbe<N> {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
         };
-        self.back_off.failed();
+        self.back_off.failed(Instant::now());
         Err(lost(message))
     }
 }
