@@ -14,9 +14,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
-use crate::record::entry::{EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind};
+use crate::record::entry::{
+    BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind,
+};
 use crate::record::histogram::Distribution;
+use crate::record::set::Set;
 use crate::record::observation::{GeneratorSample, HostSample, ProbeCost, Reading};
 use crate::units::{Span, Stamp};
 
@@ -70,8 +74,8 @@ impl Analysis {
             }
             _ if self.header.is_none() => return Err(AnalysisError::NoHeader),
             Entry::StageBegun { stage, at, carried_in } => {
-                let header = self.header.as_ref().ok_or(AnalysisError::NoHeader)?;
                 self.see(*at);
+                let header = self.header.as_ref().ok_or(AnalysisError::NoHeader)?;
                 self.stages.push(StageAnalysis::begin(*stage, *at, *carried_in, header));
             }
             Entry::Interval(interval) => {
@@ -168,6 +172,17 @@ impl Analysis {
             same.count += event.count;
         }
     }
+}
+
+/// Median and 99 % of all responses of one interval, for those who watch.
+#[must_use]
+pub fn response_p50_p99(set: &Set) -> (Option<u64>, Option<u64>) {
+    let mut responses = Distribution::default();
+    for transaction in &set.transactions {
+        responses.merge(&transaction.response);
+    }
+    let quantiles = quantiles::quantiles(&responses);
+    (quantiles.p50, quantiles.p99)
 }
 
 /// Wall-clock time of an instant of the run.
@@ -278,7 +293,7 @@ fn judge(
 ) -> (Verdict, Vec<model::BudgetResult>) {
     let mut results = Vec::new();
     for budget in &header.budgets {
-        let mut result = crate::model::metric::judge(&budget.metric, &budget.limit, stages);
+        let mut result = judge_one(budget, stages);
         if !generator.valid && result.verdict != Verdict::Inconclusive {
             result.verdict = Verdict::Inconclusive;
             result.reason = Some("the generator, not the database, was the limit".to_owned());
@@ -296,6 +311,25 @@ fn judge(
         Verdict::Pass
     };
     (verdict, results)
+}
+
+fn judge_one(budget: &BudgetHeader, stages: &[model::Stage]) -> model::BudgetResult {
+    let goal = budget
+        .metric
+        .parse::<MetricPath>()
+        .and_then(|metric| Ok((Limit::parse(&budget.limit, &metric)?, metric)));
+    match goal {
+        Ok((limit, metric)) => model::budget::evaluate(&metric, &limit, stages),
+        // Only a journal that was edited by hand gets here: the plan was checked before the run.
+        Err(error) => model::BudgetResult {
+            metric: budget.metric.clone(),
+            limit: budget.limit.clone(),
+            stage: String::new(),
+            measured: "–".to_owned(),
+            verdict: Verdict::Inconclusive,
+            reason: Some(error.to_string()),
+        },
+    }
 }
 
 fn probe_infos(probes: BTreeMap<String, ProbeTotals>, last_at: Stamp) -> Vec<model::ProbeInfo> {

@@ -318,11 +318,7 @@ impl StageAnalysis {
     fn interval_info(&self, interval: &Interval) -> model::IntervalInfo {
         let length_s = interval.span.duration().as_secs_f64();
         let books = interval.set.books();
-        let mut responses = Distribution::default();
-        for transaction in &interval.set.transactions {
-            responses.merge(&transaction.response);
-        }
-        let response = quantiles(&responses);
+        let (p50_us, p99_us) = super::response_p50_p99(&interval.set);
         let levels = &interval.set.pool.levels;
         // `observed` is summed over instances, so that this is the mean over all of them together.
         let mean = |integral: u64| integral as f64 / 1e9 / length_s.max(1e-9);
@@ -330,8 +326,8 @@ impl StageAnalysis {
             t_s: (interval.span.to - self.begun_at).as_secs_f64(),
             length_s,
             per_s: per_second(books.ok, length_s),
-            p50_us: response.p50,
-            p99_us: response.p99,
+            p50_us,
+            p99_us,
             errors: books.closed() - books.ok,
             busy: mean(levels.busy_ns),
             waiting: mean(levels.waiting_ns),

@@ -1,1 +1,18 @@
-//! dataset
+//! Datasets in a database: the schema, the rows by binary COPY, what follows them, and the mark that says what was loaded.
+//!
+//! A load is one story in phases (see [`Phase`]): the schema is made and everything that can be wrong is found out in one
+//! transaction, before any row, so that a mistake leaves the target as it was; then the rows; then indexes, constraints and
+//! `finish.sql`; then vacuum and checkpoint. A row of `dbdyno.load_mark` says at each moment how far it came. Tables that
+//! dbdyno did not create are never touched unless the user said so.
+//!
+//! The engine is matched here once; PostgreSQL is the only one so far.
+
+mod event;
+mod postgres;
+mod script;
+
+pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
+pub use postgres::check::check_statements;
+pub use postgres::load::load;
+pub use postgres::mark::{Holds, Mark, MarkState};
+pub use postgres::state::{TargetState, inspect};

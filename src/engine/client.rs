@@ -87,7 +87,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 censored: true,
             });
         }
-        for Work { position, scheduled_at } in self.source.left_out(planned_until) {
+        for Work { position, scheduled_at } in self.source.take_left_out(planned_until) {
             let waited = now - scheduled_at.unwrap_or(now);
             recorder.skipped(self.draws.transaction(position), waited);
         }

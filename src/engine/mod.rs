@@ -122,3 +122,6 @@ impl Plan {
         (worker..self.instances).step_by(self.workers.max(1) as usize).map(InstanceId)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,10 +113,10 @@ impl<N: Now> Source<N> {
         self.state.borrow().handed_out
     }
 
-    /// The arrivals that were planned before `until` and not handed out, with their planned instants. Call it once, after
+    /// Hands out at once all arrivals that were planned before `until` and not handed out. Call it once, after
     /// [`Source::stop`].
-    pub(super) fn left_out(&self, until: Stamp) -> Vec<Work> {
-        let state = self.state.borrow();
+    pub(super) fn take_left_out(&self, until: Stamp) -> Vec<Work> {
+        let mut state = self.state.borrow_mut();
         let mut left = Vec::new();
         for (index, window) in self.windows.iter().enumerate().skip(state.stage) {
             let Load::Rate(rate) = window.load else { continue };
@@ -125,6 +125,7 @@ impl<N: Now> Source<N> {
                 left.push(self.arrival(index, window, rate, own));
             }
         }
+        state.handed_out += left.len() as u64;
         left
     }
 

@@ -346,6 +346,12 @@ pub fn simulate(
         };
         let mut collector = Collector::new(vec![spares]);
         let mut intervals = Vec::new();
+        let mut keep = |collector: &Collector, collected: Vec<super::Collected>| {
+            for collected in collected {
+                intervals.push(collected.interval.clone());
+                collector.recycle(collected);
+            }
+        };
         while let Some(message) = messages.recv().await {
             match message {
                 Message::Ready(created) => {
@@ -353,10 +359,12 @@ pub fn simulate(
                     orders.send_replace(Order::Start(timer.now()));
                 }
                 Message::Interval(interval) => {
-                    intervals.extend(collector.push(*interval).into_iter().map(|c| c.interval));
+                    let collected = collector.push(*interval);
+                    keep(&collector, collected);
                 }
                 Message::Finished(worker) => {
-                    intervals.extend(collector.finish(worker).into_iter().map(|c| c.interval));
+                    let collected = collector.finish(worker);
+                    keep(&collector, collected);
                 }
             }
         }

@@ -39,8 +39,9 @@ fn scalar(out: &mut Vec<u8>, slot: Slot) {
     }
 }
 
-/// Appends a value as people write it; NULL as nothing.
-pub(super) fn plain(out: &mut Vec<u8>, slot: Slot) {
+/// Appends a value as people write it: `12.05`, `2024-01-01T00:00:00Z`. NULL becomes nothing, and so do text and bytes, which
+/// lie in an arena that is not known here.
+pub fn plain(out: &mut Vec<u8>, slot: Slot) {
     // Writing to a Vec cannot fail.
     let written = match slot {
         // Text never travels as a slot within this module: it is appended where it is made.

@@ -79,8 +79,7 @@ impl Stream {
         assert!(bound > 0, "a range to draw from is not empty");
         let product = u128::from(self.next_u64()) * u128::from(bound);
         // The high half of a 128-bit product fits 64 bits.
-        let high = (product >> 64) as u64;
-        high
+        (product >> 64) as u64
     }
 
     /// Uniform in `min ..= max`.

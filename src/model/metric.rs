@@ -293,6 +293,12 @@ impl MetricPath {
         }
     }
 
+    /// Whether a transaction of that name could not be told from a part of a path: `response.p99`, `pool.saturated`.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        named(&Phase::ALL, name).is_some() || ["pool", "errors"].contains(&name)
+    }
+
     /// What it is counted in.
     #[must_use]
     pub fn unit(&self) -> Unit {

@@ -1,7 +1,7 @@
 //! Studies: what is measured, in which order, and what is written down. Each file reads from top to bottom. A study prints
 //! nothing: it tells an observer what happens and returns a report.
 
-mod demo;
+mod header;
 mod journaling;
 mod load;
 mod measure;
@@ -23,7 +23,6 @@ use crate::model::Report;
 use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
-pub use demo::demo;
 pub use load::load;
 pub use plan::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice,

@@ -59,6 +59,9 @@ impl Walk<'_> {
             self.node::<HeadDoc>(Spanned::new(0..0, DeValue::Table(root)), &CHILDREN, "a workload")
         {
             self.require(&head.dropped, "name", head.value.name.is_some(), 0..0, "the workload");
+            if let Some(name) = head.value.name.as_ref().filter(|name| name.value.trim().is_empty()) {
+                self.blame(name.span.clone(), "the workload's name is empty", "expected a name", None);
+            }
             document.name = head.value.name.map(|name| name.value).unwrap_or_default();
             document.description = head.value.description;
             document.scale_query = head.value.scale.map(|scale| scale.query);
@@ -66,10 +69,11 @@ impl Walk<'_> {
         for (name, node) in self.entries(tables, "table", "[table.NAME]") {
             document.tables.extend(self.table(&name, node));
         }
+        let found = self.mistakes.items().len();
         for node in self.items(transactions, "transaction") {
             document.transactions.extend(self.transaction(node));
         }
-        if document.transactions.is_empty() && self.mistakes.is_empty() {
+        if document.transactions.is_empty() && self.mistakes.items().len() == found {
             let help = "write at least one `[[transaction]]` with `statements = [\"…\"]`".to_owned();
             self.blame(span.end..span.end, "the workload has no transaction", "nothing to run", Some(help));
         }
@@ -296,6 +300,9 @@ impl Walk<'_> {
         let Decoded { value: stage, dropped } = self.node::<StageDoc>(node, &[], "a stage")?;
         self.require(&dropped, "name", stage.name.is_some(), span.clone(), "the stage");
         self.require(&dropped, "duration", stage.duration.is_some(), span.clone(), "the stage");
+        if let Some(name) = stage.name.as_ref().filter(|name| name.value.trim().is_empty()) {
+            self.blame(name.span.clone(), "the stage's name is empty", "expected a name", None);
+        }
         if let Some(duration) = stage.duration.as_ref().filter(|duration| duration.value.is_zero()) {
             self.blame(duration.span.clone(), "the stage lasts no time", "expected more than zero", None);
         }
@@ -347,7 +354,8 @@ impl Walk<'_> {
 
     /// Blames a required key that is missing and was not dropped for another mistake.
     fn require(&mut self, dropped: &[String], key: &str, is_there: bool, span: Range<usize>, place: &str) {
-        if !is_there && !dropped.iter().any(|name| name == key) {
+        // A misspelt key is one mistake, not two.
+        if !is_there && !dropped.iter().any(|name| likely(name, [key]).is_some()) {
             self.blame(span, format!("{place} has no `{key}`"), &format!("`{key}` is missing"), None);
         }
     }
@@ -404,7 +412,7 @@ impl Walk<'_> {
             };
             let span = error.span().unwrap_or_else(|| node.span());
             let Explained { message, label, help, missing } = explain(error.message(), also, place);
-            if missing.is_some_and(|key| dropped.contains(&key)) {
+            if missing.is_some_and(|key| dropped.iter().any(|name| likely(name, [key.as_str()]).is_some())) {
                 return None;
             }
             self.blame(span.clone(), message, &label, help);

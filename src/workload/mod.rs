@@ -9,6 +9,8 @@ mod explain;
 mod fingerprint;
 pub mod schema;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::path::PathBuf;

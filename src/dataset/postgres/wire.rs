@@ -1,0 +1,243 @@
+//! Values in PostgreSQL's binary form, as COPY wants them: which kind of value fits which type, and the bytes. Knows no
+//! connection.
+
+use bytes::BufMut;
+
+use crate::generate::ValueKind;
+use crate::sql::values::{Arena, Slot};
+
+/// Days from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
+const EPOCH_DAYS: i32 = 10_957;
+const DAY_US: i64 = 86_400_000_000;
+const EPOCH_US: i64 = EPOCH_DAYS as i64 * DAY_US;
+
+/// The binary form of one type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    Bool,
+    Int2,
+    Int4,
+    Int8,
+    Float4,
+    Float8,
+    Numeric,
+    /// `text`, `varchar`, `char`, `citext`, enums: all are their text. JSON as well.
+    Text,
+    Json,
+    Jsonb,
+    Date,
+    /// With a time zone or without: both count microseconds, and dbdyno's times are UTC.
+    Timestamp,
+    Uuid,
+}
+
+/// Why a value has no form in a type.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// A whole number beyond the type's range.
+    Range(i64),
+    /// Another kind of value than the type takes; columns are checked beforehand, so this is a mistake of ours.
+    Kind,
+}
+
+impl Wire {
+    /// The form of the type with this object id (of the base type, for a domain).
+    ///
+    /// Object ids of built-in types are fixed by `pg_type.dat`.
+    pub(super) fn of_type(oid: u32, is_enum: bool, is_string: bool) -> Option<Self> {
+        Some(match oid {
+            16 => Self::Bool,
+            21 => Self::Int2,
+            23 => Self::Int4,
+            20 => Self::Int8,
+            700 => Self::Float4,
+            701 => Self::Float8,
+            1700 => Self::Numeric,
+            114 => Self::Json,
+            3802 => Self::Jsonb,
+            1082 => Self::Date,
+            1114 | 1184 => Self::Timestamp,
+            2950 => Self::Uuid,
+            // `"char"` and `name` are strings by category, but not of any length.
+            18 | 19 => return None,
+            _ if is_enum || is_string => Self::Text,
+            _ => return None,
+        })
+    }
+
+    /// Whether values of a kind can be sent as this type.
+    pub(super) fn takes(self, kind: ValueKind) -> bool {
+        match self {
+            Self::Text => true,
+            Self::Bool => kind == ValueKind::Bool,
+            Self::Int2 | Self::Int4 | Self::Int8 => kind == ValueKind::Int,
+            Self::Numeric => matches!(kind, ValueKind::Int | ValueKind::Decimal),
+            Self::Float4 | Self::Float8 => {
+                matches!(kind, ValueKind::Int | ValueKind::Decimal | ValueKind::Float)
+            }
+            Self::Json | Self::Jsonb => kind == ValueKind::Json,
+            Self::Date => kind == ValueKind::Date,
+            Self::Timestamp => matches!(kind, ValueKind::Timestamp | ValueKind::Date),
+            Self::Uuid => kind == ValueKind::Uuid,
+        }
+    }
+
+    /// Smallest and largest whole number that an integer type holds.
+    pub(super) fn int_range(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Int2 => Some((i16::MIN.into(), i16::MAX.into())),
+            Self::Int4 => Some((i32::MIN.into(), i32::MAX.into())),
+            _ => None,
+        }
+    }
+
+    /// Appends one field: its length and its bytes.
+    pub(super) fn put(self, slot: Slot, arena: &Arena, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        if slot == Slot::Null {
+            out.put_i32(-1);
+            return Ok(());
+        }
+        let start = out.len();
+        out.put_i32(0);
+        self.put_bytes(slot, arena, out)?;
+        // A field is one value of one row, which the arena keeps below 4 GiB and COPY below 1.
+        let length = i32::try_from(out.len() - start - 4).unwrap_or(i32::MAX);
+        out[start..start + 4].copy_from_slice(&length.to_be_bytes());
+        Ok(())
+    }
+
+    fn put_bytes(self, slot: Slot, arena: &Arena, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        match (self, slot) {
+            (Self::Text, slot) => put_text(slot, arena, out),
+            (Self::Bool, Slot::Bool(value)) => out.put_u8(value.into()),
+            (Self::Int2, Slot::Int(value)) => out.put_i16(value.try_into().map_err(|_| Unfit::Range(value))?),
+            (Self::Int4, Slot::Int(value)) => out.put_i32(value.try_into().map_err(|_| Unfit::Range(value))?),
+            (Self::Int8, Slot::Int(value)) => out.put_i64(value),
+            (Self::Float4, slot) => {
+                // Nearest number of half the digits: what the server would do with the text.
+                #[expect(clippy::cast_possible_truncation)]
+                out.put_f32(float(slot)? as f32);
+            }
+            (Self::Float8, slot) => out.put_f64(float(slot)?),
+            (Self::Numeric, Slot::Int(value)) => put_numeric(value, 0, out),
+            (Self::Numeric, Slot::Decimal { unscaled, scale }) => put_numeric(unscaled, scale, out),
+            (Self::Json, Slot::Text(range)) => out.extend_from_slice(arena.get(range)),
+            (Self::Jsonb, Slot::Text(range)) => {
+                // The version of jsonb's binary form; there is only one.
+                out.put_u8(1);
+                out.extend_from_slice(arena.get(range));
+            }
+            (Self::Date, Slot::Date(days)) => out.put_i32(days.saturating_sub(EPOCH_DAYS)),
+            (Self::Timestamp, Slot::Timestamp(micros)) => out.put_i64(micros.saturating_sub(EPOCH_US)),
+            (Self::Timestamp, Slot::Date(days)) => out.put_i64(i64::from(days) * DAY_US - EPOCH_US),
+            (Self::Uuid, Slot::Uuid(bits)) => out.put_u128(bits),
+            _ => return Err(Unfit::Kind),
+        }
+        Ok(())
+    }
+}
+
+fn float(slot: Slot) -> Result<f64, Unfit> {
+    match slot {
+        Slot::Float(value) => Ok(value),
+        Slot::Int(value) => Ok(value as f64),
+        Slot::Decimal { unscaled, scale } => Ok(unscaled as f64 / 10_f64.powi(i32::from(scale))),
+        _ => Err(Unfit::Kind),
+    }
+}
+
+fn put_text(slot: Slot, arena: &Arena, out: &mut Vec<u8>) {
+    match slot {
+        Slot::Text(range) | Slot::Bytes(range) => out.extend_from_slice(arena.get(range)),
+        slot => crate::generate::write_plain(out, slot),
+    }
+}
+
+/// PostgreSQL's numeric: digits to the base of 10 000, the first of weight 10 000^`weight`.
+fn put_numeric(unscaled: i64, scale: u8, out: &mut Vec<u8>) {
+    const SIGN_NEGATIVE: u16 = 0x4000;
+    let groups_behind_point = usize::from(scale).div_ceil(4);
+    let padding = groups_behind_point * 4 - usize::from(scale);
+    // At most 19 digits and 3 of padding.
+    let mut rest = u128::from(unscaled.unsigned_abs()) * 10_u128.pow(u32::try_from(padding).unwrap_or(0));
+    let mut digits = [0_i16; 8];
+    let mut count = 0;
+    while rest > 0 {
+        digits[count] = i16::try_from(rest % 10_000).unwrap_or(0);
+        rest /= 10_000;
+        count += 1;
+    }
+    let trailing_zeros = digits[..count].iter().take_while(|&&digit| digit == 0).count();
+    let kept = &digits[trailing_zeros.min(count)..count];
+    let narrow = |number: usize| i16::try_from(number).unwrap_or(0);
+    out.put_i16(narrow(kept.len()));
+    out.put_i16(if count == 0 { 0 } else { narrow(count) - narrow(groups_behind_point) - 1 });
+    out.put_u16(if unscaled < 0 { SIGN_NEGATIVE } else { 0 });
+    out.put_i16(i16::from(scale));
+    for digit in kept.iter().rev() {
+        out.put_i16(*digit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(wire: Wire, slot: Slot) -> Vec<u8> {
+        let mut out = vec![];
+        wire.put(slot, &Arena::default(), &mut out).expect("fits");
+        out
+    }
+
+    #[test]
+    fn fields_open_with_their_length() {
+        assert_eq!(bytes(Wire::Int2, Slot::Int(-2)), [0, 0, 0, 2, 0xFF, 0xFE]);
+        assert_eq!(bytes(Wire::Text, Slot::Null), [0xFF; 4]);
+        assert_eq!(bytes(Wire::Text, Slot::Int(-12)), [0, 0, 0, 3, b'-', b'1', b'2']);
+        assert_eq!(bytes(Wire::Date, Slot::Date(10_958)), [0, 0, 0, 4, 0, 0, 0, 1]);
+        let mut arena = Arena::default();
+        let slot = arena.text("{}");
+        let mut out = vec![];
+        assert_eq!(Wire::Jsonb.put(slot, &arena, &mut out), Ok(()));
+        assert_eq!(out, [0, 0, 0, 3, 1, b'{', b'}']);
+    }
+
+    /// Reads the digits back as the server does.
+    fn numeric(unscaled: i64, scale: u8) -> (f64, i16) {
+        let out = bytes(Wire::Numeric, Slot::Decimal { unscaled, scale });
+        let word = |at: usize| i16::from_be_bytes([out[4 + 2 * at], out[5 + 2 * at]]);
+        let mut value = 0.0;
+        for digit in 0..usize::try_from(word(0)).expect("a count") {
+            let power = i32::from(word(1)) - i32::try_from(digit).expect("few");
+            value += f64::from(word(4 + digit)) * 10_000_f64.powi(power);
+        }
+        (if word(2) == 0 { value } else { -value }, word(3))
+    }
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        for (unscaled, scale, expected) in [
+            (0, 0, 0.0),
+            (0, 2, 0.0),
+            (12_345, 2, 123.45),
+            (-12_345, 2, -123.45),
+            (7, 5, 0.000_07),
+            (100_000_000, 0, 100_000_000.0),
+            (123_456_789, 9, 0.123_456_789),
+        ] {
+            let (value, digits) = numeric(unscaled, scale);
+            assert!((value - expected).abs() <= expected.abs() * 1e-12, "{unscaled} {scale}: {value}");
+            assert_eq!(digits, i16::from(scale));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let mut out = vec![];
+        assert_eq!(Wire::Int2.put(Slot::Int(40_000), &Arena::default(), &mut out), Err(Unfit::Range(40_000)));
+        assert_eq!(Wire::Uuid.put(Slot::Int(1), &Arena::default(), &mut out), Err(Unfit::Kind));
+        assert!(!Wire::Jsonb.takes(ValueKind::Text) && Wire::Text.takes(ValueKind::Json));
+        assert_eq!(Wire::of_type(600, false, false), None);
+        assert_eq!(Wire::of_type(99_999, true, false), Some(Wire::Text));
+    }
+}

@@ -1,0 +1,124 @@
+//! `schema.sql` as a loader sees it: what must stand before the rows, and what is cheaper made behind them. Decides by the
+//! kind of each statement; knows no server.
+
+use std::ops::Range;
+
+use crate::sql::lex::{Token, TokenKind, significant};
+use crate::sql::split::split;
+
+/// One statement of a script.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Its place in the script.
+    pub(super) span: Range<usize>,
+    /// Its text, without the semicolon.
+    pub(super) sql: String,
+}
+
+/// A schema in two parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Script {
+    /// Tables, types, functions and whatever else the rows may need.
+    pub(super) before_rows: Vec<Step>,
+    /// Indexes, constraints and triggers.
+    pub(super) after_rows: Vec<Step>,
+    /// Names of the tables that it creates, as it writes them.
+    pub(super) tables: Vec<String>,
+}
+
+/// All statements of a script, in order.
+pub(super) fn steps(text: &str) -> Vec<Step> {
+    split(text).into_iter().map(|piece| Step { sql: piece.text(text).to_owned(), span: piece.span }).collect()
+}
+
+impl Script {
+    pub(super) fn read(text: &str) -> Self {
+        let mut script = Self::default();
+        for step in steps(text) {
+            let tokens = significant(&step.sql);
+            script.tables.extend(created_table(&step.sql, &tokens));
+            if is_for_later(&step.sql, &tokens) {
+                script.after_rows.push(step);
+            } else {
+                script.before_rows.push(step);
+            }
+        }
+        script
+    }
+}
+
+/// Whether a statement slows rows down, or rows would fire it.
+fn is_for_later(sql: &str, tokens: &[Token]) -> bool {
+    let word = |at: usize, keyword: &str| tokens.get(at).is_some_and(|token| token.is_word(sql, keyword));
+    if word(0, "CREATE") {
+        let kind = usize::from(word(1, "OR") && word(2, "REPLACE")) * 2 + 1;
+        let kind = kind + usize::from(word(kind, "UNIQUE") || word(kind, "CONSTRAINT") || word(kind, "EVENT"));
+        return word(kind, "INDEX") || word(kind, "TRIGGER");
+    }
+    // ALTER TABLE … ADD CONSTRAINT, ADD FOREIGN KEY, ADD UNIQUE, ADD CHECK and their like: but not ADD COLUMN.
+    word(0, "ALTER")
+        && word(1, "TABLE")
+        && (2..tokens.len()).any(|at| {
+            word(at, "ADD")
+                && ["CONSTRAINT", "FOREIGN", "PRIMARY", "UNIQUE", "CHECK", "EXCLUDE"]
+                    .iter()
+                    .any(|what| word(at + 1, what))
+        })
+}
+
+/// The name of the table that a statement creates, as written; temporary ones apart.
+fn created_table(sql: &str, tokens: &[Token]) -> Option<String> {
+    let word = |at: usize, keyword: &str| tokens.get(at).is_some_and(|token| token.is_word(sql, keyword));
+    if !word(0, "CREATE") {
+        return None;
+    }
+    let mut at = 1 + usize::from(word(1, "UNLOGGED"));
+    if !word(at, "TABLE") {
+        return None;
+    }
+    at += 1;
+    if word(at, "IF") {
+        at += 3;
+    }
+    let mut name = String::new();
+    for token in tokens.get(at..)? {
+        let is_point = token.is_punctuation(sql, ".");
+        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier);
+        let wants_name = name.is_empty() || name.ends_with('.');
+        if (wants_name && is_name) || (!wants_name && is_point) {
+            name.push_str(token.text(sql));
+        } else {
+            break;
+        }
+    }
+    Some(name).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_constraints_and_triggers_wait_for_the_rows() {
+        let script = Script::read(
+            "CREATE TABLE a (id int PRIMARY KEY);\n\
+             create unique index a_x ON a (id);\n\
+             CREATE UNLOGGED TABLE IF NOT EXISTS sales . \"Big Orders\" (id int);\n\
+             ALTER TABLE a ADD COLUMN y int;\n\
+             ALTER TABLE ONLY a ADD CONSTRAINT a_y CHECK (y > 0);\n\
+             CREATE OR REPLACE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();\n\
+             CREATE TYPE colour AS ENUM ('red');\n\
+             CREATE TEMP TABLE scratch (id int);\n\
+             CREATE TABLE copies AS SELECT 1;",
+        );
+        let first_words = |steps: &[Step]| -> Vec<String> {
+            steps.iter().map(|step| step.sql.chars().take(20).collect()).collect()
+        };
+        assert_eq!(
+            first_words(&script.after_rows),
+            ["create unique index ", "ALTER TABLE ONLY a A", "CREATE OR REPLACE TR"]
+        );
+        assert_eq!(script.before_rows.len(), 6);
+        assert_eq!(script.tables, ["a", "sales.\"Big Orders\"", "copies"]);
+    }
+}
