@@ -171,13 +171,13 @@ impl Open {
     /// session that went idle in its transaction is what one has to repair.
     fn count(&mut self, roots: Vec<Session>) {
         for root in roots {
-            match self.roots.iter_mut().find(|(known, _)| known.backend == root.backend) {
-                Some((known, count)) => {
-                    *known = root;
-                    *count += 1;
-                }
-                None if self.roots.len() < ROOTS_MAX => self.roots.push((root, 1)),
-                None => {}
+            if let Some((known, count)) =
+                self.roots.iter_mut().find(|(known, _)| known.backend == root.backend)
+            {
+                *known = root;
+                *count += 1;
+            } else if self.roots.len() < ROOTS_MAX {
+                self.roots.push((root, 1));
             }
         }
     }
