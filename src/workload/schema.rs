@@ -52,9 +52,10 @@ fn tables(generator: &mut SchemaGenerator) -> Value {
 
 fn transactions(generator: &mut SchemaGenerator) -> Value {
     let mut transaction = object::<TransactionDoc>(generator);
-    let key = one_key("key", "An existing key of a table.", generator.subschema_for::<KeyDoc>().into());
+    let key = one_key("key", "An existing key of a table.", &generator.subschema_for::<KeyDoc>().into());
     let query_text = json!({ "type": "string" });
-    let query = one_key("query", "A value that a query of the target gives when the run begins.", query_text);
+    let query =
+        one_key("query", "A value that a query of the target gives when the run begins.", &query_text);
     let sources = [vec![key, query], alternatives::<ValueSpec>(generator)].concat();
     let draw: Value = generator.subschema_for::<DrawDoc>().into();
     let parameters = json!({
@@ -116,7 +117,7 @@ fn alternatives<T: JsonSchema>(generator: &mut SchemaGenerator) -> Vec<Value> {
     }
 }
 
-fn one_key(key: &str, description: &str, schema: Value) -> Value {
+fn one_key(key: &str, description: &str, schema: &Value) -> Value {
     json!({
         "description": description,
         "type": "object",
