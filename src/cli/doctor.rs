@@ -1,6 +1,6 @@
 //! What a target lets dbdyno see and do, and what is missing.
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
 use crate::live::Plain;
@@ -39,9 +39,9 @@ pub(super) async fn doctor(arguments: &DoctorArguments) -> Result<u8, CommandErr
 fn page(address: &str, found: &[Capability]) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(TableStyle::new())
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(output::width_of_page())
+        .set_width(u16::try_from(output::width_of_page()).unwrap_or(80))
         .set_header(["", "what", "found"]);
     for capability in found {
         table.add_row([mark(capability.ok), &capability.id, &capability.found]);

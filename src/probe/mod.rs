@@ -60,10 +60,15 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// All probes of a run, each on its own connection and task. Dropping it stops them without their last readings.
 pub struct Probes {
-    activity: mpsc::Sender<Command>,
-    counters: mpsc::Sender<Request>,
+    server: Option<ServerProbes>,
     host: mpsc::Sender<host::Stop>,
     now: Box<dyn Fn() -> crate::units::Stamp + Send + Sync>,
+}
+
+/// Those that ask the server.
+struct ServerProbes {
+    activity: mpsc::Sender<Command>,
+    counters: mpsc::Sender<Request>,
 }
 
 impl Probes {
@@ -79,29 +84,36 @@ impl Probes {
         let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
         let activity_probe =
             Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
-        let host_probe = HostProbe::new(clock.clone(), out);
         let (activity, commands) = mpsc::channel(4);
         let (counters, requests) = mpsc::channel(1);
-        let (host, stop) = mpsc::channel(1);
         tokio::spawn(activity_probe.run(commands));
         tokio::spawn(counter_probe.run(requests));
-        tokio::spawn(host_probe.run(stop));
-        Ok(Self { activity, counters, host, now: Box::new(move || clock.now()) })
+        let server = Some(ServerProbes { activity, counters });
+        Ok(Self { server, ..Self::host_only(clock, out) })
+    }
+
+    /// Looks at the generator and its host only: a run must know whether it was its own limit, also when nobody looks at the
+    /// server.
+    pub fn host_only(clock: impl Now, out: mpsc::Sender<Probed>) -> Self {
+        let (host, stop) = mpsc::channel(1);
+        tokio::spawn(HostProbe::new(clock.clone(), out).run(stop));
+        Self { server: None, host, now: Box::new(move || clock.now()) }
     }
 
     /// Reads the counters at an edge of a stage. What was sampled up to now is handed on first, so that no summary reaches
-    /// across the edge.
-    pub async fn read_edge(&self, edge: Edge) -> Probed {
+    /// across the edge. Nothing when the server is not looked at.
+    pub async fn read_edge(&self, edge: Edge) -> Option<Probed> {
+        let server = self.server.as_ref()?;
         // A full queue of commands means that a flush is on its way already.
-        let _ = self.activity.try_send(Command::Flush);
+        let _ = server.activity.try_send(Command::Flush);
         let asked_at = (self.now)();
         let reading = async {
             let (answer, answered) = oneshot::channel();
-            self.counters.send((edge, answer)).await.ok()?;
+            server.counters.send((edge, answer)).await.ok()?;
             answered.await.ok()
         };
         let message = match tokio::time::timeout(EDGE_LIMIT, reading).await {
-            Ok(Some(probed)) => return probed,
+            Ok(Some(probed)) => return Some(probed),
             Ok(None) => "the probe of the counters has ended".to_owned(),
             Err(_) => format!("no counters within {} s", EDGE_LIMIT.as_secs()),
         };
@@ -111,7 +123,7 @@ impl Probes {
             cost: ProbeCost { gaps: 1, ..ProbeCost::default() },
             seen: Err(message),
         };
-        Probed { edge: Some(edge), reading }
+        Some(Probed { edge: Some(edge), reading })
     }
 
     /// Ends the probes. Lock waits that still go on and the last summaries are sent before it returns; the reader of the
@@ -121,9 +133,11 @@ impl Probes {
         let (host_done, host_ended) = oneshot::channel();
         let ended = async {
             // A probe that has ended already has nothing more to send.
-            let _ = self.activity.send(Command::Stop(activity_done)).await;
+            if let Some(server) = &self.server {
+                let _ = server.activity.send(Command::Stop(activity_done)).await;
+                let _ = activity_ended.await;
+            }
             let _ = self.host.send(host_done).await;
-            let _ = activity_ended.await;
             let _ = host_ended.await;
         };
         let _ = tokio::time::timeout(STOP_LIMIT, ended).await;
