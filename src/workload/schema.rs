@@ -95,10 +95,8 @@ fn budget() -> Value {
 
 /// The schema of a struct, to be added to.
 fn object<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    match T::json_schema(generator).to_value() {
-        Value::Object(object) => object,
-        other => Map::from_iter([("const".to_owned(), other)]),
-    }
+    let schema = T::json_schema(generator).to_value();
+    schema.as_object().cloned().expect("the derived schema of a type is an object")
 }
 
 fn properties(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
@@ -111,10 +109,9 @@ fn properties(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
 
 /// The alternatives of an externally tagged enum: objects of one key each.
 fn alternatives<T: JsonSchema>(generator: &mut SchemaGenerator) -> Vec<Value> {
-    match object::<T>(generator).remove("oneOf") {
-        Some(Value::Array(alternatives)) => alternatives,
-        _ => Vec::new(),
-    }
+    let one_of = object::<T>(generator).remove("oneOf");
+    let alternatives = one_of.as_ref().and_then(Value::as_array).cloned();
+    alternatives.expect("the derived schema of such an enum is a choice")
 }
 
 fn one_key(key: &str, description: &str, schema: &Value) -> Value {

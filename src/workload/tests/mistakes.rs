@@ -10,6 +10,7 @@ fn said(document: &str, queries: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "it shows what the user sees, all of it")]
 fn all_mistakes_of_a_folder_are_reported_at_once() {
     let document = r#"nmae = "shop"
 
