@@ -87,7 +87,7 @@ pub struct Second<'a> {
 }
 
 /// Who is told what happens.
-pub type Observer<'a> = dyn FnMut(Happening<'_>) + 'a;
+pub type Observer<'a> = dyn FnMut(Happening<'_>) + Send + 'a;
 
 /// What a study gives.
 #[derive(Debug)]
