@@ -4,6 +4,8 @@ pub mod host;
 mod outlet;
 pub mod postgres;
 
+pub use host::HostProbe;
+
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -14,7 +16,6 @@ use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
 
-use host::HostProbe;
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};
 
@@ -39,30 +40,15 @@ pub struct Probed {
 /// The role that probe connections carry in their application name: `dbdyno probe`.
 pub(crate) const ROLE: &str = "probe";
 
-/// Why the probes do not run.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// No connection of its own could be made.
-    #[error("the probes cannot connect: {0}")]
-    Connect(#[from] ConnectError),
-    /// The connection stands, and the server refused the first questions.
-    #[error("the probes cannot look at the server: {message}")]
-    Setup {
-        /// The server's words.
-        message: String,
-    },
-}
-
 /// How long an edge waits for its counters. A connection that is made again and every query at its limit would take longer.
 const EDGE_LIMIT: Duration = Duration::from_secs(20);
 /// How long the end of a run waits for the last readings.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
-/// All probes of a run, each on its own connection and task. Dropping it stops them without their last readings.
+/// The probes of the server, each on its own connection and task. Dropping it stops them without their last readings.
 pub struct Probes {
     activity: mpsc::Sender<Command>,
     counters: mpsc::Sender<Request>,
-    host: mpsc::Sender<host::Stop>,
     now: Box<dyn Fn() -> crate::units::Stamp + Send + Sync>,
 }
 
@@ -75,18 +61,15 @@ impl Probes {
         clock: impl Now,
         epoch_unix_us: i64,
         out: mpsc::Sender<Probed>,
-    ) -> Result<Self, ProbeError> {
+    ) -> Result<Self, ConnectError> {
         let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
         let activity_probe =
-            Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
-        let host_probe = HostProbe::new(clock.clone(), out);
+            Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out).await?;
         let (activity, commands) = mpsc::channel(4);
         let (counters, requests) = mpsc::channel(1);
-        let (host, stop) = mpsc::channel(1);
         tokio::spawn(activity_probe.run(commands));
         tokio::spawn(counter_probe.run(requests));
-        tokio::spawn(host_probe.run(stop));
-        Ok(Self { activity, counters, host, now: Box::new(move || clock.now()) })
+        Ok(Self { activity, counters, now: Box::new(move || clock.now()) })
     }
 
     /// Reads the counters at an edge of a stage. What was sampled up to now is handed on first, so that no summary reaches
@@ -118,13 +101,10 @@ impl Probes {
     /// channel should keep reading meanwhile.
     pub async fn stop(self) {
         let (activity_done, activity_ended) = oneshot::channel();
-        let (host_done, host_ended) = oneshot::channel();
         let ended = async {
             // A probe that has ended already has nothing more to send.
             let _ = self.activity.send(Command::Stop(activity_done)).await;
-            let _ = self.host.send(host_done).await;
             let _ = activity_ended.await;
-            let _ = host_ended.await;
         };
         let _ = tokio::time::timeout(STOP_LIMIT, ended).await;
     }
