@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
+use crate::dataset::DatasetError;
 use crate::live::Plain;
 use crate::model::Verdict;
 use crate::record::entry::EndReason;
@@ -85,7 +86,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             output::complain(&output::explain(&error, std::io::stderr().is_terminal()));
             match error {
-                CommandError::Usage(_) | CommandError::Study(StudyError::Workload(_)) => code::USAGE,
+                CommandError::Usage(_)
+                | CommandError::Study(
+                    StudyError::Workload(_)
+                    | StudyError::Target(_)
+                    | StudyError::Refused(_)
+                    | StudyError::Dataset(DatasetError::Mistakes(_)),
+                ) => code::USAGE,
                 CommandError::Study(StudyError::Interrupted) => code::INTERRUPTED,
                 _ => code::FAILED,
             }

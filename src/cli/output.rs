@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::db::postgres::redact;
+use crate::dataset::DatasetError;
+use crate::db::redact::redact;
 use crate::model::Report;
 use crate::report;
 use crate::study::StudyError;
@@ -29,7 +30,7 @@ pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError>
         std::fs::write(path, json + "\n").map_err(failed)?;
     }
     let options = report::Options {
-        width: width(),
+        width: width_of_page(),
         colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
     };
@@ -66,7 +67,10 @@ pub(super) fn remark(words: &str) {
 
 /// The whole chain of an error, once, with the hint that helps.
 pub(super) fn explain(error: &CommandError, colour: bool) -> String {
-    if let CommandError::Study(StudyError::Workload(mistakes)) = error {
+    if let CommandError::Study(
+        StudyError::Workload(mistakes) | StudyError::Dataset(DatasetError::Mistakes(mistakes)),
+    ) = error
+    {
         return mistakes.render(colour && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
     }
     let mut words = format!("error: {error}");
@@ -104,7 +108,8 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
-fn width() -> usize {
+/// Columns of a page on standard output.
+pub(super) fn width_of_page() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     columns.or_else(terminal).unwrap_or(WIDTH_MIN).clamp(WIDTH_MIN, WIDTH_MAX)

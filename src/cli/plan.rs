@@ -188,7 +188,7 @@ fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
         let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
         settings.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    Ok(LocalOptions { bindir: arguments.bindir.clone(), settings })
+    Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
 }
 
 fn read(folder: &Path) -> Result<Workload, CommandError> {

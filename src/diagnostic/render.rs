@@ -15,25 +15,23 @@ pub(super) fn render(sources: &[Source], mistakes: &[Mistake], colour: bool) -> 
     for mistake in mistakes {
         let title = Level::ERROR.primary_title(wrap(&mistake.message, WIDTH - "error: ".len()));
         let help = mistake.help.as_ref().map(|help| wrap(help, WIDTH - HELP_INDENT));
-        match mistake.source.map(|index| &sources[index]) {
-            Some(source) => {
-                let group = group_at(title, source, mistake);
-                let group = group.elements(help.map(|help| Level::HELP.message(help)));
-                text.push_str(&renderer.render(&[group]));
-            }
-            None => {
-                text.push_str(&renderer.render(&[Group::with_title(title)]));
-                if let Some(help) = help {
-                    let help = Group::with_title(Level::HELP.secondary_title(help));
-                    text.push('\n');
-                    text.push_str(&renderer.render(&[help]));
-                }
+        if let Some(source) = mistake.source.map(|index| &sources[index]) {
+            let group = group_at(title, source, mistake);
+            let group = group.elements(help.map(|help| Level::HELP.message(help)));
+            text.push_str(&renderer.render(&[group]));
+        } else {
+            text.push_str(&renderer.render(&[Group::with_title(title)]));
+            if let Some(help) = help {
+                let help = Group::with_title(Level::HELP.secondary_title(help));
+                text.push('\n');
+                text.push_str(&renderer.render(&[help]));
             }
         }
         text.push_str("\n\n");
     }
     if mistakes.len() > 1 {
-        text.push_str(&format!("{} mistakes\n", mistakes.len()));
+        text.push_str(&mistakes.len().to_string());
+        text.push_str(" mistakes");
     }
     text.truncate(text.trim_end().len());
     text
@@ -77,8 +75,9 @@ fn label_end(text: &str, span: &std::ops::Range<usize>, label: &str) -> usize {
 
 /// A span from another version of the file must not panic in the middle of an error message.
 fn clamp(span: std::ops::Range<usize>, text: &str) -> std::ops::Range<usize> {
-    let start = text.floor_char_boundary(span.start.min(text.len()));
-    start..text.ceil_char_boundary(span.end.clamp(start, text.len()))
+    let edge_before = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let start = edge_before(span.start.min(text.len()));
+    start..edge_before(span.end.clamp(start, text.len()))
 }
 
 #[cfg(test)]

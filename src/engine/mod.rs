@@ -29,7 +29,7 @@ use crate::units::{InstanceId, Seed, StageId, Stamp};
 use crate::workload::{Load, Workload};
 
 pub use collector::{Collected, Collector};
-pub use draws::QueryValues;
+pub use draws::{QueryValue, QueryValues};
 pub use recorder::FirstError;
 pub use run::{EngineError, Run, start};
 #[cfg(test)]

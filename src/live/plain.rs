@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
-use crate::dataset::LoadEvent;
+use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 use crate::study::{Happening, Second};
 
 /// Without a terminal, one line of a stage is enough in this time.
@@ -16,7 +16,15 @@ pub struct Plain {
     /// Whether the last line is one that may be drawn over.
     open_line: bool,
     last_line_at: Option<Instant>,
-    loading: Option<(String, Instant)>,
+    loading: Option<Loading>,
+}
+
+/// The table that is being loaded.
+struct Loading {
+    table: String,
+    of: u64,
+    sent: u64,
+    begun: Instant,
 }
 
 impl Plain {
@@ -34,7 +42,7 @@ impl Plain {
             _ if self.quiet => {}
             Happening::Step(words) => self.line(words),
             Happening::Load(event) => self.load(event),
-            Happening::Loaded(summary) => self.line(&format!("  {summary}")),
+            Happening::Loaded(summary) => self.line(&loaded_line(summary)),
             Happening::StageBegun { name, number, of, duration, measured } => {
                 let what = if *measured { "" } else { ", not measured" };
                 let length = crate::units::format_duration(*duration);
@@ -68,26 +76,35 @@ impl Plain {
 
     fn load(&mut self, event: &LoadEvent) {
         match event {
-            LoadEvent::Phase(words) => self.line(&format!("  {words}")),
+            LoadEvent::PhaseBegun(phase) => self.line(&format!("  {phase}")),
+            LoadEvent::Step { number, of, what } if self.terminal => {
+                self.redraw(&format!("    [{number}/{of}] {what}"));
+            }
+            LoadEvent::Step { .. } => {}
             LoadEvent::TableBegun { table, rows } => {
-                self.loading = Some((table.clone(), Instant::now()));
-                if self.terminal {
-                    self.redraw(&format!("  {table}: 0 of {rows} rows"));
+                self.loading = Some(Loading { table: table.clone(), of: *rows, sent: 0, begun: Instant::now() });
+                self.redraw_loading();
+            }
+            LoadEvent::RowsSent { rows, .. } => {
+                if let Some(loading) = &mut self.loading {
+                    loading.sent += rows;
                 }
+                self.redraw_loading();
             }
-            LoadEvent::Rows { table, done, of, .. } => {
-                let Some((_, begun)) = &self.loading else { return };
-                let rate = *done as f64 / begun.elapsed().as_secs_f64().max(1e-3);
-                if self.terminal {
-                    let percent = done * 100 / (*of).max(1);
-                    self.redraw(&format!("  {table}: {percent:>3} % of {of} rows, {rate:.0} rows/s"));
-                }
-            }
-            LoadEvent::TableDone { table, rows, bytes, seconds } => {
-                let megabytes = *bytes as f64 / 1e6;
-                let rate = *rows as f64 / seconds.max(1e-3);
-                self.line(&format!("  {table}: {rows} rows, {megabytes:.1} MB, {seconds:.1} s, {rate:.0} rows/s"));
-            }
+            LoadEvent::TableDone(table) => self.line(&table_line(table)),
+            LoadEvent::Note(words) => self.line(&format!("  note: {words}")),
+        }
+    }
+
+    fn redraw_loading(&mut self) {
+        if !self.terminal {
+            return;
+        }
+        if let Some(Loading { table, of, sent, begun }) = &self.loading {
+            let rate = *sent as f64 / begun.elapsed().as_secs_f64().max(1e-3);
+            let percent = sent * 100 / (*of).max(1);
+            let words = format!("    {table:<16} {percent:>3} % of {of:>9} rows {rate:>9.0}/s");
+            self.redraw(&words);
         }
     }
 
@@ -109,6 +126,31 @@ impl Plain {
     fn write(&mut self, words: &str) {
         let _ = std::io::stderr().lock().write_all(words.as_bytes());
     }
+}
+
+fn table_line(table: &TableSummary) -> String {
+    let seconds = table.duration.as_secs_f64();
+    format!(
+        "    {:<16} {:>9} rows {:>9.0}/s {:>7.1} MB {seconds:>5.1} s",
+        table.table,
+        table.rows,
+        table.rows as f64 / seconds.max(1e-3),
+        table.bytes as f64 / 1e6,
+    )
+}
+
+fn loaded_line(summary: &LoadSummary) -> String {
+    if summary.already_loaded {
+        return "  it is there already, nothing was done".to_owned();
+    }
+    let seconds: f64 = summary.phases.iter().map(|(_, took)| took.as_secs_f64()).sum();
+    let phases: Vec<_> = summary
+        .phases
+        .iter()
+        .map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64()))
+        .collect();
+    let megabytes = summary.bytes as f64 / 1e6;
+    format!("  loaded {} rows, {megabytes:.0} MB in {seconds:.1} s ({})", summary.rows, phases.join(", "))
 }
 
 fn second_line(second: &Second<'_>) -> String {

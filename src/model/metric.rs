@@ -225,8 +225,7 @@ impl FromStr for MetricPath {
     }
 }
 
-/// What stands before a statistic: nothing, a phase, a transaction, or both.
-#[expect(clippy::type_complexity, reason = "no part fits, or one does and is misspelt: two ways to fail")]
+/// What stands before a statistic: nothing, a phase, a transaction, or both. `None` where there is more.
 fn transaction_and_phase(parts: &[&str]) -> Option<Result<(Option<String>, Phase), MetricError>> {
     let found = match parts {
         [] => Ok((None, Phase::Response)),

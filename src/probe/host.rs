@@ -1,10 +1,16 @@
-//! The machine of the generator and the generator itself, from /proc: was the database slow, or were we?
+//! The machine of the generator and the generator itself, from /proc, once a second: was the database slow, or were we?
 //! Knows no server. Where there is no /proc, every reading is a gap that says so.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::db::Now;
 use crate::probe::Probed;
+use crate::probe::outlet::Outlet;
 use crate::record::entry::Environment;
-use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
+use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost};
 use crate::units::{Span, Stamp};
 
 #[cfg(target_os = "linux")]
@@ -13,6 +19,11 @@ mod system;
 #[cfg(not(target_os = "linux"))]
 #[path = "host/other.rs"]
 mod system;
+
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Where to tell that the last reading was sent.
+pub type Stop = oneshot::Sender<()>;
 
 /// CPU time of the host since it was started, in seconds summed over cores.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,61 +60,80 @@ fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
-/// The probe of the host and of the generator. It asks no server, so that it is read at the pace of the journal and needs
-/// neither a task nor a channel.
-pub struct HostProbe {
-    now: Box<dyn Fn() -> Stamp + Send + Sync>,
-    since: Stamp,
+/// The probe of the host and of the generator.
+pub struct HostProbe<N> {
+    clock: N,
     host: Meter<HostTimes>,
     generator: Meter<ProcessTimes>,
 }
 
 /// Cumulative times and how they are read; a difference needs two readings that succeeded.
 struct Meter<T> {
-    probe: &'static str,
+    outlet: Outlet,
     read: fn() -> Result<T, String>,
     difference: fn(&T, &T) -> Observation,
     before: Result<T, String>,
+    since: Stamp,
 }
 
-impl HostProbe {
+impl<N: Now> HostProbe<N> {
     /// Counts from now on.
-    #[must_use]
-    pub fn new(clock: impl Now) -> Self {
-        Self {
-            since: clock.now(),
-            now: Box::new(move || clock.now()),
-            host: Meter::new("host", system::host, host_sample),
-            generator: Meter::new("generator", system::process, generator_sample),
+    pub fn new(clock: N, out: mpsc::Sender<Probed>) -> Self {
+        let now = clock.now();
+        let host = Meter::new("host", out.clone(), now, system::host, host_sample);
+        let generator = Meter::new("generator", out, now, system::process, generator_sample);
+        Self { clock, host, generator }
+    }
+
+    /// Reads until it is told to stop.
+    pub async fn run(mut self, mut stop: mpsc::Receiver<Stop>) {
+        let mut due = Instant::now() + EVERY;
+        loop {
+            tokio::select! {
+                biased;
+                done = stop.recv() => {
+                    self.read().await;
+                    if let Some(done) = done {
+                        // Nobody waits any more when the receiver is gone.
+                        let _ = done.send(());
+                    }
+                    return;
+                }
+                () = tokio::time::sleep_until(due) => {
+                    self.read().await;
+                    // After a suspended machine the next reading simply covers more.
+                    due = (due + EVERY).max(Instant::now());
+                }
+            }
         }
     }
 
-    /// What was used since the last call: of the host, then of the generator. Takes some microseconds for each thread.
-    pub fn read(&mut self) -> [Probed; 2] {
-        let now = (self.now)();
-        let window = Span { from: std::mem::replace(&mut self.since, now), to: now };
-        [self.host.read(window, &self.now), self.generator.read(window, &self.now)]
+    async fn read(&mut self) {
+        let now = self.clock.now();
+        self.host.read(&self.clock, now);
+        self.generator.read(&self.clock, now);
+        tokio::task::yield_now().await;
     }
 }
 
 impl<T> Meter<T> {
     fn new(
         probe: &'static str,
+        out: mpsc::Sender<Probed>,
+        since: Stamp,
         read: fn() -> Result<T, String>,
         difference: fn(&T, &T) -> Observation,
     ) -> Self {
-        Self { probe, read, difference, before: read() }
+        Self { outlet: Outlet::new(probe, out), read, difference, before: read(), since }
     }
 
-    fn read(&mut self, window: Span, now: &impl Fn() -> Stamp) -> Probed {
-        let begun_at = now();
+    fn read(&mut self, clock: &impl Now, now: Stamp) {
         let after = (self.read)();
-        let elapsed_ns = now().0.saturating_sub(begun_at.0);
+        let elapsed_ns = clock.now().0.saturating_sub(now.0);
         let seen = match (&self.before, &after) {
             (Ok(before), Ok(after)) => Ok((self.difference)(before, after)),
             (_, Err(message)) | (Err(message), _) => Err(message.clone()),
         };
-        self.before = after;
         let cost = ProbeCost {
             queries: 1,
             elapsed_ns,
@@ -111,7 +141,10 @@ impl<T> Meter<T> {
             gaps: u64::from(seen.is_err()),
             ..ProbeCost::default()
         };
-        Probed { edge: None, reading: Reading { probe: self.probe.to_owned(), window, cost, seen } }
+        let window = Span { from: self.since, to: now };
+        self.before = after;
+        self.since = now;
+        self.outlet.offer(window, cost, || seen);
     }
 }
 
@@ -151,8 +184,6 @@ fn generator_sample(before: &ProcessTimes, after: &ProcessTimes) -> Observation 
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn thread(id: i32, worker: bool, cpu_ns: u64, run_queue_ns: u64) -> ThreadTimes {

@@ -14,16 +14,14 @@ pub use text::{cut, sanitise, width};
 
 use crate::model::Report;
 
-/// The report as pretty JSON with a final newline: keys in the order of the model, so that two reports can be compared by
+/// The report as pretty JSON without a final newline: keys in the order of the model, so that two reports can be compared by
 /// line.
 ///
 /// # Panics
 /// Never: a report holds string keys and finite numbers only, and serde writes others as `null`.
 #[must_use]
 pub fn json(report: &Report) -> String {
-    let mut text = serde_json::to_string_pretty(report).expect("every key of a report is a string");
-    text.push('\n');
-    text
+    serde_json::to_string_pretty(report).expect("every key of a report is a string")
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub(super) async fn fill(
     let options = LoadOptions {
         scale: shape.scale,
         seed: shape.seed,
-        jobs: shape.jobs,
+        jobs: shape.jobs as usize,
         existing: if shape.replace { Existing::Replace } else { Existing::Refuse },
     };
     observer(Happening::Step(&format!("loading {} at scale {}", workload.name, shape.scale)));

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::dataset;
 use crate::engine::{self, Collected, Plan, QueryValues, StagePlan};
 use crate::generate::Dataset;
-use crate::probe::{HostProbe, ProbePlan, Probed, Probes};
+use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
 };
@@ -20,6 +20,7 @@ use crate::workload::StageSpec;
 use super::header;
 use super::journaling::Recording;
 use super::load::fill;
+use super::query_values;
 use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
 
 /// A target that gives nothing but failed connections for so long is gone.
@@ -55,7 +56,6 @@ pub(super) struct Bench<'a> {
     clock: RealClock,
     recording: Recording,
     probes: Option<Probes>,
-    host: HostProbe,
     probed: mpsc::Receiver<Probed>,
     stage_count: usize,
     ended: EndReason,
@@ -76,7 +76,7 @@ impl<'a> Bench<'a> {
         let target = OpenTarget::open(&plan.target, observer).await?;
         let scale = scale_of_data(plan, &target, observer).await?;
         dataset::check_statements(&target.control, &plan.workload).await?;
-        let query_values = dataset::query_values(&target.control, &plan.workload).await?;
+        let query_values = query_values::ask(&target.control, &plan.workload).await?;
         let dataset = Arc::new(plan.workload.dataset(plan.seed, scale.unwrap_or(1.0)));
 
         let epoch = Epoch::begin();
@@ -106,10 +106,10 @@ impl<'a> Bench<'a> {
         let clock = epoch.clock();
         let (out, probed) = mpsc::channel(PROBED_MAX);
         let probes = match plan.probe_interval {
-            None => None,
+            None => Probes::host_only(clock, out),
             Some(interval) => {
                 let probe_plan = ProbePlan { statements: header::tags(&plan.workload), interval };
-                Some(Probes::start(target.settings(), probe_plan, clock, epoch.unix_us(), out).await?)
+                Probes::start(target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
             }
         };
         let query_values = Arc::new(query_values);
@@ -120,8 +120,7 @@ impl<'a> Bench<'a> {
             query_values,
             clock,
             recording,
-            probes,
-            host: HostProbe::new(clock),
+            probes: Some(probes),
             probed,
             stage_count,
             ended: EndReason::Completed,
@@ -150,7 +149,6 @@ impl<'a> Bench<'a> {
 
         let Some(first) = segment.stages.first() else { return Ok(()) };
         self.read_edge(Edge::Begin, first.id).await?;
-        self.host.restart();
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
         let mut walk = StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
@@ -253,9 +251,6 @@ impl<'a> Bench<'a> {
         if !interval.drain {
             walk.window_end = interval.span.to;
         }
-        for probed in self.host.read() {
-            self.reading(walk.id(), probed)?;
-        }
         observer(Happening::Second(second(walk, interval)));
         Ok(())
     }
@@ -282,8 +277,10 @@ impl<'a> Bench<'a> {
     /// Reads the counters at an edge. The stage is begun in the journal before what was read at its edge is written.
     async fn read_edge(&mut self, edge: Edge, stage: StageId) -> Result<(), StudyError> {
         let Some(probes) = &self.probes else { return Ok(()) };
-        let probed = probes.read_edge(edge).await;
-        self.reading(stage, probed)
+        match probes.read_edge(edge).await {
+            Some(probed) => self.reading(stage, probed),
+            None => Ok(()),
+        }
     }
 
     fn reading(&mut self, stage: StageId, probed: Probed) -> Result<(), StudyError> {

@@ -7,6 +7,7 @@ mod load;
 mod measure;
 mod plan;
 mod pool;
+mod query_values;
 mod recover;
 mod run;
 mod target;
@@ -117,6 +118,9 @@ pub enum StudyError {
     /// The dataset.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// The probes.
+    #[error(transparent)]
+    Probe(#[from] crate::probe::ProbeError),
     /// The load.
     #[error(transparent)]
     Engine(#[from] EngineError),

@@ -10,12 +10,10 @@ use super::document::{
     BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode, StageDoc,
     StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
 };
-use super::explain::{Explained, explain};
+use super::explain::{Explained, explain, list, suggest};
+use super::node::{Name, Node, canonical, kind_of, take_off};
 use crate::diagnostic::{Mistakes, likely};
 use crate::generate::spec::{ColumnSpec, RowSpec, ValueSpec};
-
-type Node<'i> = Spanned<DeValue<'i>>;
-type Name<'i> = Spanned<std::borrow::Cow<'i, str>>;
 
 /// Reads the document. What is wrong with it is in `mistakes`; what can be used is returned all the same, so that the
 /// checks that follow find the rest.
@@ -29,8 +27,7 @@ pub(super) fn decode(text: &str, source: usize, mistakes: &mut Mistakes) -> Docu
         // What a half-read document lacks would be blamed on its author.
         return Document::default();
     }
-    let end = root.span();
-    Walk { mistakes, source }.document(root.into_inner(), end)
+    Walk { mistakes, source }.document(root.into_inner(), text.trim_end().len())
 }
 
 /// A node as far as it could be read.
@@ -50,7 +47,7 @@ impl Walk<'_> {
         self.mistakes.at(self.source, span, message, label, help);
     }
 
-    fn document(&mut self, mut root: DeTable<'_>, span: Range<usize>) -> Document {
+    fn document(&mut self, mut root: DeTable<'_>, end: usize) -> Document {
         const CHILDREN: [&str; 4] = ["table", "transaction", "stage", "budget"];
         let tables_canonical = root.get("table").map(|node| canonical(node.get_ref())).unwrap_or_default();
         let [tables, transactions, stages, budget] = CHILDREN.map(|name| root.remove(name));
@@ -75,7 +72,7 @@ impl Walk<'_> {
         }
         if document.transactions.is_empty() && self.mistakes.items().len() == found {
             let help = "write at least one `[[transaction]]` with `statements = [\"…\"]`".to_owned();
-            self.blame(span.end..span.end, "the workload has no transaction", "nothing to run", Some(help));
+            self.blame(end..end, "the workload has no transaction", "nothing to run", Some(help));
         }
         for node in self.items(stages, "stage") {
             document.stages.extend(self.stage(node));
@@ -162,10 +159,7 @@ impl Walk<'_> {
         for (key, _) in fields {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
-                let help = match likely(name, known.iter().copied()) {
-                    Some(likely) => format!("did you mean `{likely}`?"),
-                    None => format!("known are {}", list(known)),
-                };
+                let help = suggest(name, known);
                 self.blame(key.span(), format!("no generator is called `{name}`"), "not known", Some(help));
                 is_sound = false;
             } else if let Some(first) = found.replace(name.to_owned()) {
@@ -228,7 +222,6 @@ impl Walk<'_> {
             isolation: doc.isolation,
             retry: doc.retry,
             parameters,
-            span,
         })
     }
 
@@ -425,62 +418,5 @@ impl<T> Decoded<T> {
     /// The value, if nothing was taken off.
     fn sound(self) -> Option<T> {
         self.dropped.is_empty().then_some(self.value)
-    }
-}
-
-/// Removes the entry whose key or value stands at `span`, or the innermost whose value contains it. Gives its name.
-fn take_off(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
-    let DeValue::Table(fields) = value else { return None };
-    let is_there = |place: &Range<usize>| place.start <= span.start && span.end <= place.end;
-    let exact = |(key, value): (&Name<'_>, &Node<'_>)| key.span() == *span || value.span() == *span;
-    let key = match fields.iter().find(|entry| exact(*entry)) {
-        Some((key, _)) => key.clone(),
-        None => {
-            for (_, value) in fields.iter_mut() {
-                if let Some(name) = take_off(value.get_mut(), span) {
-                    return Some(name);
-                }
-            }
-            fields.iter().find(|(_, value)| is_there(&value.span()))?.0.clone()
-        }
-    };
-    fields.remove(key.get_ref().as_ref());
-    Some(key.into_inner().into_owned())
-}
-
-fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn kind_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a truth value",
-        DeValue::Datetime(_) => "a time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// A text that is the same for the same content, whatever blanks, comments and notation surround it.
-fn canonical(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("{text:?}"),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        DeValue::Boolean(truth) => truth.to_string(),
-        DeValue::Datetime(time) => time.to_string(),
-        DeValue::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| canonical(item.get_ref())).collect();
-            format!("[{}]", items.join(","))
-        }
-        DeValue::Table(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(key, value)| format!("{:?}={}", key.get_ref(), canonical(value.get_ref())))
-                .collect();
-            format!("{{{}}}", fields.join(","))
-        }
     }
 }

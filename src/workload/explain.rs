@@ -59,14 +59,17 @@ pub(super) fn apart(message: &str) -> (String, Option<String>) {
     }
 }
 
-fn suggest(found: &str, known: &[&str]) -> String {
-    match likely(found, known.iter().copied()) {
-        Some(likely) => format!("did you mean `{likely}`?"),
-        None => {
-            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            format!("known are {}", names.join(", "))
-        }
+/// The name that was likely meant, or all that could be.
+pub(super) fn suggest(found: &str, known: &[&str]) -> String {
+    if let Some(likely) = likely(found, known.iter().copied()) {
+        return format!("did you mean `{likely}`?");
     }
+    format!("known are {}", list(known))
+}
+
+/// Names as a sentence lists them.
+pub(super) fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What stands between backticks.

@@ -7,6 +7,7 @@ mod decode;
 mod document;
 mod explain;
 mod fingerprint;
+mod node;
 pub mod schema;
 mod tables;
 #[cfg(test)]

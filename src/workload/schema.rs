@@ -52,9 +52,10 @@ fn tables(generator: &mut SchemaGenerator) -> Value {
 
 fn transactions(generator: &mut SchemaGenerator) -> Value {
     let mut transaction = object::<TransactionDoc>(generator);
-    let key = one_key("key", "An existing key of a table.", generator.subschema_for::<KeyDoc>().into());
+    let key = one_key("key", "An existing key of a table.", &generator.subschema_for::<KeyDoc>().into());
     let query_text = json!({ "type": "string" });
-    let query = one_key("query", "A value that a query of the target gives when the run begins.", query_text);
+    let query =
+        one_key("query", "A value that a query of the target gives when the run begins.", &query_text);
     let sources = [vec![key, query], alternatives::<ValueSpec>(generator)].concat();
     let draw: Value = generator.subschema_for::<DrawDoc>().into();
     let parameters = json!({
@@ -94,10 +95,8 @@ fn budget() -> Value {
 
 /// The schema of a struct, to be added to.
 fn object<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Value> {
-    match T::json_schema(generator).to_value() {
-        Value::Object(object) => object,
-        other => Map::from_iter([("const".to_owned(), other)]),
-    }
+    let schema = T::json_schema(generator).to_value();
+    schema.as_object().cloned().expect("the derived schema of a type is an object")
 }
 
 fn properties(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
@@ -110,13 +109,12 @@ fn properties(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
 
 /// The alternatives of an externally tagged enum: objects of one key each.
 fn alternatives<T: JsonSchema>(generator: &mut SchemaGenerator) -> Vec<Value> {
-    match object::<T>(generator).remove("oneOf") {
-        Some(Value::Array(alternatives)) => alternatives,
-        _ => Vec::new(),
-    }
+    let one_of = object::<T>(generator).remove("oneOf");
+    let alternatives = one_of.as_ref().and_then(Value::as_array).cloned();
+    alternatives.expect("the derived schema of such an enum is a choice")
 }
 
-fn one_key(key: &str, description: &str, schema: Value) -> Value {
+fn one_key(key: &str, description: &str, schema: &Value) -> Value {
     json!({
         "description": description,
         "type": "object",

@@ -10,14 +10,14 @@ use tokio_postgres::Statement;
 
 use super::clock::{ClockOffset, SERVER_CLOCK};
 use super::episodes::{Episodes, LookTime, SeenWait, roots_of};
-use super::link::{Answer, BackOff, Unanswered, ask, unready, words};
+use super::link::{Answer, BackOff, Unanswered, ask, words};
 use super::lock_waits::{LOCK_WAITS, LockRow};
 use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
 use super::tally::Tally;
-use crate::db::{ConnectError, Now};
+use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::outlet::Outlet;
-use crate::probe::{ProbePlan, Probed, ROLE};
+use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
 use crate::record::observation::{LockEpisode, Observation, ProbeCost, Session, Who};
 use crate::units::{BackendId, Span, Stamp};
 
@@ -49,7 +49,7 @@ struct Eyes {
 }
 
 impl Eyes {
-    async fn open(settings: &Settings) -> Result<Self, ConnectError> {
+    async fn open(settings: &Settings) -> Result<Self, ProbeError> {
         let client = connect(settings, ROLE).await?;
         let prepared = async {
             client.batch_execute(SETUP).await?;
@@ -62,7 +62,7 @@ impl Eyes {
         };
         let (busy_sessions, sessions_by_pid, lock_waits, server_clock) = prepared
             .await
-            .map_err(|error: tokio_postgres::Error| unready(settings, words(&error)))?;
+            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
         Ok(Self { client, busy_sessions, sessions_by_pid, lock_waits, server_clock })
     }
 
@@ -185,7 +185,7 @@ impl<N: Now> Activity<N> {
         clock: N,
         epoch_unix_us: i64,
         out: mpsc::Sender<Probed>,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<Self, ProbeError> {
         let eyes = Eyes::open(settings).await?;
         let mut activity = Self {
             settings: settings.clone(),
@@ -208,7 +208,7 @@ impl<N: Now> Activity<N> {
         activity
             .compare_clocks()
             .await
-            .map_err(|unanswered| unready(settings, unanswered.message))?;
+            .map_err(|unanswered| ProbeError::Setup { message: unanswered.message })?;
         Ok(activity)
     }
 

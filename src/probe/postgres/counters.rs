@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::link::{BackOff, Unanswered, ask, unready, words};
+use super::link::{BackOff, Unanswered, ask, words};
 use super::query_ids::QueryIds;
 use super::session::Registry;
 use super::views::{self, ROWS_MAX, StatementsView};
-use crate::db::{ConnectError, Now};
+use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
-use crate::probe::{ProbePlan, Probed, ROLE};
+use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
 use crate::record::entry::Edge;
 use crate::record::observation::{Counters, Observation, ProbeCost, Reading};
 use crate::units::Span;
@@ -40,7 +40,7 @@ pub struct CounterProbe<N> {
 
 impl<N: Now> CounterProbe<N> {
     /// Connects, and learns the query ids of the workload.
-    pub async fn open(settings: &Settings, plan: &ProbePlan, clock: N) -> Result<Self, ConnectError> {
+    pub async fn open(settings: &Settings, plan: &ProbePlan, clock: N) -> Result<Self, ProbeError> {
         let client = open(settings).await?;
         let setup = async {
             let version_num = client.query_one(VERSION, &[]).await?.try_get("version_num")?;
@@ -48,7 +48,7 @@ impl<N: Now> CounterProbe<N> {
         };
         let (version_num, query_ids) = setup
             .await
-            .map_err(|error: tokio_postgres::Error| unready(settings, words(&error)))?;
+            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
         Ok(Self {
             settings: settings.clone(),
             clock,
@@ -134,9 +134,9 @@ impl<N: Now> CounterProbe<N> {
     }
 }
 
-async fn open(settings: &Settings) -> Result<Client, ConnectError> {
+async fn open(settings: &Settings) -> Result<Client, ProbeError> {
     let client = connect(settings, ROLE).await?;
-    client.batch_execute(SETUP).await.map_err(|error| unready(settings, words(&error)))?;
+    client.batch_execute(SETUP).await.map_err(|error| ProbeError::Setup { message: words(&error) })?;
     Ok(client)
 }
 

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::db::postgres::Settings;
-use crate::db::{ConnectError, Now};
+use crate::db::Now;
 use crate::record::observation::ProbeCost;
 use crate::units::Stamp;
 
@@ -90,11 +89,6 @@ pub async fn ask<T>(
             Err(Unanswered { message: format!("no answer within {} s", (limit + GRACE).as_secs()), lost: true })
         }
     }
-}
-
-/// The connection stands, and the server refused the first questions of a probe.
-pub fn unready(settings: &Settings, message: String) -> ConnectError {
-    ConnectError::Protocol { address: settings.address(), message }
 }
 
 /// The server's words for an error, or the chain of causes where it is none of the server's.

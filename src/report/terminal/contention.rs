@@ -4,7 +4,7 @@ use super::grid::{Cell, Column, Grid, bar};
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{LockEpisodeInfo, PoolInfo, Stage};
-use crate::report::format::{count, decimal, percent, whole_us};
+use crate::report::format::{count, decimal, percent, rate, whole_us};
 
 /// Events and episodes that a summary shows.
 const SHOWN: usize = 6;
@@ -19,10 +19,10 @@ pub(super) fn pool(page: &mut Page, stage: &Stage) {
     };
     page.heading("pool", &note);
     let each = if pool.instances > 1 { " in one instance" } else { "" };
-    page.fact("busy", &format!("mean {}, at most {}{each}", decimal(pool.busy_mean, 2), pool.busy_max));
+    page.fact("busy", &format!("mean {}, at most {}{each}", rate(pool.busy_mean), pool.busy_max));
     page.fact(
         "waiting",
-        &format!("mean {}, at most {}{each}", decimal(pool.waiting_mean, 2), pool.waiting_max),
+        &format!("mean {}, at most {}{each}", rate(pool.waiting_mean), count(u64::from(pool.waiting_max))),
     );
     let saturated = format!(
         "{} of the time: every connection busy and someone waiting",

@@ -21,7 +21,7 @@ pub(super) fn title(page: &mut Page, report: &Report) {
     if !report.generator.valid
         && let Some(reason) = &report.generator.reason
     {
-        page.paragraph(0, Style::Plain, reason);
+        page.labelled(0, "because", Style::Plain, reason);
     }
     if let Some(ending) = ending(report) {
         page.paragraph(0, Style::Caution, &ending);
@@ -41,6 +41,9 @@ fn verdict(report: &Report) -> (Style, String, String) {
     if !report.generator.valid {
         let sentence = "the load generator was the limit, not the database; no verdict";
         return (Style::Bad, "INVALID".to_owned(), sentence.to_owned());
+    }
+    if let Some(gravest) = report.findings.iter().find(|finding| finding.severity == Severity::Invalid) {
+        return (Style::Bad, "INVALID".to_owned(), gravest.title.clone());
     }
     let (style, badge, sentence) = match report.verdict {
         Verdict::Pass => (Style::Good, "PASS", of(kept, "kept")),
