@@ -40,9 +40,6 @@ pub(super) enum Command {
     Completions(CompletionsArguments),
     /// Print the manual page
     Man(ManArguments),
-    /// Own a throwaway server and remove it when standard input closes
-    #[command(name = crate::local::SUPERVISE, hide = true)]
-    SuperviseLocalServer(SuperviseArguments),
 }
 
 #[derive(Debug, Args)]
@@ -252,12 +249,6 @@ pub(super) struct CompletionsArguments {
     /// Which shell
     #[arg(value_enum)]
     pub(super) shell: clap_complete::Shell,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct SuperviseArguments {
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(super) arguments: Vec<String>,
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

@@ -57,6 +57,12 @@ pub enum CommandError {
 #[must_use]
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let given: Vec<OsString> = arguments.into_iter().collect();
+    // Not a command for people: this process is to own a throwaway server, without an event loop and without messages.
+    if given.get(1).is_some_and(|first| first == crate::local::SUPERVISE) {
+        let arguments: Vec<String> = given[2..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let code = if crate::local::supervise(&arguments).is_ok() { code::OK } else { code::FAILED };
+        return ExitCode::from(code);
+    }
     let matches = match Arguments::command().try_get_matches_from(&given) {
         Ok(matches) => matches,
         Err(error) => {
@@ -150,11 +156,6 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
                 .render(&mut text)
                 .map_err(|source| CommandError::Output { to: "the manual page".to_owned(), source })?;
             output::print(&String::from_utf8_lossy(&text))?;
-            Ok(code::OK)
-        }
-        Command::SuperviseLocalServer(arguments) => {
-            crate::local::supervise(&arguments.arguments)
-                .map_err(|source| CommandError::Output { to: "the supervisor's pipe".to_owned(), source })?;
             Ok(code::OK)
         }
     }

@@ -156,7 +156,9 @@ pub enum DatasetError {
         database: String,
     },
     /// Another load of dbdyno's stands in the way.
-    #[error("`{database}` holds {held} ({differences}); to load it anew give --replace, which drops what it holds")]
+    #[error(
+        "`{database}` holds {held} ({differences}); to load it anew give --replace, which drops what it holds"
+    )]
     Loaded {
         /// What it holds: `workload shop at scale 1 with seed 42`.
         held: String,
@@ -172,7 +174,9 @@ pub enum DatasetError {
         database: String,
     },
     /// A value does not fit its column.
-    #[error("row {row} of `{table}`: {value} does not fit column `{column}` of type {type_name} (narrow its generator, or widen the column)")]
+    #[error(
+        "row {row} of `{table}`: {value} does not fit column `{column}` of type {type_name} (narrow its generator, or widen the column)"
+    )]
     Value {
         /// The table.
         table: String,

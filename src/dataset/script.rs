@@ -52,7 +52,8 @@ fn is_for_later(sql: &str, tokens: &[Token]) -> bool {
     let word = |at: usize, keyword: &str| tokens.get(at).is_some_and(|token| token.is_word(sql, keyword));
     if word(0, "CREATE") {
         let kind = usize::from(word(1, "OR") && word(2, "REPLACE")) * 2 + 1;
-        let kind = kind + usize::from(word(kind, "UNIQUE") || word(kind, "CONSTRAINT") || word(kind, "EVENT"));
+        let kind =
+            kind + usize::from(word(kind, "UNIQUE") || word(kind, "CONSTRAINT") || word(kind, "EVENT"));
         return word(kind, "INDEX") || word(kind, "TRIGGER");
     }
     // ALTER TABLE … ADD CONSTRAINT, ADD FOREIGN KEY, ADD UNIQUE, ADD CHECK and their like: but not ADD COLUMN.

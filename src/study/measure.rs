@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::dataset;
+use crate::dataset::{self, Holds};
 use crate::engine::{self, Collected, Plan, QueryValues, StagePlan};
 use crate::generate::Dataset;
 use crate::probe::{ProbePlan, Probed, Probes};
@@ -14,7 +14,7 @@ use crate::record::entry::{
 };
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{Stamp, StageId};
+use crate::units::{Seed, Stamp, StageId};
 use crate::workload::StageSpec;
 
 use super::header;
@@ -74,10 +74,10 @@ impl<'a> Bench<'a> {
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
         let target = OpenTarget::open(&plan.target, observer).await?;
-        let scale = scale_of_data(plan, &target, observer).await?;
+        let (scale, data_seed) = data_of(plan, &target, observer).await?;
         dataset::check_statements(&target.control, &plan.workload).await?;
         let query_values = query_values::ask(&target.control, &plan.workload).await?;
-        let dataset = Arc::new(plan.workload.dataset(plan.seed, scale.unwrap_or(1.0)));
+        let dataset = Arc::new(plan.workload.dataset(data_seed, scale.unwrap_or(1.0)));
 
         let epoch = Epoch::begin();
         let id = new_run_id(epoch.unix_us(), rand::random());
@@ -329,12 +329,13 @@ impl StageWalk<'_> {
     }
 }
 
-/// The scale of the data on the target; loads it where the target is a throwaway one.
-async fn scale_of_data(
+/// Scale and seed of the data on the target; loads it where the target is a throwaway one. The seed of the data is not that of
+/// the run: the same data can be asked in many ways.
+async fn data_of(
     plan: &MeasurePlan,
     target: &OpenTarget,
     observer: &mut Observer<'_>,
-) -> Result<Option<f64>, StudyError> {
+) -> Result<(Option<f64>, Seed), StudyError> {
     if target.is_local() && plan.workload.schema.is_some() {
         let shape = LoadShape {
             scale: plan.scale.unwrap_or(1.0),
@@ -343,13 +344,47 @@ async fn scale_of_data(
             replace: false,
         };
         fill(target, &plan.workload, shape, observer).await?;
-        return Ok(Some(shape.scale));
+        return Ok((Some(shape.scale), shape.seed));
     }
     let state = dataset::inspect(&target.control, &plan.workload).await?;
-    for warning in state.refusals_or_notes(&plan.workload, plan.seed, plan.scale)? {
-        observer(Happening::Note(&warning));
+    if !state.missing_tables.is_empty() {
+        return Err(StudyError::Refused(format!(
+            "{} {} not there: {} (run `dbdyno load -w {} -t …` first{})",
+            if state.missing_tables.len() == 1 { "a table of the workload is" } else { "tables of the workload are" },
+            target.target.address(),
+            state.missing_tables.join(", "),
+            plan.workload.folder.display(),
+            if plan.workload.schema.is_none() { ", or the tool that makes them" } else { "" },
+        )));
     }
-    Ok(plan.scale.or(state.scale))
+    refuse_other_data(plan, &state)?;
+    if matches!(state.holds, Holds::Unmarked) && plan.workload.schema.is_some() {
+        observer(Happening::Note(
+            "the tables were not loaded by dbdyno: parameters name rows that may not be there",
+        ));
+    }
+    let seed = if let Holds::This(mark) = &state.holds { mark.seed } else { plan.seed };
+    Ok((plan.scale.or(state.scale), seed))
+}
+
+/// Data of another load would be asked for rows that it does not have, and look fast.
+fn refuse_other_data(plan: &MeasurePlan, state: &dataset::TargetState) -> Result<(), StudyError> {
+    let again = format!("dbdyno load -w {} -t … --replace", plan.workload.folder.display());
+    match &state.holds {
+        Holds::Other { mark, differences } => Err(StudyError::Refused(format!(
+            "the target holds {mark}, but {}: load it again with `{again}`",
+            differences.join(" and ")
+        ))),
+        Holds::Interrupted(mark) => Err(StudyError::Refused(format!(
+            "the load of {mark} did not end: do it again with `{again}`"
+        ))),
+        Holds::This(mark) if plan.scale.is_some_and(|scale| (scale - mark.scale).abs() > f64::EPSILON) => {
+            Err(StudyError::Refused(format!(
+                "the target holds {mark}: leave --scale out, or load the other scale with `{again}`"
+            )))
+        }
+        Holds::This(_) | Holds::Unmarked => Ok(()),
+    }
 }
 
 fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {

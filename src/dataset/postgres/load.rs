@@ -1,0 +1,387 @@
+//! The load itself, phase by phase.
+
+use std::num::NonZero;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::check;
+use super::copy::copy;
+use super::created::{self, Created};
+use super::fit::{TablePlan, fit};
+use super::introspect::relation;
+use super::mark::{self, Mark, MarkState};
+use super::server::{blame, code, failed, run};
+use crate::dataset::event::{
+    DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary,
+};
+use crate::dataset::script::{Script, Step, steps};
+use crate::db::postgres::{Client, Settings, connect};
+use crate::diagnostic::Mistakes;
+use crate::generate::Dataset;
+use crate::workload::{SqlFile, Workload};
+
+/// Held while a load is under way, so that two do not mix: "dbdyno" as a number.
+const LOCK: i64 = 0x6462_6479_6e6f;
+
+/// Nothing of the server's settings shall cut a long load short, and durability is a matter of the checkpoint at its end.
+const SESSION: &str = "
+    SET statement_timeout = 0;
+    SET lock_timeout = 0;
+    SET idle_in_transaction_session_timeout = 0;
+    SET client_min_messages = warning;
+    SET synchronous_commit = off;
+    SELECT set_config('maintenance_work_mem', '262144', false)
+    FROM pg_settings WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144";
+
+/// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
+///
+/// Everything that can be wrong with the schema, the columns and the statements is found before any row, and then the target
+/// is left as it was. Events come in the order of the work; `progress` is called between two steps and must be quick.
+pub async fn load(
+    settings: &Settings,
+    workload: &Workload,
+    options: &LoadOptions,
+    progress: &mut (dyn FnMut(LoadEvent) + Send),
+) -> Result<LoadSummary, DatasetError> {
+    let Some(schema) = &workload.schema else {
+        return Err(DatasetError::NothingToLoad { workload: workload.name.clone() });
+    };
+    if !(options.scale.is_finite() && options.scale > 0.0) {
+        return Err(DatasetError::Scale(options.scale));
+    }
+    let mut load = Load {
+        settings,
+        workload,
+        options,
+        schema,
+        script: Script::read(&schema.text),
+        client: open(settings).await?,
+        dataset: Arc::new(workload.dataset(options.seed, options.scale)),
+        progress,
+        summary: LoadSummary::default(),
+        begun: Instant::now(),
+    };
+    load.lock().await?;
+    let Some(remains) = load.remains().await? else {
+        load.summary.already_loaded = true;
+        return Ok(load.summary);
+    };
+    load.phase(Phase::Schema);
+    let plans = load.make_tables(&remains).await?;
+    load.phase(Phase::Rows);
+    load.send_rows(plans.clone()).await?;
+    load.phase(Phase::Indexes);
+    let after = std::mem::take(&mut load.script.after_rows);
+    load.run_steps(schema, &after).await?;
+    if let Some(finish) = &workload.finish {
+        load.phase(Phase::Finish);
+        load.run_steps(finish, &steps(&finish.text)).await?;
+    }
+    load.phase(Phase::Vacuum);
+    load.vacuum(&plans).await?;
+    load.phase(Phase::Checkpoint);
+    load.checkpoint().await?;
+    load.end().await
+}
+
+/// A connection for loading.
+async fn open(settings: &Settings) -> Result<Client, DatasetError> {
+    let client = connect(settings, "load").await?;
+    client.batch_execute(SESSION).await.map_err(failed("prepare the connection"))?;
+    Ok(client)
+}
+
+struct Load<'a> {
+    settings: &'a Settings,
+    workload: &'a Workload,
+    options: &'a LoadOptions,
+    schema: &'a SqlFile,
+    script: Script,
+    client: Client,
+    dataset: Arc<Dataset>,
+    progress: &'a mut (dyn FnMut(LoadEvent) + Send),
+    summary: LoadSummary,
+    /// When the phase at hand began.
+    begun: Instant,
+}
+
+/// What stands in the way of a load and may be removed.
+#[derive(Debug, Default)]
+struct Remains {
+    /// What an earlier load made.
+    made: Vec<Created>,
+    /// Tables of others, given up by `--replace`.
+    given_up: Vec<String>,
+}
+
+impl Load<'_> {
+    fn phase(&mut self, phase: Phase) {
+        self.close_phase();
+        self.summary.phases.push((phase, Duration::ZERO));
+        self.begun = Instant::now();
+        (self.progress)(LoadEvent::PhaseBegun(phase));
+    }
+
+    fn close_phase(&mut self) {
+        if let Some((_, duration)) = self.summary.phases.last_mut() {
+            *duration = self.begun.elapsed();
+        }
+    }
+
+    fn note(&mut self, note: String) {
+        (self.progress)(LoadEvent::Note(note.clone()));
+        self.summary.notes.push(note);
+    }
+
+    async fn lock(&self) -> Result<(), DatasetError> {
+        let row = self
+            .client
+            .query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])
+            .await
+            .map_err(failed("take the lock of a load"))?;
+        if row.get(0) {
+            return Ok(());
+        }
+        Err(DatasetError::Busy { database: self.settings.database().to_owned() })
+    }
+
+    /// What must be removed before the load, or nothing where the target holds all of it already.
+    async fn remains(&self) -> Result<Option<Remains>, DatasetError> {
+        let mark = mark::read(&self.client, &self.workload.name).await?;
+        let made = match &mark {
+            Some(mark) => mark::objects(&self.client, &mark.workload).await?,
+            None => vec![],
+        };
+        let mut names: Vec<&str> = self.script.tables.iter().map(String::as_str).collect();
+        names.extend(
+            self.workload
+                .tables
+                .iter()
+                .filter(|table| !table.columns.is_empty())
+                .map(|table| table.name.as_str()),
+        );
+        let mut own = 0;
+        let mut gone = vec![];
+        let mut foreign = vec![];
+        for name in names {
+            let Some(table) = relation(&self.client, name).await? else {
+                gone.push(format!("table {name} is gone"));
+                continue;
+            };
+            if made.iter().any(|object| object.oid == table.oid) {
+                own += 1;
+            } else if !foreign.contains(&table.target) {
+                foreign.push(table.target);
+            }
+        }
+        let replace = self.options.existing == Existing::Replace;
+        if !foreign.is_empty() && !replace {
+            return Err(DatasetError::Occupied {
+                tables: foreign,
+                database: self.settings.database().to_owned(),
+            });
+        }
+        if let Some(mark) = mark
+            && mark.state == MarkState::Loaded
+            && own > 0
+            && !replace
+        {
+            let mut differences = mark.differences_at(self.workload, self.options.scale, self.options.seed);
+            gone.dedup();
+            differences.append(&mut gone);
+            if differences.is_empty() {
+                return Ok(None);
+            }
+            return Err(DatasetError::Loaded {
+                held: mark.to_string(),
+                differences: differences.join("; "),
+                database: self.settings.database().to_owned(),
+            });
+        }
+        Ok(Some(Remains { made, given_up: foreign }))
+    }
+
+    /// Makes the tables and checks everything against them, in one transaction that leaves nothing behind on a mistake.
+    async fn make_tables(&mut self, remains: &Remains) -> Result<Vec<Arc<TablePlan>>, DatasetError> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+        self.client.batch_execute(begin).await.map_err(failed("begin the schema"))?;
+        self.remove(remains).await?;
+        mark::prepare(&self.client).await?;
+        let before = created::before(&self.client).await?;
+        let mut mistakes = Mistakes::default();
+        let source = mistakes.add_source(&self.schema.path, &self.schema.text);
+        self.try_steps(&self.script.before_rows, source, &mut mistakes).await?;
+        if !mistakes.is_empty() {
+            return Err(DatasetError::Mistakes(mistakes));
+        }
+        let made = created::made_since(&self.client, &before).await?;
+        let plans = self.fit_columns(&made, &mut mistakes).await?;
+        // Indexes and constraints are tried on the empty tables, for the statements' sake and for their own, and undone.
+        self.client.batch_execute("SAVEPOINT dbdyno_trial").await.map_err(failed("try the schema"))?;
+        self.try_steps(&self.script.after_rows, source, &mut mistakes).await?;
+        let refusals = check::refusals(&self.client, self.workload, false).await?;
+        check::report(&refusals, self.workload, &mut mistakes)?;
+        if !mistakes.is_empty() {
+            mistakes.sort();
+            return Err(DatasetError::Mistakes(mistakes));
+        }
+        self.client
+            .batch_execute("ROLLBACK TO SAVEPOINT dbdyno_trial")
+            .await
+            .map_err(failed("try the schema"))?;
+        let mark = Mark::begun(self.workload, self.options.scale, self.options.seed);
+        mark::begin(&self.client, &mark, &made).await?;
+        self.client.batch_execute("COMMIT").await.map_err(failed("commit the schema"))?;
+        Ok(plans)
+    }
+
+    async fn remove(&self, remains: &Remains) -> Result<(), DatasetError> {
+        let mut drops = created::drops(&remains.made);
+        if !remains.given_up.is_empty() {
+            drops.insert(0, format!("DROP TABLE {}", remains.given_up.join(", ")));
+        }
+        for drop in drops {
+            self.client
+                .batch_execute(&drop)
+                .await
+                .map_err(failed(format!("replace what is there ({drop})")))?;
+        }
+        Ok(())
+    }
+
+    /// Runs steps one by one and collects what the server refuses; what a refused step leaves undone is not blamed on those
+    /// behind it.
+    async fn try_steps(
+        &self,
+        steps: &[Step],
+        source: usize,
+        mistakes: &mut Mistakes,
+    ) -> Result<(), DatasetError> {
+        let already = mistakes.items().len();
+        for step in steps {
+            self.client.batch_execute("SAVEPOINT dbdyno_step").await.map_err(failed("run the schema"))?;
+            if let Err(said) = run(&self.client, step).await? {
+                let undo = "ROLLBACK TO SAVEPOINT dbdyno_step";
+                self.client.batch_execute(undo).await.map_err(failed("run the schema"))?;
+                // undefined_table, undefined_object
+                let follows = ["42P01", "42704"].contains(&said.code().code());
+                if !follows || mistakes.items().len() == already {
+                    blame(&said, step, source, mistakes);
+                }
+            }
+            let release = "RELEASE SAVEPOINT dbdyno_step";
+            self.client.batch_execute(release).await.map_err(failed("run the schema"))?;
+        }
+        Ok(())
+    }
+
+    async fn fit_columns(
+        &self,
+        made: &[Created],
+        mistakes: &mut Mistakes,
+    ) -> Result<Vec<Arc<TablePlan>>, DatasetError> {
+        let path = self.workload.folder.join("workload.toml");
+        let text = std::fs::read_to_string(&path)
+            .map_err(|source| DatasetError::File { path: path.clone(), source })?;
+        let source = mistakes.add_source(path, text);
+        let mut plans = vec![];
+        for (index, table) in self.workload.tables.iter().enumerate() {
+            if table.columns.is_empty() {
+                continue;
+            }
+            let Some(relation) = relation(&self.client, &table.name).await? else {
+                let help =
+                    crate::diagnostic::likely(&table.name, self.script.tables.iter().map(String::as_str));
+                mistakes.at(
+                    source,
+                    table.span.clone(),
+                    format!("schema.sql makes no table `{}`", table.name),
+                    "no such table",
+                    help.map(|name| format!("did you mean `{name}`?")),
+                );
+                continue;
+            };
+            // CREATE TABLE IF NOT EXISTS steps over a table of somebody else's.
+            if !made.iter().any(|object| object.oid == relation.oid) {
+                return Err(DatasetError::Occupied {
+                    tables: vec![relation.target],
+                    database: self.settings.database().to_owned(),
+                });
+            }
+            plans.push(Arc::new(fit(table, index, &self.dataset, &relation, source, mistakes)));
+        }
+        Ok(plans)
+    }
+
+    /// Table after table, each over all connections.
+    async fn send_rows(&mut self, plans: Vec<Arc<TablePlan>>) -> Result<(), DatasetError> {
+        let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(16);
+        let mut clients = vec![];
+        for _ in 0..self.options.jobs.max(1) {
+            clients.push(open(self.settings).await?);
+        }
+        for plan in plans {
+            (self.progress)(LoadEvent::TableBegun { table: plan.name.clone(), rows: plan.rows });
+            let begun = Instant::now();
+            let progress = &mut *self.progress;
+            let mut on_sent = |rows, bytes| progress(LoadEvent::RowsSent { rows, bytes });
+            let bytes = copy(&clients, threads, &self.dataset, &plan, &mut on_sent).await?;
+            let done =
+                TableSummary { table: plan.name.clone(), rows: plan.rows, bytes, duration: begun.elapsed() };
+            (self.progress)(LoadEvent::TableDone(done.clone()));
+            self.summary.rows += done.rows;
+            self.summary.bytes += done.bytes;
+            self.summary.tables.push(done);
+        }
+        Ok(())
+    }
+
+    /// Runs the statements of a script one by one, each committed by itself.
+    async fn run_steps(&mut self, file: &SqlFile, steps: &[Step]) -> Result<(), DatasetError> {
+        for (index, step) in steps.iter().enumerate() {
+            let what = step.sql.split_whitespace().take(6).collect::<Vec<_>>().join(" ");
+            (self.progress)(LoadEvent::Step { number: index + 1, of: steps.len(), what });
+            if let Err(said) = run(&self.client, step).await? {
+                let mut mistakes = Mistakes::default();
+                let source = mistakes.add_source(&file.path, &file.text);
+                blame(&said, step, source, &mut mistakes);
+                return Err(DatasetError::Mistakes(mistakes));
+            }
+        }
+        Ok(())
+    }
+
+    async fn vacuum(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
+        for (index, plan) in plans.iter().enumerate() {
+            let step = LoadEvent::Step { number: index + 1, of: plans.len(), what: plan.name.clone() };
+            (self.progress)(step);
+            let sql = format!("VACUUM (FREEZE, ANALYZE) {}", plan.target);
+            self.client.batch_execute(&sql).await.map_err(failed(format!("vacuum {}", plan.name)))?;
+        }
+        Ok(())
+    }
+
+    /// Brings the load to disk, so that a run does not pay for it. Only some may ask for it.
+    async fn checkpoint(&mut self) -> Result<(), DatasetError> {
+        match self.client.batch_execute("CHECKPOINT").await {
+            Err(error) if code(&error) == Some("42501") => {
+                self.note(
+                    "no right to CHECKPOINT: the server writes the loaded rows to disk in its own time, perhaps during \
+                     the first run (a superuser or, from version 15 on, a member of pg_checkpoint may)"
+                        .to_owned(),
+                );
+                Ok(())
+            }
+            done => done.map_err(failed("write a checkpoint")),
+        }
+    }
+
+    async fn end(mut self) -> Result<LoadSummary, DatasetError> {
+        // The last word must not be lost in a crash: everything before it is on disk once it is.
+        let durable = "SET synchronous_commit = on";
+        self.client.batch_execute(durable).await.map_err(failed("write the mark of this load"))?;
+        mark::end(&self.client, &self.workload.name, self.summary.rows).await?;
+        self.close_phase();
+        Ok(self.summary)
+    }
+}

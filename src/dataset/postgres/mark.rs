@@ -1,0 +1,238 @@
+//! The mark of what dbdyno loaded into a database, in a schema of dbdyno's own. PostgreSQL 14 to 18.
+
+use std::fmt;
+
+use super::created::Created;
+use super::server::failed;
+use crate::dataset::DatasetError;
+use crate::db::postgres::Client;
+use crate::generate::GENERATOR_VERSION;
+use crate::units::Seed;
+use crate::workload::Workload;
+
+/// How far a load came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkState {
+    /// It is under way, or it was interrupted.
+    Loading,
+    /// It is complete.
+    Loaded,
+}
+
+/// What was loaded.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// Name of the workload.
+    pub workload: String,
+    /// [`Workload::data_fingerprint`] of it.
+    pub data_fingerprint: String,
+    /// Factor of its row counts.
+    pub scale: f64,
+    /// From which its values follow: whoever computes existing values needs the same.
+    pub seed: Seed,
+    /// [`GENERATOR_VERSION`] of the dbdyno that loaded it.
+    pub generator_version: u32,
+    /// How far it came.
+    pub state: MarkState,
+    /// Rows of all tables; zero until it is complete.
+    pub rows: u64,
+    /// When it was complete, in microseconds since 1970.
+    pub loaded_at_us: Option<i64>,
+}
+
+/// What a database holds of a workload.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Holds {
+    /// Its data, complete: compute existing values with the mark's scale and seed.
+    This(Mark),
+    /// Data that another version of the workload's schema or tables describes, or another version of dbdyno made.
+    Other {
+        /// What it is.
+        mark: Mark,
+        /// In what it differs, in words.
+        differences: Vec<String>,
+    },
+    /// The remains of a load that did not come to its end.
+    Interrupted(Mark),
+    /// Nothing that dbdyno loaded; what is there, if anything, is somebody else's.
+    Unmarked,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "workload {} at scale {} with seed {}", self.workload, self.scale, self.seed)
+    }
+}
+
+impl Mark {
+    /// The mark of a load that begins.
+    pub(super) fn begun(workload: &Workload, scale: f64, seed: Seed) -> Self {
+        Self {
+            workload: workload.name.clone(),
+            data_fingerprint: workload.data_fingerprint.clone(),
+            scale,
+            seed,
+            generator_version: GENERATOR_VERSION,
+            state: MarkState::Loading,
+            rows: 0,
+            loaded_at_us: None,
+        }
+    }
+
+    /// In what the data of a workload differs from what is marked, scale and seed apart.
+    pub(super) fn differences(&self, workload: &Workload) -> Vec<String> {
+        let mut differences = vec![];
+        if self.data_fingerprint != workload.data_fingerprint {
+            differences
+                .push("schema.sql, finish.sql or the tables of workload.toml were changed since".to_owned());
+        }
+        if self.generator_version != GENERATOR_VERSION {
+            differences.push(format!(
+                "its values are of generator version {}, this dbdyno makes version {GENERATOR_VERSION}",
+                self.generator_version
+            ));
+        }
+        differences
+    }
+
+    /// The same with scale and seed.
+    pub(super) fn differences_at(&self, workload: &Workload, scale: f64, seed: Seed) -> Vec<String> {
+        let mut differences = self.differences(workload);
+        // Both were read from the same form of the number.
+        if self.scale.to_bits() != scale.to_bits() {
+            differences.push(format!("asked for is scale {scale}"));
+        }
+        if self.seed != seed {
+            differences.push(format!("asked for is seed {seed}"));
+        }
+        differences
+    }
+}
+
+/// What this module keeps. Everybody may read it: there is nothing secret in it, and a run needs it.
+const PREPARE: &str = "
+    CREATE SCHEMA IF NOT EXISTS dbdyno;
+    CREATE TABLE IF NOT EXISTS dbdyno.load_mark (
+        workload text PRIMARY KEY,
+        data_fingerprint text NOT NULL,
+        scale double precision NOT NULL,
+        seed numeric(20) NOT NULL,
+        generator_version bigint NOT NULL,
+        state text NOT NULL CHECK (state IN ('loading', 'loaded')),
+        rows bigint NOT NULL,
+        begun_at timestamptz NOT NULL DEFAULT now(),
+        loaded_at timestamptz
+    );
+    CREATE TABLE IF NOT EXISTS dbdyno.load_object (
+        workload text NOT NULL REFERENCES dbdyno.load_mark ON DELETE CASCADE,
+        class_id oid NOT NULL,
+        object_id oid NOT NULL,
+        PRIMARY KEY (class_id, object_id)
+    );
+    COMMENT ON SCHEMA dbdyno IS 'what dbdyno loaded into this database; safe to drop when its tables are gone';
+    GRANT USAGE ON SCHEMA dbdyno TO PUBLIC;
+    GRANT SELECT ON dbdyno.load_mark, dbdyno.load_object TO PUBLIC";
+
+const IS_THERE: &str = "
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'dbdyno' AND c.relname = 'load_mark'";
+
+const MARK: &str = "
+    SELECT data_fingerprint, scale, seed::text, generator_version, state, rows,
+           (extract(epoch FROM loaded_at) * 1000000)::bigint
+    FROM dbdyno.load_mark
+    WHERE workload = $1";
+
+const BEGIN_MARK: &str = "
+    INSERT INTO dbdyno.load_mark (workload, data_fingerprint, scale, seed, generator_version, state, rows)
+    VALUES ($1, $2, $3, $4::text::numeric, $5, 'loading', 0)";
+
+const END_MARK: &str =
+    "UPDATE dbdyno.load_mark SET state = 'loaded', rows = $2, loaded_at = now() WHERE workload = $1";
+
+/// Forgets tables that are gone; a mark that loses one is no longer complete.
+const DISOWN: &str = "
+    WITH gone AS (
+        DELETE FROM dbdyno.load_object o
+        WHERE class_id = 'pg_class'::regclass AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = o.object_id)
+        RETURNING workload)
+    UPDATE dbdyno.load_mark SET state = 'loading' WHERE workload IN (SELECT workload FROM gone)";
+
+const OWN: &str = "INSERT INTO dbdyno.load_object (workload, class_id, object_id) VALUES ($1, $2, $3)";
+
+/// What a workload's mark owns and is still there.
+const OBJECTS: &str = "
+    SELECT o.class_id, o.object_id, i.type, i.identity
+    FROM dbdyno.load_object o, pg_identify_object(o.class_id, o.object_id, 0) i
+    WHERE o.workload = $1 AND i.identity IS NOT NULL
+    ORDER BY o.object_id";
+
+/// Makes room for marks.
+pub(super) async fn prepare(client: &Client) -> Result<(), DatasetError> {
+    let doing = "make the schema `dbdyno`, which remembers what was loaded (it takes the right to CREATE in this database)";
+    client.batch_execute(PREPARE).await.map_err(failed(doing))
+}
+
+/// The mark of a workload of this name, if it has one.
+pub(super) async fn read(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
+    let doing = || "read the mark of what was loaded";
+    if client.query_opt(IS_THERE, &[]).await.map_err(failed(doing()))?.is_none() {
+        return Ok(None);
+    }
+    let row = client.query_opt(MARK, &[&workload]).await.map_err(failed(doing()))?;
+    Ok(row.map(|row| {
+        let (seed, state): (&str, &str) = (row.get(2), row.get(4));
+        Mark {
+            workload: workload.to_owned(),
+            data_fingerprint: row.get(0),
+            scale: row.get(1),
+            seed: Seed(seed.parse().unwrap_or(u64::MAX)),
+            generator_version: u32::try_from(row.get::<_, i64>(3)).unwrap_or(u32::MAX),
+            state: if state == "loaded" { MarkState::Loaded } else { MarkState::Loading },
+            rows: u64::try_from(row.get::<_, i64>(5)).unwrap_or(0),
+            loaded_at_us: row.get(6),
+        }
+    }))
+}
+
+/// What the mark of a workload owns of what is still there, in the order it was made. Wants a mark.
+pub(super) async fn objects(client: &Client, workload: &str) -> Result<Vec<Created>, DatasetError> {
+    let rows = client.query(OBJECTS, &[&workload]).await.map_err(failed("read what an earlier load made"))?;
+    let created = |row: &tokio_postgres::Row| Created {
+        class_oid: row.get(0),
+        oid: row.get(1),
+        kind: row.get(2),
+        identity: row.get(3),
+    };
+    Ok(rows.iter().map(created).collect())
+}
+
+/// Puts a new mark in the place of the workload's old one. Marks of other workloads whose tables were dropped on the way are
+/// no longer complete.
+pub(super) async fn begin(client: &Client, mark: &Mark, objects: &[Created]) -> Result<(), DatasetError> {
+    let doing = || "write the mark of this load";
+    let (seed, version) = (mark.seed.to_string(), i64::from(mark.generator_version));
+    client
+        .execute("DELETE FROM dbdyno.load_mark WHERE workload = $1", &[&mark.workload])
+        .await
+        .map_err(failed(doing()))?;
+    client.batch_execute(DISOWN).await.map_err(failed(doing()))?;
+    client
+        .execute(BEGIN_MARK, &[&mark.workload, &mark.data_fingerprint, &mark.scale, &seed, &version])
+        .await
+        .map_err(failed(doing()))?;
+    for object in objects {
+        client
+            .execute(OWN, &[&mark.workload, &object.class_oid, &object.oid])
+            .await
+            .map_err(failed(doing()))?;
+    }
+    Ok(())
+}
+
+/// Says that the load is complete.
+pub(super) async fn end(client: &Client, workload: &str, rows: u64) -> Result<(), DatasetError> {
+    let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+    client.execute(END_MARK, &[&workload, &rows]).await.map_err(failed("write the mark of this load"))?;
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! Loading into PostgreSQL, 14 and newer.
+
+pub(super) mod check;
+mod copy;
+mod created;
+mod fit;
+mod introspect;
+pub(super) mod load;
+pub(super) mod mark;
+mod server;
+pub(super) mod state;
+mod wire;
