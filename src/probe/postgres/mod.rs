@@ -1,6 +1,7 @@
 //! Views of PostgreSQL 14 to 18. What differs between versions stands beside the row that it fills.
 
 pub(crate) mod activity;
+pub mod capabilities;
 mod clock;
 pub(crate) mod counters;
 mod episodes;

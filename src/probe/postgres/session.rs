@@ -9,7 +9,7 @@ use crate::record::observation::{Session, Who};
 use crate::sql::tag::tag_of;
 use crate::units::{BackendId, StatementId};
 
-/// The name that the measured pool's sessions carry.
+/// What the names of the measured pool's sessions begin with; a name that the user gave may follow.
 const POOL: &str = "dbdyno pool";
 // Of the text only its beginning: enough for a hint and the tag.
 macro_rules! columns {
@@ -24,7 +24,7 @@ pub const BUSY_SESSIONS: &str = concat!(
     "SELECT ",
     columns!(),
     " FROM pg_stat_activity",
-    " WHERE application_name IS DISTINCT FROM 'dbdyno probe'",
+    " WHERE coalesce(application_name, '') NOT LIKE 'dbdyno probe%'",
     " AND (state <> 'idle'",
     "      OR state IS NULL AND backend_type <> 'client backend')",
     " AND (backend_type = 'client backend' OR wait_event_type IS DISTINCT FROM 'Activity')",
@@ -107,12 +107,12 @@ impl Registry {
             None | Some("client backend" | "parallel worker") => {}
             Some(process) => return Who::Server(process.to_owned()),
         }
-        match (row.application.as_str(), tag_of(&row.query)) {
-            (POOL, None) => Who::Control(first_word(&row.query)),
+        match (row.application.starts_with(POOL), tag_of(&row.query)) {
+            (true, None) => Who::Control(first_word(&row.query)),
             // A tag that this workload does not know: another dbdyno measures here at the same time.
-            (POOL, Some(_)) => Who::Foreign("another dbdyno pool".to_owned()),
-            ("", _) => Who::Foreign("(unnamed)".to_owned()),
-            (application, _) => Who::Foreign(application.to_owned()),
+            (true, Some(_)) => Who::Foreign("another dbdyno pool".to_owned()),
+            (false, _) if row.application.is_empty() => Who::Foreign("(unnamed)".to_owned()),
+            (false, _) => Who::Foreign(row.application.clone()),
         }
     }
 
@@ -158,6 +158,7 @@ mod tests {
         let client = "client backend";
         assert_eq!(who(POOL, client, "/*dbdyno:a.b*/ SELECT 1"), Who::Statement(StatementId(3)));
         assert_eq!(who(POOL, "parallel worker", "/*dbdyno:a.b*/ SEL"), Who::Statement(StatementId(3)));
+        assert_eq!(who("dbdyno pool: nightly", client, "ROLLBACK"), Who::Control("ROLLBACK".into()));
         assert_eq!(who(POOL, client, "commit"), Who::Control("COMMIT".into()));
         assert_eq!(who(POOL, client, "BEGIN ISOLATION LEVEL SERIALIZABLE"), Who::Control("BEGIN".into()));
         assert_eq!(
