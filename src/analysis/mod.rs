@@ -1,1 +1,362 @@
-//! analysis
+//! From entries to a report. Pure: no clock, no file, no server; the same journal always gives the same report.
+//!
+//! [`Analysis`] takes one entry after the other, while the run goes on or from a journal, and merges as it goes: what it keeps
+//! grows with the number of stages and intervals, not with the number of samples.
+
+mod findings;
+pub mod locks;
+mod pool_study;
+mod quantiles;
+mod server;
+mod stage;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::model::metric::{Limit, MetricPath};
+use crate::model::{self, Report, Verdict};
+use crate::record::entry::{
+    BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind,
+};
+use crate::record::histogram::Distribution;
+use crate::record::set::Set;
+use crate::record::observation::{GeneratorSample, HostSample, ProbeCost, Reading};
+use crate::units::{Span, Stamp};
+
+use stage::StageAnalysis;
+
+
+/// Events that a report keeps; more of a kind are counted in the last one of it.
+const EVENTS_MAX: usize = 200;
+
+/// Why no report can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AnalysisError {
+    /// The journal does not begin with a header.
+    #[error("the journal has no header: nothing was measured yet, or the file is not a journal")]
+    NoHeader,
+    /// A newer program wrote it.
+    #[error("the journal has format version {found}, this dbdyno reads up to {FORMAT_VERSION}: use a newer dbdyno")]
+    TooNew {
+        /// The version it has.
+        found: u32,
+    },
+}
+
+/// A report in the making.
+#[derive(Default)]
+pub struct Analysis {
+    header: Option<Header>,
+    stages: Vec<StageAnalysis>,
+    probes: BTreeMap<String, ProbeTotals>,
+    events: Vec<Event>,
+    end: Option<(Stamp, EndReason)>,
+    last_at: Stamp,
+}
+
+#[derive(Default)]
+struct ProbeTotals {
+    cost: ProbeCost,
+    failures: u64,
+    last_error: Option<String>,
+}
+
+impl Analysis {
+    /// Takes the next entry.
+    pub fn push(&mut self, entry: &Entry) -> Result<(), AnalysisError> {
+        match entry {
+            Entry::Header(header) => {
+                if header.format_version > FORMAT_VERSION {
+                    return Err(AnalysisError::TooNew { found: header.format_version });
+                }
+                self.header = Some((**header).clone());
+            }
+            _ if self.header.is_none() => return Err(AnalysisError::NoHeader),
+            Entry::StageBegun { stage, at, carried_in } => {
+                self.see(*at);
+                let header = self.header.as_ref().ok_or(AnalysisError::NoHeader)?;
+                self.stages.push(StageAnalysis::begin(*stage, *at, *carried_in, header));
+            }
+            Entry::Interval(interval) => {
+                self.see(interval.span.to);
+                if let Some(stage) = self.stage(interval.stage) {
+                    stage.add_interval(interval);
+                }
+            }
+            Entry::StageEnded { stage, at, carried_out } => {
+                self.see(*at);
+                if let Some(stage) = self.stage(*stage) {
+                    stage.end(*at, *carried_out);
+                }
+            }
+            Entry::Reading { stage, edge, reading } => {
+                self.count_probe(reading);
+                if let (Ok(seen), Some(stage)) = (&reading.seen, self.stage(*stage)) {
+                    stage.add_observation(seen, *edge, reading.window);
+                }
+            }
+            Entry::Event(event) => self.add_event(event),
+            Entry::End(end) => {
+                self.see(end.at);
+                self.end = Some((end.at, end.reason));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the report.
+    pub fn finish(self) -> Result<Report, AnalysisError> {
+        let Self { header, stages, probes, events, end, last_at } = self;
+        let header = header.ok_or(AnalysisError::NoHeader)?;
+        let ended = match end {
+            Some((_, EndReason::Completed)) => "completed",
+            Some((_, EndReason::Interrupted)) => "interrupted",
+            Some((_, EndReason::TargetLost)) => "target_lost",
+            None => "cut_off",
+        };
+        let generator = generator_info(&stages);
+        let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
+        let model_stages: Vec<model::Stage> = stages.iter().map(|stage| stage.to_model(&header)).collect();
+        let (verdict, budgets) = judge(&header, &model_stages, &generator);
+        let mut report = Report {
+            schema_version: model::SCHEMA_VERSION,
+            kind: match header.kind {
+                RunKind::Run => "run".to_owned(),
+                RunKind::Pool => "pool".to_owned(),
+            },
+            id: header.id.0.clone(),
+            started_at: rfc3339(&header, Stamp::ZERO),
+            dbdyno_version: header.dbdyno_version.clone(),
+            seed: header.seed,
+            command: header.command.join(" "),
+            ended: ended.to_owned(),
+            workload: workload_info(&header),
+            target: target_info(&header),
+            environment: environment_info(&header),
+            verdict,
+            budgets,
+            findings: Vec::new(),
+            generator,
+            stages: model_stages,
+            study: study.flatten(),
+            probes: probe_infos(probes, last_at),
+            events: event_infos(events),
+        };
+        report.findings = findings::find(&report);
+        Ok(report)
+    }
+
+    fn stage(&mut self, id: crate::units::StageId) -> Option<&mut StageAnalysis> {
+        self.stages.iter_mut().rev().find(|stage| stage.id == id)
+    }
+
+    fn see(&mut self, at: Stamp) {
+        self.last_at = self.last_at.max(at);
+    }
+
+    fn count_probe(&mut self, reading: &Reading) {
+        let totals = self.probes.entry(reading.probe.clone()).or_default();
+        totals.cost.add(&reading.cost);
+        if let Err(reason) = &reading.seen {
+            totals.failures += 1;
+            totals.last_error = Some(reason.clone());
+        }
+    }
+
+    fn add_event(&mut self, event: &Event) {
+        self.see(event.at);
+        if self.events.len() < EVENTS_MAX {
+            self.events.push(event.clone());
+        } else if let Some(same) = self.events.iter_mut().rev().find(|kept| kept.kind == event.kind) {
+            same.count += event.count;
+        }
+    }
+}
+
+/// Median and 99 % of all responses of one interval, for those who watch.
+#[must_use]
+pub fn response_p50_p99(set: &Set) -> (Option<u64>, Option<u64>) {
+    let mut responses = Distribution::default();
+    for transaction in &set.transactions {
+        responses.merge(&transaction.response);
+    }
+    let quantiles = quantiles::quantiles(&responses);
+    (quantiles.p50, quantiles.p99)
+}
+
+/// Wall-clock time of an instant of the run.
+fn rfc3339(header: &Header, at: Stamp) -> String {
+    let us = header.epoch_unix_us.saturating_add(i64::try_from(at.0 / 1000).unwrap_or(i64::MAX));
+    Timestamp::from_microsecond(us).map_or_else(|_| us.to_string(), |time| format!("{time:.3}"))
+}
+
+fn workload_info(header: &Header) -> model::WorkloadInfo {
+    model::WorkloadInfo {
+        name: header.workload.name.clone(),
+        scale: header.workload.scale,
+        fingerprint: header.workload.fingerprint.clone(),
+        generator_version: header.workload.generator_version,
+    }
+}
+
+fn target_info(header: &Header) -> model::TargetInfo {
+    let target = &header.target;
+    model::TargetInfo {
+        engine: target.engine.clone(),
+        version: target.version.clone(),
+        address: target.address.clone(),
+        local: target.local,
+        same_host: target.same_host,
+        settings: target.settings.iter().cloned().collect(),
+        settings_fingerprint: target.settings_fingerprint.clone(),
+        database_bytes: target.database_bytes,
+        shared_buffers_bytes: target.shared_buffers_bytes,
+        cache_regime: cache_regime(header),
+        blind_spots: target.blind_spots.clone(),
+    }
+}
+
+/// Where the data fits. The memory of a remote server is not known, so that only shared buffers can be spoken of there.
+fn cache_regime(header: &Header) -> Option<String> {
+    let data = header.target.database_bytes?;
+    let buffers = header.target.shared_buffers_bytes?;
+    let regime = if data <= buffers {
+        "in shared buffers"
+    } else if !header.target.same_host {
+        "larger than shared buffers"
+    } else if data <= header.environment.memory_bytes / 2 {
+        "in memory"
+    } else {
+        "on disk"
+    };
+    Some(regime.to_owned())
+}
+
+fn environment_info(header: &Header) -> model::EnvironmentInfo {
+    let environment = &header.environment;
+    model::EnvironmentInfo {
+        os: environment.os.clone(),
+        kernel: environment.kernel.clone(),
+        cpu: environment.cpu.clone(),
+        cores: environment.cores,
+        memory_bytes: environment.memory_bytes,
+    }
+}
+
+fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
+    let mut wake_lateness = Distribution::default();
+    let mut samples = Vec::new();
+    let mut host = HostSample::default();
+    let mut ended = 0;
+    let mut resident_bytes_max = 0;
+    for stage in stages.iter().filter(|stage| stage.measured) {
+        wake_lateness.merge(&stage.set.wake_lateness);
+        samples.extend_from_slice(&stage.generator);
+        ended += stage.set.books().closed();
+        resident_bytes_max =
+            stage.generator.iter().map(|(sample, _)| sample.resident_bytes).fold(resident_bytes_max, u64::max);
+        if let Some(sample) = &stage.host {
+            host.busy_s += sample.busy_s;
+            host.idle_s += sample.idle_s;
+            host.iowait_s += sample.iowait_s;
+            host.steal_s += sample.steal_s;
+        }
+    }
+    let elapsed_ns: f64 = samples.iter().map(|(_, window)| window.duration().as_nanos() as f64).sum();
+    let total = |field: fn(&GeneratorSample) -> u64| samples.iter().map(|(s, _)| field(s) as f64).sum::<f64>();
+    let workers = samples.iter().map(|(sample, _)| sample.workers).max().unwrap_or(0);
+    let share = |ns: f64, threads: f64| (elapsed_ns > 0.0 && threads > 0.0).then(|| ns / elapsed_ns / threads);
+    let cpu_ns = total(|sample| sample.worker_cpu_ns);
+    let host_s = host.busy_s + host.idle_s + host.iowait_s + host.steal_s;
+    let mut info = model::GeneratorInfo {
+        valid: true,
+        reason: None,
+        workers,
+        cpu_fraction: share(cpu_ns, f64::from(workers)),
+        busiest_worker_fraction: share(total(|sample| sample.busiest_worker_cpu_ns), 1.0),
+        run_queue_fraction: share(total(|sample| sample.worker_run_queue_ns), f64::from(workers)),
+        steal_fraction: (host_s > 0.0).then(|| host.steal_s / host_s),
+        cpu_us_per_transaction: (ended > 0 && cpu_ns > 0.0).then(|| cpu_ns / 1000.0 / ended as f64),
+        wake_lateness_us: quantiles::quantiles(&wake_lateness),
+        resident_bytes_max: (resident_bytes_max > 0).then_some(resident_bytes_max),
+    };
+    info.reason = findings::generator_limit(&info);
+    info.valid = info.reason.is_none();
+    info
+}
+
+fn judge(
+    header: &Header,
+    stages: &[model::Stage],
+    generator: &model::GeneratorInfo,
+) -> (Verdict, Vec<model::BudgetResult>) {
+    let mut results = Vec::new();
+    for budget in &header.budgets {
+        let mut result = judge_one(budget, stages);
+        if !generator.valid && result.verdict != Verdict::Inconclusive {
+            result.verdict = Verdict::Inconclusive;
+            result.reason = Some("the generator, not the database, was the limit".to_owned());
+        }
+        results.push(result);
+    }
+    let any = |verdict| results.iter().any(|result: &model::BudgetResult| result.verdict == verdict);
+    let verdict = if results.is_empty() {
+        Verdict::None
+    } else if any(Verdict::Fail) {
+        Verdict::Fail
+    } else if any(Verdict::Inconclusive) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Pass
+    };
+    (verdict, results)
+}
+
+fn judge_one(budget: &BudgetHeader, stages: &[model::Stage]) -> model::BudgetResult {
+    let goal = budget
+        .metric
+        .parse::<MetricPath>()
+        .and_then(|metric| Ok((Limit::parse(&budget.limit, &metric)?, metric)));
+    match goal {
+        Ok((limit, metric)) => model::budget::evaluate(&metric, &limit, stages),
+        // Only a journal that was edited by hand gets here: the plan was checked before the run.
+        Err(error) => model::BudgetResult {
+            metric: budget.metric.clone(),
+            limit: budget.limit.clone(),
+            stage: String::new(),
+            measured: "–".to_owned(),
+            verdict: Verdict::Inconclusive,
+            reason: Some(error.to_string()),
+        },
+    }
+}
+
+fn probe_infos(probes: BTreeMap<String, ProbeTotals>, last_at: Stamp) -> Vec<model::ProbeInfo> {
+    let run = Span { from: Stamp::ZERO, to: last_at }.duration().as_nanos() as f64;
+    probes
+        .into_iter()
+        .map(|(name, totals)| model::ProbeInfo {
+            name,
+            queries: totals.cost.queries,
+            mean_us: totals.cost.elapsed_ns as f64 / 1000.0 / totals.cost.queries.max(1) as f64,
+            max_us: totals.cost.elapsed_max_ns / 1000,
+            rows: totals.cost.rows,
+            gaps: totals.cost.gaps + totals.failures,
+            busy_fraction: if run > 0.0 { totals.cost.elapsed_ns as f64 / run } else { 0.0 },
+            last_error: totals.last_error,
+        })
+        .collect()
+}
+
+fn event_infos(events: Vec<Event>) -> Vec<model::EventInfo> {
+    events
+        .into_iter()
+        .map(|event| model::EventInfo {
+            t_s: event.at.as_secs_f64(),
+            kind: event.kind,
+            message: event.message,
+            count: event.count,
+        })
+        .collect()
+}

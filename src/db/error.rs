@@ -189,4 +189,87 @@ impl ConnectError {
             _ => "08001",
         }
     }
+
+    /// What to do about it, where the message itself does not say so.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreachable { source, .. } => Some(unreachable_hint(source)),
+            Self::Refused { code, message, .. } => refused_hint(code.as_str(), message),
+            Self::Prepare { code, .. } => match code.as_str() {
+                "42P01" | "42703" | "42883" | "3F000" => Some(
+                    "is this the workload's database, and is it loaded? `dbdyno load` creates the schema and the rows"
+                        .to_owned(),
+                ),
+                "42501" => Some("GRANT the right to the user, or connect as the owner of the tables".to_owned()),
+                _ => None,
+            },
+            Self::TimedOut { .. } | Self::Tls { .. } | Self::NoPassword { .. } => None,
+            Self::Authentication { .. } => {
+                Some("dbdyno knows trust, password, md5 and scram-sha-256 (pg_hba.conf decides)".to_owned())
+            }
+            Self::Protocol { .. } => Some("is that port a PostgreSQL server's?".to_owned()),
+        }
+    }
+}
+
+fn unreachable_hint(source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => {
+            "is the server running, and does it listen on that host and port? (`-t local` starts a throwaway one)"
+        }
+        std::io::ErrorKind::PermissionDenied => "may this user open the server's socket?",
+        _ => "is the host name right, and does the network reach it?",
+    }
+    .to_owned()
+}
+
+fn refused_hint(code: &str, message: &str) -> Option<String> {
+    Some(match code {
+        "28P01" => "check the user and the password (PGPASSWORD, ~/.pgpass, or the URL's password)".to_owned(),
+        "28000" => "pg_hba.conf must allow this user, database and address; `sslmode` decides about TLS".to_owned(),
+        "3D000" => {
+            // The server's words are the only place that names it: database "shop" does not exist.
+            let name = message.split('"').nth(1).unwrap_or("NAME");
+            format!("create it with `createdb {name}`, or name another database in the URL")
+        }
+        "53300" => {
+            "lower --pool-size or --instances, or raise the server's max_connections; probes need connections too"
+                .to_owned()
+        }
+        "57P03" => "the server is starting up or shutting down: try again in a moment".to_owned(),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str, message: &str) -> ConnectError {
+        ConnectError::Refused {
+            address: "h:5432".to_owned(),
+            code: SqlState::new(code),
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn hints_name_what_helps() {
+        let missing = refused("3D000", "database \"shop\" does not exist").hint().expect("a hint");
+        assert!(missing.contains("createdb shop"), "{missing}");
+        let full = refused("53300", "sorry, too many clients already").hint().expect("a hint");
+        assert!(full.contains("--pool-size"), "{full}");
+        assert!(refused("28P01", "").hint().expect("a hint").contains("PGPASSWORD"));
+        assert_eq!(refused("XX000", "").hint(), None);
+        let prepare = ConnectError::Prepare {
+            statement: "checkout.insert_order".to_owned(),
+            code: SqlState::new("42P01"),
+            message: "relation \"orders\" does not exist".to_owned(),
+        };
+        assert!(prepare.hint().expect("a hint").contains("dbdyno load"));
+        let closed = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let unreachable = ConnectError::Unreachable { address: "h:1".to_owned(), source: closed };
+        assert!(unreachable.hint().expect("a hint").contains("is the server running"));
+    }
 }

@@ -8,6 +8,7 @@ pub mod postgres;
 pub mod redact;
 pub mod secret;
 pub mod sim;
+mod target;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use crate::sql::values::Frame;
 use crate::units::{BackendId, SlotId, Stamp, StatementId};
 
+pub use crate::time::Now;
+pub use target::{Target, TargetError};
 pub use error::{ConnectError, ExecError};
 
 /// A statement as a session must know it, whatever workload it comes from.
@@ -78,13 +81,6 @@ pub struct Reply {
     pub rows: u64,
     /// Bytes received.
     pub bytes: u64,
-}
-
-/// Reads the run's clock. A session stamps with the clock of its instance, so that simulated sessions can live in
-/// simulated time.
-pub trait Now: Clone + Send + Sync + 'static {
-    /// This instant.
-    fn now(&self) -> Stamp;
 }
 
 /// One measured connection with all statements of the workload prepared.

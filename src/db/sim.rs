@@ -1,1 +1,176 @@
-//! A server that answers by script.
+//! A server that is simulated: it answers at once, or by script in the time of its timer. For the engine's arithmetic, and to
+//! learn what the generator itself costs. It knows no protocol.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::db::{ConnectError, Control, Engine, ExecError, Now, Reply, Session, StatementPlan};
+use crate::sql::values::Frame;
+use crate::time::Timer;
+use crate::units::{BackendId, Stamp, StatementId};
+
+/// What is asked of a simulated server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SimRequest {
+    /// A new connection.
+    Connect,
+    /// A statement.
+    Execute(StatementId),
+    /// BEGIN, COMMIT, ROLLBACK.
+    Control(Control),
+}
+
+/// How a simulated server answers one request.
+#[derive(Debug)]
+pub struct SimAnswer {
+    /// When, counted from the request.
+    pub after: Duration,
+    /// With what.
+    pub with: Result<u64, ExecError>,
+}
+
+impl SimAnswer {
+    /// Success with one row after `after`.
+    #[must_use]
+    pub fn ok(after: Duration) -> Self {
+        Self { after, with: Ok(1) }
+    }
+}
+
+/// Decides on every request: what it is, when it came, and how many came before it.
+pub type Script = dyn Fn(SimRequest, Stamp, u64) -> SimAnswer + Send + Sync;
+
+type Alarm = (Stamp, oneshot::Sender<()>);
+
+/// Makes connections to a simulated server.
+#[derive(Clone)]
+pub struct SimEngine<N> {
+    clock: N,
+    script: Option<Arc<Script>>,
+    alarms: Option<mpsc::UnboundedSender<Alarm>>,
+    requests: Arc<AtomicU64>,
+    backends: Arc<AtomicI64>,
+}
+
+impl<N: Now> SimEngine<N> {
+    /// A server that answers everything at once with one row.
+    #[must_use]
+    pub fn at_once(clock: N) -> Self {
+        Self { clock, script: None, alarms: None, requests: Arc::default(), backends: Arc::default() }
+    }
+
+    /// A server that answers by `script`. Must be called inside a `LocalSet`, on which its time passes.
+    #[must_use]
+    pub fn scripted(
+        timer: &Timer<N>,
+        script: impl Fn(SimRequest, Stamp, u64) -> SimAnswer + Send + Sync + 'static,
+    ) -> Self {
+        let (alarms, mut due) = mpsc::unbounded_channel::<Alarm>();
+        let waker = timer.clone();
+        tokio::task::spawn_local(async move {
+            while let Some((at, answer)) = due.recv().await {
+                let timer = waker.clone();
+                tokio::task::spawn_local(async move {
+                    timer.sleep_until(at).await;
+                    // Nobody listens any more when the request was dropped.
+                    let _ = answer.send(());
+                });
+            }
+        });
+        Self {
+            clock: timer.clock().clone(),
+            script: Some(Arc::new(script)),
+            alarms: Some(alarms),
+            requests: Arc::default(),
+            backends: Arc::default(),
+        }
+    }
+
+    async fn ask(&self, request: SimRequest) -> Result<u64, ExecError> {
+        let (Some(script), Some(alarms)) = (&self.script, &self.alarms) else { return Ok(1) };
+        let now = self.clock.now();
+        let answer = script(request, now, self.requests.fetch_add(1, Ordering::Relaxed));
+        if !answer.after.is_zero() {
+            let (ring, rung) = oneshot::channel();
+            let lost = || ExecError::Lost(std::io::Error::other("the simulation has ended"));
+            alarms.send((now + answer.after, ring)).map_err(|_| lost())?;
+            rung.await.map_err(|_| lost())?;
+        }
+        answer.with
+    }
+}
+
+impl<N: Now> Engine for SimEngine<N> {
+    type Session = SimSession<N>;
+
+    async fn connect(&self, _statements: Arc<[StatementPlan]>) -> Result<SimSession<N>, ConnectError> {
+        self.ask(SimRequest::Connect).await.map_err(|error| ConnectError::Protocol {
+            address: "the simulated server".to_owned(),
+            message: error.to_string(),
+        })?;
+        let backend = BackendId(self.backends.fetch_add(1, Ordering::Relaxed) + 1);
+        Ok(SimSession { engine: self.clone(), backend, usable: true, in_transaction: false })
+    }
+}
+
+/// One connection to a simulated server.
+pub struct SimSession<N> {
+    engine: SimEngine<N>,
+    backend: BackendId,
+    usable: bool,
+    in_transaction: bool,
+}
+
+impl<N: Now> SimSession<N> {
+    async fn request(&mut self, request: SimRequest, reply: &mut Reply) -> Result<(), ExecError> {
+        // Set back only when the answer is there: a request that is dropped midway leaves the session unusable.
+        let was_usable = std::mem::replace(&mut self.usable, false);
+        *reply = Reply { sent_at: self.engine.clock.now(), ..Reply::default() };
+        let answer = self.engine.ask(request).await;
+        reply.done_at = self.engine.clock.now();
+        match answer {
+            Ok(rows) => {
+                self.usable = was_usable;
+                reply.rows = rows;
+                reply.first_row_at = (rows > 0).then_some(reply.done_at);
+                Ok(())
+            }
+            Err(error) => {
+                self.usable = was_usable && error.session_survives();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<N: Now> Session for SimSession<N> {
+    async fn execute(
+        &mut self,
+        statement: StatementId,
+        _frame: &mut Frame,
+        reply: &mut Reply,
+    ) -> Result<(), ExecError> {
+        self.request(SimRequest::Execute(statement), reply).await
+    }
+
+    async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
+        self.request(SimRequest::Control(what), reply).await?;
+        match what {
+            Control::Begin(_) => self.in_transaction = true,
+            Control::Commit | Control::Rollback => self.in_transaction = false,
+            Control::FlushStatistics => {}
+        }
+        Ok(())
+    }
+
+    fn backend(&self) -> BackendId {
+        self.backend
+    }
+
+    fn usable(&self) -> bool {
+        self.usable && !self.in_transaction
+    }
+}

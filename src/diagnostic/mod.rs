@@ -66,9 +66,11 @@ impl Mistakes {
         self.push(Mistake { source: Some(source), span, message: message.into(), label: label.into(), help });
     }
 
-    /// Brings them into the order of the files and of the places in them, which is how they are mended.
+    /// Brings them into the order of the files and of the places in them, which is how they are mended; what was found
+    /// twice stays once.
     pub fn sort(&mut self) {
         self.items.sort_by_key(|mistake| (mistake.source, mistake.span.start));
+        self.items.dedup();
     }
 
     /// Whether there are none.

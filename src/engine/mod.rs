@@ -1,1 +1,127 @@
-//! engine
+//! The load: arrivals, workers, clients, retry, drain. It drives sessions through pools and records; it reads no server
+//! view, writes no file and prints nothing.
+//!
+//! ```text
+//! control thread          worker thread (one event loop each)
+//! run::start ──orders──▶  worker: pools, prewarm, ticks, drain
+//!      ▲                    instance: one pool, one source of work
+//!      │                      client: next work ▸ acquire ▸ steps ▸ commit ▸ release ▸ record
+//! collector ◀──sets────     recorder: two sets, swapped each second
+//! ```
+
+mod arrivals;
+mod client;
+mod collector;
+mod draws;
+mod recorder;
+mod run;
+mod source;
+mod transaction;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::db::{RowsExpected, StatementPlan};
+use crate::generate::Dataset;
+use crate::sql::statement::Cardinality;
+use crate::units::{InstanceId, Seed, StageId, Stamp};
+use crate::workload::{Load, Workload};
+
+pub use collector::{Collected, Collector};
+pub use draws::{QueryValue, QueryValues};
+pub use recorder::FirstError;
+pub use run::{EngineError, Run, start};
+#[cfg(test)]
+pub use worker::simulate;
+
+/// Everything that a load needs to know, fixed before it begins.
+#[derive(Clone)]
+pub struct Plan {
+    /// What is executed.
+    pub workload: Arc<Workload>,
+    /// Where existing values come from.
+    pub dataset: Arc<Dataset>,
+    /// Values that were asked of the target.
+    pub query_values: Arc<QueryValues>,
+    /// Where every draw comes from.
+    pub seed: Seed,
+    /// At least one; they follow each other without a gap.
+    pub stages: Vec<StagePlan>,
+    /// Connections of each instance.
+    pub pool_size: u32,
+    /// Application processes that are simulated.
+    pub instances: u32,
+    /// Threads that carry them; at most one for each instance.
+    pub workers: u32,
+    /// Open loop: transactions of one instance under way at once. Beyond it a late start is lag.
+    pub in_flight_max: u32,
+    /// An acquire is given up after this.
+    pub acquire_timeout: Duration,
+    /// Longest time that the last stage's transactions are waited for.
+    pub drain: Duration,
+}
+
+/// One stage of a load.
+#[derive(Clone, Debug)]
+pub struct StagePlan {
+    /// Its place among all stages of the run's journal.
+    pub id: StageId,
+    /// How long its window is.
+    pub duration: Duration,
+    /// What it puts on.
+    pub load: Load,
+}
+
+impl Plan {
+    /// The statements as a session must know them.
+    #[must_use]
+    pub fn statement_plans(&self) -> Arc<[StatementPlan]> {
+        self.workload
+            .statements
+            .iter()
+            .map(|statement| StatementPlan {
+                sql: statement.sql.clone(),
+                rows: match statement.cardinality {
+                    Cardinality::One => RowsExpected::One,
+                    Cardinality::Optional => RowsExpected::Optional,
+                    Cardinality::Many | Cardinality::Exec => RowsExpected::Any,
+                },
+                inputs: statement.inputs.clone(),
+                outputs: statement
+                    .outputs
+                    .iter()
+                    .map(|output| (output.column.clone(), output.slot))
+                    .collect(),
+            })
+            .collect()
+    }
+
+    /// The stages with their first and last instants, when the first begins at `start`.
+    fn windows(&self, start: Stamp) -> Vec<arrivals::Window> {
+        let mut from = start;
+        self.stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| {
+                let to = from + stage.duration;
+                let window = arrivals::Window {
+                    index,
+                    id: stage.id,
+                    span: crate::units::Span { from, to },
+                    load: stage.load,
+                };
+                from = to;
+                window
+            })
+            .collect()
+    }
+
+    /// The instances that worker `worker` carries: every `workers`-th, so that they are spread evenly.
+    fn instances_of(&self, worker: u32) -> impl Iterator<Item = InstanceId> + use<> {
+        (worker..self.instances).step_by(self.workers.max(1) as usize).map(InstanceId)
+    }
+}
+
+#[cfg(test)]
+mod tests;

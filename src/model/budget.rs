@@ -175,3 +175,143 @@ fn error_rate(stage: &Stage, transaction: Option<&TransactionInfo>) -> Result<Re
         all => Ok(Reading::exact(errors as f64 / all as f64)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::{Accounting, LockInfo, PoolInfo};
+    use super::*;
+
+    fn quantiles(p99: Option<u64>, count: u64, censored_from: Option<f64>) -> Quantiles {
+        Quantiles { count, mean: Some(1_000.5), p50: Some(900), p99, censored_from, ..Quantiles::default() }
+    }
+
+    fn stage(name: &str, p99: Option<u64>) -> Stage {
+        let checkout = TransactionInfo {
+            name: "checkout".to_owned(),
+            count: 200,
+            per_s: 20.0,
+            response_us: quantiles(p99, 200, None),
+            service_us: quantiles(p99.map(|p99| p99 / 2), 200, None),
+            pool_wait_us: Quantiles::default(),
+            lag_us: Quantiles::default(),
+            hold_us: Quantiles::default(),
+            commit_us: Quantiles::default(),
+            errors: BTreeMap::from([("40001".to_owned(), 3), ("40P01".to_owned(), 1)]),
+        };
+        Stage {
+            name: name.to_owned(),
+            measured: true,
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            duration_s: 10.0,
+            drain_s: 0.1,
+            offered_per_s: Some(100.0),
+            clients: None,
+            achieved_per_s: 99.0,
+            accounting: Accounting {
+                issued: 1_000,
+                ok: 990,
+                failed: 6,
+                unknown: 1,
+                skipped: 2,
+                abandoned: 1,
+                ..Accounting::default()
+            },
+            response_us: quantiles(p99, 1_000, None),
+            transactions: vec![checkout],
+            statements: Vec::new(),
+            pool: PoolInfo { saturated_fraction: 0.25, ..PoolInfo::default() },
+            locks: LockInfo::default(),
+            waits: Vec::new(),
+            server: None,
+            tables: Vec::new(),
+            indexes: Vec::new(),
+            host: None,
+            intervals: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    fn judged(metric: &str, limit: &str, stages: &[Stage]) -> BudgetResult {
+        let metric: MetricPath = metric.parse().expect("a metric");
+        let limit = Limit::parse(limit, &metric).expect("a limit");
+        evaluate(&metric, &limit, stages)
+    }
+
+    #[test]
+    fn every_metric_is_measured_in_its_own_unit() {
+        let stage = stage("baseline", Some(48_200));
+        for (metric, expected) in [
+            ("p99", Some(48_200.0)),
+            ("checkout.service.p99", Some(24_100.0)),
+            ("response.mean", Some(1_000.5)),
+            ("checkout.pool_wait.p99", None),
+            ("p99.9", None),
+            ("errors", Some(0.01)),
+            ("checkout.errors", Some(0.02)),
+            ("throughput", Some(99.0)),
+            ("checkout.throughput", Some(20.0)),
+            ("pool.saturated", Some(0.25)),
+            ("browse.p99", None),
+            ("service.p99", None),
+        ] {
+            let path = metric.parse().expect("a metric");
+            assert_eq!(measure(&path, &stage), expected, "{metric}");
+        }
+    }
+
+    #[test]
+    fn the_worst_measured_stage_decides() {
+        let mut warm_up = stage("warm-up", Some(900_000));
+        warm_up.measured = false;
+        let stages =
+            [warm_up, stage("normal", Some(10_000)), stage("peak", Some(48_200)), stage("end", Some(5))];
+        let kept = judged("p99", "< 50ms", &stages);
+        assert_eq!(
+            (kept.verdict, kept.stage.as_str(), kept.measured.as_str()),
+            (Verdict::Pass, "peak", "48.2 ms")
+        );
+        assert_eq!((kept.metric.as_str(), kept.limit.as_str()), ("response.p99", "< 50ms"));
+        let broken = judged("p99", "< 20ms", &stages);
+        assert_eq!((broken.verdict, broken.stage.as_str()), (Verdict::Fail, "peak"));
+        assert_eq!(broken.reason, None);
+        let slow = judged("p99", "> 1ms", &stages);
+        assert_eq!((slow.verdict, slow.stage.as_str()), (Verdict::Fail, "end"), "the smallest is the worst");
+    }
+
+    #[test]
+    fn a_stage_that_cannot_tell_weighs_more_than_one_that_keeps_the_limit() {
+        let result = judged("p99", "< 50ms", &[stage("normal", Some(10_000)), stage("short", None)]);
+        assert_eq!(
+            (result.verdict, result.stage.as_str(), result.measured.as_str()),
+            (Verdict::Inconclusive, "short", "–")
+        );
+        assert_eq!(
+            result.reason.as_deref(),
+            Some("1000 samples are too few for p99: ten must lie beyond it")
+        );
+        let result = judged("p99", "< 5ms", &[stage("normal", Some(10_000)), stage("short", None)]);
+        assert_eq!((result.verdict, result.stage.as_str()), (Verdict::Fail, "normal"));
+        assert_eq!(judged("p99", "< 5ms", &[]).verdict, Verdict::Inconclusive);
+    }
+
+    #[test]
+    fn a_lower_bound_can_break_an_upper_limit_and_cannot_keep_it() {
+        let mut censored = stage("peak", None);
+        censored.response_us = quantiles(Some(48_200), 1_000, Some(0.95));
+        let stages = [censored];
+        let open = judged("p99", "< 50ms", &stages);
+        assert_eq!((open.verdict, open.measured.as_str()), (Verdict::Inconclusive, "> 48.2 ms"));
+        assert!(open.reason.is_some());
+        assert_eq!(judged("p99", "< 40ms", &stages).verdict, Verdict::Fail);
+        assert_eq!(judged("p99", ">= 40ms", &stages).verdict, Verdict::Pass);
+        assert_eq!(judged("p99", ">= 50ms", &stages).verdict, Verdict::Inconclusive);
+        assert_eq!(
+            judged("p50", "< 1ms", &stages).verdict,
+            Verdict::Pass,
+            "the median lies below what was cut off"
+        );
+        assert_eq!(judged("response.mean", "< 50ms", &stages).verdict, Verdict::Inconclusive);
+    }
+}

@@ -225,8 +225,7 @@ impl FromStr for MetricPath {
     }
 }
 
-/// What stands before a statistic: nothing, a phase, a transaction, or both.
-#[expect(clippy::type_complexity, reason = "no part fits, or one does and is misspelt: two ways to fail")]
+/// What stands before a statistic: nothing, a phase, a transaction, or both. `None` where there is more.
 fn transaction_and_phase(parts: &[&str]) -> Option<Result<(Option<String>, Phase), MetricError>> {
     let found = match parts {
         [] => Ok((None, Phase::Response)),
@@ -291,6 +290,12 @@ impl MetricPath {
             | Self::Throughput { transaction } => transaction.as_deref(),
             Self::PoolSaturated => None,
         }
+    }
+
+    /// Whether a transaction of that name could not be told from a part of a path: `response.p99`, `pool.saturated`.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        named(&Phase::ALL, name).is_some() || ["pool", "errors"].contains(&name)
     }
 
     /// What it is counted in.

@@ -1,1 +1,250 @@
-//! pool
+//! The measured pool of one instance: deadpool, with the times that deadpool does not tell.
+//!
+//! An acquire has three parts that mean different things: waiting for a connection to be free, making a new one, and
+//! checking a returned one. Only the first is pool wait. It never prints and never retries; it knows no transaction.
+
+mod manager;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use deadpool::managed::{Object, PoolError, QueueMode, Timeouts};
+
+use crate::db::{ConnectError, Control, Engine, ExecError, Reply, Session, StatementPlan};
+use crate::record::gauge::{PoolGauge, PoolLevels};
+use crate::time::{Now, Timer};
+use crate::units::Stamp;
+
+use manager::Manager;
+
+/// One instance's pool.
+pub struct Pool<E: Engine, N: Now> {
+    inner: deadpool::managed::Pool<Manager<E, N>>,
+    timer: Timer<N>,
+    gauge: Rc<RefCell<PoolGauge>>,
+    acquire_timeout: Duration,
+}
+
+/// A connection in hand. Dropping it gives it back.
+pub struct Lease<E: Engine, N: Now> {
+    connection: Option<Object<Manager<E, N>>>,
+    gauge: Rc<RefCell<PoolGauge>>,
+    timer: Timer<N>,
+    acquired_at: Stamp,
+}
+
+/// What an acquire took, apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AcquireTimes {
+    /// Waiting for a connection to be free.
+    pub wait: Duration,
+    /// Making a connection, where one was made.
+    pub create: Option<Duration>,
+    /// Checking a returned one, where one was taken.
+    pub recycle: Option<Duration>,
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// Nothing was free in time.
+    #[error("no connection within {}", crate::units::format_duration(*.waited))]
+    TimedOut {
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// A new connection was needed and could not be made.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The run is over.
+    #[error("the pool is closed")]
+    Closed,
+}
+
+impl AcquireError {
+    /// The name under which the report counts it.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        match self {
+            Self::TimedOut { .. } => "pool_timeout",
+            Self::Connect(error) => error.code(),
+            Self::Closed => "pool_closed",
+        }
+    }
+}
+
+/// Counts of what the pool had to do, since the last call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PoolCounts {
+    /// Attempts to connect that failed.
+    pub create_errors: u64,
+    /// Connections that were found unusable.
+    pub discarded: u64,
+}
+
+impl<E: Engine, N: Now> Pool<E, N> {
+    /// An empty pool of at most `size` connections. An acquire is given up after `acquire_timeout`.
+    ///
+    /// # Panics
+    /// Never: the pool is built without timeouts of deadpool's own, which alone could make it fail.
+    #[must_use]
+    pub fn new(
+        engine: E,
+        statements: Arc<[StatementPlan]>,
+        size: u32,
+        acquire_timeout: Duration,
+        timer: Timer<N>,
+    ) -> Self {
+        let manager = Manager::new(engine, statements, timer.clock().clone());
+        let inner = deadpool::managed::Pool::builder(manager)
+            .max_size(size as usize)
+            // First in, first out: connections are used alike, as by most drivers' pools.
+            .queue_mode(QueueMode::Fifo)
+            .build()
+            .expect("a pool without timeouts needs no runtime");
+        let gauge = Rc::new(RefCell::new(PoolGauge::new(size, timer.now())));
+        Self { inner, timer, gauge, acquire_timeout }
+    }
+
+    /// Takes a connection, waiting for one if it must. The times come back also when there is none in the end.
+    pub async fn acquire(&self) -> (Result<Lease<E, N>, AcquireError>, AcquireTimes) {
+        let begun_at = self.timer.now();
+        // Nine of ten acquires find a connection free; asking without waiting costs a fifth of a timed wait.
+        let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+        let got = match self.within_timeout(begun_at, self.inner.timeout_get(&at_once)).await {
+            Some(Err(PoolError::Timeout(_))) => {
+                let waiting = Waiting::begin(&self.gauge, &self.timer);
+                let got = self.within_timeout(begun_at, self.inner.get()).await;
+                drop(waiting);
+                got
+            }
+            got => got,
+        };
+        let acquired_at = self.timer.now();
+        let mut times = AcquireTimes { wait: acquired_at - begun_at, ..AcquireTimes::default() };
+        let result = match got {
+            None => Err(AcquireError::TimedOut { waited: acquired_at - begun_at }),
+            Some(Err(PoolError::Backend(error))) => Err(AcquireError::Connect(error)),
+            Some(Err(_)) => Err(AcquireError::Closed),
+            Some(Ok(mut connection)) => {
+                (times.create, times.recycle) = connection.take_times();
+                let worked = times.create.unwrap_or_default() + times.recycle.unwrap_or_default();
+                times.wait = times.wait.saturating_sub(worked);
+                self.gauge.borrow_mut().busy_begins(acquired_at);
+                Ok(Lease {
+                    connection: Some(connection),
+                    gauge: Rc::clone(&self.gauge),
+                    timer: self.timer.clone(),
+                    acquired_at,
+                })
+            }
+        };
+        (result, times)
+    }
+
+    /// Makes all connections before anything is measured. The times are of the connections that were made.
+    pub async fn prewarm(&self) -> Result<Vec<Duration>, ConnectError> {
+        let mut leases = Vec::new();
+        let mut created = Vec::new();
+        for _ in 0..self.inner.status().max_size {
+            match self.inner.get().await {
+                Ok(mut connection) => {
+                    created.extend(connection.take_times().0);
+                    leases.push(connection);
+                }
+                Err(PoolError::Backend(error)) => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(created)
+    }
+
+    /// Asks every connection that exists to publish its statistics. Call it when nobody else acquires.
+    pub async fn flush_statistics(&self) -> Result<(), ExecError> {
+        let mut connections = Vec::new();
+        let mut reply = Reply::default();
+        for _ in 0..self.inner.status().size {
+            let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+            // A connection that is gone has nothing to publish.
+            let Ok(mut connection) = self.inner.timeout_get(&at_once).await else { break };
+            connection.session().control(Control::FlushStatistics, &mut reply).await?;
+            connections.push(connection);
+        }
+        Ok(())
+    }
+
+    /// Busy and waiting since the last call, up to `now`.
+    pub fn take_levels(&self, now: Stamp) -> PoolLevels {
+        self.gauge.borrow_mut().take(now)
+    }
+
+    /// What the pool had to do since the last call.
+    pub fn take_counts(&self) -> PoolCounts {
+        let manager = self.inner.manager();
+        PoolCounts {
+            create_errors: manager.create_errors.swap(0, Ordering::Relaxed),
+            discarded: manager.discarded.swap(0, Ordering::Relaxed),
+        }
+    }
+
+    async fn within_timeout<F: Future>(&self, begun_at: Stamp, acquire: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            got = acquire => Some(got),
+            _ = self.timer.sleep_until(begun_at + self.acquire_timeout) => None,
+        }
+    }
+}
+
+/// Counts a request as waiting for as long as it lives, however the wait ends.
+struct Waiting<'a, N: Now> {
+    gauge: &'a RefCell<PoolGauge>,
+    timer: &'a Timer<N>,
+}
+
+impl<'a, N: Now> Waiting<'a, N> {
+    fn begin(gauge: &'a RefCell<PoolGauge>, timer: &'a Timer<N>) -> Self {
+        gauge.borrow_mut().wait_begins(timer.now());
+        Self { gauge, timer }
+    }
+}
+
+impl<N: Now> Drop for Waiting<'_, N> {
+    fn drop(&mut self) {
+        self.gauge.borrow_mut().wait_ends(self.timer.now());
+    }
+}
+
+impl<E: Engine, N: Now> Lease<E, N> {
+    /// When it was acquired.
+    #[must_use]
+    pub fn acquired_at(&self) -> Stamp {
+        self.acquired_at
+    }
+
+    /// The connection.
+    ///
+    /// # Panics
+    /// Never: the connection is there until the lease is dropped.
+    pub fn session(&mut self) -> &mut E::Session {
+        self.connection.as_mut().expect("a lease holds its connection until it is dropped").session()
+    }
+
+    /// Gives the connection back and says when that was.
+    pub fn release(self) -> Stamp {
+        let timer = self.timer.clone();
+        drop(self);
+        timer.now()
+    }
+}
+
+impl<E: Engine, N: Now> Drop for Lease<E, N> {
+    fn drop(&mut self) {
+        // Told first: the next in line must not be counted as busy beside this one.
+        self.gauge.borrow_mut().busy_ends(self.timer.now());
+        self.connection = None;
+    }
+}

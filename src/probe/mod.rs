@@ -1,13 +1,22 @@
 //! Looks at the server and at the host while a run goes on, from connections of its own, never from the measured pool.
 
 pub mod host;
+mod outlet;
 pub mod postgres;
 
 use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
+
+use crate::db::postgres::Settings;
+use crate::db::{ConnectError, Now};
 use crate::record::entry::Edge;
-use crate::record::observation::Reading;
-use crate::units::StatementId;
+use crate::record::observation::{ProbeCost, Reading};
+use crate::units::{Span, StatementId};
+
+use host::HostProbe;
+use postgres::activity::{Activity, Command};
+use postgres::counters::{CounterProbe, Request};
 
 /// What the probes must know of the workload to join what they see to it.
 #[derive(Clone, Debug, Default)]
@@ -25,4 +34,112 @@ pub struct Probed {
     pub edge: Option<Edge>,
     /// What was seen.
     pub reading: Reading,
+}
+
+/// The role that probe connections carry in their application name: `dbdyno probe`.
+pub(crate) const ROLE: &str = "probe";
+
+/// Why the probes do not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// No connection of its own could be made.
+    #[error("the probes cannot connect: {0}")]
+    Connect(#[from] ConnectError),
+    /// The connection stands, and the server refused the first questions.
+    #[error("the probes cannot look at the server: {message}")]
+    Setup {
+        /// The server's words.
+        message: String,
+    },
+}
+
+/// How long an edge waits for its counters. A connection that is made again and every query at its limit would take longer.
+const EDGE_LIMIT: Duration = Duration::from_secs(20);
+/// How long the end of a run waits for the last readings.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// All probes of a run, each on its own connection and task. Dropping it stops them without their last readings.
+pub struct Probes {
+    server: Option<ServerProbes>,
+    host: mpsc::Sender<host::Stop>,
+    now: Box<dyn Fn() -> crate::units::Stamp + Send + Sync>,
+}
+
+/// Those that ask the server.
+struct ServerProbes {
+    activity: mpsc::Sender<Command>,
+    counters: mpsc::Sender<Request>,
+}
+
+impl Probes {
+    /// Connects, learns what it must know of the server and the workload, and begins to look. Must be called within a tokio
+    /// runtime; the probes are tasks of it. `epoch_unix_us` is the wall-clock time at which `clock` stood at zero.
+    pub async fn start(
+        settings: &Settings,
+        plan: ProbePlan,
+        clock: impl Now,
+        epoch_unix_us: i64,
+        out: mpsc::Sender<Probed>,
+    ) -> Result<Self, ProbeError> {
+        let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
+        let activity_probe =
+            Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
+        let (activity, commands) = mpsc::channel(4);
+        let (counters, requests) = mpsc::channel(1);
+        tokio::spawn(activity_probe.run(commands));
+        tokio::spawn(counter_probe.run(requests));
+        let server = Some(ServerProbes { activity, counters });
+        Ok(Self { server, ..Self::host_only(clock, out) })
+    }
+
+    /// Looks at the generator and its host only: a run must know whether it was its own limit, also when nobody looks at the
+    /// server.
+    pub fn host_only(clock: impl Now, out: mpsc::Sender<Probed>) -> Self {
+        let (host, stop) = mpsc::channel(1);
+        tokio::spawn(HostProbe::new(clock.clone(), out).run(stop));
+        Self { server: None, host, now: Box::new(move || clock.now()) }
+    }
+
+    /// Reads the counters at an edge of a stage. What was sampled up to now is handed on first, so that no summary reaches
+    /// across the edge. Nothing when the server is not looked at.
+    pub async fn read_edge(&self, edge: Edge) -> Option<Probed> {
+        let server = self.server.as_ref()?;
+        // A full queue of commands means that a flush is on its way already.
+        let _ = server.activity.try_send(Command::Flush);
+        let asked_at = (self.now)();
+        let reading = async {
+            let (answer, answered) = oneshot::channel();
+            server.counters.send((edge, answer)).await.ok()?;
+            answered.await.ok()
+        };
+        let message = match tokio::time::timeout(EDGE_LIMIT, reading).await {
+            Ok(Some(probed)) => return Some(probed),
+            Ok(None) => "the probe of the counters has ended".to_owned(),
+            Err(_) => format!("no counters within {} s", EDGE_LIMIT.as_secs()),
+        };
+        let reading = Reading {
+            probe: "counters".to_owned(),
+            window: Span { from: asked_at, to: (self.now)() },
+            cost: ProbeCost { gaps: 1, ..ProbeCost::default() },
+            seen: Err(message),
+        };
+        Some(Probed { edge: Some(edge), reading })
+    }
+
+    /// Ends the probes. Lock waits that still go on and the last summaries are sent before it returns; the reader of the
+    /// channel should keep reading meanwhile.
+    pub async fn stop(self) {
+        let (activity_done, activity_ended) = oneshot::channel();
+        let (host_done, host_ended) = oneshot::channel();
+        let ended = async {
+            // A probe that has ended already has nothing more to send.
+            if let Some(server) = &self.server {
+                let _ = server.activity.send(Command::Stop(activity_done)).await;
+                let _ = activity_ended.await;
+            }
+            let _ = self.host.send(host_done).await;
+            let _ = host_ended.await;
+        };
+        let _ = tokio::time::timeout(STOP_LIMIT, ended).await;
+    }
 }

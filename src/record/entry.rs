@@ -114,6 +114,8 @@ pub struct WorkloadHeader {
     pub scale: Option<f64>,
     /// Digest of all that decides what a run does.
     pub fingerprint: String,
+    /// Version of the generated values.
+    pub generator_version: u32,
     /// By transaction id.
     pub transactions: Vec<TransactionHeader>,
     /// By statement id.
@@ -230,7 +232,7 @@ pub struct Interval {
     /// Whether it lies after the stage's window, in its drain.
     pub drain: bool,
     /// What was measured.
-    pub set: Set,
+    pub set: Box<Set>,
     /// What the generator planned for it, counted by the arrivals, not by the clients.
     pub planned: u64,
     /// Transactions in flight at the end of the interval.

@@ -33,8 +33,9 @@ pub struct TransactionSet {
     pub commit: Distribution,
     /// How they ended.
     pub books: Books,
-    /// Response times of those that did not end ok: they count among the slow, never among the fast.
-    pub failed_response: Distribution,
+    /// How long those were waited for that were skipped, abandoned, or ran into the acquire timeout: at least so long would
+    /// their response have been. They count among the slow, never among the fast.
+    pub censored: Distribution,
     /// Failures by SQLSTATE, or by dbdyno's own codes for what never reached the server (see `db::error`).
     pub errors: BTreeMap<String, u64>,
 }
@@ -58,7 +59,7 @@ impl TransactionSet {
         self.hold.merge(&other.hold);
         self.begin.merge(&other.begin);
         self.commit.merge(&other.commit);
-        self.failed_response.merge(&other.failed_response);
+        self.censored.merge(&other.censored);
         self.books.add(&other.books);
         for (code, count) in &other.errors {
             *self.errors.entry(code.clone()).or_default() += count;
@@ -74,7 +75,7 @@ impl TransactionSet {
             &mut self.hold,
             &mut self.begin,
             &mut self.commit,
-            &mut self.failed_response,
+            &mut self.censored,
         ] {
             distribution.clear();
         }

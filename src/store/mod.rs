@@ -1,1 +1,138 @@
-//! store
+//! The history on disk: one folder a run, with its journal (written each second) and its report (written at the end).
+
+mod journal;
+
+use std::path::{Path, PathBuf};
+
+use crate::units::RunId;
+
+pub use journal::{Journal, read};
+
+/// Name of the journal in a run's folder.
+pub const JOURNAL: &str = "journal.jsonl";
+/// Name of the report in a run's folder.
+pub const REPORT: &str = "report.json";
+
+/// Why the history cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No folder for data, and none was named.
+    #[error("cannot tell where to keep runs: no home folder is set (name one with --runs-dir)")]
+    NoHome,
+    /// A file or folder cannot be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// `write`, `read`, …
+        doing: &'static str,
+        /// Which.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A line of a journal is not an entry. A last line that was cut off is not an error.
+    #[error("{}, line {line}: not an entry of a journal: {source}", path.display())]
+    Line {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong.
+        source: serde_json::Error,
+    },
+    /// No run has that name.
+    #[error("no run `{name}` in {} (run `dbdyno report` without a name for the last one)", dir.display())]
+    NoRun {
+        /// What was asked for.
+        name: String,
+        /// Where it was looked for.
+        dir: PathBuf,
+    },
+    /// Several runs begin so.
+    #[error("`{name}` may be {}: give more of the name", candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// What it may be.
+        candidates: Vec<String>,
+    },
+}
+
+impl StoreError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { doing, path, source }
+    }
+}
+
+/// The folder of all runs, unless the user names another: `dbdyno/runs` in the user's data folder.
+pub fn default_dir() -> Result<PathBuf, StoreError> {
+    use etcetera::BaseStrategy as _;
+    let strategy = etcetera::choose_base_strategy().map_err(|_| StoreError::NoHome)?;
+    Ok(strategy.data_dir().join("dbdyno").join("runs"))
+}
+
+/// The folder of one run: by its name, by the beginning of it, or the last of all when no name is given.
+pub fn find(dir: &Path, name: Option<&str>) -> Result<PathBuf, StoreError> {
+    let runs = list(dir)?;
+    let not_found = || StoreError::NoRun { name: name.unwrap_or("(the last)").to_owned(), dir: dir.to_owned() };
+    let Some(name) = name else { return runs.last().map(|run| dir.join(run)).ok_or_else(not_found) };
+    if let Some(run) = runs.iter().find(|run| *run == name) {
+        return Ok(dir.join(run));
+    }
+    let candidates: Vec<String> = runs.into_iter().filter(|run| run.starts_with(name)).collect();
+    match candidates.as_slice() {
+        [] => Err(not_found()),
+        [run] => Ok(dir.join(run)),
+        _ => Err(StoreError::Ambiguous { name: name.to_owned(), candidates }),
+    }
+}
+
+/// Names of all runs, the oldest first.
+pub fn list(dir: &Path) -> Result<Vec<String>, StoreError> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StoreError::io("read", dir)(error)),
+    };
+    let mut runs: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join(JOURNAL).is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    runs.sort_unstable();
+    Ok(runs)
+}
+
+/// Writes the report of a run beside its journal.
+pub fn write_report(run_dir: &Path, json: &str) -> Result<(), StoreError> {
+    let path = run_dir.join(REPORT);
+    std::fs::write(&path, json).map_err(StoreError::io("write", &path))
+}
+
+/// A new name: the time in UTC, and four digits that tell runs of one second apart.
+#[must_use]
+pub fn new_run_id(unix_us: i64, noise: u16) -> RunId {
+    let time = jiff::Timestamp::from_microsecond(unix_us).unwrap_or_default();
+    RunId(format!("{}-{noise:04x}", time.strftime("%Y%m%d-%H%M%S")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_found_by_the_beginning_of_their_names_and_sort_by_time() {
+        let dir = tempfile::tempdir().expect("a folder");
+        for (unix_us, noise) in [(1_000_000, 2), (90_000_000_000, 0xabcd), (2_000_000, 1)] {
+            let run = dir.path().join(new_run_id(unix_us, noise).0);
+            std::fs::create_dir(&run).expect("a folder");
+            std::fs::write(run.join(JOURNAL), "").expect("a file");
+        }
+        let names = list(dir.path()).expect("readable");
+        assert_eq!(names, ["19700101-000001-0002", "19700101-000002-0001", "19700102-010000-abcd"]);
+        assert_eq!(find(dir.path(), None).expect("the last"), dir.path().join(&names[2]));
+        assert_eq!(find(dir.path(), Some("19700102")).expect("one"), dir.path().join(&names[2]));
+        assert!(matches!(find(dir.path(), Some("19700101")), Err(StoreError::Ambiguous { .. })));
+        assert!(matches!(find(dir.path(), Some("x")), Err(StoreError::NoRun { .. })));
+    }
+}

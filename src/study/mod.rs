@@ -1,1 +1,147 @@
-//! study
+//! Studies: what is measured, in which order, and what is written down. Each file reads from top to bottom. A study prints
+//! nothing: it tells an observer what happens and returns a report.
+
+mod header;
+mod journaling;
+mod load;
+mod measure;
+mod plan;
+mod pool;
+mod query_values;
+mod recover;
+mod run;
+mod target;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::dataset::{DatasetError, LoadEvent, LoadSummary};
+use crate::db::{ConnectError, TargetError};
+use crate::diagnostic::Mistakes;
+use crate::engine::EngineError;
+use crate::local::LocalError;
+use crate::model::Report;
+use crate::record::entry::EndReason;
+use crate::store::StoreError;
+
+pub use load::load;
+pub use plan::{
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice,
+};
+pub use pool::pool;
+pub use recover::{Recovered, recover};
+pub use run::run;
+pub use target::OpenTarget;
+
+/// What a study tells while it works.
+#[derive(Debug)]
+pub enum Happening<'a> {
+    /// A part of the work begins: `starting a throwaway PostgreSQL`.
+    Step(&'a str),
+    /// Something that the user should know now.
+    Note(&'a str),
+    /// The dataset is being loaded.
+    Load(&'a LoadEvent),
+    /// The dataset is there.
+    Loaded(&'a LoadSummary),
+    /// A stage begins.
+    StageBegun {
+        /// Its name.
+        name: &'a str,
+        /// Its place among all stages, from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// How long it is planned to last.
+        duration: Duration,
+        /// Whether it is measured, or warms up.
+        measured: bool,
+    },
+    /// An interval is over.
+    Second(Second<'a>),
+}
+
+/// The last interval in a few numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Second<'a> {
+    /// The stage.
+    pub stage: &'a str,
+    /// Since the stage began, in seconds.
+    pub elapsed_s: f64,
+    /// Planned length of the stage in seconds.
+    pub duration_s: f64,
+    /// Whether the window is over and what runs is waited for.
+    pub drain: bool,
+    /// Ended ok, per second.
+    pub per_s: f64,
+    /// Median response in microseconds.
+    pub p50_us: Option<u64>,
+    /// 99 % of the responses in microseconds.
+    pub p99_us: Option<u64>,
+    /// Mean busy connections.
+    pub busy: f64,
+    /// Mean waiting requests.
+    pub waiting: f64,
+    /// Not ended ok.
+    pub errors: u64,
+}
+
+/// Who is told what happens.
+pub type Observer<'a> = dyn FnMut(Happening<'_>) + Send + 'a;
+
+/// What a study gives.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The report.
+    pub report: Report,
+    /// Where the run is kept.
+    pub run_dir: PathBuf,
+    /// How it ended.
+    pub ended: EndReason,
+}
+
+/// Why a study gives no report.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    /// The target's URL, or its environment.
+    #[error(transparent)]
+    Target(#[from] TargetError),
+    /// No throwaway server.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The workload, or what the server says of it.
+    #[error(transparent)]
+    Workload(#[from] Mistakes),
+    /// The dataset.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The probes.
+    #[error(transparent)]
+    Probe(#[from] crate::probe::ProbeError),
+    /// The load.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The history.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal makes no report.
+    #[error(transparent)]
+    Analysis(#[from] crate::analysis::AnalysisError),
+    /// A query of the control connection.
+    #[error("{doing}: {source}")]
+    Query {
+        /// What it was for.
+        doing: String,
+        /// What the server said.
+        source: tokio_postgres::Error,
+    },
+    /// What was asked for cannot be done with this workload or target.
+    #[error("{0}")]
+    Refused(String),
+    /// The user stopped it before anything was measured.
+    #[error("interrupted before the measurement began")]
+    Interrupted,
+}

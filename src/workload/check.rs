@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::document::{BudgetNode, Located, RetryDoc};
+use super::explain::apart;
 use super::{BudgetSpec, Retry};
 use crate::diagnostic::{Mistakes, likely};
 use crate::model::metric::{Limit, MetricPath};
@@ -76,7 +77,7 @@ fn describe(kind: NamedMistakeKind) -> (String, &'static str, Option<String>) {
 }
 
 /// Blames a name that cannot stand in a statement's tag and in a metric's path.
-pub(super) fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
+fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
     if !named::is_name(&name.value) {
         mistakes.at(
             source,
@@ -85,6 +86,16 @@ pub(super) fn name(what: &str, name: &Located<String>, source: usize, mistakes: 
             "not a name",
             Some("letters, digits, `_` and `-` can stand in one".to_owned()),
         );
+    }
+}
+
+/// Blames the name of a transaction that cannot stand in a tag, or that a metric's path could not name.
+pub(super) fn transaction_name(found: &Located<String>, source: usize, mistakes: &mut Mistakes) {
+    name("transaction", found, source, mistakes);
+    if MetricPath::is_reserved(&found.value) {
+        let message = format!("a transaction cannot be called `{}`", found.value);
+        let help = format!("`{}` is a part of the paths of metrics; choose another name", found.value);
+        mistakes.at(source, found.span.clone(), message, "already means something", Some(help));
     }
 }
 
@@ -179,13 +190,5 @@ pub(super) fn budget(
             blame(&node.limit.span, message, "not a limit of this metric", help);
             None
         }
-    }
-}
-
-/// The errors of metrics say what to do behind a semicolon.
-fn apart(message: &str) -> (String, Option<String>) {
-    match message.split_once("; ") {
-        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
-        None => (message.to_owned(), None),
     }
 }

@@ -10,12 +10,10 @@ use super::document::{
     BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode, StageDoc,
     StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
 };
-use super::explain::{Explained, explain};
+use super::explain::{Explained, explain, list, suggest};
+use super::node::{Name, Node, canonical, kind_of, take_off};
 use crate::diagnostic::{Mistakes, likely};
 use crate::generate::spec::{ColumnSpec, RowSpec, ValueSpec};
-
-type Node<'i> = Spanned<DeValue<'i>>;
-type Name<'i> = Spanned<std::borrow::Cow<'i, str>>;
 
 /// Reads the document. What is wrong with it is in `mistakes`; what can be used is returned all the same, so that the
 /// checks that follow find the rest.
@@ -29,8 +27,7 @@ pub(super) fn decode(text: &str, source: usize, mistakes: &mut Mistakes) -> Docu
         // What a half-read document lacks would be blamed on its author.
         return Document::default();
     }
-    let end = root.span();
-    Walk { mistakes, source }.document(root.into_inner(), end)
+    Walk { mistakes, source }.document(root.into_inner(), text.trim_end().len())
 }
 
 /// A node as far as it could be read.
@@ -50,7 +47,7 @@ impl Walk<'_> {
         self.mistakes.at(self.source, span, message, label, help);
     }
 
-    fn document(&mut self, mut root: DeTable<'_>, span: Range<usize>) -> Document {
+    fn document(&mut self, mut root: DeTable<'_>, end: usize) -> Document {
         const CHILDREN: [&str; 4] = ["table", "transaction", "stage", "budget"];
         let tables_canonical = root.get("table").map(|node| canonical(node.get_ref())).unwrap_or_default();
         let [tables, transactions, stages, budget] = CHILDREN.map(|name| root.remove(name));
@@ -59,6 +56,9 @@ impl Walk<'_> {
             self.node::<HeadDoc>(Spanned::new(0..0, DeValue::Table(root)), &CHILDREN, "a workload")
         {
             self.require(&head.dropped, "name", head.value.name.is_some(), 0..0, "the workload");
+            if let Some(name) = head.value.name.as_ref().filter(|name| name.value.trim().is_empty()) {
+                self.blame(name.span.clone(), "the workload's name is empty", "expected a name", None);
+            }
             document.name = head.value.name.map(|name| name.value).unwrap_or_default();
             document.description = head.value.description;
             document.scale_query = head.value.scale.map(|scale| scale.query);
@@ -66,12 +66,13 @@ impl Walk<'_> {
         for (name, node) in self.entries(tables, "table", "[table.NAME]") {
             document.tables.extend(self.table(&name, node));
         }
+        let found = self.mistakes.items().len();
         for node in self.items(transactions, "transaction") {
             document.transactions.extend(self.transaction(node));
         }
-        if document.transactions.is_empty() && self.mistakes.is_empty() {
+        if document.transactions.is_empty() && self.mistakes.items().len() == found {
             let help = "write at least one `[[transaction]]` with `statements = [\"…\"]`".to_owned();
-            self.blame(span.end..span.end, "the workload has no transaction", "nothing to run", Some(help));
+            self.blame(end..end, "the workload has no transaction", "nothing to run", Some(help));
         }
         for node in self.items(stages, "stage") {
             document.stages.extend(self.stage(node));
@@ -158,10 +159,7 @@ impl Walk<'_> {
         for (key, _) in fields {
             let name = key.get_ref().as_ref();
             if !known.contains(&name) {
-                let help = match likely(name, known.iter().copied()) {
-                    Some(likely) => format!("did you mean `{likely}`?"),
-                    None => format!("known are {}", list(known)),
-                };
+                let help = suggest(name, known);
                 self.blame(key.span(), format!("no generator is called `{name}`"), "not known", Some(help));
                 is_sound = false;
             } else if let Some(first) = found.replace(name.to_owned()) {
@@ -224,7 +222,6 @@ impl Walk<'_> {
             isolation: doc.isolation,
             retry: doc.retry,
             parameters,
-            span,
         })
     }
 
@@ -296,6 +293,9 @@ impl Walk<'_> {
         let Decoded { value: stage, dropped } = self.node::<StageDoc>(node, &[], "a stage")?;
         self.require(&dropped, "name", stage.name.is_some(), span.clone(), "the stage");
         self.require(&dropped, "duration", stage.duration.is_some(), span.clone(), "the stage");
+        if let Some(name) = stage.name.as_ref().filter(|name| name.value.trim().is_empty()) {
+            self.blame(name.span.clone(), "the stage's name is empty", "expected a name", None);
+        }
         if let Some(duration) = stage.duration.as_ref().filter(|duration| duration.value.is_zero()) {
             self.blame(duration.span.clone(), "the stage lasts no time", "expected more than zero", None);
         }
@@ -347,7 +347,8 @@ impl Walk<'_> {
 
     /// Blames a required key that is missing and was not dropped for another mistake.
     fn require(&mut self, dropped: &[String], key: &str, is_there: bool, span: Range<usize>, place: &str) {
-        if !is_there && !dropped.iter().any(|name| name == key) {
+        // A misspelt key is one mistake, not two.
+        if !is_there && !dropped.iter().any(|name| likely(name, [key]).is_some()) {
             self.blame(span, format!("{place} has no `{key}`"), &format!("`{key}` is missing"), None);
         }
     }
@@ -404,7 +405,7 @@ impl Walk<'_> {
             };
             let span = error.span().unwrap_or_else(|| node.span());
             let Explained { message, label, help, missing } = explain(error.message(), also, place);
-            if missing.is_some_and(|key| dropped.contains(&key)) {
+            if missing.is_some_and(|key| dropped.iter().any(|name| likely(name, [key.as_str()]).is_some())) {
                 return None;
             }
             self.blame(span.clone(), message, &label, help);
@@ -417,62 +418,5 @@ impl<T> Decoded<T> {
     /// The value, if nothing was taken off.
     fn sound(self) -> Option<T> {
         self.dropped.is_empty().then_some(self.value)
-    }
-}
-
-/// Removes the entry whose key or value stands at `span`, or the innermost whose value contains it. Gives its name.
-fn take_off(value: &mut DeValue<'_>, span: &Range<usize>) -> Option<String> {
-    let DeValue::Table(fields) = value else { return None };
-    let is_there = |place: &Range<usize>| place.start <= span.start && span.end <= place.end;
-    let exact = |(key, value): (&Name<'_>, &Node<'_>)| key.span() == *span || value.span() == *span;
-    let key = match fields.iter().find(|entry| exact(*entry)) {
-        Some((key, _)) => key.clone(),
-        None => {
-            for (_, value) in fields.iter_mut() {
-                if let Some(name) = take_off(value.get_mut(), span) {
-                    return Some(name);
-                }
-            }
-            fields.iter().find(|(_, value)| is_there(&value.span()))?.0.clone()
-        }
-    };
-    fields.remove(key.get_ref().as_ref());
-    Some(key.into_inner().into_owned())
-}
-
-fn list(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn kind_of(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a truth value",
-        DeValue::Datetime(_) => "a time",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// A text that is the same for the same content, whatever blanks, comments and notation surround it.
-fn canonical(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => format!("{text:?}"),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
-        DeValue::Boolean(truth) => truth.to_string(),
-        DeValue::Datetime(time) => time.to_string(),
-        DeValue::Array(items) => {
-            let items: Vec<String> = items.iter().map(|item| canonical(item.get_ref())).collect();
-            format!("[{}]", items.join(","))
-        }
-        DeValue::Table(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(key, value)| format!("{:?}={}", key.get_ref(), canonical(value.get_ref())))
-                .collect();
-            format!("{{{}}}", fields.join(","))
-        }
     }
 }

@@ -329,8 +329,6 @@ pub(super) struct TransactionNode {
     pub isolation: Option<IsolationDoc>,
     pub retry: Option<RetryDoc>,
     pub parameters: Vec<ParameterNode>,
-    /// Of its header.
-    pub span: Range<usize>,
 }
 
 /// A step of either form.

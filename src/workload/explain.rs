@@ -45,23 +45,31 @@ pub(super) fn explain(message: &str, also: &[&str], place: &str) -> Explained {
     {
         let expected = in_words(expected);
         let found = found_in_words(found);
-        return said(
-            format!("{found} stands where {expected} is expected"),
-            format!("expected {expected}"),
-            None,
-        );
+        return said(format!("expected {expected}, found {found}"), format!("not {expected}"), None);
     }
-    said(message.to_owned(), "not understood".into(), None)
+    let (message, help) = apart(message);
+    said(message, "not understood".into(), help)
 }
 
-fn suggest(found: &str, known: &[&str]) -> String {
-    match likely(found, known.iter().copied()) {
-        Some(likely) => format!("did you mean `{likely}`?"),
-        None => {
-            let names: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-            format!("known are {}", names.join(", "))
-        }
+/// Errors of our own types say what to do behind a semicolon.
+pub(super) fn apart(message: &str) -> (String, Option<String>) {
+    match message.split_once("; ") {
+        Some((message, help)) => (message.to_owned(), Some(help.to_owned())),
+        None => (message.to_owned(), None),
     }
+}
+
+/// The name that was likely meant, or all that could be.
+pub(super) fn suggest(found: &str, known: &[&str]) -> String {
+    if let Some(likely) = likely(found, known.iter().copied()) {
+        return format!("did you mean `{likely}`?");
+    }
+    format!("known are {}", list(known))
+}
+
+/// Names as a sentence lists them.
+pub(super) fn list(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// What stands between backticks.
@@ -72,7 +80,7 @@ fn quoted(message: &str) -> Vec<&str> {
 /// serde names Rust's types; a user writes TOML.
 fn in_words(expected: &str) -> String {
     let words = match expected {
-        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not negative",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
         "f32" | "f64" => "a number",
         "a string" | "string" | "str" => "a text",

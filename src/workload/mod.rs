@@ -7,8 +7,11 @@ mod decode;
 mod document;
 mod explain;
 mod fingerprint;
+mod node;
 pub mod schema;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::path::PathBuf;

@@ -1,1 +1,253 @@
-//! JSON schema of `workload.toml`.
+//! JSON schema of `workload.toml`, so that editors complete it and explain it. Made from the types that read the document;
+//! only what the walk over the document takes apart is joined here.
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::document::{DrawDoc, HeadDoc, KeyDoc, StageDoc, StepDoc, TableDoc, TransactionDoc};
+use crate::generate::spec::{RowSpec, ValueSpec};
+
+/// The schema (draft 7, which editors know).
+#[must_use]
+pub fn json_schema() -> Value {
+    let mut generator = SchemaSettings::draft07().into_generator();
+    let mut root = object::<HeadDoc>(&mut generator);
+    let properties = properties(&mut root);
+    properties.insert("table".to_owned(), tables(&mut generator));
+    properties.insert("transaction".to_owned(), transactions(&mut generator));
+    properties.insert("stage".to_owned(), stages(&mut generator));
+    properties.insert("budget".to_owned(), budget());
+    if let Some(required) = root.get_mut("required").and_then(Value::as_array_mut) {
+        required.push("transaction".into());
+    }
+    let mut schema = Map::new();
+    schema.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
+    schema.insert("title".to_owned(), "dbdyno workload".into());
+    schema.extend(root);
+    schema.insert("description".to_owned(), "workload.toml: tables, transactions, stages and budgets".into());
+    schema.insert("definitions".to_owned(), Value::Object(generator.take_definitions(true)));
+    Value::Object(schema)
+}
+
+fn tables(generator: &mut SchemaGenerator) -> Value {
+    let mut table = object::<TableDoc>(generator);
+    let alternatives = [alternatives::<RowSpec>(generator), alternatives::<ValueSpec>(generator)].concat();
+    let null_fraction = json!({
+        "description": "Share of the rows in which the column is NULL.",
+        "type": "number", "minimum": 0, "maximum": 1
+    });
+    let columns = json!({
+        "description": "What makes each column's values.",
+        "type": "object",
+        "additionalProperties": { "anyOf": with_modifier(alternatives, "null_fraction", &null_fraction) }
+    });
+    properties(&mut table).insert("column".to_owned(), columns);
+    json!({
+        "description": "The tables by name. One without columns is filled by somebody else.",
+        "type": "object",
+        "additionalProperties": table
+    })
+}
+
+fn transactions(generator: &mut SchemaGenerator) -> Value {
+    let mut transaction = object::<TransactionDoc>(generator);
+    let key = one_key("key", "An existing key of a table.", &generator.subschema_for::<KeyDoc>().into());
+    let query_text = json!({ "type": "string" });
+    let query =
+        one_key("query", "A value that a query of the target gives when the run begins.", &query_text);
+    let sources = [vec![key, query], alternatives::<ValueSpec>(generator)].concat();
+    let draw: Value = generator.subschema_for::<DrawDoc>().into();
+    let parameters = json!({
+        "description": "Where the values of the statements' `:name` parameters come from.",
+        "type": "object",
+        "additionalProperties": { "anyOf": with_modifier(sources, "draw", &draw) }
+    });
+    let steps = json!({
+        "description": "The statements in order, where one repeats or pauses. Excludes `statements`.",
+        "type": "array", "minItems": 1,
+        "items": Value::from(generator.subschema_for::<StepDoc>())
+    });
+    properties(&mut transaction).insert("parameter".to_owned(), parameters);
+    properties(&mut transaction).insert("step".to_owned(), steps);
+    transaction.insert("oneOf".to_owned(), json!([{ "required": ["statements"] }, { "required": ["step"] }]));
+    json!({
+        "description": "The mix: weighted units of work.",
+        "type": "array", "minItems": 1,
+        "items": transaction
+    })
+}
+
+fn stages(generator: &mut SchemaGenerator) -> Value {
+    let mut stage = object::<StageDoc>(generator);
+    stage.insert("oneOf".to_owned(), json!([{ "required": ["rate"] }, { "required": ["clients"] }]));
+    json!({ "description": "The parts of a run, in order.", "type": "array", "items": stage })
+}
+
+fn budget() -> Value {
+    json!({
+        "description": "Limits on metrics: `\"checkout.response.p99\" = \"< 50ms\"`.",
+        "type": "object",
+        "additionalProperties": { "type": ["string", "object"] },
+        "examples": [{ "response.p99": "< 50ms", "errors.rate": "< 0.1%", "throughput": ">= 200" }]
+    })
+}
+
+/// The schema of a struct, to be added to.
+fn object<T: JsonSchema>(generator: &mut SchemaGenerator) -> Map<String, Value> {
+    let schema = T::json_schema(generator).to_value();
+    schema.as_object().cloned().expect("the derived schema of a type is an object")
+}
+
+fn properties(object: &mut Map<String, Value>) -> &mut Map<String, Value> {
+    object
+        .entry("properties")
+        .or_insert_with(|| json!({}))
+        .as_object_mut()
+        .expect("the properties of a derived schema are an object")
+}
+
+/// The alternatives of an externally tagged enum: objects of one key each.
+fn alternatives<T: JsonSchema>(generator: &mut SchemaGenerator) -> Vec<Value> {
+    let one_of = object::<T>(generator).remove("oneOf");
+    let alternatives = one_of.as_ref().and_then(Value::as_array).cloned();
+    alternatives.expect("the derived schema of such an enum is a choice")
+}
+
+fn one_key(key: &str, description: &str, schema: &Value) -> Value {
+    json!({
+        "description": description,
+        "type": "object",
+        "properties": { key: schema },
+        "required": [key],
+        "additionalProperties": false
+    })
+}
+
+/// Each alternative with a further key that all of them know.
+fn with_modifier(mut alternatives: Vec<Value>, name: &str, schema: &Value) -> Vec<Value> {
+    for alternative in &mut alternatives {
+        if let Some(properties) = alternative.get_mut("properties").and_then(Value::as_object_mut) {
+            properties.insert(name.to_owned(), schema.clone());
+        }
+    }
+    alternatives
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The part of JSON schema that [`json_schema`] uses, and no more: an unknown keyword fails the test.
+    fn accepts(root: &Value, schema: &Value, value: &Value) -> bool {
+        let Value::Object(schema) = schema else { return schema != &Value::Bool(false) };
+        let count = |list: &Value| {
+            list.as_array().expect("a list").iter().filter(|one| accepts(root, one, value)).count()
+        };
+        schema.iter().all(|(keyword, said)| match keyword.as_str() {
+            "$ref" => {
+                let path = said.as_str().expect("a path").trim_start_matches('#');
+                accepts(root, root.pointer(path).expect("a definition"), value)
+            }
+            "type" => match said {
+                Value::Array(types) => types.iter().any(|one| is_type(one, value)),
+                one => is_type(one, value),
+            },
+            "oneOf" => count(said) == 1,
+            "anyOf" => count(said) > 0,
+            "allOf" => count(said) == said.as_array().map_or(0, Vec::len),
+            "enum" => said.as_array().expect("a list").contains(value),
+            "const" => said == value,
+            "minimum" => value.as_f64().is_none_or(|number| number >= said.as_f64().expect("a number")),
+            "exclusiveMinimum" => {
+                value.as_f64().is_none_or(|number| number > said.as_f64().expect("a number"))
+            }
+            "maximum" => value.as_f64().is_none_or(|number| number <= said.as_f64().expect("a number")),
+            "minItems" => {
+                value.as_array().is_none_or(|list| list.len() as u64 >= said.as_u64().expect("a count"))
+            }
+            "maxItems" => {
+                value.as_array().is_none_or(|list| list.len() as u64 <= said.as_u64().expect("a count"))
+            }
+            "minProperties" => {
+                value.as_object().is_none_or(|object| object.len() as u64 >= said.as_u64().expect("a count"))
+            }
+            "items" => value.as_array().is_none_or(|list| list.iter().all(|item| accepts(root, said, item))),
+            "required" => value.as_object().is_none_or(|object| {
+                let keys = said.as_array().expect("a list").iter().filter_map(Value::as_str);
+                keys.into_iter().all(|key| object.contains_key(key))
+            }),
+            "properties" => value.as_object().is_none_or(|object| {
+                let known = said.as_object().expect("an object");
+                known.iter().all(|(key, one)| object.get(key).is_none_or(|value| accepts(root, one, value)))
+            }),
+            "additionalProperties" => value.as_object().is_none_or(|object| {
+                let known = schema.get("properties").and_then(Value::as_object);
+                let more =
+                    object.iter().filter(|(key, _)| known.is_none_or(|known| !known.contains_key(*key)));
+                more.into_iter().all(|(_, value)| accepts(root, said, value))
+            }),
+            "$schema" | "title" | "description" | "definitions" | "default" | "format" | "examples"
+            | "pattern" => true,
+            other => panic!("the schema uses `{other}`, which this test does not know"),
+        })
+    }
+
+    fn is_type(name: &Value, value: &Value) -> bool {
+        match name.as_str().expect("a name") {
+            "object" => value.is_object(),
+            "array" => value.is_array(),
+            "string" => value.is_string(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_i64() || value.is_u64(),
+            "number" => value.is_number(),
+            "null" => value.is_null(),
+            other => panic!("no type is called `{other}`"),
+        }
+    }
+
+    fn is_accepted(document: &str) -> bool {
+        let value: Value = toml::from_str(document).expect("a document in TOML");
+        let schema = json_schema();
+        accepts(&schema, &schema, &value)
+    }
+
+    #[test]
+    fn the_schema_accepts_what_is_read() {
+        assert!(is_accepted(crate::workload::tests::DOCUMENT));
+        for folder in crate::workload::tests::repository_workloads() {
+            let path = folder.join("workload.toml");
+            assert!(is_accepted(&std::fs::read_to_string(&path).expect("a document")), "{}", path.display());
+        }
+    }
+
+    #[test]
+    fn the_schema_rejects_what_is_rejected() {
+        let document = crate::workload::tests::DOCUMENT;
+        for (good, bad) in [
+            ("name = \"shop\"", ""),
+            ("weight = 60", "wieght = 60"),
+            ("sequence = { start", "sequnce = { start"),
+            ("null_fraction = 0.02", "null_fraction = 2"),
+            ("rows = 200", "rows = \"200\""),
+            ("rate = 200", ""),
+            ("draw = \"each\"", "draw = \"twice\""),
+            ("times = { uniform = [1, 4] }", "times = { uniform = 4 }"),
+            ("zipf = 1.1", "zpf = 1.1"),
+        ] {
+            assert!(document.contains(good), "{good}");
+            assert!(!is_accepted(&document.replacen(good, bad, 1)), "{good} → {bad}");
+        }
+    }
+
+    #[test]
+    fn every_key_is_explained() {
+        let schema = json_schema();
+        for table in ["/properties/transaction/items", "/properties/stage/items"] {
+            let properties = schema.pointer(&format!("{table}/properties")).expect("its properties");
+            for (key, property) in properties.as_object().expect("an object") {
+                assert!(property.get("description").is_some(), "{table} {key}");
+            }
+        }
+    }
+}

@@ -1,5 +1,7 @@
 //! Compiles the tables of the document: generators built, tables in the order in which they can be filled.
 
+use std::ops::Range;
+
 use super::document::TableNode;
 use super::{Column, Table};
 use crate::diagnostic::Mistakes;
@@ -55,7 +57,7 @@ fn build(nodes: &[&TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Ve
             columns.push(match built {
                 Some(Ok(generator)) => Some(generator),
                 Some(Err(refusal)) => {
-                    let span = described.span.clone();
+                    let span = narrow(mistakes.text(source), &described.span, &refusal.message);
                     mistakes.at(source, span, refusal.message, refusal.label, refusal.help);
                     None
                 }
@@ -65,6 +67,17 @@ fn build(nodes: &[&TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Ve
         tables.push(columns);
     }
     tables
+}
+
+/// The generator says what it refuses, not where: the text that it quotes, if it stands in the description just once.
+fn narrow(document: &str, span: &Range<usize>, message: &str) -> Range<usize> {
+    let description = &document[span.clone()];
+    let mut places = message.split('`').skip(1).step_by(2).filter_map(|word| {
+        let written = format!("\"{word}\"");
+        let start = span.start + description.find(&written)?;
+        (description.matches(&written).count() == 1).then(|| start..start + written.len())
+    });
+    places.next().unwrap_or_else(|| span.clone())
 }
 
 fn join(nodes: &[&TableNode], built: Vec<Vec<Option<ColumnGenerator>>>) -> Vec<Table> {

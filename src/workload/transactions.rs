@@ -117,7 +117,7 @@ impl<'a> Compiler<'a> {
 
     fn transaction(&mut self, id: TransactionId, node: &TransactionNode) -> Transaction {
         if let Some(name) = &node.name {
-            check::name("transaction", name, self.source, self.mistakes);
+            check::transaction_name(name, self.source, self.mistakes);
         }
         let name = node.name.as_ref().map(|name| name.value.clone()).unwrap_or_default();
         let weight = self.weight(node.weight.as_ref());
@@ -169,8 +169,8 @@ impl<'a> Compiler<'a> {
         let queries = self.queries;
         let found = queries.find(&name.value);
         if found.is_none() && !queries.blamed.contains(&name.value) {
-            let known = queries.statements.iter().map(|query| query.name.as_str());
-            let help = likely(&name.value, known).map_or_else(
+            let known = queries.statements.iter().map(|query| &query.name).chain(&queries.blamed);
+            let help = likely(&name.value, known.map(String::as_str)).map_or_else(
                 || format!("write it in `queries.sql` below a line `-- name: {} :one`", name.value),
                 |likely| format!("did you mean `{likely}`?"),
             );
@@ -236,7 +236,9 @@ impl<'a> Compiler<'a> {
                 self.add_output(ids[from], name, slot);
                 Some(slot)
             } else {
-                self.blame_missing(node, queries, at, name);
+                if is_first_use {
+                    self.blame_missing(node, queries, at, name);
+                }
                 None
             };
             if let Some(slot) = slot

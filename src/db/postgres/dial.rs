@@ -80,7 +80,7 @@ where
                     last = Some(more_telling(last, error));
                     break;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(more_telling(last, error)),
             }
         }
     }
@@ -153,14 +153,18 @@ fn another_host_may_do(error: &ConnectError) -> bool {
     }
 }
 
-/// Of two attempts at one host, the one that says more: a failed TLS handshake explains why a plain connection was tried
-/// and refused by rule.
+/// Of two attempts at one host, the one that says more. That the rules refuse a plain connection is no news after TLS
+/// failed or was refused; nor is it, after they refused a plain one, that there is no TLS.
 fn more_telling(first: Option<ConnectError>, second: ConnectError) -> ConnectError {
-    match (first, &second) {
-        (
-            Some(first @ (ConnectError::Tls { .. } | ConnectError::Refused { .. })),
-            ConnectError::Refused { code, .. },
-        ) if code.as_str() == "28000" => first,
+    let rules_refuse = |error: &ConnectError| matches!(error, ConnectError::Refused { code, .. } if code.as_str() == "28000");
+    match first {
+        Some(first @ ConnectError::Tls { .. }) if rules_refuse(&second) => first,
+        Some(first)
+            if rules_refuse(&first)
+                && !matches!(second, ConnectError::Refused { code, .. } if code.as_str() != "28000") =>
+        {
+            first
+        }
         _ => second,
     }
 }

@@ -21,3 +21,5 @@ pub use client::{Client, connect, server_version};
 pub use environment::Environment;
 pub use session::{PgEngine, PgSession};
 pub use settings::{Settings, SettingsError};
+
+pub use crate::db::redact::redact;

@@ -1,8 +1,6 @@
 //! Statements prepared at connect, and all that an execution needs of them, resolved once: the fixed bytes of its request,
 //! an encoder for each parameter, a decoder for each column that becomes a value.
 
-use std::sync::Arc;
-
 use tokio_postgres::types::Type;
 
 use super::decode::Decoder;
@@ -49,7 +47,7 @@ const BATCH_BYTES: usize = 8 * 1024;
 /// Prepares all statements under the names `d0`, `d1`, …, many in one round trip.
 pub(super) async fn prepare_all(
     wire: &mut Wire,
-    plans: &Arc<[StatementPlan]>,
+    plans: &[StatementPlan],
     address: &str,
 ) -> Result<Vec<Prepared>, ConnectError> {
     let mut prepared = Vec::with_capacity(plans.len());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::dial::dial;
 use super::prepare::{Prepared, prepare_all, put};
 use super::settings::Settings;
-use super::startup;
+use super::startup::{self, Started};
 use super::wire::{HELD_MAX, Head, ServerError, Wire};
 use crate::db::error::SqlState;
 use crate::db::{
@@ -38,18 +38,7 @@ impl<N: Now> Engine for PgEngine<N> {
         let settings = &*self.settings;
         let name = settings.application_name("pool");
         let started = dial(settings, |opened| startup::start(opened, settings, &name)).await?;
-        let mut session = PgSession {
-            wire: started.wire,
-            clock: self.clock.clone(),
-            statements: Vec::new(),
-            backend: started.backend,
-            server_version: started.server_version,
-            status: Status::Idle,
-            busy: false,
-            broken: false,
-        };
-        session.statements = prepare_all(&mut session.wire, &statements, &started.address).await?;
-        Ok(session)
+        PgSession::prepare(started, self.clock.clone(), &statements).await
     }
 }
 
@@ -135,6 +124,24 @@ impl<N: Now> Session for PgSession<N> {
 }
 
 impl<N> PgSession<N> {
+    async fn prepare(
+        mut started: Started,
+        clock: N,
+        statements: &[StatementPlan],
+    ) -> Result<Self, ConnectError> {
+        let statements = prepare_all(&mut started.wire, statements, &started.address).await?;
+        Ok(Self {
+            wire: started.wire,
+            clock,
+            statements,
+            backend: started.backend,
+            server_version: started.server_version,
+            status: Status::Idle,
+            busy: false,
+            broken: false,
+        })
+    }
+
     /// `server_version` as the server writes it: `16.4 (Debian 16.4-1)`.
     #[must_use]
     pub fn server_version(&self) -> &str {
@@ -350,3 +357,6 @@ fn rows_of_tag(tag: &[u8]) -> u64 {
     let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
     parsed.unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

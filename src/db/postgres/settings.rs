@@ -441,3 +441,6 @@ fn encode(text: &str) -> Cow<'_, str> {
     }
     Cow::Owned(encoded)
 }
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,12 @@ impl Wire {
         self.start != self.end
     }
 
+    /// Bytes that are held for what comes in.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.inbound.capacity()
+    }
+
     pub(super) fn stream(&mut self) -> &mut Stream {
         &mut self.stream
     }

@@ -1,1 +1,13 @@
-//! Views of PostgreSQL.
+//! Views of PostgreSQL 14 to 18. What differs between versions stands beside the row that it fills.
+
+pub(crate) mod activity;
+pub mod capabilities;
+mod clock;
+pub(crate) mod counters;
+mod episodes;
+mod link;
+mod lock_waits;
+mod query_ids;
+mod session;
+mod tally;
+mod views;

@@ -1,0 +1,350 @@
+//! What a person should know, each with its condition, evidence, effect and remedy. An id is stable: scripts may look for it.
+
+use crate::model::{Finding, GeneratorInfo, Report, Severity, Stage};
+
+/// A worker thread busier than this is the limit of what it drives.
+const WORKER_FULL: f64 = 0.9;
+/// A worker that is ready and gets no core for this share of the time measures the machine, not the database.
+const RUN_QUEUE_HIGH: f64 = 0.5;
+/// The host has no time left to give above this.
+const HOST_FULL: f64 = 0.95;
+/// Time that a hypervisor takes away before it is worth saying.
+const STEAL_HIGH: f64 = 0.05;
+/// A pool is short when it is saturated for this share of the time.
+const SATURATED_HIGH: f64 = 0.5;
+/// Share of the sampled sessions that make a wait for locks worth saying.
+const LOCK_SHARE_HIGH: f64 = 0.2;
+/// Unsuccessful share of transactions that is worth saying.
+const ERRORS_HIGH: f64 = 0.01;
+/// Share of the offered rate below which the system did not keep up.
+const KEPT_UP: f64 = 0.98;
+/// Executions that must have found nothing before it is said that a statement finds nothing.
+const EMPTY_MIN: u64 = 20;
+
+/// All findings of a report, the gravest first.
+pub(super) fn find(report: &Report) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(generator_bound(report));
+    findings.extend(measurement_inconsistent(report));
+    findings.extend(target_lost(report));
+    findings.extend(cut_off(report));
+    findings.extend(host_full(report));
+    findings.extend(not_kept_up(report));
+    findings.extend(errors(report));
+    if report.study.is_none() {
+        findings.extend(pool_too_small(report));
+    }
+    findings.extend(lock_hot_spot(report));
+    findings.extend(foreign_blocker(report));
+    findings.extend(finds_nothing(report));
+    findings.extend(steal(report));
+    findings.extend(blind(report));
+    findings.extend(probe_gaps(report));
+    findings.sort_by_key(|finding| finding.severity);
+    findings
+}
+
+/// Why the generator was the limit, if it was.
+pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
+    if let Some(busy) = generator.busiest_worker_fraction.filter(|busy| *busy > WORKER_FULL) {
+        return Some(format!("a worker thread of the generator was busy {:.0} % of the time", busy * 100.0));
+    }
+    let delayed = generator.run_queue_fraction.filter(|delayed| *delayed > RUN_QUEUE_HIGH)?;
+    Some(format!(
+        "the worker threads were ready and had no core for {:.0} % of the time: the machine was busy",
+        delayed * 100.0
+    ))
+}
+
+fn finding(
+    id: &str,
+    severity: Severity,
+    title: impl Into<String>,
+    evidence: impl Into<String>,
+    effect: &str,
+    remedy: impl Into<String>,
+) -> Finding {
+    Finding {
+        id: id.to_owned(),
+        severity,
+        title: title.into(),
+        evidence: evidence.into(),
+        effect: effect.to_owned(),
+        remedy: remedy.into(),
+    }
+}
+
+fn measured(report: &Report) -> impl Iterator<Item = &Stage> {
+    report.stages.iter().filter(|stage| stage.measured)
+}
+
+fn generator_bound(report: &Report) -> Option<Finding> {
+    let reason = report.generator.reason.clone()?;
+    Some(finding(
+        "generator-bound",
+        Severity::Invalid,
+        "the generator was the limit, not the database",
+        reason,
+        "latencies include the generator's own delays, and throughput is what it could send",
+        "give it more threads (--threads with --instances), fewer clients, or a machine of its own",
+    ))
+}
+
+fn measurement_inconsistent(report: &Report) -> Option<Finding> {
+    let broken: Vec<String> = report
+        .stages
+        .iter()
+        .flat_map(|stage| stage.checks.iter().map(move |check| (stage, check)))
+        .filter(|(_, check)| !check.holds)
+        .map(|(stage, check)| format!("{}: {} differ ({:.3} and {:.3})", stage.name, check.what, check.left, check.right))
+        .collect();
+    (!broken.is_empty()).then(|| {
+        finding(
+            "measurement-inconsistent",
+            Severity::Invalid,
+            "two ways of measuring the same thing disagree",
+            broken.join("; "),
+            "the numbers of these stages cannot be trusted",
+            "this is a defect of dbdyno: please report it with the journal of the run",
+        )
+    })
+}
+
+fn target_lost(report: &Report) -> Option<Finding> {
+    let at = report.events.iter().find(|event| event.kind == "target_lost")?;
+    Some(finding(
+        "target-lost",
+        Severity::Invalid,
+        "the target went away during the run and did not come back",
+        format!("{} (at {:.1} s)", at.message, at.t_s),
+        "everything after that moment measures its absence",
+        "look into the server's log; what was measured before stands in the timeline",
+    ))
+}
+
+fn cut_off(report: &Report) -> Option<Finding> {
+    (report.ended == "cut_off").then(|| {
+        finding(
+            "cut-off",
+            Severity::Warning,
+            "the run was cut off: its journal has no end",
+            "the report holds every second that was written before dbdyno or its machine stopped",
+            "the last second, the drain and the server's final counters are missing",
+            "run it again for a whole measurement",
+        )
+    })
+}
+
+fn host_full(report: &Report) -> Option<Finding> {
+    if !report.target.same_host {
+        return None;
+    }
+    let full = measured(report)
+        .filter_map(|stage| Some((stage, stage.host.as_ref()?)))
+        .filter(|(_, host)| host.cpu_fraction > HOST_FULL)
+        .max_by(|a, b| a.1.cpu_fraction.total_cmp(&b.1.cpu_fraction))?;
+    Some(finding(
+        "host-full",
+        Severity::Warning,
+        "generator and server filled the cores that they share",
+        format!("{:.0} % of {} cores busy in stage {}", full.1.cpu_fraction * 100.0, full.1.cores, full.0.name),
+        "throughput and tail latencies are those of this arrangement, not of the server alone",
+        "run dbdyno on another machine than the server, or offer less load (--rate)",
+    ))
+}
+
+fn not_kept_up(report: &Report) -> Option<Finding> {
+    let (stage, offered) = measured(report)
+        .filter_map(|stage| Some((stage, stage.offered_per_s?)))
+        .filter(|(stage, offered)| stage.duration_s >= 1.0 && stage.achieved_per_s < KEPT_UP * offered)
+        .min_by(|a, b| (a.0.achieved_per_s / a.1).total_cmp(&(b.0.achieved_per_s / b.1)))?;
+    Some(finding(
+        "rate-not-reached",
+        Severity::Warning,
+        format!("the system does not keep up with the offered rate in stage {}", stage.name),
+        format!(
+            "{:.0}/s achieved of {offered:.0}/s offered; {} left over at the end of the window or lost",
+            stage.achieved_per_s,
+            stage.accounting.skipped + stage.accounting.abandoned + stage.accounting.carried_out
+        ),
+        "a backlog grows as long as the load lasts, and response times with it: they have no steady value",
+        "find the highest rate that is kept by lowering --rate; the waits below say what to widen",
+    ))
+}
+
+fn errors(report: &Report) -> Option<Finding> {
+    let mut codes: std::collections::BTreeMap<&str, u64> = std::collections::BTreeMap::new();
+    let (mut ended, mut bad) = (0, 0);
+    for stage in measured(report) {
+        let books = stage.accounting;
+        let not_ok = books.failed + books.unknown + books.skipped + books.abandoned;
+        bad += not_ok;
+        ended += not_ok + books.ok;
+        for (code, count) in stage.transactions.iter().flat_map(|transaction| &transaction.errors) {
+            *codes.entry(code).or_default() += count;
+        }
+    }
+    if ended == 0 || (bad as f64) < ERRORS_HIGH * ended as f64 {
+        return None;
+    }
+    let mut codes: Vec<_> = codes.into_iter().collect();
+    codes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let list: Vec<_> = codes.iter().take(4).map(|(code, count)| format!("{code} × {count}")).collect();
+    let said = report.events.iter().find(|event| event.kind == "first_error");
+    let said = said.map_or_else(String::new, |event| format!("; first: {}", event.message));
+    Some(finding(
+        "errors",
+        Severity::Warning,
+        format!("{:.1} % of the transactions did not end well", bad as f64 / ended as f64 * 100.0),
+        format!("{}{said}", list.join(", ")),
+        "users see errors, and failed work makes throughput and latencies of the rest look better than they are",
+        "look the SQLSTATE up in the server's manual; the events of this report hold the server's words",
+    ))
+}
+
+fn pool_too_small(report: &Report) -> Option<Finding> {
+    let stage = measured(report)
+        .filter(|stage| stage.pool.saturated_fraction > SATURATED_HIGH)
+        .max_by(|a, b| a.pool.saturated_fraction.total_cmp(&b.pool.saturated_fraction))?;
+    // With the cores full or the sessions queueing on locks, more connections only queue elsewhere.
+    let host_full = stage.host.as_ref().is_some_and(|host| host.cpu_fraction > HOST_FULL);
+    let locked = stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>();
+    if host_full || locked > 0.5 {
+        return None;
+    }
+    let p99 = stage.pool.wait_us.p99.or(stage.pool.wait_us.max).unwrap_or(0);
+    Some(finding(
+        "pool-too-small",
+        Severity::Warning,
+        format!("a pool of {} keeps requests waiting although the server has room", stage.pool.size),
+        format!(
+            "in stage {} all connections were busy with someone waiting {:.0} % of the time, {:.1} waiting on average; \
+             pool wait up to {:.1} ms (p99)",
+            stage.name,
+            stage.pool.saturated_fraction * 100.0,
+            stage.pool.waiting_mean,
+            p99 as f64 / 1000.0
+        ),
+        "response time is mostly waiting for a connection",
+        format!("measure larger sizes: dbdyno pool --sizes {0},{1},{2}", stage.pool.size, stage.pool.size * 2, stage.pool.size * 4),
+    ))
+}
+
+fn lock_hot_spot(report: &Report) -> Option<Finding> {
+    let locked = |stage: &Stage| {
+        stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>()
+    };
+    let stage = measured(report)
+        .filter(|stage| locked(stage) > LOCK_SHARE_HIGH && !stage.locks.episodes.is_empty())
+        .max_by(|a, b| locked(a).total_cmp(&locked(b)))?;
+    let worst = stage.locks.episodes.first()?;
+    let relation = worst.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}"));
+    Some(finding(
+        "lock-hot-spot",
+        Severity::Warning,
+        format!("{} holds up {}{relation}", worst.root, worst.waiter),
+        format!(
+            "{:.0} % of the sampled sessions of stage {} waited for locks; this pair {} times, {:.1} s in all, {:.0} ms at most; \
+             the blocker was {}",
+            locked(stage) * 100.0,
+            stage.name,
+            worst.count,
+            worst.wait_us_total as f64 / 1e6,
+            worst.wait_us_max as f64 / 1e3,
+            worst.root_state
+        ),
+        "these transactions run one after the other: more connections make the queue longer, not faster",
+        "take the lock later in the transaction, hold it shorter (no application time before COMMIT), or spread the row",
+    ))
+}
+
+fn foreign_blocker(report: &Report) -> Option<Finding> {
+    let (stage, episode) = measured(report)
+        .flat_map(|stage| stage.locks.episodes.iter().map(move |episode| (stage, episode)))
+        .filter(|(_, episode)| episode.root.ends_with("(foreign)"))
+        .max_by_key(|(_, episode)| episode.wait_us_total)?;
+    Some(finding(
+        "foreign-blocker",
+        Severity::Warning,
+        format!("a session outside the workload blocked {}", episode.waiter),
+        format!(
+            "{}, {}, held up {} waits for {:.1} s in all in stage {}",
+            episode.root,
+            episode.root_state,
+            episode.count,
+            episode.wait_us_total as f64 / 1e6,
+            stage.name
+        ),
+        "part of the measured latency is not the workload's own",
+        "end that session, or give it idle_in_transaction_session_timeout and lock_timeout",
+    ))
+}
+
+fn finds_nothing(report: &Report) -> Option<Finding> {
+    let names: Vec<String> = measured(report)
+        .flat_map(|stage| &stage.statements)
+        .filter(|statement| statement.count >= EMPTY_MIN && statement.empty == statement.count)
+        .filter(|statement| statement.kind != "other")
+        .map(|statement| format!("{}.{}", statement.transaction, statement.name))
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    (!names.is_empty()).then(|| {
+        finding(
+            "finds-nothing",
+            Severity::Warning,
+            "statements that never found or changed a row",
+            names.join(", "),
+            "a statement that finds nothing is cheaper than the one it stands for: its latency means little",
+            "check its parameters against the data: dbdyno load writes what the workload describes",
+        )
+    })
+}
+
+fn steal(report: &Report) -> Option<Finding> {
+    let share = report.generator.steal_fraction.filter(|share| *share > STEAL_HIGH)?;
+    Some(finding(
+        "steal-time",
+        Severity::Warning,
+        "a hypervisor took time away from this machine",
+        format!("{:.0} % of its time", share * 100.0),
+        "latencies hold pauses that neither the database nor the generator caused",
+        "repeat on a machine of its own, and compare only runs that alternate",
+    ))
+}
+
+fn blind(report: &Report) -> Option<Finding> {
+    let spots = &report.target.blind_spots;
+    (!spots.is_empty()).then(|| {
+        finding(
+            "blind-spots",
+            Severity::Info,
+            "part of the server's evidence could not be seen",
+            spots.join("; "),
+            "the report has gaps where this evidence would stand",
+            "dbdyno doctor -t … names the command for each",
+        )
+    })
+}
+
+fn probe_gaps(report: &Report) -> Option<Finding> {
+    let gaps: Vec<_> = report
+        .probes
+        .iter()
+        .filter(|probe| probe.gaps > 0 && probe.gaps * 20 > probe.queries)
+        .map(|probe| {
+            let why = probe.last_error.as_ref().map_or_else(String::new, |error| format!(" (last: {error})"));
+            format!("{}: {} of {}{why}", probe.name, probe.gaps, probe.queries + probe.gaps)
+        })
+        .collect();
+    (!gaps.is_empty()).then(|| {
+        finding(
+            "probe-gaps",
+            Severity::Info,
+            "probes missed more than one look in twenty",
+            gaps.join("; "),
+            "waits and locks are sampled more thinly than stated",
+            "look less often (--probe-interval), or give the machine more room",
+        )
+    })
+}

@@ -1,0 +1,83 @@
+//! From distributions to the numbers that a report prints.
+
+use crate::model::Quantiles;
+use crate::record::histogram::Distribution;
+
+/// Samples that must lie beyond a quantile before it is printed.
+const BEYOND_MIN: f64 = 10.0;
+
+/// The quantiles of what was answered.
+pub(super) fn quantiles(answered: &Distribution) -> Quantiles {
+    with_censored(answered, &Distribution::default())
+}
+
+/// The quantiles of what was answered, and of what was given up and therefore counts at the slow end: how slow it would have
+/// been is unknown, only that it would have been at least as slow as it was waited for.
+///
+/// The given-up work takes the highest ranks. That is right where it was waited for longer than the answers took, which is
+/// why it was given up, and errs to the side of the user otherwise.
+pub(super) fn with_censored(answered: &Distribution, given_up: &Distribution) -> Quantiles {
+    let count = answered.count() + given_up.count();
+    if count == 0 {
+        return Quantiles::default();
+    }
+    let longest = answered.histogram().max().max(given_up.histogram().max());
+    let at = |quantile: f64| {
+        // The margin is for quantiles like 0.9 that no binary fraction equals.
+        if count as f64 * (1.0 - quantile) < BEYOND_MIN - 1e-6 {
+            return None;
+        }
+        let rank = (quantile * count as f64).ceil().max(1.0);
+        let answers = answered.count() as f64;
+        Some(if rank <= answers { answered.histogram().value_at_quantile(rank / answers) } else { longest })
+    };
+    Quantiles {
+        count,
+        mean: (given_up.is_empty()).then(|| answered.sum_ns() as f64 / 1000.0 / answered.count() as f64),
+        p50: at(0.5),
+        p90: at(0.9),
+        p95: at(0.95),
+        p99: at(0.99),
+        p99_9: at(0.999),
+        p99_99: at(0.9999),
+        max: Some(longest),
+        censored_from: (!given_up.is_empty()).then(|| answered.count() as f64 / count as f64),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn distribution(us: impl IntoIterator<Item = u64>) -> Distribution {
+        let mut distribution = Distribution::default();
+        for us in us {
+            distribution.record(Duration::from_micros(us));
+        }
+        distribution
+    }
+
+    #[test]
+    fn a_quantile_needs_ten_samples_beyond_it() {
+        let hundred = quantiles(&distribution(1..=100));
+        assert_eq!((hundred.p50, hundred.p90, hundred.p95, hundred.max), (Some(50), Some(90), None, Some(100)));
+        assert_eq!(hundred.mean, Some(50.5));
+        assert_eq!(quantiles(&distribution(1..=19)).p50, None);
+        assert_eq!(quantiles(&Distribution::default()), Quantiles::default());
+    }
+
+    #[test]
+    fn what_was_given_up_is_slower_than_every_answer() {
+        let answered = distribution(1..=900);
+        let given_up = distribution(std::iter::repeat_n(2000, 100));
+        let all = with_censored(&answered, &given_up);
+        assert_eq!(all.count, 1000);
+        assert_eq!(all.p50, Some(500));
+        assert_eq!(all.p90, Some(900));
+        assert_eq!(all.p95, Some(2000), "a lower bound");
+        assert_eq!(all.censored_from, Some(0.9));
+        assert_eq!(all.mean, None, "a mean over unknown ends does not exist");
+    }
+}

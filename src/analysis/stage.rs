@@ -1,0 +1,436 @@
+//! One stage: what its entries add up to, and its part of the report.
+
+use std::collections::BTreeMap;
+
+use crate::model;
+use crate::record::accounting::Books;
+use crate::record::entry::{Edge, Header, Interval, LoadHeader};
+use crate::record::gauge::PoolLevels;
+use crate::record::histogram::Distribution;
+use crate::record::observation::{
+    ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
+};
+use crate::record::set::{Set, StatementSpan, TransactionSet};
+use crate::units::{Span, Stamp, StageId, StatementId};
+
+use super::quantiles::{quantiles, with_censored};
+use super::{locks, rfc3339, server};
+
+/// Seconds of one stage that are kept one by one; beyond them two are joined to one.
+const INTERVALS_MAX: usize = 100_000;
+/// Gap between two ways of measuring the same thing that rounding and clipping explain.
+const LITTLE_TOLERANCE: f64 = 0.02;
+
+/// One stage in the making.
+pub(super) struct StageAnalysis {
+    pub(super) id: StageId,
+    pub(super) measured: bool,
+    pub(super) pool_size: u32,
+    /// Everything, the drain included.
+    pub(super) set: Set,
+    pub(super) host: Option<HostSample>,
+    pub(super) generator: Vec<(GeneratorSample, Span)>,
+    begun_at: Stamp,
+    ended_at: Option<Stamp>,
+    last_at: Stamp,
+    carried_in: u64,
+    carried_out: u64,
+    planned: u64,
+    /// In flight at the end of the last interval: what a cut-off run leaves open.
+    open: u64,
+    /// Ended ok inside the window, by transaction.
+    ok_in_window: Vec<u64>,
+    window_levels: PoolLevels,
+    intervals: Vec<model::IntervalInfo>,
+    activity: BTreeMap<(Who, Option<String>), u64>,
+    looks: u32,
+    episodes: Vec<LockEpisode>,
+    spans: Vec<StatementSpan>,
+    counters_begin: Option<(Counters, Span)>,
+    counters_end: Option<(Counters, Span)>,
+}
+
+impl StageAnalysis {
+    pub(super) fn begin(id: StageId, at: Stamp, carried_in: u64, header: &Header) -> Self {
+        let (transactions, statements) =
+            (header.workload.transactions.len(), header.workload.statements.len());
+        let plan = header.stages.get(id.index());
+        Self {
+            id,
+            measured: plan.is_none_or(|stage| stage.measured),
+            pool_size: plan.map_or(0, |stage| stage.pool_size),
+            set: Set::new(transactions, statements),
+            host: None,
+            generator: Vec::new(),
+            begun_at: at,
+            ended_at: None,
+            last_at: at,
+            carried_in,
+            carried_out: 0,
+            planned: 0,
+            open: carried_in,
+            ok_in_window: vec![0; transactions],
+            window_levels: PoolLevels::default(),
+            intervals: Vec::new(),
+            activity: BTreeMap::new(),
+            looks: 0,
+            episodes: Vec::new(),
+            spans: Vec::new(),
+            counters_begin: None,
+            counters_end: None,
+        }
+    }
+
+    pub(super) fn add_interval(&mut self, interval: &Interval) {
+        self.last_at = self.last_at.max(interval.span.to);
+        self.planned += interval.planned;
+        self.open = interval.in_flight;
+        if !interval.drain {
+            self.window_levels.add(&interval.set.pool.levels);
+            for (ok, transaction) in self.ok_in_window.iter_mut().zip(&interval.set.transactions) {
+                *ok += transaction.books.ok;
+            }
+        }
+        self.spans.extend_from_slice(&interval.set.spans);
+        self.set.merge(&interval.set);
+        self.set.spans.clear();
+        self.intervals.push(self.interval_info(interval));
+        if self.intervals.len() > INTERVALS_MAX {
+            join_pairs(&mut self.intervals);
+        }
+    }
+
+    pub(super) fn end(&mut self, at: Stamp, carried_out: u64) {
+        self.ended_at = Some(at);
+        self.carried_out = carried_out;
+    }
+
+    pub(super) fn add_observation(&mut self, seen: &Observation, edge: Option<Edge>, window: Span) {
+        match seen {
+            Observation::Activity(summary) => self.add_activity(summary),
+            Observation::Locks(episodes) => self.episodes.extend(episodes.iter().cloned()),
+            Observation::Counters(counters) => match edge {
+                Some(Edge::Begin) => self.counters_begin = Some(((**counters).clone(), window)),
+                Some(Edge::End) => self.counters_end = Some(((**counters).clone(), window)),
+                None => {}
+            },
+            Observation::Host(sample) => {
+                let host = self.host.get_or_insert_with(HostSample::default);
+                host.cores = sample.cores;
+                host.busy_s += sample.busy_s;
+                host.idle_s += sample.idle_s;
+                host.iowait_s += sample.iowait_s;
+                host.steal_s += sample.steal_s;
+            }
+            Observation::Generator(sample) => self.generator.push((*sample, window)),
+        }
+    }
+
+    /// All transactions together.
+    pub(super) fn total(&self, field: fn(&TransactionSet) -> &Distribution) -> Distribution {
+        let mut total = Distribution::default();
+        for transaction in &self.set.transactions {
+            total.merge(field(transaction));
+        }
+        total
+    }
+
+    /// Length of the window in seconds.
+    pub(super) fn window_s(&self) -> f64 {
+        self.window().duration().as_secs_f64()
+    }
+
+    /// Transactions that ended ok inside the window, per second.
+    pub(super) fn achieved_per_s(&self) -> f64 {
+        per_second(self.ok_in_window.iter().sum(), self.window_s())
+    }
+
+    /// This stage's part of the report.
+    pub(super) fn to_model(&self, header: &Header) -> model::Stage {
+        let plan = header.stages.get(self.id.index());
+        let (offered_per_s, clients) = match plan.map(|stage| stage.load) {
+            Some(LoadHeader::Rate(rate)) => (Some(rate), None),
+            Some(LoadHeader::Clients(clients)) => (None, Some(clients)),
+            None => (None, None),
+        };
+        let counters = self.counters();
+        model::Stage {
+            name: plan.map_or_else(|| format!("stage {}", self.id.0), |stage| stage.name.clone()),
+            measured: self.measured,
+            started_at: rfc3339(header, self.begun_at),
+            duration_s: self.window_s(),
+            drain_s: (self.last_at - self.window().to).as_secs_f64(),
+            offered_per_s,
+            clients,
+            achieved_per_s: self.achieved_per_s(),
+            accounting: self.accounting(),
+            response_us: with_censored(&self.total(|t| &t.response), &self.total(|t| &t.censored)),
+            transactions: self.transactions(header),
+            statements: self.statements(header),
+            pool: self.pool(plan.map_or(1, |stage| stage.instances)),
+            locks: self.locks(header),
+            waits: self.waits(|who| matches!(who, Who::Statement(_) | Who::Control(_))),
+            server: counters.map(|(begin, end, window)| server::server(begin, end, window)),
+            tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
+            indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
+            host: self.host.as_ref().and_then(host_info),
+            intervals: self.intervals.clone(),
+            checks: self.checks(),
+        }
+    }
+
+    /// Waits for locks, joined to the client's own stamps.
+    pub(super) fn locks(&self, header: &Header) -> model::LockInfo {
+        let names: Vec<(String, String)> = header
+            .workload
+            .statements
+            .iter()
+            .map(|statement| {
+                let transaction = &header.workload.transactions[statement.transaction.index()];
+                (transaction.name.clone(), statement.name.clone())
+            })
+            .collect();
+        let window = Span { from: self.begun_at, to: self.last_at };
+        locks::analyse(&self.episodes, &self.spans, &names, window, header.probe_interval_ms)
+    }
+
+    /// What was waited for by those whom `whose` accepts, the most frequent first.
+    pub(super) fn waits(&self, whose: impl Fn(&Who) -> bool) -> Vec<model::WaitShare> {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for ((who, wait), count) in &self.activity {
+            if whose(who) {
+                *counts.entry(wait.as_deref().unwrap_or("CPU")).or_default() += count;
+            }
+        }
+        let all: u64 = counts.values().sum();
+        let mut shares: Vec<_> = counts
+            .into_iter()
+            .map(|(event, count)| model::WaitShare {
+                event: event.to_owned(),
+                count,
+                share: count as f64 / all as f64,
+                sessions_mean: count as f64 / f64::from(self.looks.max(1)),
+            })
+            .collect();
+        shares.sort_by_key(|share| std::cmp::Reverse(share.count));
+        shares
+    }
+
+    fn add_activity(&mut self, summary: &ActivitySummary) {
+        self.looks += summary.samples;
+        for seen in &summary.seen {
+            *self.activity.entry((seen.who.clone(), seen.wait.clone())).or_default() += seen.count;
+        }
+    }
+
+    fn window(&self) -> Span {
+        let last_in_window = self.intervals.iter().rev().find(|interval| !interval.drain);
+        let cut_off_at = last_in_window.map_or(self.begun_at, |interval| {
+            self.begun_at + std::time::Duration::from_secs_f64(interval.t_s.max(0.0))
+        });
+        Span { from: self.begun_at, to: self.ended_at.unwrap_or(cut_off_at) }
+    }
+
+    fn accounting(&self) -> model::Accounting {
+        let Books { ok, failed, unknown, skipped, abandoned, retried, .. } = self.set.books();
+        // A run that was cut off leaves open what was under way at its last interval.
+        let carried_out = if self.ended_at.is_some() { self.carried_out } else { self.open };
+        model::Accounting {
+            carried_in: self.carried_in,
+            issued: self.planned,
+            ok,
+            failed,
+            unknown,
+            skipped,
+            abandoned,
+            carried_out,
+            retried,
+            balanced: self.carried_in + self.planned
+                == ok + failed + unknown + skipped + abandoned + carried_out,
+        }
+    }
+
+    fn transactions(&self, header: &Header) -> Vec<model::TransactionInfo> {
+        let sets = self.set.transactions.iter().zip(&self.ok_in_window);
+        sets.zip(&header.workload.transactions)
+            .map(|((set, ok_in_window), transaction)| model::TransactionInfo {
+                name: transaction.name.clone(),
+                count: set.books.closed(),
+                per_s: per_second(*ok_in_window, self.window_s()),
+                response_us: with_censored(&set.response, &set.censored),
+                service_us: quantiles(&set.service),
+                pool_wait_us: quantiles(&set.pool_wait),
+                lag_us: quantiles(&set.lag),
+                hold_us: quantiles(&set.hold),
+                commit_us: quantiles(&set.commit),
+                errors: set.errors.clone(),
+            })
+            .collect()
+    }
+
+    fn statements(&self, header: &Header) -> Vec<model::StatementInfo> {
+        let counters = self.counters();
+        let sets = self.set.statements.iter().zip(&header.workload.statements).enumerate();
+        sets.map(|(index, (set, statement))| {
+            let id = StatementId::from_index(index);
+            model::StatementInfo {
+                name: statement.name.clone(),
+                transaction: header.workload.transactions[statement.transaction.index()].name.clone(),
+                kind: statement.kind.clone(),
+                sql: statement.sql.clone(),
+                count: set.execute.count(),
+                errors: set.errors,
+                rows: set.rows,
+                empty: set.empty,
+                execute_us: quantiles(&set.execute),
+                first_row_us: quantiles(&set.first_row),
+                server: counters.and_then(|(begin, end, _)| server::statement(id, begin, end, header)),
+                waits: self.waits(|who| *who == Who::Statement(id)),
+            }
+        })
+        .collect()
+    }
+
+    fn pool(&self, instances: u32) -> model::PoolInfo {
+        let pool = &self.set.pool;
+        let levels = &self.window_levels;
+        let instance_s = levels.observed_ns as f64;
+        let mean = |integral: u64| {
+            if instance_s > 0.0 { integral as f64 / instance_s * f64::from(instances) } else { 0.0 }
+        };
+        model::PoolInfo {
+            size: self.pool_size,
+            instances,
+            busy_mean: mean(levels.busy_ns),
+            busy_max: levels.busy_max,
+            waiting_mean: mean(levels.waiting_ns),
+            waiting_max: levels.waiting_max,
+            saturated_fraction: mean(levels.saturated_ns) / f64::from(instances.max(1)),
+            wait_us: quantiles(&pool.wait),
+            timeouts: pool.timeouts,
+            creates: pool.create.count(),
+            create_us: quantiles(&pool.create),
+            create_errors: pool.create_errors,
+            discarded: pool.discarded,
+        }
+    }
+
+    fn interval_info(&self, interval: &Interval) -> model::IntervalInfo {
+        let length_s = interval.span.duration().as_secs_f64();
+        let books = interval.set.books();
+        let (p50_us, p99_us) = super::response_p50_p99(&interval.set);
+        let levels = &interval.set.pool.levels;
+        // `observed` is summed over instances, so that this is the mean over all of them together.
+        let mean = |integral: u64| integral as f64 / 1e9 / length_s.max(1e-9);
+        model::IntervalInfo {
+            t_s: (interval.span.to - self.begun_at).as_secs_f64(),
+            length_s,
+            per_s: per_second(books.ok, length_s),
+            p50_us,
+            p99_us,
+            errors: books.closed() - books.ok,
+            busy: mean(levels.busy_ns),
+            waiting: mean(levels.waiting_ns),
+            drain: interval.drain,
+        }
+    }
+
+    fn checks(&self) -> Vec<model::Check> {
+        let accounting = self.accounting();
+        let mut checks = vec![model::Check {
+            name: "books".to_owned(),
+            holds: accounting.balanced,
+            left: (accounting.carried_in + accounting.issued) as f64,
+            right: (self.set.books().closed() + accounting.carried_out) as f64,
+            what: "transactions issued and transactions accounted for".to_owned(),
+        }];
+        // What is abandoned holds a connection without ever giving it back: there is no second side to compare with.
+        if self.ended_at.is_some() && accounting.abandoned == 0 {
+            checks.extend(self.little_checks());
+        }
+        checks
+    }
+
+    /// Little's law, as an integral: the time that connections were busy, from the gauge, is the sum of the holds, from the
+    /// samples; the same for waiting. The gauge and the samples share no code.
+    fn little_checks(&self) -> [model::Check; 2] {
+        let levels = &self.set.pool.levels;
+        let holds = self.total(|set| &set.hold);
+        let across_edges = self.carried_in + self.carried_out;
+        let check = |name: &str, gauge_ns: u64, samples: &Distribution, each_ns: u64, what: &str| {
+            let (left, right) = (gauge_ns as f64 / 1e9, samples.sum_ns() as f64 / 1e9);
+            // Transactions across an edge are clipped by the gauge and counted whole by the samples.
+            let clipped = across_edges as f64 * samples.histogram().max() as f64 / 1e6;
+            let slack = samples.count() as f64 * each_ns as f64 / 1e9;
+            let tolerance = LITTLE_TOLERANCE * left.max(right) + clipped + slack;
+            model::Check {
+                name: name.to_owned(),
+                holds: (left - right).abs() <= tolerance,
+                left,
+                right,
+                what: what.to_owned(),
+            }
+        };
+        [
+            check(
+                "little_busy",
+                levels.busy_ns,
+                &holds,
+                1_000,
+                "connection-seconds busy by the gauge, and the sum of all holds",
+            ),
+            // An acquire that finds a connection free takes a microsecond or two and is never seen waiting; on a busy machine
+            // it may lose the core in between.
+            check(
+                "little_waiting",
+                levels.waiting_ns,
+                &self.set.pool.wait,
+                20_000,
+                "request-seconds waiting by the gauge, and the sum of all pool waits",
+            ),
+        ]
+    }
+
+    fn counters(&self) -> Option<(&Counters, &Counters, f64)> {
+        let ((begin, from), (end, to)) = (self.counters_begin.as_ref()?, self.counters_end.as_ref()?);
+        Some((begin, end, (to.to - from.to).as_secs_f64()))
+    }
+}
+
+fn per_second(count: u64, seconds: f64) -> f64 {
+    if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
+}
+
+fn host_info(sample: &HostSample) -> Option<model::HostInfo> {
+    let all = sample.busy_s + sample.idle_s + sample.iowait_s + sample.steal_s;
+    (all > 0.0).then(|| model::HostInfo {
+        cpu_fraction: sample.busy_s / all,
+        iowait_fraction: sample.iowait_s / all,
+        steal_fraction: sample.steal_s / all,
+        cores: sample.cores,
+    })
+}
+
+/// Halves the number of intervals; of the quantiles of two, the slower one stands, since a merged one is not to be had.
+fn join_pairs(intervals: &mut Vec<model::IntervalInfo>) {
+    let pairs = std::mem::take(intervals);
+    for pair in pairs.chunks(2) {
+        let [first, second] = pair else {
+            intervals.extend_from_slice(pair);
+            continue;
+        };
+        let length_s = first.length_s + second.length_s;
+        let mean = |a: f64, b: f64| (a * first.length_s + b * second.length_s) / length_s;
+        intervals.push(model::IntervalInfo {
+            t_s: second.t_s,
+            length_s,
+            per_s: mean(first.per_s, second.per_s),
+            p50_us: first.p50_us.max(second.p50_us),
+            p99_us: first.p99_us.max(second.p99_us),
+            errors: first.errors + second.errors,
+            busy: mean(first.busy, second.busy),
+            waiting: mean(first.waiting, second.waiting),
+            drain: first.drain && second.drain,
+        });
+    }
+}

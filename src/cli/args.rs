@@ -1,0 +1,270 @@
+//! The arguments, as clap sees them. What they mean together is decided in `plan`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use crate::units::{Seed, parse_duration};
+
+/// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
+///
+/// TARGET is a postgres:// URL (libpq's PG* variables, ~/.pgpass and service files hold), or `local` for a throwaway
+/// PostgreSQL that is started for the command and removed afterwards.
+#[derive(Debug, Parser)]
+#[command(name = "dbdyno", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok or pass; 1 dbdyno or the target failed; 2 wrong arguments or workload; 3 a budget \
+failed; 4 the measurement cannot tell; 130 interrupted.")]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Show what dbdyno does: a throwaway PostgreSQL, the shop workload, a short pool study, a report
+    Demo(DemoArguments),
+    /// Create the schema and the dataset of a workload
+    Load(LoadArguments),
+    /// Measure one run of a workload
+    Run(RunArguments),
+    /// Measure several pool sizes and find the knee
+    Pool(PoolArguments),
+    /// Show the report of a run again
+    Report(ReportArguments),
+    /// Say what a target lets dbdyno see and do, and what is missing
+    Doctor(DoctorArguments),
+    /// Print the JSON schema of workload.toml, for editors
+    Schema(SchemaArguments),
+    /// Print a completion script for a shell
+    Completions(CompletionsArguments),
+    /// Print the manual page
+    Man(ManArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct TargetArguments {
+    /// The database: a postgres:// URL, or `local` for a throwaway server
+    #[arg(short, long, value_name = "TARGET", default_value = "local", env = "DBDYNO_TARGET", hide_env_values = true)]
+    pub(super) target: String,
+    #[command(flatten)]
+    pub(super) local: LocalArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LocalArguments {
+    /// A setting of the throwaway server, may be repeated: shared_buffers=1GB
+    #[arg(long = "local-setting", value_name = "NAME=VALUE")]
+    pub(super) settings: Vec<String>,
+    /// Folder with the binaries of the throwaway server (initdb, postgres)
+    #[arg(long = "local-bindir", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) bindir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Output {
+    /// Also write the report as JSON; `-` writes it, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) json: Option<PathBuf>,
+    /// Show every table, not only what matters most
+    #[arg(long)]
+    pub(super) full: bool,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct MeasureArguments {
+    /// Folder of the workload
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) workload: PathBuf,
+    #[command(flatten)]
+    pub(super) target: TargetArguments,
+    /// Application processes to simulate, each with a pool of its own
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) instances: u32,
+    /// Threads of the generator [default: the smaller of instances and cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(super) threads: Option<u32>,
+    /// Time before each measurement that does not count
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
+    pub(super) warmup: Duration,
+    /// Longest time that unfinished transactions are waited for at the end
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(super) drain: Duration,
+    /// Give up waiting for a connection after this
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = positive_duration)]
+    pub(super) acquire_timeout: Duration,
+    /// Open loop: transactions of one instance under way at once; beyond it a late start counts as lag
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) in_flight_max: u32,
+    /// The number from which every draw follows; the same seed repeats the same work
+    #[arg(long, value_name = "N", default_value_t = Seed::default())]
+    pub(super) seed: Seed,
+    /// Scale of the dataset [default: as loaded; 1 on a throwaway server]
+    #[arg(long, value_name = "N", value_parser = scale)]
+    pub(super) scale: Option<f64>,
+    /// Do not look at the server while it is measured
+    #[arg(long, conflicts_with = "probe_interval")]
+    pub(super) no_probes: bool,
+    /// Time between two looks at the server's sessions
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = positive_duration)]
+    pub(super) probe_interval: Duration,
+    /// A limit, beside those of the workload, may be repeated: 'checkout.response.p99 < 50ms'
+    #[arg(long = "budget", value_name = "METRIC LIMIT")]
+    pub(super) budgets: Vec<String>,
+    /// Where runs are kept [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(super) struct LoadOfRun {
+    /// Open loop: transactions per second, whatever the target answers
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    pub(super) rate: Option<f64>,
+    /// Closed loop: users who wait for each answer
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(super) clients: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArguments {
+    #[command(flatten)]
+    pub(super) load: LoadOfRun,
+    /// Connections of each instance
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) pool_size: u32,
+    /// How long it is measured; the workload's stages say so themselves
+    #[arg(long, value_name = "TIME", value_parser = positive_duration)]
+    pub(super) duration: Option<Duration>,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PoolArguments {
+    /// Connections of each instance
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "1,2,4,8,16,32")]
+    pub(super) sizes: Vec<u32>,
+    /// How often each size is measured, in an order of its own each time
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(super) repeats: u32,
+    #[command(flatten)]
+    pub(super) load: LoadOfRun,
+    /// How long each size is measured each time
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
+    pub(super) duration: Duration,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArguments {
+    #[command(flatten)]
+    pub(super) local: LocalArguments,
+    /// Folder of the shop workload [default: workloads/shop here or beside the program's sources]
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) workload: Option<PathBuf>,
+    /// Scale of the dataset
+    #[arg(long, value_name = "N", default_value = "0.5", value_parser = scale)]
+    pub(super) scale: f64,
+    /// Where runs are kept [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct LoadArguments {
+    /// Folder of the workload
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) workload: PathBuf,
+    #[command(flatten)]
+    pub(super) target: TargetArguments,
+    /// Rows relative to scale 1
+    #[arg(long, value_name = "N", default_value = "1", value_parser = scale)]
+    pub(super) scale: f64,
+    /// The number from which every value follows
+    #[arg(long, value_name = "N", default_value_t = Seed::default())]
+    pub(super) seed: Seed,
+    /// Connections that load
+    #[arg(short, long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) jobs: u32,
+    /// Drop and make anew tables that are there already, whoever made them
+    #[arg(long)]
+    pub(super) replace: bool,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For reading
+    Terminal,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    /// The run: its name, the beginning of it, or its folder [default: the last one]
+    pub(super) run: Option<String>,
+    /// Make the report of a run that was cut off from what was written until then
+    #[arg(long)]
+    pub(super) recover: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = Format::Terminal)]
+    pub(super) format: Format,
+    /// Where runs are kept [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArguments {
+    #[command(flatten)]
+    pub(super) target: TargetArguments,
+    /// Print the findings as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaArguments {}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArguments {}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArguments {
+    /// Which shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn positive(text: &str, max: f64) -> Result<f64, String> {
+    let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number <= max { Ok(number) } else { Err(format!("it must lie above 0 and at most at {max}")) }
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    positive(text.strip_suffix("/s").unwrap_or(text), 10_000_000.0)
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    positive(text, 1_000_000.0)
+}

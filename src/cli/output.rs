@@ -1,0 +1,129 @@
+//! Results to standard output, everything else to standard error.
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::dataset::DatasetError;
+use crate::db::redact::redact;
+use crate::model::Report;
+use crate::report;
+use crate::study::StudyError;
+
+use super::CommandError;
+use super::args::Output;
+
+/// Reports are as wide as the terminal within these bounds; where there is none, as wide as the smallest.
+const WIDTH_MIN: usize = 80;
+const WIDTH_MAX: usize = 120;
+
+/// Shows a report in the way that was asked for.
+pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError> {
+    if let Some(path) = &wanted.json {
+        let json = report::json(report);
+        if path == Path::new("-") {
+            return print(&json);
+        }
+        let failed = |source| CommandError::Output { to: path.display().to_string(), source };
+        std::fs::write(path, json + "\n").map_err(failed)?;
+    }
+    let options = report::Options {
+        width: width_of_page(),
+        colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
+    };
+    print(&report::terminal(report, &options))
+}
+
+/// Writes a result to standard output, with one newline at its end. A reader that went away (`| head`) is no error.
+pub(super) fn print(text: &str) -> Result<(), CommandError> {
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{}", text.trim_end_matches('\n')).and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::Output { to: "standard output".to_owned(), source: error })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A value as JSON for people.
+pub(super) fn pretty(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
+}
+
+/// Says on standard error what went wrong.
+pub(super) fn complain(words: &str) {
+    // With standard error closed there is nobody to tell.
+    let _ = writeln!(std::io::stderr().lock(), "{words}");
+}
+
+/// Says on standard error what is good to know.
+pub(super) fn remark(words: &str) {
+    complain(words);
+}
+
+/// The whole chain of an error, once, with the hint that helps.
+pub(super) fn explain(error: &CommandError, colour: bool) -> String {
+    if let CommandError::Study(
+        StudyError::Workload(mistakes) | StudyError::Dataset(DatasetError::Mistakes(mistakes)),
+    ) = error
+    {
+        return mistakes.render(colour && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()));
+    }
+    let mut words = format!("error: {error}");
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        let cause_words = cause.to_string();
+        // A message that holds its cause already does not say it twice.
+        if !words.contains(&cause_words) {
+            words += &format!(": {cause_words}");
+        }
+        source = cause.source();
+    }
+    if let Some(hint) = hint(error) {
+        words += &format!("\n hint: {hint}");
+    }
+    words
+}
+
+fn hint(error: &CommandError) -> Option<String> {
+    match error {
+        CommandError::Study(StudyError::Connect(error)) => error.hint(),
+        CommandError::Study(StudyError::Engine(crate::engine::EngineError::Connect(error))) => error.hint(),
+        _ => None,
+    }
+}
+
+/// The command as it was given, passwords removed, quoted so that a shell reads it again.
+pub(super) fn command_line(given: &[OsString]) -> Vec<String> {
+    let words = given.iter().skip(1).map(|word| quoted(&redact(&word.to_string_lossy())));
+    std::iter::once("dbdyno".to_owned()).chain(words).collect()
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
+/// Columns of a page on standard output.
+pub(super) fn width_of_page() -> usize {
+    let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    columns.or_else(terminal).unwrap_or(WIDTH_MIN).clamp(WIDTH_MIN, WIDTH_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted_and_holds_no_password() {
+        let given = ["x", "run", "-t", "postgres://u:secret@h/d", "--budget", "p99 < 50ms"].map(OsString::from);
+        let line = command_line(&given).join(" ");
+        assert!(!line.contains("secret"), "{line}");
+        assert!(line.ends_with("--budget 'p99 < 50ms'"), "{line}");
+    }
+}

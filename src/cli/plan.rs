@@ -1,0 +1,216 @@
+//! From arguments to one immutable plan, in one fallible step.
+
+use std::path::{Path, PathBuf};
+
+use crate::db::Target;
+use crate::local::LocalOptions;
+use crate::model::metric::{Goal, MetricPath};
+use crate::study::{
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, StudyError, TargetChoice,
+};
+use crate::units::Seed;
+use crate::workload::{self, BudgetSpec, Load, Workload};
+
+use super::args::{
+    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, RunArguments,
+    TargetArguments,
+};
+use super::CommandError;
+
+/// Arguments that do not fit together.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// Not of the form `name=value`.
+    #[error("--local-setting takes NAME=VALUE, such as shared_buffers=1GB; found `{0}`")]
+    Setting(String),
+    /// A budget that names no metric, or no limit.
+    #[error("--budget '{given}': {reason}")]
+    Budget {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A length without a load.
+    #[error("--duration goes with --rate or --clients; without them the workload's own stages are run")]
+    DurationAlone,
+    /// A load without a length.
+    #[error("say how long with --duration, such as --duration 20s")]
+    NoDuration,
+    /// The demonstration's workload is not where it is looked for.
+    #[error("cannot find the shop workload in {}: name its folder with --workload", looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "))]
+    NoDemoWorkload {
+        /// Where it was looked for.
+        looked: Vec<PathBuf>,
+    },
+    /// A pool study of no size or of one twice.
+    #[error("--sizes takes different numbers from 1 to 10000, such as 2,4,8; found `{0}`")]
+    Sizes(String),
+}
+
+/// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
+const CLIENTS_PER_CONNECTION: u32 = 2;
+
+pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunPlan, CommandError> {
+    let stages = match (load(&arguments.load), arguments.duration) {
+        (None, None) => StageChoice::Workload,
+        (None, Some(_)) => return Err(UsageError::DurationAlone.into()),
+        (Some(_), None) => return Err(UsageError::NoDuration.into()),
+        (Some(load), Some(duration)) => StageChoice::One { load, duration },
+    };
+    let measure = measure(&arguments.measure, command)?;
+    Ok(RunPlan { measure, pool_size: arguments.pool_size, stages })
+}
+
+pub(super) fn pool(arguments: &PoolArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
+    let mut sizes = arguments.sizes.clone();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let in_range = sizes.iter().all(|size| (1..=10_000).contains(size));
+    if sizes.is_empty() || sizes.len() != arguments.sizes.len() || !in_range {
+        let given: Vec<_> = arguments.sizes.iter().map(u32::to_string).collect();
+        return Err(UsageError::Sizes(given.join(",")).into());
+    }
+    let largest = sizes.last().copied().unwrap_or(1);
+    let load = load(&arguments.load)
+        .unwrap_or(Load::Clients(largest * CLIENTS_PER_CONNECTION * arguments.measure.instances));
+    let shape = PoolShape { sizes, repeats: arguments.repeats, duration: arguments.duration, load };
+    Ok(PoolPlan { measure: measure(&arguments.measure, command)?, shape })
+}
+
+pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
+    let folder = match &arguments.workload {
+        Some(folder) => folder.clone(),
+        None => demo_workload()?,
+    };
+    let sizes = vec![1, 2, 4, 8, 16];
+    let load = Load::Clients(32);
+    let measure = MeasurePlan {
+        target: TargetChoice::Local(local(&arguments.local)?),
+        workload: read(&folder)?,
+        seed: Seed::default(),
+        scale: Some(arguments.scale),
+        instances: 1,
+        threads: 1,
+        in_flight_max: 1000,
+        acquire_timeout: std::time::Duration::from_secs(30),
+        drain: std::time::Duration::from_secs(10),
+        warm_up: std::time::Duration::from_secs(1),
+        probe_interval: Some(std::time::Duration::from_millis(100)),
+        budgets: Vec::new(),
+        runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
+        command,
+    };
+    let shape = PoolShape { sizes, repeats: 2, duration: std::time::Duration::from_secs(3), load };
+    Ok(PoolPlan { measure, shape })
+}
+
+pub(super) fn load_dataset(arguments: &LoadArguments) -> Result<LoadPlan, CommandError> {
+    Ok(LoadPlan {
+        target: target(&arguments.target)?,
+        workload: read(&arguments.workload)?,
+        shape: LoadShape {
+            scale: arguments.scale,
+            seed: arguments.seed,
+            jobs: arguments.jobs,
+            replace: arguments.replace,
+        },
+    })
+}
+
+/// Where runs are kept.
+pub(super) fn runs_dir(given: Option<&PathBuf>) -> Result<PathBuf, CommandError> {
+    match given {
+        Some(dir) => Ok(dir.clone()),
+        None => Ok(crate::store::default_dir().map_err(StudyError::from)?),
+    }
+}
+
+pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, CommandError> {
+    if matches!(arguments.target.as_str(), "local" | "local:postgres" | "local:postgresql") {
+        return Ok(TargetChoice::Local(local(&arguments.local)?));
+    }
+    let target = Target::parse(&arguments.target).map_err(StudyError::from)?;
+    Ok(TargetChoice::Existing(target))
+}
+
+fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
+    let workload = read(&arguments.workload)?;
+    let mut budgets = workload.budgets.clone();
+    for given in &arguments.budgets {
+        budgets.push(budget(given, &workload)?);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    Ok(MeasurePlan {
+        target: target(&arguments.target)?,
+        workload,
+        seed: arguments.seed,
+        scale: arguments.scale,
+        instances: arguments.instances,
+        threads: arguments.threads.unwrap_or(cores).clamp(1, arguments.instances),
+        in_flight_max: arguments.in_flight_max,
+        acquire_timeout: arguments.acquire_timeout,
+        drain: arguments.drain,
+        warm_up: arguments.warmup,
+        probe_interval: (!arguments.no_probes).then_some(arguments.probe_interval),
+        budgets,
+        runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
+        command,
+    })
+}
+
+fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {
+    let wrong = |reason: String| UsageError::Budget { given: given.to_owned(), reason };
+    let Goal { metric, limit } =
+        given.parse::<Goal>().map_err(|error: crate::model::metric::MetricError| wrong(error.to_string()))?;
+    check_transaction(&metric, workload).map_err(wrong)?;
+    Ok(BudgetSpec { metric, limit })
+}
+
+fn check_transaction(metric: &MetricPath, workload: &Workload) -> Result<(), String> {
+    let Some(name) = metric.transaction() else { return Ok(()) };
+    let names = || workload.transactions.iter().map(|transaction| transaction.name.as_str());
+    if names().any(|known| known == name) {
+        return Ok(());
+    }
+    let likely = crate::diagnostic::likely(name, names());
+    let hint = likely.map_or_else(String::new, |likely| format!(" (did you mean `{likely}`?)"));
+    Err(format!("the workload has no transaction `{name}`{hint}"))
+}
+
+fn load(arguments: &LoadOfRun) -> Option<Load> {
+    arguments.rate.map(Load::Rate).or(arguments.clients.map(Load::Clients))
+}
+
+fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
+    let mut settings = Vec::new();
+    for given in &arguments.settings {
+        let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
+        settings.push((name.trim().to_owned(), value.trim().to_owned()));
+    }
+    Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
+}
+
+fn read(folder: &Path) -> Result<Workload, CommandError> {
+    Ok(workload::load(folder).map_err(StudyError::from)?)
+}
+
+/// The workload that the demonstration runs: that of the current folder, else that of the sources it was built from.
+fn demo_workload() -> Result<PathBuf, UsageError> {
+    let looked: Vec<PathBuf> = std::iter::once(PathBuf::from("workloads/shop"))
+        .chain(
+            std::env::current_exe()
+                .ok()
+                .into_iter()
+                .flat_map(|program| {
+                    program.ancestors().skip(1).map(|dir| dir.join("workloads/shop")).collect::<Vec<_>>()
+                })
+                .take(4),
+        )
+        .collect();
+    looked
+        .iter()
+        .find(|folder| folder.join("workload.toml").is_file())
+        .cloned()
+        .ok_or(UsageError::NoDemoWorkload { looked })
+}

@@ -1,0 +1,62 @@
+//! Which server, of which engine. Here the engine is matched once for the measured path.
+
+use std::sync::Arc;
+
+use crate::db::postgres::{PgEngine, Settings, SettingsError};
+use crate::db::{Engine, Now};
+
+/// The database under test.
+#[derive(Clone)]
+pub enum Target {
+    /// PostgreSQL.
+    Postgres(Arc<Settings>),
+}
+
+/// Why a text names no target.
+#[derive(Debug, thiserror::Error)]
+pub enum TargetError {
+    /// It names an engine that dbdyno does not drive.
+    #[error("`{text}` is no target: give a postgres:// URL, or `local` for a throwaway server")]
+    Unknown {
+        /// What was given, without a password.
+        text: String,
+    },
+    /// It is meant for PostgreSQL and wrong.
+    #[error(transparent)]
+    Postgres(#[from] SettingsError),
+}
+
+impl Target {
+    /// Reads a URL.
+    pub fn parse(url: &str) -> Result<Self, TargetError> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Arc::new(Settings::from_url(url)?)));
+        }
+        let text = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_owned();
+        Err(TargetError::Unknown { text })
+    }
+
+    /// Makes measured connections to it.
+    #[must_use]
+    pub fn engine<N: Now>(&self, clock: N) -> impl Engine + use<N> {
+        match self {
+            Self::Postgres(settings) => PgEngine::new(Arc::clone(settings), clock),
+        }
+    }
+
+    /// Host, port, database and user, without a password.
+    #[must_use]
+    pub fn address(&self) -> String {
+        match self {
+            Self::Postgres(settings) => settings.address(),
+        }
+    }
+
+    /// Whether the server runs on this machine.
+    #[must_use]
+    pub fn same_host(&self) -> bool {
+        match self {
+            Self::Postgres(settings) => settings.same_host(),
+        }
+    }
+}

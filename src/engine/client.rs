@@ -1,0 +1,95 @@
+//! One instance and its clients.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::db::Engine;
+use crate::pool::Pool;
+use crate::record::accounting::Outcome;
+use crate::sql::values::Frame;
+use crate::time::{Now, Timer};
+use crate::units::{ClientId, Stamp, TransactionId};
+use crate::workload::Workload;
+
+use super::draws::Draws;
+use super::recorder::{Ended, Recorder};
+use super::source::{Progress, Source, Work};
+
+/// One application process: a pool and a source of work, shared by its clients.
+pub(super) struct Instance<E: Engine, N: Now> {
+    pub(super) workload: Arc<Workload>,
+    pub(super) draws: Rc<Draws>,
+    pub(super) pool: Pool<E, N>,
+    pub(super) source: Source<N>,
+    pub(super) timer: Timer<N>,
+    pub(super) recorder: Rc<RefCell<Recorder>>,
+    /// Set when the drain has begun to end: nothing is tried again.
+    pub(super) stopping: Cell<bool>,
+    /// What each client has under way, for those that must be abandoned.
+    under_way: RefCell<Vec<Option<UnderWay>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    transaction: TransactionId,
+    scheduled_at: Stamp,
+}
+
+impl<E: Engine, N: Now> Instance<E, N> {
+    pub(super) fn new(
+        workload: Arc<Workload>,
+        draws: Rc<Draws>,
+        pool: Pool<E, N>,
+        source: Source<N>,
+        timer: Timer<N>,
+        recorder: Rc<RefCell<Recorder>>,
+    ) -> Self {
+        let under_way = RefCell::default();
+        Self { workload, draws, pool, source, timer, recorder, stopping: Cell::new(false), under_way }
+    }
+
+    /// Makes room for `clients`, before anything is measured.
+    pub(super) fn admit(&self, clients: u32) {
+        self.under_way.borrow_mut().resize(clients as usize, None);
+    }
+
+    /// The life of one client: work after work, until there is none left.
+    pub(super) async fn live(self: Rc<Self>, client: ClientId) {
+        let mut frame = Frame::default();
+        let mut progress = Progress::default();
+        while let Some(work) = self.source.next(client, &mut progress).await {
+            let transaction = self.draws.transaction(work.position);
+            self.recorder.borrow_mut().begun(transaction);
+            let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
+            self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, scheduled_at });
+            self.perform(transaction, &work, &mut frame).await;
+            self.under_way.borrow_mut()[client.index()] = None;
+            // An answer that is there at once would let one client starve the others of its worker.
+            tokio::task::coop::consume_budget().await;
+        }
+    }
+
+    /// Closes the books at the end of the drain: what runs is abandoned, what never began is skipped. Call it when no client
+    /// lives any more.
+    pub(super) fn close(&self, planned_until: Stamp) {
+        let now = self.timer.now();
+        let mut recorder = self.recorder.borrow_mut();
+        for under_way in self.under_way.borrow_mut().iter_mut().filter_map(Option::take) {
+            recorder.ended(&Ended {
+                transaction: under_way.transaction,
+                outcome: Outcome::Abandoned,
+                code: "",
+                lag: None,
+                pool_wait: std::time::Duration::ZERO,
+                service: None,
+                response: now - under_way.scheduled_at,
+                censored: true,
+            });
+        }
+        for Work { position, scheduled_at } in self.source.take_left_out(planned_until) {
+            let waited = now - scheduled_at.unwrap_or(now);
+            recorder.skipped(self.draws.transaction(position), waited);
+        }
+    }
+}

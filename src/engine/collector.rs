@@ -1,0 +1,111 @@
+//! Joins the intervals of all workers, on the control thread.
+
+use tokio::sync::mpsc;
+
+use crate::record::entry::Interval;
+use crate::record::set::Set;
+use crate::units::WorkerId;
+
+use super::recorder::FirstError;
+use super::worker::WorkerInterval;
+
+/// One interval of the whole load.
+#[derive(Debug)]
+pub struct Collected {
+    /// What the journal keeps.
+    pub interval: Interval,
+    /// Failures that were seen for the first time.
+    pub first_errors: Vec<FirstError>,
+    owner: WorkerId,
+}
+
+/// Waits until every worker has told of a tick, then merges what they told.
+pub struct Collector {
+    /// The last tick of each worker; past the end once it has finished.
+    ticks: Vec<u64>,
+    pending: Vec<WorkerInterval>,
+    /// Where each worker takes its next set from.
+    spare_sets: Vec<mpsc::Sender<Box<Set>>>,
+    /// What each worker had open at its last tick.
+    open: Vec<u64>,
+}
+
+impl Collector {
+    pub(super) fn new(spare_sets: Vec<mpsc::Sender<Box<Set>>>) -> Self {
+        let workers = spare_sets.len();
+        Self { ticks: vec![0; workers], pending: Vec::new(), spare_sets, open: vec![0; workers] }
+    }
+
+    /// Takes one worker's interval and gives the intervals that are complete now, in order.
+    pub(super) fn push(&mut self, interval: WorkerInterval) -> Vec<Collected> {
+        self.ticks[interval.worker.index()] = interval.tick;
+        self.pending.push(interval);
+        self.complete()
+    }
+
+    /// A worker has told everything.
+    pub(super) fn finish(&mut self, worker: WorkerId) -> Vec<Collected> {
+        self.ticks[worker.index()] = u64::MAX;
+        self.complete()
+    }
+
+    fn complete(&mut self) -> Vec<Collected> {
+        let reached = self.ticks.iter().copied().min().unwrap_or(0);
+        let (mut ready, pending): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.pending).into_iter().partition(|interval| interval.tick <= reached);
+        self.pending = pending;
+        // A worker that skipped a tick sends two in one: what belongs to one stage and one side of the window's end is one
+        // interval.
+        ready.sort_by_key(|interval| (interval.stage, interval.drain, interval.tick));
+        let mut collected: Vec<Collected> = Vec::new();
+        let mut last_tick = None;
+        for interval in ready {
+            let key = (interval.stage, interval.drain, interval.tick);
+            let joins = last_tick == Some(key);
+            last_tick = Some(key);
+            self.add(interval, joins, &mut collected);
+        }
+        collected
+    }
+
+    fn add(&mut self, mut part: WorkerInterval, joins: bool, collected: &mut Vec<Collected>) {
+        self.open[part.worker.index()] = part.open;
+        let in_flight = self.open.iter().sum();
+        match collected.last_mut() {
+            Some(last) if joins => {
+                let interval = &mut last.interval;
+                interval.set.merge(&part.set);
+                interval.span.from = interval.span.from.min(part.span.from);
+                interval.span.to = interval.span.to.max(part.span.to);
+                interval.planned += part.planned;
+                interval.in_flight = in_flight;
+                last.first_errors.append(&mut part.first_errors);
+                self.give_back(part.worker, part.set);
+            }
+            _ => collected.push(Collected {
+                interval: Interval {
+                    stage: part.stage,
+                    span: part.span,
+                    drain: part.drain,
+                    set: part.set,
+                    planned: part.planned,
+                    in_flight,
+                },
+                first_errors: part.first_errors,
+                owner: part.worker,
+            }),
+        }
+    }
+
+    /// Takes back the memory of an interval that nobody needs any more. A worker without a set to go on with makes its
+    /// interval longer.
+    pub fn recycle(&self, collected: Collected) {
+        self.give_back(collected.owner, collected.interval.set);
+    }
+
+    fn give_back(&self, worker: WorkerId, mut set: Box<Set>) {
+        set.clear();
+        // A worker that has finished takes no set any more.
+        let _ = self.spare_sets[worker.index()].try_send(set);
+    }
+}

@@ -1,0 +1,319 @@
+//! The engine's arithmetic on a simulated server in virtual time: what the queueing laws say is what must come out, to the
+//! nanosecond where nothing is random.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::db::sim::{SimAnswer, SimRequest};
+use crate::db::{Control, ExecError, error::SqlState};
+use crate::record::accounting::Books;
+use crate::record::entry::Interval;
+use crate::record::set::Set;
+use crate::units::{Seed, StageId, Stamp, StatementId};
+use crate::workload::{Load, Workload};
+
+use super::{Plan, StagePlan, simulate};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// A workload of one transaction with one statement, `extra` added to the document.
+fn workload(document: &str, queries: &str) -> Workload {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("workload.toml"), document).expect("writable");
+    std::fs::write(folder.path().join("queries.sql"), queries).expect("writable");
+    crate::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn one_statement() -> Workload {
+    workload(
+        "name = \"one\"\n[[transaction]]\nname = \"read\"\nweight = 1\nstatements = [\"s\"]\n",
+        "-- name: s :one\nSELECT 1;\n",
+    )
+}
+
+fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan {
+    let seed = Seed(7);
+    Plan {
+        dataset: Arc::new(workload.dataset(seed, 1.0)),
+        query_values: Arc::new(vec![Vec::new(); workload.transactions.len()]),
+        workload: Arc::new(workload),
+        seed,
+        stages: stages
+            .iter()
+            .enumerate()
+            .map(|(index, &(load, duration))| StagePlan { id: StageId::from_index(index), duration, load })
+            .collect(),
+        pool_size,
+        instances: 1,
+        workers: 1,
+        in_flight_max: 10_000,
+        acquire_timeout: Duration::from_secs(600),
+        drain: Duration::from_secs(600),
+    }
+}
+
+fn all(intervals: &[Interval]) -> Set {
+    let mut set = Set::new(intervals[0].set.transactions.len(), intervals[0].set.statements.len());
+    for interval in intervals {
+        set.merge(&interval.set);
+    }
+    set
+}
+
+/// Both sides of the books, counted apart: what the arrivals planned, and how it ended.
+fn assert_balanced(intervals: &[Interval]) -> Books {
+    let books = all(intervals).books();
+    let planned: u64 = intervals.iter().map(|interval| interval.planned).sum();
+    assert_eq!(planned, books.closed(), "{books:?}");
+    assert_eq!(books.issued, books.closed(), "{books:?}");
+    assert_eq!(intervals.last().map(|interval| interval.in_flight), Some(0));
+    books
+}
+
+fn median_us(distribution: &crate::record::histogram::Distribution) -> u64 {
+    distribution.histogram().value_at_quantile(0.5)
+}
+
+#[test]
+fn eight_clients_on_two_connections_wait_three_times_as_long_as_they_are_served() {
+    let plan = plan(one_statement(), 2, &[(Load::Clients(8), Duration::from_secs(20))]);
+    let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
+    let set = all(&intervals);
+    assert_balanced(&intervals);
+    let read = &set.transactions[0];
+    // Six of the eight queue before two servers: three rounds of 50 ms. A histogram of three digits rounds within 0.1 %.
+    assert!((50_000..=50_050).contains(&median_us(&read.service)), "{}", median_us(&read.service));
+    assert!((150_000..=150_150).contains(&median_us(&read.pool_wait)), "{}", median_us(&read.pool_wait));
+    assert!(read.lag.is_empty(), "a closed loop plans nothing");
+    let window: Vec<_> = intervals.iter().filter(|interval| !interval.drain).collect();
+    assert_eq!(window.len(), 20);
+    for interval in &window {
+        let levels = interval.set.pool.levels;
+        assert_eq!((levels.busy_ns, levels.waiting_ns), (2_000_000_000, 6_000_000_000));
+        assert_eq!(levels.saturated_ns, 1_000_000_000);
+    }
+    let ok: u64 = window.iter().map(|interval| interval.set.books().ok).sum();
+    // 2 connections ÷ 50 ms for 20 s; the two that end with the window belong to it or to the drain.
+    assert!((798..=800).contains(&ok), "{ok}");
+}
+
+#[test]
+fn littles_law_holds_exactly() {
+    let plan = plan(one_statement(), 3, &[(Load::Rate(170.0), Duration::from_secs(30))]);
+    // Unequal service times, so that the queue breathes.
+    let intervals = simulate(&plan, |_, _, n| SimAnswer::ok(MS * u32::try_from(5 + n * 7 % 23).unwrap_or(5)));
+    let set = all(&intervals);
+    assert_balanced(&intervals);
+    assert_eq!(set.pool.levels.busy_ns, set.transactions[0].hold.sum_ns());
+    assert_eq!(set.pool.levels.waiting_ns, set.pool.wait.sum_ns());
+}
+
+/// The response times of a FIFO queue with `servers` servers: each arrival starts when it is there and the first server is
+/// free (the recursion of Kiefer and Wolfowitz).
+fn recursion(arrivals: &[u64], servers: usize, done: impl Fn(u64) -> u64) -> Vec<u64> {
+    let mut free = vec![0; servers];
+    let mut responses = Vec::with_capacity(arrivals.len());
+    for &at in arrivals {
+        let first = free.iter_mut().min().expect("at least one server");
+        let end = done(at.max(*first));
+        *first = end;
+        responses.push(end - at);
+    }
+    responses.sort_unstable();
+    responses
+}
+
+#[test]
+fn a_stall_is_charged_to_every_arrival_that_it_delayed() {
+    const SECOND: u64 = 1_000_000_000;
+    let (stall_from, stall_to) = (10 * SECOND, 11 * SECOND);
+    // A lock on everything from the tenth to the eleventh second: what is sent meanwhile is served after it.
+    let served_at = move |sent: u64| {
+        let begins = if (stall_from..stall_to).contains(&sent) { stall_to } else { sent };
+        begins + 2_000_000
+    };
+    let plan = plan(one_statement(), 4, &[(Load::Rate(1000.0), Duration::from_secs(20))]);
+    let intervals = simulate(&plan, move |request, now, _| match request {
+        SimRequest::Execute(_) => SimAnswer::ok(Duration::from_nanos(served_at(now.0) - now.0)),
+        _ => SimAnswer::ok(Duration::ZERO),
+    });
+    let books = assert_balanced(&intervals);
+    assert_eq!(books.ok, 20_000);
+    let arrivals: Vec<u64> = (0..20_000).map(|n| n * 1_000_000).collect();
+    let truth = recursion(&arrivals, 4, served_at);
+    let set = all(&intervals);
+    let response = set.transactions[0].response.histogram();
+    for quantile in [0.5, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.999] {
+        // Twenty thousand samples: the rank is a small whole number.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rank = (quantile * truth.len() as f64).ceil() as usize;
+        let (expected, got) = (truth[rank - 1] / 1000, response.value_at_quantile(quantile));
+        let off = expected.abs_diff(got) as f64 / expected as f64;
+        assert!(off < 0.002, "p{}: {got} µs, the recursion says {expected} µs", quantile * 100.0);
+    }
+    // Service time alone knows of four slow answers and hides the rest: that is coordinated omission.
+    let service = set.transactions[0].service.histogram();
+    assert_eq!(service.value_at_quantile(0.999), 2_000);
+}
+
+#[test]
+fn beyond_the_limit_of_transactions_under_way_a_late_start_is_lag() {
+    let mut plan = plan(one_statement(), 4, &[(Load::Rate(100.0), Duration::from_secs(10))]);
+    plan.in_flight_max = 4;
+    let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
+    let set = all(&intervals);
+    let books = assert_balanced(&intervals);
+    assert_eq!(books.ok, 1000);
+    // Four clients serve 80 a second of the 100 that arrive: the last of the thousand is planned at 10 s and starts at 12.5 s.
+    // With as many connections as clients nobody waits for the pool.
+    let lag_max = set.transactions[0].lag.histogram().max();
+    assert!((2_440_000..=2_500_000).contains(&lag_max), "{lag_max}");
+    assert_eq!(set.transactions[0].pool_wait.histogram().max(), 0);
+    assert_eq!(set.transactions[0].response.count(), 1000);
+}
+
+#[test]
+fn what_never_ends_is_abandoned_and_what_never_began_is_skipped() {
+    let mut plan = plan(one_statement(), 2, &[(Load::Rate(10.0), Duration::from_secs(5))]);
+    plan.in_flight_max = 4;
+    plan.drain = Duration::from_secs(3);
+    let intervals = simulate(&plan, |request, _, _| match request {
+        SimRequest::Execute(_) => SimAnswer::ok(Duration::from_secs(3600)),
+        _ => SimAnswer::ok(Duration::ZERO),
+    });
+    let books = assert_balanced(&intervals);
+    assert_eq!((books.ok, books.abandoned, books.skipped), (0, 4, 46));
+    // The first was planned at 0 s and given up at 8 s: at least so long would it have taken.
+    let censored = all(&intervals).transactions[0].censored.clone();
+    assert_eq!(censored.count(), 50);
+    assert!(censored.histogram().max() >= 7_990_000, "{}", censored.histogram().max());
+}
+
+#[test]
+fn an_acquire_that_times_out_fails_by_that_name_and_counts_among_the_slow() {
+    let mut plan = plan(one_statement(), 1, &[(Load::Clients(2), Duration::from_secs(4))]);
+    plan.acquire_timeout = 100 * MS;
+    let intervals = simulate(&plan, |request, _, _| match request {
+        SimRequest::Execute(_) => SimAnswer::ok(Duration::from_secs(1)),
+        _ => SimAnswer::ok(Duration::ZERO),
+    });
+    let set = all(&intervals);
+    let books = assert_balanced(&intervals);
+    assert_eq!(books.failed, set.transactions[0].errors["pool_timeout"]);
+    assert_eq!(set.pool.timeouts, books.failed);
+    // The client that waits gives up ten times while the other is served once.
+    assert!((36..=40).contains(&books.failed), "{books:?}");
+    assert_eq!(set.transactions[0].censored.count(), books.failed);
+}
+
+#[test]
+fn a_retry_repeats_the_transaction_and_the_response_covers_all_tries() {
+    let workload = workload(
+        "name = \"r\"\n[[transaction]]\nname = \"t\"\nweight = 1\nisolation = \"serializable\"\nstatements = [\"s\"]\n\
+         retry = { on = [\"40001\"], max_tries = 3 }\n",
+        "-- name: s :exec\nUPDATE a SET b = 1;\n",
+    );
+    let plan = plan(workload, 1, &[(Load::Clients(1), Duration::from_secs(5))]);
+    let executions = std::sync::atomic::AtomicU64::new(0);
+    let intervals = simulate(&plan, move |request, _, _| match request {
+        // Every second execution of the statement is refused.
+        SimRequest::Execute(_) if executions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0 => {
+            SimAnswer {
+                after: 10 * MS,
+                with: Err(ExecError::Server {
+                    code: SqlState::SERIALIZATION_FAILURE,
+                    message: "could not serialize access".to_owned(),
+                }),
+            }
+        }
+        _ => SimAnswer::ok(10 * MS),
+    });
+    let set = all(&intervals);
+    let books = assert_balanced(&intervals);
+    assert_eq!(books.failed, 0);
+    assert_eq!(books.retried, books.ok);
+    assert_eq!(set.transactions[0].errors["40001"], books.retried);
+    // First try: BEGIN, statement, ROLLBACK; a pause of at most 1 ms; second try: BEGIN, statement, COMMIT; 10 ms each.
+    let response = median_us(&set.transactions[0].response);
+    assert!((60_400..=61_100).contains(&response), "{response}");
+    assert!((29_900..=30_050).contains(&median_us(&set.transactions[0].service)));
+}
+
+#[test]
+fn a_connection_lost_at_commit_is_unknown_and_before_it_failed() {
+    let workload = workload(
+        "name = \"u\"\n[[transaction]]\nname = \"t\"\nweight = 1\nstatements = [\"a\", \"b\"]\n",
+        "-- name: a :exec\nUPDATE a SET b = 1;\n-- name: b :exec\nUPDATE a SET b = 2;\n",
+    );
+    let plan = plan(workload, 1, &[(Load::Clients(1), Duration::from_secs(10))]);
+    let commits = std::sync::atomic::AtomicU64::new(0);
+    let begins = std::sync::atomic::AtomicU64::new(0);
+    let count = |counter: &std::sync::atomic::AtomicU64| {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+    };
+    let lost = || SimAnswer { after: MS, with: Err(ExecError::Lost(std::io::Error::other("cut"))) };
+    let intervals = simulate(&plan, move |request, _, _| match request {
+        SimRequest::Control(Control::Commit) if count(&commits) == 3 => lost(),
+        SimRequest::Execute(StatementId(1)) if count(&begins) == 10 => lost(),
+        _ => SimAnswer::ok(MS),
+    });
+    let books = assert_balanced(&intervals);
+    assert_eq!((books.unknown, books.failed), (1, 1), "{books:?}");
+    assert_eq!(all(&intervals).pool.discarded, 2, "a lost connection is not used again");
+}
+
+#[test]
+fn two_pool_sizes_and_two_thread_counts_see_the_same_work() {
+    let document = "name = \"mix\"\n[[transaction]]\nname = \"a\"\nweight = 3\nstatements = [\"s\"]\n\
+                    [[transaction]]\nname = \"b\"\nweight = 1\nstatements = [\"s\"]\n";
+    let queries = "-- name: s :one\nSELECT 1;\n";
+    let issued = |pool_size: u32, instances: u32| {
+        let mut plan =
+            plan(workload(document, queries), pool_size, &[(Load::Rate(500.0), Duration::from_secs(8))]);
+        plan.instances = instances;
+        let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(3 * MS));
+        assert_balanced(&intervals);
+        all(&intervals).transactions.iter().map(|set| set.books.issued).collect::<Vec<_>>()
+    };
+    let one = issued(1, 1);
+    assert_eq!(one.iter().sum::<u64>(), 4000);
+    assert_eq!(one, issued(16, 1));
+    assert_eq!(one, issued(4, 3));
+    // Three in four are `a`: within four standard deviations of a binomial with n = 4000.
+    assert!(one[0].abs_diff(3000) < 110, "{one:?}");
+}
+
+#[test]
+fn stages_follow_each_other_without_a_gap_and_carry_what_is_under_way() {
+    let stages = [
+        (Load::Rate(100.0), Duration::from_secs(3)),
+        (Load::Clients(5), Duration::from_millis(2500)),
+        (Load::Rate(10.0), Duration::from_secs(2)),
+    ];
+    let plan = plan(one_statement(), 3, &stages);
+    let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(70 * MS));
+    assert_balanced(&intervals);
+    let ends: Vec<Stamp> = (0..3)
+        .map(|stage| {
+            let of_stage = intervals.iter().filter(|i| i.stage == StageId(stage) && !i.drain);
+            of_stage.map(|interval| interval.span.to).max().expect("every stage has intervals")
+        })
+        .collect();
+    let begin = intervals[0].span.from;
+    let lengths: Vec<_> = ends.iter().map(|end| (*end - begin).as_millis()).collect();
+    assert_eq!(lengths, [3000, 5500, 7500]);
+    // Each stage's own books: what came in, what was planned, what ended, what went out.
+    let mut carried = 0;
+    for stage in 0..3 {
+        let of_stage: Vec<_> = intervals.iter().filter(|interval| interval.stage == StageId(stage)).collect();
+        let planned: u64 = of_stage.iter().map(|interval| interval.planned).sum();
+        let closed: u64 = of_stage.iter().map(|interval| interval.set.books().closed()).sum();
+        let open = of_stage.last().map_or(0, |interval| interval.in_flight);
+        assert_eq!(carried + planned, closed + open, "stage {stage}");
+        carried = open;
+    }
+    assert!(
+        intervals.windows(2).all(|pair| pair[0].span.to == pair[1].span.from),
+        "no gap between intervals"
+    );
+}

@@ -1,0 +1,224 @@
+//! One transaction from acquire to release, with its retries.
+
+use std::time::Duration;
+
+use crate::db::{Control, Engine, ExecError, IsolationLevel, Reply, Session};
+use crate::pool::AcquireError;
+use crate::record::accounting::Outcome;
+use crate::sql::values::Frame;
+use crate::time::Now;
+use crate::units::{Stamp, TransactionId};
+use crate::workload::{Isolation, Transaction};
+
+use super::client::Instance;
+use super::draws::Position;
+use super::recorder::Ended;
+use super::source::Work;
+
+/// First pause before a retry; doubled with each further one, and half of it drawn.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
+/// Longest pause before a retry.
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// The purpose of the draws of retry pauses, beside those of `draws`.
+const PURPOSE_RETRY: u32 = 0xFFFE_0000;
+
+/// Why a try did not end well.
+struct Failure {
+    error: ExecError,
+    /// The server may have committed although no answer came.
+    may_have_committed: bool,
+}
+
+/// What all tries of one transaction add up to.
+struct Tries {
+    begun_at: Stamp,
+    count: u32,
+    pool_wait: Duration,
+}
+
+impl<E: Engine, N: Now> Instance<E, N> {
+    /// Performs one transaction and records how it went.
+    pub(super) async fn perform(&self, transaction: TransactionId, work: &Work, frame: &mut Frame) {
+        let kind = &self.workload.transactions[transaction.index()];
+        let mut tries = Tries { begun_at: self.timer.now(), count: 0, pool_wait: Duration::ZERO };
+        loop {
+            tries.count += 1;
+            let (lease, times) = self.pool.acquire().await;
+            tries.pool_wait += times.wait;
+            let timed_out = matches!(lease, Err(AcquireError::TimedOut { .. }));
+            self.recorder.borrow_mut().acquired(&times, timed_out);
+            let mut lease = match lease {
+                Ok(lease) => lease,
+                Err(error) => return self.not_acquired(transaction, work, &tries, &error),
+            };
+            let acquired_at = lease.acquired_at();
+            let result = self.attempt(transaction, kind, lease.session(), work.position, frame).await;
+            let finished_at = match &result {
+                Ok(finished_at) => *finished_at,
+                Err(_) => self.timer.now(),
+            };
+            let released_at = lease.release();
+            self.recorder.borrow_mut().held(transaction, released_at - acquired_at);
+            match result {
+                Err(failure) if self.retries(kind, &failure, tries.count) => {
+                    self.recorder.borrow_mut().retried(transaction, failure.error.code());
+                    self.timer.sleep(retry_pause(work.position, tries.count)).await;
+                }
+                Err(failure) => return self.failed(transaction, work, &tries, finished_at, &failure),
+                Ok(_) => {
+                    self.record_end(
+                        work,
+                        &tries,
+                        finished_at,
+                        &Ended {
+                            service: Some(finished_at - acquired_at),
+                            ..ended(transaction, Outcome::Ok, "")
+                        },
+                    );
+                    return;
+                }
+            }
+        }
+    }
+
+    /// One try with a connection in hand. Gives the instant of the last answer, which is COMMIT's where there is one.
+    async fn attempt(
+        &self,
+        transaction: TransactionId,
+        kind: &Transaction,
+        session: &mut E::Session,
+        position: Position,
+        frame: &mut Frame,
+    ) -> Result<Stamp, Failure> {
+        self.draws.fill_once(transaction, position, frame);
+        let mut reply = Reply::default();
+        if kind.explicit {
+            let begin = Control::Begin(kind.isolation.map(isolation_level));
+            session.control(begin, &mut reply).await.map_err(Failure::before_commit)?;
+            self.recorder.borrow_mut().controlled(transaction, false, &reply);
+        }
+        if let Err(failure) = self.steps(transaction, kind, session, position, frame, &mut reply).await {
+            if kind.explicit && failure.error.session_survives() {
+                // The error that is reported is the first one; a session that cannot roll back is not usable again.
+                let _ = session.control(Control::Rollback, &mut reply).await;
+            }
+            return Err(failure);
+        }
+        if kind.explicit {
+            session.control(Control::Commit, &mut reply).await.map_err(Failure::at_commit)?;
+            self.recorder.borrow_mut().controlled(transaction, true, &reply);
+        }
+        Ok(reply.done_at)
+    }
+
+    async fn steps(
+        &self,
+        transaction: TransactionId,
+        kind: &Transaction,
+        session: &mut E::Session,
+        position: Position,
+        frame: &mut Frame,
+        reply: &mut Reply,
+    ) -> Result<(), Failure> {
+        let mut occurrence = 0;
+        for (index, step) in kind.steps.iter().enumerate() {
+            for _ in 0..self.draws.times(step, index, position) {
+                if !step.hold.is_zero() {
+                    self.timer.sleep(step.hold).await;
+                }
+                self.draws.fill_each(transaction, position, occurrence, frame);
+                occurrence += 1;
+                let result = session.execute(step.statement, frame, reply).await;
+                self.recorder.borrow_mut().executed(step.statement, session.backend(), reply, result.is_ok());
+                if let Err(error) = result {
+                    let writes = self.workload.statements[step.statement.index()].kind.writes();
+                    // Without BEGIN the statement commits itself: a lost answer leaves open whether it did.
+                    return Err(if kind.explicit || !writes {
+                        Failure::before_commit(error)
+                    } else {
+                        Failure::at_commit(error)
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn retries(&self, kind: &Transaction, failure: &Failure, tries: u32) -> bool {
+        !failure.may_have_committed
+            && tries < kind.retry.max_tries
+            && !self.stopping.get()
+            && kind.retry.on.iter().any(|code| code == failure.error.code())
+    }
+
+    fn not_acquired(&self, transaction: TransactionId, work: &Work, tries: &Tries, error: &AcquireError) {
+        self.recorder.borrow_mut().first_error(transaction, error.code(), || error.to_string());
+        let end = Ended {
+            censored: matches!(error, AcquireError::TimedOut { .. }),
+            ..ended(transaction, Outcome::Failed, error.code())
+        };
+        self.record_end(work, tries, self.timer.now(), &end);
+    }
+
+    fn failed(
+        &self,
+        transaction: TransactionId,
+        work: &Work,
+        tries: &Tries,
+        finished_at: Stamp,
+        failure: &Failure,
+    ) {
+        let code = failure.error.code();
+        self.recorder.borrow_mut().first_error(transaction, code, || failure.error.to_string());
+        let outcome = if failure.may_have_committed { Outcome::Unknown } else { Outcome::Failed };
+        self.record_end(work, tries, finished_at, &ended(transaction, outcome, code));
+    }
+
+    fn record_end(&self, work: &Work, tries: &Tries, finished_at: Stamp, end: &Ended<'_>) {
+        let scheduled_at = work.scheduled_at.unwrap_or(tries.begun_at);
+        self.recorder.borrow_mut().ended(&Ended {
+            lag: work.scheduled_at.map(|at| tries.begun_at - at),
+            pool_wait: tries.pool_wait,
+            response: finished_at - scheduled_at,
+            ..*end
+        });
+    }
+}
+
+impl Failure {
+    fn before_commit(error: ExecError) -> Self {
+        Self { error, may_have_committed: false }
+    }
+
+    fn at_commit(error: ExecError) -> Self {
+        let may_have_committed = !error.session_survives();
+        Self { error, may_have_committed }
+    }
+}
+
+fn ended(transaction: TransactionId, outcome: Outcome, code: &str) -> Ended<'_> {
+    Ended {
+        transaction,
+        outcome,
+        code,
+        lag: None,
+        pool_wait: Duration::ZERO,
+        service: None,
+        response: Duration::ZERO,
+        censored: false,
+    }
+}
+
+fn retry_pause(position: Position, tries: u32) -> Duration {
+    let pause = RETRY_PAUSE_MIN.saturating_mul(1 << (tries - 1).min(10)).min(RETRY_PAUSE_MAX);
+    let drawn = position.key.at(position.number, PURPOSE_RETRY | (tries & 0xFFFF)).unit();
+    pause.mul_f64(0.5 + drawn / 2.0)
+}
+
+fn isolation_level(isolation: Isolation) -> IsolationLevel {
+    match isolation {
+        Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
+        Isolation::RepeatableRead => IsolationLevel::RepeatableRead,
+        Isolation::Serializable => IsolationLevel::Serializable,
+    }
+}

@@ -1,0 +1,374 @@
+//! One worker: its instances, its ticks, the end of its window and its drain.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::db::{ConnectError, Engine};
+use crate::pool::Pool;
+use crate::record::set::Set;
+use crate::time::{Now, Timer};
+use crate::units::{ClientId, Span, StageId, Stamp, WorkerId};
+
+use super::Plan;
+use super::arrivals::{Share, Window};
+use super::client::Instance;
+use super::draws::Draws;
+use super::recorder::{FirstError, Recorder};
+use super::source::Source;
+
+/// Length of an interval.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+
+/// What the control thread tells the workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Nothing yet.
+    Wait,
+    /// The first stage begins then.
+    Start(Stamp),
+    /// The window ends now; what runs is drained for so long.
+    Stop(Duration),
+    /// Nothing was started; go home.
+    Dismiss,
+}
+
+/// What a worker tells the control thread.
+pub(super) enum Message {
+    /// All pools are full, or why they are not.
+    Ready(Result<Vec<Duration>, ConnectError>),
+    /// One interval.
+    Interval(Box<WorkerInterval>),
+    /// Everything was sent.
+    Finished(WorkerId),
+}
+
+/// One interval of one worker.
+pub(super) struct WorkerInterval {
+    pub(super) worker: WorkerId,
+    /// Number of the tick that ended it; the same in all workers.
+    pub(super) tick: u64,
+    pub(super) stage: StageId,
+    pub(super) drain: bool,
+    pub(super) span: Span,
+    pub(super) set: Box<Set>,
+    /// Planned in this interval.
+    pub(super) planned: u64,
+    /// Planned and not ended at its end.
+    pub(super) open: u64,
+    pub(super) first_errors: Vec<FirstError>,
+}
+
+/// The lines to and from the control thread.
+pub(super) struct Lines {
+    pub(super) orders: watch::Receiver<Order>,
+    pub(super) out: mpsc::Sender<Message>,
+    pub(super) spare_sets: mpsc::Receiver<Box<Set>>,
+}
+
+/// Runs one worker from its first connection to its last message.
+pub(super) async fn run<E: Engine, N: Now>(
+    plan: &Plan,
+    id: WorkerId,
+    engine: E,
+    timer: Timer<N>,
+    mut lines: Lines,
+) {
+    let sizes = (plan.workload.transactions.len(), plan.workload.statements.len());
+    let recorder = Rc::new(RefCell::new(Recorder::new(Box::new(Set::new(sizes.0, sizes.1)))));
+    let draws = Rc::new(Draws::new(
+        Arc::clone(&plan.workload),
+        Arc::clone(&plan.dataset),
+        Arc::clone(&plan.query_values),
+    ));
+    let pools = match warm_pools(plan, id, &engine, &timer).await {
+        Ok((pools, created)) => {
+            // The control thread is gone only when the program ends.
+            let _ = lines.out.send(Message::Ready(Ok(created))).await;
+            pools
+        }
+        Err(error) => {
+            let _ = lines.out.send(Message::Ready(Err(error))).await;
+            return;
+        }
+    };
+    let Some(start) = wait_for_start(&mut lines.orders).await else { return };
+    let windows: Rc<[Window]> = plan.windows(start).into();
+    let instances: Vec<_> = plan
+        .instances_of(id.0)
+        .zip(pools)
+        .map(|(instance, pool)| {
+            let share = Share { instance, of: plan.instances };
+            let source = Source::new(timer.clone(), share, Rc::clone(&windows), plan.seed);
+            let instance = Instance::new(
+                Arc::clone(&plan.workload),
+                Rc::clone(&draws),
+                pool,
+                source,
+                timer.clone(),
+                Rc::clone(&recorder),
+            );
+            Rc::new(instance)
+        })
+        .collect();
+    let worker = Worker { id, instances, recorder, timer, windows, sizes, lines };
+    worker.work(plan, start).await;
+}
+
+async fn warm_pools<E: Engine, N: Now>(
+    plan: &Plan,
+    id: WorkerId,
+    engine: &E,
+    timer: &Timer<N>,
+) -> Result<(Vec<Pool<E, N>>, Vec<Duration>), ConnectError> {
+    let statements = plan.statement_plans();
+    let mut pools = Vec::new();
+    let mut created = Vec::new();
+    for _ in plan.instances_of(id.0) {
+        let pool = Pool::new(
+            engine.clone(),
+            Arc::clone(&statements),
+            plan.pool_size,
+            plan.acquire_timeout,
+            timer.clone(),
+        );
+        created.extend(pool.prewarm().await?);
+        pools.push(pool);
+    }
+    Ok((pools, created))
+}
+
+async fn wait_for_start(orders: &mut watch::Receiver<Order>) -> Option<Stamp> {
+    loop {
+        match *orders.borrow_and_update() {
+            Order::Start(at) => return Some(at),
+            Order::Stop(..) | Order::Dismiss => return None,
+            Order::Wait => {}
+        }
+        orders.changed().await.ok()?;
+    }
+}
+
+struct Worker<E: Engine, N: Now> {
+    id: WorkerId,
+    instances: Vec<Rc<Instance<E, N>>>,
+    recorder: Rc<RefCell<Recorder>>,
+    timer: Timer<N>,
+    windows: Rc<[Window]>,
+    sizes: (usize, usize),
+    lines: Lines,
+}
+
+/// How far the ticks are.
+struct Progress {
+    tick: u64,
+    /// End of the last interval that was sent.
+    sent_until: Stamp,
+    planned: u64,
+    /// When the window ends: as planned, or as the user wishes.
+    end: Stamp,
+    drain_end: Stamp,
+}
+
+impl<E: Engine, N: Now> Worker<E, N> {
+    async fn work(mut self, plan: &Plan, start: Stamp) {
+        self.timer.sleep_until(start).await;
+        let mut clients = self.spawn_clients(plan);
+        for instance in &self.instances {
+            instance.pool.take_levels(start);
+        }
+        let end = self.windows.last().map_or(start, |window| window.span.to);
+        let mut progress =
+            Progress { tick: 0, sent_until: start, planned: 0, end, drain_end: end + plan.drain };
+        let mut orders_open = true;
+        let mut boundary = self.next_boundary(start, progress.end);
+        loop {
+            let orders = &mut self.lines.orders;
+            tokio::select! {
+                biased;
+                changed = orders.changed(), if orders_open => {
+                    orders_open = changed.is_ok();
+                    let order = *orders.borrow_and_update();
+                    if let Order::Stop(drain) = order && self.timer.now() < progress.end {
+                        self.stop_sources();
+                        progress.end = self.timer.now();
+                        progress.drain_end = progress.end + drain;
+                        boundary = boundary.min(progress.end);
+                    }
+                }
+                _ = self.timer.sleep_until(boundary.min(progress.drain_end)) => {
+                    if self.timer.now() >= progress.drain_end {
+                        break;
+                    }
+                    self.tick(&mut progress, boundary).await;
+                    boundary = self.next_boundary(boundary, progress.end);
+                }
+                finished = clients.join_next() => match finished {
+                    Some(Err(panicked)) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
+                    Some(_) => {}
+                    // Stages whose clients were all gone early (none of a share) still last as long as planned.
+                    None if self.timer.now() >= progress.end => break,
+                    None => { self.timer.sleep_until(boundary).await; }
+                },
+            }
+        }
+        self.finish(clients, progress).await;
+    }
+
+    fn spawn_clients(&self, plan: &Plan) -> JoinSet<()> {
+        let mut clients = JoinSet::new();
+        for instance in &self.instances {
+            let count = instance.source.clients(plan.in_flight_max);
+            instance.admit(count);
+            for client in 0..count {
+                clients.spawn_local(Rc::clone(instance).live(ClientId(client)));
+            }
+        }
+        clients
+    }
+
+    /// The next end of an interval after `last`: each second since the stage began, and the end of the stage.
+    fn next_boundary(&self, last: Stamp, end: Stamp) -> Stamp {
+        let window = self.windows.iter().find(|window| last < window.span.to);
+        let limit = window.map_or(Stamp::NEVER, |window| window.span.to);
+        let limit = if last < end { limit.min(end) } else { limit };
+        (last + TICK).min(limit)
+    }
+
+    /// The stage that the interval ending at `boundary` belongs to, and whether it lies in the drain.
+    fn stage_at(&self, boundary: Stamp, end: Stamp) -> (StageId, bool) {
+        let inside = boundary.min(end);
+        let within = self.windows.iter().find(|window| inside <= window.span.to);
+        let window = within.or(self.windows.last()).expect("a plan has at least one stage");
+        (window.id, boundary > end)
+    }
+
+    async fn tick(&mut self, progress: &mut Progress, boundary: Stamp) {
+        progress.tick += 1;
+        let stage_ends =
+            self.windows.iter().any(|window| window.span.to == boundary) || boundary == progress.end;
+        let next = match self.lines.spare_sets.try_recv() {
+            Ok(set) => set,
+            // A late collector lengthens the interval; two stages are never mixed.
+            Err(_) if !stage_ends && progress.tick > 1 => return,
+            Err(_) => Box::new(Set::new(self.sizes.0, self.sizes.1)),
+        };
+        let interval = self.take_interval(progress, boundary, next);
+        let _ = self.lines.out.send(Message::Interval(Box::new(interval))).await;
+    }
+
+    fn take_interval(&self, progress: &mut Progress, boundary: Stamp, next: Box<Set>) -> WorkerInterval {
+        let (stage, drain) = self.stage_at(boundary, progress.end);
+        let planned_until = boundary.min(progress.end);
+        let planned_total: u64 = self.instances.iter().map(|i| i.source.planned(planned_until)).sum();
+        let handed_out: u64 = self.instances.iter().map(|i| i.source.handed_out()).sum();
+        let mut recorder = self.recorder.borrow_mut();
+        let mut set = std::mem::replace(&mut recorder.set, next);
+        for instance in &self.instances {
+            set.pool.levels.add(&instance.pool.take_levels(boundary));
+            let counts = instance.pool.take_counts();
+            set.pool.create_errors += counts.create_errors;
+            set.pool.discarded += counts.discarded;
+            instance.source.take_wake_lateness(&mut set.wake_lateness);
+        }
+        let interval = WorkerInterval {
+            worker: self.id,
+            tick: progress.tick,
+            stage,
+            drain,
+            span: Span { from: progress.sent_until, to: boundary },
+            set,
+            planned: planned_total - progress.planned,
+            open: recorder.in_flight + planned_total.saturating_sub(handed_out),
+            first_errors: std::mem::take(&mut recorder.first_errors),
+        };
+        progress.planned = planned_total;
+        progress.sent_until = boundary;
+        interval
+    }
+
+    fn stop_sources(&self) {
+        for instance in &self.instances {
+            instance.source.stop();
+        }
+    }
+
+    /// Abandons what still runs, closes the books, publishes the statistics and says goodbye.
+    async fn finish(self, mut clients: JoinSet<()>, mut progress: Progress) {
+        for instance in &self.instances {
+            instance.stopping.set(true);
+        }
+        self.stop_sources();
+        clients.shutdown().await;
+        for instance in &self.instances {
+            instance.close(progress.end);
+        }
+        progress.tick += 1;
+        let now = self.timer.now().max(progress.sent_until);
+        let last = Box::new(Set::new(self.sizes.0, self.sizes.1));
+        let interval = self.take_interval(&mut progress, now, last);
+        let _ = self.lines.out.send(Message::Interval(Box::new(interval))).await;
+        for instance in &self.instances {
+            // A server that is gone has nothing to publish; that it is gone was recorded already.
+            let flushing = instance.pool.flush_statistics();
+            let _ = tokio::time::timeout(TICK, flushing).await;
+        }
+        let _ = self.lines.out.send(Message::Finished(self.id)).await;
+    }
+}
+
+/// Runs a whole load on a simulated server in virtual time and returns its intervals: the engine's arithmetic without a
+/// machine's noise.
+///
+/// # Panics
+/// When the plan has no stage, or a simulated connection cannot be made.
+#[cfg(test)]
+#[must_use]
+pub fn simulate(
+    plan: &Plan,
+    script: impl Fn(crate::db::sim::SimRequest, Stamp, u64) -> crate::db::sim::SimAnswer + Send + Sync + 'static,
+) -> Vec<crate::record::entry::Interval> {
+    use super::Collector;
+    assert_eq!(plan.workers, 1, "virtual time has one thread");
+    crate::time::block_on_virtual(|timer| async move {
+        let engine = crate::db::sim::SimEngine::scripted(&timer, script);
+        let (orders, orders_in) = watch::channel(Order::Wait);
+        let (out, mut messages) = mpsc::channel(4);
+        let (spares, spare_sets) = mpsc::channel(4);
+        let lines = Lines { orders: orders_in, out, spare_sets };
+        let worker = {
+            let (plan, timer) = (plan.clone(), timer.clone());
+            tokio::task::spawn_local(async move { run(&plan, WorkerId(0), engine, timer, lines).await })
+        };
+        let mut collector = Collector::new(vec![spares]);
+        let mut intervals = Vec::new();
+        let mut keep = |collector: &Collector, collected: Vec<super::Collected>| {
+            for collected in collected {
+                intervals.push(collected.interval.clone());
+                collector.recycle(collected);
+            }
+        };
+        while let Some(message) = messages.recv().await {
+            match message {
+                Message::Ready(created) => {
+                    created.expect("a simulated server refuses nobody");
+                    orders.send_replace(Order::Start(timer.now()));
+                }
+                Message::Interval(interval) => {
+                    let collected = collector.push(*interval);
+                    keep(&collector, collected);
+                }
+                Message::Finished(worker) => {
+                    let collected = collector.finish(worker);
+                    keep(&collector, collected);
+                }
+            }
+        }
+        worker.await.expect("the worker does not panic");
+        intervals
+    })
+}

@@ -1,0 +1,119 @@
+//! Makes and checks connections for deadpool, and keeps the times of both.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{Metrics, RecycleError, RecycleResult};
+
+use crate::db::{ConnectError, Engine, Session, StatementPlan};
+use crate::time::Now;
+use crate::units::Stamp;
+
+/// Shortest pause after a failed attempt to connect; doubled with each further failure.
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+/// Longest pause after failed attempts.
+const BACKOFF_MAX: Duration = Duration::from_secs(1);
+
+/// Makes connections with all statements prepared.
+pub struct Manager<E, N> {
+    engine: E,
+    statements: Arc<[StatementPlan]>,
+    clock: N,
+    backoff: Mutex<Backoff>,
+    pub(super) create_errors: AtomicU64,
+    pub(super) discarded: AtomicU64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Backoff {
+    failures: u32,
+    not_before: Stamp,
+}
+
+/// A connection with the time that it took to make or to check it, until somebody asks.
+pub struct Connection<S> {
+    session: S,
+    created: Option<Duration>,
+    recycled: Option<Duration>,
+}
+
+impl<S> Connection<S> {
+    pub(super) fn session(&mut self) -> &mut S {
+        &mut self.session
+    }
+
+    /// Creation and check since the last call.
+    pub(super) fn take_times(&mut self) -> (Option<Duration>, Option<Duration>) {
+        (self.created.take(), self.recycled.take())
+    }
+}
+
+impl<E, N: Now> Manager<E, N> {
+    pub(super) fn new(engine: E, statements: Arc<[StatementPlan]>, clock: N) -> Self {
+        Self {
+            engine,
+            statements,
+            clock,
+            backoff: Mutex::default(),
+            create_errors: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
+        }
+    }
+
+    /// How long to wait before the next attempt: a server that comes back must not meet a stampede.
+    fn pause(&self) -> Duration {
+        self.backoff.lock().expect("no holder of the lock panics").not_before - self.clock.now()
+    }
+
+    fn failed(&self) {
+        self.create_errors.fetch_add(1, Ordering::Relaxed);
+        let mut backoff = self.backoff.lock().expect("no holder of the lock panics");
+        // Attempts that ran side by side are one failure.
+        if self.clock.now() >= backoff.not_before {
+            let pause = BACKOFF_MIN.saturating_mul(1 << backoff.failures.min(10)).min(BACKOFF_MAX);
+            backoff.failures += 1;
+            // Half of it at random, so that instances do not knock in step.
+            let pause = pause.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+            backoff.not_before = self.clock.now() + pause;
+        }
+    }
+}
+
+impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
+    type Type = Connection<E::Session>;
+    type Error = ConnectError;
+
+    async fn create(&self) -> Result<Self::Type, ConnectError> {
+        let begun_at = self.clock.now();
+        let pause = self.pause();
+        if !pause.is_zero() {
+            // A pause of tens of milliseconds needs no finer timer than tokio's.
+            tokio::time::sleep(pause).await;
+        }
+        match self.engine.connect(Arc::clone(&self.statements)).await {
+            Ok(session) => {
+                *self.backoff.lock().expect("no holder of the lock panics") = Backoff::default();
+                let created = Some(self.clock.now() - begun_at);
+                Ok(Connection { session, created, recycled: None })
+            }
+            Err(error) => {
+                self.failed();
+                Err(error)
+            }
+        }
+    }
+
+    async fn recycle(&self, connection: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<ConnectError> {
+        let begun_at = self.clock.now();
+        // What the session knows is enough; a round trip to the server would double the cost of a short transaction.
+        if connection.session.usable() {
+            connection.recycled = Some(self.clock.now() - begun_at);
+            Ok(())
+        } else {
+            self.discarded.fetch_add(1, Ordering::Relaxed);
+            Err(RecycleError::message("the connection is of no more use"))
+        }
+    }
+}

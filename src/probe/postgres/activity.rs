@@ -1,0 +1,438 @@
+//! Looks at the sessions several times a second, and at the locks when a session waits for one. Every second it hands on what
+//! it counted. It owns one connection, and makes it again when it is lost.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_postgres::Statement;
+
+use super::clock::{ClockOffset, SERVER_CLOCK};
+use super::episodes::{Episodes, LookTime, SeenWait, roots_of};
+use super::link::{Answer, BackOff, Unanswered, ask, words};
+use super::lock_waits::{LOCK_WAITS, LockRow};
+use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
+use super::tally::Tally;
+use crate::db::Now;
+use crate::db::postgres::{Client, Settings, connect};
+use crate::probe::outlet::Outlet;
+use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
+use crate::record::observation::{LockEpisode, Observation, ProbeCost, Session, Who};
+use crate::units::{BackendId, Span, Stamp};
+
+/// What a session of this probe begins with: a look that takes longer than its statement timeout is a gap.
+const SETUP: &str = "SET statement_timeout = '2s'; SET jit = off";
+const LIMIT: Duration = Duration::from_secs(2);
+const SUMMARY_EVERY: Duration = Duration::from_secs(1);
+const CLOCK_EVERY: Duration = Duration::from_secs(60);
+/// Waiters whose blockers are asked for in one look: each costs the server a walk through its lock table.
+const WAITERS_MAX: usize = 256;
+/// Ended episodes that wait for room in the channel.
+const ENDED_MAX: usize = 10_000;
+
+/// What the probe is told while it runs.
+pub enum Command {
+    /// A stage begins or ends: hand on what was counted up to now.
+    Flush,
+    /// The run is over.
+    Stop(oneshot::Sender<()>),
+}
+
+/// A connection with everything prepared.
+struct Eyes {
+    client: Client,
+    busy_sessions: Statement,
+    sessions_by_pid: Statement,
+    lock_waits: Statement,
+    server_clock: Statement,
+}
+
+impl Eyes {
+    async fn open(settings: &Settings) -> Result<Self, ProbeError> {
+        let client = connect(settings, ROLE).await?;
+        let prepared = async {
+            client.batch_execute(SETUP).await?;
+            Ok((
+                client.prepare(BUSY_SESSIONS).await?,
+                client.prepare(SESSIONS_BY_PID).await?,
+                client.prepare(LOCK_WAITS).await?,
+                client.prepare(SERVER_CLOCK).await?,
+            ))
+        };
+        let (busy_sessions, sessions_by_pid, lock_waits, server_clock) = prepared
+            .await
+            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
+        Ok(Self { client, busy_sessions, sessions_by_pid, lock_waits, server_clock })
+    }
+
+    async fn sessions(
+        &self,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Answer<Vec<SessionRow>>, Unanswered> {
+        let answer = ask(clock, LIMIT, cost, async {
+            self.client.query(&self.busy_sessions, &[]).await?.iter().map(SessionRow::read).collect()
+        })
+        .await?;
+        let rows: &Vec<SessionRow> = &answer.value;
+        cost.rows += rows.len() as u64;
+        Ok(answer)
+    }
+
+    async fn lock_rows(
+        &self,
+        waiters: &[i32],
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Answer<Vec<LockRow>>, Unanswered> {
+        let answer = ask(clock, LIMIT, cost, async {
+            self.client.query(&self.lock_waits, &[&waiters]).await?.iter().map(LockRow::read).collect()
+        })
+        .await?;
+        let rows: &Vec<LockRow> = &answer.value;
+        cost.rows += rows.len() as u64;
+        Ok(answer)
+    }
+
+    /// Completes `sessions` by those that are named as blockers and were not seen as busy.
+    async fn complete(
+        &self,
+        sessions: &mut Vec<SessionRow>,
+        locks: &[LockRow],
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        let mut absent: Vec<i32> = locks
+            .iter()
+            .flat_map(|lock| lock.blockers.iter().copied().chain([lock.pid]))
+            .filter(|pid| *pid != 0 && !sessions.iter().any(|session| session.pid == *pid))
+            .collect();
+        absent.sort_unstable();
+        absent.dedup();
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let answer = ask(clock, LIMIT, cost, async {
+            let rows = self.client.query(&self.sessions_by_pid, &[&absent]).await?;
+            rows.iter().map(SessionRow::read).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+        cost.rows += answer.value.len() as u64;
+        sessions.extend(answer.value);
+        Ok(())
+    }
+}
+
+/// What was gathered since the last hand-over, of one of the two probes.
+#[derive(Default)]
+struct Gathered {
+    cost: ProbeCost,
+    window: Option<Span>,
+    failed: u64,
+    last_error: Option<String>,
+}
+
+impl Gathered {
+    fn cover(&mut self, from: Stamp, to: Stamp) {
+        let window = self.window.get_or_insert(Span { from, to });
+        window.to = to;
+    }
+
+    fn fail(&mut self, at: Stamp, message: String) {
+        self.cover(at, at);
+        self.failed += 1;
+        self.last_error = Some(message);
+    }
+
+    /// Hands on what failed, then what `make` gives of what did not.
+    fn hand_over(&mut self, outlet: &mut Outlet, make: Option<impl FnOnce() -> Observation>) -> bool {
+        let Some(window) = self.window.take() else { return true };
+        let Self { cost, failed, last_error, .. } = std::mem::take(self);
+        if let Some(error) = last_error {
+            let gaps = ProbeCost { gaps: failed, ..ProbeCost::default() };
+            outlet.offer(window, gaps, || Err(error));
+        }
+        make.is_none_or(|make| outlet.offer(window, cost, || Ok(make())))
+    }
+}
+
+/// The probe.
+pub struct Activity<N> {
+    settings: Settings,
+    registry: Registry,
+    interval: Duration,
+    clock: N,
+    offset: ClockOffset,
+    clock_due: Instant,
+    eyes: Option<Eyes>,
+    back_off: BackOff,
+    last_error: String,
+    tally: Tally,
+    activity: Gathered,
+    activity_outlet: Outlet,
+    episodes: Episodes,
+    ended: Vec<LockEpisode>,
+    locks: Gathered,
+    locks_outlet: Outlet,
+}
+
+impl<N: Now> Activity<N> {
+    /// Connects, so that a wrong password is told before the run begins, and compares the clocks.
+    pub async fn open(
+        settings: &Settings,
+        plan: &ProbePlan,
+        clock: N,
+        epoch_unix_us: i64,
+        out: mpsc::Sender<Probed>,
+    ) -> Result<Self, ProbeError> {
+        let eyes = Eyes::open(settings).await?;
+        let mut activity = Self {
+            settings: settings.clone(),
+            registry: Registry::new(plan),
+            interval: plan.interval,
+            clock,
+            offset: ClockOffset::none(epoch_unix_us),
+            clock_due: Instant::now(),
+            eyes: Some(eyes),
+            back_off: BackOff::default(),
+            last_error: String::new(),
+            tally: Tally::default(),
+            activity: Gathered::default(),
+            activity_outlet: Outlet::new("activity", out.clone()),
+            episodes: Episodes::default(),
+            ended: Vec::new(),
+            locks: Gathered::default(),
+            locks_outlet: Outlet::new("locks", out),
+        };
+        activity
+            .compare_clocks()
+            .await
+            .map_err(|unanswered| ProbeError::Setup { message: unanswered.message })?;
+        Ok(activity)
+    }
+
+    /// Looks until it is told to stop.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut look_due = Instant::now();
+        let mut summary_due = look_due + SUMMARY_EVERY;
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(Command::Flush) => self.hand_over(),
+                    Some(Command::Stop(done)) => {
+                        self.finish().await;
+                        // Nobody waits any more when the receiver is gone.
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return self.finish().await,
+                },
+                () = tokio::time::sleep_until(look_due) => {
+                    self.look().await;
+                    look_due = self.next_look(look_due);
+                    if Instant::now() >= summary_due {
+                        self.hand_over();
+                        summary_due = Instant::now() + SUMMARY_EVERY;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next look, jittered so that it cannot march in step with the load. Looks that were due meanwhile are gaps.
+    fn next_look(&mut self, due: Instant) -> Instant {
+        let next = due + self.interval.mul_f64(rand::random_range(0.8..1.2));
+        let late = Instant::now().saturating_duration_since(next);
+        let missed = late.as_nanos() / self.interval.as_nanos().max(1);
+        if missed == 0 {
+            return next;
+        }
+        self.activity.cost.gaps += u64::try_from(missed).unwrap_or(u64::MAX);
+        Instant::now()
+    }
+
+    async fn look(&mut self) {
+        let asked_at = self.clock.now();
+        if let Err(unanswered) = self.try_look().await {
+            if unanswered.lost {
+                self.eyes = None;
+            }
+            self.last_error.clone_from(&unanswered.message);
+            self.activity.fail(asked_at, unanswered.message);
+        }
+    }
+
+    async fn try_look(&mut self) -> Result<(), Unanswered> {
+        self.reconnect().await?;
+        if Instant::now() >= self.clock_due {
+            self.compare_clocks().await?;
+        }
+        let Some(eyes) = &self.eyes else { return Ok(()) };
+        let answer = eyes.sessions(&self.clock, &mut self.activity.cost).await?;
+        self.activity.cover(answer.asked_at, answer.answered_at);
+        let registry = &self.registry;
+        self.tally.look(
+            answer.value.iter().map(|row| (registry.who(row), row.state().to_owned(), row.wait.clone())),
+        );
+        let waiters: Vec<i32> =
+            answer.value.iter().filter(|row| row.waits_for_a_lock()).map(|row| row.pid).collect();
+        if waiters.is_empty() {
+            let time = LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at };
+            self.follow(time, Vec::new());
+            return Ok(());
+        }
+        if let Err(unanswered) = self.look_at_locks(answer.value, waiters).await {
+            // The sessions were seen: only the locks were not.
+            self.locks.fail(self.clock.now(), unanswered.message);
+            if unanswered.lost {
+                self.eyes = None;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_locks(
+        &mut self,
+        mut sessions: Vec<SessionRow>,
+        mut waiters: Vec<i32>,
+    ) -> Result<(), Unanswered> {
+        let Some(eyes) = &self.eyes else { return Ok(()) };
+        if waiters.len() > WAITERS_MAX {
+            // The same ones in every look, so that their episodes do not fall apart.
+            waiters.sort_unstable();
+            self.locks.cost.gaps += (waiters.len() - WAITERS_MAX) as u64;
+            waiters.truncate(WAITERS_MAX);
+        }
+        let answer = eyes.lock_rows(&waiters, &self.clock, &mut self.locks.cost).await?;
+        eyes.complete(&mut sessions, &answer.value, &self.clock, &mut self.locks.cost).await?;
+        self.locks.cover(answer.asked_at, answer.answered_at);
+        let waits = seen_waits(&answer.value, &sessions, &self.registry, self.offset);
+        self.follow(LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at }, waits);
+        Ok(())
+    }
+
+    fn follow(&mut self, time: LookTime, waits: Vec<SeenWait>) {
+        let ended = self.episodes.look(time, waits);
+        self.locks.cost.gaps += self.episodes.take_dropped();
+        self.keep(time.answered_at, ended);
+    }
+
+    fn keep(&mut self, at: Stamp, mut ended: Vec<LockEpisode>) {
+        if ended.is_empty() {
+            return;
+        }
+        self.locks.cover(at, at);
+        let room = ENDED_MAX.saturating_sub(self.ended.len());
+        self.locks.cost.gaps += ended.len().saturating_sub(room) as u64;
+        ended.truncate(room);
+        self.ended.append(&mut ended);
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Unanswered> {
+        if self.eyes.as_ref().is_some_and(|eyes| !eyes.client.is_closed()) {
+            return Ok(());
+        }
+        self.eyes = None;
+        let lost = |message| Unanswered { message, lost: true };
+        if !self.back_off.allows(Instant::now()) {
+            return Err(lost(self.last_error.clone()));
+        }
+        match tokio::time::timeout(LIMIT, Eyes::open(&self.settings)).await {
+            Ok(Ok(eyes)) => {
+                self.back_off.succeeded();
+                // The server may be another one now, with another clock.
+                self.clock_due = Instant::now();
+                self.eyes = Some(eyes);
+                Ok(())
+            }
+            Ok(Err(error)) => {
+                self.back_off.failed(Instant::now());
+                Err(lost(error.to_string()))
+            }
+            Err(_) => {
+                self.back_off.failed(Instant::now());
+                Err(lost(format!("no connection within {} s", LIMIT.as_secs())))
+            }
+        }
+    }
+
+    async fn compare_clocks(&mut self) -> Result<(), Unanswered> {
+        let Some(eyes) = &self.eyes else { return Ok(()) };
+        let cost = &mut self.activity.cost;
+        self.offset =
+            ClockOffset::measure(&eyes.client, &eyes.server_clock, &self.clock, LIMIT, cost).await?;
+        self.clock_due = Instant::now() + CLOCK_EVERY;
+        Ok(())
+    }
+
+    fn hand_over(&mut self) {
+        let seen = !self.tally.is_empty();
+        let tally = &mut self.tally;
+        self.activity
+            .hand_over(&mut self.activity_outlet, seen.then_some(|| Observation::Activity(tally.take())));
+        let ended = &mut self.ended;
+        let make = || Observation::Locks(std::mem::take(ended));
+        if !self.locks.hand_over(&mut self.locks_outlet, Some(make)) {
+            // There was no room: the episodes are offered again.
+            let now = self.clock.now();
+            self.locks.cover(now, now);
+        }
+    }
+
+    async fn finish(&mut self) {
+        let now = self.clock.now();
+        let ended = self.episodes.finish(now);
+        self.keep(now, ended);
+        self.activity_outlet.make_room().await;
+        self.hand_over();
+    }
+}
+
+/// Joins locks and sessions, and follows each chain to its root.
+fn seen_waits(
+    locks: &[LockRow],
+    sessions: &[SessionRow],
+    registry: &Registry,
+    offset: ClockOffset,
+) -> Vec<SeenWait> {
+    let by_pid: HashMap<i32, &SessionRow> = sessions.iter().map(|row| (row.pid, row)).collect();
+    let chain: HashMap<BackendId, Vec<BackendId>> = locks
+        .iter()
+        .map(|lock| (backend(lock.pid), lock.blockers.iter().copied().map(backend).collect()))
+        .collect();
+    let session = |id: BackendId| {
+        let row = i32::try_from(id.0).ok().and_then(|pid| by_pid.get(&pid));
+        row.map_or_else(|| unlisted(id), |row| registry.session(row))
+    };
+    locks
+        .iter()
+        .map(|lock| SeenWait {
+            waiter: session(backend(lock.pid)),
+            lock_type: lock.lock_type.clone(),
+            mode: lock.mode.clone(),
+            relation: lock.relation.clone(),
+            server_began_us: lock.waitstart_us,
+            began_at: lock.waitstart_us.map(|us| offset.stamp(us)),
+            direct_blockers: distinct(lock.blockers.iter().copied().map(backend)).map(session).collect(),
+            roots: roots_of(backend(lock.pid), &chain).into_iter().map(session).collect(),
+        })
+        .collect()
+}
+
+fn backend(pid: i32) -> BackendId {
+    BackendId(pid.into())
+}
+
+/// `pg_blocking_pids` names a parallel group's leader once for each of its members.
+fn distinct(ids: impl Iterator<Item = BackendId>) -> impl Iterator<Item = BackendId> {
+    let mut known = std::collections::HashSet::new();
+    ids.filter(move |id| known.insert(*id))
+}
+
+/// A blocker without a session: a prepared transaction, or a session that ended between two questions.
+fn unlisted(id: BackendId) -> Session {
+    let (who, state) = if id.0 == 0 { ("prepared transaction", "prepared") } else { ("(ended)", "ended") };
+    Session { backend: id, who: Who::Foreign(who.to_owned()), state: state.to_owned() }
+}

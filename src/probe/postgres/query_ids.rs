@@ -1,0 +1,127 @@
+//! The server's numbers for the statements of the workload. They are learnt before the run by asking for a plan without
+//! executing anything, and where that is refused, from the tag in the server's own texts.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::Client;
+
+use crate::probe::ProbePlan;
+use crate::units::StatementId;
+
+/// Neither the values nor the statistics behind them matter here.
+const SETUP: &str = "SET plan_cache_mode = force_generic_plan";
+const TEARDOWN: &str = "RESET plan_cache_mode";
+/// Number of parameters of a prepared statement. Holds for PostgreSQL 14 to 18.
+const PARAMETERS: &str =
+    "SELECT cardinality(parameter_types) AS parameters FROM pg_prepared_statements WHERE name = $1";
+
+/// Query ids and the statements that have them: several where the server sees the same normalised text.
+#[derive(Clone, Debug, Default)]
+pub struct QueryIds {
+    by_query: BTreeMap<i64, Vec<StatementId>>,
+    unknown: Vec<StatementId>,
+}
+
+impl QueryIds {
+    /// Asks for each statement of the plan. A statement that cannot be explained stays unknown: a `CALL`, a table that a
+    /// later statement makes, a missing right.
+    pub async fn learn(client: &Client, plan: &ProbePlan) -> Result<Self, tokio_postgres::Error> {
+        let mut ids = Self::default();
+        client.batch_execute(SETUP).await?;
+        for (index, (statement, _, text)) in plan.statements.iter().enumerate() {
+            match query_id(client, index, text).await {
+                Ok(Some(query_id)) => ids.add(query_id, *statement),
+                Ok(None) => ids.unknown.push(*statement),
+                Err(error) if client.is_closed() => return Err(error),
+                Err(_) => ids.unknown.push(*statement),
+            }
+        }
+        client.batch_execute(TEARDOWN).await?;
+        Ok(ids)
+    }
+
+    /// A statement was found under a query id.
+    pub fn add(&mut self, query_id: i64, statement: StatementId) {
+        self.unknown.retain(|unknown| *unknown != statement);
+        let statements = self.by_query.entry(query_id).or_default();
+        if !statements.contains(&statement) {
+            statements.push(statement);
+        }
+    }
+
+    /// All query ids that are known.
+    pub fn known(&self) -> Vec<i64> {
+        self.by_query.keys().copied().collect()
+    }
+
+    /// Whether a statement has no query id yet.
+    pub fn any_unknown(&self) -> bool {
+        !self.unknown.is_empty()
+    }
+
+    /// Whether this statement has no query id yet.
+    pub fn is_unknown(&self, statement: StatementId) -> bool {
+        self.unknown.contains(&statement)
+    }
+
+    /// The statements that share a query id.
+    pub fn statements(&self, query_id: i64) -> &[StatementId] {
+        self.by_query.get(&query_id).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The query id of one statement; `None` where the server computes none.
+async fn query_id(
+    client: &Client,
+    index: usize,
+    text: &str,
+) -> Result<Option<i64>, tokio_postgres::Error> {
+    let name = format!("dbdyno_{index}");
+    client.batch_execute(&format!("PREPARE {name} AS {text}")).await?;
+    let explained = explain(client, &name).await;
+    client.batch_execute(&format!("DEALLOCATE {name}")).await?;
+    explained
+}
+
+async fn explain(client: &Client, name: &str) -> Result<Option<i64>, tokio_postgres::Error> {
+    let parameters: Option<i32> = client.query_one(PARAMETERS, &[&name]).await?.try_get("parameters")?;
+    let nulls = vec!["NULL"; usize::try_from(parameters.unwrap_or(0)).unwrap_or(0)].join(", ");
+    let arguments = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
+    let rows = client
+        .simple_query(&format!("EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) EXECUTE {name}{arguments}"))
+        .await?;
+    Ok(rows
+        .iter()
+        .find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        })
+        .and_then(query_identifier))
+}
+
+/// Finds the number in a plan.
+fn query_identifier(plan: &str) -> Option<i64> {
+    let plan: serde_json::Value = serde_json::from_str(plan).ok()?;
+    plan.get(0)?.get("Query Identifier")?.as_i64()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_is_read_from_the_plan() {
+        assert_eq!(query_identifier(r#"[{"Plan": {}, "Query Identifier": -42}]"#), Some(-42));
+        assert_eq!(query_identifier(r#"[{"Plan": {}}]"#), None, "the server computes none");
+    }
+
+    #[test]
+    fn statements_of_one_text_share_the_number() {
+        let mut ids = QueryIds { unknown: vec![StatementId(1), StatementId(2)], ..QueryIds::default() };
+        ids.add(9, StatementId(1));
+        ids.add(9, StatementId(2));
+        ids.add(9, StatementId(2));
+        assert_eq!(ids.statements(9), [StatementId(1), StatementId(2)]);
+        assert!(!ids.any_unknown());
+    }
+}

@@ -1,0 +1,175 @@
+//! One session as `pg_stat_activity` shows it, and whose it is. Columns hold for PostgreSQL 14 to 18.
+
+use std::collections::HashMap;
+
+use tokio_postgres::Row;
+
+use crate::probe::ProbePlan;
+use crate::record::observation::{Session, Who};
+use crate::sql::tag::tag_of;
+use crate::units::{BackendId, StatementId};
+
+/// What the names of the measured pool's sessions begin with; a name that the user gave may follow.
+const POOL: &str = "dbdyno pool";
+// Of the text only its beginning: enough for a hint and the tag.
+macro_rules! columns {
+    () => {
+        "pid, application_name, backend_type, state, wait_event_type, wait_event, left(query, 200) AS query"
+    };
+}
+
+/// Every session that does something. A session that is idle has nothing to wait for, and a background process that waits
+/// for work says `Activity`. The probes do not look at themselves.
+pub const BUSY_SESSIONS: &str = concat!(
+    "SELECT ",
+    columns!(),
+    " FROM pg_stat_activity",
+    " WHERE coalesce(application_name, '') NOT LIKE 'dbdyno probe%'",
+    " AND (state <> 'idle'",
+    "      OR state IS NULL AND backend_type <> 'client backend')",
+    " AND (backend_type = 'client backend' OR wait_event_type IS DISTINCT FROM 'Activity')",
+);
+
+/// Certain sessions, whatever they do: a blocker may be idle, or not be shown to us.
+pub const SESSIONS_BY_PID: &str =
+    concat!("SELECT ", columns!(), " FROM pg_stat_activity WHERE pid = ANY($1)");
+
+/// A row of [`BUSY_SESSIONS`] or [`SESSIONS_BY_PID`].
+#[derive(Clone, Debug)]
+pub struct SessionRow {
+    /// Process id.
+    pub pid: i32,
+    /// `application_name`; empty when the client set none.
+    pub application: String,
+    /// `client backend`, `checkpointer`, …; absent when the role may not see it.
+    pub backend_type: Option<String>,
+    /// `active`, `idle in transaction`, …; absent for processes of the server, or when the role may not see it.
+    pub state: Option<String>,
+    /// `Lock:transactionid`; absent when it runs or could run.
+    pub wait: Option<String>,
+    /// First 200 characters of the running statement, or of the last one.
+    pub query: String,
+}
+
+impl SessionRow {
+    /// Reads one row.
+    pub fn read(row: &Row) -> Result<Self, tokio_postgres::Error> {
+        let wait_type: Option<String> = row.try_get("wait_event_type")?;
+        let wait_event: Option<String> = row.try_get("wait_event")?;
+        Ok(Self {
+            pid: row.try_get("pid")?,
+            application: row.try_get::<_, Option<String>>("application_name")?.unwrap_or_default(),
+            backend_type: row.try_get("backend_type")?,
+            state: row.try_get("state")?,
+            wait: wait_type.zip(wait_event).map(|(kind, event)| format!("{kind}:{event}")),
+            query: row.try_get::<_, Option<String>>("query")?.unwrap_or_default(),
+        })
+    }
+
+    /// Whether it waits for a heavyweight lock.
+    pub fn waits_for_a_lock(&self) -> bool {
+        self.wait.as_deref().is_some_and(|wait| wait.starts_with("Lock:"))
+    }
+
+    /// What it is doing, as the server says it.
+    pub fn state(&self) -> &str {
+        match (&self.state, &self.backend_type) {
+            (Some(state), _) => state,
+            (None, Some(_)) => "background",
+            (None, None) => "hidden",
+        }
+    }
+}
+
+/// Knows the tags of the workload.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    tags: HashMap<String, StatementId>,
+}
+
+impl Registry {
+    /// The statements of a plan.
+    pub fn new(plan: &ProbePlan) -> Self {
+        Self { tags: plan.statements.iter().map(|(id, tag, _)| (tag.clone(), *id)).collect() }
+    }
+
+    /// The statement that a text is tagged with.
+    pub fn statement(&self, text: &str) -> Option<StatementId> {
+        tag_of(text).and_then(|tag| self.tags.get(tag)).copied()
+    }
+
+    /// Whose session a row shows.
+    pub fn who(&self, row: &SessionRow) -> Who {
+        if let Some(statement) = self.statement(&row.query) {
+            return Who::Statement(statement);
+        }
+        match row.backend_type.as_deref() {
+            None | Some("client backend" | "parallel worker") => {}
+            Some(process) => return Who::Server(process.to_owned()),
+        }
+        match (row.application.starts_with(POOL), tag_of(&row.query)) {
+            (true, None) => Who::Control(first_word(&row.query)),
+            // A tag that this workload does not know: another dbdyno measures here at the same time.
+            (true, Some(_)) => Who::Foreign("another dbdyno pool".to_owned()),
+            (false, _) if row.application.is_empty() => Who::Foreign("(unnamed)".to_owned()),
+            (false, _) => Who::Foreign(row.application.clone()),
+        }
+    }
+
+    /// The session of a row, for a lock episode.
+    pub fn session(&self, row: &SessionRow) -> Session {
+        Session { backend: BackendId(row.pid.into()), who: self.who(row), state: row.state().to_owned() }
+    }
+}
+
+/// `BEGIN ISOLATION LEVEL …` → `BEGIN`; a session that has not sent anything yet is connecting.
+fn first_word(query: &str) -> String {
+    let word: String = query.trim_start().chars().take_while(|c| c.is_alphanumeric()).take(20).collect();
+    if word.is_empty() { "CONNECT".to_owned() } else { word.to_uppercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn row(application: &str, backend_type: &str, query: &str) -> SessionRow {
+        SessionRow {
+            pid: 1,
+            application: application.into(),
+            backend_type: Some(backend_type.into()),
+            state: Some("active".into()),
+            wait: None,
+            query: query.into(),
+        }
+    }
+
+    fn registry() -> Registry {
+        Registry::new(&ProbePlan {
+            statements: vec![(StatementId(3), "a.b".into(), "/*dbdyno:a.b*/ SELECT 1".into())],
+            interval: Duration::from_millis(100),
+        })
+    }
+
+    #[test]
+    fn a_session_is_named_by_its_tag_its_application_or_its_process() {
+        let who = |application, kind, query| registry().who(&row(application, kind, query));
+        let client = "client backend";
+        assert_eq!(who(POOL, client, "/*dbdyno:a.b*/ SELECT 1"), Who::Statement(StatementId(3)));
+        assert_eq!(who(POOL, "parallel worker", "/*dbdyno:a.b*/ SEL"), Who::Statement(StatementId(3)));
+        assert_eq!(who("dbdyno pool: nightly", client, "ROLLBACK"), Who::Control("ROLLBACK".into()));
+        assert_eq!(who(POOL, client, "commit"), Who::Control("COMMIT".into()));
+        assert_eq!(who(POOL, client, "BEGIN ISOLATION LEVEL SERIALIZABLE"), Who::Control("BEGIN".into()));
+        assert_eq!(
+            who(POOL, client, "/*dbdyno:x.y*/ SELECT 1"),
+            Who::Foreign("another dbdyno pool".into())
+        );
+        assert_eq!(who("psql", client, "SELECT 1"), Who::Foreign("psql".into()));
+        assert_eq!(who("", client, "SELECT 1"), Who::Foreign("(unnamed)".into()));
+        assert_eq!(
+            who("", "autovacuum worker", "autovacuum: VACUUM t"),
+            Who::Server("autovacuum worker".into())
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! The top of the page: what was run and how it ended, findings, budgets.
+
+use super::grid::{Cell, Column, Grid};
+use super::page::{INDENT, Page, Style};
+use super::value::plural;
+use crate::model::{BudgetResult, Finding, Report, Severity, Stage, Verdict};
+use crate::report::format::{NBSP, bytes, decimal, length_s, per_call};
+
+/// Findings that a summary shows in full.
+const FINDINGS_SHOWN: usize = 3;
+
+/// The verdict, then what was run against what.
+pub(super) fn title(page: &mut Page, report: &Report) {
+    let (style, badge, sentence) = verdict(report);
+    page.line(&[
+        (style, &badge),
+        (Style::Plain, "  "),
+        (Style::Bold, &report.workload.name),
+        (Style::Plain, &format!(": {sentence}")),
+    ]);
+    if !report.generator.valid
+        && let Some(reason) = &report.generator.reason
+    {
+        page.labelled(0, "because", Style::Plain, reason);
+    }
+    if let Some(ending) = ending(report) {
+        page.paragraph(0, Style::Caution, &ending);
+    }
+    page.blank();
+    page.labelled(0, "load", Style::Plain, &load(report));
+    page.labelled(0, "target", Style::Plain, &target(report));
+    page.labelled(0, "data", Style::Plain, &data(report));
+    page.labelled(0, "run", Style::Plain, &format!("{} · {}", report.id, report.started_at));
+}
+
+fn verdict(report: &Report) -> (Style, String, String) {
+    let kept = report.budgets.iter().filter(|budget| budget.verdict == Verdict::Pass).count();
+    let broken = report.budgets.iter().filter(|budget| budget.verdict == Verdict::Fail).count();
+    let all = report.budgets.len();
+    let of = |number: usize, what: &str| format!("{number} of {} {what}", plural(all as u64, "budget"));
+    if !report.generator.valid {
+        let sentence = "the load generator was the limit, not the database; no verdict";
+        return (Style::Bad, "INVALID".to_owned(), sentence.to_owned());
+    }
+    if let Some(gravest) = report.findings.iter().find(|finding| finding.severity == Severity::Invalid) {
+        return (Style::Bad, "INVALID".to_owned(), gravest.title.clone());
+    }
+    let (style, badge, sentence) = match report.verdict {
+        Verdict::Pass => (Style::Good, "PASS", of(kept, "kept")),
+        Verdict::Fail => (Style::Bad, "FAIL", of(broken, "broken")),
+        Verdict::Inconclusive => (Style::Caution, "INCONCLUSIVE", of(all - kept - broken, "unclear")),
+        Verdict::None if report.ended != "completed" => {
+            (Style::Caution, "INCOMPLETE", "the run ended early, and no budget was set".to_owned())
+        }
+        Verdict::None => (Style::Bold, "MEASURED", without_budget(report)),
+    };
+    (style, badge.to_owned(), sentence)
+}
+
+/// What a run has to say where no limit was set: a study its answer, a run that it has no verdict.
+fn without_budget(report: &Report) -> String {
+    let Some(study) = &report.study else {
+        return "no budget was set, so there is no verdict".to_owned();
+    };
+    let knee = match study.knee {
+        Some(knee) => format!("the knee is at {}", plural(u64::from(knee), "connection")),
+        None if report.stages.iter().any(|stage| stage.offered_per_s.is_some()) => {
+            "at a fixed rate, which has no knee".to_owned()
+        }
+        None => "no knee was found".to_owned(),
+    };
+    format!("{}, {knee}", plural(study.sizes.len() as u64, "pool size"))
+}
+
+fn ending(report: &Report) -> Option<String> {
+    let why = match report.ended.as_str() {
+        "completed" => return None,
+        "interrupted" => "The run was interrupted.",
+        "target_lost" => "The target was lost and did not come back.",
+        "cut_off" => "The journal of the run has no end: the program was killed, or its machine stopped.",
+        other => return Some(format!("The run ended early: {other}. What was measured until then follows.")),
+    };
+    Some(format!("{why} What was measured until then follows."))
+}
+
+fn load(report: &Report) -> String {
+    let measured: Vec<&Stage> = report.stages.iter().filter(|stage| stage.measured).collect();
+    if let Some(study) = &report.study {
+        let sizes: Vec<String> = study.sizes.iter().map(|point| point.size.to_string()).collect();
+        let order: Vec<String> = study.order.iter().map(u32::to_string).collect();
+        let each = measured.first().map_or_else(String::new, |stage| format!(", {} each", stage_load(stage)));
+        return format!("pool sizes {}{each}; measured in the order {}", sizes.join(", "), order.join(", "));
+    }
+    match measured.as_slice() {
+        [] => "no stage was measured".to_owned(),
+        [stage] => format!("{}, {}", stage_load(stage), pool(stage)),
+        [first, ..] => format!("{}, {}", plural(measured.len() as u64, "stage"), pool(first)),
+    }
+}
+
+/// `500 transactions/s planned (open loop) for 60.0 s`.
+pub(super) fn stage_load(stage: &Stage) -> String {
+    let length = length_s(stage.duration_s);
+    match (stage.offered_per_s, stage.clients) {
+        (Some(offered), _) => format!("open loop at {}{NBSP}transactions/s for {length}", per_call(offered)),
+        (None, Some(clients)) => {
+            format!("closed loop of {} for {length}", plural(u64::from(clients), "client"))
+        }
+        (None, None) => length,
+    }
+}
+
+/// `a pool of 8`, `4 pools of 10`.
+fn pool(stage: &Stage) -> String {
+    match stage.pool.instances {
+        0 | 1 => format!("a pool of {}", plural(u64::from(stage.pool.size), "connection")),
+        many => format!("{many} pools of {} each", plural(u64::from(stage.pool.size), "connection")),
+    }
+}
+
+fn target(report: &Report) -> String {
+    let target = &report.target;
+    let engine = if target.engine == "postgresql" { "PostgreSQL" } else { &target.engine };
+    let place = match (target.local, target.same_host) {
+        (true, _) => "a throwaway server on this machine".to_owned(),
+        (false, true) => format!("{}, on this machine", target.address),
+        (false, false) => target.address.clone(),
+    };
+    format!("{engine} {}, {place}", target.version)
+}
+
+fn data(report: &Report) -> String {
+    let target = &report.target;
+    let size = target.database_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
+    let regime = target.cache_regime.as_ref().map_or_else(String::new, |regime| format!(", {regime}"));
+    let buffers = target
+        .shared_buffers_bytes
+        .map_or_else(String::new, |size| format!(" (shared_buffers {})", bytes(size)));
+    let scale = report.workload.scale.map_or_else(String::new, |scale| format!("scale {}, ", number(scale)));
+    format!("{scale}{size}{regime}{buffers}")
+}
+
+fn number(value: f64) -> String {
+    decimal(value, if (value - value.round()).abs() < 1e-9 { 0 } else { 2 })
+}
+
+/// What a person should know, the gravest first.
+pub(super) fn findings(page: &mut Page, findings: &[Finding], full: bool) {
+    if findings.is_empty() {
+        page.heading("findings", "none");
+        return;
+    }
+    let shown = if full { findings.len() } else { findings.len().min(FINDINGS_SHOWN) };
+    let note = if shown < findings.len() {
+        format!("{shown} of {}; --full shows the others", findings.len())
+    } else {
+        String::new()
+    };
+    page.heading("findings", &note);
+    for (index, finding) in findings.iter().take(shown).enumerate() {
+        if index > 0 {
+            page.blank();
+        }
+        let (style, mark) = match finding.severity {
+            Severity::Invalid => (Style::Bad, "✗"),
+            Severity::Warning => (Style::Caution, "!"),
+            Severity::Info => (Style::Bold, "i"),
+        };
+        page.line_with_end(INDENT, (style, &format!("{mark} {}", finding.title)), (Style::Dim, &finding.id));
+        let parts =
+            [("evidence", &finding.evidence), ("effect", &finding.effect), ("remedy", &finding.remedy)];
+        for (label, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            page.labelled(INDENT + 2, label, Style::Plain, text);
+        }
+    }
+}
+
+/// Each limit with what was measured.
+pub(super) fn budgets(page: &mut Page, budgets: &[BudgetResult]) {
+    if budgets.is_empty() {
+        return;
+    }
+    page.heading("budgets", "");
+    let mut grid = Grid::new(vec![
+        Column::fixed("verdict"),
+        Column::text("metric", 20),
+        Column::fixed("limit"),
+        Column::number("measured"),
+        Column::text("stage", 8).spare(1),
+    ]);
+    for budget in budgets {
+        let (style, word) = match budget.verdict {
+            Verdict::Pass => (Style::Good, "kept"),
+            Verdict::Fail => (Style::Bad, "BROKEN"),
+            Verdict::Inconclusive => (Style::Caution, "unclear"),
+            Verdict::None => (Style::Dim, "none"),
+        };
+        grid.row(vec![
+            Cell::new(word).style(style),
+            Cell::new(&budget.metric),
+            Cell::new(&budget.limit),
+            Cell::new(&budget.measured),
+            Cell::new(&budget.stage),
+        ]);
+    }
+    page.grid(&grid);
+    for budget in budgets {
+        if let Some(reason) = &budget.reason {
+            page.paragraph(INDENT, Style::Plain, &format!("{}: {reason}", budget.metric));
+        }
+    }
+}

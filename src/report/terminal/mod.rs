@@ -1,0 +1,130 @@
+//! The report for a terminal: what a person reads in ten seconds stands on top, details below. Each section is a file and
+//! a function of a part of the model.
+
+mod contention;
+mod grid;
+mod head;
+mod load;
+mod method;
+mod page;
+mod server;
+mod spark;
+mod statements;
+mod study;
+mod value;
+
+use crate::model::{Report, Stage, Verdict};
+use page::Page;
+
+/// Narrowest page; a smaller terminal wraps by itself.
+const WIDTH_MIN: usize = 80;
+/// Widest page: longer lines are hard to follow.
+const WIDTH_MAX: usize = 120;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// The three gravest findings, one stage, the costliest statements, waits and locks.
+    #[default]
+    Summary,
+    /// All findings, all stages, all statements, tables, indexes, settings.
+    Full,
+}
+
+/// How the page looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Columns of the terminal; used from 80 to 120.
+    pub width: usize,
+    /// Whether colours and weights may be used.
+    pub colour: bool,
+    /// How much is said.
+    pub detail: Detail,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { width: WIDTH_MIN, colour: false, detail: Detail::Summary }
+    }
+}
+
+/// The report as text for a terminal, every line at most as wide as the page, with a line end after the last.
+#[must_use]
+pub fn render(report: &Report, options: &Options) -> String {
+    let mut page = Page::new(options.width.clamp(WIDTH_MIN, WIDTH_MAX), options.colour);
+    let full = options.detail == Detail::Full;
+    head::title(&mut page, report);
+    if let Some(study) = &report.study {
+        study::section(&mut page, study, full);
+    }
+    head::findings(&mut page, &report.findings, full);
+    head::budgets(&mut page, &report.budgets);
+    if report.study.is_none() {
+        load::comparison(&mut page, &report.stages, full);
+    }
+    let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
+    for stage in shown_stages(report, full) {
+        if !is_only || !stage.measured {
+            page.divider(&load::stage_title(report, stage));
+        }
+        if report.study.is_some() && !full {
+            work_sections(&mut page, stage, full);
+        } else {
+            stage_sections(&mut page, stage, full);
+        }
+    }
+    if !is_only {
+        page.divider("all stages");
+    }
+    if report.stages.is_empty() {
+        page.heading("nothing was measured", "");
+        page.paragraph(page::INDENT, page::Style::Plain, "The run ended before its first stage began.");
+    }
+    method::events(&mut page, &report.events, full);
+    method::section(&mut page, report, full);
+    page.finish()
+}
+
+/// What a study says of one of its sizes: its table has told the rest.
+fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
+    load::transactions(page, stage);
+    statements::times(page, stage, full);
+    contention::waits(page, stage, full);
+    contention::locks(page, stage, full);
+}
+
+fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
+    load::throughput(page, stage);
+    load::transactions(page, stage);
+    load::timeline(page, stage);
+    statements::times(page, stage, full);
+    if full {
+        statements::costs(page, stage);
+    }
+    contention::pool(page, stage);
+    contention::waits(page, stage, full);
+    contention::locks(page, stage, full);
+    server::counters(page, stage);
+    if full {
+        server::tables(page, stage);
+        server::indexes(page, stage);
+    }
+}
+
+/// All stages, or the one that matters: where a budget is broken, else the size that a study recommends, else the last
+/// one that was measured.
+fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
+    if full {
+        return report.stages.iter().collect();
+    }
+    let broken = report.budgets.iter().find(|budget| budget.verdict == Verdict::Fail);
+    let by_budget = broken.and_then(|budget| report.stages.iter().find(|stage| stage.name == budget.stage));
+    let knee = report.study.as_ref().and_then(|study| study.knee);
+    let at_knee =
+        knee.and_then(|knee| report.stages.iter().rfind(|stage| stage.measured && stage.pool.size == knee));
+    let last_measured = report.stages.iter().rfind(|stage| stage.measured);
+    by_budget.or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! Statements: how long each took, what the server says of it, what it waited for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::grid::{Cell, Column, Grid};
+use super::page::{INDENT, Page, Style};
+use super::value::{Statistic, plural, time, top_wait};
+use crate::model::{Stage, StatementInfo, StatementServerInfo};
+use crate::report::format::{DASH, NBSP, bytes, count, duration_us, per_call, rate};
+
+/// Statements that a summary shows.
+const SHOWN: usize = 10;
+
+/// Times of the statements, those first that took most of the clients' time.
+pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
+    if stage.statements.is_empty() {
+        return;
+    }
+    let mut statements = by_time(stage);
+    let shown = if full { statements.len() } else { statements.len().min(SHOWN) };
+    let note = if shown == statements.len() {
+        "the costliest first; time from sent to done".to_owned()
+    } else {
+        format!("the {shown} costliest of {}; time from sent to done", statements.len())
+    };
+    page.heading("statements", &note);
+    statements.truncate(shown);
+    let names = names(&stage.statements);
+    let mut grid = Grid::new(vec![
+        Column::text("name", 14),
+        Column::number("per s"),
+        Column::number("p50"),
+        Column::number("p99"),
+        Column::number("rows/\ncall").spare(2),
+        Column::number("server\nmean"),
+        Column::number("blocks per call\nhit").spare(4),
+        Column::number("\nread").spare(3),
+        Column::text("top wait", 15),
+    ]);
+    for statement in &statements {
+        let server = statement.server.as_ref();
+        let blocks = |of: fn(&StatementServerInfo) -> u64| {
+            server.map_or_else(|| DASH.to_owned(), |server| per_call(mean(of(server), server.calls)))
+        };
+        grid.row(vec![
+            Cell::new(&names[&key(statement)]),
+            Cell::new(per_second(statement.count, stage)),
+            Cell::new(time(&statement.execute_us, Statistic::P50)),
+            Cell::new(time(&statement.execute_us, Statistic::P99)),
+            Cell::new(if statement.count == 0 {
+                DASH.to_owned()
+            } else {
+                per_call(mean(statement.rows, statement.count))
+            }),
+            Cell::new(server_mean(statement)),
+            Cell::new(blocks(|server| server.shared_blks_hit)),
+            Cell::new(blocks(|server| server.shared_blks_read)),
+            top_wait(statement.waits.first()),
+        ]);
+    }
+    page.grid(&grid);
+    shared_rows(page, &statements);
+    for statement in statements.iter().filter(|statement| statement.errors > 0) {
+        let failed = format!("{} failed {}", names[&key(statement)], plural(statement.errors, "time"));
+        page.labelled(INDENT, "errors", Style::Bad, &failed);
+    }
+}
+
+/// Work that the server did for each execution.
+pub(super) fn costs(page: &mut Page, stage: &Stage) {
+    let mut grid = Grid::new(vec![
+        Column::text("name", 14),
+        Column::number("calls"),
+        Column::number("blocks\nhit"),
+        Column::number("\nread"),
+        Column::number("\ndirtied"),
+        Column::number("temp\nwritten").spare(3),
+        Column::number("WAL\nbytes"),
+        Column::number("\nrecords").spare(2),
+        Column::number("full\npages").spare(1),
+    ]);
+    let names = names(&stage.statements);
+    for statement in by_time(stage) {
+        let Some(server) = &statement.server else { continue };
+        let each = |number: u64| Cell::new(per_call(mean(number, server.calls)));
+        grid.row(vec![
+            Cell::new(&names[&key(statement)]),
+            Cell::new(count(server.calls)),
+            each(server.shared_blks_hit),
+            each(server.shared_blks_read),
+            each(server.shared_blks_dirtied),
+            each(server.temp_blks_written),
+            Cell::new(bytes(server.wal_bytes.checked_div(server.calls).unwrap_or(0))),
+            each(server.wal_records),
+            each(server.wal_fpi),
+        ]);
+    }
+    if !grid.is_empty() {
+        page.heading("work on the server", "for each execution, by pg_stat_statements");
+        page.grid(&grid);
+    }
+}
+
+/// A row of the server that stands for several statements is no account of one of them.
+fn shared_rows(page: &mut Page, shown: &[&StatementInfo]) {
+    let mut groups: BTreeSet<Vec<String>> = BTreeSet::new();
+    for statement in shown {
+        let shared_by =
+            statement.server.as_ref().map(|server| server.shared_by.as_slice()).unwrap_or_default();
+        if !shared_by.is_empty() {
+            let own = format!("{}.{}", statement.transaction, statement.name);
+            let all: BTreeSet<String> = shared_by.iter().cloned().chain([own]).collect();
+            groups.insert(all.into_iter().collect());
+        }
+    }
+    for group in groups {
+        let text = format!("* one row of the server for {}, whose texts are alike", group.join(" and "));
+        page.paragraph(INDENT, Style::Dim, &text);
+    }
+}
+
+type Key<'a> = (&'a str, &'a str);
+
+fn key(statement: &StatementInfo) -> Key<'_> {
+    (&statement.transaction, &statement.name)
+}
+
+/// The statement's name alone, or with its transaction where two transactions have one of that name.
+fn names(statements: &[StatementInfo]) -> BTreeMap<Key<'_>, String> {
+    let mut uses: BTreeMap<&str, u32> = BTreeMap::new();
+    for statement in statements {
+        *uses.entry(&statement.name).or_default() += 1;
+    }
+    let name = |statement: &StatementInfo| {
+        if uses[statement.name.as_str()] > 1 {
+            format!("{}.{}", statement.transaction, statement.name)
+        } else {
+            statement.name.clone()
+        }
+    };
+    statements.iter().map(|statement| (key(statement), name(statement))).collect()
+}
+
+fn by_time(stage: &Stage) -> Vec<&StatementInfo> {
+    let mut statements: Vec<&StatementInfo> = stage.statements.iter().collect();
+    let cost = |statement: &StatementInfo| statement.execute_us.mean.unwrap_or(0.0) * statement.count as f64;
+    statements.sort_by(|a, b| cost(b).total_cmp(&cost(a)));
+    statements
+}
+
+/// The server's mean, marked where its row stands for other statements as well.
+fn server_mean(statement: &StatementInfo) -> String {
+    statement.server.as_ref().map_or_else(
+        || DASH.to_owned(),
+        |server| {
+            let mark = if server.shared_by.is_empty() { String::new() } else { format!("{NBSP}*") };
+            format!("{}{mark}", duration_us(server.exec_us_mean))
+        },
+    )
+}
+
+fn per_second(number: u64, stage: &Stage) -> String {
+    if stage.duration_s > 0.0 { rate(number as f64 / stage.duration_s) } else { DASH.to_owned() }
+}
+
+fn mean(sum: u64, number: u64) -> f64 {
+    if number == 0 { 0.0 } else { sum as f64 / number as f64 }
+}

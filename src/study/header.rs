@@ -1,0 +1,82 @@
+//! What a journal says of itself before anything is measured.
+
+use crate::generate::GENERATOR_VERSION;
+use crate::probe::postgres::capabilities;
+use crate::record::entry::{
+    BudgetHeader, LoadHeader, StatementHeader, TargetHeader, TransactionHeader, WorkloadHeader,
+};
+use crate::units::StatementId;
+use crate::workload::{BudgetSpec, Load, Workload};
+
+use super::{OpenTarget, StudyError};
+
+pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeader {
+    let weights: f64 = workload.transactions.iter().map(|transaction| transaction.weight).sum();
+    WorkloadHeader {
+        name: workload.name.clone(),
+        scale,
+        fingerprint: workload.fingerprint.clone(),
+        generator_version: GENERATOR_VERSION,
+        transactions: workload
+            .transactions
+            .iter()
+            .map(|transaction| TransactionHeader {
+                name: transaction.name.clone(),
+                share: transaction.weight / weights,
+            })
+            .collect(),
+        statements: workload
+            .statements
+            .iter()
+            .map(|statement| StatementHeader {
+                name: statement.name.clone(),
+                transaction: statement.transaction,
+                kind: statement.kind.as_str().to_owned(),
+                sql: statement.sql.clone(),
+            })
+            .collect(),
+    }
+}
+
+pub(super) async fn target(target: &OpenTarget) -> Result<TargetHeader, StudyError> {
+    let header = capabilities::target_header(&target.control).await;
+    let header = header.map_err(|source| StudyError::Query {
+        doing: "cannot ask the server for its version and settings".to_owned(),
+        source,
+    })?;
+    Ok(TargetHeader {
+        address: target.target.address(),
+        local: target.is_local(),
+        same_host: target.target.same_host(),
+        ..header
+    })
+}
+
+pub(super) fn load(load: Load) -> LoadHeader {
+    match load {
+        Load::Rate(rate) => LoadHeader::Rate(rate),
+        Load::Clients(clients) => LoadHeader::Clients(clients),
+    }
+}
+
+pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {
+    budgets
+        .iter()
+        .map(|budget| BudgetHeader {
+            metric: budget.metric.to_string(),
+            limit: budget.limit.show(budget.metric.unit()),
+        })
+        .collect()
+}
+
+/// Id, tag and text of every statement, for the probes.
+pub(super) fn tags(workload: &Workload) -> Vec<(StatementId, String, String)> {
+    workload
+        .statements
+        .iter()
+        .enumerate()
+        .map(|(index, statement)| {
+            (StatementId::from_index(index), statement.tag.clone(), statement.sql.clone())
+        })
+        .collect()
+}

@@ -1,0 +1,423 @@
+//! What all measuring studies share: a target made ready, and segments of stages measured on it into one journal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::dataset::{self, Holds};
+use crate::engine::{self, Collected, Plan, QueryValues, StagePlan};
+use crate::generate::Dataset;
+use crate::probe::{ProbePlan, Probed, Probes};
+use crate::record::entry::{
+    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
+};
+use crate::store::{Journal, new_run_id};
+use crate::time::{Epoch, Now, RealClock};
+use crate::units::{Seed, Stamp, StageId};
+use crate::workload::StageSpec;
+
+use super::header;
+use super::journaling::Recording;
+use super::load::fill;
+use super::query_values;
+use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
+
+/// A target that gives nothing but failed connections for so long is gone.
+const TARGET_LOST_AFTER: Duration = Duration::from_secs(10);
+/// An interrupted run waits this long for what is under way.
+const INTERRUPTED_DRAIN: Duration = Duration::from_secs(3);
+/// Readings that may wait to be written down.
+const PROBED_MAX: usize = 256;
+/// Between the order to begin and the first arrival: time for every worker to hear it.
+const BEGIN_AFTER: Duration = Duration::from_millis(20);
+
+/// Stages that are measured one after the other with one pool.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub(super) pool_size: u32,
+    pub(super) stages: Vec<NamedStage>,
+}
+
+/// One stage with its place in the journal.
+#[derive(Clone, Debug)]
+pub(super) struct NamedStage {
+    pub(super) id: StageId,
+    pub(super) spec: StageSpec,
+    pub(super) measured: bool,
+}
+
+/// A target made ready, and the journal of what is measured on it.
+pub(super) struct Bench<'a> {
+    plan: &'a MeasurePlan,
+    target: OpenTarget,
+    dataset: Arc<Dataset>,
+    query_values: Arc<QueryValues>,
+    clock: RealClock,
+    recording: Recording,
+    probes: Option<Probes>,
+    probed: mpsc::Receiver<Probed>,
+    stage_count: usize,
+    ended: EndReason,
+    /// Since when the target has given nothing but failed connections.
+    lost_since: Option<Stamp>,
+    interrupts: u32,
+}
+
+impl<'a> Bench<'a> {
+    /// Makes the target ready and opens the journal. A throwaway target is filled first; on another one, nothing is measured
+    /// before everything that the workload needs is known to be there.
+    pub(super) async fn open(
+        plan: &'a MeasurePlan,
+        kind: RunKind,
+        segments: &[Segment],
+        observer: &mut Observer<'_>,
+    ) -> Result<Self, StudyError> {
+        let target = OpenTarget::open(&plan.target, observer).await?;
+        let (scale, data_seed) = data_of(plan, &target, observer).await?;
+        dataset::check_statements(&target.control, &plan.workload).await?;
+        let query_values = query_values::ask(&target.control, &plan.workload).await?;
+        let dataset = Arc::new(plan.workload.dataset(data_seed, scale.unwrap_or(1.0)));
+
+        let epoch = Epoch::begin();
+        let id = new_run_id(epoch.unix_us(), rand::random());
+        let mut recording = Recording::new(Journal::create(&plan.runs_dir, &id)?);
+        let stages = stage_headers(plan, segments);
+        let header = Header {
+            format_version: FORMAT_VERSION,
+            dbdyno_version: env!("CARGO_PKG_VERSION").to_owned(),
+            id,
+            kind,
+            epoch_unix_us: epoch.unix_us(),
+            seed: plan.seed,
+            command: plan.command.clone(),
+            workload: header::workload(&plan.workload, scale),
+            target: header::target(&target).await?,
+            environment: crate::probe::host::environment(),
+            stages,
+            budgets: header::budgets(&plan.budgets),
+            probe_interval_ms: plan
+                .probe_interval
+                .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
+        };
+        let stage_count = header.stages.len();
+        recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
+
+        let clock = epoch.clock();
+        let (out, probed) = mpsc::channel(PROBED_MAX);
+        let probes = match plan.probe_interval {
+            None => Probes::host_only(clock, out),
+            Some(interval) => {
+                let probe_plan = ProbePlan { statements: header::tags(&plan.workload), interval };
+                Probes::start(target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
+            }
+        };
+        let query_values = Arc::new(query_values);
+        Ok(Self {
+            plan,
+            target,
+            dataset,
+            query_values,
+            clock,
+            recording,
+            probes: Some(probes),
+            probed,
+            stage_count,
+            ended: EndReason::Completed,
+            lost_since: None,
+            interrupts: 0,
+        })
+    }
+
+    /// Whether nothing more is to be measured: interrupted, or the target is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended != EndReason::Completed
+    }
+
+    /// Measures one segment.
+    pub(super) async fn measure(
+        &mut self,
+        segment: &Segment,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let plan = self.engine_plan(segment);
+        let connections = plan.pool_size * plan.instances;
+        observer(Happening::Step(&format!("opening {connections} connections")));
+        let engine = self.target.target.engine(self.clock);
+        let mut run = engine::start(&plan, &engine, self.clock)?;
+        run.warm().await?;
+
+        let Some(first) = segment.stages.first() else { return Ok(()) };
+        self.read_edge(Edge::Begin, first.id).await?;
+        let begins_at = self.clock.now() + BEGIN_AFTER;
+        run.begin(begins_at);
+        let mut walk = StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
+        self.stage_begun(&walk, begins_at, 0, observer)?;
+
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
+        loop {
+            tokio::select! {
+                collected = run.next() => {
+                    let Some(collected) = collected? else { break };
+                    self.interval(&mut walk, &collected, observer).await?;
+                    if self.target_is_lost(&collected.interval)? {
+                        run.stop(Duration::ZERO);
+                    }
+                    run.recycle(collected);
+                }
+                Some(probed) = self.probed.recv() => self.reading(walk.id(), probed)?,
+                interrupted = &mut interrupt => {
+                    interrupted.map_err(crate::engine::EngineError::Thread)?;
+                    self.interrupts += 1;
+                    let drain = if self.interrupts > 1 { Duration::ZERO } else { INTERRUPTED_DRAIN };
+                    if self.ended == EndReason::Completed {
+                        self.ended = EndReason::Interrupted;
+                    }
+                    self.recording.event(self.clock.now(), "interrupted", "stopped by the user")?;
+                    observer(Happening::Note("stopping: what is under way is waited for; Ctrl-C again to abandon it"));
+                    run.stop(drain.min(self.plan.drain));
+                    interrupt.set(tokio::signal::ctrl_c());
+                }
+            }
+        }
+        self.read_edge(Edge::End, walk.id()).await?;
+        self.recording.write(
+            &Entry::StageEnded { stage: walk.id(), at: walk.window_end, carried_out: 0 },
+            self.clock.now(),
+        )?;
+        Ok(())
+    }
+
+    /// Ends the probes and the journal, and makes the report.
+    pub(super) async fn close(mut self) -> Result<Outcome, StudyError> {
+        if let Some(probes) = self.probes.take() {
+            probes.stop().await;
+        }
+        let last = StageId::from_index(self.stage_count.saturating_sub(1));
+        while let Ok(probed) = self.probed.try_recv() {
+            self.reading(last, probed)?;
+        }
+        let at = self.clock.now();
+        self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
+        let (report, run_dir) = self.recording.finish()?;
+        self.target.close().await?;
+        Ok(Outcome { report, run_dir, ended: self.ended })
+    }
+
+    fn engine_plan(&self, segment: &Segment) -> Plan {
+        Plan {
+            workload: Arc::new(self.plan.workload.clone()),
+            dataset: Arc::clone(&self.dataset),
+            query_values: Arc::clone(&self.query_values),
+            seed: self.plan.seed,
+            stages: segment
+                .stages
+                .iter()
+                .map(|stage| StagePlan { id: stage.id, duration: stage.spec.duration, load: stage.spec.load })
+                .collect(),
+            pool_size: segment.pool_size,
+            instances: self.plan.instances,
+            workers: self.plan.threads,
+            in_flight_max: self.plan.in_flight_max,
+            acquire_timeout: self.plan.acquire_timeout,
+            drain: self.plan.drain,
+        }
+    }
+
+    /// Writes an interval down, with the edge before it when it opens a new stage.
+    async fn interval(
+        &mut self,
+        walk: &mut StageWalk<'_>,
+        collected: &Collected,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let interval = &collected.interval;
+        while interval.stage != walk.id() && walk.index + 1 < walk.segment.stages.len() {
+            let (at, carried) = (walk.window_end, walk.in_flight);
+            self.read_edge(Edge::End, walk.id()).await?;
+            self.recording
+                .write(&Entry::StageEnded { stage: walk.id(), at, carried_out: carried }, self.clock.now())?;
+            walk.index += 1;
+            walk.began_at = at;
+            self.read_edge(Edge::Begin, walk.id()).await?;
+            self.stage_begun(walk, at, carried, observer)?;
+        }
+        for error in &collected.first_errors {
+            let transaction = &self.plan.workload.transactions[error.transaction.index()].name;
+            self.recording.event(interval.span.to, "first_error", format!("{transaction}: {}", error.message))?;
+        }
+        self.recording.write(&Entry::Interval(Box::new(interval.clone())), interval.span.to)?;
+        walk.in_flight = interval.in_flight;
+        if !interval.drain {
+            walk.window_end = interval.span.to;
+        }
+        observer(Happening::Second(second(walk, interval)));
+        Ok(())
+    }
+
+    fn stage_begun(
+        &mut self,
+        walk: &StageWalk<'_>,
+        at: Stamp,
+        carried_in: u64,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let stage = walk.stage();
+        self.recording.write(&Entry::StageBegun { stage: stage.id, at, carried_in }, at)?;
+        observer(Happening::StageBegun {
+            name: &stage.spec.name,
+            number: stage.id.index() + 1,
+            of: self.stage_count,
+            duration: stage.spec.duration,
+            measured: stage.measured,
+        });
+        Ok(())
+    }
+
+    /// Reads the counters at an edge. The stage is begun in the journal before what was read at its edge is written.
+    async fn read_edge(&mut self, edge: Edge, stage: StageId) -> Result<(), StudyError> {
+        let Some(probes) = &self.probes else { return Ok(()) };
+        match probes.read_edge(edge).await {
+            Some(probed) => self.reading(stage, probed),
+            None => Ok(()),
+        }
+    }
+
+    fn reading(&mut self, stage: StageId, probed: Probed) -> Result<(), StudyError> {
+        let Probed { edge, reading } = probed;
+        let at = reading.window.to;
+        self.recording.write(&Entry::Reading { stage, edge, reading }, at)
+    }
+
+    /// Whether the target has been gone for too long. Ends the run once.
+    fn target_is_lost(&mut self, interval: &Interval) -> Result<bool, StudyError> {
+        let books = interval.set.books();
+        let gone = books.ok == 0 && interval.set.pool.create_errors > 0;
+        if !gone {
+            self.lost_since = None;
+            return Ok(false);
+        }
+        let since = *self.lost_since.get_or_insert(interval.span.from);
+        if interval.span.to - since < TARGET_LOST_AFTER || self.is_over() {
+            return Ok(false);
+        }
+        self.ended = EndReason::TargetLost;
+        let words = format!("no connection could be made for {} s", TARGET_LOST_AFTER.as_secs());
+        self.recording.event(since, "target_lost", words)?;
+        Ok(true)
+    }
+}
+
+/// Where a segment is.
+struct StageWalk<'a> {
+    segment: &'a Segment,
+    index: usize,
+    began_at: Stamp,
+    /// At the end of the last interval.
+    in_flight: u64,
+    /// End of the last interval that was not in the drain.
+    window_end: Stamp,
+}
+
+impl StageWalk<'_> {
+    fn stage(&self) -> &NamedStage {
+        &self.segment.stages[self.index]
+    }
+
+    fn id(&self) -> StageId {
+        self.stage().id
+    }
+}
+
+/// Scale and seed of the data on the target; loads it where the target is a throwaway one. The seed of the data is not that of
+/// the run: the same data can be asked in many ways.
+async fn data_of(
+    plan: &MeasurePlan,
+    target: &OpenTarget,
+    observer: &mut Observer<'_>,
+) -> Result<(Option<f64>, Seed), StudyError> {
+    if target.is_local() && plan.workload.schema.is_some() {
+        let shape = LoadShape {
+            scale: plan.scale.unwrap_or(1.0),
+            seed: plan.seed,
+            jobs: plan.threads.max(2),
+            replace: false,
+        };
+        fill(target, &plan.workload, shape, observer).await?;
+        return Ok((Some(shape.scale), shape.seed));
+    }
+    let state = dataset::inspect(&target.control, &plan.workload).await?;
+    if !state.missing_tables.is_empty() {
+        return Err(StudyError::Refused(format!(
+            "{} {} not there: {} (run `dbdyno load -w {} -t …` first{})",
+            if state.missing_tables.len() == 1 { "a table of the workload is" } else { "tables of the workload are" },
+            target.target.address(),
+            state.missing_tables.join(", "),
+            plan.workload.folder.display(),
+            if plan.workload.schema.is_none() { ", or the tool that makes them" } else { "" },
+        )));
+    }
+    refuse_other_data(plan, &state)?;
+    if matches!(state.holds, Holds::Unmarked) && plan.workload.schema.is_some() {
+        observer(Happening::Note(
+            "the tables were not loaded by dbdyno: parameters name rows that may not be there",
+        ));
+    }
+    let seed = if let Holds::This(mark) = &state.holds { mark.seed } else { plan.seed };
+    Ok((plan.scale.or(state.scale), seed))
+}
+
+/// Data of another load would be asked for rows that it does not have, and look fast.
+fn refuse_other_data(plan: &MeasurePlan, state: &dataset::TargetState) -> Result<(), StudyError> {
+    let again = format!("dbdyno load -w {} -t … --replace", plan.workload.folder.display());
+    match &state.holds {
+        Holds::Other { mark, differences } => Err(StudyError::Refused(format!(
+            "the target holds {mark}, but {}: load it again with `{again}`",
+            differences.join(" and ")
+        ))),
+        Holds::Interrupted(mark) => Err(StudyError::Refused(format!(
+            "the load of {mark} did not end: do it again with `{again}`"
+        ))),
+        Holds::This(mark) if plan.scale.is_some_and(|scale| (scale - mark.scale).abs() > f64::EPSILON) => {
+            Err(StudyError::Refused(format!(
+                "the target holds {mark}: leave --scale out, or load the other scale with `{again}`"
+            )))
+        }
+        Holds::This(_) | Holds::Unmarked => Ok(()),
+    }
+}
+
+fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
+    segments
+        .iter()
+        .flat_map(|segment| segment.stages.iter().map(move |stage| (segment.pool_size, stage)))
+        .map(|(pool_size, stage)| StageHeader {
+            name: stage.spec.name.clone(),
+            measured: stage.measured,
+            duration_ns: u64::try_from(stage.spec.duration.as_nanos()).unwrap_or(u64::MAX),
+            load: header::load(stage.spec.load),
+            pool_size,
+            instances: plan.instances,
+            workers: plan.threads.clamp(1, plan.instances.max(1)),
+        })
+        .collect()
+}
+
+fn second<'a>(walk: &'a StageWalk<'_>, interval: &Interval) -> Second<'a> {
+    let length_s = interval.span.duration().as_secs_f64().max(1e-9);
+    let books = interval.set.books();
+    let (p50_us, p99_us) = crate::analysis::response_p50_p99(&interval.set);
+    let levels = &interval.set.pool.levels;
+    Second {
+        stage: &walk.stage().spec.name,
+        elapsed_s: (interval.span.to - walk.began_at).as_secs_f64(),
+        duration_s: walk.stage().spec.duration.as_secs_f64(),
+        drain: interval.drain,
+        per_s: books.ok as f64 / length_s,
+        p50_us,
+        p99_us,
+        busy: levels.busy_ns as f64 / 1e9 / length_s,
+        waiting: levels.waiting_ns as f64 / 1e9 / length_s,
+        errors: books.closed() - books.ok,
+    }
+}

@@ -1,0 +1,122 @@
+//! What the user asked for, as one immutable value. Made in one fallible step by `cli`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::db::Target;
+use crate::local::LocalOptions;
+use crate::units::Seed;
+use crate::workload::{BudgetSpec, Load, Workload};
+
+/// Which server.
+#[derive(Clone)]
+pub enum TargetChoice {
+    /// One that is there.
+    Existing(Target),
+    /// One that is started for this and removed afterwards.
+    Local(LocalOptions),
+}
+
+/// What every measuring command needs.
+#[derive(Clone)]
+pub struct MeasurePlan {
+    /// Which server.
+    pub target: TargetChoice,
+    /// What is executed.
+    pub workload: Workload,
+    /// Where every draw comes from.
+    pub seed: Seed,
+    /// Scale of the data, where the user says it; else the target is asked.
+    pub scale: Option<f64>,
+    /// Application processes that are simulated.
+    pub instances: u32,
+    /// Threads of the generator.
+    pub threads: u32,
+    /// Open loop: transactions of one instance under way at once.
+    pub in_flight_max: u32,
+    /// An acquire is given up after this.
+    pub acquire_timeout: Duration,
+    /// Longest time that unfinished transactions are waited for at the end.
+    pub drain: Duration,
+    /// Time before each measurement that is not measured.
+    pub warm_up: Duration,
+    /// Time between two looks at the server's sessions; none without probes.
+    pub probe_interval: Option<Duration>,
+    /// Limits, those of the workload included.
+    pub budgets: Vec<BudgetSpec>,
+    /// Where runs are kept.
+    pub runs_dir: PathBuf,
+    /// The command as given, passwords removed.
+    pub command: Vec<String>,
+}
+
+/// One run.
+#[derive(Clone)]
+pub struct RunPlan {
+    /// What every measuring command needs.
+    pub measure: MeasurePlan,
+    /// Connections of each instance.
+    pub pool_size: u32,
+    /// What is put on.
+    pub stages: StageChoice,
+}
+
+/// Which stages a run has.
+#[derive(Clone)]
+pub enum StageChoice {
+    /// Those of the workload.
+    Workload,
+    /// One stage of this load and length.
+    One {
+        /// The load.
+        load: Load,
+        /// How long.
+        duration: Duration,
+    },
+}
+
+/// A pool study.
+#[derive(Clone)]
+pub struct PoolPlan {
+    /// What every measuring command needs.
+    pub measure: MeasurePlan,
+    /// What is measured at each size.
+    pub shape: PoolShape,
+}
+
+/// The measurements of a pool study.
+#[derive(Clone, Debug)]
+pub struct PoolShape {
+    /// Connections of each instance; no size twice.
+    pub sizes: Vec<u32>,
+    /// How often each size is measured.
+    pub repeats: u32,
+    /// How long each measurement lasts.
+    pub duration: Duration,
+    /// The load at every size.
+    pub load: Load,
+}
+
+/// A load of the dataset.
+#[derive(Clone)]
+pub struct LoadPlan {
+    /// Which server.
+    pub target: TargetChoice,
+    /// Whose tables.
+    pub workload: Workload,
+    /// How much.
+    pub shape: LoadShape,
+}
+
+/// How the dataset is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct LoadShape {
+    /// Rows relative to scale 1.
+    pub scale: f64,
+    /// Where every value comes from.
+    pub seed: Seed,
+    /// Connections that load.
+    pub jobs: u32,
+    /// Whether what is there may go.
+    pub replace: bool,
+}

@@ -1,0 +1,71 @@
+//! A pool study: the same work at several pool sizes, in an order that a drifting machine cannot bias.
+
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom as _;
+
+use crate::record::entry::RunKind;
+use crate::units::StageId;
+use crate::workload::StageSpec;
+
+use super::measure::{Bench, NamedStage, Segment};
+use super::{MeasurePlan, Observer, Outcome, PoolPlan, PoolShape, StudyError};
+
+/// Measures every size.
+pub async fn pool(plan: &PoolPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
+    let segments = segments(&plan.measure, &plan.shape)?;
+    let mut bench = Bench::open(&plan.measure, RunKind::Pool, &segments, observer).await?;
+    for segment in &segments {
+        bench.measure(segment, observer).await?;
+        if bench.is_over() {
+            break;
+        }
+    }
+    bench.close().await
+}
+
+/// One segment for each size and repetition. Each repetition has an order of its own, drawn from the seed; every second one
+/// is its neighbour backwards, so that a machine that grows faster or slower favours no size.
+pub(super) fn segments(measure: &MeasurePlan, shape: &PoolShape) -> Result<Vec<Segment>, StudyError> {
+    if shape.sizes.is_empty() || shape.sizes.contains(&0) {
+        return Err(StudyError::Refused("--sizes takes one or more numbers above zero: 2,4,8".to_owned()));
+    }
+    let mut order = SmallRng::seed_from_u64(measure.seed.0);
+    let mut sizes = shape.sizes.clone();
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut stage = 0;
+    for repeat in 0..shape.repeats.max(1) {
+        if repeat % 2 == 0 {
+            shuffle(&mut sizes, &mut order);
+        } else {
+            sizes.reverse();
+        }
+        for &size in &sizes {
+            let mut stages = Vec::new();
+            for (what, duration, measured) in
+                [(" warm-up", measure.warm_up, false), ("", shape.duration, true)]
+            {
+                if duration.is_zero() {
+                    continue;
+                }
+                let name = match shape.repeats {
+                    0 | 1 => format!("pool {size}{what}"),
+                    _ => format!("pool {size} #{}{what}", repeat + 1),
+                };
+                let spec = StageSpec { name, duration, load: shape.load };
+                stages.push(NamedStage { id: StageId::from_index(stage), spec, measured });
+                stage += 1;
+            }
+            segments.push(Segment { pool_size: size, stages });
+        }
+    }
+    Ok(segments)
+}
+
+/// A random order that is not ascending: in that one a machine that warms up would look like a pool that scales.
+fn shuffle(sizes: &mut [u32], order: &mut SmallRng) {
+    sizes.shuffle(order);
+    if sizes.len() > 2 && sizes.is_sorted() {
+        sizes.reverse();
+    }
+}

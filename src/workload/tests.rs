@@ -1,0 +1,235 @@
+//! Whole folders: what a good one compiles to.
+
+mod mistakes;
+
+use std::time::Duration;
+
+use super::{Isolation, Load, ParameterSource, Times, Workload, load};
+use crate::generate::RowPick;
+use crate::sql::values::{Arena, Slot};
+use crate::units::{Seed, SlotId, StatementId};
+
+pub(super) const DOCUMENT: &str = r#"
+name = "shop"
+description = "A small shop"
+scale = { query = "SELECT count(*) / 1000.0 FROM customers" }
+
+[table.orders]
+rows = 5_000
+[table.orders.column]
+id = { sequence = {} }
+customer_id = { reference = { table = "customers", fan_out = { zipf = 1.05 } } }
+
+[table.customers]
+rows = 1_000
+[table.customers.column]
+id = { sequence = { start = 10, step = 10 } }
+country = { weighted = { US = 48, DE = 20 }, null_fraction = 0.02 }
+
+[table.countries]
+rows = 200
+scales = false
+
+[[transaction]]
+name = "browse"
+weight = 60
+statements = ["customer_by_id"]
+[transaction.parameter]
+customer_id = { key = { table = "customers", zipf = 1.1 } }
+
+[[transaction]]
+name = "checkout"
+weight = 5
+isolation = "read committed"
+retry = { on = ["40001", "40P01"], max_tries = 5 }
+
+[[transaction.step]]
+statement = "insert_order"
+
+[[transaction.step]]
+statement = "insert_line"
+times = { uniform = [1, 4] }
+hold = "2ms"
+
+[[transaction.step]]
+statement = "insert_line"
+
+[transaction.parameter]
+customer_id = { key = { table = "customers", column = "id" } }
+product_id = { uniform = [1, 100], draw = "each" }
+country_id = { key = { table = "countries" } }
+
+[[stage]]
+name = "baseline"
+duration = "30s"
+rate = 200
+
+[[stage]]
+name = "closed"
+duration = "1m 30s"
+clients = 16
+
+[budget]
+"checkout.response.p99" = "< 50ms"
+errors.rate = "< 0.1%"
+"#;
+
+const QUERIES: &str = "
+-- name: customer_by_id :one
+SELECT id, country FROM customers WHERE id = :customer_id;
+
+-- name: insert_order :one
+INSERT INTO orders (customer_id, country_id) VALUES (:customer_id, :country_id) RETURNING id AS order_id;
+
+-- name: insert_line :exec
+/*+ hint */ INSERT INTO order_lines VALUES (:order_id, :product_id, :order_id::text);
+";
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder for the test");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file of the test");
+    }
+    folder
+}
+
+/// The folders below `workloads`.
+pub(super) fn repository_workloads() -> Vec<std::path::PathBuf> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
+    let entries = std::fs::read_dir(folder).expect("the workloads of the repository");
+    entries.map(|entry| entry.expect("an entry of a folder").path()).collect()
+}
+
+fn compiled(document: &str, queries: &str) -> Workload {
+    let folder = folder(&[("workload.toml", document), ("queries.sql", queries)]);
+    load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+#[test]
+fn tables_come_after_those_they_refer_to() {
+    let workload = compiled(DOCUMENT, QUERIES);
+    let names: Vec<&str> = workload.tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["customers", "orders", "countries"]);
+    assert_eq!(workload.tables[0].rows(2.5), 2_500);
+    assert_eq!(workload.tables[2].rows(2.5), 200, "a table that does not scale");
+    assert_eq!(&DOCUMENT[workload.tables[0].span.clone()], "customers");
+    assert_eq!(
+        &DOCUMENT[workload.tables[0].columns[0].span.clone()],
+        "{ sequence = { start = 10, step = 10 } }"
+    );
+}
+
+#[test]
+fn references_still_lead_to_their_table_when_the_tables_change_places() {
+    let workload = compiled(DOCUMENT, QUERIES);
+    let dataset = workload.dataset(Seed(1), 1.0);
+    let mut arena = Arena::default();
+    for row in 0..100 {
+        let Slot::Int(customer) = dataset.value(1, 1, row, &mut arena) else { panic!("a key is a number") };
+        assert!(customer % 10 == 0 && (10..=10_000).contains(&customer), "{customer}");
+    }
+}
+
+#[test]
+fn each_statement_of_each_transaction_has_an_id_a_tag_and_its_slots() {
+    let workload = compiled(DOCUMENT, QUERIES);
+    let sql: Vec<&str> = workload.statements.iter().map(|statement| statement.sql.as_str()).collect();
+    assert_eq!(
+        sql,
+        [
+            "/*dbdyno:browse.customer_by_id*/ SELECT id, country FROM customers WHERE id = $1",
+            "/*dbdyno:checkout.insert_order*/ INSERT INTO orders (customer_id, country_id) VALUES ($1, $2) RETURNING id AS order_id",
+            "/*+ hint */ /*dbdyno:checkout.insert_line*/ INSERT INTO order_lines VALUES ($1, $2, $1::text)",
+        ]
+    );
+    let checkout = &workload.transactions[1];
+    assert_eq!(checkout.slots, ["customer_id", "product_id", "country_id", "order_id"]);
+    assert_eq!(workload.statements[1].inputs, [SlotId(0), SlotId(2)]);
+    assert_eq!(workload.statements[1].outputs.len(), 1);
+    assert_eq!(workload.statements[1].outputs[0].column, "order_id");
+    assert_eq!(workload.statements[1].outputs[0].slot, SlotId(3));
+    assert_eq!(workload.statements[2].inputs, [SlotId(3), SlotId(1)]);
+    let ids: Vec<StatementId> = checkout.steps.iter().map(|step| step.statement).collect();
+    assert_eq!(ids, [StatementId(1), StatementId(2), StatementId(2)]);
+    assert_eq!(&QUERIES[workload.statements[1].span.clone()], "-- name: insert_order :one");
+}
+
+#[test]
+fn steps_draws_and_stages_are_as_written() {
+    let workload = compiled(DOCUMENT, QUERIES);
+    let [browse, checkout] = workload.transactions.as_slice() else { panic!("two transactions") };
+    assert!(!browse.explicit, "a single statement commits itself");
+    assert_eq!(browse.retry.max_tries, 1);
+    assert!(matches!(
+        &browse.draws[0].source,
+        ParameterSource::Existing { table: 0, column: 0, pick: RowPick::Zipf { .. } }
+    ));
+    assert!(checkout.explicit);
+    assert_eq!(checkout.isolation, Some(Isolation::ReadCommitted));
+    assert_eq!(checkout.retry.on, ["40001", "40P01"]);
+    assert_eq!(checkout.steps[1].times, Times { min: 1, max: 4 });
+    assert_eq!(checkout.steps[1].hold, Duration::from_millis(2));
+    let each: Vec<bool> = checkout.draws.iter().map(|draw| draw.each).collect();
+    assert_eq!(each, [false, true, false]);
+    assert!(matches!(
+        checkout.draws[2].source,
+        ParameterSource::RowNumber { table: 2, pick: RowPick::Uniform }
+    ));
+    assert_eq!(workload.stages[0].load, Load::Rate(200.0));
+    assert_eq!(workload.stages[1].load, Load::Clients(16));
+    assert_eq!(workload.stages[1].duration, Duration::from_secs(90));
+    let budgets: Vec<String> = workload.budgets.iter().map(|budget| budget.metric.to_string()).collect();
+    assert_eq!(budgets, ["checkout.response.p99", "errors.rate"]);
+    assert_eq!(workload.scale_query.as_deref(), Some("SELECT count(*) / 1000.0 FROM customers"));
+}
+
+#[test]
+fn fingerprints_know_the_content_and_not_the_place() {
+    let one = compiled(DOCUMENT, QUERIES);
+    let same = compiled(DOCUMENT, QUERIES);
+    assert_ne!(one.folder, same.folder);
+    assert_eq!(one.fingerprint, same.fingerprint);
+    assert_eq!(one.data_fingerprint, same.data_fingerprint);
+    let heavier = compiled(&DOCUMENT.replace("weight = 60", "weight = 61"), QUERIES);
+    assert_ne!(one.fingerprint, heavier.fingerprint);
+    assert_eq!(one.data_fingerprint, heavier.data_fingerprint, "the mix decides nothing of the data");
+    let larger = compiled(&DOCUMENT.replace("5_000", "5_001"), QUERIES);
+    assert_ne!(one.data_fingerprint, larger.data_fingerprint);
+    let respelt = compiled(&DOCUMENT.replace("5_000", "5000 # rows"), QUERIES);
+    assert_eq!(one.data_fingerprint, respelt.data_fingerprint);
+}
+
+#[test]
+fn the_workloads_of_the_repository_are_right() {
+    for folder in repository_workloads() {
+        if let Err(mistakes) = load(&folder) {
+            panic!("{mistakes}");
+        }
+    }
+}
+
+proptest::proptest! {
+    /// Whatever an editor leaves behind in the middle of a change is answered, with places that exist.
+    #[test]
+    fn a_folder_in_the_middle_of_a_change_is_answered(
+        cuts in proptest::collection::vec((0_usize..2_000, 0_usize..12, "[\\[\\]{}=\"'a-z0-9:.\\n -]{0,4}"), 1..4),
+        in_queries in proptest::bool::ANY,
+    ) {
+        let mut texts = [DOCUMENT.to_owned(), QUERIES.to_owned()];
+        let text = &mut texts[usize::from(in_queries)];
+        for (at, len, by) in cuts {
+            let start = at % text.len();
+            let end = (start + len).min(text.len());
+            text.replace_range(start..end, &by);
+        }
+        let folder = folder(&[("workload.toml", &texts[0]), ("queries.sql", &texts[1])]);
+        if let Err(mistakes) = load(folder.path()) {
+            proptest::prop_assert!(!mistakes.is_empty());
+            for mistake in mistakes.items() {
+                let source = mistake.source.expect("both files can be read");
+                proptest::prop_assert!(mistakes.text(source).get(mistake.span.clone()).is_some(), "{mistake:?}");
+            }
+            proptest::prop_assert!(mistakes.to_string().contains("error: "));
+        }
+    }
+}

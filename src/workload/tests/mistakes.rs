@@ -1,0 +1,525 @@
+//! Whole folders: what is said of bad ones.
+
+use super::{DOCUMENT, QUERIES, folder, load};
+
+/// What the user sees, with the folder's own name in place of the test's.
+fn said(document: &str, queries: &str) -> String {
+    let folder = folder(&[("workload.toml", document), ("queries.sql", queries)]);
+    let mistakes = load(folder.path()).expect_err("the folder has mistakes");
+    mistakes.to_string().replace(&folder.path().display().to_string(), "shop")
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "it shows what the user sees, all of it")]
+fn all_mistakes_of_a_folder_are_reported_at_once() {
+    let document = r#"nmae = "shop"
+
+[table.customers]
+rows = "many"
+scale = false
+[table.customers.column]
+id = { sequnce = {} }
+country = { weighted = { US = 48 }, null_fraction = 2 }
+
+[table.orders]
+[table.orders.column]
+id = { sequence = {} }
+customer_id = { reference = { table = "custmers" } }
+
+[[transaction]]
+name = "check out"
+weight = -5
+statements = ["insert_ordr", "insert_line"]
+isolation = "read comitted"
+retry = { on = ["4001"], max_tries = 0 }
+[transaction.parameter]
+product_id = { key = { table = "orders", column = "idd" } }
+unused = { uniform = [1, 2] }
+
+[[transaction]]
+name = "browse"
+wieght = 3
+statements = ["insert_line"]
+[transaction.parameter]
+product_ld = { uniform = [1, 100], draw = "eech" }
+
+[[stage]]
+name = "baseline"
+duration = "30"
+rate = 10
+clients = 3
+
+[budget]
+"brouse.p99" = "< 50ms"
+"browse.p99" = "< 50"
+"#;
+    let queries = "-- name: insert_order :on\nSELECT 1;\n-- name: insert_line :exec\nINSERT INTO t VALUES (:product_id);\n";
+    insta::assert_snapshot!(said(document, queries), @r###"
+    error: unknown key `nmae`
+     --> shop/workload.toml:1:1
+      |
+    1 | nmae = "shop"
+      | ^^^^ not known here
+      |
+      = help: did you mean `name`?
+
+    error: expected a whole number from 0, found the text `many`
+     --> shop/workload.toml:4:8
+      |
+    4 | rows = "many"
+      |        ^^^^^^ not a whole number from 0
+
+    error: unknown key `scale`
+     --> shop/workload.toml:5:1
+      |
+    5 | scale = false
+      | ^^^^^ not known here
+      |
+      = help: did you mean `scales`?
+
+    error: no generator is called `sequnce`
+     --> shop/workload.toml:7:8
+      |
+    7 | id = { sequnce = {} }
+      |        ^^^^^^^ not known
+      |
+      = help: did you mean `sequence`?
+
+    error: `null_fraction` is a share
+     --> shop/workload.toml:8:53
+      |
+    8 | country = { weighted = { US = 48 }, null_fraction = 2 }
+      |                                                     ^
+      |
+      = note: expected a number from 0 to 1
+
+    error: table `orders` has no `rows`
+      --> shop/workload.toml:10:8
+       |
+    10 | [table.orders]
+       |        ^^^^^^ `rows` is missing
+
+    error: no table `custmers`
+      --> shop/workload.toml:13:39
+       |
+    13 | customer_id = { reference = { table = "custmers" } }
+       |                                       ^^^^^^^^^^ not described here
+       |
+       = help: did you mean `customers`?
+
+    error: `check out` cannot be the name of a transaction
+      --> shop/workload.toml:16:8
+       |
+    16 | name = "check out"
+       |        ^^^^^^^^^^^ not a name
+       |
+       = help: letters, digits, `_` and `-` can stand in one
+
+    error: a weight is above zero
+      --> shop/workload.toml:17:10
+       |
+    17 | weight = -5
+       |          ^^ expected a number above 0
+       |
+       = help: to leave a transaction out, take it away or comment it out
+
+    error: no statement is called `insert_ordr`
+      --> shop/workload.toml:18:15
+       |
+    18 | statements = ["insert_ordr", "insert_line"]
+       |               ^^^^^^^^^^^^^ not in `queries.sql`
+       |
+       = help: did you mean `insert_order`?
+
+    error: `read comitted` is not one of the choices
+      --> shop/workload.toml:19:13
+       |
+    19 | isolation = "read comitted"
+       |             ^^^^^^^^^^^^^^^ not known here
+       |
+       = help: did you mean `read committed`?
+
+    error: `4001` is no SQLSTATE
+      --> shop/workload.toml:20:17
+       |
+    20 | retry = { on = ["4001"], max_tries = 0 }
+       |                 ^^^^^^ expected five characters
+       |
+       = help: five digits or capitals: `40001` is a serialization failure,
+               `40P01` a deadlock
+
+    error: the transaction is never tried
+      --> shop/workload.toml:20:38
+       |
+    20 | retry = { on = ["4001"], max_tries = 0 }
+       |                                      ^ expected at least 1, the first try
+
+    error: `orders` has no column `idd`
+      --> shop/workload.toml:22:51
+       |
+    22 | product_id = { key = { table = "orders", column = "idd" } }
+       |                                                   ^^^^^ not described
+       |
+       = help: did you mean `id`?
+
+    error: unknown key `wieght`
+      --> shop/workload.toml:27:1
+       |
+    27 | wieght = 3
+       | ^^^^^^ not known here
+       |
+       = help: did you mean `weight`?
+
+    error: nothing gives `:product_id`
+      --> shop/workload.toml:28:15
+       |
+    28 | statements = ["insert_line"]
+       |               ^^^^^^^^^^^^^ `insert_line` needs `:product_id`
+       |
+       = help: did you mean `:product_ld`?
+
+    error: parameter `product_ld` is never used
+      --> shop/workload.toml:30:1
+       |
+    30 | product_ld = { uniform = [1, 100], draw = "eech" }
+       | ^^^^^^^^^^ no statement of the transaction has `:product_ld`
+       |
+       = help: did you mean `product_id`?
+
+    error: `eech` is not one of the choices
+      --> shop/workload.toml:30:43
+       |
+    30 | product_ld = { uniform = [1, 100], draw = "eech" }
+       |                                           ^^^^^^ not known here
+       |
+       = help: did you mean `each`?
+
+    error: `30` is not a duration
+      --> shop/workload.toml:34:12
+       |
+    34 | duration = "30"
+       |            ^^^^ not understood
+       |
+       = help: write a number and a unit, such as `30s`, `2ms` or `1m 30s`
+
+    error: `rate` and `clients` exclude each other
+      --> shop/workload.toml:36:11
+       |
+    36 | clients = 3
+       |           ^ the stage has a rate as well
+       |
+       = help: keep `rate` for an open loop, `clients` for a closed one
+
+    error: no transaction is called `brouse`
+      --> shop/workload.toml:39:1
+       |
+    39 | "brouse.p99" = "< 50ms"
+       | ^^^^^^^^^^^^ not in this workload
+       |
+       = help: did you mean `browse`?
+
+    error: `50` does not fit `browse.response.p99`, which is a time
+      --> shop/workload.toml:40:16
+       |
+    40 | "browse.p99" = "< 50"
+       |                ^^^^^^ not a limit of this metric
+       |
+       = help: write for example `< 50ms`
+
+    error: `:on` is no number of rows
+     --> shop/queries.sql:1:23
+      |
+    1 | -- name: insert_order :on
+      |                       ^^^ not known
+      |
+      = help: did you mean `:one`?
+
+    23 mistakes
+    "###);
+}
+
+/// What is said of the good folder with one thing changed.
+fn said_of(changes: &[(&str, &str)]) -> String {
+    let (mut document, mut queries) = (DOCUMENT.to_owned(), QUERIES.to_owned());
+    for (from, to) in changes {
+        assert!(document.contains(from) || queries.contains(from), "{from}");
+        document = document.replacen(from, to, 1);
+        queries = queries.replacen(from, to, 1);
+    }
+    said(&document, &queries)
+}
+
+#[test]
+fn every_break_of_the_syntax_is_shown() {
+    insta::assert_snapshot!(said_of(&[("rate = 200", "rate ="), ("clients = 16", "clients = 2x")]), @r###"
+    error: this is not TOML
+      --> shop/workload.toml:54:7
+       |
+    54 | rate =
+       |       ^ string values must be quoted, expected literal string
+
+    error: this is not TOML
+      --> shop/workload.toml:59:11
+       |
+    59 | clients = 2x
+       |           ^^ string values must be quoted, expected literal string
+
+    2 mistakes
+    "###);
+}
+
+#[test]
+fn a_single_bracket_is_told_from_two() {
+    let document = "name = \"a\"\n[transaction]\nname = \"b\"\nstatements = [\"s\"]\n";
+    insta::assert_snapshot!(said(document, "-- name: s :exec\nSELECT 1;"), @r###"
+    error: `transaction` is a list of tables
+     --> shop/workload.toml:2:1
+      |
+    2 | [transaction]
+      | ^^^^^^^^^^^^^ expected a list
+      |
+      = help: write `[[transaction]]`, with two brackets
+    "###);
+}
+
+#[test]
+fn a_circle_of_tables_is_named() {
+    let circle = "country = { reference = { table = \"orders\" } }";
+    let from = "country = { weighted = { US = 48, DE = 20 }, null_fraction = 0.02 }";
+    insta::assert_snapshot!(said_of(&[(from, circle)]), @r###"
+    error: the tables refer to each other in a circle: orders → customers → orders
+     --> shop/workload.toml:6:8
+      |
+    6 | [table.orders]
+      |        ^^^^^^ none of them can be filled first
+      |
+      = help: make one of the references a plain generator, and set it in
+              `finish.sql`
+    "###);
+}
+
+#[test]
+fn a_value_that_nothing_gives_is_told_why() {
+    let many = said_of(&[("insert_order :one", "insert_order :many")]);
+    insta::assert_snapshot!(many, @r###"
+    error: nothing gives `:order_id`
+      --> shop/workload.toml:39:13
+       |
+    39 | statement = "insert_line"
+       |             ^^^^^^^^^^^^^ `insert_line` needs `:order_id`
+       |
+       = help: `insert_order` returns it, but only `:one` and `:optional`
+               statements give values
+    "###);
+    let star = said_of(&[("RETURNING id AS order_id", "RETURNING *")]);
+    insta::assert_snapshot!(star, @r###"
+    error: nothing gives `:order_id`
+      --> shop/workload.toml:39:13
+       |
+    39 | statement = "insert_line"
+       |             ^^^^^^^^^^^^^ `insert_line` needs `:order_id`
+       |
+       = help: if it is in the `*` of `insert_order`, name it there
+    "###);
+    let late = said_of(&[
+        ("-- name: insert_order :one", "-- name: insert_order :exec"),
+        ("RETURNING id AS order_id", ""),
+    ]);
+    insta::assert_snapshot!(late, @r###"
+    error: nothing gives `:order_id`
+      --> shop/workload.toml:39:13
+       |
+    39 | statement = "insert_line"
+       |             ^^^^^^^^^^^^^ `insert_line` needs `:order_id`
+       |
+       = help: draw `order_id` in `[transaction.parameter]`, or return it from an
+               earlier `:one` statement
+    "###);
+}
+
+#[test]
+fn a_returned_name_that_is_also_drawn_is_refused() {
+    let shadow = ("country_id = { key", "order_id = { uniform = [1, 2] }\ncountry_id = { key");
+    insta::assert_snapshot!(said_of(&[shadow]), @r###"
+    error: `order_id` is drawn and also returned by `insert_order`
+      --> shop/workload.toml:49:1
+       |
+    49 | order_id = { uniform = [1, 2] }
+       | ^^^^^^^^ a later step could mean either
+       |
+       = help: take this parameter away, or return the column under another name
+               with AS
+    "###);
+}
+
+#[test]
+fn a_value_from_a_step_that_may_not_run_is_refused() {
+    let maybe =
+        ("statement = \"insert_order\"", "statement = \"insert_order\"\ntimes = { uniform = [0, 2] }");
+    insta::assert_snapshot!(said_of(&[maybe]), @r###"
+    error: `:order_id` comes from a step that may not run
+      --> shop/workload.toml:37:9
+       |
+    37 | times = { uniform = [0, 2] }
+       |         ^^^^^^^^^^^^^^^^^^^^ may be 0
+       |
+       = help: begin `uniform` at 1, or draw `order_id` in
+               `[transaction.parameter]`
+    "###);
+}
+
+#[test]
+fn mistakes_stay_readable_at_eighty_columns() {
+    let changes = [
+        (
+            "description = \"A small shop\"",
+            "description = \"A small shop, of which much is to be said, so much that its line is far longer than any terminal is wide\"\nmood = 1",
+        ),
+        ("name = \"browse\"", "naem = \"browse\"\nisolation = \"dirty\""),
+        ("\"checkout.response.p99\"", "\"checkout.reponse.p99\""),
+        ("errors.rate", "\"latency\""),
+        ("key = { table = \"countries\"", "key = { table = \"countries\", column = \"code\""),
+        ("rate = 200", "rate = 0"),
+    ];
+    let text = said_of(&changes);
+    let widest = text.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?}\n{text}");
+    insta::assert_snapshot!(text, @r###"
+    error: unknown key `mood`
+     --> shop/workload.toml:4:1
+      |
+    4 | mood = 1
+      | ^^^^ not known here
+      |
+      = help: known are `name`, `description`, `scale`, `table`, `transaction`,
+              `stage`, `budget`
+
+    error: unknown key `naem`
+      --> shop/workload.toml:24:1
+       |
+    24 | naem = "browse"
+       | ^^^^ not known here
+       |
+       = help: did you mean `name`?
+
+    error: `dirty` is not one of the choices
+      --> shop/workload.toml:25:13
+       |
+    25 | isolation = "dirty"
+       |             ^^^^^^^ not known here
+       |
+       = help: known are `read committed`, `repeatable read`, `serializable`
+
+    error: the columns of `countries` are not described here
+      --> shop/workload.toml:51:54
+       |
+    51 | country_id = { key = { table = "countries", column = "code" } }
+       |                                                      ^^^^^^
+       |
+       = note: cannot be computed
+       = help: without `column`, the keys are 1 to the number of rows
+
+    error: the stage offers no load
+      --> shop/workload.toml:56:8
+       |
+    56 | rate = 0
+       |        ^ expected more than 0 transactions per second
+
+    error: no time is called `reponse` (did you mean `response`?)
+      --> shop/workload.toml:64:1
+       |
+    64 | "checkout.reponse.p99" = "< 50ms"
+       | ^^^^^^^^^^^^^^^^^^^^^^ not a metric
+       |
+       = help: there are `response`, `service`, `pool_wait` and `lag`
+
+    error: no metric is called `latency`
+      --> shop/workload.toml:65:1
+       |
+    65 | "latency" = "< 0.1%"
+       | ^^^^^^^^^ not a metric
+       |
+       = help: there are times such as `response.p99`, `errors.rate`,
+               `throughput` and `pool.saturated`
+
+    7 mistakes
+    "###);
+}
+
+#[test]
+fn a_folder_without_a_workload_says_what_is_missing() {
+    let folder = folder(&[]);
+    let mistakes = load(folder.path()).expect_err("an empty folder");
+    let messages: Vec<&str> = mistakes.items().iter().map(|mistake| mistake.message.as_str()).collect();
+    assert!(
+        matches!(messages.as_slice(), [document, queries]
+        if document.contains("workload.toml") && queries.contains("queries.sql")),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn what_is_missing_is_asked_for() {
+    let document = "name = \"\"\n[[stage]]\nname = \"a\"\nduration = \"0s\"\n";
+    insta::assert_snapshot!(said(document, "SELECT 1;\n-- name: a\nSELECT 2;\n"), @r###"
+    error: the workload's name is empty
+     --> shop/workload.toml:1:8
+      |
+    1 | name = ""
+      |        ^^ expected a name
+
+    error: the stage has no load
+     --> shop/workload.toml:2:1
+      |
+    2 | [[stage]]
+      | ^^^^^^^^^ neither `rate` nor `clients`
+      |
+      = help: write `rate = 200` (per second) or `clients = 16`
+
+    error: the stage lasts no time
+     --> shop/workload.toml:4:12
+      |
+    4 | duration = "0s"
+      |            ^^^^ expected more than zero
+
+    error: the workload has no transaction
+     --> shop/workload.toml:4:16
+      |
+    4 | duration = "0s"
+      |                ^ nothing to run
+      |
+      = help: write at least one `[[transaction]]` with `statements = ["…"]`
+
+    error: this statement has no name
+     --> shop/queries.sql:1:1
+      |
+    1 | SELECT 1;
+      | ^^^^^^^^ no name line before it
+      |
+      = help: write `-- name: product_by_id :one` above it
+
+    error: `a` does not say how many rows it gives
+     --> shop/queries.sql:2:1
+      |
+    2 | -- name: a
+      | ^^^^^^^^^^ not said here
+      |
+      = help: the choices are `:one`, `:optional`, `:many` and `:exec`
+
+    6 mistakes
+    "###);
+}
+
+#[test]
+fn a_transaction_cannot_be_called_like_a_metric() {
+    let pool = said_of(&[("name = \"browse\"", "name = \"response\"")]);
+    insta::assert_snapshot!(pool, @r###"
+    error: a transaction cannot be called `response`
+      --> shop/workload.toml:23:8
+       |
+    23 | name = "response"
+       |        ^^^^^^^^^^ already means something
+       |
+       = help: `response` is a part of the paths of metrics; choose another name
+    "###);
+}
