@@ -1,36 +1,65 @@
 //! Throwaway servers on this machine: found, started on a free port as an unprivileged user, and always removed, even when
-//! dbdyno is killed.
+//! dbdyno is killed. Knows no workload and no run.
+//!
+//! Three processes stand in a row: dbdyno, the *supervisor* (this program again, as a hidden subcommand) and the server.
+//! dbdyno holds the writing end of a pipe to the supervisor. However dbdyno ends, the kernel closes the pipe, and the
+//! supervisor stops the server and removes its folder. When the supervisor itself is killed, the kernel tells the server to
+//! stop (where `setpriv` of util-linux is there to ask for it); the folder is removed by dbdyno if it still runs, else by
+//! the next start.
+//!
+//! A `kill -9` of the server can leave its small segments in `/dev/shm`, as it does with every PostgreSQL.
 
+mod account;
+mod binaries;
+mod cluster;
+mod folder;
 mod postgres;
+mod processes;
 mod supervisor;
 
-use std::path::PathBuf;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::db::secret::Secret;
 
 pub use postgres::start as start_postgres;
 pub use supervisor::{SUPERVISE, supervise};
 
+/// Longer than the supervisor's own patience with a server that does not stop.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// What the user may decide about a throwaway server.
 #[derive(Clone, Debug, Default)]
 pub struct LocalOptions {
-    /// Folder with the server's binaries (`--local-bindir`, `DBDYNO_LOCAL_BINDIR`).
+    /// Folder with the server's binaries (`--local-bindir`, `DBDYNO_PG_BINDIR`); looked for when absent.
     pub bindir: Option<PathBuf>,
     /// Settings of the server, beside ours and above them (`--local-setting name=value`).
     pub settings: Vec<(String, String)>,
+    /// The program that has the hidden subcommand [`SUPERVISE`]; the running one when absent. For tests and for programs
+    /// that use the library.
+    pub supervisor: Option<PathBuf>,
 }
 
 /// A running throwaway server. Dropping it removes the server and its files; so does the end of this process, however it
 /// comes.
 pub struct LocalServer {
-    // helper: local
-    pub(crate) url: String,
-    pub(crate) postmaster: i32,
+    url: Secret,
+    postmaster: i32,
+    version: String,
+    notices: Vec<String>,
+    folder: PathBuf,
+    supervisor: tokio::process::Child,
+    /// Closing it is the order to remove everything.
+    pipe: Option<OwnedFd>,
 }
 
 impl LocalServer {
-    /// A URL of its superuser and default database, for `db::postgres::Settings::from_url`.
+    /// A URL of its superuser and default database, for `db::postgres::Settings::from_url`. It holds the password.
     #[must_use]
     pub fn url(&self) -> &str {
-        &self.url
+        self.url.reveal()
     }
 
     /// Process id of the server.
@@ -38,12 +67,103 @@ impl LocalServer {
     pub fn pid(&self) -> i32 {
         self.postmaster
     }
+
+    /// What the server calls its version: `15.13 (Debian 15.13-0+deb12u1)`.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// What this server lacks and how to get it, in sentences for the user; empty as a rule.
+    #[must_use]
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
+    /// The folder that holds its data, its log and its socket, and that is removed with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The last lines of the server's log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        folder::tail(&self.folder.join(folder::SERVER_LOG))
+    }
+
+    /// Removes the server and waits until neither its process nor its folder is left.
+    pub async fn stop(mut self) -> Result<(), LocalError> {
+        tokio::task::spawn_blocking(move || self.remove())
+            .await
+            .unwrap_or_else(|panic| Err(LocalError::Supervisor(io::Error::other(panic))))
+    }
+
+    /// Blocks until all is gone, at most [`REMOVAL_TIMEOUT`]. The second call finds nothing to do.
+    fn remove(&mut self) -> Result<(), LocalError> {
+        if self.pipe.take().is_none() {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        while self.supervisor.try_wait().map_err(LocalError::Supervisor)?.is_none() {
+            if begun.elapsed() > REMOVAL_TIMEOUT {
+                return Err(LocalError::Left { folder: self.folder.clone(), postmaster: self.postmaster });
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Still there only when the supervisor was killed before it could do this.
+        if self.folder.exists() {
+            processes::end_all_in(&self.folder);
+            folder::remove(&self.folder)
+                .map_err(|_| LocalError::Left { folder: self.folder.clone(), postmaster: self.postmaster })?;
+        }
+        Ok(())
+    }
 }
 
-/// Why no throwaway server runs. (helper: local)
+impl Drop for LocalServer {
+    fn drop(&mut self) {
+        // Nobody is left to be told; `stop` tells.
+        let _ = self.remove();
+    }
+}
+
+/// Why no throwaway server runs, by what one can do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum LocalError {
-    /// No binaries.
+    /// There are no binaries.
+    #[error(
+        "no server binaries were found (`initdb` and `postgres`, version 14 or newer, in one folder); looked at\n{looked_at}\n\
+         install them with `make setup` (Debian, Ubuntu: postgresql; macOS: brew install postgresql@17), \
+         or name their folder with --local-bindir or DBDYNO_PG_BINDIR"
+    )]
+    NotFound {
+        /// One line for each place, with what was wrong with it.
+        looked_at: String,
+    },
+    /// A setting cannot be given to a throwaway server.
+    #[error("--local-setting {name}: {reason}")]
+    Setting {
+        /// Its name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The supervisor could not be started or did not answer.
+    #[error("the supervisor of the local server failed: {0}")]
+    Supervisor(#[source] io::Error),
+    /// Making or starting the server failed; the message quotes its log.
     #[error("{0}")]
-    NotFound(String),
+    Start(String),
+    /// It could not be removed.
+    #[error(
+        "the local server (process {postmaster}) or its folder {} could not be removed; stop the process, then remove the folder",
+        folder.display()
+    )]
+    Left {
+        /// Its folder.
+        folder: PathBuf,
+        /// Its process id.
+        postmaster: i32,
+    },
 }

@@ -1,9 +1,69 @@
-//! A throwaway PostgreSQL.
+//! Starts a throwaway PostgreSQL from dbdyno's side: finds the binaries, spawns the supervisor, hears its answer.
 
-use super::{LocalError, LocalOptions, LocalServer};
+use std::io;
+use std::process::Stdio;
 
-/// Makes a cluster in a new folder, starts a server on it and waits until it answers.
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::Command;
+
+use super::cluster::check_setting;
+use super::supervisor::{Answer, Request, SUPERVISE};
+use super::{LocalError, LocalOptions, LocalServer, binaries};
+use crate::db::secret::Secret;
+
+/// Makes a cluster in a new folder, starts a server on it and waits until it answers; takes about a second.
+///
+/// It listens on a free port of 127.0.0.1 and on a Unix socket in its folder, and wants a random password on both. A future
+/// that is dropped midway takes everything back.
 pub async fn start(options: &LocalOptions) -> Result<LocalServer, LocalError> {
-    let _ = options;
-    todo!("helper: local")
+    for (name, value) in &options.settings {
+        check_setting(name, value).map_err(|reason| LocalError::Setting { name: name.clone(), reason })?;
+    }
+    let bindir = binaries::find(options.bindir.as_deref())?;
+    let request = Request { bindir, settings: options.settings.clone() };
+    converse(options, &request).await.map_err(LocalError::Supervisor)?
+}
+
+/// One line there, one line back.
+async fn converse(options: &LocalOptions, request: &Request) -> io::Result<Result<LocalServer, LocalError>> {
+    let program = match &options.supervisor {
+        Some(program) => program.clone(),
+        None => std::env::current_exe()?,
+    };
+    let mut supervisor = Command::new(&program)
+        .args([SUPERVISE, "postgres"])
+        // Ours would be held open by it, and whoever reads our output to its end would wait for the server's end.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .current_dir("/")
+        .process_group(0)
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+    let (Some(mut pipe), Some(output)) = (supervisor.stdin.take(), supervisor.stdout.take()) else {
+        return Err(io::Error::other("it has no pipe"));
+    };
+    let mut line = serde_json::to_vec(request)?;
+    line.push(b'\n');
+    // A program that does not listen does not answer either, which is the better message.
+    let _ = pipe.write_all(&line).await;
+
+    let mut answer = String::new();
+    BufReader::new(output).read_line(&mut answer).await?;
+    Ok(match serde_json::from_str(&answer) {
+        Ok(Answer::Ready { url, pid, folder, version, notices }) => Ok(LocalServer {
+            url: Secret::new(url),
+            postmaster: pid,
+            version,
+            notices,
+            folder,
+            supervisor,
+            pipe: Some(pipe.into_owned_fd()?),
+        }),
+        Ok(Answer::Failed(message)) => Err(LocalError::Start(message)),
+        Err(_) => {
+            let program = program.display();
+            return Err(io::Error::other(format!("{program} {SUPERVISE} ended without an answer")));
+        }
+    })
 }

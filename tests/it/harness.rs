@@ -1,0 +1,203 @@
+//! What the tests share: the server, a database for each test, the program, and waiting with a limit.
+//!
+//! The server is started by the first test that needs it and removed when this process ends, however it ends: dbdyno's own
+//! supervisor sees to that. Where there is no server the tests fail.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use dbdyno::local::{LocalOptions, LocalServer, start_postgres};
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// The program under test.
+pub fn program() -> PathBuf {
+    assert_cmd::cargo::cargo_bin!("dbdyno").to_path_buf()
+}
+
+/// The program under test with an environment of its own, and a limit on its time.
+pub fn dbdyno() -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::new(program());
+    for (name, _) in std::env::vars_os() {
+        let name_text = name.to_string_lossy();
+        if ["PG", "DBDYNO_", "XDG_"].iter().any(|prefix| name_text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    // No password file, no history of whoever runs the tests.
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
+    std::fs::create_dir_all(&home).expect("the target folder can be written");
+    command.env("HOME", home).env("NO_COLOR", "1").timeout(Duration::from_secs(120));
+    command
+}
+
+/// Options that name the program under test as the supervisor: the running program is the test itself.
+pub fn local_options() -> LocalOptions {
+    LocalOptions { supervisor: Some(program()), ..LocalOptions::default() }
+}
+
+/// The server of all tests.
+pub fn server() -> &'static LocalServer {
+    static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
+        let options = local_options();
+        runtime()
+            .block_on(start_postgres(&options))
+            .unwrap_or_else(|error| panic!("the tests need a PostgreSQL: {error}"))
+    });
+    &SERVER
+}
+
+/// An event loop for one thread.
+pub fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built")
+}
+
+/// Waits until the condition holds; fails with the words when it takes longer than the limit.
+pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < limit, "not within {limit:?}: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A database of one test, dropped with it.
+pub struct Database {
+    name: String,
+    url: String,
+}
+
+impl Database {
+    /// An empty one, with the extension `pg_stat_statements`.
+    pub fn empty() -> Self {
+        Self::from_template("empty", |_| ())
+    }
+
+    /// A copy of the template, which `fill` makes from an empty database when the first test asks for it.
+    pub fn from_template(template: &str, fill: impl FnOnce(&Self)) -> Self {
+        static MADE: LazyLock<Mutex<HashMap<String, Arc<Mutex<bool>>>>> = LazyLock::new(Mutex::default);
+        // Another test's panic while it filled leaves `false`: the next one tries again.
+        let made =
+            MADE.lock().unwrap_or_else(PoisonError::into_inner).entry(template.into()).or_default().clone();
+        let source = format!("template_{template}");
+        let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*made {
+            let admin = Session::open(server().url(), "harness");
+            admin.execute(&format!("DROP DATABASE IF EXISTS {source} WITH (FORCE)"));
+            admin.execute(&format!("CREATE DATABASE {source}"));
+            // Not dropped by Drop: it lives as long as the server.
+            let filled = std::mem::ManuallyDrop::new(Self::named(&source));
+            filled.execute("CREATE EXTENSION pg_stat_statements");
+            fill(&filled);
+            *made = true;
+        }
+        drop(made);
+
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}_{template}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        Session::open(server().url(), "harness")
+            .execute(&format!("CREATE DATABASE {name} TEMPLATE {source}"));
+        Self::named(&name)
+    }
+
+    fn named(name: &str) -> Self {
+        Self { name: name.into(), url: server().url().replace("/postgres?", &format!("/{name}?")) }
+    }
+
+    /// A URL of its superuser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its name on the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// A connection that stays open, as another application would have one.
+    pub fn session(&self, application_name: &str) -> Session {
+        Session::open(&self.url, application_name)
+    }
+
+    /// Runs statements on a connection of their own.
+    pub fn execute(&self, sql: &str) {
+        self.session("harness").execute(sql);
+    }
+
+    /// The rows of one query, as text; NULL is absent.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        self.session("harness").rows(sql)
+    }
+
+    /// The first column of the only row, as text.
+    pub fn value(&self, sql: &str) -> String {
+        self.session("harness").value(sql)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        Session::open(server().url(), "harness")
+            .execute(&format!("DROP DATABASE {} WITH (FORCE)", self.name));
+    }
+}
+
+/// A connection of a test.
+pub struct Session {
+    // Dropped first: the client's end is seen by the connection's task while it can still run.
+    client: Client,
+    runtime: Runtime,
+}
+
+impl Session {
+    /// Connects to the URL.
+    pub fn open(url: &str, application_name: &str) -> Self {
+        Self::try_open(url, application_name).unwrap_or_else(|error| panic!("cannot connect: {error:?}"))
+    }
+
+    /// Connects, or says why not.
+    pub fn try_open(url: &str, application_name: &str) -> Result<Self, tokio_postgres::Error> {
+        let mut config: tokio_postgres::Config = url.parse()?;
+        config.application_name(application_name).connect_timeout(Duration::from_secs(10));
+        let runtime = runtime();
+        let client = runtime.block_on(async {
+            let (client, connection) = config.connect(NoTls).await?;
+            tokio::spawn(connection);
+            Ok::<_, tokio_postgres::Error>(client)
+        })?;
+        Ok(Self { client, runtime })
+    }
+
+    /// Runs statements.
+    pub fn execute(&self, sql: &str) {
+        self.runtime
+            .block_on(self.client.batch_execute(sql))
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    }
+
+    /// The rows of one query, as text; NULL is absent.
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let messages = self
+            .runtime
+            .block_on(self.client.simple_query(sql))
+            .unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let row = |message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|i| row.get(i).map(str::to_owned)).collect())
+            }
+            _ => None,
+        };
+        messages.into_iter().filter_map(row).collect()
+    }
+
+    /// The first column of the only row, as text.
+    pub fn value(&self, sql: &str) -> String {
+        match self.rows(sql).as_mut_slice() {
+            [row] if !row.is_empty() => row[0].take().unwrap_or_else(|| panic!("{sql}: NULL")),
+            rows => panic!("{sql}: {} rows", rows.len()),
+        }
+    }
+}

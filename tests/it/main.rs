@@ -1,0 +1,8 @@
+//! The integration tests: one binary, one private PostgreSQL for all of them, a fresh database for each.
+//!
+//! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
+
+mod architecture;
+mod harness;
+mod local;
+mod source;
