@@ -5,4 +5,5 @@
 mod architecture;
 mod harness;
 mod local;
+mod session;
 mod source;
