@@ -21,5 +21,5 @@ cargo_test -- --skip timing:: "$@" || status=$?
 
 echo
 echo "the ten slowest tests:"
-sed -n 's/^test \([^ ]*\) \.\.\. .*<\([0-9.]*\)s>$/\2 s  \1/p' "$output" | sort -rn | head -10
+sed -n 's/^test \([^ ]*\) .*\.\.\. .*<\([0-9.]*\)s>$/\2 s  \1/p' "$output" | sort -rn | head -10
 exit "$status"
