@@ -178,9 +178,9 @@ fn text_end(chars: &[char], at: usize, raw: bool) -> Option<usize> {
             let quoted = chars.get(at + marks) == Some(&'"');
             quoted.then(|| find(chars, at + marks + 1, &format!("\"{}", "#".repeat(marks))))?
         }
-        '"' => quoted_end(chars, at + 1, '"'),
+        '"' => Some(quoted_end(chars, at + 1, '"')),
         '\'' if chars.get(at + 1) == Some(&'\\') || chars.get(at + 2) == Some(&'\'') => {
-            quoted_end(chars, at + 1, '\'')
+            Some(quoted_end(chars, at + 1, '\''))
         }
         // A lifetime or a label.
         '\'' => {
@@ -190,11 +190,11 @@ fn text_end(chars: &[char], at: usize, raw: bool) -> Option<usize> {
     }
 }
 
-fn quoted_end(chars: &[char], mut at: usize, quote: char) -> Option<usize> {
+fn quoted_end(chars: &[char], mut at: usize, quote: char) -> usize {
     while at < chars.len() && chars[at] != quote {
         at += if chars[at] == '\\' { 2 } else { 1 };
     }
-    Some((at + 1).min(chars.len()))
+    (at + 1).min(chars.len())
 }
 
 fn find(chars: &[char], from: usize, end: &str) -> Option<usize> {
@@ -273,13 +273,13 @@ mod tests {
 
     #[test]
     fn comments_strings_and_tests_are_no_code() {
-        let text = r####"//! crate::a::b
+        let text = r##"//! crate::a::b
             /* crate::c::d /* crate::e::f */ crate::g::h */
             const X: &str = "crate::i::j \" crate::k::l"; const Y: &str = r#"crate::m::n " crate::o::p"#;
             fn f<'a>(c: char) -> bool { c == '"' || c == '\'' || c == '\\' || crate::q::r::<'a>(b'"') }
             #[cfg(test)] use crate::s::t;
             #[cfg(test)] mod tests { fn g() { crate::u::v() } }
-            fn h() { crate::w::x!() }"####;
+            fn h() { crate::w::x!() }"##;
         assert_eq!(used("src/x.rs", text), ["4:crate::q::r", "7:crate::w::x!"]);
     }
 }
