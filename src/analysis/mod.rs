@@ -117,7 +117,6 @@ impl Analysis {
         let generator = generator_info(&stages);
         let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
         let model_stages: Vec<model::Stage> = stages.iter().map(|stage| stage.to_model(&header)).collect();
-        let (verdict, budgets) = judge(&header, &model_stages, &generator);
         let mut report = Report {
             schema_version: model::SCHEMA_VERSION,
             kind: match header.kind {
@@ -133,8 +132,8 @@ impl Analysis {
             workload: workload_info(&header),
             target: target_info(&header),
             environment: environment_info(&header),
-            verdict,
-            budgets,
+            verdict: Verdict::None,
+            budgets: Vec::new(),
             findings: Vec::new(),
             generator,
             stages: model_stages,
@@ -143,6 +142,7 @@ impl Analysis {
             events: event_infos(events),
         };
         report.findings = findings::find(&report);
+        (report.verdict, report.budgets) = judge(&header, &report);
         Ok(report)
     }
 
@@ -289,17 +289,15 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
     info
 }
 
-fn judge(
-    header: &Header,
-    stages: &[model::Stage],
-    generator: &model::GeneratorInfo,
-) -> (Verdict, Vec<model::BudgetResult>) {
+/// Holds the limits against what was measured. A measurement that is not valid decides nothing.
+fn judge(header: &Header, report: &Report) -> (Verdict, Vec<model::BudgetResult>) {
+    let invalid = report.findings.iter().find(|finding| finding.severity == model::Severity::Invalid);
     let mut results = Vec::new();
     for budget in &header.budgets {
-        let mut result = judge_one(budget, stages);
-        if !generator.valid && result.verdict != Verdict::Inconclusive {
+        let mut result = judge_one(budget, &report.stages);
+        if let Some(invalid) = invalid {
             result.verdict = Verdict::Inconclusive;
-            result.reason = Some("the generator, not the database, was the limit".to_owned());
+            result.reason = Some(invalid.title.clone());
         }
         results.push(result);
     }

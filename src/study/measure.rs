@@ -19,6 +19,7 @@ use crate::units::{Seed, StageId, Stamp};
 use crate::workload::StageSpec;
 
 use super::header;
+use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::load::fill;
 use super::query_values;
@@ -62,7 +63,7 @@ pub(super) struct Bench<'a> {
     ended: EndReason,
     /// Since when the target has given nothing but failed connections.
     lost_since: Option<Stamp>,
-    interrupts: u32,
+    interrupts: Interrupts,
 }
 
 impl<'a> Bench<'a> {
@@ -126,7 +127,7 @@ impl<'a> Bench<'a> {
             stage_count,
             ended: EndReason::Completed,
             lost_since: None,
-            interrupts: 0,
+            interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         })
     }
 
@@ -157,7 +158,6 @@ impl<'a> Bench<'a> {
         self.stage_begun(&walk, begins_at, 0, observer)?;
         self.readings(first.id, at_edge)?;
 
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
                 collected = run.next() => {
@@ -169,21 +169,12 @@ impl<'a> Bench<'a> {
                     run.recycle(collected);
                 }
                 Some(probed) = self.probed.recv() => self.reading(walk.id(), probed)?,
-                interrupted = &mut interrupt => {
-                    interrupted.map_err(crate::engine::EngineError::Thread)?;
-                    self.interrupts += 1;
-                    let drain = if self.interrupts > 1 { Duration::ZERO } else { INTERRUPTED_DRAIN };
-                    if self.ended == EndReason::Completed {
-                        self.ended = EndReason::Interrupted;
-                    }
-                    self.recording.event(self.clock.now(), "interrupted", "stopped by the user")?;
-                    observer(Happening::Note("stopping: what is under way is waited for; Ctrl-C again to abandon it"));
-                    run.stop(drain.min(self.plan.drain));
-                    interrupt.set(tokio::signal::ctrl_c());
-                }
+                () = self.interrupts.next() => run.stop(self.interrupted(observer)?),
             }
         }
-        let at_edge = self.read_edge(Edge::End).await;
+        // A target that is gone answers no probe either.
+        let at_edge =
+            if self.ended == EndReason::TargetLost { None } else { self.read_edge(Edge::End).await };
         self.readings(walk.id(), at_edge)?;
         let ended = Entry::StageEnded { stage: walk.id(), at: walk.window_end, carried_out: 0 };
         self.recording.write(&ended, self.clock.now())
@@ -280,6 +271,17 @@ impl<'a> Bench<'a> {
             measured: stage.measured,
         });
         Ok(())
+    }
+
+    /// Notes that the user wants to stop; gives how long what is under way may still take.
+    fn interrupted(&mut self, observer: &mut Observer<'_>) -> Result<Duration, StudyError> {
+        if self.ended == EndReason::Interrupted {
+            return Ok(Duration::ZERO);
+        }
+        self.ended = EndReason::Interrupted;
+        self.recording.event(self.clock.now(), "interrupted", "stopped by the user")?;
+        observer(Happening::Note("stopping: what is under way is waited for; Ctrl-C again abandons it"));
+        Ok(INTERRUPTED_DRAIN.min(self.plan.drain))
     }
 
     /// Reads the counters at an edge.

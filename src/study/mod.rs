@@ -2,6 +2,7 @@
 //! nothing: it tells an observer what happens and returns a report.
 
 mod header;
+mod interrupt;
 mod journaling;
 mod load;
 mod measure;
