@@ -3,8 +3,7 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
-use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
-use crate::study::{Happening, Second};
+use crate::study::{Happening, LoadEvent, LoadSummary, Second, TableSummary};
 
 /// Without a terminal, one line of a stage is enough in this time.
 const LINE_EVERY: Duration = Duration::from_secs(5);

@@ -16,7 +16,7 @@ mod target;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::dataset::{DatasetError, LoadEvent, LoadSummary};
+use crate::dataset::DatasetError;
 use crate::db::{ConnectError, TargetError};
 use crate::diagnostic::Mistakes;
 use crate::engine::EngineError;
@@ -25,6 +25,7 @@ use crate::model::Report;
 use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
+pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use load::load;
 pub use plan::{LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice};
 pub use pool::pool;
