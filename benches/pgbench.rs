@@ -63,7 +63,7 @@ fn compare() -> Result<bool> {
     let scale = number("BENCH_SCALE", 10)?.to_string();
     succeed("pgbench", &bench.pgbench().args(["-i", "-q", "-s", &scale]).output()?)?;
 
-    say("pair  tool      transactions/s   mean latency   client CPU per transaction");
+    say("pair    tool     transactions/s   mean latency   client CPU per transaction");
     let mut measured: Vec<[Figures; 2]> = Vec::new();
     for pair in 1..=pairs {
         // A B, B A, A B, …: whatever drifts hits both alike.
@@ -226,7 +226,7 @@ fn row(pair: &str, tool: Tool, figures: &Figures) -> String {
     };
     let Figures { transactions_per_s, latency_mean_us, cpu_us_per_transaction } = figures;
     format!(
-        "{pair:<6}{name:<9}{transactions_per_s:>15.0}{latency_mean_us:>12.0} µs{cpu_us_per_transaction:>26.1} µs"
+        "{pair:<8}{name:<9}{transactions_per_s:>15.0}{latency_mean_us:>12.0} µs{cpu_us_per_transaction:>26.1} µs"
     )
 }
 
