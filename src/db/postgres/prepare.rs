@@ -195,6 +195,10 @@ impl Prepared {
                 let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
                 refused("42703", format!("it returns no column `{name}` (it returns: {})", names.join(", ")))
             })?;
+            if columns.iter().skip(column + 1).any(|(other, _)| other == name) {
+                let message = format!("it returns more than one column `{name}` (give one of them an alias)");
+                return Err(refused("42702", message));
+            }
             outputs.push(Output { column, slot: *slot, decoder: Decoder::of(columns[column].1) });
         }
         outputs.sort_by_key(|output| output.column);
@@ -248,15 +252,13 @@ impl Prepared {
     /// Reads the columns of one `DataRow` into their slots.
     pub(super) fn decode_row(&self, body: &[u8], frame: &mut Frame) -> Result<(), ExecError> {
         let mut fields = Fields::new(body).ok_or_else(cut_off)?;
+        let mut field = Field::Null;
         let mut next = 0;
         for output in &self.outputs {
-            // Two slots may be filled from one column only if it has two names, so columns only ascend.
-            while next < output.column {
-                fields.next().ok_or_else(cut_off)?;
+            while next <= output.column {
+                field = fields.next().ok_or_else(cut_off)?;
                 next += 1;
             }
-            let field = fields.next().ok_or_else(cut_off)?;
-            next += 1;
             let Field::Value(bytes) = field else { continue };
             let slot = output.decoder.decode(bytes, &mut frame.arena).map_err(|_| {
                 ExecError::Value(format!(
@@ -295,6 +297,7 @@ struct Fields<'a> {
     rest: &'a [u8],
 }
 
+#[derive(Clone, Copy)]
 enum Field<'a> {
     Null,
     Value(&'a [u8]),

@@ -8,8 +8,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::stream::Stream;
 use crate::db::error::SqlState;
 
-/// As libpq's. A message that must be held as a whole and is larger gets a larger buffer for as long as it is needed.
+/// As libpq's. A message that must be held as a whole and is larger makes the buffer grow.
 const BUFFER: usize = 16 * 1024;
+
+/// What a buffer may keep between requests. A workload with rows or values below it reaches its size once and allocates no
+/// more; one exceptional value above it does not stay for the life of a pool.
+const KEPT_MAX: usize = 1024 * 1024;
 
 /// The largest message that is held as a whole: what is larger comes from no sane server.
 pub(super) const HELD_MAX: usize = 64 * 1024 * 1024;
@@ -90,12 +94,15 @@ impl Wire {
         }
     }
 
-    /// Gives back what a large message needed. Called between requests.
+    /// Gives back what an exceptionally large message needed. Called between requests.
     pub(super) fn settle(&mut self) {
-        if self.inbound.len() > BUFFER && self.start == self.end {
+        if self.inbound.len() > KEPT_MAX && self.start == self.end {
             self.inbound.truncate(BUFFER);
             self.inbound.shrink_to_fit();
             (self.start, self.end) = (0, 0);
+        }
+        if self.outbound.capacity() > KEPT_MAX {
+            self.outbound.shrink_to(BUFFER);
         }
     }
 
@@ -122,7 +129,7 @@ impl Wire {
                 self.end -= self.start;
                 self.start = 0;
                 if self.inbound.len() < count {
-                    self.inbound.resize(count, 0);
+                    self.inbound.resize(count.next_power_of_two(), 0);
                 }
             }
             self.fill().await?;

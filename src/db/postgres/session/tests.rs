@@ -157,7 +157,7 @@ async fn try_connect(
 
 fn frame() -> Frame {
     let mut frame = Frame::default();
-    frame.reset(3);
+    frame.reset(4);
     frame.slots[0] = Slot::Int(7);
     frame
 }
@@ -213,12 +213,15 @@ async fn rows_are_counted_and_stamped() {
 
 #[tokio::test]
 async fn columns_become_values() {
-    let (mut session, mut peer) = connect(plan(RowsExpected::Optional, &[("b", 2), ("a", 1)])).await;
+    let (mut session, mut peer) =
+        connect(plan(RowsExpected::Optional, &[("b", 2), ("a", 1), ("b", 3)])).await;
     let mut frame = frame();
     let one = answer(&[row(&[&9_i32.to_be_bytes(), b"text"])], "SELECT 1", b"I");
     execute(&mut session, &mut peer, &mut frame, &one).await.0.expect("a row");
     assert_eq!(frame.slots[1], Slot::Int(9));
-    assert!(matches!(frame.slots[2], Slot::Text(range) if frame.arena.str(range) == "text"));
+    for slot in [2, 3] {
+        assert!(matches!(frame.slots[slot], Slot::Text(range) if frame.arena.str(range) == "text"));
+    }
 
     let null = message(b'D', &[0, 2, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, b'z']);
     execute(&mut session, &mut peer, &mut frame, &answer(&[null], "SELECT 1", b"I")).await.0.expect("a row");
@@ -411,6 +414,11 @@ async fn a_statement_that_cannot_be_prepared_is_named() {
     let (result, _) = try_connect(plan(RowsExpected::One, &[("total", 1)]), description).await;
     let message = result.err().expect("an error").to_string();
     assert!(message.contains("no column `total`") && message.contains("it returns: a"), "{message}");
+
+    let description = described(&[INT4], &[("a", INT4), ("a", INT4)]);
+    let (result, _) = try_connect(plan(RowsExpected::One, &[("a", 1)]), description).await;
+    let message = result.err().expect("an error").to_string();
+    assert!(message.contains("more than one column `a`"), "{message}");
 
     let (result, _) = try_connect(plan(RowsExpected::One, &[]), described(&[INT4], &[])).await;
     let message = result.err().expect("an error").to_string();
