@@ -379,6 +379,7 @@ impl StageAnalysis {
         let levels = &self.set.pool.levels;
         let holds = self.total(|set| &set.hold);
         let across_edges = self.carried_in + self.carried_out;
+        let pool = &self.set.pool;
         let check = |name: &str, gauge_ns: u64, samples: &Distribution, each_ns: u64, what: &str| {
             let (left, right) = (gauge_ns as f64 / 1e9, samples.sum_ns() as f64 / 1e9);
             // Transactions across an edge are clipped by the gauge and counted whole by the samples.

@@ -87,9 +87,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 censored: true,
             });
         }
-        for Work { position, scheduled_at } in self.source.take_left_out(planned_until) {
+        self.source.take_left_out(planned_until, |Work { position, scheduled_at }| {
             let waited = now - scheduled_at.unwrap_or(now);
             recorder.skipped(self.draws.transaction(position), waited);
-        }
+        });
     }
 }

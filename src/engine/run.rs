@@ -1,5 +1,6 @@
 //! A load on threads of its own, as the control thread sees it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub struct Run {
     orders: watch::Sender<Order>,
     messages: mpsc::Receiver<Message>,
     threads: Vec<JoinHandle<()>>,
+    workers: usize,
     collector: Collector,
     finished: usize,
     ready: std::collections::VecDeque<Collected>,
@@ -53,31 +55,42 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
         let lines = Lines { orders: orders.subscribe(), out: out.clone(), spare_sets };
         let (plan, engine) = (plan.clone(), engine.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let out = out.clone();
         let thread = std::thread::Builder::new().name(format!("dyno-worker-{}", id.0)).spawn(move || {
-            tokio::task::LocalSet::new().block_on(&runtime, async move {
-                let timer = Timer::real(clock).expect("a worker has a file descriptor for its timer");
+            let work = async move {
+                let timer = Timer::real(clock).map_err(|error| error.to_string())?;
                 tokio::task::spawn_local(timer.clone().drive());
                 worker::run(&plan, id, engine, timer, lines).await;
-            });
+                Ok(())
+            };
+            // A worker that panics tells so at once: the others would go on measuring without it.
+            let worked =
+                catch_unwind(AssertUnwindSafe(|| tokio::task::LocalSet::new().block_on(&runtime, work)));
+            if let Err(words) = worked.unwrap_or_else(|panic| Err(words_of(&*panic))) {
+                // Nobody listens any more when the run was given up.
+                let _ = out.blocking_send(Message::Died(words));
+            }
         })?;
         threads.push(thread);
     }
     let collector = Collector::new(spares);
-    Ok(Run { orders, messages, threads, collector, finished: 0, ready: std::collections::VecDeque::new() })
+    let ready = std::collections::VecDeque::new();
+    Ok(Run { orders, messages, threads, workers: workers as usize, collector, finished: 0, ready })
 }
 
 impl Run {
     /// Waits until every pool is full. Gives how long each connection took.
     pub async fn warm(&mut self) -> Result<Vec<Duration>, EngineError> {
         let mut created = Vec::new();
-        for _ in 0..self.threads.len() {
+        for _ in 0..self.workers {
             match self.messages.recv().await {
                 Some(Message::Ready(Ok(times))) => created.extend(times),
                 Some(Message::Ready(Err(error))) => {
                     self.orders.send_replace(Order::Dismiss);
                     return Err(error.into());
                 }
-                Some(_) | None => return Err(self.dead()),
+                Some(Message::Died(words)) => return Err(self.dead(words)),
+                Some(_) | None => return Err(self.dead("it ended before it began".to_owned())),
             }
         }
         Ok(created)
@@ -99,7 +112,11 @@ impl Run {
             if let Some(collected) = self.ready.pop_front() {
                 return Ok(Some(collected));
             }
-            if self.finished == self.threads.len() {
+            if self.finished == self.workers {
+                for thread in self.threads.drain(..) {
+                    // It has said that it is finished; what is left of it takes no time.
+                    let _ = thread.join();
+                }
                 return Ok(None);
             }
             match self.messages.recv().await {
@@ -109,7 +126,8 @@ impl Run {
                     self.ready.extend(self.collector.finish(worker));
                 }
                 Some(Message::Ready(_)) => {}
-                None => return Err(self.dead()),
+                Some(Message::Died(words)) => return Err(self.dead(words)),
+                None => return Err(self.dead("it said nothing".to_owned())),
             }
         }
     }
@@ -119,17 +137,15 @@ impl Run {
         self.collector.recycle(collected);
     }
 
-    /// What a worker said when it died.
-    fn dead(&mut self) -> EngineError {
+    /// Sends the other workers home.
+    fn dead(&mut self, words: String) -> EngineError {
         self.orders.send_replace(Order::Dismiss);
-        let mut words = "it said nothing".to_owned();
-        for thread in self.threads.drain(..) {
-            if let Err(panic) = thread.join() {
-                let text = panic.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
-                words = text.unwrap_or("it panicked").to_owned();
-            }
-        }
         EngineError::WorkerDied(words)
     }
+}
+
+/// The message of a panic.
+fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
 }

@@ -19,7 +19,8 @@ use crate::workload::Load;
 use super::arrivals::{Share, Window, constant, planned_before};
 use super::draws::{Draws, Position};
 
-/// A sleeper looks up this often whether the run was stopped; it costs four wake-ups a second and instance.
+/// A sleeper looks up this often whether the run was stopped. At most one client of an instance in an open loop, and those of
+/// a closed loop that is over early, sleep at a time.
 const STOP_CHECK: Duration = Duration::from_millis(250);
 
 /// One transaction to do.
@@ -54,6 +55,16 @@ struct State {
     leader: Option<ClientId>,
     parked: Vec<(ClientId, Waker)>,
     wake_lateness: Distribution,
+}
+
+impl State {
+    /// Puts a client to those who wait to be woken; it is there once however often it looks.
+    fn park(&mut self, client: ClientId, waker: &Waker) {
+        match self.parked.iter_mut().find(|(waiting, _)| *waiting == client) {
+            Some((_, old)) => old.clone_from(waker),
+            None => self.parked.push((client, waker.clone())),
+        }
+    }
 }
 
 /// A client's own place in the work: its iteration in the stage it was last in.
@@ -115,18 +126,18 @@ impl<N: Now> Source<N> {
 
     /// Hands out at once all arrivals that were planned before `until` and not handed out. Call it once, after
     /// [`Source::stop`].
-    pub(super) fn take_left_out(&self, until: Stamp) -> Vec<Work> {
+    pub(super) fn take_left_out(&self, until: Stamp, mut take: impl FnMut(Work)) {
         let mut state = self.state.borrow_mut();
-        let mut left = Vec::new();
+        let mut left = 0;
         for (index, window) in self.windows.iter().enumerate().skip(state.stage) {
             let Load::Rate(rate) = window.load else { continue };
             let first = if index == state.stage { state.taken } else { 0 };
             for own in first..planned_before(window, self.share, until) {
-                left.push(self.arrival(index, window, rate, own));
+                take(self.arrival(index, window, rate, own));
+                left += 1;
             }
         }
-        state.handed_out += left.len() as u64;
-        left
+        state.handed_out += left;
     }
 
     /// How late the timer woke for planned instants since the last call.
@@ -144,7 +155,12 @@ impl<N: Now> Source<N> {
         progress: &mut Progress,
     ) -> Option<Work> {
         let own = self.share.part(u64::from(total));
-        if u64::from(client.0) >= own || self.timer.now() >= window.span.to {
+        if u64::from(client.0) >= own.max(1) {
+            // More clients than this stage has: they stand by. The first one always keeps the time.
+            self.stand_by(client, window.index).await;
+            return None;
+        }
+        if own == 0 || self.timer.now() >= window.span.to {
             self.sleep_until(window.span.to).await;
             self.advance(window.index);
             return None;
@@ -197,9 +213,21 @@ impl<N: Now> Source<N> {
         }
     }
 
+    /// Waits until the stage is over or the run is stopped.
+    async fn stand_by(&self, client: ClientId, stage: usize) {
+        poll_fn(|context| {
+            let mut state = self.state.borrow_mut();
+            if self.stop.get() || state.stage != stage {
+                return Poll::Ready(());
+            }
+            state.park(client, context.waker());
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Stands in line until `client` leads. Nothing when the stage went by meanwhile or the run was stopped.
     async fn lead(&self, client: ClientId, stage: usize) -> Option<()> {
-        let mut parked = false;
         poll_fn(|context| {
             let mut state = self.state.borrow_mut();
             if self.stop.get() || state.stage != stage {
@@ -211,10 +239,7 @@ impl<N: Now> Source<N> {
             if state.leader == Some(client) {
                 return Poll::Ready(Some(()));
             }
-            if !parked || !state.parked.iter().any(|(waiting, _)| *waiting == client) {
-                state.parked.push((client, context.waker().clone()));
-                parked = true;
-            }
+            state.park(client, context.waker());
             Poll::Pending
         })
         .await

@@ -19,6 +19,8 @@ use super::source::Work;
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
 /// Longest pause before a retry.
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
+/// SQLSTATEs of work that was given up for taking too long: a statement's or a lock's limit.
+const TIMED_OUT: [&str; 2] = ["57014", "55P03"];
 /// The purpose of the draws of retry pauses, beside those of `draws`.
 const PURPOSE_RETRY: u32 = 0xFFFE_0000;
 
@@ -171,7 +173,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let code = failure.error.code();
         self.recorder.borrow_mut().first_error(transaction, code, || failure.error.to_string());
         let outcome = if failure.may_have_committed { Outcome::Unknown } else { Outcome::Failed };
-        self.record_end(work, tries, finished_at, &ended(transaction, outcome, code));
+        // What ran into a limit, or whose end nobody saw, would have taken at least so long.
+        let censored = failure.may_have_committed || TIMED_OUT.contains(&code);
+        self.record_end(work, tries, finished_at, &Ended { censored, ..ended(transaction, outcome, code) });
     }
 
     fn record_end(&self, work: &Work, tries: &Tries, finished_at: Stamp, end: &Ended<'_>) {

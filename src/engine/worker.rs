@@ -45,6 +45,8 @@ pub(super) enum Message {
     Interval(Box<WorkerInterval>),
     /// Everything was sent.
     Finished(WorkerId),
+    /// It died; these were its words.
+    Died(String),
 }
 
 /// One interval of one worker.
@@ -96,7 +98,12 @@ pub(super) async fn run<E: Engine, N: Now>(
             return;
         }
     };
-    let Some(start) = wait_for_start(&mut lines.orders).await else { return };
+    let Some(start) = wait_for_start(&mut lines.orders).await else {
+        // Stopped before it began: there is nothing to tell but that.
+        drop(pools);
+        let _ = lines.out.send(Message::Finished(id)).await;
+        return;
+    };
     let windows: Rc<[Window]> = plan.windows(start).into();
     let instances: Vec<_> = plan
         .instances_of(id.0)
@@ -204,7 +211,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
                     }
                 }
                 _ = self.timer.sleep_until(boundary.min(progress.drain_end)) => {
-                    if self.timer.now() >= progress.drain_end {
+                    if self.timer.now() < boundary {
                         break;
                     }
                     self.tick(&mut progress, boundary).await;
@@ -267,8 +274,11 @@ impl<E: Engine, N: Now> Worker<E, N> {
     fn take_interval(&self, progress: &mut Progress, boundary: Stamp, next: Box<Set>) -> WorkerInterval {
         let (stage, drain) = self.stage_at(boundary, progress.end);
         let planned_until = boundary.min(progress.end);
-        let planned_total: u64 = self.instances.iter().map(|i| i.source.planned(planned_until)).sum();
-        let handed_out: u64 = self.instances.iter().map(|i| i.source.handed_out()).sum();
+        // A tick that comes late finds work of the next interval handed out already: it counts as planned where it is counted
+        // as under way.
+        let planned = |source: &Source<N>| source.planned(planned_until).max(source.handed_out());
+        let planned_total: u64 = self.instances.iter().map(|instance| planned(&instance.source)).sum();
+        let handed_out: u64 = self.instances.iter().map(|instance| instance.source.handed_out()).sum();
         let mut recorder = self.recorder.borrow_mut();
         let mut set = std::mem::replace(&mut recorder.set, next);
         for instance in &self.instances {
@@ -286,7 +296,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
             span: Span { from: progress.sent_until, to: boundary },
             set,
             planned: planned_total - progress.planned,
-            open: recorder.in_flight + planned_total.saturating_sub(handed_out),
+            open: recorder.in_flight + (planned_total - handed_out),
             first_errors: std::mem::take(&mut recorder.first_errors),
         };
         progress.planned = planned_total;
@@ -315,12 +325,18 @@ impl<E: Engine, N: Now> Worker<E, N> {
         let last = Box::new(Set::new(self.sizes.0, self.sizes.1));
         let interval = self.take_interval(&mut progress, now, last);
         let _ = self.lines.out.send(Message::Interval(Box::new(interval))).await;
-        for instance in &self.instances {
-            // A server that is gone has nothing to publish; that it is gone was recorded already.
-            let flushing = instance.pool.flush_statistics();
-            let _ = tokio::time::timeout(TICK, flushing).await;
-        }
-        let _ = self.lines.out.send(Message::Finished(self.id)).await;
+        let flushing = async {
+            for instance in &self.instances {
+                instance.pool.flush_statistics().await;
+            }
+        };
+        // A server that is gone has nothing to publish; that it is gone was recorded already.
+        let _ = tokio::time::timeout(TICK, flushing).await;
+        // The connections end first: whoever comes next may need their places.
+        let Self { instances, lines, id, .. } = self;
+        drop(clients);
+        drop(instances);
+        let _ = lines.out.send(Message::Finished(id)).await;
     }
 }
 
@@ -357,6 +373,7 @@ pub fn simulate(
         };
         while let Some(message) = messages.recv().await {
             match message {
+                Message::Died(words) => panic!("{words}"),
                 Message::Ready(created) => {
                     created.expect("a simulated server refuses nobody");
                     orders.send_replace(Order::Start(timer.now()));

@@ -35,8 +35,32 @@ struct Backoff {
 /// A connection with the time that it took to make or to check it, until somebody asks.
 pub struct Connection<S> {
     session: S,
-    created: Option<Duration>,
-    recycled: Option<Duration>,
+    times: Times,
+}
+
+/// What an acquire spent on other things than waiting for a connection to be free.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    /// Pause after failed attempts.
+    pub(super) paused: Duration,
+    /// Making a connection.
+    pub(super) created: Option<Duration>,
+    /// Checking one.
+    pub(super) recycled: Option<Duration>,
+}
+
+impl Times {
+    /// All of it.
+    pub(super) fn total(&self) -> Duration {
+        self.paused + self.created.unwrap_or_default() + self.recycled.unwrap_or_default()
+    }
+}
+
+/// Why no connection was made, and what was spent on trying.
+#[derive(Debug)]
+pub struct CreateError {
+    pub(super) error: ConnectError,
+    pub(super) times: Times,
 }
 
 impl<S> Connection<S> {
@@ -44,9 +68,9 @@ impl<S> Connection<S> {
         &mut self.session
     }
 
-    /// Creation and check since the last call.
-    pub(super) fn take_times(&mut self) -> (Option<Duration>, Option<Duration>) {
-        (self.created.take(), self.recycled.take())
+    /// What was spent on it since the last call.
+    pub(super) fn take_times(&mut self) -> Times {
+        std::mem::take(&mut self.times)
     }
 }
 
@@ -83,33 +107,39 @@ impl<E, N: Now> Manager<E, N> {
 
 impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
     type Type = Connection<E::Session>;
-    type Error = ConnectError;
+    type Error = CreateError;
 
-    async fn create(&self) -> Result<Self::Type, ConnectError> {
+    async fn create(&self) -> Result<Self::Type, CreateError> {
         let begun_at = self.clock.now();
         let pause = self.pause();
         if !pause.is_zero() {
             // A pause of tens of milliseconds needs no finer timer than tokio's.
             tokio::time::sleep(pause).await;
         }
-        match self.engine.connect(Arc::clone(&self.statements)).await {
+        let connecting_at = self.clock.now();
+        let connected = self.engine.connect(Arc::clone(&self.statements)).await;
+        let times = Times {
+            paused: connecting_at - begun_at,
+            created: Some(self.clock.now() - connecting_at),
+            recycled: None,
+        };
+        match connected {
             Ok(session) => {
                 *self.backoff.lock().expect("no holder of the lock panics") = Backoff::default();
-                let created = Some(self.clock.now() - begun_at);
-                Ok(Connection { session, created, recycled: None })
+                Ok(Connection { session, times })
             }
             Err(error) => {
                 self.failed();
-                Err(error)
+                Err(CreateError { error, times })
             }
         }
     }
 
-    async fn recycle(&self, connection: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<ConnectError> {
+    async fn recycle(&self, connection: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<CreateError> {
         let begun_at = self.clock.now();
         // What the session knows is enough; a round trip to the server would double the cost of a short transaction.
         if connection.session.usable() {
-            connection.recycled = Some(self.clock.now() - begun_at);
+            connection.times.recycled = Some(self.clock.now() - begun_at);
             Ok(())
         } else {
             self.discarded.fetch_add(1, Ordering::Relaxed);

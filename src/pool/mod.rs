@@ -13,12 +13,17 @@ use std::time::Duration;
 
 use deadpool::managed::{Object, PoolError, QueueMode, Timeouts};
 
-use crate::db::{ConnectError, Control, Engine, ExecError, Reply, Session, StatementPlan};
+use crate::db::{ConnectError, Control, Engine, Reply, Session, StatementPlan};
 use crate::record::gauge::{PoolGauge, PoolLevels};
 use crate::time::{Now, Timer};
 use crate::units::Stamp;
 
 use manager::Manager;
+
+/// SQLSTATE of a server whose connections are all taken.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+/// Refusals for that reason before the pool is given up; the pauses between them add up to a few seconds.
+const REFUSALS_MAX: u32 = 8;
 
 /// One instance's pool.
 pub struct Pool<E: Engine, N: Now> {
@@ -127,12 +132,15 @@ impl<E: Engine, N: Now> Pool<E, N> {
         let mut times = AcquireTimes { wait: acquired_at - begun_at, ..AcquireTimes::default() };
         let result = match got {
             None => Err(AcquireError::TimedOut { waited: acquired_at - begun_at }),
-            Some(Err(PoolError::Backend(error))) => Err(AcquireError::Connect(error)),
+            Some(Err(PoolError::Backend(failed))) => {
+                times.wait = times.wait.saturating_sub(failed.times.total());
+                Err(AcquireError::Connect(failed.error))
+            }
             Some(Err(_)) => Err(AcquireError::Closed),
             Some(Ok(mut connection)) => {
-                (times.create, times.recycle) = connection.take_times();
-                let worked = times.create.unwrap_or_default() + times.recycle.unwrap_or_default();
-                times.wait = times.wait.saturating_sub(worked);
+                let spent = connection.take_times();
+                (times.create, times.recycle) = (spent.created, spent.recycled);
+                times.wait = times.wait.saturating_sub(spent.total());
                 self.gauge.borrow_mut().busy_begins(acquired_at);
                 Ok(Lease {
                     connection: Some(connection),
@@ -149,31 +157,39 @@ impl<E: Engine, N: Now> Pool<E, N> {
     pub async fn prewarm(&self) -> Result<Vec<Duration>, ConnectError> {
         let mut leases = Vec::new();
         let mut created = Vec::new();
-        for _ in 0..self.inner.status().max_size {
+        let mut refusals = 0;
+        while leases.len() < self.inner.status().max_size {
             match self.inner.get().await {
                 Ok(mut connection) => {
-                    created.extend(connection.take_times().0);
+                    created.extend(connection.take_times().created);
                     leases.push(connection);
                 }
-                Err(PoolError::Backend(error)) => return Err(error),
+                // The places of connections that ended a moment ago are not free at once.
+                Err(PoolError::Backend(failed))
+                    if failed.error.code() == TOO_MANY_CONNECTIONS && refusals < REFUSALS_MAX =>
+                {
+                    refusals += 1;
+                }
+                Err(PoolError::Backend(failed)) => return Err(failed.error),
                 Err(_) => break,
             }
         }
+        // Not what was measured: nobody asked for these connections yet.
+        self.take_counts();
         Ok(created)
     }
 
-    /// Asks every connection that exists to publish its statistics. Call it when nobody else acquires.
-    pub async fn flush_statistics(&self) -> Result<(), ExecError> {
+    /// Asks every connection that exists to publish its statistics. Call it when nobody else acquires. A connection that is
+    /// broken has nothing to publish.
+    pub async fn flush_statistics(&self) {
         let mut connections = Vec::new();
         let mut reply = Reply::default();
         for _ in 0..self.inner.status().size {
             let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
-            // A connection that is gone has nothing to publish.
             let Ok(mut connection) = self.inner.timeout_get(&at_once).await else { break };
-            connection.session().control(Control::FlushStatistics, &mut reply).await?;
+            let _ = connection.session().control(Control::FlushStatistics, &mut reply).await;
             connections.push(connection);
         }
-        Ok(())
     }
 
     /// Busy and waiting since the last call, up to `now`.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub enum Outcome {
     /// The server confirmed it.
     Ok,
-    /// It did not take effect, by the server's word or because it never reached it.
+    /// The server refused it, it never reached the server, or it gave another number of rows than it promises.
     Failed,
     /// The answer to a commit was lost: it may have taken effect or not.
     Unknown,
