@@ -96,7 +96,9 @@ fn measurement_inconsistent(report: &Report) -> Option<Finding> {
         .iter()
         .flat_map(|stage| stage.checks.iter().map(move |check| (stage, check)))
         .filter(|(_, check)| !check.holds)
-        .map(|(stage, check)| format!("{}: {} differ ({:.3} and {:.3})", stage.name, check.what, check.left, check.right))
+        .map(|(stage, check)| {
+            format!("{}: {} differ ({:.3} and {:.3})", stage.name, check.what, check.left, check.right)
+        })
         .collect();
     (!broken.is_empty()).then(|| {
         finding(
@@ -147,7 +149,12 @@ fn host_full(report: &Report) -> Option<Finding> {
         "host-full",
         Severity::Warning,
         "generator and server filled the cores that they share",
-        format!("{:.0} % of {} cores busy in stage {}", full.1.cpu_fraction * 100.0, full.1.cores, full.0.name),
+        format!(
+            "{:.0} % of {} cores busy in stage {}",
+            full.1.cpu_fraction * 100.0,
+            full.1.cores,
+            full.0.name
+        ),
         "throughput and tail latencies are those of this arrangement, not of the server alone",
         "run dbdyno on another machine than the server, or offer less load (--rate)",
     ))
@@ -208,7 +215,8 @@ fn pool_too_small(report: &Report) -> Option<Finding> {
         .max_by(|a, b| a.pool.saturated_fraction.total_cmp(&b.pool.saturated_fraction))?;
     // With the cores full or the sessions queueing on locks, more connections only queue elsewhere.
     let host_full = stage.host.as_ref().is_some_and(|host| host.cpu_fraction > HOST_FULL);
-    let locked = stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>();
+    let locked =
+        stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>();
     if host_full || locked > 0.5 {
         return None;
     }
@@ -226,7 +234,12 @@ fn pool_too_small(report: &Report) -> Option<Finding> {
             p99 as f64 / 1000.0
         ),
         "response time is mostly waiting for a connection",
-        format!("measure larger sizes: dbdyno pool --sizes {0},{1},{2}", stage.pool.size, stage.pool.size * 2, stage.pool.size * 4),
+        format!(
+            "measure larger sizes: dbdyno pool --sizes {0},{1},{2}",
+            stage.pool.size,
+            stage.pool.size * 2,
+            stage.pool.size * 4
+        ),
     ))
 }
 

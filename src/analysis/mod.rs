@@ -16,16 +16,13 @@ use jiff::Timestamp;
 
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
-use crate::record::entry::{
-    BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind,
-};
+use crate::record::entry::{BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind};
 use crate::record::histogram::Distribution;
-use crate::record::set::Set;
 use crate::record::observation::{GeneratorSample, HostSample, ProbeCost, Reading};
+use crate::record::set::Set;
 use crate::units::{Span, Stamp};
 
 use stage::StageAnalysis;
-
 
 /// Events that a report keeps; more of a kind are counted in the last one of it.
 const EVENTS_MAX: usize = 200;
@@ -37,7 +34,9 @@ pub enum AnalysisError {
     #[error("the journal has no header: nothing was measured yet, or the file is not a journal")]
     NoHeader,
     /// A newer program wrote it.
-    #[error("the journal has format version {found}, this dbdyno reads up to {FORMAT_VERSION}: use a newer dbdyno")]
+    #[error(
+        "the journal has format version {found}, this dbdyno reads up to {FORMAT_VERSION}: use a newer dbdyno"
+    )]
     TooNew {
         /// The version it has.
         found: u32,
@@ -254,8 +253,11 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
         wake_lateness.merge(&stage.set.wake_lateness);
         samples.extend_from_slice(&stage.generator);
         ended += stage.set.books().closed();
-        resident_bytes_max =
-            stage.generator.iter().map(|(sample, _)| sample.resident_bytes).fold(resident_bytes_max, u64::max);
+        resident_bytes_max = stage
+            .generator
+            .iter()
+            .map(|(sample, _)| sample.resident_bytes)
+            .fold(resident_bytes_max, u64::max);
         if let Some(sample) = &stage.host {
             host.busy_s += sample.busy_s;
             host.idle_s += sample.idle_s;
@@ -264,9 +266,11 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
         }
     }
     let elapsed_ns: f64 = samples.iter().map(|(_, window)| window.duration().as_nanos() as f64).sum();
-    let total = |field: fn(&GeneratorSample) -> u64| samples.iter().map(|(s, _)| field(s) as f64).sum::<f64>();
+    let total =
+        |field: fn(&GeneratorSample) -> u64| samples.iter().map(|(s, _)| field(s) as f64).sum::<f64>();
     let workers = samples.iter().map(|(sample, _)| sample.workers).max().unwrap_or(0);
-    let share = |ns: f64, threads: f64| (elapsed_ns > 0.0 && threads > 0.0).then(|| ns / elapsed_ns / threads);
+    let share =
+        |ns: f64, threads: f64| (elapsed_ns > 0.0 && threads > 0.0).then(|| ns / elapsed_ns / threads);
     let cpu_ns = total(|sample| sample.worker_cpu_ns);
     let host_s = host.busy_s + host.idle_s + host.iowait_s + host.steal_s;
     let mut info = model::GeneratorInfo {

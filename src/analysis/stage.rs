@@ -11,7 +11,7 @@ use crate::record::observation::{
     ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
 };
 use crate::record::set::{Set, StatementSpan, TransactionSet};
-use crate::units::{Span, Stamp, StageId, StatementId};
+use crate::units::{Span, StageId, Stamp, StatementId};
 
 use super::quantiles::{quantiles, with_censored};
 use super::{locks, rfc3339, server};

@@ -82,7 +82,8 @@ impl Plain {
             }
             LoadEvent::Step { .. } => {}
             LoadEvent::TableBegun { table, rows } => {
-                self.loading = Some(Loading { table: table.clone(), of: *rows, sent: 0, begun: Instant::now() });
+                self.loading =
+                    Some(Loading { table: table.clone(), of: *rows, sent: 0, begun: Instant::now() });
                 self.redraw_loading();
             }
             LoadEvent::RowsSent { rows, .. } => {
@@ -144,11 +145,8 @@ fn loaded_line(summary: &LoadSummary) -> String {
         return "  it is there already, nothing was done".to_owned();
     }
     let seconds: f64 = summary.phases.iter().map(|(_, took)| took.as_secs_f64()).sum();
-    let phases: Vec<_> = summary
-        .phases
-        .iter()
-        .map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64()))
-        .collect();
+    let phases: Vec<_> =
+        summary.phases.iter().map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64())).collect();
     let megabytes = summary.bytes as f64 / 1e6;
     format!("  loaded {} rows, {megabytes:.0} MB in {seconds:.1} s ({})", summary.rows, phases.join(", "))
 }

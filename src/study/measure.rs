@@ -14,7 +14,7 @@ use crate::record::entry::{
 };
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{Seed, Stamp, StageId};
+use crate::units::{Seed, StageId, Stamp};
 use crate::workload::StageSpec;
 
 use super::header;
@@ -151,7 +151,8 @@ impl<'a> Bench<'a> {
         self.read_edge(Edge::Begin, first.id).await?;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
-        let mut walk = StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
+        let mut walk =
+            StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
         self.stage_begun(&walk, begins_at, 0, observer)?;
 
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
@@ -244,7 +245,11 @@ impl<'a> Bench<'a> {
         }
         for error in &collected.first_errors {
             let transaction = &self.plan.workload.transactions[error.transaction.index()].name;
-            self.recording.event(interval.span.to, "first_error", format!("{transaction}: {}", error.message))?;
+            self.recording.event(
+                interval.span.to,
+                "first_error",
+                format!("{transaction}: {}", error.message),
+            )?;
         }
         self.recording.write(&Entry::Interval(Box::new(interval.clone())), interval.span.to)?;
         walk.in_flight = interval.in_flight;
@@ -350,7 +355,11 @@ async fn data_of(
     if !state.missing_tables.is_empty() {
         return Err(StudyError::Refused(format!(
             "{} {} not there: {} (run `dbdyno load -w {} -t …` first{})",
-            if state.missing_tables.len() == 1 { "a table of the workload is" } else { "tables of the workload are" },
+            if state.missing_tables.len() == 1 {
+                "a table of the workload is"
+            } else {
+                "tables of the workload are"
+            },
             target.target.address(),
             state.missing_tables.join(", "),
             plan.workload.folder.display(),
@@ -375,9 +384,9 @@ fn refuse_other_data(plan: &MeasurePlan, state: &dataset::TargetState) -> Result
             "the target holds {mark}, but {}: load it again with `{again}`",
             differences.join(" and ")
         ))),
-        Holds::Interrupted(mark) => Err(StudyError::Refused(format!(
-            "the load of {mark} did not end: do it again with `{again}`"
-        ))),
+        Holds::Interrupted(mark) => {
+            Err(StudyError::Refused(format!("the load of {mark} did not end: do it again with `{again}`")))
+        }
         Holds::This(mark) if plan.scale.is_some_and(|scale| (scale - mark.scale).abs() > f64::EPSILON) => {
             Err(StudyError::Refused(format!(
                 "the target holds {mark}: leave --scale out, or load the other scale with `{again}`"

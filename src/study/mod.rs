@@ -25,9 +25,7 @@ use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
 pub use load::load;
-pub use plan::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice,
-};
+pub use plan::{LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice};
 pub use pool::pool;
 pub use recover::{Recovered, recover};
 pub use run::run;
