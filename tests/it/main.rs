@@ -5,4 +5,6 @@
 mod architecture;
 mod harness;
 mod local;
+mod place;
 mod source;
+mod timing;
