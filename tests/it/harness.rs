@@ -20,7 +20,15 @@ pub fn program() -> PathBuf {
 
 /// The program under test with an environment of its own, and a limit on its time.
 pub fn dbdyno() -> assert_cmd::Command {
-    let mut command = assert_cmd::Command::new(program());
+    let mut command = std::process::Command::new(program());
+    own_environment(&mut command);
+    let mut command = assert_cmd::Command::from_std(command);
+    command.timeout(Duration::from_secs(120));
+    command
+}
+
+/// Takes from the command what whoever runs the tests has set for a database or for dbdyno.
+pub fn own_environment(command: &mut std::process::Command) {
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
         if ["PG", "DBDYNO_", "XDG_"].iter().any(|prefix| name_text.starts_with(prefix)) {
@@ -30,8 +38,7 @@ pub fn dbdyno() -> assert_cmd::Command {
     // No password file, no history of whoever runs the tests.
     let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("home");
     std::fs::create_dir_all(&home).expect("the target folder can be written");
-    command.env("HOME", home).env("NO_COLOR", "1").timeout(Duration::from_secs(120));
-    command
+    command.env("HOME", home).env("NO_COLOR", "1");
 }
 
 /// Options that name the program under test as the supervisor: the running program is the test itself.

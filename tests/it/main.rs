@@ -6,5 +6,7 @@ mod architecture;
 mod dataset;
 mod harness;
 mod local;
+mod place;
 mod session;
 mod source;
+mod timing;

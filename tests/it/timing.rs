@@ -1,0 +1,240 @@
+//! Figures that depend on time. Run alone; bounds are ratios, orders and counts, since the machine may be slow.
+
+use std::time::{Duration, Instant};
+
+use dbdyno::model::{LockEpisodeInfo, Report};
+
+use crate::harness::Database;
+use crate::place::{Place, Running, assert_checks, measured, statement};
+
+/// Asserts that `value` lies within `fraction` of `expected`.
+#[track_caller]
+fn assert_near(what: &str, value: f64, expected: f64, fraction: f64) {
+    let off = (value - expected).abs() / expected;
+    assert!(off <= fraction, "{what}: {value} is not within {fraction} of {expected} (off by {off:.4})");
+}
+
+#[test]
+fn waiting_for_a_pool_that_is_too_small_is_what_arithmetic_says() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(0.05)");
+    let report = place.report(database.url(), "run --clients 8 --pool-size 2 --warmup 1s --duration 4s");
+    let stage = measured(&report);
+    let sleep = statement(stage, "statement");
+
+    let execute_p50 = sleep.execute_us.p50.expect("160 samples") as f64;
+    assert!(execute_p50 >= 50_000.0, "the server slept for less than it was told: {execute_p50}");
+    let server = sleep.server.as_ref().expect("pg_stat_statements is there");
+    assert_near("the client's p50 against the server's own mean", execute_p50, server.exec_us_mean, 0.10);
+    // Flushed at both edges, the server's count and ours differ at most by what was under way at the two edges.
+    assert!(server.calls.abs_diff(sleep.count) <= 4, "{} calls, {} executions", server.calls, sleep.count);
+
+    // Eight users share two connections: each waits while three others before it have their turn.
+    let wait_p50 = stage.pool.wait_us.p50.expect("160 samples") as f64;
+    assert_near("pool wait ÷ execute", wait_p50 / execute_p50, 3.0, 0.03);
+    assert_near("busy", stage.pool.busy_mean, 2.0, 0.03);
+    assert_near("waiting", stage.pool.waiting_mean, 6.0, 0.03);
+    assert_eq!(stage.pool.busy_max, 2);
+    // For a moment a connection that was given back is nobody's, while its user asks again and the next in line wakes up.
+    assert!((6..=8).contains(&stage.pool.waiting_max), "{:?}", stage.pool);
+    assert_near("saturated", stage.pool.saturated_fraction, 1.0, 0.03);
+    // Two connections that are never idle.
+    assert_near("throughput", stage.achieved_per_s, 2.0 / (execute_p50 / 1e6), 0.05);
+    assert_near("response", stage.response_us.p50.expect("samples") as f64, wait_p50 + execute_p50, 0.03);
+
+    assert_checks(stage);
+    assert!(report.generator.valid, "{:?}", report.generator.reason);
+    let most = stage.waits.first().expect("two sessions were seen asleep");
+    assert_eq!(most.event, "Timeout:PgSleep", "{:?}", stage.waits);
+    assert!(report.findings.iter().any(|finding| finding.id == "pool-too-small"), "{:?}", report.findings);
+}
+
+/// A workload that updates one row, and a session of somebody else that locks it for `hold` in mid-run.
+struct ForeignLock {
+    report: Report,
+    /// From before the lock was taken until after it was given back: a waiter cannot have waited longer.
+    longest: Duration,
+    /// From after the lock was taken until before it was given back: who came in between waited at least the rest.
+    shortest: Duration,
+}
+
+impl ForeignLock {
+    fn during(words: &str, hold: Duration) -> Self {
+        let database = Database::empty();
+        database.execute("CREATE TABLE stock (id int PRIMARY KEY, n int); INSERT INTO stock VALUES (1, 0)");
+        let place = Place::one_statement("UPDATE stock SET n = n + 1 WHERE id = 1");
+        let foreign = database.session("payroll 'batch'");
+        let running: Running = place.begin(database.url(), words);
+        place.wait_for_seconds(1);
+
+        foreign.execute("BEGIN");
+        let before = Instant::now();
+        foreign.rows("SELECT n FROM stock WHERE id = 1 FOR UPDATE");
+        let taken = Instant::now();
+        std::thread::sleep(hold);
+        let shortest = taken.elapsed();
+        foreign.execute("COMMIT");
+        let longest = before.elapsed();
+
+        let ended = running.end();
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        Self { report: ended.report(), longest, shortest }
+    }
+
+    /// Episodes whose root is the foreign session.
+    fn episodes(&self) -> Vec<&LockEpisodeInfo> {
+        let named = |episode: &&LockEpisodeInfo| episode.root.contains("payroll 'batch'");
+        measured(&self.report).locks.episodes.iter().filter(named).collect()
+    }
+}
+
+#[test]
+fn a_foreign_lock_is_charged_to_its_holder_for_as_long_as_it_was_held() {
+    // Each of four users asks for the row as soon as it has its answer, so that all four wait from the beginning.
+    let lock = ForeignLock::during(
+        "run --clients 4 --pool-size 4 --warmup 0s --duration 5s",
+        Duration::from_secs(2),
+    );
+    let stage = measured(&lock.report);
+    let episodes = lock.episodes();
+    let waits: u64 = episodes.iter().map(|episode| episode.count).sum();
+    // One waits for the holder's transaction, the others for their turn on the row behind it.
+    assert_eq!(waits, 4, "{:#?}", stage.locks);
+    for episode in &episodes {
+        assert_eq!(episode.root_state, "idle in transaction", "{episode:?}");
+        assert_eq!(episode.waiter, "only.statement");
+        assert_eq!(episode.ended_by_client, episode.count, "a stamp of the client is finer than a look");
+    }
+    assert!(episodes.iter().any(|episode| episode.lock_type == "transactionid"), "{episodes:?}");
+
+    let longest = episodes.iter().map(|episode| episode.wait_us_max).max().expect("an episode");
+    let held = (lock.longest + lock.shortest).as_secs_f64() / 2.0 * 1e6;
+    assert_near("the longest wait", longest as f64, held, 0.10);
+    let total: u64 = episodes.iter().map(|episode| episode.wait_us_total).sum();
+    assert_near("the mean wait", total as f64 / waits as f64, held, 0.10);
+    // Each user was stopped once for as long, and a stopped user is what the response says.
+    let response = stage.response_us.max.expect("samples");
+    assert_near("the longest response", response as f64, held, 0.10);
+    assert!(stage.locks.wait_us_total >= total);
+    assert_checks(stage);
+    assert_eq!(stage.accounting.failed, 0);
+}
+
+#[test]
+fn a_stall_is_charged_to_every_arrival_that_it_delayed() {
+    // Open loop: fifty arrivals a second meet a row that is locked for two seconds; none is left out of the figures.
+    let lock =
+        ForeignLock::during("run --rate 50 --pool-size 4 --warmup 0s --duration 5s", Duration::from_secs(2));
+    let stage = measured(&lock.report);
+    assert_eq!(stage.accounting.issued, 250, "planned are rate × duration, whatever the target does");
+    assert_eq!(stage.accounting.ok, 250);
+    assert!(!lock.episodes().is_empty());
+    let held = (lock.longest + lock.shortest).as_secs_f64() / 2.0;
+    // Two of five seconds stood still: 40 % of the arrivals were delayed, evenly by 0 to `held`. Of all responses the
+    // slowest tenth waited at least three quarters of that; a tool that waits for the answer would have four such samples.
+    let p90 = stage.response_us.p90.expect("25 samples beyond it") as f64 / 1e6;
+    assert_near("p90 of the response", p90, held * 0.75, 0.15);
+    assert_near("the longest response", stage.response_us.max.expect("samples") as f64 / 1e6, held, 0.10);
+    // Four held a connection, the others waited for one: that is where their time went.
+    let wait_p90 = stage.pool.wait_us.p90.expect("25 samples beyond it") as f64 / 1e6;
+    assert_near("p90 of the pool wait", wait_p90, p90, 0.15);
+    assert_checks(stage);
+}
+
+#[test]
+fn an_offered_rate_is_achieved_and_lag_is_told_apart() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT 1");
+    let report = place.report(database.url(), "run --rate 200 --pool-size 4 --warmup 0s --duration 5s");
+    let stage = measured(&report);
+    assert_eq!(stage.accounting.issued, 1_000, "rate × duration, by arithmetic");
+    assert_eq!(stage.accounting.ok, 1_000);
+    assert_eq!(stage.offered_per_s, Some(200.0));
+    // What the last second planned may end in the drain.
+    assert_near("achieved", stage.achieved_per_s, 200.0, 0.01);
+    let only = &stage.transactions[0];
+    assert_eq!(only.lag_us.count, 1_000);
+    assert!(only.lag_us.max.expect("samples") > 0, "a start is never exactly on time");
+    for (response, service) in [
+        (only.response_us.p50, only.service_us.p50),
+        (only.response_us.p90, only.service_us.p90),
+        (only.response_us.max, only.service_us.max),
+    ] {
+        assert!(response >= service, "a response holds its service: {response:?} {service:?}");
+    }
+    let parts = [&only.lag_us, &only.pool_wait_us, &only.service_us];
+    let sum: f64 = parts.iter().map(|part| part.mean.expect("samples")).sum();
+    // Between the three lies only our own code; fewer microseconds than a clock's tick on a busy machine.
+    let response = only.response_us.mean.expect("samples");
+    assert!(response >= sum * 0.98 && response <= sum * 1.05 + 200.0, "{response} is not {sum}");
+    assert_checks(stage);
+}
+
+#[test]
+fn what_is_late_beyond_the_limit_in_flight_counts_as_lag() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(0.05)");
+    // One connection does 20 a second, 40 are offered for two seconds: the backlog grows to 40. Eight of it may wait for a
+    // connection, the rest has not even begun.
+    let report = place.report(
+        database.url(),
+        "run --rate 40 --pool-size 1 --in-flight-max 8 --warmup 0s --duration 2s --drain 20s",
+    );
+    let stage = measured(&report);
+    assert_eq!((stage.accounting.issued, stage.accounting.ok), (80, 80));
+    // One of eight has the connection, save for the moment in which it changes hands.
+    assert!((7..=8).contains(&stage.pool.waiting_max), "{:?}", stage.pool);
+    let only = &stage.transactions[0];
+    let (lag, wait) = (only.lag_us.max.expect("samples"), only.pool_wait_us.max.expect("samples"));
+    assert!(lag > wait * 3, "lag {lag}, pool wait {wait}: of a backlog of 40, 32 is lag");
+    assert_checks(stage);
+}
+
+#[test]
+fn doubling_a_pool_of_sleepers_doubles_the_throughput() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(0.02)");
+    let words = "pool --sizes 1,2,4 --repeats 2 --duration 1s --warmup 0s";
+    let report = place.report(database.url(), words);
+    assert_eq!(report.kind, "pool");
+    let study = report.study.as_ref().expect("a pool study");
+    assert_eq!(study.sizes.iter().map(|point| point.size).collect::<Vec<_>>(), [1, 2, 4]);
+    assert_eq!(study.order.len(), 6);
+    assert!(!study.order[..3].is_sorted(), "ascending order hides a drift: {:?}", study.order);
+    let mut backwards = study.order[3..].to_vec();
+    backwards.reverse();
+    assert_eq!(study.order[..3], backwards, "the second repetition is the first one backwards");
+    for (smaller, larger) in study.sizes.iter().zip(&study.sizes[1..]) {
+        assert_near("throughput of the double size", larger.per_s / smaller.per_s, 2.0, 0.10);
+        assert_eq!(larger.repeats, 2);
+    }
+    for point in &study.sizes {
+        assert_near("busy", point.busy_mean, f64::from(point.size), 0.05);
+        assert_near("waiting", point.waiting_mean, f64::from(8 - point.size), 0.05);
+    }
+    assert_eq!(study.knee, Some(4), "{:?}", study.recommendation);
+    assert!(study.recommendation.contains('4'), "{}", study.recommendation);
+    for stage in &report.stages {
+        assert_checks(stage);
+    }
+}
+
+#[test]
+fn a_connection_is_kept_for_as_long_as_the_application_holds_it() {
+    let database = Database::empty();
+    let place = Place::new(
+        "name = \"held\"\n[[transaction]]\nname = \"slow\"\n[[transaction.step]]\nstatement = \"one\"\n\
+         [[transaction.step]]\nstatement = \"one\"\nhold = \"40ms\"\n",
+        "-- name: one :many\nSELECT 1;\n",
+    );
+    let report = place.report(database.url(), "run --clients 2 --pool-size 1 --warmup 0s --duration 3s");
+    let stage = measured(&report);
+    let slow = &stage.transactions[0];
+    let (hold, wait) = (slow.hold_us.p50.expect("samples"), slow.pool_wait_us.p50.expect("samples"));
+    assert!(hold >= 40_000, "{hold}");
+    assert_near("the other user waits for one hold", wait as f64, hold as f64, 0.05);
+    // The server was idle all the while: neither statement is charged with the application's time.
+    let execute = statement(stage, "one").execute_us.p50.expect("samples");
+    assert!(execute * 4 < hold, "execute {execute}, hold {hold}");
+    assert_checks(stage);
+}
