@@ -52,7 +52,12 @@ pub fn analyse(
     LockInfo { sample_interval_ms: interval_ms, wait_us_total, episodes }
 }
 
-fn add(groups: &mut BTreeMap<Alike, LockEpisodeInfo>, wait: &Wait, clipped: Duration, names: &[(String, String)]) {
+fn add(
+    groups: &mut BTreeMap<Alike, LockEpisodeInfo>,
+    wait: &Wait,
+    clipped: Duration,
+    names: &[(String, String)],
+) {
     let episode = wait.episode;
     let mut direct_blockers: Vec<_> =
         episode.direct_blockers.iter().map(|session| name_of(session, names)).collect();
@@ -99,7 +104,8 @@ fn settle<'a>(episodes: &'a [LockEpisode], spans: &[StatementSpan], interval_ms:
         .iter()
         .map(|episode| {
             let mine = by_backend.get(&episode.waiter.backend).map_or(&[][..], Vec::as_slice);
-            let by_client = client_span(episode, mine).and_then(|span| end_by_client(episode, span.to, slack));
+            let by_client =
+                client_span(episode, mine).and_then(|span| end_by_client(episode, span.to, slack));
             let to = by_client.unwrap_or_else(|| middle(episode.last_seen_at, episode.gone_at));
             let span = Span { from: episode.began_at, to: to.max(episode.began_at) };
             Wait { episode, span, ended_by_client: by_client.is_some() }
@@ -119,7 +125,10 @@ fn settle<'a>(episodes: &'a [LockEpisode], spans: &[StatementSpan], interval_ms:
 /// The execution that waited: of the spans of the same connection, the one that was going on while the wait was seen. The
 /// server's clock is known to about a millisecond only, so that containing `began_at` would ask too much.
 fn client_span(episode: &LockEpisode, spans: &[&StatementSpan]) -> Option<Span> {
-    let seen = Span { from: episode.began_at, to: episode.last_seen_at.max(episode.began_at + Duration::from_nanos(1)) };
+    let seen = Span {
+        from: episode.began_at,
+        to: episode.last_seen_at.max(episode.began_at + Duration::from_nanos(1)),
+    };
     spans
         .iter()
         .filter(|span| statement_of(&episode.waiter).is_none_or(|statement| statement == span.statement))
@@ -258,7 +267,10 @@ mod tests {
         assert_eq!(info.episodes.len(), 2);
         assert_eq!((info.episodes[0].root.as_str(), info.episodes[0].count), ("unknown", 1));
         assert_eq!((info.episodes[1].count, info.episodes[1].wait_us_max), (2, 960_000));
-        assert_eq!(info.wait_us_total, info.episodes.iter().map(|episode| episode.wait_us_total).sum::<u64>());
+        assert_eq!(
+            info.wait_us_total,
+            info.episodes.iter().map(|episode| episode.wait_us_total).sum::<u64>()
+        );
     }
 
     #[test]

@@ -12,8 +12,7 @@ const WORKER: &str = "dyno-worker-";
 
 /// CPU time of all cores since the machine was started.
 pub fn host() -> Result<HostTimes, String> {
-    let stat =
-        procfs::KernelStats::current().map_err(|error| format!("cannot read /proc/stat: {error}"))?;
+    let stat = procfs::KernelStats::current().map_err(|error| format!("cannot read /proc/stat: {error}"))?;
     let total = stat.total;
     // `guest` is part of `user` already, as `guest_nice` is of `nice`.
     let ticks = total.user + total.nice + total.system + total.irq.unwrap_or(0) + total.softirq.unwrap_or(0);
@@ -32,8 +31,7 @@ pub fn process() -> Result<ProcessTimes, String> {
     let tasks = fs::read_dir("/proc/self/task").map_err(|error| cannot("/proc/self/task", &error))?;
     // A thread that ends while it is read has no times: it is left out.
     let threads = tasks.flatten().filter_map(|task| thread(&task.path())).collect();
-    let statm =
-        fs::read_to_string("/proc/self/statm").map_err(|error| cannot("/proc/self/statm", &error))?;
+    let statm = fs::read_to_string("/proc/self/statm").map_err(|error| cannot("/proc/self/statm", &error))?;
     let pages: u64 = statm
         .split_whitespace()
         .nth(1)

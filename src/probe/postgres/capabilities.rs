@@ -143,7 +143,8 @@ impl Facts {
             id: "version".into(),
             ok: present_if(self.version_num >= OLDEST),
             found: format!("PostgreSQL {}", self.version),
-            costs: "lock waits have no start and the views have other columns: dbdyno supports 14 to 18".into(),
+            costs: "lock waits have no start and the views have other columns: dbdyno supports 14 to 18"
+                .into(),
             remedy: Some("upgrade the server to PostgreSQL 14 or newer".into()),
         }
     }
@@ -250,8 +251,7 @@ impl Facts {
     }
 
     fn connections(&self) -> Capability {
-        let reserved =
-            if self.superuser { 0 } else { self.reserved_superuser + self.reserved };
+        let reserved = if self.superuser { 0 } else { self.reserved_superuser + self.reserved };
         let free = (self.connections_max - reserved - self.connections_used).max(0);
         Capability {
             id: "connections".into(),

@@ -75,8 +75,7 @@ mod tests {
     fn a_server_that_is_ahead_is_read_back_on_the_clients_clock() {
         // The server is 5 s ahead of an epoch at 1 000 000 s; asked at 2.000 s, answered at 2.002 s.
         let server_us = 1_000_000_000_000 + 5_000_000 + 2_001_000;
-        let offset =
-            ClockOffset::from_round_trip(server_us, Stamp(2_000_000_000), Stamp(2_002_000_000));
+        let offset = ClockOffset::from_round_trip(server_us, Stamp(2_000_000_000), Stamp(2_002_000_000));
         assert_eq!(offset.stamp(server_us), Stamp(2_001_000_000));
         assert_eq!(offset.stamp(server_us - 10_000_000), Stamp::ZERO);
         assert_eq!(ClockOffset::none(7).stamp(9), Stamp(2_000));

@@ -117,7 +117,9 @@ impl<N: Now> CounterProbe<N> {
         self.client = None;
         let lost = |message| Unanswered { message, lost: true };
         if !self.back_off.allows(Instant::now()) {
-            return Err(lost("the connection of the counters is lost and not due to be made again".to_owned()));
+            return Err(lost(
+                "the connection of the counters is lost and not due to be made again".to_owned(),
+            ));
         }
         let opened = tokio::time::timeout(CONNECT_LIMIT, open(&self.settings)).await;
         let message = match opened {
@@ -147,7 +149,8 @@ async fn statements<N: Now>(
     query_ids: &mut QueryIds,
     counters: &mut Counters,
 ) -> Result<(), Unanswered> {
-    let extension = |row: &Row| Ok((row.try_get::<_, String>("schema")?, row.try_get::<_, String>("extversion")?));
+    let extension =
+        |row: &Row| Ok((row.try_get::<_, String>("schema")?, row.try_get::<_, String>("extversion")?));
     let found = desk.rows("pg_extension", views::STATEMENTS_EXTENSION, &[], extension).await?;
     let Some((schema, version)) = found.into_iter().next() else {
         desk.missing.push(NOT_INSTALLED.to_owned());

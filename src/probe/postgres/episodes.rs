@@ -199,7 +199,11 @@ mod tests {
     use crate::units::StatementId;
 
     fn session(backend: i64, state: &str) -> Session {
-        Session { backend: BackendId(backend), who: Who::Foreign(format!("app{backend}")), state: state.into() }
+        Session {
+            backend: BackendId(backend),
+            who: Who::Foreign(format!("app{backend}")),
+            state: state.into(),
+        }
     }
 
     fn wait(backend: i64, began_us: Option<i64>, blockers: &[i64], roots: &[i64]) -> SeenWait {

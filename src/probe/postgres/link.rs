@@ -85,9 +85,10 @@ pub async fn ask<T>(
             });
             Err(Unanswered { message: words(&error), lost })
         }
-        Err(_) => {
-            Err(Unanswered { message: format!("no answer within {} s", (limit + GRACE).as_secs()), lost: true })
-        }
+        Err(_) => Err(Unanswered {
+            message: format!("no answer within {} s", (limit + GRACE).as_secs()),
+            lost: true,
+        }),
     }
 }
 

@@ -71,11 +71,7 @@ impl QueryIds {
 }
 
 /// The query id of one statement; `None` where the server computes none.
-async fn query_id(
-    client: &Client,
-    index: usize,
-    text: &str,
-) -> Result<Option<i64>, tokio_postgres::Error> {
+async fn query_id(client: &Client, index: usize, text: &str) -> Result<Option<i64>, tokio_postgres::Error> {
     let name = format!("dbdyno_{index}");
     client.batch_execute(&format!("PREPARE {name} AS {text}")).await?;
     let explained = explain(client, &name).await;

@@ -161,10 +161,7 @@ mod tests {
         assert_eq!(who("dbdyno pool: nightly", client, "ROLLBACK"), Who::Control("ROLLBACK".into()));
         assert_eq!(who(POOL, client, "commit"), Who::Control("COMMIT".into()));
         assert_eq!(who(POOL, client, "BEGIN ISOLATION LEVEL SERIALIZABLE"), Who::Control("BEGIN".into()));
-        assert_eq!(
-            who(POOL, client, "/*dbdyno:x.y*/ SELECT 1"),
-            Who::Foreign("another dbdyno pool".into())
-        );
+        assert_eq!(who(POOL, client, "/*dbdyno:x.y*/ SELECT 1"), Who::Foreign("another dbdyno pool".into()));
         assert_eq!(who("psql", client, "SELECT 1"), Who::Foreign("psql".into()));
         assert_eq!(who("", client, "SELECT 1"), Who::Foreign("(unnamed)".into()));
         assert_eq!(

@@ -57,8 +57,9 @@ mod tests {
 
     #[test]
     fn alike_sessions_are_counted_over_the_looks() {
-        let session =
-            |wait: Option<&str>| (Who::Statement(StatementId(1)), "active".to_owned(), wait.map(str::to_owned));
+        let session = |wait: Option<&str>| {
+            (Who::Statement(StatementId(1)), "active".to_owned(), wait.map(str::to_owned))
+        };
         let mut tally = Tally::default();
         tally.look([session(None), session(Some("Lock:tuple")), session(Some("Lock:tuple"))]);
         tally.look([session(Some("Lock:tuple"))]);

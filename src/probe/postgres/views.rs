@@ -161,11 +161,8 @@ impl StatementsView {
     /// The counters of certain query ids (`$1`); without the texts, which lie in a file.
     pub fn counters_query(&self) -> String {
         let Self { schema, stats_since } = self;
-        let stats_since = if *stats_since {
-            "(extract(epoch FROM stats_since) * 1000000)::bigint"
-        } else {
-            "NULL::bigint"
-        };
+        let stats_since =
+            if *stats_since { "(extract(epoch FROM stats_since) * 1000000)::bigint" } else { "NULL::bigint" };
         format!(
             "SELECT queryid, calls, total_exec_time * 1000 AS exec_us, total_plan_time * 1000 AS plan_us, rows, \
              shared_blks_hit, shared_blks_read, shared_blks_dirtied, temp_blks_written, wal_records, wal_fpi, \
