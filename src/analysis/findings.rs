@@ -2,10 +2,8 @@
 
 use crate::model::{Finding, GeneratorInfo, Report, Severity, Stage};
 
-/// A worker thread busier than this is the limit of what it drives.
+/// A worker thread that works or wants to work for this share of the time has no time left: it is the limit of what it drives.
 const WORKER_FULL: f64 = 0.9;
-/// A worker that is ready and gets no core for this share of the time measures the machine, not the database.
-const RUN_QUEUE_HIGH: f64 = 0.5;
 /// The host has no time left to give above this.
 const HOST_FULL: f64 = 0.95;
 /// Time that a hypervisor takes away before it is worth saying.
@@ -46,14 +44,18 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
 
 /// Why the generator was the limit, if it was.
 pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
-    if let Some(busy) = generator.busiest_worker_fraction.filter(|busy| *busy > WORKER_FULL) {
-        return Some(format!("a worker thread of the generator was busy {:.0} % of the time", busy * 100.0));
+    let works = generator.busiest_worker_fraction?;
+    let waits = generator.run_queue_fraction.unwrap_or(0.0);
+    if works > WORKER_FULL {
+        return Some(format!("a worker thread of the generator was busy {:.0} % of the time", works * 100.0));
     }
-    let delayed = generator.run_queue_fraction.filter(|delayed| *delayed > RUN_QUEUE_HIGH)?;
-    Some(format!(
-        "the worker threads were ready and had no core for {:.0} % of the time: the machine was busy",
-        delayed * 100.0
-    ))
+    (works + waits > WORKER_FULL).then(|| {
+        format!(
+            "a worker thread of the generator had no rest: it worked {:.0} % of the time and was kept from a core for {:.0} %",
+            works * 100.0,
+            waits * 100.0
+        )
+    })
 }
 
 fn finding(
@@ -96,7 +98,9 @@ fn measurement_inconsistent(report: &Report) -> Option<Finding> {
         .iter()
         .flat_map(|stage| stage.checks.iter().map(move |check| (stage, check)))
         .filter(|(_, check)| !check.holds)
-        .map(|(stage, check)| format!("{}: {} differ ({:.3} and {:.3})", stage.name, check.what, check.left, check.right))
+        .map(|(stage, check)| {
+            format!("{}: {} differ ({:.3} and {:.3})", stage.name, check.what, check.left, check.right)
+        })
         .collect();
     (!broken.is_empty()).then(|| {
         finding(
@@ -147,7 +151,12 @@ fn host_full(report: &Report) -> Option<Finding> {
         "host-full",
         Severity::Warning,
         "generator and server filled the cores that they share",
-        format!("{:.0} % of {} cores busy in stage {}", full.1.cpu_fraction * 100.0, full.1.cores, full.0.name),
+        format!(
+            "{:.0} % of {} cores busy in stage {}",
+            full.1.cpu_fraction * 100.0,
+            full.1.cores,
+            full.0.name
+        ),
         "throughput and tail latencies are those of this arrangement, not of the server alone",
         "run dbdyno on another machine than the server, or offer less load (--rate)",
     ))
@@ -208,7 +217,8 @@ fn pool_too_small(report: &Report) -> Option<Finding> {
         .max_by(|a, b| a.pool.saturated_fraction.total_cmp(&b.pool.saturated_fraction))?;
     // With the cores full or the sessions queueing on locks, more connections only queue elsewhere.
     let host_full = stage.host.as_ref().is_some_and(|host| host.cpu_fraction > HOST_FULL);
-    let locked = stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>();
+    let locked =
+        stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>();
     if host_full || locked > 0.5 {
         return None;
     }
@@ -226,7 +236,12 @@ fn pool_too_small(report: &Report) -> Option<Finding> {
             p99 as f64 / 1000.0
         ),
         "response time is mostly waiting for a connection",
-        format!("measure larger sizes: dbdyno pool --sizes {0},{1},{2}", stage.pool.size, stage.pool.size * 2, stage.pool.size * 4),
+        format!(
+            "measure larger sizes: dbdyno pool --sizes {0},{1},{2}",
+            stage.pool.size,
+            stage.pool.size * 2,
+            stage.pool.size * 4
+        ),
     ))
 }
 

@@ -16,16 +16,13 @@ use jiff::Timestamp;
 
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
-use crate::record::entry::{
-    BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind,
-};
+use crate::record::entry::{BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind};
 use crate::record::histogram::Distribution;
-use crate::record::set::Set;
 use crate::record::observation::{GeneratorSample, HostSample, ProbeCost, Reading};
+use crate::record::set::Set;
 use crate::units::{Span, Stamp};
 
 use stage::StageAnalysis;
-
 
 /// Events that a report keeps; more of a kind are counted in the last one of it.
 const EVENTS_MAX: usize = 200;
@@ -37,7 +34,9 @@ pub enum AnalysisError {
     #[error("the journal has no header: nothing was measured yet, or the file is not a journal")]
     NoHeader,
     /// A newer program wrote it.
-    #[error("the journal has format version {found}, this dbdyno reads up to {FORMAT_VERSION}: use a newer dbdyno")]
+    #[error(
+        "the journal has format version {found}, this dbdyno reads up to {FORMAT_VERSION}: use a newer dbdyno"
+    )]
     TooNew {
         /// The version it has.
         found: u32,
@@ -118,7 +117,6 @@ impl Analysis {
         let generator = generator_info(&stages);
         let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
         let model_stages: Vec<model::Stage> = stages.iter().map(|stage| stage.to_model(&header)).collect();
-        let (verdict, budgets) = judge(&header, &model_stages, &generator);
         let mut report = Report {
             schema_version: model::SCHEMA_VERSION,
             kind: match header.kind {
@@ -134,8 +132,8 @@ impl Analysis {
             workload: workload_info(&header),
             target: target_info(&header),
             environment: environment_info(&header),
-            verdict,
-            budgets,
+            verdict: Verdict::None,
+            budgets: Vec::new(),
             findings: Vec::new(),
             generator,
             stages: model_stages,
@@ -144,6 +142,7 @@ impl Analysis {
             events: event_infos(events),
         };
         report.findings = findings::find(&report);
+        (report.verdict, report.budgets) = judge(&header, &report);
         Ok(report)
     }
 
@@ -174,15 +173,14 @@ impl Analysis {
     }
 }
 
-/// Median and 99 % of all responses of one interval, for those who watch.
+/// The responses of all transactions that ended ok in one interval.
 #[must_use]
-pub fn response_p50_p99(set: &Set) -> (Option<u64>, Option<u64>) {
+pub fn responses(set: &Set) -> model::Quantiles {
     let mut responses = Distribution::default();
     for transaction in &set.transactions {
         responses.merge(&transaction.response);
     }
-    let quantiles = quantiles::quantiles(&responses);
-    (quantiles.p50, quantiles.p99)
+    quantiles::quantiles(&responses)
 }
 
 /// Wall-clock time of an instant of the run.
@@ -254,8 +252,11 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
         wake_lateness.merge(&stage.set.wake_lateness);
         samples.extend_from_slice(&stage.generator);
         ended += stage.set.books().closed();
-        resident_bytes_max =
-            stage.generator.iter().map(|(sample, _)| sample.resident_bytes).fold(resident_bytes_max, u64::max);
+        resident_bytes_max = stage
+            .generator
+            .iter()
+            .map(|(sample, _)| sample.resident_bytes)
+            .fold(resident_bytes_max, u64::max);
         if let Some(sample) = &stage.host {
             host.busy_s += sample.busy_s;
             host.idle_s += sample.idle_s;
@@ -264,9 +265,11 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
         }
     }
     let elapsed_ns: f64 = samples.iter().map(|(_, window)| window.duration().as_nanos() as f64).sum();
-    let total = |field: fn(&GeneratorSample) -> u64| samples.iter().map(|(s, _)| field(s) as f64).sum::<f64>();
+    let total =
+        |field: fn(&GeneratorSample) -> u64| samples.iter().map(|(s, _)| field(s) as f64).sum::<f64>();
     let workers = samples.iter().map(|(sample, _)| sample.workers).max().unwrap_or(0);
-    let share = |ns: f64, threads: f64| (elapsed_ns > 0.0 && threads > 0.0).then(|| ns / elapsed_ns / threads);
+    let share =
+        |ns: f64, threads: f64| (elapsed_ns > 0.0 && threads > 0.0).then(|| ns / elapsed_ns / threads);
     let cpu_ns = total(|sample| sample.worker_cpu_ns);
     let host_s = host.busy_s + host.idle_s + host.iowait_s + host.steal_s;
     let mut info = model::GeneratorInfo {
@@ -286,17 +289,15 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
     info
 }
 
-fn judge(
-    header: &Header,
-    stages: &[model::Stage],
-    generator: &model::GeneratorInfo,
-) -> (Verdict, Vec<model::BudgetResult>) {
+/// Holds the limits against what was measured. A measurement that is not valid decides nothing.
+fn judge(header: &Header, report: &Report) -> (Verdict, Vec<model::BudgetResult>) {
+    let invalid = report.findings.iter().find(|finding| finding.severity == model::Severity::Invalid);
     let mut results = Vec::new();
     for budget in &header.budgets {
-        let mut result = judge_one(budget, stages);
-        if !generator.valid && result.verdict != Verdict::Inconclusive {
+        let mut result = judge_one(budget, &report.stages);
+        if let Some(invalid) = invalid {
             result.verdict = Verdict::Inconclusive;
-            result.reason = Some("the generator, not the database, was the limit".to_owned());
+            result.reason = Some(invalid.title.clone());
         }
         results.push(result);
     }

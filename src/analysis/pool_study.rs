@@ -26,10 +26,16 @@ pub(super) fn analyse(header: &Header, stages: &[StageAnalysis]) -> Option<PoolS
     if sizes.is_empty() {
         return None;
     }
-    let open_loop = header.stages.iter().any(|stage| stage.measured && matches!(stage.load, LoadHeader::Rate(_)));
+    let open_loop =
+        header.stages.iter().any(|stage| stage.measured && matches!(stage.load, LoadHeader::Rate(_)));
     let knee = if open_loop { None } else { knee(&sizes) };
     let recommendation = if open_loop { at_rate(&sizes) } else { saturated(header, &sizes, knee) };
-    Some(PoolStudy { order: measured.iter().map(|stage| stage.pool_size).collect(), sizes, knee, recommendation })
+    Some(PoolStudy {
+        order: measured.iter().map(|stage| stage.pool_size).collect(),
+        sizes,
+        knee,
+        recommendation,
+    })
 }
 
 fn point(header: &Header, size: u32, repeats: &[&StageAnalysis]) -> PoolPoint {
@@ -110,7 +116,8 @@ fn knee(sizes: &[PoolPoint]) -> Option<u32> {
 
 fn saturated(header: &Header, sizes: &[PoolPoint], knee: Option<u32>) -> String {
     let Some(at) = knee.and_then(|knee| sizes.iter().find(|point| point.size == knee)) else {
-        return "No transaction ended well at any size, so there is nothing to recommend; see the errors.".to_owned();
+        return "No transaction ended well at any size, so there is nothing to recommend; see the errors."
+            .to_owned();
     };
     let largest = sizes.iter().map(|point| point.size).max().unwrap_or(at.size);
     let mut words = if at.size == largest && sizes.len() > 1 {
@@ -124,7 +131,11 @@ fn saturated(header: &Header, sizes: &[PoolPoint], knee: Option<u32>) -> String 
     };
     if let Some(beyond) = sizes.iter().filter(|point| point.size > at.size).max_by_key(|point| point.size) {
         let wait = beyond.top_wait.as_ref().map_or_else(String::new, |wait| {
-            format!("; there the sessions were mostly in {} ({:.0} % of the samples)", wait.event, wait.share * 100.0)
+            format!(
+                "; there the sessions were mostly in {} ({:.0} % of the samples)",
+                wait.event,
+                wait.share * 100.0
+            )
         });
         words += &format!(
             " With {} connections it is {:.0}/s ({:+.0} %){wait}.",

@@ -62,7 +62,10 @@ mod tests {
     #[test]
     fn a_quantile_needs_ten_samples_beyond_it() {
         let hundred = quantiles(&distribution(1..=100));
-        assert_eq!((hundred.p50, hundred.p90, hundred.p95, hundred.max), (Some(50), Some(90), None, Some(100)));
+        assert_eq!(
+            (hundred.p50, hundred.p90, hundred.p95, hundred.max),
+            (Some(50), Some(90), None, Some(100))
+        );
         assert_eq!(hundred.mean, Some(50.5));
         assert_eq!(quantiles(&distribution(1..=19)).p50, None);
         assert_eq!(quantiles(&Distribution::default()), Quantiles::default());

@@ -30,7 +30,8 @@ pub(super) fn server(begin: &Counters, end: &Counters, window_s: f64) -> model::
 
 /// Whether the counters of the two readings belong to one history.
 pub(super) fn comparable(begin: &Counters, end: &Counters) -> bool {
-    begin.database.stats_reset_at == end.database.stats_reset_at && end.database.commits >= begin.database.commits
+    begin.database.stats_reset_at == end.database.stats_reset_at
+        && end.database.commits >= begin.database.commits
 }
 
 /// One statement of the workload.
@@ -86,7 +87,9 @@ pub(super) fn tables(begin: &Counters, end: &Counters) -> Vec<model::TableInfo> 
         })
         .filter(|info| info.seq_scans + info.idx_scans + info.inserted + info.updated + info.deleted > 0)
         .collect();
-    tables.sort_by_key(|info| std::cmp::Reverse(info.seq_rows_read + info.idx_scans + info.inserted + info.updated));
+    tables.sort_by_key(|info| {
+        std::cmp::Reverse(info.seq_rows_read + info.idx_scans + info.inserted + info.updated)
+    });
     tables
 }
 

@@ -11,13 +11,15 @@ use crate::record::observation::{
     ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
 };
 use crate::record::set::{Set, StatementSpan, TransactionSet};
-use crate::units::{Span, Stamp, StageId, StatementId};
+use crate::units::{Span, StageId, Stamp, StatementId};
 
 use super::quantiles::{quantiles, with_censored};
 use super::{locks, rfc3339, server};
 
 /// Seconds of one stage that are kept one by one; beyond them two are joined to one.
 const INTERVALS_MAX: usize = 100_000;
+/// The state of a session that holds a transaction open and executes nothing.
+const IDLE_IN_TRANSACTION: &str = "idle in transaction";
 /// Gap between two ways of measuring the same thing that rounding and clipping explain.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
@@ -165,6 +167,8 @@ impl StageAnalysis {
             achieved_per_s: self.achieved_per_s(),
             accounting: self.accounting(),
             response_us: with_censored(&self.total(|t| &t.response), &self.total(|t| &t.censored)),
+            service_us: quantiles(&self.total(|t| &t.service)),
+            lag_us: quantiles(&self.total(|t| &t.lag)),
             transactions: self.transactions(header),
             statements: self.statements(header),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
@@ -196,9 +200,13 @@ impl StageAnalysis {
 
     /// What was waited for by those whom `whose` accepts, the most frequent first.
     pub(super) fn waits(&self, whose: impl Fn(&Who) -> bool) -> Vec<model::WaitShare> {
+        self.wait_shares(|who, _| whose(who))
+    }
+
+    fn wait_shares(&self, counts_in: impl Fn(&Who, Option<&str>) -> bool) -> Vec<model::WaitShare> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for ((who, wait), count) in &self.activity {
-            if whose(who) {
+            if counts_in(who, wait.as_deref()) {
                 *counts.entry(wait.as_deref().unwrap_or("CPU")).or_default() += count;
             }
         }
@@ -216,10 +224,22 @@ impl StageAnalysis {
         shares
     }
 
+    /// What one statement waited for while it was executed.
+    fn waits_of(&self, id: StatementId) -> Vec<model::WaitShare> {
+        self.wait_shares(|who, wait| *who == Who::Statement(id) && wait != Some(IDLE_IN_TRANSACTION))
+    }
+
     fn add_activity(&mut self, summary: &ActivitySummary) {
         self.looks += summary.samples;
         for seen in &summary.seen {
-            *self.activity.entry((seen.who.clone(), seen.wait.clone())).or_default() += seen.count;
+            // A session between two statements of a transaction waits for its client and nothing else: it is told apart from
+            // one that executes.
+            let wait = if seen.state.starts_with(IDLE_IN_TRANSACTION) {
+                Some(IDLE_IN_TRANSACTION.to_owned())
+            } else {
+                seen.wait.clone()
+            };
+            *self.activity.entry((seen.who.clone(), wait)).or_default() += seen.count;
         }
     }
 
@@ -256,6 +276,7 @@ impl StageAnalysis {
             .map(|((set, ok_in_window), transaction)| model::TransactionInfo {
                 name: transaction.name.clone(),
                 count: set.books.closed(),
+                ok: set.books.ok,
                 per_s: per_second(*ok_in_window, self.window_s()),
                 response_us: with_censored(&set.response, &set.censored),
                 service_us: quantiles(&set.service),
@@ -285,7 +306,7 @@ impl StageAnalysis {
                 execute_us: quantiles(&set.execute),
                 first_row_us: quantiles(&set.first_row),
                 server: counters.and_then(|(begin, end, _)| server::statement(id, begin, end, header)),
-                waits: self.waits(|who| *who == Who::Statement(id)),
+                waits: self.waits_of(id),
             }
         })
         .collect()
@@ -318,7 +339,7 @@ impl StageAnalysis {
     fn interval_info(&self, interval: &Interval) -> model::IntervalInfo {
         let length_s = interval.span.duration().as_secs_f64();
         let books = interval.set.books();
-        let (p50_us, p99_us) = super::response_p50_p99(&interval.set);
+        let response = super::responses(&interval.set);
         let levels = &interval.set.pool.levels;
         // `observed` is summed over instances, so that this is the mean over all of them together.
         let mean = |integral: u64| integral as f64 / 1e9 / length_s.max(1e-9);
@@ -326,8 +347,9 @@ impl StageAnalysis {
             t_s: (interval.span.to - self.begun_at).as_secs_f64(),
             length_s,
             per_s: per_second(books.ok, length_s),
-            p50_us,
-            p99_us,
+            p50_us: response.p50,
+            p99_us: response.p99,
+            max_us: response.max,
             errors: books.closed() - books.ok,
             busy: mean(levels.busy_ns),
             waiting: mean(levels.waiting_ns),
@@ -393,6 +415,7 @@ impl StageAnalysis {
 
     fn counters(&self) -> Option<(&Counters, &Counters, f64)> {
         let ((begin, from), (end, to)) = (self.counters_begin.as_ref()?, self.counters_end.as_ref()?);
+        server::comparable(begin, end).then_some(())?;
         Some((begin, end, (to.to - from.to).as_secs_f64()))
     }
 }
@@ -427,6 +450,7 @@ fn join_pairs(intervals: &mut Vec<model::IntervalInfo>) {
             per_s: mean(first.per_s, second.per_s),
             p50_us: first.p50_us.max(second.p50_us),
             p99_us: first.p99_us.max(second.p99_us),
+            max_us: first.max_us.max(second.max_us),
             errors: first.errors + second.errors,
             busy: mean(first.busy, second.busy),
             waiting: mean(first.waiting, second.waiting),

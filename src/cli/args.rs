@@ -13,8 +13,10 @@ use crate::units::{Seed, parse_duration};
 /// PostgreSQL that is started for the command and removed afterwards.
 #[derive(Debug, Parser)]
 #[command(name = "dbdyno", version, propagate_version = true, max_term_width = 100)]
-#[command(after_help = "Exit codes: 0 ok or pass; 1 dbdyno or the target failed; 2 wrong arguments or workload; 3 a budget \
-failed; 4 the measurement cannot tell; 130 interrupted.")]
+#[command(
+    after_help = "Exit codes: 0 ok or pass; 1 dbdyno or the target failed; 2 wrong arguments or workload; 3 a budget \
+failed; 4 the measurement cannot tell; 130 interrupted."
+)]
 pub(super) struct Arguments {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -45,7 +47,14 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct TargetArguments {
     /// The database: a postgres:// URL, or `local` for a throwaway server
-    #[arg(short, long, value_name = "TARGET", default_value = "local", env = "DBDYNO_TARGET", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "TARGET",
+        default_value = "local",
+        env = "DBDYNO_TARGET",
+        hide_env_values = true
+    )]
     pub(super) target: String,
     #[command(flatten)]
     pub(super) local: LocalArguments,
@@ -258,7 +267,11 @@ fn positive_duration(text: &str) -> Result<Duration, String> {
 
 fn positive(text: &str, max: f64) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if number > 0.0 && number <= max { Ok(number) } else { Err(format!("it must lie above 0 and at most at {max}")) }
+    if number > 0.0 && number <= max {
+        Ok(number)
+    } else {
+        Err(format!("it must lie above 0 and at most at {max}"))
+    }
 }
 
 fn rate(text: &str) -> Result<f64, String> {

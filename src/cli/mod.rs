@@ -59,7 +59,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let given: Vec<OsString> = arguments.into_iter().collect();
     // Not a command for people: this process is to own a throwaway server, without an event loop and without messages.
     if given.get(1).is_some_and(|first| first == crate::local::SUPERVISE) {
-        let arguments: Vec<String> = given[2..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
+        let arguments: Vec<String> =
+            given[2..].iter().map(|word| word.to_string_lossy().into_owned()).collect();
         let code = if crate::local::supervise(&arguments).is_ok() { code::OK } else { code::FAILED };
         return ExitCode::from(code);
     }

@@ -31,7 +31,8 @@ pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError>
     }
     let options = report::Options {
         width: width_of_page(),
-        colour: std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        colour: std::io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
     };
     print(&report::terminal(report, &options))
@@ -105,13 +106,18 @@ pub(super) fn command_line(given: &[OsString]) -> Vec<String> {
 
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 /// Columns of a page on standard output.
 pub(super) fn width_of_page() -> usize {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let terminal = || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
+    let terminal =
+        || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
     columns.or_else(terminal).unwrap_or(WIDTH_MIN).clamp(WIDTH_MIN, WIDTH_MAX)
 }
 
@@ -121,7 +127,8 @@ mod tests {
 
     #[test]
     fn a_command_can_be_pasted_and_holds_no_password() {
-        let given = ["x", "run", "-t", "postgres://u:secret@h/d", "--budget", "p99 < 50ms"].map(OsString::from);
+        let given =
+            ["x", "run", "-t", "postgres://u:secret@h/d", "--budget", "p99 < 50ms"].map(OsString::from);
         let line = command_line(&given).join(" ");
         assert!(!line.contains("secret"), "{line}");
         assert!(line.ends_with("--budget 'p99 < 50ms'"), "{line}");

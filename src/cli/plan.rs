@@ -11,11 +11,11 @@ use crate::study::{
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
 
+use super::CommandError;
 use super::args::{
     DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, RunArguments,
     TargetArguments,
 };
-use super::CommandError;
 
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -140,7 +140,8 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
     }
-    let cores = std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores =
+        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     Ok(MeasurePlan {
         target: target(&arguments.target)?,
         workload,

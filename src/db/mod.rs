@@ -17,8 +17,8 @@ use crate::sql::values::Frame;
 use crate::units::{BackendId, SlotId, Stamp, StatementId};
 
 pub use crate::time::Now;
-pub use target::{Target, TargetError};
 pub use error::{ConnectError, ExecError};
+pub use target::{Target, TargetError};
 
 /// A statement as a session must know it, whatever workload it comes from.
 #[derive(Clone, Debug)]

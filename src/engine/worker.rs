@@ -193,11 +193,14 @@ impl<E: Engine, N: Now> Worker<E, N> {
                 changed = orders.changed(), if orders_open => {
                     orders_open = changed.is_ok();
                     let order = *orders.borrow_and_update();
-                    if let Order::Stop(drain) = order && self.timer.now() < progress.end {
+                    if let Order::Stop(drain) = order {
                         self.stop_sources();
-                        progress.end = self.timer.now();
-                        progress.drain_end = progress.end + drain;
-                        boundary = boundary.min(progress.end);
+                        let now = self.timer.now();
+                        if now < progress.end {
+                            progress.end = now;
+                            boundary = boundary.min(now);
+                        }
+                        progress.drain_end = progress.drain_end.min(now + drain);
                     }
                 }
                 _ = self.timer.sleep_until(boundary.min(progress.drain_end)) => {

@@ -82,7 +82,8 @@ impl Plain {
             }
             LoadEvent::Step { .. } => {}
             LoadEvent::TableBegun { table, rows } => {
-                self.loading = Some(Loading { table: table.clone(), of: *rows, sent: 0, begun: Instant::now() });
+                self.loading =
+                    Some(Loading { table: table.clone(), of: *rows, sent: 0, begun: Instant::now() });
                 self.redraw_loading();
             }
             LoadEvent::RowsSent { rows, .. } => {
@@ -144,11 +145,8 @@ fn loaded_line(summary: &LoadSummary) -> String {
         return "  it is there already, nothing was done".to_owned();
     }
     let seconds: f64 = summary.phases.iter().map(|(_, took)| took.as_secs_f64()).sum();
-    let phases: Vec<_> = summary
-        .phases
-        .iter()
-        .map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64()))
-        .collect();
+    let phases: Vec<_> =
+        summary.phases.iter().map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64())).collect();
     let megabytes = summary.bytes as f64 / 1e6;
     format!("  loaded {} rows, {megabytes:.0} MB in {seconds:.1} s ({})", summary.rows, phases.join(", "))
 }
@@ -161,10 +159,13 @@ fn second_line(second: &Second<'_>) -> String {
     };
     let errors = if second.errors > 0 { format!("  errors {}", second.errors) } else { String::new() };
     format!(
-        "{clock} {:>8.0}/s  p50 {:>9}  p99 {:>9}  busy {:>4.1}  waiting {:>4.1}{errors}",
+        "{clock} {:>8.0}/s  p50 {:>9}  {:>13}  busy {:>4.1}  waiting {:>4.1}{errors}",
         second.per_s,
         time(second.p50_us),
-        time(second.p99_us),
+        // Below 1,000 a second there is no 99th percentile of a second to speak of.
+        second
+            .p99_us
+            .map_or_else(|| format!("max {}", time(second.max_us)), |us| format!("p99 {}", time(Some(us)))),
         second.busy,
         second.waiting
     )

@@ -49,6 +49,7 @@ pub struct LocalServer {
     postmaster: i32,
     version: String,
     notices: Vec<String>,
+    bindir: PathBuf,
     folder: PathBuf,
     supervisor: tokio::process::Child,
     /// Closing it is the order to remove everything.
@@ -84,6 +85,12 @@ impl LocalServer {
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The folder of its binaries, where the tools of the same version are (`psql`, `pgbench`), if they are installed.
+    #[must_use]
+    pub fn bindir(&self) -> &Path {
+        &self.bindir
     }
 
     /// The last lines of the server's log.

@@ -56,6 +56,7 @@ async fn converse(options: &LocalOptions, request: &Request) -> io::Result<Resul
             postmaster: pid,
             version,
             notices,
+            bindir: request.bindir.clone(),
             folder,
             supervisor,
             pipe: Some(pipe.into_owned_fd()?),

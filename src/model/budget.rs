@@ -109,13 +109,8 @@ fn read(metric: &MetricPath, stage: &Stage) -> Result<Reading, String> {
                 (Some(transaction), phase) => phase_of(transaction, *phase),
                 (None, Phase::Response) => &stage.response_us,
                 (None, Phase::PoolWait) => &stage.pool.wait_us,
-                (None, Phase::Service | Phase::Lag) => {
-                    return Err(format!(
-                        "`{phase}` is measured for each transaction; name one: `TRANSACTION.{phase}.{}`",
-                        statistic.as_str(),
-                        phase = phase.as_str()
-                    ));
-                }
+                (None, Phase::Service) => &stage.service_us,
+                (None, Phase::Lag) => &stage.lag_us,
             };
             read_statistic(quantiles, *statistic)
         }
@@ -164,7 +159,7 @@ fn whole(value: Option<u64>) -> Option<f64> {
 
 fn error_rate(stage: &Stage, transaction: Option<&TransactionInfo>) -> Result<Reading, String> {
     let (errors, all) = if let Some(transaction) = transaction {
-        (transaction.errors.values().sum::<u64>(), transaction.count)
+        (transaction.count - transaction.ok, transaction.count)
     } else {
         let books = &stage.accounting;
         let errors = books.failed + books.unknown + books.skipped + books.abandoned;
@@ -191,6 +186,7 @@ mod tests {
         let checkout = TransactionInfo {
             name: "checkout".to_owned(),
             count: 200,
+            ok: 196,
             per_s: 20.0,
             response_us: quantiles(p99, 200, None),
             service_us: quantiles(p99.map(|p99| p99 / 2), 200, None),
@@ -219,6 +215,8 @@ mod tests {
                 ..Accounting::default()
             },
             response_us: quantiles(p99, 1_000, None),
+            service_us: quantiles(p99, 1_000, None),
+            lag_us: Quantiles::default(),
             transactions: vec![checkout],
             statements: Vec::new(),
             pool: PoolInfo { saturated_fraction: 0.25, ..PoolInfo::default() },

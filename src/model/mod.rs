@@ -252,6 +252,10 @@ pub struct Stage {
     pub accounting: Accounting,
     /// All transactions together: response time.
     pub response_us: Quantiles,
+    /// All transactions together: with a connection in hand.
+    pub service_us: Quantiles,
+    /// All transactions together: late to start.
+    pub lag_us: Quantiles,
     /// By transaction.
     pub transactions: Vec<TransactionInfo>,
     /// By statement.
@@ -308,6 +312,8 @@ pub struct TransactionInfo {
     pub name: String,
     /// Ended, whatever the outcome.
     pub count: u64,
+    /// Ended ok.
+    pub ok: u64,
     /// Ended ok inside the window, per second.
     pub per_s: f64,
     /// Planned start to the answer of the commit; unsuccessful ones count at the slow end.
@@ -322,7 +328,7 @@ pub struct TransactionInfo {
     pub hold_us: Quantiles,
     /// COMMIT sent to its answer.
     pub commit_us: Quantiles,
-    /// Failures by SQLSTATE.
+    /// Failed tries by SQLSTATE; one that was begun again and ended well stands here as well.
     pub errors: BTreeMap<String, u64>,
 }
 
@@ -559,10 +565,12 @@ pub struct IntervalInfo {
     pub length_s: f64,
     /// Ended ok, per second.
     pub per_s: f64,
-    /// Median response of those that ended.
+    /// Median response of those that ended ok.
     pub p50_us: Option<u64>,
-    /// 99 % of the responses of those that ended.
+    /// 99 % of the responses of those that ended ok; absent below 1,000 of them.
     pub p99_us: Option<u64>,
+    /// The longest response of those that ended ok.
+    pub max_us: Option<u64>,
     /// Not ok.
     pub errors: u64,
     /// Mean busy connections.

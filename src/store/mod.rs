@@ -74,7 +74,8 @@ pub fn default_dir() -> Result<PathBuf, StoreError> {
 /// The folder of one run: by its name, by the beginning of it, or the last of all when no name is given.
 pub fn find(dir: &Path, name: Option<&str>) -> Result<PathBuf, StoreError> {
     let runs = list(dir)?;
-    let not_found = || StoreError::NoRun { name: name.unwrap_or("(the last)").to_owned(), dir: dir.to_owned() };
+    let not_found =
+        || StoreError::NoRun { name: name.unwrap_or("(the last)").to_owned(), dir: dir.to_owned() };
     let Some(name) = name else { return runs.last().map(|run| dir.join(run)).ok_or_else(not_found) };
     if let Some(run) = runs.iter().find(|run| *run == name) {
         return Ok(dir.join(run));

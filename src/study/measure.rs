@@ -12,12 +12,14 @@ use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
 };
+use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{Seed, Stamp, StageId};
+use crate::units::{Seed, StageId, Stamp};
 use crate::workload::StageSpec;
 
 use super::header;
+use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::load::fill;
 use super::query_values;
@@ -61,7 +63,7 @@ pub(super) struct Bench<'a> {
     ended: EndReason,
     /// Since when the target has given nothing but failed connections.
     lost_since: Option<Stamp>,
-    interrupts: u32,
+    interrupts: Interrupts,
 }
 
 impl<'a> Bench<'a> {
@@ -125,7 +127,7 @@ impl<'a> Bench<'a> {
             stage_count,
             ended: EndReason::Completed,
             lost_since: None,
-            interrupts: 0,
+            interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         })
     }
 
@@ -148,13 +150,14 @@ impl<'a> Bench<'a> {
         run.warm().await?;
 
         let Some(first) = segment.stages.first() else { return Ok(()) };
-        self.read_edge(Edge::Begin, first.id).await?;
+        let at_edge = self.read_edge(Edge::Begin).await;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
-        let mut walk = StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
+        let mut walk =
+            StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
         self.stage_begun(&walk, begins_at, 0, observer)?;
+        self.readings(first.id, at_edge)?;
 
-        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         loop {
             tokio::select! {
                 collected = run.next() => {
@@ -166,26 +169,15 @@ impl<'a> Bench<'a> {
                     run.recycle(collected);
                 }
                 Some(probed) = self.probed.recv() => self.reading(walk.id(), probed)?,
-                interrupted = &mut interrupt => {
-                    interrupted.map_err(crate::engine::EngineError::Thread)?;
-                    self.interrupts += 1;
-                    let drain = if self.interrupts > 1 { Duration::ZERO } else { INTERRUPTED_DRAIN };
-                    if self.ended == EndReason::Completed {
-                        self.ended = EndReason::Interrupted;
-                    }
-                    self.recording.event(self.clock.now(), "interrupted", "stopped by the user")?;
-                    observer(Happening::Note("stopping: what is under way is waited for; Ctrl-C again to abandon it"));
-                    run.stop(drain.min(self.plan.drain));
-                    interrupt.set(tokio::signal::ctrl_c());
-                }
+                () = self.interrupts.next() => run.stop(self.interrupted(observer)?),
             }
         }
-        self.read_edge(Edge::End, walk.id()).await?;
-        self.recording.write(
-            &Entry::StageEnded { stage: walk.id(), at: walk.window_end, carried_out: 0 },
-            self.clock.now(),
-        )?;
-        Ok(())
+        // A target that is gone answers no probe either.
+        let at_edge =
+            if self.ended == EndReason::TargetLost { None } else { self.read_edge(Edge::End).await };
+        self.readings(walk.id(), at_edge)?;
+        let ended = Entry::StageEnded { stage: walk.id(), at: walk.window_end, carried_out: 0 };
+        self.recording.write(&ended, self.clock.now())
     }
 
     /// Ends the probes and the journal, and makes the report.
@@ -234,17 +226,24 @@ impl<'a> Bench<'a> {
         let interval = &collected.interval;
         while interval.stage != walk.id() && walk.index + 1 < walk.segment.stages.len() {
             let (at, carried) = (walk.window_end, walk.in_flight);
-            self.read_edge(Edge::End, walk.id()).await?;
-            self.recording
-                .write(&Entry::StageEnded { stage: walk.id(), at, carried_out: carried }, self.clock.now())?;
+            // One reading is the end of one stage and the beginning of the next: nothing is counted twice or not at all.
+            let at_end = self.read_edge(Edge::End).await;
+            let at_begin = at_end.clone().map(|probed| Probed { edge: Some(Edge::Begin), ..probed });
+            self.readings(walk.id(), at_end)?;
+            let ended = Entry::StageEnded { stage: walk.id(), at, carried_out: carried };
+            self.recording.write(&ended, self.clock.now())?;
             walk.index += 1;
             walk.began_at = at;
-            self.read_edge(Edge::Begin, walk.id()).await?;
             self.stage_begun(walk, at, carried, observer)?;
+            self.readings(walk.id(), at_begin.map(without_cost))?;
         }
         for error in &collected.first_errors {
             let transaction = &self.plan.workload.transactions[error.transaction.index()].name;
-            self.recording.event(interval.span.to, "first_error", format!("{transaction}: {}", error.message))?;
+            self.recording.event(
+                interval.span.to,
+                "first_error",
+                format!("{transaction}: {}", error.message),
+            )?;
         }
         self.recording.write(&Entry::Interval(Box::new(interval.clone())), interval.span.to)?;
         walk.in_flight = interval.in_flight;
@@ -274,13 +273,28 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Reads the counters at an edge. The stage is begun in the journal before what was read at its edge is written.
-    async fn read_edge(&mut self, edge: Edge, stage: StageId) -> Result<(), StudyError> {
-        let Some(probes) = &self.probes else { return Ok(()) };
-        match probes.read_edge(edge).await {
-            Some(probed) => self.reading(stage, probed),
-            None => Ok(()),
+    /// Notes that the user wants to stop; gives how long what is under way may still take.
+    fn interrupted(&mut self, observer: &mut Observer<'_>) -> Result<Duration, StudyError> {
+        if self.ended == EndReason::Interrupted {
+            return Ok(Duration::ZERO);
         }
+        self.ended = EndReason::Interrupted;
+        self.recording.event(self.clock.now(), "interrupted", "stopped by the user")?;
+        observer(Happening::Note("stopping: what is under way is waited for; Ctrl-C again abandons it"));
+        Ok(INTERRUPTED_DRAIN.min(self.plan.drain))
+    }
+
+    /// Reads the counters at an edge.
+    async fn read_edge(&self, edge: Edge) -> Option<Probed> {
+        self.probes.as_ref()?.read_edge(edge).await
+    }
+
+    /// Writes down what was read at an edge, after what the other probes had handed over before it.
+    fn readings(&mut self, stage: StageId, at_edge: Option<Probed>) -> Result<(), StudyError> {
+        while let Ok(probed) = self.probed.try_recv() {
+            self.reading(stage, probed)?;
+        }
+        at_edge.map_or(Ok(()), |probed| self.reading(stage, probed))
     }
 
     fn reading(&mut self, stage: StageId, probed: Probed) -> Result<(), StudyError> {
@@ -350,7 +364,11 @@ async fn data_of(
     if !state.missing_tables.is_empty() {
         return Err(StudyError::Refused(format!(
             "{} {} not there: {} (run `dbdyno load -w {} -t …` first{})",
-            if state.missing_tables.len() == 1 { "a table of the workload is" } else { "tables of the workload are" },
+            if state.missing_tables.len() == 1 {
+                "a table of the workload is"
+            } else {
+                "tables of the workload are"
+            },
             target.target.address(),
             state.missing_tables.join(", "),
             plan.workload.folder.display(),
@@ -375,9 +393,9 @@ fn refuse_other_data(plan: &MeasurePlan, state: &dataset::TargetState) -> Result
             "the target holds {mark}, but {}: load it again with `{again}`",
             differences.join(" and ")
         ))),
-        Holds::Interrupted(mark) => Err(StudyError::Refused(format!(
-            "the load of {mark} did not end: do it again with `{again}`"
-        ))),
+        Holds::Interrupted(mark) => {
+            Err(StudyError::Refused(format!("the load of {mark} did not end: do it again with `{again}`")))
+        }
         Holds::This(mark) if plan.scale.is_some_and(|scale| (scale - mark.scale).abs() > f64::EPSILON) => {
             Err(StudyError::Refused(format!(
                 "the target holds {mark}: leave --scale out, or load the other scale with `{again}`"
@@ -385,6 +403,12 @@ fn refuse_other_data(plan: &MeasurePlan, state: &dataset::TargetState) -> Result
         }
         Holds::This(_) | Holds::Unmarked => Ok(()),
     }
+}
+
+/// A reading that is used a second time was paid for the first time.
+fn without_cost(mut probed: Probed) -> Probed {
+    probed.reading.cost = ProbeCost::default();
+    probed
 }
 
 fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
@@ -406,7 +430,7 @@ fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
 fn second<'a>(walk: &'a StageWalk<'_>, interval: &Interval) -> Second<'a> {
     let length_s = interval.span.duration().as_secs_f64().max(1e-9);
     let books = interval.set.books();
-    let (p50_us, p99_us) = crate::analysis::response_p50_p99(&interval.set);
+    let responses = crate::analysis::responses(&interval.set);
     let levels = &interval.set.pool.levels;
     Second {
         stage: &walk.stage().spec.name,
@@ -414,8 +438,9 @@ fn second<'a>(walk: &'a StageWalk<'_>, interval: &Interval) -> Second<'a> {
         duration_s: walk.stage().spec.duration.as_secs_f64(),
         drain: interval.drain,
         per_s: books.ok as f64 / length_s,
-        p50_us,
-        p99_us,
+        p50_us: responses.p50,
+        p99_us: responses.p99,
+        max_us: responses.max,
         busy: levels.busy_ns as f64 / 1e9 / length_s,
         waiting: levels.waiting_ns as f64 / 1e9 / length_s,
         errors: books.closed() - books.ok,

@@ -2,6 +2,7 @@
 //! nothing: it tells an observer what happens and returns a report.
 
 mod header;
+mod interrupt;
 mod journaling;
 mod load;
 mod measure;
@@ -25,9 +26,7 @@ use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
 pub use load::load;
-pub use plan::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice,
-};
+pub use plan::{LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice};
 pub use pool::pool;
 pub use recover::{Recovered, recover};
 pub use run::run;
@@ -76,8 +75,10 @@ pub struct Second<'a> {
     pub per_s: f64,
     /// Median response in microseconds.
     pub p50_us: Option<u64>,
-    /// 99 % of the responses in microseconds.
+    /// 99 % of the responses in microseconds; absent below 1,000 of them.
     pub p99_us: Option<u64>,
+    /// The longest response in microseconds.
+    pub max_us: Option<u64>,
     /// Mean busy connections.
     pub busy: f64,
     /// Mean waiting requests.
@@ -87,7 +88,7 @@ pub struct Second<'a> {
 }
 
 /// Who is told what happens.
-pub type Observer<'a> = dyn FnMut(Happening<'_>) + 'a;
+pub type Observer<'a> = dyn FnMut(Happening<'_>) + Send + 'a;
 
 /// What a study gives.
 #[derive(Debug)]

@@ -36,7 +36,9 @@ async fn values(control: &Client, sql: &str, what: &str) -> Result<Vec<QueryValu
     let prepared = control.prepare(sql).await.map_err(failed)?;
     let [column] = prepared.columns() else {
         let count = prepared.columns().len();
-        return Err(StudyError::Refused(format!("the query of {what} gives {count} columns; it must give one")));
+        return Err(StudyError::Refused(format!(
+            "the query of {what} gives {count} columns; it must give one"
+        )));
     };
     // Everything that has no slot of its own travels as text, which the server reads back as any type.
     let native = [Type::BOOL, Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8];
@@ -48,7 +50,9 @@ async fn values(control: &Client, sql: &str, what: &str) -> Result<Vec<QueryValu
         control.query(&as_text, &[]).await.map_err(failed)?
     };
     if rows.is_empty() {
-        return Err(StudyError::Refused(format!("the query of {what} gives no row, so there is nothing to draw from")));
+        return Err(StudyError::Refused(format!(
+            "the query of {what} gives no row, so there is nothing to draw from"
+        )));
     }
     if rows.len() > VALUES_MAX {
         return Err(StudyError::Refused(format!(

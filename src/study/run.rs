@@ -35,7 +35,8 @@ fn stages(plan: &RunPlan) -> Result<Vec<NamedStage>, StudyError> {
         duration: plan.measure.warm_up,
         load: first.load,
     });
-    let stages = warm_up.into_iter().map(|spec| (spec, false)).chain(measured.into_iter().map(|spec| (spec, true)));
+    let stages =
+        warm_up.into_iter().map(|spec| (spec, false)).chain(measured.into_iter().map(|spec| (spec, true)));
     Ok(stages
         .enumerate()
         .map(|(index, (spec, measured))| NamedStage { id: StageId::from_index(index), spec, measured })

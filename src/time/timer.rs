@@ -50,6 +50,10 @@ impl<N: Now> Timer<N> {
         use rustix::time::{TimerfdClockId, TimerfdFlags, timerfd_create};
         let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)
             .map_err(std::io::Error::from)?;
+        #[expect(
+            deprecated,
+            reason = "the new form is unsafe for types whose AsRawFd may lie; an OwnedFd does not"
+        )]
         let fd = tokio::io::unix::AsyncFd::with_interest(fd, tokio::io::Interest::READABLE)?;
         Ok(Self::with_alarm(clock, Alarm::TimerFd(Rc::new(fd))))
     }

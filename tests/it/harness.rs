@@ -64,6 +64,9 @@ pub fn wait_until(what: &str, limit: Duration, mut condition: impl FnMut() -> bo
     }
 }
 
+/// Makes the name of each database its own.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
 /// A database of one test, dropped with it.
 pub struct Database {
     name: String,
@@ -96,7 +99,6 @@ impl Database {
         }
         drop(made);
 
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}_{template}", NUMBER.fetch_add(1, Ordering::Relaxed));
         Session::open(server().url(), "harness")
             .execute(&format!("CREATE DATABASE {name} TEMPLATE {source}"));
@@ -199,5 +201,46 @@ impl Session {
             [row] if !row.is_empty() => row[0].take().unwrap_or_else(|| panic!("{sql}: NULL")),
             rows => panic!("{sql}: {} rows", rows.len()),
         }
+    }
+}
+
+mod tests {
+    use std::time::Duration;
+
+    use super::{Database, dbdyno, wait_until};
+
+    #[test]
+    fn each_test_has_its_own_copy_of_a_template_that_is_filled_once() {
+        let fill = |database: &Database| database.execute("CREATE TABLE t AS SELECT 1 AS i");
+        let a = Database::from_template("with_table", fill);
+        let b = Database::from_template("with_table", |_| panic!("it is filled already"));
+        a.execute("INSERT INTO t VALUES (2), (NULL)");
+        assert_eq!(a.rows("SELECT i FROM t ORDER BY i"), [[Some("1".into())], [Some("2".into())], [None]]);
+        assert_eq!(b.value("SELECT count(*) FROM t"), "1");
+        let known = "SELECT count(*) FROM pg_extension WHERE extname = 'pg_stat_statements'";
+        assert_eq!(Database::empty().value(known), "1");
+    }
+
+    #[test]
+    fn a_database_goes_with_its_test_even_while_somebody_is_connected() {
+        let database = Database::empty();
+        let held = database.session("held");
+        let (name, other) = (database.name().to_owned(), Database::empty());
+        assert!(database.url().contains(&format!("/{name}?")), "{}", database.url());
+        assert_eq!(held.value("SELECT current_setting('application_name')"), "held");
+        drop(database);
+        let left = other.value(&format!("SELECT count(*) FROM pg_database WHERE datname = '{name}'"));
+        assert_eq!(left, "0");
+    }
+
+    #[test]
+    fn the_hidden_subcommand_refuses_what_dbdyno_would_not_ask() {
+        dbdyno().args([dbdyno::local::SUPERVISE, "nonsense"]).assert().failure().stdout("");
+    }
+
+    #[test]
+    #[should_panic(expected = "not within 20ms: pigs fly")]
+    fn waiting_has_a_limit() {
+        wait_until("pigs fly", Duration::from_millis(20), || false);
     }
 }

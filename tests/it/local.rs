@@ -131,14 +131,14 @@ fn a_program_that_is_no_supervisor_is_named() {
 fn kill_nine_of_the_starter_leaves_nothing() {
     let temporary = temporary();
     let mut starter = Starter::spawn(temporary.path(), |_| ());
-    let started = starter.outcome().expect("it starts");
+    let server = starter.outcome().expect("it starts");
     // Its server must not need the starter's pipe to be read, nor an idle server.
-    let busy = Session::open(&started.url, "busy");
+    let busy = Session::open(&server.url, "busy");
     busy.execute("CREATE TABLE t AS SELECT generate_series(1, 200000) AS i");
     starter.child.kill().expect("SIGKILL");
     starter.child.wait().expect("it is dead");
     wait_until("the server and its folder are gone", REMOVED_WITHIN, || {
-        living_in(&started.folder).is_empty() && !lives(started.pid) && left_in(temporary.path()).is_empty()
+        living_in(&server.folder).is_empty() && !lives(server.pid) && left_in(temporary.path()).is_empty()
     });
 }
 
@@ -245,10 +245,10 @@ fn an_unprivileged_user_with_a_bent_environment_can_start_one() {
             command.args(copy.get_args()).env(PROGRAM, &copies[1]).uid(65534).gid(65534);
         }
     });
-    let started = starter.outcome().expect("it starts");
-    let owner = fs::metadata(&started.folder).expect("it exists").uid();
+    let server = starter.outcome().expect("it starts");
+    let owner = fs::metadata(&server.folder).expect("it exists").uid();
     assert_ne!(owner, 0);
-    assert_eq!(Session::open(&started.url, "test").value("SELECT 1"), "1");
+    assert_eq!(Session::open(&server.url, "test").value("SELECT 1"), "1");
 }
 
 /// Where a starter writes what came of it; its presence makes the test below a starter.
@@ -264,10 +264,10 @@ fn starter() {
     let Some(path) = std::env::var_os(OUTCOME).map(PathBuf::from) else {
         let temporary = temporary();
         let mut starter = Starter::spawn(temporary.path(), |_| ());
-        let started = starter.outcome().expect("it starts");
+        let server = starter.outcome().expect("it starts");
         drop(starter.child.stdin.take());
         assert!(starter.child.wait().expect("it ends").success());
-        assert!(!lives(started.pid) && !started.folder.exists());
+        assert!(!lives(server.pid) && !server.folder.exists());
         return;
     };
     let mut options = local_options();
@@ -377,8 +377,7 @@ fn supervisor(temporary: &Path) -> std::process::Child {
 
 /// What the library writes to the supervisor, for the server that the tests have.
 fn request() -> String {
-    let postgres = fs::read_link(format!("/proc/{}/exe", crate::harness::server().pid())).expect("it runs");
-    let bindir = postgres.parent().expect("a folder").to_string_lossy().into_owned();
+    let bindir = crate::harness::server().bindir().to_string_lossy();
     serde_json::json!({ "bindir": bindir, "settings": [] }).to_string() + "\n"
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
 
+mod architecture;
 mod harness;
 mod local;
 mod probe;
+mod session;
+mod source;

@@ -306,19 +306,24 @@ fn the_fingerprint_follows_the_settings_and_not_the_session() {
 #[test]
 fn a_killed_probe_connection_is_a_gap_and_comes_back() {
     let database = stock();
-    let url = database.url().to_owned();
+    let (url, name) = (database.url().to_owned(), database.name().to_owned());
     let seen = observe(database.url(), plan(&[LOOK]), move || {
         let admin = crate::harness::Session::open(&url, "administrator");
         std::thread::sleep(Duration::from_millis(300));
+        admin.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
         admin.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE application_name = 'dbdyno probe' AND datname = current_database()",
         );
+        std::thread::sleep(Duration::from_millis(500));
+        admin.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
         std::thread::sleep(Duration::from_millis(1500));
     });
     let failed: Vec<_> = seen.iter().filter(|probed| probed.reading.seen.is_err()).collect();
     assert!(!failed.is_empty(), "the loss is told");
     assert!(failed.iter().all(|probed| probed.reading.cost.gaps > 0), "{failed:#?}");
+    let told = failed[0].reading.seen.as_ref().expect_err("it failed");
+    assert!(told.contains("not currently accepting connections"), "{told}");
     let looks: u32 = activity(&seen).iter().map(|summary| summary.samples).sum();
     assert!(looks > 15, "it looks again after the loss: {looks}");
     assert_eq!(counters(&seen).len(), 2, "the counters connect again for the next edge");

@@ -104,15 +104,18 @@ UPDATE stock
 SET on_hand = CASE WHEN on_hand >= :quantity THEN on_hand - :quantity ELSE 500 END, updated_at = now()
 WHERE product_id IN (:product_a, :product_b, :product_c) AND warehouse_id = :warehouse_id;
 
--- name: insert_payment :exec
-INSERT INTO payments (order_id, method, status, amount_cents)
-SELECT :order_id, :method, 'authorised', sum(quantity * unit_price_cents)
+-- name: order_total :one
+SELECT sum(quantity * unit_price_cents)::integer AS total_cents
 FROM order_lines
 WHERE order_id = :order_id;
 
+-- name: insert_payment :exec
+INSERT INTO payments (order_id, method, status, amount_cents)
+VALUES (:order_id, :method, 'authorised', :total_cents);
+
 -- name: confirm_order :exec
 UPDATE orders
-SET status = 'paid', updated_at = now()
+SET status = 'paid', total_cents = :total_cents, updated_at = now()
 WHERE id = :order_id;
 
 -- name: next_open_orders :many
@@ -143,12 +146,11 @@ SET on_hand = on_hand + :delivered, updated_at = now()
 WHERE product_id = :product_id AND warehouse_id = :warehouse_id;
 
 -- name: revenue_by_day :many
-SELECT date_trunc('day', o.placed_at) AS day, count(DISTINCT o.id) AS orders,
-       sum(l.quantity * l.unit_price_cents) AS revenue_cents
-FROM orders o
-JOIN order_lines l ON l.order_id = o.id
-WHERE o.placed_at >= :until::timestamptz - interval '28 days' AND o.placed_at < :until::timestamptz
-  AND o.status <> 'cancelled'
+SELECT date_trunc('day', placed_at) AS day, count(*) AS orders, count(DISTINCT customer_id) AS customers,
+       sum(total_cents) AS revenue_cents
+FROM orders
+WHERE placed_at >= :until::timestamptz - interval '180 days' AND placed_at < :until::timestamptz
+  AND status <> 'cancelled'
 GROUP BY day
 ORDER BY day;
 
@@ -157,7 +159,7 @@ SELECT p.id, p.name, sum(l.quantity) AS sold
 FROM orders o
 JOIN order_lines l ON l.order_id = o.id
 JOIN products p ON p.id = l.product_id
-WHERE o.placed_at >= :until::timestamptz - interval '7 days' AND o.placed_at < :until::timestamptz
+WHERE o.placed_at >= :until::timestamptz - interval '2 days' AND o.placed_at < :until::timestamptz
 GROUP BY p.id
 ORDER BY sold DESC, p.id
 LIMIT 10;

@@ -57,6 +57,7 @@ CREATE TABLE orders (
     status        text NOT NULL CHECK (status IN ('new', 'paid', 'shipped', 'delivered', 'cancelled')),
     ship_city     text NOT NULL,
     ship_country  text NOT NULL,
+    total_cents   integer NOT NULL DEFAULT 0,
     placed_at     timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now()
 ) WITH (fillfactor = 90);

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use bytes::{BufMut, Bytes};
 use futures_util::SinkExt;
 use futures_util::future::try_join_all;
-use tokio::sync::mpsc;
+use tokio::sync::{Barrier, mpsc};
 use tokio_postgres::CopyInSink;
 
 use super::fit::TablePlan;
@@ -69,13 +69,21 @@ pub(super) async fn copy(
         on_sent.0 += bytes;
         (on_sent.1)(rows, bytes);
     };
-    let jobs = (0..jobs).zip(clients).map(|(job, client)| run_job(client, job, shares, dataset, plan, &sent));
+    let round = Barrier::new(usize::try_from(jobs).unwrap_or(1));
+    let jobs = (0..jobs)
+        .zip(clients)
+        .map(|(job, client)| run_job(client, job, shares, dataset, plan, &round, &sent));
     try_join_all(jobs).await?;
     let (bytes, _) = on_sent.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(bytes)
 }
 
 impl Shares {
+    /// Rounds in which every job has a chunk.
+    fn full_rounds(self) -> u64 {
+        self.rows.div_ceil(self.rows_per_chunk) / self.jobs
+    }
+
     /// The rows of the chunk that `thread` of `job` encodes as its `turn`-th, if there is one.
     fn chunk(self, job: u64, thread: u64, turn: u64) -> Option<Range<u64>> {
         let number = job + self.jobs * (thread + self.threads * turn);
@@ -91,6 +99,7 @@ async fn run_job(
     shares: Shares,
     dataset: &Arc<Dataset>,
     plan: &Arc<TablePlan>,
+    round: &Barrier,
     sent: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), DatasetError> {
     let doing = || format!("copy rows into {}", plan.name);
@@ -110,6 +119,10 @@ async fn run_job(
             let message = "a thread ended before its time".to_owned();
             DatasetError::Encoder { table: plan.name.clone(), message }
         })??;
+        // No connection runs ahead of the others: the rows would lie in the table in another order than was asked for.
+        if turn < shares.full_rounds() {
+            round.wait().await;
+        }
         let bytes = chunk.bytes.len() as u64;
         match sink.feed(chunk.bytes).await {
             Ok(()) => sent(chunk.rows, bytes),

@@ -99,7 +99,7 @@ fn refused(address: &str, has_password: bool, error: &tokio_postgres::Error) -> 
         "password missing" if !has_password => ConnectError::NoPassword { address },
         "server did not use channel binding" => ConnectError::Authentication {
             address,
-            method: "a method without channel binding, although channel_binding=require is set".to_owned(),
+            method: "a method without channel binding (channel_binding=require is set)".to_owned(),
         },
         "unsupported authentication method" | "unsupported SASL mechanism" => ConnectError::Authentication {
             address,

@@ -67,7 +67,7 @@ where
             };
             let entered = match settings.connect_timeout {
                 Some(limit) => tokio::time::timeout(limit, entering).await.unwrap_or_else(|_| {
-                    Err(ConnectError::TimedOut { address: host.to_string(), seconds: limit.as_secs() })
+                    Err(ConnectError::TimedOut { address: host.label(), seconds: limit.as_secs() })
                 }),
                 None => entering.await,
             };
@@ -101,12 +101,12 @@ async fn ways(settings: &Settings, host: &Host) -> Result<Vec<Way>, ConnectError
         }
         Place::Tcp { name, address: None } => name.as_str(),
     };
-    let unreachable = |source| ConnectError::Unreachable { address: host.to_string(), source };
+    let unreachable = |source| ConnectError::Unreachable { address: host.label(), source };
     let looking_up = lookup_host((name, host.port));
     let found = match settings.connect_timeout {
         Some(limit) => tokio::time::timeout(limit, looking_up)
             .await
-            .map_err(|_| ConnectError::TimedOut { address: host.to_string(), seconds: limit.as_secs() })?,
+            .map_err(|_| ConnectError::TimedOut { address: host.label(), seconds: limit.as_secs() })?,
         None => looking_up.await,
     };
     let ways: Vec<Way> = found.map_err(unreachable)?.map(Way::Tcp).collect();
@@ -175,7 +175,7 @@ async fn open(
     way: &Way,
     encryption: Encryption,
 ) -> Result<Opened, ConnectError> {
-    let unreachable = |source| ConnectError::Unreachable { address: host.to_string(), source };
+    let unreachable = |source| ConnectError::Unreachable { address: host.label(), source };
     let mut opened = Opened {
         stream: match way {
             Way::Socket(path) => Stream::Unix(UnixStream::connect(path).await.map_err(unreachable)?),
@@ -185,7 +185,7 @@ async fn open(
                 Stream::Tcp(tcp)
             }
         },
-        address: host.to_string(),
+        address: host.label(),
         password: settings.password_for(host).cloned(),
         binding: None,
         target: TargetSession::Any,
@@ -205,8 +205,8 @@ async fn encrypt(
 ) -> Result<Opened, ConnectError> {
     const REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
     let Stream::Tcp(mut tcp) = opened.stream else { return Ok(opened) };
-    let failed = |message: String| ConnectError::Tls { address: host.to_string(), message };
-    let lost = |source| ConnectError::Unreachable { address: host.to_string(), source };
+    let failed = |message: String| ConnectError::Tls { address: host.label(), message };
+    let lost = |source| ConnectError::Unreachable { address: host.label(), source };
 
     tcp.write_all(&REQUEST).await.map_err(lost)?;
     // Exactly one byte: what lies behind it in plain text must reach nobody but the TLS handshake, which rejects it.
@@ -280,3 +280,6 @@ impl TargetSession {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

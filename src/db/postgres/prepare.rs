@@ -51,20 +51,24 @@ pub(super) async fn prepare_all(
     address: &str,
 ) -> Result<Vec<Prepared>, ConnectError> {
     let mut prepared = Vec::with_capacity(plans.len());
-    while prepared.len() < plans.len() {
-        let first = prepared.len();
-        let mut next = first;
-        while next < plans.len()
-            && (next == first || wire.outbound.len() + plans[next].sql.len() < BATCH_BYTES)
-        {
-            put_prepare(next, &plans[next].sql, &mut wire.outbound);
-            next += 1;
+    let mut rest = plans;
+    while let [first, others @ ..] = rest {
+        put_prepare(prepared.len(), &first.sql, &mut wire.outbound);
+        let mut batch = 1;
+        for plan in others {
+            if wire.outbound.len() + plan.sql.len() > BATCH_BYTES {
+                break;
+            }
+            put_prepare(prepared.len() + batch, &plan.sql, &mut wire.outbound);
+            batch += 1;
         }
         wire.send().await.map_err(|error| lost(address, error))?;
-        for index in first..next {
+        let (sent, later) = rest.split_at(batch);
+        for plan in sent {
             let described = read_description(wire, address).await?;
-            prepared.push(Prepared::resolve(index, &plans[index], described)?);
+            prepared.push(Prepared::resolve(prepared.len(), plan, described)?);
         }
+        rest = later;
     }
     Ok(prepared)
 }

@@ -273,6 +273,11 @@ impl fmt::Display for Host {
 }
 
 impl Host {
+    /// As messages name it: host and port, or the socket's file.
+    pub(super) fn label(&self) -> String {
+        self.socket().map_or_else(|| self.to_string(), |socket| socket.display().to_string())
+    }
+
     /// The file of the Unix socket, if it is one.
     pub(super) fn socket(&self) -> Option<PathBuf> {
         match &self.place {

@@ -223,7 +223,7 @@ impl Startup<'_> {
         if self.settings.channel_binding != ChannelBinding::Require {
             return Ok(());
         }
-        Err(self.unsupported("a method without channel binding, although channel_binding=require is set"))
+        Err(self.unsupported("a method without channel binding (channel_binding=require is set)"))
     }
 
     fn unsupported(&self, method: &str) -> ConnectError {

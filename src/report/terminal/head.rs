@@ -64,7 +64,10 @@ fn without_budget(report: &Report) -> String {
     };
     let knee = match study.knee {
         Some(knee) => format!("the knee is at {}", plural(u64::from(knee), "connection")),
-        None => "an open loop has no knee in its throughput".to_owned(),
+        None if report.stages.iter().any(|stage| stage.offered_per_s.is_some()) => {
+            "at a fixed rate, which has no knee".to_owned()
+        }
+        None => "no knee was found".to_owned(),
     };
     format!("{}, {knee}", plural(study.sizes.len() as u64, "pool size"))
 }

@@ -93,3 +93,25 @@ fn a_summary_shows_the_stage_that_broke_the_budget() {
     let full = render(&fixture::overloaded(), &options(80, Detail::Full));
     assert!(full.contains("── stage after the peak ─"));
 }
+
+#[test]
+fn a_study_at_a_fixed_rate_says_that_it_has_no_knee() {
+    let mut report = fixture::study();
+    report.study.as_mut().expect("the fixture is a study").knee = None;
+    for stage in &mut report.stages {
+        (stage.offered_per_s, stage.clients) = (Some(300.0), None);
+    }
+    let page = render(&report, &Options::default());
+    let first = page.lines().next().expect("a page has lines");
+    assert_eq!(first, "MEASURED  shop: 5 pool sizes, at a fixed rate, which has no knee");
+    assert!(!page.contains('▶'), "{page}");
+}
+
+#[test]
+fn broken_books_are_shown_as_such() {
+    let mut report = fixture::healthy();
+    let books = &mut report.stages[1].accounting;
+    (books.ok, books.balanced) = (books.ok - 1, false);
+    let page = render(&report, &Options::default());
+    assert!(page.contains("baseline: DO NOT BALANCE: 58 213 issued ≠ 58 208 ok + 4 failed"), "{page}");
+}

@@ -14,6 +14,9 @@ fn environment(variables: &[(&str, &str)]) -> Environment {
     }
 }
 
+/// A URL, variables, and what comes of them.
+type Case = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
 fn read(url: &str, variables: &[(&str, &str)]) -> Settings {
     Settings::from_url_in(url, &environment(variables)).unwrap_or_else(|error| panic!("{url}: {error}"))
 }
@@ -31,7 +34,7 @@ fn password(settings: &Settings) -> Option<&str> {
 
 #[test]
 fn addresses_come_from_the_url_and_then_from_the_environment() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         ("postgres://", &[], "me@localhost:5432/me"),
         ("postgresql://db.example", &[], "me@db.example:5432/me"),
         ("postgres://u@h:6000/d", &[], "u@h:6000/d"),
@@ -73,7 +76,7 @@ fn a_host_in_the_url_is_not_redirected_by_an_address_of_the_environment() {
 
 #[test]
 fn what_cannot_be_read_is_refused_with_a_remedy() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         ("mysql://h/d", &[], "is not a PostgreSQL URL"),
         ("postgres://h/d?sslmod=disable", &[], "did you mean `sslmode`?"),
         ("postgres://h/d?sslmod=disable", &[], "connect_timeout"),

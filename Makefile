@@ -1,0 +1,26 @@
+# What a person or a machine does with this project. Each goal starts from a clean clone.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench soak
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+
+setup: ## install what is missing: PostgreSQL's server binaries, a C compiler
+	@scripts/setup.sh
+
+demo: setup ## a throwaway PostgreSQL, the shop workload, a short pool study, a report
+	cargo build --release
+	target/release/dbdyno demo
+
+test: ## formatting, lints, all tests, and the ten slowest of them
+	@scripts/setup.sh tests
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	scripts/test.sh
+
+bench: setup ## dbdyno beside pgbench on the same database: throughput, latency, the client's own cost
+	cargo bench --bench pgbench
+
+soak: setup ## half an hour at a constant rate (SOAK_MINUTES): memory must not grow, the books must balance
+	cargo bench --bench soak

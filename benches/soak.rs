@@ -1,0 +1,125 @@
+//! A long run at a constant rate: memory must not grow, the books must balance, nothing may be left behind.
+//!
+//! `SOAK_MINUTES` (30) is its length, `SOAK_RATE` (200) its transactions per second. A program of cargo's for the reason that
+//! `pgbench.rs` gives.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use dbdyno::local::{LocalOptions, start_postgres};
+
+const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/shop");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_dbdyno");
+/// Memory at the end may exceed that of the first quarter by this factor and this much.
+const GROWTH_MAX: f64 = 1.2;
+const GROWTH_MAX_BYTES: u64 = 8 << 20;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    match soak() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("the soak failed: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn soak() -> Result<()> {
+    let (minutes, rate) = (number("SOAK_MINUTES", 30)?, number("SOAK_RATE", 200)?);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let options = LocalOptions { supervisor: Some(PROGRAM.into()), ..LocalOptions::default() };
+    let server = runtime.block_on(start_postgres(&options))?;
+    let runs = tempfile::tempdir()?;
+    let report = runs.path().join("report.json");
+
+    let status =
+        Command::new(PROGRAM).args(["load", "-w", SHOP, "--scale", "0.2", "-t", server.url()]).status()?;
+    if !status.success() {
+        return Err(format!("load ended with {status}").into());
+    }
+    say(&format!("{rate} transactions per second for {minutes} minutes"));
+    let mut child = Command::new(PROGRAM)
+        .args(["run", "-w", SHOP, "-t", server.url(), "--rate", &rate.to_string(), "--quiet"])
+        .args(["--duration", &format!("{minutes}m"), "--json"])
+        .arg(&report)
+        .arg("--runs-dir")
+        .arg(runs.path())
+        .stdin(Stdio::null())
+        .spawn()?;
+    let resident = watch(&mut child)?;
+    let status = child.wait()?;
+    if !status.success() {
+        return Err(format!("run ended with {status}").into());
+    }
+    check_books(&serde_json::from_slice(&std::fs::read(&report)?)?)?;
+    check_memory(&resident)?;
+
+    let folder = server.folder().to_path_buf();
+    runtime.block_on(server.stop())?;
+    if folder.exists() {
+        return Err(format!("{} is left", folder.display()).into());
+    }
+    say("memory stood still, the books balance, nothing is left");
+    Ok(())
+}
+
+/// Resident bytes of the process, once a second until it ends.
+fn watch(child: &mut std::process::Child) -> Result<Vec<u64>> {
+    let process = procfs::process::Process::new(i32::try_from(child.id())?)?;
+    let mut resident = Vec::new();
+    let mut told = Instant::now();
+    while child.try_wait()?.is_none() {
+        // Absent once it is a zombie.
+        if let Some(kilobytes) = process.status().ok().and_then(|status| status.vmrss) {
+            resident.push(kilobytes * 1024);
+        }
+        if told.elapsed() >= Duration::from_secs(60) {
+            told = Instant::now();
+            say(&format!("{} MiB resident", resident.last().unwrap_or(&0) >> 20));
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
+    Ok(resident)
+}
+
+fn check_books(report: &serde_json::Value) -> Result<()> {
+    let stages = report["stages"].as_array().filter(|stages| !stages.is_empty()).ok_or("no stages")?;
+    for stage in stages {
+        let books = &stage["accounting"];
+        if books["balanced"] != true || books["ok"].as_u64().unwrap_or(0) == 0 {
+            return Err(format!("the books of {} are wrong: {books}", stage["name"]).into());
+        }
+    }
+    Ok(())
+}
+
+fn check_memory(resident: &[u64]) -> Result<()> {
+    let quarter = resident.len() / 4;
+    let most = |of: &[u64]| of.iter().copied().max().ok_or("too short to judge its memory");
+    let (first, last) = (most(&resident[..quarter])?, most(&resident[resident.len() - quarter..])?);
+    say(&format!("most memory: {} KiB in the first quarter, {} KiB in the last", first >> 10, last >> 10));
+    if last as f64 > first as f64 * GROWTH_MAX && last > first + GROWTH_MAX_BYTES {
+        return Err("memory grew".into());
+    }
+    Ok(())
+}
+
+fn number(variable: &str, default: u32) -> Result<u32> {
+    match std::env::var(variable) {
+        Ok(text) => text
+            .parse()
+            .ok()
+            .filter(|number| *number > 0)
+            .ok_or_else(|| format!("{variable}: `{text}` is not a number above zero").into()),
+        Err(_) => Ok(default),
+    }
+}
+
+fn say(line: &str) {
+    // Nobody listens: nothing to say it to.
+    let _ = writeln!(io::stdout(), "{line}");
+}

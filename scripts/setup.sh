@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# Installs what the demo and the tests need and this machine lacks: PostgreSQL's server binaries with the contrib modules and
+# pgbench, and a C compiler and linker for cargo. Says and does nothing when all is there. No database cluster and no service
+# of the machine is made or touched.
+#
+#   scripts/setup.sh           for the demo and the benchmark
+#   scripts/setup.sh tests     also rustfmt and clippy
+set -euo pipefail
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# A folder with a server and pgbench of version 14 or newer, as dbdyno itself looks for one.
+has_postgresql() {
+    local bin version
+    for bin in "${DBDYNO_PG_BINDIR:-}" "$(pg_config --bindir 2>/dev/null || true)" \
+        /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin; do
+        [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ] && [ -x "$bin/pgbench" ] || continue
+        version=$("$bin/postgres" --version | sed -n 's/^postgres (PostgreSQL) \([0-9]*\).*/\1/p')
+        if [ "${version:-0}" -ge 14 ]; then return 0; fi
+    done
+    # Elsewhere, as on a machine where somebody built it: then all of it must be on the PATH.
+    has initdb && has postgres && has pgbench
+}
+
+missing_packages() {
+    has_postgresql || printf 'postgresql '
+    has cc || printf 'gcc libc6-dev '
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        fail "run this as root, or install sudo: $*"
+    fi
+}
+
+# Debian's package makes a cluster and starts it when it is installed. A drop-in tells it not to, for as long as this takes;
+# postgresql-common comes first, since the folder for the drop-in is its own.
+install_on_debian() {
+    local drop_in=/etc/postgresql-common/createcluster.d/dbdyno.conf
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends)
+    as_root "${apt[@]}" update
+    case " $* " in
+        *' postgresql '*)
+            as_root "${apt[@]}" install postgresql-common
+            as_root mkdir -p "$(dirname "$drop_in")"
+            trap 'as_root rm -f '"$drop_in" EXIT
+            as_root sh -c "echo 'create_main_cluster = false' > $drop_in"
+            ;;
+    esac
+    as_root "${apt[@]}" install "$@"
+}
+
+install_on_macos() {
+    has brew || fail "install Homebrew (https://brew.sh), or PostgreSQL 14 or newer with pgbench on your PATH"
+    has_postgresql || brew install postgresql@17
+    has cc || fail "install the command line tools: xcode-select --install"
+}
+
+has cargo || fail "install Rust first: https://rustup.rs"
+packages=$(missing_packages)
+if [ -n "$packages" ]; then
+    say "missing: $packages"
+    # shellcheck disable=SC2086 # a list of words
+    if [ "$(uname)" = Darwin ]; then
+        install_on_macos
+    elif has apt-get; then
+        install_on_debian $packages
+    else
+        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench) and a C compiler, for example
+  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc
+  Arch Linux:  sudo pacman -S postgresql gcc
+  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev
+or name the folder of the binaries in DBDYNO_PG_BINDIR"
+    fi
+    has_postgresql || fail "PostgreSQL is still not found; name the folder of its binaries in DBDYNO_PG_BINDIR"
+fi
+
+if [ "${1:-}" = tests ]; then
+    components=()
+    cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
+    cargo clippy --version >/dev/null 2>&1 || components+=(clippy)
+    if [ ${#components[@]} -gt 0 ]; then
+        has rustup || fail "install ${components[*]} for your Rust toolchain"
+        rustup component add "${components[@]}"
+    fi
+fi

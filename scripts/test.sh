@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Runs all tests: first everything but the timing tests, in parallel; then those alone, one after another. Prints the ten
+# slowest of both. Arguments are handed to the test binaries (`scripts/test.sh local::` runs what is called so).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+output=$(mktemp "${TMPDIR:-/tmp}/dbdyno-tests-XXXXXX")
+trap 'rm -f "$output"' EXIT
+
+# cargo starts each test binary through this: on a stable toolchain the test harness reports durations only when it is asked
+# in this way. It is asked when the binary runs, not when it is built, so nothing is built differently.
+timed="$PWD/scripts/timed.sh"
+cargo_test() {
+    cargo --config "target.'cfg(unix)'.runner='$timed'" test --lib --bins --test '*' "$@" 2>&1 | tee -a "$output"
+}
+
+status=0
+cargo_test -- --skip timing:: "$@" || status=$?
+# A busy machine bends times: no timing test runs beside a failed or an unfinished one.
+[ "$status" = 0 ] && { cargo_test -- timing:: --test-threads=1 "$@" || status=$?; }
+
+echo
+echo "the ten slowest tests:"
+sed -n 's/^test \([^ ]*\) .*\.\.\. .*<\([0-9.]*\)s>$/\2 s  \1/p' "$output" | sort -rn | head -10
+exit "$status"
