@@ -10,7 +10,7 @@ use dbdyno::record::observation::{ActivitySummary, Counters, LockEpisode, Observ
 use dbdyno::time::Epoch;
 use dbdyno::units::StatementId;
 
-use crate::harness::{Database, runtime, wait_until};
+use crate::harness::{Database, runtime, server, wait_until};
 
 const POOL: &str = "dbdyno pool";
 const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = $1";
@@ -306,15 +306,16 @@ fn the_fingerprint_follows_the_settings_and_not_the_session() {
 #[test]
 fn a_killed_probe_connection_is_a_gap_and_comes_back() {
     let database = stock();
-    let (url, name) = (database.url().to_owned(), database.name().to_owned());
+    let name = database.name().to_owned();
     let seen = observe(database.url(), plan(&[LOOK]), move || {
-        let admin = crate::harness::Session::open(&url, "administrator");
+        // From another database: one's own cannot be closed.
+        let admin = crate::harness::Session::open(server().url(), "administrator");
         std::thread::sleep(Duration::from_millis(300));
         admin.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
-        admin.rows(
+        admin.rows(&format!(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-             WHERE application_name = 'dbdyno probe' AND datname = current_database()",
-        );
+             WHERE application_name = 'dbdyno probe' AND datname = '{name}'"
+        ));
         std::thread::sleep(Duration::from_millis(500));
         admin.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
         std::thread::sleep(Duration::from_millis(1500));
@@ -355,11 +356,9 @@ mod timing {
         let waiting: u64 = activity(&seen)
             .iter()
             .flat_map(|summary| &summary.seen)
+            .filter(|seen| seen.who == Who::Statement(StatementId(0)))
             .filter(|seen| seen.wait.as_deref().is_some_and(|wait| wait.starts_with("Lock:")))
-            .map(|seen| {
-                assert_eq!(seen.who, Who::Statement(StatementId(0)));
-                seen.count
-            })
+            .map(|seen| seen.count)
             .sum();
         assert!(waiting > 40, "two sessions in about forty looks: {waiting}");
     }
