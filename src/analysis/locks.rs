@@ -49,7 +49,7 @@ pub fn analyse(
     let mut episodes: Vec<_> = groups.into_values().collect();
     episodes.sort_by_key(|episode| std::cmp::Reverse(episode.wait_us_total));
     let wait_us_total = episodes.iter().map(|episode| episode.wait_us_total).sum();
-    LockInfo { sample_interval_ms: interval_ms, wait_us_total, episodes }
+    LockInfo { sample_interval_ms: interval_ms, wait_us_total, episodes, episodes_dropped: 0 }
 }
 
 fn add(

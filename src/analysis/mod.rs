@@ -10,22 +10,22 @@ mod quantiles;
 mod server;
 mod stage;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
-use crate::record::entry::{BudgetHeader, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind};
+use crate::record::entry::{BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind};
 use crate::record::histogram::Distribution;
-use crate::record::observation::{GeneratorSample, HostSample, ProbeCost, Reading};
+use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
 use crate::record::set::Set;
-use crate::units::{Span, Stamp};
+use crate::units::{Span, StageId, Stamp};
 
 use stage::StageAnalysis;
 
-/// Events that a report keeps; more of a kind are counted in the last one of it.
-const EVENTS_MAX: usize = 200;
+/// Events of one kind that a report keeps; more are counted in the last one of it.
+const EVENTS_MAX: usize = 100;
 
 /// Why no report can be made.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +91,8 @@ impl Analysis {
             }
             Entry::Reading { stage, edge, reading } => {
                 self.count_probe(reading);
-                if let (Ok(seen), Some(stage)) = (&reading.seen, self.stage(*stage)) {
-                    stage.add_observation(seen, *edge, reading.window);
+                if let Ok(seen) = &reading.seen {
+                    self.observe(*stage, *edge, seen, reading.window);
                 }
             }
             Entry::Event(event) => self.add_event(event),
@@ -108,10 +108,12 @@ impl Analysis {
     pub fn finish(self) -> Result<Report, AnalysisError> {
         let Self { header, stages, probes, events, end, last_at } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
+        let missing: BTreeSet<String> = stages.iter().flat_map(StageAnalysis::missing).collect();
         let ended = match end {
             Some((_, EndReason::Completed)) => "completed",
             Some((_, EndReason::Interrupted)) => "interrupted",
             Some((_, EndReason::TargetLost)) => "target_lost",
+            Some((_, EndReason::Failed)) => "failed",
             None => "cut_off",
         };
         let generator = generator_info(&stages);
@@ -141,13 +143,41 @@ impl Analysis {
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
+        report.target.blind_spots.extend(missing);
         report.findings = findings::find(&report);
         (report.verdict, report.budgets) = judge(&header, &report);
         Ok(report)
     }
 
-    fn stage(&mut self, id: crate::units::StageId) -> Option<&mut StageAnalysis> {
+    fn stage(&mut self, id: StageId) -> Option<&mut StageAnalysis> {
         self.stages.iter_mut().rev().find(|stage| stage.id == id)
+    }
+
+    /// Gives an observation to the stage that it is about: counters to the stage at whose edge they were read, all else to the
+    /// stage that was going on, whenever the reading arrived. A lock wait may reach into several stages.
+    fn observe(&mut self, stage: StageId, edge: Option<Edge>, seen: &Observation, window: Span) {
+        match seen {
+            Observation::Counters(counters) => {
+                if let (Some(stage), Some(edge)) = (self.stage(stage), edge) {
+                    stage.add_counters(counters, edge, window);
+                }
+            }
+            Observation::Locks(episodes) => {
+                for episode in episodes {
+                    let wait = Span { from: episode.began_at, to: episode.gone_at };
+                    for stage in self.stages.iter_mut().filter(|stage| stage.meets(wait)) {
+                        stage.add_episode(episode);
+                    }
+                }
+            }
+            Observation::Activity(_) | Observation::Host(_) | Observation::Generator(_) => {
+                let middle = window.from + window.duration() / 2;
+                let at = Span { from: middle, to: middle };
+                if let Some(stage) = self.stages.iter_mut().rev().find(|stage| stage.meets(at)) {
+                    stage.add_sample(seen, window);
+                }
+            }
+        }
     }
 
     fn see(&mut self, at: Stamp) {
@@ -165,7 +195,8 @@ impl Analysis {
 
     fn add_event(&mut self, event: &Event) {
         self.see(event.at);
-        if self.events.len() < EVENTS_MAX {
+        // Each kind has a bound of its own, so that many of one do not hide the only one of another.
+        if self.events.iter().filter(|kept| kept.kind == event.kind).count() < EVENTS_MAX {
             self.events.push(event.clone());
         } else if let Some(same) = self.events.iter_mut().rev().find(|kept| kept.kind == event.kind) {
             same.count += event.count;

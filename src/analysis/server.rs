@@ -41,6 +41,10 @@ pub(super) fn statement(
     end: &Counters,
     header: &Header,
 ) -> Option<model::StatementServerInfo> {
+    if begin.statement_evictions != end.statement_evictions {
+        // A row that was thrown away and came back counts from zero, and nobody can tell which rows those are.
+        return None;
+    }
     let after = end.statements.iter().find(|row| row.statements.contains(&id))?;
     let zero = StatementCounters::default();
     // A statement that was never called before has no row yet.

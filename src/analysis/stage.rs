@@ -18,6 +18,12 @@ use super::{locks, rfc3339, server};
 
 /// Seconds of one stage that are kept one by one; beyond them two are joined to one.
 const INTERVALS_MAX: usize = 100_000;
+/// Lock waits of one stage that are told apart; more are counted.
+const EPISODES_MAX: usize = 100_000;
+/// Long executions of one stage that are kept for the lock waits.
+const SPANS_MAX: usize = 200_000;
+/// A lock wait is told of at most so long after it ended.
+const SPANS_RECENT_NS: u64 = 5_000_000_000;
 /// The state of a session that holds a transaction open and executes nothing.
 const IDLE_IN_TRANSACTION: &str = "idle in transaction";
 /// Gap between two ways of measuring the same thing that rounding and clipping explain.
@@ -47,6 +53,7 @@ pub(super) struct StageAnalysis {
     activity: BTreeMap<(Who, Option<String>), u64>,
     looks: u32,
     episodes: Vec<LockEpisode>,
+    episodes_dropped: u64,
     spans: Vec<StatementSpan>,
     counters_begin: Option<(Counters, Span)>,
     counters_end: Option<(Counters, Span)>,
@@ -77,6 +84,7 @@ impl StageAnalysis {
             activity: BTreeMap::new(),
             looks: 0,
             episodes: Vec::new(),
+            episodes_dropped: 0,
             spans: Vec::new(),
             counters_begin: None,
             counters_end: None,
@@ -94,6 +102,9 @@ impl StageAnalysis {
             }
         }
         self.spans.extend_from_slice(&interval.set.spans);
+        if self.spans.len() > SPANS_MAX / 2 {
+            self.prune_spans();
+        }
         self.set.merge(&interval.set);
         self.set.spans.clear();
         self.intervals.push(self.interval_info(interval));
@@ -107,15 +118,30 @@ impl StageAnalysis {
         self.carried_out = carried_out;
     }
 
-    pub(super) fn add_observation(&mut self, seen: &Observation, edge: Option<Edge>, window: Span) {
+    /// Whether any of `span` lies in the stage. A stage that goes on reaches as far as anybody asks.
+    pub(super) fn meets(&self, span: Span) -> bool {
+        span.to >= self.begun_at && (self.ended_at.is_none() || span.from <= self.last_at)
+    }
+
+    pub(super) fn add_counters(&mut self, counters: &Counters, edge: Edge, window: Span) {
+        let read = Some((counters.clone(), window));
+        match edge {
+            Edge::Begin => self.counters_begin = read,
+            Edge::End => self.counters_end = read,
+        }
+    }
+
+    pub(super) fn add_episode(&mut self, episode: &LockEpisode) {
+        if self.episodes.len() < EPISODES_MAX {
+            self.episodes.push(episode.clone());
+        } else {
+            self.episodes_dropped += 1;
+        }
+    }
+
+    pub(super) fn add_sample(&mut self, seen: &Observation, window: Span) {
         match seen {
             Observation::Activity(summary) => self.add_activity(summary),
-            Observation::Locks(episodes) => self.episodes.extend(episodes.iter().cloned()),
-            Observation::Counters(counters) => match edge {
-                Some(Edge::Begin) => self.counters_begin = Some(((**counters).clone(), window)),
-                Some(Edge::End) => self.counters_end = Some(((**counters).clone(), window)),
-                None => {}
-            },
             Observation::Host(sample) => {
                 let host = self.host.get_or_insert_with(HostSample::default);
                 host.cores = sample.cores;
@@ -125,7 +151,24 @@ impl StageAnalysis {
                 host.steal_s += sample.steal_s;
             }
             Observation::Generator(sample) => self.generator.push((*sample, window)),
+            Observation::Counters(_) | Observation::Locks(_) => {}
         }
+    }
+
+    /// What could not be read at its edges, with what would change it.
+    pub(super) fn missing(&self) -> Vec<String> {
+        let edges = [&self.counters_begin, &self.counters_end];
+        edges.into_iter().flatten().flat_map(|(counters, _)| counters.missing.clone()).collect()
+    }
+
+    /// Keeps of the long executions those that a lock wait may still be joined to: the ones of a session that was seen waiting,
+    /// and those of the last seconds, whose waits the probe has yet to tell of.
+    fn prune_spans(&mut self) {
+        let recent = self.last_at.0.saturating_sub(SPANS_RECENT_NS);
+        let waiters: std::collections::BTreeSet<_> =
+            self.episodes.iter().map(|episode| episode.waiter.backend).collect();
+        self.spans.retain(|span| span.span.to.0 >= recent || waiters.contains(&span.backend));
+        self.spans.truncate(SPANS_MAX);
     }
 
     /// All transactions together.
@@ -195,7 +238,9 @@ impl StageAnalysis {
             })
             .collect();
         let window = Span { from: self.begun_at, to: self.last_at };
-        locks::analyse(&self.episodes, &self.spans, &names, window, header.probe_interval_ms)
+        let mut locks = locks::analyse(&self.episodes, &self.spans, &names, window, header.probe_interval_ms);
+        locks.episodes_dropped = self.episodes_dropped;
+        locks
     }
 
     /// What was waited for by those whom `whose` accepts, the most frequent first.
@@ -375,7 +420,7 @@ impl StageAnalysis {
 
     /// Little's law, as an integral: the time that connections were busy, from the gauge, is the sum of the holds, from the
     /// samples; the same for waiting. The gauge and the samples share no code.
-    fn little_checks(&self) -> [model::Check; 2] {
+    fn little_checks(&self) -> Vec<model::Check> {
         let levels = &self.set.pool.levels;
         let holds = self.total(|set| &set.hold);
         let across_edges = self.carried_in + self.carried_out;
@@ -394,7 +439,7 @@ impl StageAnalysis {
                 what: what.to_owned(),
             }
         };
-        [
+        let mut checks = vec![
             check(
                 "little_busy",
                 levels.busy_ns,
@@ -411,7 +456,12 @@ impl StageAnalysis {
                 20_000,
                 "request-seconds waiting by the gauge, and the sum of all pool waits",
             ),
-        ]
+        ];
+        // A request for which a connection is made waits by the gauge and not by the samples, which leave the making out.
+        if !pool.create.is_empty() || pool.create_errors > 0 {
+            checks.truncate(1);
+        }
+        checks
     }
 
     fn counters(&self) -> Option<(&Counters, &Counters, f64)> {

@@ -202,9 +202,9 @@ pub(super) struct LoadArguments {
     /// The number from which every value follows
     #[arg(long, value_name = "N", default_value_t = Seed::default())]
     pub(super) seed: Seed,
-    /// Connections that load
-    #[arg(short, long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub(super) jobs: u32,
+    /// Connections that load [default: half of the cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub(super) jobs: Option<u32>,
     /// Drop and make anew tables that are there already, whoever made them
     #[arg(long)]
     pub(super) replace: bool,

@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Table, TableStyle};
 use serde::Serialize;
 
 use crate::live::Plain;
-use crate::probe::postgres::capabilities::{self, Capability, Presence};
+use crate::probe::capabilities::{self, Capability, Presence};
 use crate::study::{OpenTarget, StudyError};
 
 use super::args::DoctorArguments;
@@ -23,11 +23,9 @@ pub(super) async fn doctor(arguments: &DoctorArguments) -> Result<u8, CommandErr
     let target = OpenTarget::open(&choice, &mut |what| live.tell(&what)).await?;
     live.finish();
     let address = target.target.address();
-    let found = capabilities::examine(&target.control, target.settings()).await;
+    let found = capabilities::examine(&target.control, target.target.settings()).await;
     target.close().await?;
-    let found = found.map_err(|source| {
-        CommandError::Study(StudyError::Query { doing: "cannot examine the target".to_owned(), source })
-    })?;
+    let found = found.map_err(StudyError::examining)?;
     if arguments.json {
         output::print(&output::pretty(&Findings { target: address, capabilities: &found }))?;
     } else {

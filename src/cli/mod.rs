@@ -13,6 +13,7 @@ use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::dataset::DatasetError;
 use crate::live::Plain;
+use crate::local::LocalError;
 use crate::model::Verdict;
 use crate::record::entry::EndReason;
 use crate::store;
@@ -83,7 +84,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::complain(&format!("cannot start an event loop: {error}"));
+            output::tell(&format!("cannot start an event loop: {error}"));
             return ExitCode::from(code::FAILED);
         }
     };
@@ -91,14 +92,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = match runtime.block_on(execute(arguments.command, command_line)) {
         Ok(code) => code,
         Err(error) => {
-            output::complain(&output::explain(&error, std::io::stderr().is_terminal()));
+            output::tell(&output::explain(&error, std::io::stderr().is_terminal()));
             match error {
                 CommandError::Usage(_)
                 | CommandError::Study(
                     StudyError::Workload(_)
                     | StudyError::Target(_)
                     | StudyError::Refused(_)
-                    | StudyError::Dataset(DatasetError::Mistakes(_)),
+                    | StudyError::Local(LocalError::Setting { .. })
+                    | StudyError::Dataset(DatasetError::Mistakes(_) | DatasetError::QueryValues { .. }),
                 ) => code::USAGE,
                 CommandError::Study(StudyError::Interrupted) => code::INTERRUPTED,
                 _ => code::FAILED,
@@ -113,23 +115,26 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
         Command::Demo(arguments) => {
             let mut live = Plain::new(arguments.output.quiet);
             let plan = plan::demo(&arguments, command_line)?;
+            output::check(&arguments.output)?;
             let outcome = study::pool(&plan, &mut |what| live.tell(&what)).await;
             live.finish();
-            conclude(outcome?, &arguments.output)
+            conclude(&outcome?, &arguments.output)
         }
         Command::Run(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = plan::run(&arguments, command_line)?;
+            output::check(&arguments.measure.output)?;
             let outcome = study::run(&plan, &mut |what| live.tell(&what)).await;
             live.finish();
-            conclude(outcome?, &arguments.measure.output)
+            conclude(&outcome?, &arguments.measure.output)
         }
         Command::Pool(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = plan::pool(&arguments, command_line)?;
+            output::check(&arguments.measure.output)?;
             let outcome = study::pool(&plan, &mut |what| live.tell(&what)).await;
             live.finish();
-            conclude(outcome?, &arguments.measure.output)
+            conclude(&outcome?, &arguments.measure.output)
         }
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);
@@ -163,14 +168,18 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
 }
 
 /// Prints the report, writes it where it is wanted, and says how it went by the exit code.
-fn conclude(outcome: Outcome, wanted: &args::Output) -> Result<u8, CommandError> {
-    output::show(&outcome.report, wanted)?;
-    if !wanted.quiet {
-        output::remark(&format!("kept in {}", outcome.run_dir.display()));
+fn conclude(outcome: &Outcome, wanted: &args::Output) -> Result<u8, CommandError> {
+    let shown = output::show(&outcome.report, wanted);
+    for note in &outcome.notes {
+        output::tell(&format!("note: {note}"));
     }
+    if !wanted.quiet {
+        output::tell(&format!("kept in {}", outcome.run_dir.display()));
+    }
+    shown?;
     Ok(match (outcome.ended, outcome.report.verdict) {
         (EndReason::Interrupted, _) => code::INTERRUPTED,
-        (EndReason::TargetLost, _) => code::FAILED,
+        (EndReason::TargetLost | EndReason::Failed, _) => code::FAILED,
         (EndReason::Completed, Verdict::Fail) => code::BUDGET,
         (EndReason::Completed, Verdict::Inconclusive) => code::INVALID,
         (EndReason::Completed, Verdict::Pass | Verdict::None) => code::OK,
@@ -190,10 +199,9 @@ fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
             recovered.report.id, recovered.report.id
         )));
     }
-    if arguments.format == args::Format::Json {
-        output::print(&crate::report::json(&recovered.report))?;
-    } else {
-        output::show(&recovered.report, &arguments.output)?;
+    match arguments.format {
+        args::Format::Json => output::print(&crate::report::json(&recovered.report))?,
+        args::Format::Terminal => output::show(&recovered.report, &arguments.output)?,
     }
     Ok(code::OK)
 }

@@ -19,15 +19,26 @@ use super::args::Output;
 const WIDTH_MIN: usize = 80;
 const WIDTH_MAX: usize = 120;
 
-/// Shows a report in the way that was asked for.
+/// Makes sure, before minutes are spent on it, that the report can be written where it is wanted. What is there stays.
+pub(super) fn check(wanted: &Output) -> Result<(), CommandError> {
+    match &wanted.json {
+        Some(path) if path != Path::new("-") => {
+            let opened = std::fs::File::options().append(true).create(true).open(path);
+            opened.map(drop).map_err(unwritable(path))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Shows a report in the way that was asked for. A file that cannot be written does not keep it from the screen.
 pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError> {
+    let mut written = Ok(());
     if let Some(path) = &wanted.json {
         let json = report::json(report);
         if path == Path::new("-") {
             return print(&json);
         }
-        let failed = |source| CommandError::Output { to: path.display().to_string(), source };
-        std::fs::write(path, json + "\n").map_err(failed)?;
+        written = std::fs::write(path, json + "\n").map_err(unwritable(path));
     }
     let options = report::Options {
         width: width_of_page(),
@@ -35,7 +46,13 @@ pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError>
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
         detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
     };
-    print(&report::terminal(report, &options))
+    print(&report::terminal(report, &options))?;
+    written
+}
+
+fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
+    let to = path.display().to_string();
+    move |source| CommandError::Output { to, source }
 }
 
 /// Writes a result to standard output, with one newline at its end. A reader that went away (`| head`) is no error.
@@ -55,15 +72,10 @@ pub(super) fn pretty(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|error| format!("{{\"error\": \"{error}\"}}"))
 }
 
-/// Says on standard error what went wrong.
-pub(super) fn complain(words: &str) {
+/// Says on standard error what a person should know.
+pub(super) fn tell(words: &str) {
     // With standard error closed there is nobody to tell.
     let _ = writeln!(std::io::stderr().lock(), "{words}");
-}
-
-/// Says on standard error what is good to know.
-pub(super) fn remark(words: &str) {
-    complain(words);
 }
 
 /// The whole chain of an error, once, with the hint that helps.

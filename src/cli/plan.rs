@@ -7,6 +7,7 @@ use crate::local::LocalOptions;
 use crate::model::metric::{Goal, MetricPath};
 use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, StudyError, TargetChoice,
+    default_jobs,
 };
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
@@ -112,7 +113,7 @@ pub(super) fn load_dataset(arguments: &LoadArguments) -> Result<LoadPlan, Comman
         shape: LoadShape {
             scale: arguments.scale,
             seed: arguments.seed,
-            jobs: arguments.jobs,
+            jobs: arguments.jobs.unwrap_or_else(default_jobs),
             replace: arguments.replace,
         },
     })

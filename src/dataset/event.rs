@@ -197,6 +197,14 @@ pub enum DatasetError {
         /// The server's words.
         message: String,
     },
+    /// A query of a parameter gives nothing to draw from.
+    #[error("the query of {what} cannot be used: {reason}")]
+    QueryValues {
+        /// Whose query: ``parameter `id` of transaction `read` ``.
+        what: String,
+        /// What is wrong with it, or the server's words.
+        reason: String,
+    },
     /// A file of the workload cannot be read again.
     #[error("cannot read `{path}`: {source}")]
     File {

@@ -18,7 +18,7 @@ use crate::units::{BackendId, SlotId, Stamp, StatementId};
 
 pub use crate::time::Now;
 pub use error::{ConnectError, ExecError};
-pub use target::{Target, TargetError};
+pub use target::{Client, Settings, Target, TargetError};
 
 /// A statement as a session must know it, whatever workload it comes from.
 #[derive(Clone, Debug)]

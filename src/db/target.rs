@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::db::postgres::{PgEngine, Settings, SettingsError};
-use crate::db::{Engine, Now};
+use crate::db::postgres::{Environment, PgEngine, SettingsError, connect};
+use crate::db::{ConnectError, Engine, Now};
+
+/// Where a target is and as whom to connect.
+pub type Settings = crate::db::postgres::Settings;
+/// A full client, for everything that is not measured.
+pub type Client = crate::db::postgres::Client;
 
 /// The database under test.
 #[derive(Clone)]
@@ -34,6 +39,26 @@ impl Target {
         }
         let text = url.split_once("://").map_or(url, |(scheme, _)| scheme).to_owned();
         Err(TargetError::Unknown { text })
+    }
+
+    /// A server that dbdyno started: its URL says everything, and the user's environment is about other servers.
+    pub fn of_local_server(url: &str) -> Result<Self, TargetError> {
+        Ok(Self::Postgres(Arc::new(Settings::from_url_in(url, &Environment::empty())?)))
+    }
+
+    /// Settings for connections that are not measured.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        match self {
+            Self::Postgres(settings) => settings,
+        }
+    }
+
+    /// Connects the full client under the application name `dbdyno ROLE`.
+    pub async fn connect(&self, role: &str) -> Result<Client, ConnectError> {
+        match self {
+            Self::Postgres(settings) => connect(settings, role).await,
+        }
     }
 
     /// Makes measured connections to it.

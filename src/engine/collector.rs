@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::record::entry::Interval;
+use crate::record::entry::{Entry, Interval};
 use crate::record::set::Set;
 use crate::units::WorkerId;
 
@@ -12,11 +12,34 @@ use super::worker::WorkerInterval;
 /// One interval of the whole load.
 #[derive(Debug)]
 pub struct Collected {
-    /// What the journal keeps.
-    pub interval: Interval,
+    /// The interval as the journal keeps it; always [`Entry::Interval`].
+    entry: Entry,
     /// Failures that were seen for the first time.
     pub first_errors: Vec<FirstError>,
     owner: WorkerId,
+}
+
+impl Collected {
+    /// What the journal keeps.
+    #[must_use]
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// What was measured.
+    ///
+    /// # Panics
+    /// Never: it is made of an interval.
+    #[must_use]
+    pub fn interval(&self) -> &Interval {
+        let Entry::Interval(interval) = &self.entry else { unreachable!("it is made of an interval") };
+        interval
+    }
+
+    fn interval_mut(&mut self) -> &mut Interval {
+        let Entry::Interval(interval) = &mut self.entry else { unreachable!("it is made of an interval") };
+        interval
+    }
 }
 
 /// Waits until every worker has told of a tick, then merges what they told.
@@ -73,24 +96,24 @@ impl Collector {
         let in_flight = self.open.iter().sum();
         match collected.last_mut() {
             Some(last) if joins => {
-                let interval = &mut last.interval;
+                last.first_errors.append(&mut part.first_errors);
+                let interval = last.interval_mut();
                 interval.set.merge(&part.set);
                 interval.span.from = interval.span.from.min(part.span.from);
                 interval.span.to = interval.span.to.max(part.span.to);
                 interval.planned += part.planned;
                 interval.in_flight = in_flight;
-                last.first_errors.append(&mut part.first_errors);
                 self.give_back(part.worker, part.set);
             }
             _ => collected.push(Collected {
-                interval: Interval {
+                entry: Entry::Interval(Interval {
                     stage: part.stage,
                     span: part.span,
                     drain: part.drain,
                     set: part.set,
                     planned: part.planned,
                     in_flight,
-                },
+                }),
                 first_errors: part.first_errors,
                 owner: part.worker,
             }),
@@ -100,7 +123,9 @@ impl Collector {
     /// Takes back the memory of an interval that nobody needs any more. A worker without a set to go on with makes its
     /// interval longer.
     pub fn recycle(&self, collected: Collected) {
-        self.give_back(collected.owner, collected.interval.set);
+        if let Entry::Interval(interval) = collected.entry {
+            self.give_back(collected.owner, interval.set);
+        }
     }
 
     fn give_back(&self, worker: WorkerId, mut set: Box<Set>) {

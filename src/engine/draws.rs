@@ -6,28 +6,9 @@
 use std::sync::Arc;
 
 use crate::generate::{Dataset, Key, Stream};
-use crate::sql::values::{Frame, Slot};
+use crate::sql::values::{Frame, QueryValue, QueryValues, Slot};
 use crate::units::{Seed, TransactionId};
 use crate::workload::{ParameterSource, Step, Workload};
-
-/// Values that queries on the target gave when the run began: for each transaction, for each of its draws (empty where the
-/// draw asks no query).
-pub type QueryValues = Vec<Vec<Vec<QueryValue>>>;
-
-/// One value that a query gave.
-#[derive(Clone, Debug, PartialEq)]
-pub enum QueryValue {
-    /// SQL NULL.
-    Null,
-    /// A truth value.
-    Bool(bool),
-    /// An integer of any width.
-    Int(i64),
-    /// A floating-point number.
-    Float(f64),
-    /// Anything else, in the server's text form.
-    Text(String),
-}
 
 /// Purposes below this one belong to parameters.
 const PURPOSE_TRANSACTION: u32 = u32::MAX;

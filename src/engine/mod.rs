@@ -25,11 +25,11 @@ use std::time::Duration;
 use crate::db::{RowsExpected, StatementPlan};
 use crate::generate::Dataset;
 use crate::sql::statement::Cardinality;
+use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Seed, StageId, Stamp};
 use crate::workload::{Load, Workload};
 
 pub use collector::{Collected, Collector};
-pub use draws::{QueryValue, QueryValues};
 pub use recorder::FirstError;
 pub use run::{EngineError, Run, start};
 #[cfg(test)]

@@ -367,7 +367,7 @@ pub fn simulate(
         let mut intervals = Vec::new();
         let mut keep = |collector: &Collector, collected: Vec<super::Collected>| {
             for collected in collected {
-                intervals.push(collected.interval.clone());
+                intervals.push(collected.interval().clone());
                 collector.recycle(collected);
             }
         };

@@ -34,7 +34,7 @@ pub struct Report {
     pub seed: Seed,
     /// The command that repeats the run, passwords removed.
     pub command: String,
-    /// How the run ended: `completed`, `interrupted`, `target_lost`, or `cut_off` when its journal has no end.
+    /// How the run ended: `completed`, `interrupted`, `target_lost`, `failed`, or `cut_off` when its journal has no end.
     pub ended: String,
     /// The workload.
     pub workload: WorkloadInfo,
@@ -443,6 +443,9 @@ pub struct LockInfo {
     pub wait_us_total: u64,
     /// Episodes, alike ones together, the costliest first.
     pub episodes: Vec<LockEpisodeInfo>,
+    /// Episodes beyond the bound of what is kept; they are in no sum.
+    #[serde(default)]
+    pub episodes_dropped: u64,
 }
 
 /// Episodes with the same waiter, blockers and lock.

@@ -27,6 +27,7 @@ pub type Stop = oneshot::Sender<()>;
 
 /// CPU time of the host since it was started, in seconds summed over cores.
 #[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_field_names, reason = "a field says its unit last")]
 struct HostTimes {
     busy_s: f64,
     idle_s: f64,

@@ -14,6 +14,8 @@ use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
 
+pub use postgres::capabilities;
+
 use host::HostProbe;
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};

@@ -29,7 +29,7 @@ pub enum Entry {
         carried_in: u64,
     },
     /// One interval of one stage, all workers merged.
-    Interval(Box<Interval>),
+    Interval(Interval),
     /// A stage is over, its drain included.
     StageEnded {
         /// Which.
@@ -271,4 +271,6 @@ pub enum EndReason {
     Interrupted,
     /// The target was gone and did not come back.
     TargetLost,
+    /// A part of it could not be measured; an event says why.
+    Failed,
 }

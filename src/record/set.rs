@@ -191,8 +191,9 @@ impl Set {
     #[must_use]
     pub fn new(transactions: usize, statements: usize) -> Self {
         Self {
-            transactions: vec![TransactionSet::default(); transactions],
-            statements: vec![StatementSet::default(); statements],
+            // Made one by one: a clone would touch every page of counts that may never be used.
+            transactions: (0..transactions).map(|_| TransactionSet::default()).collect(),
+            statements: (0..statements).map(|_| StatementSet::default()).collect(),
             spans: Vec::with_capacity(SPANS_MAX),
             ..Self::default()
         }

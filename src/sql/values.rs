@@ -41,6 +41,25 @@ pub enum Slot {
     Bytes(ByteRange),
 }
 
+/// One value that a query on the target gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum QueryValue {
+    /// SQL NULL.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// An integer of any width.
+    Int(i64),
+    /// A floating-point number.
+    Float(f64),
+    /// Anything else, in the server's text form.
+    Text(String),
+}
+
+/// Values that queries on the target gave when the run began: for each transaction, for each of its draws (empty where the
+/// draw asks no query).
+pub type QueryValues = Vec<Vec<Vec<QueryValue>>>;
+
 /// Bytes that slots point into. Cleared, never shrunk.
 #[derive(Clone, Debug, Default)]
 pub struct Arena {

@@ -4,6 +4,7 @@ mod journal;
 
 use std::path::{Path, PathBuf};
 
+use crate::model::Report;
 use crate::units::RunId;
 
 pub use journal::{Journal, read};
@@ -105,9 +106,10 @@ pub fn list(dir: &Path) -> Result<Vec<String>, StoreError> {
 }
 
 /// Writes the report of a run beside its journal.
-pub fn write_report(run_dir: &Path, json: &str) -> Result<(), StoreError> {
+pub fn write_report(run_dir: &Path, report: &Report) -> Result<(), StoreError> {
     let path = run_dir.join(REPORT);
-    std::fs::write(&path, json).map_err(StoreError::io("write", &path))
+    let json = serde_json::to_vec_pretty(report).map_err(std::io::Error::from);
+    json.and_then(|json| std::fs::write(&path, json)).map_err(StoreError::io("write", &path))
 }
 
 /// A new name: the time in UTC, and four digits that tell runs of one second apart.

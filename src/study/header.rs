@@ -1,7 +1,7 @@
 //! What a journal says of itself before anything is measured.
 
 use crate::generate::GENERATOR_VERSION;
-use crate::probe::postgres::capabilities;
+use crate::probe::capabilities;
 use crate::record::entry::{
     BudgetHeader, LoadHeader, StatementHeader, TargetHeader, TransactionHeader, WorkloadHeader,
 };
@@ -40,10 +40,7 @@ pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeade
 
 pub(super) async fn target(target: &OpenTarget) -> Result<TargetHeader, StudyError> {
     let header = capabilities::target_header(&target.control).await;
-    let header = header.map_err(|source| StudyError::Query {
-        doing: "cannot ask the server for its version and settings".to_owned(),
-        source,
-    })?;
+    let header = header.map_err(StudyError::examining)?;
     Ok(TargetHeader {
         address: target.target.address(),
         local: target.is_local(),

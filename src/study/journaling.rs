@@ -1,9 +1,11 @@
 //! Everything that is measured goes through here: into the journal on disk, and into the analysis that makes the report.
 
+use std::path::PathBuf;
+
 use crate::analysis::Analysis;
 use crate::model::Report;
 use crate::record::entry::{Entry, Event};
-use crate::store::Journal;
+use crate::store::{self, Journal};
 use crate::units::Stamp;
 
 use super::StudyError;
@@ -47,20 +49,16 @@ impl Recording {
         self.write(&Entry::Event(event), at)
     }
 
-    /// Makes the report, and keeps it beside the journal.
-    pub(super) fn finish(self) -> Result<(Report, std::path::PathBuf), StudyError> {
+    /// Makes the report, and keeps it beside the journal; where that fails, `notes` says so.
+    pub(super) fn finish(self, notes: &mut Vec<String>) -> Result<(Report, PathBuf), StudyError> {
         let dir = self.journal.dir().to_owned();
         let report = self.analysis.finish()?;
-        let json = serde_json::to_string_pretty(&report).map_err(std::io::Error::from);
-        let kept = json.map_err(|source| crate::store::StoreError::Io {
-            doing: "write",
-            path: dir.join(crate::store::REPORT),
-            source,
-        });
-        // A journal that could not be written is told of already; the report cannot be kept on the same full disk.
-        match kept.and_then(|json| crate::store::write_report(&dir, &json)) {
-            Err(error) if !self.journal_failed => Err(error.into()),
-            _ => Ok((report, dir)),
+        // The report of a journal that could not be written tells of that already.
+        if let Err(error) = store::write_report(&dir, &report)
+            && !self.journal_failed
+        {
+            notes.push(error.to_string());
         }
+        Ok((report, dir))
     }
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::dataset::{self, Holds};
-use crate::engine::{self, Collected, Plan, QueryValues, StagePlan};
-use crate::generate::Dataset;
+use crate::engine::{self, Collected, Plan, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
@@ -15,15 +13,14 @@ use crate::record::entry::{
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{Seed, StageId, Stamp};
+use crate::units::{StageId, Stamp};
 use crate::workload::StageSpec;
 
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
-use super::load::fill;
-use super::query_values;
-use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
+use super::ready::{Data, ready};
+use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
 
 /// A target that gives nothing but failed connections for so long is gone.
 const TARGET_LOST_AFTER: Duration = Duration::from_secs(10);
@@ -53,13 +50,14 @@ pub(super) struct NamedStage {
 pub(super) struct Bench<'a> {
     plan: &'a MeasurePlan,
     target: OpenTarget,
-    dataset: Arc<Dataset>,
-    query_values: Arc<QueryValues>,
+    data: Data,
     clock: RealClock,
     recording: Recording,
     probes: Option<Probes>,
     probed: mpsc::Receiver<Probed>,
     stage_count: usize,
+    /// The stage that was begun last.
+    stage: Option<StageId>,
     ended: EndReason,
     /// Since when the target has given nothing but failed connections.
     lost_since: Option<Stamp>,
@@ -76,15 +74,11 @@ impl<'a> Bench<'a> {
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
         let target = OpenTarget::open(&plan.target, observer).await?;
-        let (scale, data_seed) = data_of(plan, &target, observer).await?;
-        dataset::check_statements(&target.control, &plan.workload).await?;
-        let query_values = query_values::ask(&target.control, &plan.workload).await?;
-        let dataset = Arc::new(plan.workload.dataset(data_seed, scale.unwrap_or(1.0)));
-
+        let data = ready(plan, &target, segments, observer).await?;
         let epoch = Epoch::begin();
+        let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
         let mut recording = Recording::new(Journal::create(&plan.runs_dir, &id)?);
-        let stages = stage_headers(plan, segments);
         let header = Header {
             format_version: FORMAT_VERSION,
             dbdyno_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -93,10 +87,10 @@ impl<'a> Bench<'a> {
             epoch_unix_us: epoch.unix_us(),
             seed: plan.seed,
             command: plan.command.clone(),
-            workload: header::workload(&plan.workload, scale),
+            workload: header::workload(&plan.workload, data.scale),
             target: header::target(&target).await?,
             environment: crate::probe::host::environment(),
-            stages,
+            stages: stage_headers(plan, segments),
             budgets: header::budgets(&plan.budgets),
             probe_interval_ms: plan
                 .probe_interval
@@ -105,102 +99,136 @@ impl<'a> Bench<'a> {
         let stage_count = header.stages.len();
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
-        let clock = epoch.clock();
         let (out, probed) = mpsc::channel(PROBED_MAX);
         let probes = match plan.probe_interval {
             None => Probes::host_only(clock, out),
             Some(interval) => {
                 let probe_plan = ProbePlan { statements: header::tags(&plan.workload), interval };
-                Probes::start(target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
+                Probes::start(target.target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
             }
         };
-        let query_values = Arc::new(query_values);
         Ok(Self {
             plan,
             target,
-            dataset,
-            query_values,
+            data,
             clock,
             recording,
             probes: Some(probes),
             probed,
             stage_count,
+            stage: None,
             ended: EndReason::Completed,
             lost_since: None,
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         })
     }
 
-    /// Whether nothing more is to be measured: interrupted, or the target is gone.
-    pub(super) fn is_over(&self) -> bool {
-        self.ended != EndReason::Completed
+    /// Measures all segments, and makes the report of what could be measured.
+    pub(super) async fn measure_all(
+        mut self,
+        segments: &[Segment],
+        observer: &mut Observer<'_>,
+    ) -> Result<Outcome, StudyError> {
+        for segment in segments {
+            match self.measure(segment, observer).await {
+                Ok(()) if self.ended == EndReason::Completed => {}
+                Ok(()) => break,
+                // What was measured before is not lost for what cannot be measured now.
+                Err(error @ (StudyError::Engine(_) | StudyError::Connect(_))) if self.stage.is_some() => {
+                    self.ended = EndReason::Failed;
+                    self.recording.event(self.clock.now(), "failed", error.to_string())?;
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.close().await
     }
 
     /// Measures one segment.
-    pub(super) async fn measure(
-        &mut self,
-        segment: &Segment,
-        observer: &mut Observer<'_>,
-    ) -> Result<(), StudyError> {
+    async fn measure(&mut self, segment: &Segment, observer: &mut Observer<'_>) -> Result<(), StudyError> {
         let plan = self.engine_plan(segment);
         let connections = plan.pool_size * plan.instances;
         observer(Happening::Step(&format!("opening {connections} connections")));
         let engine = self.target.target.engine(self.clock);
         let mut run = engine::start(&plan, &engine, self.clock)?;
-        run.warm().await?;
-
+        tokio::select! {
+            warmed = run.warm() => warmed?,
+            () = self.interrupts.next() => {
+                self.ended = EndReason::Interrupted;
+                return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
+            }
+        };
         let Some(first) = segment.stages.first() else { return Ok(()) };
         let at_edge = self.read_edge(Edge::Begin).await;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
         let mut walk =
             StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
-        self.stage_begun(&walk, begins_at, 0, observer)?;
+        self.stage_begun(&walk, 0, observer)?;
         self.readings(first.id, at_edge)?;
-
         loop {
             tokio::select! {
                 collected = run.next() => {
                     let Some(collected) = collected? else { break };
-                    self.interval(&mut walk, &collected, observer).await?;
-                    if self.target_is_lost(&collected.interval)? {
+                    self.interval(&mut walk, &collected, observer)?;
+                    if self.target_is_lost(collected.interval())? {
                         run.stop(Duration::ZERO);
                     }
                     run.recycle(collected);
+                    if walk.stage_is_over() {
+                        self.next_stage(&mut walk, observer).await?;
+                    }
                 }
                 Some(probed) = self.probed.recv() => self.reading(walk.id(), probed)?,
                 () = self.interrupts.next() => run.stop(self.interrupted(observer)?),
             }
         }
+        if let Some(since) = self.lost_since {
+            // Too short to have been given up for lost, and lost all the same.
+            self.lose_target(since)?;
+        }
         // A target that is gone answers no probe either.
         let at_edge =
             if self.ended == EndReason::TargetLost { None } else { self.read_edge(Edge::End).await };
-        self.readings(walk.id(), at_edge)?;
-        let ended = Entry::StageEnded { stage: walk.id(), at: walk.window_end, carried_out: 0 };
-        self.recording.write(&ended, self.clock.now())
+        self.stage_ended(&walk, 0, at_edge)
     }
 
     /// Ends the probes and the journal, and makes the report.
-    pub(super) async fn close(mut self) -> Result<Outcome, StudyError> {
-        if let Some(probes) = self.probes.take() {
-            probes.stop().await;
-        }
-        let last = StageId::from_index(self.stage_count.saturating_sub(1));
-        while let Ok(probed) = self.probed.try_recv() {
-            self.reading(last, probed)?;
+    async fn close(mut self) -> Result<Outcome, StudyError> {
+        if let (Some(probes), Some(stage)) = (self.probes.take(), self.stage) {
+            let stopping = probes.stop();
+            tokio::pin!(stopping);
+            // The last readings may be more than fit between them and us.
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(probed) = self.probed.recv() => {
+                        let Probed { edge, reading } = probed;
+                        let at = reading.window.to;
+                        self.recording.write(&Entry::Reading { stage, edge, reading }, at)?;
+                    }
+                    () = &mut stopping => break,
+                }
+            }
+            self.readings(stage, None)?;
         }
         let at = self.clock.now();
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
-        let (report, run_dir) = self.recording.finish()?;
-        self.target.close().await?;
-        Ok(Outcome { report, run_dir, ended: self.ended })
+        let mut notes = Vec::new();
+        // A report that is made is shown, whatever becomes of the server.
+        if let Err(error) = self.target.close().await {
+            notes.push(error.to_string());
+        }
+        let (report, run_dir) = self.recording.finish(&mut notes)?;
+        Ok(Outcome { report, run_dir, ended: self.ended, notes })
     }
 
     fn engine_plan(&self, segment: &Segment) -> Plan {
         Plan {
             workload: Arc::new(self.plan.workload.clone()),
-            dataset: Arc::clone(&self.dataset),
-            query_values: Arc::clone(&self.query_values),
+            dataset: Arc::clone(&self.data.dataset),
+            query_values: Arc::clone(&self.data.query_values),
             seed: self.plan.seed,
             stages: segment
                 .stages
@@ -216,36 +244,20 @@ impl<'a> Bench<'a> {
         }
     }
 
-    /// Writes an interval down, with the edge before it when it opens a new stage.
-    async fn interval(
+    /// Writes an interval down.
+    fn interval(
         &mut self,
         walk: &mut StageWalk<'_>,
         collected: &Collected,
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
-        let interval = &collected.interval;
-        while interval.stage != walk.id() && walk.index + 1 < walk.segment.stages.len() {
-            let (at, carried) = (walk.window_end, walk.in_flight);
-            // One reading is the end of one stage and the beginning of the next: nothing is counted twice or not at all.
-            let at_end = self.read_edge(Edge::End).await;
-            let at_begin = at_end.clone().map(|probed| Probed { edge: Some(Edge::Begin), ..probed });
-            self.readings(walk.id(), at_end)?;
-            let ended = Entry::StageEnded { stage: walk.id(), at, carried_out: carried };
-            self.recording.write(&ended, self.clock.now())?;
-            walk.index += 1;
-            walk.began_at = at;
-            self.stage_begun(walk, at, carried, observer)?;
-            self.readings(walk.id(), at_begin.map(without_cost))?;
-        }
+        let interval = collected.interval();
         for error in &collected.first_errors {
             let transaction = &self.plan.workload.transactions[error.transaction.index()].name;
-            self.recording.event(
-                interval.span.to,
-                "first_error",
-                format!("{transaction}: {}", error.message),
-            )?;
+            let words = format!("{transaction}: {}", error.message);
+            self.recording.event(interval.span.to, "first_error", words)?;
         }
-        self.recording.write(&Entry::Interval(Box::new(interval.clone())), interval.span.to)?;
+        self.recording.write(collected.entry(), interval.span.to)?;
         walk.in_flight = interval.in_flight;
         if !interval.drain {
             walk.window_end = interval.span.to;
@@ -254,14 +266,32 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
+    /// Goes on to the next stage at the end of the one before. One reading is the end of the one and the beginning of the other:
+    /// nothing is counted twice or not at all.
+    async fn next_stage(
+        &mut self,
+        walk: &mut StageWalk<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let at_end = self.read_edge(Edge::End).await;
+        let at_begin =
+            at_end.clone().map(|probed| without_cost(Probed { edge: Some(Edge::Begin), ..probed }));
+        let carried = walk.in_flight;
+        self.stage_ended(walk, carried, at_end)?;
+        walk.index += 1;
+        walk.began_at = walk.window_end;
+        self.stage_begun(walk, carried, observer)?;
+        self.readings(walk.id(), at_begin)
+    }
+
     fn stage_begun(
         &mut self,
         walk: &StageWalk<'_>,
-        at: Stamp,
         carried_in: u64,
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
-        let stage = walk.stage();
+        let (stage, at) = (walk.stage(), walk.began_at);
+        self.stage = Some(stage.id);
         self.recording.write(&Entry::StageBegun { stage: stage.id, at, carried_in }, at)?;
         observer(Happening::StageBegun {
             name: &stage.spec.name,
@@ -271,6 +301,17 @@ impl<'a> Bench<'a> {
             measured: stage.measured,
         });
         Ok(())
+    }
+
+    fn stage_ended(
+        &mut self,
+        walk: &StageWalk<'_>,
+        carried_out: u64,
+        at_edge: Option<Probed>,
+    ) -> Result<(), StudyError> {
+        self.readings(walk.id(), at_edge)?;
+        let ended = Entry::StageEnded { stage: walk.id(), at: walk.window_end, carried_out };
+        self.recording.write(&ended, self.clock.now())
     }
 
     /// Notes that the user wants to stop; gives how long what is under way may still take.
@@ -305,20 +346,26 @@ impl<'a> Bench<'a> {
 
     /// Whether the target has been gone for too long. Ends the run once.
     fn target_is_lost(&mut self, interval: &Interval) -> Result<bool, StudyError> {
-        let books = interval.set.books();
-        let gone = books.ok == 0 && interval.set.pool.create_errors > 0;
-        if !gone {
+        if interval.set.books().ok > 0 {
             self.lost_since = None;
+        } else if interval.set.pool.create_errors > 0 {
+            self.lost_since.get_or_insert(interval.span.from);
+        }
+        let Some(since) = self.lost_since else { return Ok(false) };
+        if interval.span.to - since < TARGET_LOST_AFTER || self.ended != EndReason::Completed {
             return Ok(false);
         }
-        let since = *self.lost_since.get_or_insert(interval.span.from);
-        if interval.span.to - since < TARGET_LOST_AFTER || self.is_over() {
-            return Ok(false);
-        }
-        self.ended = EndReason::TargetLost;
-        let words = format!("no connection could be made for {} s", TARGET_LOST_AFTER.as_secs());
-        self.recording.event(since, "target_lost", words)?;
+        self.lose_target(since)?;
         Ok(true)
+    }
+
+    fn lose_target(&mut self, since: Stamp) -> Result<(), StudyError> {
+        if self.ended == EndReason::Completed {
+            self.ended = EndReason::TargetLost;
+            let words = "no transaction ended ok and no connection could be made from here to the end";
+            self.recording.event(since, "target_lost", words)?;
+        }
+        Ok(())
     }
 }
 
@@ -341,67 +388,11 @@ impl StageWalk<'_> {
     fn id(&self) -> StageId {
         self.stage().id
     }
-}
 
-/// Scale and seed of the data on the target; loads it where the target is a throwaway one. The seed of the data is not that of
-/// the run: the same data can be asked in many ways.
-async fn data_of(
-    plan: &MeasurePlan,
-    target: &OpenTarget,
-    observer: &mut Observer<'_>,
-) -> Result<(Option<f64>, Seed), StudyError> {
-    if target.is_local() && plan.workload.schema.is_some() {
-        let shape = LoadShape {
-            scale: plan.scale.unwrap_or(1.0),
-            seed: plan.seed,
-            jobs: plan.threads.max(2),
-            replace: false,
-        };
-        fill(target, &plan.workload, shape, observer).await?;
-        return Ok((Some(shape.scale), shape.seed));
-    }
-    let state = dataset::inspect(&target.control, &plan.workload).await?;
-    if !state.missing_tables.is_empty() {
-        return Err(StudyError::Refused(format!(
-            "{} {} not there: {} (run `dbdyno load -w {} -t …` first{})",
-            if state.missing_tables.len() == 1 {
-                "a table of the workload is"
-            } else {
-                "tables of the workload are"
-            },
-            target.target.address(),
-            state.missing_tables.join(", "),
-            plan.workload.folder.display(),
-            if plan.workload.schema.is_none() { ", or the tool that makes them" } else { "" },
-        )));
-    }
-    refuse_other_data(plan, &state)?;
-    if matches!(state.holds, Holds::Unmarked) && plan.workload.schema.is_some() {
-        observer(Happening::Note(
-            "the tables were not loaded by dbdyno: parameters name rows that may not be there",
-        ));
-    }
-    let seed = if let Holds::This(mark) = &state.holds { mark.seed } else { plan.seed };
-    Ok((plan.scale.or(state.scale), seed))
-}
-
-/// Data of another load would be asked for rows that it does not have, and look fast.
-fn refuse_other_data(plan: &MeasurePlan, state: &dataset::TargetState) -> Result<(), StudyError> {
-    let again = format!("dbdyno load -w {} -t … --replace", plan.workload.folder.display());
-    match &state.holds {
-        Holds::Other { mark, differences } => Err(StudyError::Refused(format!(
-            "the target holds {mark}, but {}: load it again with `{again}`",
-            differences.join(" and ")
-        ))),
-        Holds::Interrupted(mark) => {
-            Err(StudyError::Refused(format!("the load of {mark} did not end: do it again with `{again}`")))
-        }
-        Holds::This(mark) if plan.scale.is_some_and(|scale| (scale - mark.scale).abs() > f64::EPSILON) => {
-            Err(StudyError::Refused(format!(
-                "the target holds {mark}: leave --scale out, or load the other scale with `{again}`"
-            )))
-        }
-        Holds::This(_) | Holds::Unmarked => Ok(()),
+    /// Whether the window of this stage has passed and another stage follows. An interval ends exactly there.
+    fn stage_is_over(&self) -> bool {
+        self.index + 1 < self.segment.stages.len()
+            && self.window_end >= self.began_at + self.stage().spec.duration
     }
 }
 

@@ -8,7 +8,7 @@ mod load;
 mod measure;
 mod plan;
 mod pool;
-mod query_values;
+mod ready;
 mod recover;
 mod run;
 mod target;
@@ -29,6 +29,7 @@ pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use load::load;
 pub use plan::{LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice};
 pub use pool::pool;
+pub use ready::default_jobs;
 pub use recover::{Recovered, recover};
 pub use run::run;
 pub use target::OpenTarget;
@@ -100,6 +101,8 @@ pub struct Outcome {
     pub run_dir: PathBuf,
     /// How it ended.
     pub ended: EndReason,
+    /// What went wrong after the measurement, for the user.
+    pub notes: Vec<String>,
 }
 
 /// Why a study gives no report.
@@ -132,18 +135,21 @@ pub enum StudyError {
     /// The journal makes no report.
     #[error(transparent)]
     Analysis(#[from] crate::analysis::AnalysisError),
-    /// A query of the control connection.
-    #[error("{doing}: {source}")]
-    Query {
-        /// What it was for.
-        doing: String,
-        /// What the server said.
-        source: tokio_postgres::Error,
-    },
+    /// The server does not answer what it is asked about itself.
+    #[error("cannot ask the server for its version and settings: {0}")]
+    Examine(String),
     /// What was asked for cannot be done with this workload or target.
     #[error("{0}")]
     Refused(String),
     /// The user stopped it before anything was measured.
     #[error("interrupted before the measurement began")]
     Interrupted,
+}
+
+impl StudyError {
+    /// The server does not answer what it is asked about itself.
+    #[must_use]
+    pub fn examining(error: impl std::fmt::Display) -> Self {
+        Self::Examine(error.to_string())
+    }
 }

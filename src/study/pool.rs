@@ -14,14 +14,8 @@ use super::{MeasurePlan, Observer, Outcome, PoolPlan, PoolShape, StudyError};
 /// Measures every size.
 pub async fn pool(plan: &PoolPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let segments = segments(&plan.measure, &plan.shape)?;
-    let mut bench = Bench::open(&plan.measure, RunKind::Pool, &segments, observer).await?;
-    for segment in &segments {
-        bench.measure(segment, observer).await?;
-        if bench.is_over() {
-            break;
-        }
-    }
-    bench.close().await
+    let bench = Bench::open(&plan.measure, RunKind::Pool, &segments, observer).await?;
+    bench.measure_all(&segments, observer).await
 }
 
 /// One segment for each size and repetition. Each repetition has an order of its own, drawn from the seed; every second one

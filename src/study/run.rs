@@ -11,11 +11,8 @@ use super::{Observer, Outcome, RunPlan, StageChoice, StudyError};
 pub async fn run(plan: &RunPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let segment = Segment { pool_size: plan.pool_size, stages: stages(plan)? };
     let segments = [segment];
-    let mut bench = Bench::open(&plan.measure, RunKind::Run, &segments, observer).await?;
-    for segment in &segments {
-        bench.measure(segment, observer).await?;
-    }
-    bench.close().await
+    let bench = Bench::open(&plan.measure, RunKind::Run, &segments, observer).await?;
+    bench.measure_all(&segments, observer).await
 }
 
 fn stages(plan: &RunPlan) -> Result<Vec<NamedStage>, StudyError> {

@@ -1,7 +1,6 @@
-//! A target made ready: started if it is a throwaway one, connected to, looked at.
+//! A target made ready: started if it is a throwaway one, and connected to.
 
-use crate::db::Target;
-use crate::db::postgres::{Client, Settings, connect};
+use crate::db::{Client, Target};
 use crate::local::{LocalServer, start_postgres};
 
 use super::{Happening, Observer, StudyError, TargetChoice};
@@ -13,7 +12,7 @@ pub struct OpenTarget {
     /// The connection for everything that is not measured.
     pub control: Client,
     /// Present when it was started for this.
-    pub server: Option<LocalServer>,
+    server: Option<LocalServer>,
 }
 
 impl OpenTarget {
@@ -27,17 +26,14 @@ impl OpenTarget {
             TargetChoice::Local(options) => {
                 observer(Happening::Step("starting a throwaway PostgreSQL"));
                 let server = start_postgres(options).await?;
-                (Target::parse(server.url())?, Some(server))
+                (Target::of_local_server(server.url())?, Some(server))
             }
         };
-        let control = connect(Self::settings_of(&target), "control").await?;
+        for notice in server.iter().flat_map(LocalServer::notices).chain(target.settings().warnings()) {
+            observer(Happening::Note(notice));
+        }
+        let control = target.connect("control").await?;
         Ok(Self { target, control, server })
-    }
-
-    /// Settings of the other connections.
-    #[must_use]
-    pub fn settings(&self) -> &Settings {
-        Self::settings_of(&self.target)
     }
 
     /// Whether dbdyno started it.
@@ -53,10 +49,5 @@ impl OpenTarget {
             server.stop().await?;
         }
         Ok(())
-    }
-
-    fn settings_of(target: &Target) -> &Settings {
-        let Target::Postgres(settings) = target;
-        settings
     }
 }

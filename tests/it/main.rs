@@ -7,6 +7,7 @@ mod dataset;
 mod harness;
 mod local;
 mod place;
+mod probe;
 mod session;
 mod source;
 mod timing;

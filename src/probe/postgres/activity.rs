@@ -169,8 +169,8 @@ pub struct Activity<N> {
     back_off: BackOff,
     last_error: String,
     tally: Tally,
-    activity: Gathered,
-    activity_outlet: Outlet,
+    sessions: Gathered,
+    sessions_outlet: Outlet,
     episodes: Episodes,
     ended: Vec<LockEpisode>,
     locks: Gathered,
@@ -198,8 +198,8 @@ impl<N: Now> Activity<N> {
             back_off: BackOff::default(),
             last_error: String::new(),
             tally: Tally::default(),
-            activity: Gathered::default(),
-            activity_outlet: Outlet::new("activity", out.clone()),
+            sessions: Gathered::default(),
+            sessions_outlet: Outlet::new("activity", out.clone()),
             episodes: Episodes::default(),
             ended: Vec::new(),
             locks: Gathered::default(),
@@ -249,7 +249,7 @@ impl<N: Now> Activity<N> {
         if missed == 0 {
             return next;
         }
-        self.activity.cost.gaps += u64::try_from(missed).unwrap_or(u64::MAX);
+        self.sessions.cost.gaps += u64::try_from(missed).unwrap_or(u64::MAX);
         Instant::now()
     }
 
@@ -260,7 +260,7 @@ impl<N: Now> Activity<N> {
                 self.eyes = None;
             }
             self.last_error.clone_from(&unanswered.message);
-            self.activity.fail(asked_at, unanswered.message);
+            self.sessions.fail(asked_at, unanswered.message);
         }
     }
 
@@ -270,8 +270,8 @@ impl<N: Now> Activity<N> {
             self.compare_clocks().await?;
         }
         let Some(eyes) = &self.eyes else { return Ok(()) };
-        let answer = eyes.sessions(&self.clock, &mut self.activity.cost).await?;
-        self.activity.cover(answer.asked_at, answer.answered_at);
+        let answer = eyes.sessions(&self.clock, &mut self.sessions.cost).await?;
+        self.sessions.cover(answer.asked_at, answer.answered_at);
         let registry = &self.registry;
         self.tally.look(
             answer.value.iter().map(|row| (registry.who(row), row.state().to_owned(), row.wait.clone())),
@@ -360,7 +360,7 @@ impl<N: Now> Activity<N> {
 
     async fn compare_clocks(&mut self) -> Result<(), Unanswered> {
         let Some(eyes) = &self.eyes else { return Ok(()) };
-        let cost = &mut self.activity.cost;
+        let cost = &mut self.sessions.cost;
         self.offset =
             ClockOffset::measure(&eyes.client, &eyes.server_clock, &self.clock, LIMIT, cost).await?;
         self.clock_due = Instant::now() + CLOCK_EVERY;
@@ -370,8 +370,8 @@ impl<N: Now> Activity<N> {
     fn hand_over(&mut self) {
         let seen = !self.tally.is_empty();
         let tally = &mut self.tally;
-        self.activity
-            .hand_over(&mut self.activity_outlet, seen.then_some(|| Observation::Activity(tally.take())));
+        self.sessions
+            .hand_over(&mut self.sessions_outlet, seen.then_some(|| Observation::Activity(tally.take())));
         let ended = &mut self.ended;
         let make = || Observation::Locks(std::mem::take(ended));
         if !self.locks.hand_over(&mut self.locks_outlet, Some(make)) {
@@ -385,7 +385,7 @@ impl<N: Now> Activity<N> {
         let now = self.clock.now();
         let ended = self.episodes.finish(now);
         self.keep(now, ended);
-        self.activity_outlet.make_room().await;
+        self.sessions_outlet.make_room().await;
         self.hand_over();
     }
 }

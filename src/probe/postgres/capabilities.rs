@@ -44,7 +44,8 @@ const FREE_ENOUGH: i64 = 20;
 /// Text that must fit for a tag to be seen in `pg_stat_activity`, in bytes.
 const QUERY_SIZE_ENOUGH: i64 = 200;
 
-/// PostgreSQL 14 to 18. A setting that the role may not see is absent.
+/// PostgreSQL 14 to 18. A setting that the role may not see is asked of `pg_settings`, which leaves it out, where
+/// `current_setting` would fail.
 const FACTS: &str = "\
 SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('server_version') AS version,
@@ -55,7 +56,7 @@ SELECT current_setting('server_version_num')::int AS version_num,
        (SELECT default_version FROM pg_available_extensions WHERE name = 'pg_stat_statements') AS statements_available,
        current_setting('pg_stat_statements.max', true) AS statements_loaded,
        current_setting('pg_stat_statements.track', true) AS statements_track,
-       current_setting('shared_preload_libraries', true) AS preload,
+       (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preload,
        current_setting('track_io_timing') AS io_timing,
        current_setting('track_activities') AS activities,
        current_setting('compute_query_id') AS query_id,
@@ -68,6 +69,7 @@ SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('transaction_read_only') AS read_only";
 
 /// A row of [`FACTS`].
+#[expect(clippy::struct_excessive_bools, reason = "they are what the server answers, not states of ours")]
 struct Facts {
     version_num: i32,
     version: String,
@@ -167,11 +169,13 @@ impl Facts {
     }
 
     fn statements(&self) -> Capability {
-        let preload = self.preload.clone().filter(|list| !list.is_empty());
-        let list = preload.map_or_else(String::new, |list| format!("{list}, "));
-        let load = format!(
-            "ALTER SYSTEM SET shared_preload_libraries = {list}pg_stat_statements, then restart the server"
-        );
+        let load = match self.preload.as_deref() {
+            Some("") => "ALTER SYSTEM SET shared_preload_libraries = pg_stat_statements".to_owned(),
+            Some(list) => format!("ALTER SYSTEM SET shared_preload_libraries = {list}, pg_stat_statements"),
+            // The role may not see what is in it, and must not be told to overwrite it.
+            None => "add pg_stat_statements to shared_preload_libraries".to_owned(),
+        };
+        let load = format!("{load}, then restart the server");
         let create = "CREATE EXTENSION pg_stat_statements";
         let (ok, found, remedy) = match (&self.statements_installed, self.statements_loaded) {
             (Some(version), true) if self.statements_track.as_deref() == Some("none") => (
@@ -250,9 +254,17 @@ impl Facts {
         }
     }
 
+    /// Connections that only others may open.
+    fn connections_reserved(&self) -> i64 {
+        if self.superuser { 0 } else { self.reserved_superuser + self.reserved }
+    }
+
+    fn connections_free(&self) -> i64 {
+        (self.connections_max - self.connections_reserved() - self.connections_used).max(0)
+    }
+
     fn connections(&self) -> Capability {
-        let reserved = if self.superuser { 0 } else { self.reserved_superuser + self.reserved };
-        let free = (self.connections_max - reserved - self.connections_used).max(0);
+        let (reserved, free) = (self.connections_reserved(), self.connections_free());
         Capability {
             id: "connections".into(),
             ok: present_if(free >= FREE_ENOUGH + OWN_CONNECTIONS),
@@ -289,6 +301,12 @@ impl Facts {
             ),
         }
     }
+}
+
+/// Connections that this role can still open.
+pub async fn connections_free(client: &Client) -> Result<u64, Error> {
+    let facts = Facts::ask(client).await?;
+    Ok(u64::try_from(facts.connections_free()).unwrap_or(0))
 }
 
 /// What the target lets dbdyno see and do. `settings` are used for a second connection, which shows whether a pooler stands in

@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn waits_beyond_the_bound_are_counted() {
         let mut episodes = Episodes::default();
-        let crowd = (0..OPEN_MAX as i64 + 3).map(|pid| wait(pid, Some(1), &[1], &[1])).collect();
+        let crowd = (0..).take(OPEN_MAX + 3).map(|pid| wait(pid, Some(1), &[1], &[1])).collect();
         episodes.look(at(100), crowd);
         assert_eq!(episodes.take_dropped(), 3);
         assert_eq!(episodes.finish(Stamp(1)).len(), OPEN_MAX);

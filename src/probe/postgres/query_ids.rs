@@ -31,9 +31,8 @@ impl QueryIds {
         for (index, (statement, _, text)) in plan.statements.iter().enumerate() {
             match query_id(client, index, text).await {
                 Ok(Some(query_id)) => ids.add(query_id, *statement),
-                Ok(None) => ids.unknown.push(*statement),
                 Err(error) if client.is_closed() => return Err(error),
-                Err(_) => ids.unknown.push(*statement),
+                Ok(None) | Err(_) => ids.unknown.push(*statement),
             }
         }
         client.batch_execute(TEARDOWN).await?;

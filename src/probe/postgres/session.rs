@@ -14,7 +14,8 @@ const POOL: &str = "dbdyno pool";
 // Of the text only its beginning: enough for a hint and the tag.
 macro_rules! columns {
     () => {
-        "pid, application_name, backend_type, state, wait_event_type, wait_event, left(query, 200) AS query"
+        "pid, application_name, backend_type, state, wait_event_type, wait_event, left(query, 200) AS query, \
+         coalesce(datname = current_database(), false) AS ours"
     };
 }
 
@@ -49,6 +50,8 @@ pub struct SessionRow {
     pub wait: Option<String>,
     /// First 200 characters of the running statement, or of the last one.
     pub query: String,
+    /// Whether it is connected to the database under test: another may be measured by another dbdyno, with the same tags.
+    pub ours: bool,
 }
 
 impl SessionRow {
@@ -63,12 +66,13 @@ impl SessionRow {
             state: row.try_get("state")?,
             wait: wait_type.zip(wait_event).map(|(kind, event)| format!("{kind}:{event}")),
             query: row.try_get::<_, Option<String>>("query")?.unwrap_or_default(),
+            ours: row.try_get("ours")?,
         })
     }
 
-    /// Whether it waits for a heavyweight lock.
+    /// Whether it waits for a heavyweight lock in the database under test.
     pub fn waits_for_a_lock(&self) -> bool {
-        self.wait.as_deref().is_some_and(|wait| wait.starts_with("Lock:"))
+        self.ours && self.wait.as_deref().is_some_and(|wait| wait.starts_with("Lock:"))
     }
 
     /// What it is doing, as the server says it.
@@ -100,7 +104,7 @@ impl Registry {
 
     /// Whose session a row shows.
     pub fn who(&self, row: &SessionRow) -> Who {
-        if let Some(statement) = self.statement(&row.query) {
+        if let Some(statement) = self.statement(&row.query).filter(|_| row.ours) {
             return Who::Statement(statement);
         }
         match row.backend_type.as_deref() {
@@ -108,9 +112,9 @@ impl Registry {
             Some(process) => return Who::Server(process.to_owned()),
         }
         match (row.application.starts_with(POOL), tag_of(&row.query)) {
-            (true, None) => Who::Control(first_word(&row.query)),
-            // A tag that this workload does not know: another dbdyno measures here at the same time.
-            (true, Some(_)) => Who::Foreign("another dbdyno pool".to_owned()),
+            (true, None) if row.ours => Who::Control(first_word(&row.query)),
+            // Another database, or a tag that this workload does not know: another dbdyno measures at the same time.
+            (true, _) => Who::Foreign("another dbdyno pool".to_owned()),
             (false, _) if row.application.is_empty() => Who::Foreign("(unnamed)".to_owned()),
             (false, _) => Who::Foreign(row.application.clone()),
         }
@@ -142,6 +146,7 @@ mod tests {
             state: Some("active".into()),
             wait: None,
             query: query.into(),
+            ours: true,
         }
     }
 
@@ -162,6 +167,8 @@ mod tests {
         assert_eq!(who(POOL, client, "commit"), Who::Control("COMMIT".into()));
         assert_eq!(who(POOL, client, "BEGIN ISOLATION LEVEL SERIALIZABLE"), Who::Control("BEGIN".into()));
         assert_eq!(who(POOL, client, "/*dbdyno:x.y*/ SELECT 1"), Who::Foreign("another dbdyno pool".into()));
+        let elsewhere = SessionRow { ours: false, ..row(POOL, client, "/*dbdyno:a.b*/ SELECT 1") };
+        assert_eq!(registry().who(&elsewhere), Who::Foreign("another dbdyno pool".into()));
         assert_eq!(who("psql", client, "SELECT 1"), Who::Foreign("psql".into()));
         assert_eq!(who("", client, "SELECT 1"), Who::Foreign("(unnamed)".into()));
         assert_eq!(

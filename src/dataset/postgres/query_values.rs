@@ -2,17 +2,16 @@
 
 use tokio_postgres::types::Type;
 
+use crate::dataset::DatasetError;
 use crate::db::postgres::Client;
-use crate::engine::{QueryValue, QueryValues};
+use crate::sql::values::{QueryValue, QueryValues};
 use crate::workload::{ParameterSource, Workload};
-
-use super::StudyError;
 
 /// Values that one query may give; a query over a large table wants a LIMIT or a TABLESAMPLE.
 const VALUES_MAX: usize = 1_000_000;
 
 /// Asks every query of the workload's parameters.
-pub(super) async fn ask(control: &Client, workload: &Workload) -> Result<QueryValues, StudyError> {
+pub async fn query_values(control: &Client, workload: &Workload) -> Result<QueryValues, DatasetError> {
     let mut all = Vec::with_capacity(workload.transactions.len());
     for transaction in &workload.transactions {
         let mut of_transaction = Vec::with_capacity(transaction.draws.len());
@@ -31,14 +30,15 @@ pub(super) async fn ask(control: &Client, workload: &Workload) -> Result<QueryVa
     Ok(all)
 }
 
-async fn values(control: &Client, sql: &str, what: &str) -> Result<Vec<QueryValue>, StudyError> {
-    let failed = |source| StudyError::Query { doing: format!("cannot ask for the values of {what}"), source };
+async fn values(control: &Client, sql: &str, what: &str) -> Result<Vec<QueryValue>, DatasetError> {
+    let refused = |reason: String| DatasetError::QueryValues { what: what.to_owned(), reason };
+    let failed = |error: tokio_postgres::Error| {
+        refused(error.as_db_error().map_or_else(|| error.to_string(), |said| said.message().to_owned()))
+    };
     let prepared = control.prepare(sql).await.map_err(failed)?;
     let [column] = prepared.columns() else {
         let count = prepared.columns().len();
-        return Err(StudyError::Refused(format!(
-            "the query of {what} gives {count} columns; it must give one"
-        )));
+        return Err(refused(format!("it gives {count} columns and must give one")));
     };
     // Everything that has no slot of its own travels as text, which the server reads back as any type.
     let native = [Type::BOOL, Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8];
@@ -50,13 +50,11 @@ async fn values(control: &Client, sql: &str, what: &str) -> Result<Vec<QueryValu
         control.query(&as_text, &[]).await.map_err(failed)?
     };
     if rows.is_empty() {
-        return Err(StudyError::Refused(format!(
-            "the query of {what} gives no row, so there is nothing to draw from"
-        )));
+        return Err(refused("it gives no row, so there is nothing to draw from".to_owned()));
     }
     if rows.len() > VALUES_MAX {
-        return Err(StudyError::Refused(format!(
-            "the query of {what} gives {} rows, at most {VALUES_MAX} are kept: add a LIMIT or a TABLESAMPLE",
+        return Err(refused(format!(
+            "it gives {} rows, at most {VALUES_MAX} are kept: add a LIMIT or a TABLESAMPLE",
             rows.len()
         )));
     }

@@ -1,0 +1,149 @@
+//! Whether a target is ready to be measured: the right data, room for the connections, statements that can be prepared.
+//! Everything that can be wrong is said before anything is measured.
+
+use std::sync::Arc;
+
+use crate::dataset::{self, Holds, TargetState};
+use crate::generate::Dataset;
+use crate::probe::capabilities;
+use crate::sql::values::QueryValues;
+use crate::units::Seed;
+
+use super::load::fill;
+use super::measure::Segment;
+use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, StudyError};
+
+/// Connections that load when nobody says how many: half of the cores generate and send, half are the server's.
+#[must_use]
+pub fn default_jobs() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from((cores / 2).max(1)).unwrap_or(1)
+}
+
+/// Connections of dbdyno itself beside the pool: control and probes.
+const OWN_CONNECTIONS: u64 = 4;
+
+/// What a measurement draws its values from.
+pub(super) struct Data {
+    /// Scale of the dataset, as far as known.
+    pub(super) scale: Option<f64>,
+    pub(super) dataset: Arc<Dataset>,
+    pub(super) query_values: Arc<QueryValues>,
+}
+
+/// Makes sure that everything is there. A throwaway target is filled first.
+pub(super) async fn ready(
+    plan: &MeasurePlan,
+    target: &OpenTarget,
+    segments: &[Segment],
+    observer: &mut Observer<'_>,
+) -> Result<Data, StudyError> {
+    room_for_connections(plan, target, segments).await?;
+    let (scale, seed) = data_of(plan, target, observer).await?;
+    dataset::check_statements(&target.control, &plan.workload).await?;
+    let query_values = dataset::query_values(&target.control, &plan.workload).await?;
+    let dataset = plan.workload.dataset(seed, scale.unwrap_or(1.0));
+    Ok(Data { scale, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
+}
+
+/// Scale and seed of the data on the target. The seed of the data is not that of the run: the same data can be asked in many
+/// ways.
+async fn data_of(
+    plan: &MeasurePlan,
+    target: &OpenTarget,
+    observer: &mut Observer<'_>,
+) -> Result<(Option<f64>, Seed), StudyError> {
+    if target.is_local() {
+        if plan.workload.schema.is_none() && !plan.workload.tables.is_empty() {
+            return Err(StudyError::Refused(format!(
+                "workload {} has no schema.sql: it measures tables that another tool made, which a throwaway server does not \
+                 have (name a database with --target postgres://…)",
+                plan.workload.name
+            )));
+        }
+        let shape = LoadShape {
+            scale: plan.scale.unwrap_or(1.0),
+            seed: plan.seed,
+            jobs: default_jobs(),
+            replace: false,
+        };
+        if plan.workload.schema.is_some() {
+            fill(target, &plan.workload, shape, observer).await?;
+        }
+        return Ok((Some(shape.scale), shape.seed));
+    }
+    let state = dataset::inspect(&target.control, &plan.workload).await?;
+    refuse_missing_tables(plan, target, &state)?;
+    refuse_other_data(plan, &state)?;
+    if matches!(state.holds, Holds::Unmarked) && plan.workload.schema.is_some() {
+        observer(Happening::Note(
+            "the tables were not loaded by dbdyno: parameters may name rows that are not there",
+        ));
+    }
+    let seed = if let Holds::This(mark) = &state.holds { mark.seed } else { plan.seed };
+    Ok((plan.scale.or(state.scale), seed))
+}
+
+fn refuse_missing_tables(
+    plan: &MeasurePlan,
+    target: &OpenTarget,
+    state: &TargetState,
+) -> Result<(), StudyError> {
+    if state.missing_tables.is_empty() {
+        return Ok(());
+    }
+    let remedy = if plan.workload.schema.is_some() {
+        format!("run `dbdyno load -w {} -t …` first", plan.workload.folder.display())
+    } else {
+        "the workload has no schema.sql: make them with the tool that they belong to".to_owned()
+    };
+    Err(StudyError::Refused(format!(
+        "{} lacks the workload's tables {}: {remedy}",
+        target.target.address(),
+        state.missing_tables.join(", "),
+    )))
+}
+
+/// Data of another load would be asked for rows that it does not have, and look fast.
+fn refuse_other_data(plan: &MeasurePlan, state: &TargetState) -> Result<(), StudyError> {
+    let again = format!("dbdyno load -w {} -t … --replace", plan.workload.folder.display());
+    match &state.holds {
+        Holds::Other { mark, differences } => Err(StudyError::Refused(format!(
+            "the target holds {mark}, but {}: load it again with `{again}`",
+            differences.join(" and ")
+        ))),
+        Holds::Interrupted(mark) => {
+            Err(StudyError::Refused(format!("the load of {mark} did not end: do it again with `{again}`")))
+        }
+        Holds::This(mark) if plan.scale.is_some_and(|scale| (scale - mark.scale).abs() > f64::EPSILON) => {
+            Err(StudyError::Refused(format!(
+                "the target holds {mark}: leave --scale out, or load the other scale with `{again}`"
+            )))
+        }
+        Holds::This(_) | Holds::Unmarked => Ok(()),
+    }
+}
+
+/// A pool that the server has no room for is refused before the first size is measured, not after the last.
+async fn room_for_connections(
+    plan: &MeasurePlan,
+    target: &OpenTarget,
+    segments: &[Segment],
+) -> Result<(), StudyError> {
+    let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
+    let wanted = u64::from(largest) * u64::from(plan.instances);
+    let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
+    if wanted + OWN_CONNECTIONS <= free + 1 {
+        return Ok(());
+    }
+    let remedy = if target.is_local() {
+        format!("give the throwaway server more with --local-setting max_connections={}", wanted + 50)
+    } else {
+        "measure smaller pools, or raise max_connections".to_owned()
+    };
+    Err(StudyError::Refused(format!(
+        "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {}: {remedy}",
+        plan.instances,
+        (free + 1).saturating_sub(OWN_CONNECTIONS)
+    )))
+}

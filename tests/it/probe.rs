@@ -1,0 +1,365 @@
+//! The probes against a real server: who blocks whom, what the server counts, and what a poor role is told.
+
+use std::time::Duration;
+
+use dbdyno::db::postgres::Settings;
+use dbdyno::probe::postgres::capabilities::{self, Presence};
+use dbdyno::probe::{ProbePlan, Probed, Probes};
+use dbdyno::record::entry::Edge;
+use dbdyno::record::observation::{ActivitySummary, Counters, LockEpisode, Observation, Session, Who};
+use dbdyno::time::Epoch;
+use dbdyno::units::StatementId;
+
+use crate::harness::{Database, runtime, server, wait_until};
+
+const POOL: &str = "dbdyno pool";
+const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = $1";
+const LOOK: &str = "/*dbdyno:browse.look*/ SELECT amount FROM stock WHERE id = $1";
+
+fn stock() -> Database {
+    Database::from_template("probe_stock", |database| {
+        database.execute(
+            "CREATE TABLE stock (id int PRIMARY KEY, amount int NOT NULL);
+             INSERT INTO stock SELECT i, 100 FROM generate_series(1, 10) AS i",
+        );
+    })
+}
+
+fn plan(texts: &[&str]) -> ProbePlan {
+    let tag = |text: &str| dbdyno::sql::tag::tag_of(text).expect("the text is tagged").to_owned();
+    let numbered = texts.iter().enumerate();
+    ProbePlan {
+        statements: numbered
+            .map(|(index, text)| (StatementId::from_index(index), tag(text), (*text).to_owned()))
+            .collect(),
+        interval: Duration::from_millis(50),
+    }
+}
+
+/// What the probes saw while `scene` was played on a thread of its own.
+fn observe(url: &str, plan: ProbePlan, scene: impl FnOnce() + Send + 'static) -> Vec<Probed> {
+    let settings = Settings::from_url(url).expect("the harness gives a URL");
+    runtime().block_on(async {
+        let epoch = Epoch::begin();
+        let (out, mut readings) = tokio::sync::mpsc::channel(1000);
+        let probes = Probes::start(&settings, plan, epoch.clock(), epoch.unix_us(), out)
+            .await
+            .expect("the probes connect");
+        let mut seen = vec![probes.read_edge(Edge::Begin).await.expect("the server is looked at")];
+        tokio::task::spawn_blocking(scene).await.expect("the scene plays to its end");
+        seen.push(probes.read_edge(Edge::End).await.expect("the server is looked at"));
+        probes.stop().await;
+        while let Ok(probed) = readings.try_recv() {
+            seen.push(probed);
+        }
+        seen
+    })
+}
+
+fn observations(seen: &[Probed]) -> impl Iterator<Item = &Observation> {
+    seen.iter().filter_map(|probed| probed.reading.seen.as_ref().ok())
+}
+
+fn episodes(seen: &[Probed]) -> Vec<LockEpisode> {
+    observations(seen)
+        .filter_map(|observation| match observation {
+            Observation::Locks(episodes) => Some(episodes.clone()),
+            _ => None,
+        })
+        .flatten()
+        .collect()
+}
+
+fn activity(seen: &[Probed]) -> Vec<&ActivitySummary> {
+    observations(seen)
+        .filter_map(|observation| match observation {
+            Observation::Activity(summary) => Some(summary),
+            _ => None,
+        })
+        .collect()
+}
+
+fn counters(seen: &[Probed]) -> Vec<&Counters> {
+    observations(seen)
+        .filter_map(|observation| match observation {
+            Observation::Counters(counters) => Some(&**counters),
+            _ => None,
+        })
+        .collect()
+}
+
+fn named(session: &Session) -> (String, &str) {
+    let who = match &session.who {
+        Who::Foreign(application) => application.clone(),
+        Who::Statement(id) => format!("statement {}", id.0),
+        other => format!("{other:?}"),
+    };
+    (who, session.state.as_str())
+}
+
+/// Plays in `database` on threads of its own: `tool` holds row 1 for `hold`, while two sessions of the pool want it.
+fn hold_a_row(database: &Database, hold: Duration) -> impl FnOnce() + Send + use<> {
+    let url = database.url().to_owned();
+    move || {
+        let tool = crate::harness::Session::open(&url, "nightly tool");
+        tool.execute("BEGIN; UPDATE stock SET amount = 0 WHERE id = 1");
+        let waiters: Vec<_> = (0..2)
+            .map(|_| {
+                let url = url.clone();
+                std::thread::spawn(move || {
+                    let pool = crate::harness::Session::open(&url, POOL);
+                    pool.execute(&TAKE.replace("$1", "1"));
+                })
+            })
+            .collect();
+        std::thread::sleep(hold);
+        tool.execute("COMMIT");
+        for waiter in waiters {
+            waiter.join().expect("a waiter is let go");
+        }
+    }
+}
+
+#[test]
+fn whoever_queues_behind_a_ddl_is_charged_to_the_reader_ahead_of_it() {
+    let database = stock();
+    let url = database.url().to_owned();
+    let watched = stock_watcher(&database);
+    let seen = observe(database.url(), plan(&[LOOK]), move || {
+        let open = |application| crate::harness::Session::open(&url, application);
+        let reader = open("analytics");
+        reader.execute("BEGIN; SELECT count(*) FROM stock");
+        let ddl = {
+            let session = open("migration");
+            std::thread::spawn(move || session.execute("ALTER TABLE stock ADD COLUMN note text"))
+        };
+        wait_until("the ALTER waits", Duration::from_secs(10), || watched("migration"));
+        let victim = {
+            let session = open(POOL);
+            std::thread::spawn(move || session.execute(&LOOK.replace("$1", "1")))
+        };
+        wait_until("the reader's victim waits", Duration::from_secs(10), || watched(POOL));
+        std::thread::sleep(Duration::from_millis(500));
+        reader.execute("COMMIT");
+        ddl.join().expect("the ALTER gets its lock");
+        victim.join().expect("the victim goes on");
+    });
+
+    let episodes = episodes(&seen);
+    let of =
+        |who: &str| episodes.iter().filter(|episode| named(&episode.waiter).0 == who).collect::<Vec<_>>();
+    let (ddl, victim) = (of("migration"), of("statement 0"));
+    assert_eq!((ddl.len(), victim.len()), (1, 1), "{episodes:#?}");
+    for episode in [ddl[0], victim[0]] {
+        let root = episode.root.as_ref().expect("the chain has an end");
+        assert_eq!(named(root), ("analytics".into(), "idle in transaction"));
+        assert_eq!(episode.relation.as_deref(), Some("stock"));
+        assert_eq!(episode.lock_type, "relation");
+    }
+    let direct: Vec<_> = victim[0].direct_blockers.iter().map(|session| named(session).0).collect();
+    assert_eq!(direct, ["migration"], "who stands next in the queue");
+    assert_eq!((ddl[0].mode.as_str(), victim[0].mode.as_str()), ("AccessExclusiveLock", "AccessShareLock"));
+}
+
+/// Asks whether a session of a name waits, from a thread that does not own the database.
+fn stock_watcher(database: &Database) -> impl Fn(&str) -> bool + Send + use<> {
+    let url = database.url().to_owned();
+    move |application| {
+        let sql = format!(
+            "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+             AND application_name = '{application}' AND wait_event_type = 'Lock'"
+        );
+        crate::harness::Session::open(&url, "watcher").value(&sql) == "t"
+    }
+}
+
+#[test]
+fn every_statement_of_a_mix_is_found_among_the_servers_counters() {
+    let database = stock();
+    let url = database.url().to_owned();
+    let texts = [
+        LOOK,
+        TAKE,
+        "/*dbdyno:shop.add*/ INSERT INTO stock (id, amount) VALUES ($1, 1) ON CONFLICT DO NOTHING",
+        "/*dbdyno:shop.drop*/ DELETE FROM stock WHERE id = $1 AND amount < 0",
+        // The server cannot tell it from `browse.look`.
+        "/*dbdyno:shop.look*/ SELECT amount FROM stock WHERE id = $1",
+        // Refused by EXPLAIN: found by its tag once it was executed.
+        "/*dbdyno:shop.lock*/ LOCK TABLE stock IN ACCESS SHARE MODE",
+    ];
+    let seen = observe(database.url(), plan(&texts), move || {
+        let pool = crate::harness::Session::open(&url, POOL);
+        for (index, text) in texts.iter().enumerate() {
+            if text.contains("$1") {
+                pool.execute(&format!("PREPARE p{index} AS {text}"));
+            }
+        }
+        for _ in 0..3 {
+            for (index, text) in texts.iter().enumerate() {
+                if text.contains("$1") {
+                    pool.execute(&format!("EXECUTE p{index}(5)"));
+                } else {
+                    pool.execute("BEGIN");
+                    pool.execute(text);
+                    pool.execute("COMMIT");
+                }
+            }
+        }
+        pool.rows("SELECT pg_stat_force_next_flush()");
+    });
+
+    let [begin, end] = counters(&seen)[..] else { panic!("two edges") };
+    assert!(begin.statements.is_empty(), "nothing was executed yet: {:?}", begin.statements);
+    let calls = |id: u32| {
+        let row = end.statements.iter().find(|row| row.statements.contains(&StatementId(id)));
+        row.map(|row| (row.statements.len(), row.calls))
+    };
+    assert_eq!(calls(0), Some((2, 6)), "shared by two statements");
+    assert_eq!(calls(0), calls(4));
+    for id in [1, 2, 3, 5] {
+        assert_eq!(calls(id), Some((1, 3)), "{}", texts[id as usize]);
+    }
+    assert!(end.missing.is_empty(), "{:?}", end.missing);
+    assert!(end.statement_evictions.is_some());
+    let changes = |counters: &Counters| {
+        let table =
+            counters.tables.iter().find(|table| table.table == "stock").expect("it is a user's table");
+        (table.updated, table.live_rows)
+    };
+    assert_eq!(changes(end).0 - changes(begin).0, 3);
+    assert!(end.indexes.iter().any(|index| index.index == "stock_pkey" && index.constraint));
+    assert!(end.database.commits > begin.database.commits && end.database.size_bytes > 1_000_000);
+    assert!(end.server.wal_bytes > begin.server.wal_bytes && end.server.connections > 0);
+}
+
+#[test]
+fn a_poor_role_is_told_what_it_misses_and_still_sees_who_blocks() {
+    let database = stock();
+    database.execute(
+        "DROP EXTENSION pg_stat_statements;
+         DROP ROLE IF EXISTS probe_poor;
+         CREATE ROLE probe_poor LOGIN PASSWORD 'poor';
+         GRANT SELECT, UPDATE ON stock TO probe_poor;
+         REVOKE SELECT ON pg_stat_user_indexes FROM PUBLIC",
+    );
+    let (scheme, rest) = database.url().split_once("://").expect("a URL");
+    let (_, place) = rest.split_once('@').expect("a URL with a user");
+    let poor = format!("{scheme}://probe_poor:poor@{place}");
+    let rich = database.url().to_owned();
+    let poor_too = poor.clone();
+    let seen = observe(&poor, plan(&[TAKE]), move || {
+        let tool = crate::harness::Session::open(&rich, "nightly tool");
+        tool.execute("BEGIN; UPDATE stock SET amount = 0 WHERE id = 1");
+        let waiter = std::thread::spawn(move || {
+            crate::harness::Session::open(&poor_too, POOL).execute(&TAKE.replace("$1", "1"));
+        });
+        std::thread::sleep(Duration::from_millis(600));
+        tool.execute("COMMIT");
+        waiter.join().expect("the waiter is let go");
+    });
+    let settings = Settings::from_url(&poor).expect("a URL");
+    let (header, found) = runtime().block_on(async {
+        let client = dbdyno::db::postgres::connect(&settings, "control").await.expect("the role may connect");
+        let header = capabilities::target_header(&client).await.expect("its questions need no right");
+        (header, capabilities::examine(&client, &settings).await.expect("its questions need no right"))
+    });
+    database.execute("REVOKE ALL ON stock FROM probe_poor; DROP ROLE probe_poor");
+
+    let missing = counters(&seen)[1].missing.join("\n");
+    assert!(missing.contains("CREATE EXTENSION pg_stat_statements"), "{missing}");
+    assert!(missing.contains("pg_stat_user_indexes") && missing.contains("pg_monitor"), "{missing}");
+    assert!(!counters(&seen)[1].tables.is_empty(), "the rest is read");
+    let episodes = episodes(&seen);
+    assert_eq!(episodes.len(), 1, "{episodes:#?}");
+    let root = episodes[0].root.as_ref().expect("pg_blocking_pids needs no right");
+    assert_eq!(named(root), ("nightly tool".into(), "hidden"));
+
+    let of = |id: &str| found.iter().find(|capability| capability.id == id).expect("every id is there");
+    assert_eq!(of("rights").ok, Presence::Absent);
+    assert_eq!(of("rights").remedy.as_deref(), Some("GRANT pg_monitor TO \"probe_poor\""));
+    assert_eq!(of("pg_stat_statements").remedy.as_deref(), Some("CREATE EXTENSION pg_stat_statements"));
+    assert_eq!(of("track_io_timing").ok, Presence::Present);
+    assert_eq!(of("direct").ok, Presence::Present);
+    assert!(header.blind_spots.iter().any(|spot| spot.contains("pg_monitor")), "{:?}", header.blind_spots);
+    assert_eq!(header.settings_fingerprint.len(), 16);
+    assert!(header.shared_buffers_bytes.is_some_and(|bytes| bytes > 100_000));
+}
+
+#[test]
+fn the_fingerprint_follows_the_settings_and_not_the_session() {
+    let database = stock();
+    let settings = Settings::from_url(database.url()).expect("a URL");
+    let fingerprint = |set: &'static str| {
+        let settings = settings.clone();
+        runtime().block_on(async move {
+            let client = dbdyno::db::postgres::connect(&settings, "control").await.expect("it connects");
+            client.batch_execute(set).await.expect("the setting exists");
+            capabilities::target_header(&client).await.expect("it answers").settings_fingerprint
+        })
+    };
+    let before = fingerprint("");
+    assert_eq!(before, fingerprint("SET statement_timeout = '7s'"));
+    database.execute(&format!("ALTER DATABASE {} SET random_page_cost = 1.7", database.name()));
+    assert_ne!(before, fingerprint(""));
+}
+
+#[test]
+fn a_killed_probe_connection_is_a_gap_and_comes_back() {
+    let database = stock();
+    let name = database.name().to_owned();
+    let seen = observe(database.url(), plan(&[LOOK]), move || {
+        // From another database: one's own cannot be closed.
+        let admin = crate::harness::Session::open(server().url(), "administrator");
+        std::thread::sleep(Duration::from_millis(300));
+        admin.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+        admin.rows(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+             WHERE application_name = 'dbdyno probe' AND datname = '{name}'"
+        ));
+        std::thread::sleep(Duration::from_millis(500));
+        admin.execute(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+        std::thread::sleep(Duration::from_millis(1500));
+    });
+    let failed: Vec<_> = seen.iter().filter(|probed| probed.reading.seen.is_err()).collect();
+    assert!(!failed.is_empty(), "the loss is told");
+    assert!(failed.iter().all(|probed| probed.reading.cost.gaps > 0), "{failed:#?}");
+    let told = failed[0].reading.seen.as_ref().expect_err("it failed");
+    assert!(told.contains("not currently accepting connections"), "{told}");
+    let looks: u32 = activity(&seen).iter().map(|summary| summary.samples).sum();
+    assert!(looks > 15, "it looks again after the loss: {looks}");
+    assert_eq!(counters(&seen).len(), 2, "the counters connect again for the next edge");
+}
+
+mod timing {
+    use super::*;
+
+    #[test]
+    fn a_foreign_row_lock_is_charged_to_its_holder_for_as_long_as_it_was_held() {
+        let database = stock();
+        let scene = hold_a_row(&database, Duration::from_secs(2));
+        let seen = observe(database.url(), plan(&[TAKE]), scene);
+
+        let episodes = episodes(&seen);
+        // The second waiter may be seen for a moment behind the first, when that one has the row.
+        let long: Vec<_> = episodes.iter().filter(|episode| episode.samples > 2).collect();
+        assert_eq!(long.len(), 2, "{episodes:#?}");
+        assert_ne!(long[0].waiter.backend, long[1].waiter.backend);
+        for episode in long {
+            let root = episode.root.as_ref().expect("somebody holds the row");
+            assert_eq!(named(root), ("nightly tool".into(), "idle in transaction"));
+            assert_eq!(named(&episode.waiter), ("statement 0".into(), "active"));
+            assert_eq!(episode.relation.as_deref(), Some("stock"));
+            let waited = (episode.gone_at - episode.began_at).as_secs_f64();
+            assert!((1.8..2.3).contains(&waited), "waited {waited} s");
+            assert!(episode.samples > 20, "{} looks", episode.samples);
+        }
+        let waiting: u64 = activity(&seen)
+            .iter()
+            .flat_map(|summary| &summary.seen)
+            .filter(|seen| seen.who == Who::Statement(StatementId(0)))
+            .filter(|seen| seen.wait.as_deref().is_some_and(|wait| wait.starts_with("Lock:")))
+            .map(|seen| seen.count)
+            .sum();
+        assert!(waiting > 40, "two sessions in about forty looks: {waiting}");
+    }
+}
