@@ -105,8 +105,8 @@ impl<'a> Scope<'a> {
     }
 }
 
-/// Refuses a column whose value would need itself. A look-up in the own tree is refused as well: how far it would climb is
-/// not known beforehand.
+/// Refuses a column whose value would need itself: also the one that looks itself up in the parent row of a tree, since how
+/// far that would climb is not known beforehand.
 pub(super) fn acyclic(tables: &[ScopeTable], table: usize, column: usize) -> Result<(), Refusal> {
     let mut seen = vec![];
     let mut open = Scope { tables, table }.needs(column);

@@ -82,19 +82,25 @@ async fn prepare(
     with_rights: bool,
 ) -> Result<(), tokio_postgres::Error> {
     client.prepare(&statement.sql).await?;
-    if !with_rights || statement.kind == StatementKind::Other {
+    if with_rights && statement.kind != StatementKind::Other {
+        rights(client, statement).await
+    } else {
+        Ok(())
+    }
+}
+
+/// Fails when a right is missing. Rights are looked at when a plan is made ready to run, which EXPLAIN does without running
+/// it; what else it may say about a plan without values is of no account.
+async fn rights(client: &Client, statement: &Statement) -> Result<(), tokio_postgres::Error> {
+    let sql = statement.sql.trim_end().trim_end_matches(';');
+    if client.batch_execute(&format!("PREPARE dbdyno_rights AS {sql}")).await.is_err() {
         return Ok(());
     }
-    // Rights are looked at when a plan is made ready to run, which EXPLAIN does without running it. What else it may say
-    // about a plan without values is of no account.
     let nulls = vec!["NULL"; statement.inputs.len()].join(", ");
     let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
-    let explained = client
-        .batch_execute(&format!(
-            "PREPARE dbdyno_rights AS {}; EXPLAIN EXECUTE dbdyno_rights{call}; DEALLOCATE dbdyno_rights",
-            statement.sql.trim_end().trim_end_matches(';')
-        ))
-        .await;
+    let explained = client.batch_execute(&format!("EXPLAIN EXECUTE dbdyno_rights{call}")).await;
+    // What was prepared outlives the transaction, and a failed one refuses to forget it.
+    client.batch_execute("ROLLBACK TO SAVEPOINT dbdyno_check; DEALLOCATE dbdyno_rights").await?;
     match explained {
         Err(error) if error.code() == Some(&tokio_postgres::error::SqlState::INSUFFICIENT_PRIVILEGE) => {
             Err(error)

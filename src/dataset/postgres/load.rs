@@ -23,6 +23,10 @@ use crate::workload::{SqlFile, Workload};
 /// Held while a load is under way, so that two do not mix: "dbdyno" as a number.
 const LOCK: i64 = 0x6462_6479_6e6f;
 
+/// The server needs a moment to see that a load was interrupted, and its user may be quick to begin again.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
 /// Nothing of the server's settings shall cut a long load short, and durability is a matter of the checkpoint at its end.
 const SESSION: &str = "
     SET statement_timeout = 0;
@@ -134,13 +138,16 @@ impl Load<'_> {
     }
 
     async fn lock(&self) -> Result<(), DatasetError> {
-        let row = self
-            .client
-            .query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])
-            .await
-            .map_err(failed("take the lock of a load"))?;
-        if row.get(0) {
-            return Ok(());
+        for _ in 0..LOCK_TRIES {
+            let row = self
+                .client
+                .query_one("SELECT pg_try_advisory_lock($1)", &[&LOCK])
+                .await
+                .map_err(failed("take the lock of a load"))?;
+            if row.get(0) {
+                return Ok(());
+            }
+            tokio::time::sleep(LOCK_PAUSE).await;
         }
         Err(DatasetError::Busy { database: self.settings.database().to_owned() })
     }
@@ -240,11 +247,13 @@ impl Load<'_> {
         if !remains.given_up.is_empty() {
             drops.insert(0, format!("DROP TABLE {}", remains.given_up.join(", ")));
         }
+        // Whoever uses the tables just now would hold up the load without a word.
+        let patience = "SET LOCAL lock_timeout = '15s'";
+        self.client.batch_execute(patience).await.map_err(failed("begin the schema"))?;
         for drop in drops {
-            self.client
-                .batch_execute(&drop)
-                .await
-                .map_err(failed(format!("replace what is there ({drop})")))?;
+            let Err(error) = self.client.batch_execute(&drop).await else { continue };
+            let in_use = if code(&error) == Some("55P03") { "; another session uses it" } else { "" };
+            return Err(failed(format!("replace what is there ({drop}{in_use})"))(error));
         }
         Ok(())
     }

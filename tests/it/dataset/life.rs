@@ -1,12 +1,11 @@
 //! What becomes of tables that are there already: others', one's own, and those of a load that was interrupted.
 
 use std::fs;
-use std::time::Duration;
 
 use dbdyno::dataset::{DatasetError, Existing, Holds, LoadEvent, LoadOptions, Phase, load};
 
 use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, options, settings, state, try_load, workload};
-use crate::harness::{Database, runtime, wait_until};
+use crate::harness::{Database, runtime};
 
 #[test]
 fn tables_of_others_are_refused_by_name_and_left_alone() {
@@ -103,10 +102,6 @@ fn an_interrupted_load_is_recognised_and_redone_without_replace() {
     });
     assert!(matches!(state(database.url(), &workload).holds, Holds::Interrupted(_)));
     let small = options(1.0, 1, Existing::Refuse);
-    // The server needs a moment to see that the first load is gone.
-    wait_until("the lock of the load is free", Duration::from_secs(10), || {
-        database.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
-    });
     try_load(database.url(), &workload, &small).expect("it is redone");
     assert_eq!(database.value("SELECT count(*) FROM children"), "20000");
     assert!(matches!(state(database.url(), &workload).holds, Holds::This(_)));

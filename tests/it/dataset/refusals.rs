@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
-use dbdyno::dataset::{DatasetError, Existing, Holds};
+use dbdyno::dataset::{DatasetError, Existing, Holds, check_statements};
+use dbdyno::db::postgres::connect;
 
-use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, state, try_load, workload};
-use crate::harness::Database;
+use super::{
+    SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, settings, state, try_load, workload,
+};
+use crate::harness::{Database, runtime};
 
 #[test]
 fn mistakes_come_all_at_once_at_their_places_and_before_anything_is_left() {
@@ -90,6 +93,15 @@ fn a_missing_right_is_named_for_all_statements_at_once() {
     assert!(matches!(state(&reader, &workload).holds, Holds::This(_)));
     database.execute(&format!("GRANT SELECT ON parents TO {role}"));
     check(&reader, &workload).expect("now it can");
+    // A check leaves nothing on its connection, and can be made again.
+    runtime().block_on(async {
+        let client = connect(&settings(&reader), "test").await.expect("the server runs");
+        for _ in 0..2 {
+            check_statements(&client, &workload).await.expect("now it can");
+        }
+        let left = client.query_one("SELECT count(*) FROM pg_prepared_statements WHERE from_sql", &[]).await;
+        assert_eq!(left.expect("it answers").get::<_, i64>(0), 0);
+    });
 
     // Who may create but not write a checkpoint loads all the same, and is told.
     database.execute(&format!(
