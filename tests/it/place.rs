@@ -120,7 +120,8 @@ pub struct Measured {
 }
 
 impl Measured {
-    fn from(output: &std::process::Output) -> Self {
+    /// Of a command that ended.
+    pub fn from(output: &std::process::Output) -> Self {
         Self {
             code: output.status.code(),
             output: String::from_utf8(output.stdout.clone()).expect("a report is UTF-8"),
