@@ -16,6 +16,10 @@ const LOCK_SHARE_HIGH: f64 = 0.2;
 const ERRORS_HIGH: f64 = 0.01;
 /// Share of the offered rate below which the system did not keep up.
 const KEPT_UP: f64 = 0.98;
+/// A start this late is worth a word.
+const LATE_US: u64 = 1_000;
+/// A wait for a foreign session below this is what every shared server has.
+const FOREIGN_WAIT_MIN_US: u64 = 100_000;
 /// Executions that must have found nothing before it is said that a statement finds nothing.
 const EMPTY_MIN: u64 = 20;
 
@@ -26,6 +30,8 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(measurement_inconsistent(report));
     findings.extend(target_lost(report));
     findings.extend(cut_off(report));
+    findings.extend(stopped_early(report));
+    findings.extend(connections_failed(report));
     findings.extend(host_full(report));
     findings.extend(not_kept_up(report));
     findings.extend(errors(report));
@@ -167,17 +173,54 @@ fn not_kept_up(report: &Report) -> Option<Finding> {
         .filter_map(|stage| Some((stage, stage.offered_per_s?)))
         .filter(|(stage, offered)| stage.duration_s >= 1.0 && stage.achieved_per_s < KEPT_UP * offered)
         .min_by(|a, b| (a.0.achieved_per_s / a.1).total_cmp(&(b.0.achieved_per_s / b.1)))?;
+    // Late starts with connections to spare are the limit that the user set, not the system's.
+    let late = stage.lag_us.p90.is_some_and(|lag| lag > LATE_US);
+    let spare = stage.pool.busy_mean < 0.9 * f64::from(stage.pool.size * stage.pool.instances);
+    let remedy = if late && spare {
+        "transactions started late with connections to spare: raise --in-flight-max"
+    } else {
+        "find the highest rate that is kept by lowering --rate; the waits of the report say what to widen"
+    };
     Some(finding(
         "rate-not-reached",
         Severity::Warning,
-        format!("the system does not keep up with the offered rate in stage {}", stage.name),
+        format!("the offered rate is not kept in stage {}", stage.name),
         format!(
-            "{:.0}/s achieved of {offered:.0}/s offered; {} left over at the end of the window or lost",
+            "{:.0}/s achieved of {offered:.0}/s offered; {} given up or left over at the end",
             stage.achieved_per_s,
             stage.accounting.skipped + stage.accounting.abandoned + stage.accounting.carried_out
         ),
         "a backlog grows as long as the load lasts, and response times with it: they have no steady value",
-        "find the highest rate that is kept by lowering --rate; the waits below say what to widen",
+        remedy,
+    ))
+}
+
+fn connections_failed(report: &Report) -> Option<Finding> {
+    let failed: u64 = measured(report).map(|stage| stage.pool.create_errors).sum();
+    if failed == 0 || report.ended == "target_lost" {
+        return None;
+    }
+    let said = report.events.iter().find(|event| event.kind == "first_error");
+    let said = said.map_or_else(String::new, |event| format!("; first error: {}", event.message));
+    Some(finding(
+        "connections-failed",
+        Severity::Warning,
+        format!("{failed} attempts to connect failed during the measurement"),
+        format!("the pool had to replace connections and could not{said}"),
+        "for part of the time there was no server to measure, or no room on it",
+        "look into the server's log; with SQLSTATE 53300 make the pool smaller or raise max_connections",
+    ))
+}
+
+fn stopped_early(report: &Report) -> Option<Finding> {
+    let failed = report.events.iter().find(|event| event.kind == "failed")?;
+    Some(finding(
+        "stopped-early",
+        Severity::Warning,
+        "the rest could not be measured",
+        format!("{} (at {:.1} s)", failed.message, failed.t_s),
+        "the report holds what was measured before",
+        "remove the cause and run it again",
     ))
 }
 
@@ -212,47 +255,53 @@ fn errors(report: &Report) -> Option<Finding> {
 }
 
 fn pool_too_small(report: &Report) -> Option<Finding> {
+    let mean = |quantiles: &crate::model::Quantiles| quantiles.mean.unwrap_or(0.0);
     let stage = measured(report)
         .filter(|stage| stage.pool.saturated_fraction > SATURATED_HIGH)
+        .filter(|stage| mean(&stage.pool.wait_us) > mean(&stage.service_us))
         .max_by(|a, b| a.pool.saturated_fraction.total_cmp(&b.pool.saturated_fraction))?;
-    // With the cores full or the sessions queueing on locks, more connections only queue elsewhere.
-    let host_full = stage.host.as_ref().is_some_and(|host| host.cpu_fraction > HOST_FULL);
-    let locked =
-        stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>();
-    if host_full || locked > 0.5 {
+    // With the cores full or the sessions queueing on locks, more connections only queue elsewhere. The cores of another
+    // machine are not seen; there the study that the remedy names tells.
+    let host_full =
+        report.target.same_host && stage.host.as_ref().is_none_or(|host| host.cpu_fraction > HOST_FULL);
+    if host_full || lock_share(stage) > 0.5 {
         return None;
     }
-    let p99 = stage.pool.wait_us.p99.or(stage.pool.wait_us.max).unwrap_or(0);
+    let room =
+        if report.target.same_host { "although the server has room" } else { "longer than they are served" };
+    let size = stage.pool.size;
     Some(finding(
         "pool-too-small",
         Severity::Warning,
-        format!("a pool of {} keeps requests waiting although the server has room", stage.pool.size),
+        format!("a pool of {size} keeps requests waiting {room}"),
         format!(
-            "in stage {} all connections were busy with someone waiting {:.0} % of the time, {:.1} waiting on average; \
-             pool wait up to {:.1} ms (p99)",
+            "in stage {} all connections were busy with someone waiting {:.0} % of the time, {:.1} waiting on average; pool wait \
+             {:.1} ms, service {:.1} ms on average",
             stage.name,
             stage.pool.saturated_fraction * 100.0,
             stage.pool.waiting_mean,
-            p99 as f64 / 1000.0
+            mean(&stage.pool.wait_us) / 1000.0,
+            mean(&stage.service_us) / 1000.0,
         ),
         "response time is mostly waiting for a connection",
         format!(
-            "measure larger sizes: dbdyno pool --sizes {0},{1},{2}",
-            stage.pool.size,
-            stage.pool.size * 2,
-            stage.pool.size * 4
+            "measure larger pools: dbdyno pool -w … -t … --sizes {size},{},{}",
+            size.saturating_mul(2),
+            size.saturating_mul(4)
         ),
     ))
 }
 
+/// Share of the sampled sessions of the pool that waited for a lock.
+fn lock_share(stage: &Stage) -> f64 {
+    stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum()
+}
+
 fn lock_hot_spot(report: &Report) -> Option<Finding> {
-    let locked = |stage: &Stage| {
-        stage.waits.iter().filter(|wait| wait.event.starts_with("Lock:")).map(|wait| wait.share).sum::<f64>()
-    };
-    let stage = measured(report)
-        .filter(|stage| locked(stage) > LOCK_SHARE_HIGH && !stage.locks.episodes.is_empty())
-        .max_by(|a, b| locked(a).total_cmp(&locked(b)))?;
-    let worst = stage.locks.episodes.first()?;
+    let (stage, worst) = measured(report)
+        .filter(|stage| lock_share(stage) > LOCK_SHARE_HIGH)
+        .filter_map(|stage| Some((stage, stage.locks.episodes.iter().find(|episode| is_own(&episode.root))?)))
+        .max_by(|a, b| lock_share(a.0).total_cmp(&lock_share(b.0)))?;
     let relation = worst.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}"));
     Some(finding(
         "lock-hot-spot",
@@ -261,7 +310,7 @@ fn lock_hot_spot(report: &Report) -> Option<Finding> {
         format!(
             "{:.0} % of the sampled sessions of stage {} waited for locks; this pair {} times, {:.1} s in all, {:.0} ms at most; \
              the blocker was {}",
-            locked(stage) * 100.0,
+            lock_share(stage) * 100.0,
             stage.name,
             worst.count,
             worst.wait_us_total as f64 / 1e6,
@@ -273,10 +322,16 @@ fn lock_hot_spot(report: &Report) -> Option<Finding> {
     ))
 }
 
+/// Whether a blocker is a session of the workload, and known.
+fn is_own(root: &str) -> bool {
+    !root.ends_with("(foreign)") && !root.ends_with("(server)") && root != "unknown"
+}
+
 fn foreign_blocker(report: &Report) -> Option<Finding> {
     let (stage, episode) = measured(report)
         .flat_map(|stage| stage.locks.episodes.iter().map(move |episode| (stage, episode)))
-        .filter(|(_, episode)| episode.root.ends_with("(foreign)"))
+        .filter(|(_, episode)| episode.root.ends_with("(foreign)") && !episode.root.starts_with("(ended)"))
+        .filter(|(_, episode)| episode.wait_us_max >= FOREIGN_WAIT_MIN_US)
         .max_by_key(|(_, episode)| episode.wait_us_total)?;
     Some(finding(
         "foreign-blocker",

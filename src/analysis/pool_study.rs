@@ -11,6 +11,12 @@ use super::stage::StageAnalysis;
 
 /// A size is at the knee when it reaches this share of the best throughput.
 const KNEE_SHARE: f64 = 0.95;
+/// Share of the offered rate that a size must reach to keep up.
+const KEPT_UP: f64 = 0.98;
+/// Unsuccessful share of the transactions above which a size does not keep up.
+const ERRORS_LOW: f64 = 0.01;
+/// Sizes whose p99 lies within this of the best are alike.
+const P99_ALIKE: f64 = 1.1;
 /// Share of the host's cores above which they were the limit, or may have been.
 const HOST_FULL: f64 = 0.9;
 
@@ -26,10 +32,15 @@ pub(super) fn analyse(header: &Header, stages: &[StageAnalysis]) -> Option<PoolS
     if sizes.is_empty() {
         return None;
     }
-    let open_loop =
-        header.stages.iter().any(|stage| stage.measured && matches!(stage.load, LoadHeader::Rate(_)));
-    let knee = if open_loop { None } else { knee(&sizes) };
-    let recommendation = if open_loop { at_rate(&sizes) } else { saturated(header, &sizes, knee) };
+    let offered_per_s =
+        header.stages.iter().filter(|stage| stage.measured).find_map(|stage| match stage.load {
+            LoadHeader::Rate(rate) => Some(rate),
+            LoadHeader::Clients(_) => None,
+        });
+    // At a fixed rate the throughput is that rate at every size that keeps up: there is no knee in it.
+    let knee = if offered_per_s.is_some() { None } else { knee(&sizes) };
+    let recommendation =
+        offered_per_s.map_or_else(|| saturated(header, &sizes, knee), |rate| at_rate(rate, &sizes));
     Some(PoolStudy {
         order: measured.iter().map(|stage| stage.pool_size).collect(),
         sizes,
@@ -120,7 +131,10 @@ fn saturated(header: &Header, sizes: &[PoolPoint], knee: Option<u32>) -> String 
             .to_owned();
     };
     let largest = sizes.iter().map(|point| point.size).max().unwrap_or(at.size);
-    let mut words = if at.size == largest && sizes.len() > 1 {
+    let before = sizes.iter().filter(|point| point.size < at.size).max_by_key(|point| point.size);
+    // Growth is real where the ranges of the repetitions do not meet.
+    let grows = before.is_some_and(|before| at.per_s_range.0 > before.per_s_range.1);
+    let mut words = if at.size == largest && grows {
         format!(
             "Throughput still grows at {largest} connections, the largest size measured ({:.0}/s): measure larger ones \
              before deciding.",
@@ -152,19 +166,27 @@ fn saturated(header: &Header, sizes: &[PoolPoint], knee: Option<u32>) -> String 
     words
 }
 
-fn at_rate(sizes: &[PoolPoint]) -> String {
-    // The smallest size whose p99 cannot be told from the best one's by eye; `--goal` sharpens this.
-    let p99 = |point: &PoolPoint| point.response_us.p99.or(point.response_us.max).unwrap_or(u64::MAX);
-    let best = sizes.iter().map(p99).min().unwrap_or(u64::MAX);
-    let Some(at) = sizes.iter().find(|point| p99(point) as f64 <= best as f64 * 1.1) else {
-        return "No size answered; see the errors.".to_owned();
+fn at_rate(offered_per_s: f64, sizes: &[PoolPoint]) -> String {
+    let keeps_up = |point: &&PoolPoint| {
+        point.per_s >= KEPT_UP * offered_per_s
+            && point.error_fraction < ERRORS_LOW
+            && point.response_us.censored_from.is_none()
     };
-    format!(
-        "At this rate a pool of {} is enough: its p99 response of {:.1} ms is within 10 % of the best of all sizes. A larger \
-         one only holds idle connections.",
-        at.size,
-        p99(at) as f64 / 1000.0
-    )
+    let p99 = |point: &PoolPoint| point.response_us.p99.or(point.response_us.max).unwrap_or(u64::MAX);
+    let Some(best) = sizes.iter().filter(keeps_up).map(p99).min() else {
+        return format!(
+            "No size keeps up with {offered_per_s:.0}/s: lower the rate, or look at what the sessions wait for."
+        );
+    };
+    let enough = sizes.iter().filter(keeps_up).find(|point| p99(point) as f64 <= best as f64 * P99_ALIKE);
+    enough.map_or_else(String::new, |at| {
+        format!(
+            "At {offered_per_s:.0}/s a pool of {} is enough: its p99 response of {:.1} ms is within 10 % of the best of all \
+             sizes. A larger one only holds idle connections.",
+            at.size,
+            p99(at) as f64 / 1000.0
+        )
+    })
 }
 
 #[cfg(test)]
