@@ -62,7 +62,7 @@ pub(super) struct TargetArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct LocalArguments {
-    /// A setting of the throwaway server, may be repeated: shared_buffers=1GB
+    /// A setting of the throwaway server, may be repeated: `shared_buffers=1GB`
     #[arg(long = "local-setting", value_name = "NAME=VALUE")]
     pub(super) settings: Vec<String>,
     /// Folder with the binaries of the throwaway server (initdb, postgres)

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::dataset::DatasetError;
 use crate::db::redact::redact;
+use crate::engine::EngineError;
 use crate::model::Report;
 use crate::report;
 use crate::study::StudyError;
@@ -104,8 +105,9 @@ pub(super) fn explain(error: &CommandError, colour: bool) -> String {
 
 fn hint(error: &CommandError) -> Option<String> {
     match error {
-        CommandError::Study(StudyError::Connect(error)) => error.hint(),
-        CommandError::Study(StudyError::Engine(crate::engine::EngineError::Connect(error))) => error.hint(),
+        CommandError::Study(StudyError::Connect(error) | StudyError::Engine(EngineError::Connect(error))) => {
+            error.hint()
+        }
         _ => None,
     }
 }

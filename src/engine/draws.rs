@@ -72,7 +72,7 @@ impl Draws {
     }
 
     /// How often a step is executed.
-    pub(super) fn times(&self, step: &Step, step_index: usize, position: Position) -> u32 {
+    pub(super) fn times(step: &Step, step_index: usize, position: Position) -> u32 {
         if step.times.min == step.times.max {
             return step.times.min;
         }

@@ -217,7 +217,9 @@ fn a_retry_repeats_the_transaction_and_the_response_covers_all_tries() {
     let executions = std::sync::atomic::AtomicU64::new(0);
     let intervals = simulate(&plan, move |request, _, _| match request {
         // Every second execution of the statement is refused.
-        SimRequest::Execute(_) if executions.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % 2 == 0 => {
+        SimRequest::Execute(_)
+            if executions.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(2) =>
+        {
             SimAnswer {
                 after: 10 * MS,
                 with: Err(ExecError::Server {

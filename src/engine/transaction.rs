@@ -11,7 +11,7 @@ use crate::units::{Stamp, TransactionId};
 use crate::workload::{Isolation, Transaction};
 
 use super::client::Instance;
-use super::draws::Position;
+use super::draws::{Draws, Position};
 use super::recorder::Ended;
 use super::source::Work;
 
@@ -124,7 +124,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
     ) -> Result<(), Failure> {
         let mut occurrence = 0;
         for (index, step) in kind.steps.iter().enumerate() {
-            for _ in 0..self.draws.times(step, index, position) {
+            for _ in 0..Draws::times(step, index, position) {
                 if !step.hold.is_zero() {
                     self.timer.sleep(step.hold).await;
                 }

@@ -47,6 +47,9 @@ impl Distribution {
     }
 
     /// Adds the samples of `other`.
+    ///
+    /// # Panics
+    /// Never: all distributions have the same bounds.
     pub fn merge(&mut self, other: &Self) {
         if other.is_empty() {
             return;

@@ -141,7 +141,7 @@ pub struct Counters {
     pub database: DatabaseCounters,
     /// Of the statements of the workload, where the server counts them.
     pub statements: Vec<StatementCounters>,
-    /// Entries that pg_stat_statements has thrown away since it was reset; absent where it is not installed.
+    /// Entries that `pg_stat_statements` has thrown away since it was reset; absent where it is not installed.
     pub statement_evictions: Option<u64>,
     /// Of the tables.
     pub tables: Vec<TableCounters>,

@@ -99,6 +99,9 @@ impl Arena {
     }
 
     /// The text of a range that this arena gave out since it was last cleared.
+    ///
+    /// # Panics
+    /// When the range was given out for bytes that are no text.
     #[must_use]
     pub fn str(&self, range: ByteRange) -> &str {
         std::str::from_utf8(self.get(range)).expect("a text slot was made from a str")
