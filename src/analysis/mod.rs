@@ -282,7 +282,7 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
     for stage in stages.iter().filter(|stage| stage.measured) {
         wake_lateness.merge(&stage.set.wake_lateness);
         samples.extend_from_slice(&stage.generator);
-        ended += stage.set.books().closed();
+        ended += stage.books().closed();
         resident_bytes_max = stage
             .generator
             .iter()

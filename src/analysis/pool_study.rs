@@ -7,7 +7,7 @@ use crate::record::entry::{Header, LoadHeader};
 use crate::record::histogram::Distribution;
 
 use super::quantiles::{quantiles, with_censored};
-use super::stage::StageAnalysis;
+use super::stage::{IDLE_IN_TRANSACTION, StageAnalysis};
 
 /// A size is at the knee when it reaches this share of the best throughput.
 const KNEE_SHARE: f64 = 0.95;
@@ -38,9 +38,9 @@ pub(super) fn analyse(header: &Header, stages: &[StageAnalysis]) -> Option<PoolS
             LoadHeader::Clients(_) => None,
         });
     // At a fixed rate the throughput is that rate at every size that keeps up: there is no knee in it.
-    let knee = if offered_per_s.is_some() { None } else { knee(&sizes) };
+    let knee = if offered_per_s.is_some() || still_grows(&sizes) { None } else { knee(&sizes) };
     let recommendation =
-        offered_per_s.map_or_else(|| saturated(header, &sizes, knee), |rate| at_rate(rate, &sizes));
+        offered_per_s.map_or_else(|| saturated(header, &sizes), |rate| at_rate(rate, &sizes));
     Some(PoolStudy {
         order: measured.iter().map(|stage| stage.pool_size).collect(),
         sizes,
@@ -98,7 +98,9 @@ fn median(sorted: &[f64]) -> f64 {
 fn top_wait(stages: &[crate::model::Stage]) -> Option<crate::model::WaitShare> {
     let mut events: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
     let mut all = 0;
-    for wait in stages.iter().flat_map(|stage| &stage.waits) {
+    // What executing sessions did: one that is idle in a transaction waits for the application, not for the server.
+    let executing = |wait: &&crate::model::WaitShare| wait.event != IDLE_IN_TRANSACTION;
+    for wait in stages.iter().flat_map(|stage| &stage.waits).filter(executing) {
         let event = events.entry(&wait.event).or_default();
         event.0 += wait.count;
         event.1 += wait.sessions_mean / stages.len() as f64;
@@ -125,16 +127,20 @@ fn knee(sizes: &[PoolPoint]) -> Option<u32> {
     sizes.iter().find(|point| best > 0.0 && point.per_s >= KNEE_SHARE * best).map(|point| point.size)
 }
 
-fn saturated(header: &Header, sizes: &[PoolPoint], knee: Option<u32>) -> String {
-    let Some(at) = knee.and_then(|knee| sizes.iter().find(|point| point.size == knee)) else {
+/// Whether the largest size is better than every smaller one by more than the repetitions differ: then the knee lies beyond.
+fn still_grows(sizes: &[PoolPoint]) -> bool {
+    let Some((largest, smaller)) = sizes.split_last() else { return false };
+    let best_below = smaller.iter().map(|point| point.per_s_range.1).fold(0.0, f64::max);
+    !smaller.is_empty() && knee(sizes) == Some(largest.size) && largest.per_s_range.0 > best_below
+}
+
+fn saturated(header: &Header, sizes: &[PoolPoint]) -> String {
+    let Some(at) = knee(sizes).and_then(|knee| sizes.iter().find(|point| point.size == knee)) else {
         return "No transaction ended well at any size, so there is nothing to recommend; see the errors."
             .to_owned();
     };
     let largest = sizes.iter().map(|point| point.size).max().unwrap_or(at.size);
-    let before = sizes.iter().filter(|point| point.size < at.size).max_by_key(|point| point.size);
-    // Growth is real where the ranges of the repetitions do not meet.
-    let grows = before.is_some_and(|before| at.per_s_range.0 > before.per_s_range.1);
-    let mut words = if at.size == largest && grows {
+    let mut words = if still_grows(sizes) {
         format!(
             "Throughput still grows at {largest} connections, the largest size measured ({:.0}/s): measure larger ones \
              before deciding.",

@@ -25,7 +25,7 @@ const SPANS_MAX: usize = 200_000;
 /// A lock wait is told of at most so long after it ended.
 const SPANS_RECENT_NS: u64 = 5_000_000_000;
 /// The state of a session that holds a transaction open and executes nothing.
-const IDLE_IN_TRANSACTION: &str = "idle in transaction";
+pub(super) const IDLE_IN_TRANSACTION: &str = "idle in transaction";
 /// Gap between two ways of measuring the same thing that rounding and clipping explain.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
@@ -54,6 +54,8 @@ pub(super) struct StageAnalysis {
     looks: u32,
     episodes: Vec<LockEpisode>,
     episodes_dropped: u64,
+    /// Kept when the set of a stage that is not measured is let go.
+    books_of_warm_up: Option<Books>,
     spans: Vec<StatementSpan>,
     counters_begin: Option<(Counters, Span)>,
     counters_end: Option<(Counters, Span)>,
@@ -85,6 +87,7 @@ impl StageAnalysis {
             looks: 0,
             episodes: Vec::new(),
             episodes_dropped: 0,
+            books_of_warm_up: None,
             spans: Vec::new(),
             counters_begin: None,
             counters_end: None,
@@ -116,6 +119,16 @@ impl StageAnalysis {
     pub(super) fn end(&mut self, at: Stamp, carried_out: u64) {
         self.ended_at = Some(at);
         self.carried_out = carried_out;
+        if !self.measured {
+            // Of a warm-up only the books are told; its distributions would take megabytes for nothing.
+            let set = std::mem::take(&mut self.set);
+            self.books_of_warm_up = Some(set.books());
+        }
+    }
+
+    /// How everything ended.
+    pub(super) fn books(&self) -> Books {
+        self.books_of_warm_up.unwrap_or_else(|| self.set.books())
     }
 
     /// Whether any of `span` lies in the stage. A stage that goes on reaches as far as anybody asks.
@@ -216,7 +229,7 @@ impl StageAnalysis {
             statements: self.statements(header),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
             locks: self.locks(header),
-            waits: self.waits(|who| matches!(who, Who::Statement(_) | Who::Control(_))),
+            waits: self.waits(is_of_pool),
             server: counters.map(|(begin, end, window)| server::server(begin, end, window)),
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
             indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
@@ -279,11 +292,10 @@ impl StageAnalysis {
         for seen in &summary.seen {
             // A session between two statements of a transaction waits for its client and nothing else: it is told apart from
             // one that executes.
-            let wait = if seen.state.starts_with(IDLE_IN_TRANSACTION) {
-                Some(IDLE_IN_TRANSACTION.to_owned())
-            } else {
-                seen.wait.clone()
-            };
+            // The view reads state and wait one after the other: `active` that waits for its client has just become idle.
+            let idle = seen.state.starts_with(IDLE_IN_TRANSACTION)
+                || (is_of_pool(&seen.who) && seen.wait.as_deref() == Some("Client:ClientRead"));
+            let wait = if idle { Some(IDLE_IN_TRANSACTION.to_owned()) } else { seen.wait.clone() };
             *self.activity.entry((seen.who.clone(), wait)).or_default() += seen.count;
         }
     }
@@ -297,7 +309,7 @@ impl StageAnalysis {
     }
 
     fn accounting(&self) -> model::Accounting {
-        let Books { ok, failed, unknown, skipped, abandoned, retried, .. } = self.set.books();
+        let Books { ok, failed, unknown, skipped, abandoned, retried, .. } = self.books();
         // A run that was cut off leaves open what was under way at its last interval.
         let carried_out = if self.ended_at.is_some() { self.carried_out } else { self.open };
         model::Accounting {
@@ -408,11 +420,11 @@ impl StageAnalysis {
             name: "books".to_owned(),
             holds: accounting.balanced,
             left: (accounting.carried_in + accounting.issued) as f64,
-            right: (self.set.books().closed() + accounting.carried_out) as f64,
+            right: (self.books().closed() + accounting.carried_out) as f64,
             what: "transactions issued and transactions accounted for".to_owned(),
         }];
         // What is abandoned holds a connection without ever giving it back: there is no second side to compare with.
-        if self.ended_at.is_some() && accounting.abandoned == 0 {
+        if self.measured && self.ended_at.is_some() && accounting.abandoned == 0 {
             checks.extend(self.little_checks());
         }
         checks
@@ -469,6 +481,10 @@ impl StageAnalysis {
         server::comparable(begin, end).then_some(())?;
         Some((begin, end, (to.to - from.to).as_secs_f64()))
     }
+}
+
+fn is_of_pool(who: &Who) -> bool {
+    matches!(who, Who::Statement(_) | Who::Control(_))
 }
 
 fn per_second(count: u64, seconds: f64) -> f64 {

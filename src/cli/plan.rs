@@ -102,7 +102,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     };
-    let shape = PoolShape { sizes, repeats: 2, duration: std::time::Duration::from_secs(3), load };
+    let shape = PoolShape { sizes, repeats: 2, duration: std::time::Duration::from_secs(4), load };
     Ok(PoolPlan { measure, shape })
 }
 

@@ -149,7 +149,8 @@ impl<'a> Bench<'a> {
     async fn measure(&mut self, segment: &Segment, observer: &mut Observer<'_>) -> Result<(), StudyError> {
         let plan = self.engine_plan(segment);
         let connections = plan.pool_size * plan.instances;
-        observer(Happening::Step(&format!("opening {connections} connections")));
+        let plural = if connections == 1 { "" } else { "s" };
+        observer(Happening::Step(&format!("opening {connections} connection{plural}")));
         let engine = self.target.target.engine(self.clock);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {

@@ -37,6 +37,8 @@ pub struct Capability {
 
 /// The oldest version that is supported, as `server_version_num`.
 const OLDEST: i32 = 140_000;
+/// The first version whose sessions can be asked to publish their statistics, as `server_version_num`.
+const FLUSH_SINCE: i32 = 150_000;
 /// Connections that a run needs beside its pool: activity, counters, control.
 const OWN_CONNECTIONS: i64 = 3;
 /// Free connections below which a pool study cannot reach far.
@@ -135,6 +137,7 @@ impl Facts {
             self.query_ids(),
             self.io_timing(),
             self.activity(),
+            self.fresh_statistics(),
             self.connections(),
             self.writable(),
         ]
@@ -261,6 +264,20 @@ impl Facts {
 
     fn connections_free(&self) -> i64 {
         (self.connections_max - self.connections_reserved() - self.connections_used).max(0)
+    }
+
+    fn fresh_statistics(&self) -> Capability {
+        let fresh = self.version_num >= FLUSH_SINCE;
+        let found = if fresh { "on request" } else { "up to half a second late, later from idle sessions" };
+        Capability {
+            id: "statistics_flush".into(),
+            ok: present_if(fresh),
+            found: found.into(),
+            costs: "counters of the database, its tables and indexes miss the last moments of a stage and hold some of the one \
+                    before; those of statements are exact"
+                .into(),
+            remedy: Some("upgrade the server to PostgreSQL 15 or newer".into()),
+        }
     }
 
     fn connections(&self) -> Capability {

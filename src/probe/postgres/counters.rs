@@ -10,7 +10,6 @@ use tokio_postgres::types::ToSql;
 
 use super::link::{BackOff, Unanswered, ask, words};
 use super::query_ids::QueryIds;
-use super::session::Registry;
 use super::views::{self, ROWS_MAX, StatementsView};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
@@ -31,7 +30,6 @@ pub type Request = (Edge, oneshot::Sender<Probed>);
 pub struct CounterProbe<N> {
     settings: Settings,
     clock: N,
-    registry: Registry,
     query_ids: QueryIds,
     version_num: i32,
     client: Option<Client>,
@@ -52,7 +50,6 @@ impl<N: Now> CounterProbe<N> {
         Ok(Self {
             settings: settings.clone(),
             clock,
-            registry: Registry::new(plan),
             query_ids,
             version_num,
             client: Some(client),
@@ -105,7 +102,7 @@ impl<N: Now> CounterProbe<N> {
         let server = views::server_query(self.version_num);
         let server = desk.rows("pg_stat_wal and checkpoints", server, &[], views::server).await?;
         counters.server = server.into_iter().next().unwrap_or_default();
-        statements(&mut desk, &self.registry, &mut self.query_ids, &mut counters).await?;
+        statements(&mut desk, &mut self.query_ids, &mut counters).await?;
         counters.missing = desk.missing;
         Ok(counters)
     }
@@ -145,7 +142,6 @@ async fn open(settings: &Settings) -> Result<Client, ProbeError> {
 /// The counters of the workload's statements, where the server counts them.
 async fn statements<N: Now>(
     desk: &mut Desk<'_, N>,
-    registry: &Registry,
     query_ids: &mut QueryIds,
     counters: &mut Counters,
 ) -> Result<(), Unanswered> {
@@ -174,10 +170,9 @@ async fn statements<N: Now>(
     counters.statement_evictions = evictions.first().and_then(|count| u64::try_from(*count).ok());
     if query_ids.any_unknown() {
         let tagged = |row: &Row| Ok((row.try_get::<_, i64>("queryid")?, row.try_get::<_, String>("query")?));
-        for (query_id, text) in desk.rows(name, &view.tagged_query(), &[], tagged).await? {
-            if let Some(statement) = registry.statement(&text).filter(|id| query_ids.is_unknown(*id)) {
-                query_ids.add(query_id, statement);
-            }
+        let bodies = query_ids.unknown_bodies();
+        for (query_id, text) in desk.rows(name, &view.texts_query(), &[&bodies], tagged).await? {
+            query_ids.recognise(query_id, &text);
         }
     }
     let known = query_ids.known();

@@ -2,6 +2,7 @@
 
 use tokio_postgres::{Error, Row};
 
+use super::query_ids::TEXT_COMPARED;
 use crate::record::observation::{
     DatabaseCounters, IndexCounters, ServerCounters, StatementCounters, TableCounters,
 };
@@ -171,11 +172,12 @@ impl StatementsView {
         )
     }
 
-    /// Query ids with the beginning of their texts, of statements that carry a tag.
-    pub fn tagged_query(&self) -> String {
+    /// Query ids with the beginning of their texts, of statements that carry a tag or begin with one of the texts `$1`.
+    pub fn texts_query(&self) -> String {
         format!(
-            "SELECT queryid, left(query, 300) AS query FROM {}.pg_stat_statements(true) \
-             WHERE {OURS} AND queryid IS NOT NULL AND left(query, 300) LIKE '%/*dbdyno:%'",
+            "SELECT queryid, left(query, {TEXT_COMPARED}) AS query FROM {}.pg_stat_statements(true) \
+             WHERE {OURS} AND queryid IS NOT NULL \
+             AND (left(query, {TEXT_COMPARED}) LIKE '%/*dbdyno:%' OR left(query, {TEXT_COMPARED}) = ANY($1))",
             self.schema
         )
     }

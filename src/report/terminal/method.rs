@@ -52,13 +52,8 @@ fn books(page: &mut Page, report: &Report, full: bool) {
     match stages.as_slice() {
         [] => {}
         [only] if all_balance => page.fact("books", &format!("balance: {}", equation(&only.accounting))),
-        [first, .., last] if all_balance => {
-            let mut sum =
-                stages.iter().fold(Accounting::default(), |sum, stage| added(&sum, &stage.accounting));
-            // What is carried from stage to stage stands on both sides of the sum.
-            sum.carried_in = first.accounting.carried_in;
-            sum.carried_out = last.accounting.carried_out;
-            sum.balanced = true;
+        _ if all_balance => {
+            let sum = stages.iter().fold(Accounting::default(), |sum, stage| added(&sum, &stage.accounting));
             let text = format!("balance in each of {} stages: {}", stages.len(), equation(&sum));
             page.fact("books", &text);
         }
