@@ -3,8 +3,11 @@
 //! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
 
 mod architecture;
+mod cli;
+mod disaster;
 mod harness;
 mod local;
 mod place;
+mod run;
 mod source;
 mod timing;
