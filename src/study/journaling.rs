@@ -22,12 +22,14 @@ impl Recording {
         Self { journal, analysis: Analysis::default(), journal_failed: false }
     }
 
-    /// Writes an entry down. A full disk does not end a measurement: it is said once, and the report is made from memory.
+    /// Writes an entry down. A full disk does not end a measurement: it is said once, and the report is made from memory. The
+    /// journal ends there even if the disk has room again: books with a hole in them would not balance.
     pub(super) fn write(&mut self, entry: &Entry, at: Stamp) -> Result<(), StudyError> {
         self.analysis.push(entry)?;
-        if let Err(error) = self.journal.write(entry)
-            && !std::mem::replace(&mut self.journal_failed, true)
+        if !self.journal_failed
+            && let Err(error) = self.journal.write(entry)
         {
+            self.journal_failed = true;
             self.analysis.push(&Entry::Event(Event {
                 at,
                 kind: "journal_failed".to_owned(),

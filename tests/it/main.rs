@@ -3,11 +3,14 @@
 //! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
 
 mod architecture;
+mod cli;
 mod dataset;
+mod disaster;
 mod harness;
 mod local;
 mod place;
 mod probe;
+mod run;
 mod session;
 mod source;
 mod timing;

@@ -1,7 +1,7 @@
 //! A workload and a history of runs in a folder of their own, and the program that measures there.
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -234,9 +234,4 @@ pub fn statement<'a>(stage: &'a Stage, name: &str) -> &'a StatementInfo {
 pub fn as_user(url: &str, user_and_password: &str) -> String {
     let (_, address) = url.split_once('@').expect("user and address");
     format!("postgres://{user_and_password}@{address}")
-}
-
-/// Whether the path is there.
-pub fn exists(path: &Path) -> bool {
-    path.symlink_metadata().is_ok()
 }

@@ -57,9 +57,8 @@ fn the_command_in_the_report_repeats_the_run() {
     let (_, password) = before_password.rsplit_once(':').expect("a password");
     // Without the password in the URL, nothing has to be taken out of the command.
     let url = format!("postgres://postgres@{after}");
-    let words = "run --rate 200 --duration 1s --warmup 0s --seed 42 --budget";
-    let mut first = place.on(&url, words);
-    first.arg("response.p50 < 10s").args(["--json", "-"]);
+    let mut first = place.on(&url, "run --rate 200 --duration 1s --warmup 0s --seed 42");
+    first.args(["--budget", "response.p50 < 10s", "--json", "-"]);
     let first = Measured::from(&first.env("PGPASSWORD", password).output().expect("it runs")).report();
 
     let folder = program().parent().expect("a folder").to_path_buf();
@@ -403,11 +402,6 @@ fn work_that_outlasts_the_drain_is_abandoned_and_counted() {
     assert_eq!((stage.accounting.abandoned, stage.accounting.skipped), (5, 5), "{:?}", stage.accounting);
     assert_eq!(stage.accounting.ok, 0);
     assert!((1.0..3.0).contains(&stage.drain_s), "{}", stage.drain_s);
-    // The server is told as well: nothing of it goes on there.
-    let asleep =
-        "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)%' AND state = 'active'
-                  AND datname = current_database() AND pid <> pg_backend_pid()";
-    wait_until("the statements end", std::time::Duration::from_secs(10), || database.value(asleep) == "0");
 }
 
 #[test]

@@ -1,0 +1,355 @@
+//! Servers, connections and dbdyno itself are killed in mid-run: what was measured is reported, the books balance, and
+//! nothing is left behind. Each test that kills a server has one of its own.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use dbdyno::local::{LocalServer, start_postgres};
+use dbdyno::model::Report;
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::harness::{Database, Session, local_options, own_environment, program, runtime, wait_until};
+use crate::place::{Measured, Place, Running, assert_checks, measured};
+
+/// An immediate shutdown gives the server's children five seconds.
+const REMOVED_WITHIN: Duration = Duration::from_secs(12);
+/// Statements of a fifth of a second, so that a kill always finds some under way.
+const NAP: &str = "SELECT pg_sleep(0.2)";
+
+fn own_server() -> LocalServer {
+    runtime().block_on(start_postgres(&local_options())).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// How often a transaction ended with this code.
+fn errors(report: &Report, code: &str) -> u64 {
+    let stage = measured(report);
+    stage.transactions.iter().filter_map(|transaction| transaction.errors.get(code)).sum()
+}
+
+#[test]
+fn a_server_that_dies_ends_the_run_with_a_report() {
+    let server = own_server();
+    let place = Place::one_statement(NAP);
+    let running = place.begin(server.url(), "run --clients 8 --pool-size 4 --duration 60s --warmup 0s");
+    place.wait_for_seconds(2);
+    kill_process(Pid::from_raw(server.pid()).expect("a process"), Signal::KILL).expect("it lives");
+    let killed = Instant::now();
+
+    let ended = running.end();
+    // Ten seconds without a connection are the sign; the run itself would go on for a minute.
+    assert!(killed.elapsed() < Duration::from_secs(40), "{:?}", killed.elapsed());
+    assert_eq!(ended.code, Some(1), "the target failed: {}", ended.errors);
+    let report = ended.report();
+    assert_eq!(report.ended, "target_lost");
+    let stage = measured(&report);
+    assert!(stage.accounting.ok >= 30, "two seconds of four connections: {:?}", stage.accounting);
+    // Four statements were under way; everything after them found no server.
+    assert_eq!(errors(&report, "08006") + errors(&report, "57P01") + errors(&report, "57P02"), 4);
+    assert!(errors(&report, "08001") > 0, "{:?}", stage.transactions[0].errors);
+    let counted: u64 = stage.transactions[0].errors.values().sum();
+    assert_eq!(counted, stage.accounting.failed + stage.accounting.unknown, "{:?}", stage.transactions[0]);
+    assert_eq!(stage.accounting.unknown, 0, "a SELECT that was cut off has no effect that could be unknown");
+    // Back-off: eight clients that knock without a pause would fail thousands of times a second.
+    assert!(stage.pool.create_errors < 2_000, "{:?}", stage.pool);
+    assert!(report.findings.iter().any(|finding| finding.id == "target-lost"), "{:?}", report.findings);
+    assert!(report.events.iter().any(|event| event.kind == "target_lost"), "{:?}", report.events);
+}
+
+#[test]
+fn a_server_that_restarts_costs_what_was_under_way_and_no_more() {
+    let server = own_server();
+    Session::open(server.url(), "test").execute("CREATE TABLE t (i int)");
+    let place = Place::one_statement("INSERT INTO t SELECT 1 FROM pg_sleep(0.2)");
+    let running = place.begin(server.url(), "run --clients 2 --pool-size 2 --duration 6s --warmup 0s");
+    place.wait_for_seconds(2);
+    // The death of one backend makes the postmaster end all others and recover: connections are refused for a moment.
+    let victim = "SELECT min(pid) FROM pg_stat_activity WHERE query LIKE '/*dbdyno:%'";
+    let victim: i32 = Session::open(server.url(), "test").value(victim).parse().expect("a process");
+    kill_process(Pid::from_raw(victim).expect("a process"), Signal::KILL).expect("it lives");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let report = ended.report();
+    assert_eq!(report.ended, "completed");
+    let stage = measured(&report);
+    // An INSERT that commits itself and whose answer is lost may have taken effect: both of those under way.
+    assert_eq!(stage.accounting.unknown, 2, "{:?}", stage.transactions[0].errors);
+    assert_eq!(errors(&report, "08006"), 2, "{:?}", stage.transactions[0].errors);
+    assert_eq!((stage.pool.discarded, stage.pool.creates), (2, 2), "{:?}", stage.pool);
+    let rows: u64 =
+        Session::open(server.url(), "test").value("SELECT count(*) FROM t").parse().expect("a count");
+    let ok = stage.accounting.ok;
+    assert!((ok..=ok + 2).contains(&rows), "{rows} rows are there, {ok} were confirmed");
+    let last = stage.intervals.iter().rfind(|interval| !interval.drain).expect("intervals");
+    assert!(last.per_s > 5.0 && last.errors == 0, "throughput is back: {last:?}");
+}
+
+#[test]
+fn terminated_connections_are_made_anew_and_the_run_goes_on() {
+    let database = Database::empty();
+    let place = Place::one_statement(NAP);
+    let running = place.begin(database.url(), "run --clients 4 --pool-size 4 --duration 5s --warmup 0s");
+    place.wait_for_seconds(1);
+    let terminated = database.value(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE query LIKE '/*dbdyno:%' AND datname = current_database()",
+    );
+    assert_eq!(terminated, "4");
+    let ended = running.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let report = ended.report();
+    let stage = measured(&report);
+    // Each of the four had a statement under way, save one that was between two.
+    let cut_off = errors(&report, "57P01");
+    assert!((3..=4).contains(&cut_off), "{:?}", stage.transactions[0].errors);
+    assert_eq!(stage.accounting.failed, cut_off + errors(&report, "08006"));
+    assert!(stage.accounting.failed <= 4);
+    assert_eq!(stage.accounting.unknown, 0);
+    assert_eq!((stage.pool.discarded, stage.pool.creates, stage.pool.create_errors), (4, 4, 0));
+    let last = stage.intervals.iter().rfind(|interval| !interval.drain).expect("intervals");
+    // Twenty a second are what four naps at a time give.
+    assert!(last.per_s >= 15.0 && last.errors == 0, "{last:?}");
+    assert_checks(stage);
+}
+
+#[test]
+fn a_lost_answer_to_a_commit_is_unknown() {
+    let database = Database::empty();
+    database.execute(
+        "CREATE TABLE t (i int);
+         CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END';
+         CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON t DEFERRABLE INITIALLY DEFERRED
+             FOR EACH ROW EXECUTE FUNCTION nap()",
+    );
+    let place = Place::new(
+        "name = \"commits\"\n[[transaction]]\nname = \"both\"\nstatements = [\"insert\", \"insert\"]\n",
+        "-- name: insert :exec\nINSERT INTO t VALUES (1);\n",
+    );
+    // One statement of each transaction is deferred to COMMIT, which takes three seconds.
+    let running = place.begin(database.url(), "run --clients 1 --pool-size 1 --duration 4s --warmup 0s");
+    place.wait_for_seconds(1);
+    let terminated = database.value(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+         WHERE application_name LIKE 'dbdyno%' AND datname = current_database() AND query LIKE '%COMMIT%'",
+    );
+    assert_eq!(terminated, "1");
+    let report = running.end().report();
+    let stage = measured(&report);
+    assert_eq!(
+        (stage.accounting.unknown, stage.accounting.failed),
+        (1, 0),
+        "{:?}",
+        stage.transactions[0].errors
+    );
+    assert_eq!(errors(&report, "57P01"), 1);
+}
+
+#[test]
+fn an_interrupt_ends_a_run_with_a_report() {
+    let database = Database::empty();
+    let place = Place::one_statement(NAP);
+    let running = place.begin(database.url(), "run --clients 4 --pool-size 2 --duration 60s --warmup 0s");
+    place.wait_for_seconds(2);
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let report = ended.report();
+    assert_eq!(report.ended, "interrupted");
+    let stage = measured(&report);
+    assert!(stage.duration_s >= 2.0 && stage.duration_s < 50.0, "{}", stage.duration_s);
+    // What was under way had the time to end.
+    assert_eq!((stage.accounting.abandoned, stage.accounting.failed), (0, 0), "{:?}", stage.accounting);
+    assert!(report.events.iter().any(|event| event.kind == "interrupted"), "{:?}", report.events);
+    assert_checks(stage);
+    let stored = Measured::from(&place.dbdyno("report --format json").output().expect("it runs"));
+    assert_eq!(stored.report(), report, "it was written as well");
+    nobody_is_connected(&database);
+}
+
+#[test]
+fn an_interrupt_of_an_open_loop_leaves_the_rest_unplanned() {
+    let database = Database::empty();
+    let place = Place::one_statement(NAP);
+    // Twice what two connections can do: there is a backlog when the interrupt comes.
+    let running = place.begin(database.url(), "run --rate 20 --pool-size 2 --duration 60s --warmup 0s");
+    place.wait_for_seconds(2);
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let report = ended.report();
+    let stage = measured(&report);
+    let planned = (stage.duration_s * 20.0).ceil();
+    assert!(
+        (stage.accounting.issued as f64 - planned).abs() <= 1.0,
+        "{} of {planned}",
+        stage.accounting.issued
+    );
+    assert_eq!(stage.accounting.failed, 0);
+}
+
+#[test]
+fn a_second_interrupt_abandons_what_is_under_way() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(60)");
+    let running = place.begin(database.url(), "run --clients 3 --pool-size 2 --duration 60s --warmup 0s");
+    place.wait_for_seconds(1);
+    running.signal(Signal::INT);
+    std::thread::sleep(Duration::from_millis(500));
+    running.signal(Signal::INT);
+    let second = Instant::now();
+    let ended = running.end();
+    // The first one alone waits for three seconds, the statement for sixty.
+    assert!(second.elapsed() < Duration::from_millis(2_400), "{:?}", second.elapsed());
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let report = ended.report();
+    let stage = measured(&report);
+    // Two had a connection, one waited for one.
+    assert_eq!((stage.accounting.issued, stage.accounting.abandoned), (3, 3), "{:?}", stage.accounting);
+}
+
+#[test]
+fn an_interrupt_in_the_middle_of_a_pool_study_reports_the_sizes_so_far() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(0.02)");
+    let running =
+        place.begin(database.url(), "pool --sizes 1,2,3 --repeats 1 --duration 2s --warmup 0s --clients 4");
+    place.wait_for_seconds(3);
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let report = ended.report();
+    assert_eq!(report.ended, "interrupted");
+    let study = report.study.as_ref().expect("a study");
+    assert!((1..=2).contains(&study.sizes.len()), "{:?}", study.sizes);
+    assert!(report.stages.iter().any(|stage| stage.accounting.ok > 0));
+    nobody_is_connected(&database);
+}
+
+#[test]
+fn dbdyno_killed_leaves_no_server_and_a_journal_that_can_be_read() {
+    let temporary = temporary();
+    let place = Place::one_statement(NAP);
+    let running = local(&place, temporary.path(), "run --clients 4 --pool-size 2 --duration 60s --warmup 0s");
+    place.wait_for_seconds(2);
+    let [folder] = &left_in(temporary.path())[..] else { panic!("one server runs") };
+    let folder = folder.clone();
+    assert!(!living_in(&folder).is_empty(), "its processes are found by their folder");
+    running.signal(Signal::KILL);
+    let ended = running.end();
+    assert_eq!((ended.code, ended.output.as_str()), (None, ""));
+    wait_until("the server and its folder are gone", REMOVED_WITHIN, || {
+        living_in(&folder).is_empty() && left_in(temporary.path()).is_empty()
+    });
+
+    let refused = Measured::from(&place.dbdyno("report").output().expect("it runs"));
+    assert_eq!((refused.code, refused.output.as_str()), (Some(1), ""));
+    let id = place.run_dir().file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(refused.errors.contains(&format!("dbdyno report --recover {id}")), "{}", refused.errors);
+
+    let recovered = Measured::from(&place.dbdyno("report --recover --json -").output().expect("it runs"));
+    assert_eq!(recovered.code, Some(0), "{}", recovered.errors);
+    let report = recovered.report();
+    assert_eq!((report.ended.as_str(), report.id.as_str()), ("cut_off", id.as_str()));
+    let stage = measured(&report);
+    // Four users without a pause: each had something open when the last second was written down.
+    assert_eq!(stage.accounting.carried_out, 4, "{:?}", stage.accounting);
+    assert!(stage.accounting.ok >= 15, "two seconds of two connections: {:?}", stage.accounting);
+    assert_eq!(stage.intervals.iter().filter(|interval| !interval.drain).count(), stage.intervals.len());
+    assert!(report.findings.iter().any(|finding| finding.id == "cut-off"), "{:?}", report.findings);
+    let shown = Measured::from(&place.dbdyno("report --recover").output().expect("it runs"));
+    assert!(shown.output.starts_with("INCOMPLETE"), "{}", shown.output);
+}
+
+#[test]
+fn an_interrupt_removes_the_throwaway_server() {
+    let temporary = temporary();
+    let place = Place::one_statement(NAP);
+    let running = local(&place, temporary.path(), "run --clients 2 --pool-size 2 --duration 60s --warmup 0s");
+    place.wait_for_seconds(1);
+    let folder = left_in(temporary.path()).pop().expect("one server runs");
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    assert_eq!(ended.report().ended, "interrupted");
+    // Not in a while, but when the program ends.
+    assert_eq!(left_in(temporary.path()), [] as [PathBuf; 0]);
+    assert_eq!(living_in(&folder), [] as [i32; 0]);
+}
+
+#[test]
+fn an_interrupt_of_a_start_or_a_load_leaves_nothing() {
+    for (what, reached) in [("starting", "data"), ("loading", "postmaster.pid")] {
+        let temporary = temporary();
+        let place = Place::new(
+            "name = \"large\"\n[table.t]\nrows = 50_000_000\n[table.t.column]\ni = { sequence = {} }\n\
+             [[transaction]]\nname = \"only\"\nstatements = [\"one\"]\n",
+            "-- name: one :many\nSELECT i FROM t LIMIT 1;\n",
+        )
+        .file("schema.sql", "CREATE TABLE t (i bigint);\n");
+        let running =
+            local(&place, temporary.path(), "run --clients 1 --pool-size 1 --duration 60s --warmup 0s");
+        wait_until(what, Duration::from_secs(30), || {
+            left_in(temporary.path())
+                .iter()
+                .any(|folder| folder.join(reached).exists() || folder.join("data").join(reached).exists())
+        });
+        let folder = left_in(temporary.path()).pop().expect("one server");
+        if what == "loading" {
+            // Fifty million rows take minutes.
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        running.signal(Signal::INT);
+        let ended = running.end();
+        assert!(matches!(ended.code, None | Some(130)), "{what}: {:?} {}", ended.code, ended.errors);
+        assert_eq!(ended.output, "", "{what}: nothing was measured");
+        wait_until("the server and its folder are gone", REMOVED_WITHIN, || {
+            living_in(&folder).is_empty() && left_in(temporary.path()).is_empty()
+        });
+    }
+}
+
+/// `dbdyno WORDS -w … -t local` with its throwaway server under `temporary`.
+fn local(place: &Place, temporary: &Path, words: &str) -> Running {
+    let mut command = Command::new(program());
+    own_environment(&mut command);
+    command.env("DBDYNO_RUNS_DIR", place.runs()).env("TMPDIR", temporary);
+    command
+        .args(words.split_whitespace())
+        .arg("-w")
+        .arg(place.workload())
+        .args(["-t", "local", "--json", "-"]);
+    Running::spawn(command)
+}
+
+/// The server notices at its next look at the socket that a client is gone.
+fn nobody_is_connected(database: &Database) {
+    let others = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let asks = database.session("test");
+    wait_until("all sessions end", Duration::from_secs(10), || asks.value(others) == "0");
+}
+
+/// A folder that the server's user can pass through.
+fn temporary() -> TempDir {
+    let folder = TempDir::with_prefix("dbdyno-test-").expect("a temporary folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
+    folder
+}
+
+/// Folders of throwaway servers.
+fn left_in(temporary: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(temporary).expect("it exists").flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("/dbdyno-pg-")).collect()
+}
+
+/// Processes whose working folder is the folder or below.
+fn living_in(folder: &Path) -> Vec<i32> {
+    let numbers = fs::read_dir("/proc").expect("Linux").flatten();
+    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let lives_there =
+        |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
+    numbers.filter(lives_there).collect()
+}
