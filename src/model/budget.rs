@@ -252,7 +252,8 @@ mod tests {
             ("checkout.throughput", Some(20.0)),
             ("pool.saturated", Some(0.25)),
             ("browse.p99", None),
-            ("service.p99", None),
+            ("service.p99", Some(48_200.0)),
+            ("lag.p99", None),
         ] {
             let path = metric.parse().expect("a metric");
             assert_eq!(measure(&path, &stage), expected, "{metric}");

@@ -53,7 +53,8 @@ fn books(page: &mut Page, report: &Report, full: bool) {
         [] => {}
         [only] if all_balance => page.fact("books", &format!("balance: {}", equation(&only.accounting))),
         _ if all_balance => {
-            let sum = stages.iter().fold(Accounting::default(), |sum, stage| added(&sum, &stage.accounting));
+            let none = Accounting { balanced: true, ..Accounting::default() };
+            let sum = stages.iter().fold(none, |sum, stage| added(&sum, &stage.accounting));
             let text = format!("balance in each of {} stages: {}", stages.len(), equation(&sum));
             page.fact("books", &text);
         }
