@@ -50,7 +50,9 @@ fn page(address: &str, found: &[Capability]) -> String {
         text += "\nNothing is missing: every part of a report can be filled.\n";
     }
     for capability in missing {
-        text += &format!("\n{}\n  costs:  {}\n", capability.id, capability.costs);
+        const INDENT: &str = "          ";
+        let costs = crate::report::wrap(&capability.costs, output::width_of_page() - INDENT.len());
+        text += &format!("\n{}\n  costs:  {}\n", capability.id, costs.join(&format!("\n{INDENT}")));
         if let Some(remedy) = &capability.remedy {
             text += &format!("  remedy: {remedy}\n");
         }

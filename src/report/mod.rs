@@ -10,7 +10,7 @@ mod fixture;
 
 pub use format::{bytes, count, decimal, duration_us, per_call, percent, rate};
 pub use terminal::{Detail, Options, render as terminal};
-pub use text::{cut, sanitise, width};
+pub use text::{cut, sanitise, width, wrap};
 
 use crate::model::Report;
 

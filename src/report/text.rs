@@ -84,7 +84,8 @@ pub(super) fn glue(text: &str) -> String {
 
 /// The lines of `text` when no line may be wider than `columns`. Breaks at spaces, and inside a word only where the word
 /// alone is too long.
-pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
+#[must_use]
+pub fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(1);
     let mut lines = Vec::new();
     let mut line = String::new();

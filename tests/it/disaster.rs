@@ -1,8 +1,6 @@
 //! Servers, connections and dbdyno itself are killed in mid-run: what was measured is reported, the books balance, and
 //! nothing is left behind. Each test that kills a server has one of its own.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,13 +8,11 @@ use std::time::{Duration, Instant};
 use dbdyno::local::{LocalServer, start_postgres};
 use dbdyno::model::Report;
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 
 use crate::harness::{Database, Session, local_options, own_environment, program, runtime, wait_until};
+use crate::local::{REMOVED_WITHIN, left_in, living_in, temporary};
 use crate::place::{Measured, Place, Running, assert_checks, measured};
 
-/// An immediate shutdown gives the server's children five seconds.
-const REMOVED_WITHIN: Duration = Duration::from_secs(12);
 /// Statements of a fifth of a second, so that a kill always finds some under way.
 const NAP: &str = "SELECT pg_sleep(0.2)";
 
@@ -166,6 +162,24 @@ fn an_interrupt_ends_a_run_with_a_report() {
     assert_checks(stage);
     let stored = Measured::from(&place.dbdyno("report --format json").output().expect("it runs"));
     assert_eq!(stored.report(), report, "it was written as well");
+    nobody_is_connected(&database);
+}
+
+#[test]
+fn a_termination_is_an_interrupt() {
+    let database = Database::empty();
+    let place = Place::one_statement(NAP);
+    let running = place.begin(database.url(), "run --clients 2 --pool-size 2 --duration 60s");
+    // In the warm-up of two seconds: the measured stage never begins.
+    place.wait_for_seconds(1);
+    running.signal(Signal::TERM);
+    let ended = running.end();
+    assert_eq!(ended.code, Some(130), "{}", ended.errors);
+    let report = ended.report();
+    assert_eq!(report.ended, "interrupted");
+    let begun: Vec<_> = report.stages.iter().map(|stage| (stage.name.as_str(), stage.measured)).collect();
+    assert_eq!(begun, [("warm-up", false)]);
+    assert!(report.stages[0].accounting.ok > 0);
     nobody_is_connected(&database);
 }
 
@@ -330,26 +344,4 @@ fn nobody_is_connected(database: &Database) {
                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
     let asks = database.session("test");
     wait_until("all sessions end", Duration::from_secs(10), || asks.value(others) == "0");
-}
-
-/// A folder that the server's user can pass through.
-fn temporary() -> TempDir {
-    let folder = TempDir::with_prefix("dbdyno-test-").expect("a temporary folder");
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
-    folder
-}
-
-/// Folders of throwaway servers.
-fn left_in(temporary: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(temporary).expect("it exists").flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("/dbdyno-pg-")).collect()
-}
-
-/// Processes whose working folder is the folder or below.
-fn living_in(folder: &Path) -> Vec<i32> {
-    let numbers = fs::read_dir("/proc").expect("Linux").flatten();
-    let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let lives_there =
-        |pid: &i32| fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
-    numbers.filter(lives_there).collect()
 }

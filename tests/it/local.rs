@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::harness::{Session, local_options, program, runtime, wait_until};
 
 /// An immediate shutdown gives the server's children five seconds.
-const REMOVED_WITHIN: Duration = Duration::from_secs(12);
+pub const REMOVED_WITHIN: Duration = Duration::from_secs(12);
 
 #[test]
 fn a_server_starts_durable_and_leaves_nothing() {
@@ -353,14 +353,14 @@ fn start(settings: &[(&str, &str)]) -> LocalServer {
 }
 
 /// A folder that the server's user can pass through.
-fn temporary() -> TempDir {
+pub fn temporary() -> TempDir {
     let folder = TempDir::with_prefix("dbdyno-test-").expect("a temporary folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
     folder
 }
 
 /// Folders of throwaway servers.
-fn left_in(temporary: &Path) -> Vec<PathBuf> {
+pub fn left_in(temporary: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(temporary).expect("it exists").flatten();
     entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("/dbdyno-pg-")).collect()
 }
@@ -413,7 +413,7 @@ fn lives(pid: i32) -> bool {
 }
 
 /// Processes whose working folder is the folder or below.
-fn living_in(folder: &Path) -> Vec<i32> {
+pub fn living_in(folder: &Path) -> Vec<i32> {
     let numbers = fs::read_dir("/proc").expect("Linux").flatten();
     let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let lives_there =

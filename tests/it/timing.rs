@@ -46,7 +46,13 @@ fn waiting_for_a_pool_that_is_too_small_is_what_arithmetic_says() {
     assert!(report.generator.valid, "{:?}", report.generator.reason);
     let most = stage.waits.first().expect("two sessions were seen asleep");
     assert_eq!(most.event, "Timeout:PgSleep", "{:?}", stage.waits);
-    assert!(report.findings.iter().any(|finding| finding.id == "pool-too-small"), "{:?}", report.findings);
+    // On a machine that has no core free, more connections may not help; then that is said instead.
+    let advice = ["pool-too-small", "host-full"];
+    assert!(
+        report.findings.iter().any(|finding| advice.contains(&finding.id.as_str())),
+        "{:?}",
+        report.findings
+    );
 }
 
 /// A workload that updates one row, and a session of somebody else that locks it for `hold` in mid-run.
@@ -193,8 +199,8 @@ fn what_is_late_beyond_the_limit_in_flight_counts_as_lag() {
 #[test]
 fn doubling_a_pool_of_sleepers_doubles_the_throughput() {
     let database = Database::empty();
-    let place = Place::one_statement("SELECT pg_sleep(0.02)");
-    let words = "pool --sizes 1,2,4 --repeats 2 --duration 1s --warmup 0s";
+    let place = Place::one_statement("SELECT pg_sleep(0.05)");
+    let words = "pool --sizes 1,2,4 --repeats 2 --duration 2s --warmup 0s";
     let report = place.report(database.url(), words);
     assert_eq!(report.kind, "pool");
     let study = report.study.as_ref().expect("a pool study");
@@ -212,11 +218,30 @@ fn doubling_a_pool_of_sleepers_doubles_the_throughput() {
         assert_near("busy", point.busy_mean, f64::from(point.size), 0.05);
         assert_near("waiting", point.waiting_mean, f64::from(8 - point.size), 0.05);
     }
-    assert_eq!(study.knee, Some(4), "{:?}", study.recommendation);
-    assert!(study.recommendation.contains('4'), "{}", study.recommendation);
+    // Four connections are twice as good as two: nothing says that eight would not be better still.
+    assert_eq!(study.knee, None, "{:?}", study.recommendation);
+    assert!(study.recommendation.contains("still grows at 4 connections"), "{}", study.recommendation);
     for stage in &report.stages {
         assert_checks(stage);
     }
+}
+
+#[test]
+fn the_knee_is_the_smallest_pool_that_does_as_well_as_the_best() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(0.05)");
+    // Two users have no work for a third connection.
+    let words = "pool --sizes 1,2,4 --repeats 2 --duration 2s --warmup 0s --clients 2";
+    let report = place.report(database.url(), words);
+    let study = report.study.as_ref().expect("a pool study");
+    let [one, two, four] = study.sizes.as_slice() else { panic!("{:?}", study.sizes) };
+    assert_near("two against one", two.per_s / one.per_s, 2.0, 0.10);
+    // Eighty naps end in two seconds of two users, give or take one of each.
+    assert_near("four against two", four.per_s / two.per_s, 1.0, 0.05);
+    assert_eq!(study.knee, Some(2), "{}", study.recommendation);
+    assert!(study.recommendation.contains("pool of 2"), "{}", study.recommendation);
+    assert_near("one is saturated", one.saturated_fraction, 1.0, 0.03);
+    assert!(four.saturated_fraction < 0.01, "{}", four.saturated_fraction);
 }
 
 #[test]
