@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Database, Session, local_options, own_environment, program, runtime, wait_until};
 use crate::local::{REMOVED_WITHIN, left_in, living_in, temporary};
-use crate::place::{Measured, Place, Running, assert_checks, measured};
+use crate::place::{Measured, Place, Running, assert_checks, assert_same, measured};
 
 /// Statements of a fifth of a second, so that a kill always finds some under way.
 const NAP: &str = "SELECT pg_sleep(0.2)";
@@ -161,7 +161,7 @@ fn an_interrupt_ends_a_run_with_a_report() {
     assert!(report.events.iter().any(|event| event.kind == "interrupted"), "{:?}", report.events);
     assert_checks(stage);
     let stored = Measured::from(&place.dbdyno("report --format json").output().expect("it runs"));
-    assert_eq!(stored.report(), report, "it was written as well");
+    assert_same(&stored.report(), &report);
     nobody_is_connected(&database);
 }
 

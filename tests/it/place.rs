@@ -209,6 +209,14 @@ pub fn assert_books(report: &Report) {
     }
 }
 
+/// Two reports agree to the last digit; the first line in which they do not is shown.
+#[track_caller]
+pub fn assert_same(left: &Report, right: &Report) {
+    let [left, right] = [left, right].map(|report| serde_json::to_string_pretty(report).expect("a report"));
+    let differing = left.lines().zip(right.lines()).find(|(left, right)| left != right);
+    assert!(left == right, "{differing:?}");
+}
+
 /// The self-tests of the measurement hold.
 pub fn assert_checks(stage: &Stage) {
     assert!(!stage.checks.is_empty());
