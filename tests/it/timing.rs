@@ -231,7 +231,7 @@ fn the_knee_is_the_smallest_pool_that_does_as_well_as_the_best() {
     let database = Database::empty();
     let place = Place::one_statement("SELECT pg_sleep(0.05)");
     // Two users have no work for a third connection.
-    let words = "pool --sizes 1,2,4 --repeats 1 --duration 2s --warmup 0s --clients 2";
+    let words = "pool --sizes 1,2,4 --repeats 2 --duration 2s --warmup 0s --clients 2";
     let report = place.report(database.url(), words);
     let study = report.study.as_ref().expect("a pool study");
     let [one, two, four] = study.sizes.as_slice() else { panic!("{:?}", study.sizes) };
