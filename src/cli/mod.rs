@@ -193,15 +193,18 @@ fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
         name => store::find(&dir, name.as_deref()).map_err(StudyError::from)?,
     };
     let recovered = study::recover(&run_dir)?;
-    if !recovered.whole && !arguments.recover {
+    // A journal without an end belongs to a run that was cut off, unless its disk was full: then the report was kept.
+    let kept = if recovered.whole { None } else { store::read_report(&run_dir).map_err(StudyError::from)? };
+    if !recovered.whole && kept.is_none() && !arguments.recover {
         return Err(CommandError::Report(format!(
             "run {} was cut off before its end; `dbdyno report --recover {}` shows what was measured until then",
             recovered.report.id, recovered.report.id
         )));
     }
+    let report = kept.unwrap_or(recovered.report);
     match arguments.format {
-        args::Format::Json => output::print(&crate::report::json(&recovered.report))?,
-        args::Format::Terminal => output::show(&recovered.report, &arguments.output)?,
+        args::Format::Json => output::print(&crate::report::json(&report))?,
+        args::Format::Terminal => output::show(&report, &arguments.output)?,
     }
     Ok(code::OK)
 }

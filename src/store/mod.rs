@@ -112,6 +112,18 @@ pub fn write_report(run_dir: &Path, report: &Report) -> Result<(), StoreError> {
     json.and_then(|json| std::fs::write(&path, json)).map_err(StoreError::io("write", &path))
 }
 
+/// The report that was written beside a journal; nothing where the run did not come so far.
+pub fn read_report(run_dir: &Path) -> Result<Option<Report>, StoreError> {
+    let path = run_dir.join(REPORT);
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(StoreError::io("read", &path)(error)),
+    };
+    let report = serde_json::from_slice(&bytes).map_err(std::io::Error::from);
+    report.map(Some).map_err(StoreError::io("read", &path))
+}
+
 /// A new name: the time in UTC, and four digits that tell runs of one second apart.
 #[must_use]
 pub fn new_run_id(unix_us: i64, noise: u16) -> RunId {
