@@ -174,7 +174,12 @@ fn conclude(outcome: &Outcome, wanted: &args::Output) -> Result<u8, CommandError
         output::tell(&format!("note: {note}"));
     }
     if !wanted.quiet {
-        output::tell(&format!("kept in {}", outcome.run_dir.display()));
+        output::tell(&format!(
+            "kept in {} ({}, {})",
+            outcome.run_dir.display(),
+            store::JOURNAL,
+            store::REPORT
+        ));
     }
     shown?;
     Ok(match (outcome.ended, outcome.report.verdict) {
