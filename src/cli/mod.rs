@@ -199,7 +199,11 @@ fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
     };
     let recovered = study::recover(&run_dir)?;
     // A journal without an end belongs to a run that was cut off, unless its disk was full: then the report was kept.
-    let kept = if recovered.whole { None } else { store::read_report(&run_dir).map_err(StudyError::from)? };
+    let kept = if recovered.whole || arguments.recover {
+        None
+    } else {
+        store::read_report(&run_dir).map_err(StudyError::from)?
+    };
     if !recovered.whole && kept.is_none() && !arguments.recover {
         return Err(CommandError::Report(format!(
             "run {} was cut off before its end; `dbdyno report --recover {}` shows what was measured until then",

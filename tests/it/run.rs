@@ -429,7 +429,11 @@ fn a_journal_that_cannot_be_written_does_not_cost_the_report() {
     let failed: Vec<_> = report.events.iter().filter(|event| event.kind == "journal_failed").collect();
     assert_eq!(failed.len(), 1, "it is said once: {:?}", report.events);
     assert!(failed[0].message.contains("journal.jsonl"), "{:?}", failed[0]);
-    // What did get onto the disk can be read.
+    // The report was kept beside the journal, and is shown again.
+    let kept = Measured::from(&place.dbdyno("report --json -").output().expect("it runs"));
+    assert_eq!(kept.code, Some(0), "{}", kept.errors);
+    assert!(kept.report() == report, "the kept report is the one that was shown");
+    // What did get into the journal can be read as well.
     let recovered = Measured::from(&place.dbdyno("report --recover --json -").output().expect("it runs"));
     assert_eq!(recovered.code, Some(0), "{}", recovered.errors);
     assert_eq!(recovered.report().ended, "cut_off");
