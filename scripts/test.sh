@@ -17,7 +17,16 @@ cargo_test() {
 status=0
 cargo_test -- --skip timing:: "$@" || status=$?
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
-[ "$status" = 0 ] && { cargo_test -- timing:: --test-threads=1 "$@" || status=$?; }
+# A shared machine may take the core away in the middle of one: a figure must be right in one of three goes, and a wrong one
+# is wrong in all of them.
+if [ "$status" = 0 ]; then
+    for go in 1 2 3; do
+        status=0
+        cargo_test -- timing:: --test-threads=1 "$@" || status=$?
+        [ "$status" = 0 ] && break
+        echo "timing tests: go $go of 3 failed"
+    done
+fi
 
 echo
 echo "the ten slowest tests:"
