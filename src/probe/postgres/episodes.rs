@@ -8,7 +8,7 @@ use crate::units::{BackendId, Stamp};
 
 /// Lock waits that are followed at a time; those beyond are counted, not kept.
 pub const OPEN_MAX: usize = 1000;
-/// Root candidates that are told apart for one wait.
+/// Root candidates that are told apart for one wait, with each thing that they did.
 const ROOTS_MAX: usize = 16;
 
 /// One lock wait, as one look saw it.
@@ -77,7 +77,7 @@ pub struct Episodes {
 struct Open {
     server_began_us: Option<i64>,
     episode: LockEpisode,
-    /// How many looks saw each root, in the order of appearance.
+    /// How many looks saw each root doing what it did, in the order of appearance.
     roots: Vec<(Session, u32)>,
 }
 
@@ -167,14 +167,11 @@ impl Open {
         self.count(wait.roots);
     }
 
-    /// Counts who was the root. The same session in another state is the same root; the state seen last is kept, since a
-    /// session that went idle in its transaction is what one has to repair.
+    /// Counts who was the root, and what it did: a session that idles in its transaction has another remedy than one that works,
+    /// and a single look may meet it while it begins or ends.
     fn count(&mut self, roots: Vec<Session>) {
         for root in roots {
-            if let Some((known, count)) =
-                self.roots.iter_mut().find(|(known, _)| known.backend == root.backend)
-            {
-                *known = root;
+            if let Some((_, count)) = self.roots.iter_mut().find(|(known, _)| *known == root) {
                 *count += 1;
             } else if self.roots.len() < ROOTS_MAX {
                 self.roots.push((root, 1));
@@ -183,12 +180,20 @@ impl Open {
     }
 
     fn close(mut self, gone_at: Stamp) -> LockEpisode {
-        // The first of those seen equally often: `max_by_key` would give the last.
-        let most = self.roots.iter().map(|(_, count)| *count).max();
-        self.episode.root =
-            self.roots.into_iter().find(|(_, count)| Some(*count) == most).map(|(root, _)| root);
+        self.episode.root = self.root();
         self.episode.gone_at = gone_at.max(self.episode.last_seen_at);
         self.episode
+    }
+
+    /// The session seen most, the first of those seen equally often, with what it did most of the time, the last of that.
+    fn root(&self) -> Option<Session> {
+        let looks = |backend: BackendId| -> u32 {
+            self.roots.iter().filter(|(root, _)| root.backend == backend).map(|(_, count)| *count).sum()
+        };
+        // `max_by_key` gives the last of equals.
+        let (first, _) = self.roots.iter().rev().max_by_key(|(root, _)| looks(root.backend))?;
+        let states = self.roots.iter().filter(|(root, _)| root.backend == first.backend);
+        states.max_by_key(|(_, count)| *count).map(|(root, _)| root.clone())
     }
 }
 
@@ -305,6 +310,25 @@ mod tests {
         assert_eq!(episode.root.map(|root| root.backend), Some(BackendId(2)));
         assert_eq!(episode.direct_blockers[0].backend, BackendId(2));
         assert_eq!(episode.samples, 4);
+    }
+
+    #[test]
+    fn the_state_of_a_root_is_the_one_it_was_in_most() {
+        let mut episodes = Episodes::default();
+        let in_state = |state: &str| {
+            let mut wait = wait(7, Some(60_000), &[1], &[1]);
+            wait.roots = vec![session(1, state)];
+            vec![wait]
+        };
+        // It takes the lock, idles, and is met once more while it commits.
+        for (ms, state) in
+            [(100, "active"), (200, "idle in transaction"), (300, "idle in transaction"), (400, "active")]
+        {
+            episodes.look(at(ms), in_state(state));
+        }
+        episodes.look(at(500), in_state("idle in transaction"));
+        let episode = episodes.look(at(600), Vec::new()).remove(0);
+        assert_eq!(episode.root, Some(session(1, "idle in transaction")));
     }
 
     #[test]
