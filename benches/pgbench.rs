@@ -6,8 +6,6 @@
 //! `BENCH_SECONDS` (10) is the length of a run, `BENCH_PAIRS` (5) their number, `BENCH_SCALE` (10) pgbench's scale. Fails when
 //! throughput or mean latency differ by more than a tenth at the median of the pairs.
 
-use std::error::Error;
-use std::io::{self, Write};
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
 
@@ -15,11 +13,13 @@ use dbdyno::local::{LocalOptions, LocalServer, start_postgres};
 use tokio_postgres::NoTls;
 use tokio_postgres::config::{Config, Host};
 
+mod common;
+
+use common::{Result, number, say};
+
 const CLIENTS: u32 = 8;
 /// What throughput and mean latency may differ by.
 const TOLERANCE: f64 = 0.1;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// What one run gave.
 #[derive(Clone, Copy)]
@@ -228,20 +228,4 @@ fn row(pair: &str, tool: Tool, figures: &Figures) -> String {
     format!(
         "{pair:<8}{name:<9}{transactions_per_s:>15.0}{latency_mean_us:>12.0} µs{cpu_us_per_transaction:>26.1} µs"
     )
-}
-
-fn number(variable: &str, default: u32) -> Result<u32> {
-    match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(|| format!("{variable}: `{text}` is not a number above zero").into()),
-        Err(_) => Ok(default),
-    }
-}
-
-fn say(line: &str) {
-    // Nobody listens: nothing to say it to.
-    let _ = writeln!(io::stdout(), "{line}");
 }

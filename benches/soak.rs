@@ -3,20 +3,20 @@
 //! `SOAK_MINUTES` (30) is its length, `SOAK_RATE` (200) its transactions per second. A program of cargo's for the reason that
 //! `pgbench.rs` gives.
 
-use std::error::Error;
-use std::io::{self, Write};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use dbdyno::local::{LocalOptions, start_postgres};
+
+mod common;
+
+use common::{Result, number, say};
 
 const SHOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/shop");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dbdyno");
 /// Memory at the end may exceed that of the first quarter by this factor and this much.
 const GROWTH_MAX: f64 = 1.2;
 const GROWTH_MAX_BYTES: u64 = 8 << 20;
-
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 fn main() -> ExitCode {
     match soak() {
@@ -106,20 +106,4 @@ fn check_memory(resident: &[u64]) -> Result<()> {
         return Err("memory grew".into());
     }
     Ok(())
-}
-
-fn number(variable: &str, default: u32) -> Result<u32> {
-    match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(|| format!("{variable}: `{text}` is not a number above zero").into()),
-        Err(_) => Ok(default),
-    }
-}
-
-fn say(line: &str) {
-    // Nobody listens: nothing to say it to.
-    let _ = writeln!(io::stdout(), "{line}");
 }

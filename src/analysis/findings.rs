@@ -200,8 +200,7 @@ fn connections_failed(report: &Report) -> Option<Finding> {
     if failed == 0 || report.ended == "target_lost" {
         return None;
     }
-    let said = report.events.iter().find(|event| event.kind == "first_error");
-    let said = said.map_or_else(String::new, |event| format!("; first error: {}", event.message));
+    let said = first_error(report);
     Some(finding(
         "connections-failed",
         Severity::Warning,
@@ -242,8 +241,7 @@ fn errors(report: &Report) -> Option<Finding> {
     let mut codes: Vec<_> = codes.into_iter().collect();
     codes.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let list: Vec<_> = codes.iter().take(4).map(|(code, count)| format!("{code} × {count}")).collect();
-    let said = report.events.iter().find(|event| event.kind == "first_error");
-    let said = said.map_or_else(String::new, |event| format!("; first: {}", event.message));
+    let said = first_error(report);
     Some(finding(
         "errors",
         Severity::Warning,
@@ -252,6 +250,12 @@ fn errors(report: &Report) -> Option<Finding> {
         "users see errors, and failed work makes throughput and latencies of the rest look better than they are",
         "look the SQLSTATE up in the server's manual; the events of this report hold the server's words",
     ))
+}
+
+/// The words of the first error, to be appended to what was counted.
+fn first_error(report: &Report) -> String {
+    let said = report.events.iter().find(|event| event.kind == "first_error");
+    said.map_or_else(String::new, |event| format!("; first error: {}", event.message))
 }
 
 fn pool_too_small(report: &Report) -> Option<Finding> {
