@@ -123,4 +123,7 @@ pub trait Engine: Clone + Send + Sync + 'static {
         &self,
         statements: Arc<[StatementPlan]>,
     ) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+
+    /// Asks the server to end the requests that dropped sessions left unanswered. That it does is not waited for.
+    fn cancel_abandoned(&self) -> impl Future<Output = ()> + Send;
 }

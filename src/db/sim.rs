@@ -114,6 +114,9 @@ impl<N: Now> Engine for SimEngine<N> {
         let backend = BackendId(self.backends.fetch_add(1, Ordering::Relaxed) + 1);
         Ok(SimSession { engine: self.clone(), backend, usable: true, in_transaction: false })
     }
+
+    /// A request that nobody listens to is answered to nobody.
+    async fn cancel_abandoned(&self) {}
 }
 
 /// One connection to a simulated server.

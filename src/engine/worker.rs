@@ -122,7 +122,7 @@ pub(super) async fn run<E: Engine, N: Now>(
             Rc::new(instance)
         })
         .collect();
-    let worker = Worker { id, instances, recorder, timer, windows, sizes, lines };
+    let worker = Worker { id, engine, instances, recorder, timer, windows, sizes, lines };
     worker.work(plan, start).await;
 }
 
@@ -162,6 +162,7 @@ async fn wait_for_start(orders: &mut watch::Receiver<Order>) -> Option<Stamp> {
 
 struct Worker<E: Engine, N: Now> {
     id: WorkerId,
+    engine: E,
     instances: Vec<Rc<Instance<E, N>>>,
     recorder: Rc<RefCell<Recorder>>,
     timer: Timer<N>,
@@ -333,9 +334,10 @@ impl<E: Engine, N: Now> Worker<E, N> {
         // A server that is gone has nothing to publish; that it is gone was recorded already.
         let _ = tokio::time::timeout(TICK, flushing).await;
         // The connections end first: whoever comes next may need their places.
-        let Self { instances, lines, id, .. } = self;
+        let Self { engine, instances, lines, id, .. } = self;
         drop(clients);
         drop(instances);
+        let _ = tokio::time::timeout(TICK, engine.cancel_abandoned()).await;
         let _ = lines.out.send(Message::Finished(id)).await;
     }
 }

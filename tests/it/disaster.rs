@@ -227,6 +227,8 @@ fn a_second_interrupt_abandons_what_is_under_way() {
     assert!(stage.drain_s < 2.4, "{}", stage.drain_s);
     // Two had a connection, one waited for one.
     assert_eq!((stage.accounting.issued, stage.accounting.abandoned), (3, 3), "{:?}", stage.accounting);
+    // The server would have slept on for a minute.
+    nobody_is_connected(&database);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! for everything that is not measured.
 
 mod binding;
+mod cancel;
 mod client;
 mod conninfo;
 mod decode;

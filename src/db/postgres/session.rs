@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
+use super::cancel::{Abandoned, CancelKey};
 use super::dial::dial;
 use super::prepare::{Prepared, prepare_all, put};
 use super::settings::Settings;
@@ -21,13 +22,14 @@ use crate::units::{BackendId, StatementId};
 pub struct PgEngine<N> {
     settings: Arc<Settings>,
     clock: N,
+    abandoned: Abandoned,
 }
 
 impl<N: Now> PgEngine<N> {
     /// Connections by `settings` (application name `dbdyno pool`), stamped by `clock`.
     #[must_use]
     pub fn new(settings: Arc<Settings>, clock: N) -> Self {
-        Self { settings, clock }
+        Self { settings, clock, abandoned: Abandoned::default() }
     }
 }
 
@@ -38,7 +40,11 @@ impl<N: Now> Engine for PgEngine<N> {
         let settings = &*self.settings;
         let name = settings.application_name("pool");
         let started = dial(settings, |opened| startup::start(opened, settings, &name)).await?;
-        PgSession::prepare(started, self.clock.clone(), &statements).await
+        PgSession::prepare(started, self.clock.clone(), &statements, self.abandoned.clone()).await
+    }
+
+    async fn cancel_abandoned(&self) {
+        self.abandoned.cancel(&self.settings).await;
     }
 }
 
@@ -48,7 +54,7 @@ pub struct PgSession<N> {
     clock: N,
     /// By statement id.
     statements: Vec<Prepared>,
-    backend: BackendId,
+    key: CancelKey,
     server_version: String,
     status: Status,
     /// A request is under way: set before the first await and cleared behind the last, so that a future that is dropped
@@ -56,6 +62,8 @@ pub struct PgSession<N> {
     busy: bool,
     /// The connection ended, or the server said what cannot be understood.
     broken: bool,
+    /// Told when it is dropped while a request is under way.
+    abandoned: Abandoned,
 }
 
 /// What the server says of the transaction each time it is ready.
@@ -115,7 +123,7 @@ impl<N: Now> Session for PgSession<N> {
     }
 
     fn backend(&self) -> BackendId {
-        self.backend
+        BackendId(self.key.process.into())
     }
 
     fn usable(&self) -> bool {
@@ -128,17 +136,19 @@ impl<N> PgSession<N> {
         mut started: Started,
         clock: N,
         statements: &[StatementPlan],
+        abandoned: Abandoned,
     ) -> Result<Self, ConnectError> {
         let statements = prepare_all(&mut started.wire, statements, &started.address).await?;
         Ok(Self {
             wire: started.wire,
             clock,
             statements,
-            backend: started.backend,
+            key: started.key,
             server_version: started.server_version,
             status: Status::Idle,
             busy: false,
             broken: false,
+            abandoned,
         })
     }
 
@@ -197,6 +207,9 @@ impl<N> Drop for PgSession<N> {
         const TERMINATE: [u8; 5] = [b'X', 0, 0, 0, 4];
         if !self.broken {
             self.wire.stream().try_send(&TERMINATE);
+        }
+        if self.busy {
+            self.abandoned.add(self.key);
         }
     }
 }

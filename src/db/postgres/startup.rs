@@ -10,18 +10,19 @@ use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 
+use super::cancel::CancelKey;
 use super::dial::Opened;
 use super::settings::{ChannelBinding, Settings};
 use super::wire::{ServerError, Wire};
 use crate::db::ConnectError;
 use crate::db::secret::Secret;
-use crate::units::BackendId;
 
 /// A session that is ready.
 pub(super) struct Started {
     pub(super) wire: Wire,
     pub(super) address: String,
-    pub(super) backend: BackendId,
+    /// The server's number for the connection, and what it wants to be told before it ends a request of it.
+    pub(super) key: CancelKey,
     /// `server_version` as the server writes it: `16.4 (Debian 16.4-1)`.
     pub(super) server_version: String,
 }
@@ -41,7 +42,7 @@ pub(super) async fn start(
     };
     startup.introduce(application_name).await?;
     startup.authenticate().await?;
-    let (backend, parameters) = startup.read_greeting().await?;
+    let (key, parameters) = startup.read_greeting().await?;
     let of_server = |name: &str| parameters.get(name).map(String::as_str);
     opened.target.check(
         &startup.address,
@@ -52,7 +53,7 @@ pub(super) async fn start(
         server_version: of_server("server_version").unwrap_or_default().to_owned(),
         wire: startup.wire,
         address: startup.address,
-        backend,
+        key,
     })
 }
 
@@ -157,13 +158,15 @@ impl Startup<'_> {
     }
 
     /// Reads up to the first `ReadyForQuery`.
-    async fn read_greeting(&mut self) -> Result<(BackendId, HashMap<String, String>), ConnectError> {
-        let mut backend = BackendId(0);
+    async fn read_greeting(&mut self) -> Result<(CancelKey, HashMap<String, String>), ConnectError> {
+        let mut key = CancelKey { process: 0, secret: 0 };
         let mut parameters = HashMap::new();
         loop {
             match self.receive().await? {
-                Message::ReadyForQuery(_) => return Ok((backend, parameters)),
-                Message::BackendKeyData(body) => backend = BackendId(body.process_id().into()),
+                Message::ReadyForQuery(_) => return Ok((key, parameters)),
+                Message::BackendKeyData(body) => {
+                    key = CancelKey { process: body.process_id(), secret: body.secret_key() };
+                }
                 Message::ParameterStatus(body) => {
                     let read =
                         || -> io::Result<_> { Ok((body.name()?.to_owned(), body.value()?.to_owned())) };

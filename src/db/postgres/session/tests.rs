@@ -150,7 +150,7 @@ async fn try_connect(
     };
     let connecting = async {
         let started = startup::start(opened, &settings, "dbdyno pool").await?;
-        PgSession::prepare(started, Ticks::default(), &[plan]).await
+        PgSession::prepare(started, Ticks::default(), &[plan], Abandoned::default()).await
     };
     tokio::join!(connecting, Peer::greet(theirs, vec![description]))
 }
