@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::record::entry::{Entry, Interval};
 use crate::record::set::Set;
-use crate::units::WorkerId;
+use crate::units::{StageId, Stamp, WorkerId};
 
 use super::recorder::FirstError;
 use super::worker::WorkerInterval;
@@ -77,15 +77,17 @@ impl Collector {
         let (mut ready, pending): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.pending).into_iter().partition(|interval| interval.tick <= reached);
         self.pending = pending;
-        // A worker that skipped a tick sends two in one: what belongs to one stage and one side of the window's end is one
-        // interval.
-        ready.sort_by_key(|interval| (interval.stage, interval.drain, interval.tick));
+        // What workers tell of the same time, in one stage and on one side of the window's end, is one interval. A worker that
+        // skipped a tick tells two in one, and makes one of what the others told of the two.
+        ready.sort_by_key(|interval| (interval.stage, interval.drain, interval.span.from, interval.tick));
         let mut collected: Vec<Collected> = Vec::new();
-        let mut last_tick = None;
+        let mut last: Option<(StageId, bool, u64, Stamp)> = None;
         for interval in ready {
-            let key = (interval.stage, interval.drain, interval.tick);
-            let joins = last_tick == Some(key);
-            last_tick = Some(key);
+            let (stage, drain) = (interval.stage, interval.drain);
+            let until = last.filter(|last| (last.0, last.1) == (stage, drain));
+            let joins = until.is_some_and(|(.., tick, to)| tick == interval.tick || interval.span.from < to);
+            let to = until.filter(|_| joins).map_or(interval.span.to, |(.., to)| to.max(interval.span.to));
+            last = Some((stage, drain, interval.tick, to));
             self.add(interval, joins, &mut collected);
         }
         collected
@@ -132,5 +134,58 @@ impl Collector {
         set.clear();
         // A worker that has finished takes no set any more.
         let _ = self.spare_sets[worker.index()].try_send(set);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Span;
+
+    fn told(worker: u32, tick: u64, from_s: u64, to_s: u64, planned: u64) -> WorkerInterval {
+        let at = |s: u64| Stamp(s * 1_000_000_000);
+        WorkerInterval {
+            worker: WorkerId(worker),
+            tick,
+            stage: StageId(0),
+            drain: false,
+            span: Span { from: at(from_s), to: at(to_s) },
+            set: Box::new(Set::new(1, 1)),
+            planned,
+            open: planned,
+            first_errors: Vec::new(),
+        }
+    }
+
+    fn collector(workers: usize) -> Collector {
+        Collector::new((0..workers).map(|_| mpsc::channel(4).0).collect())
+    }
+
+    fn seconds(collected: &[Collected]) -> Vec<(f64, f64, u64)> {
+        let seconds = |at: Stamp| at.as_secs_f64();
+        let interval = |one: &Collected| {
+            let interval = one.interval();
+            (seconds(interval.span.from), seconds(interval.span.to), interval.planned)
+        };
+        collected.iter().map(interval).collect()
+    }
+
+    #[test]
+    fn a_second_is_told_when_every_worker_has_told_it() {
+        let mut collector = collector(2);
+        assert!(collector.push(told(0, 1, 0, 1, 3)).is_empty());
+        assert_eq!(seconds(&collector.push(told(1, 1, 0, 1, 4))), [(0.0, 1.0, 7)]);
+        assert!(collector.push(told(1, 2, 1, 2, 4)).is_empty());
+        assert_eq!(seconds(&collector.push(told(0, 2, 1, 2, 3))), [(1.0, 2.0, 7)]);
+    }
+
+    #[test]
+    fn a_worker_that_skips_a_tick_makes_one_interval_of_two() {
+        let mut collector = collector(2);
+        assert!(collector.push(told(0, 1, 0, 1, 3)).is_empty());
+        assert!(collector.push(told(0, 2, 1, 2, 3)).is_empty());
+        assert_eq!(seconds(&collector.push(told(1, 2, 0, 2, 8))), [(0.0, 2.0, 14)]);
+        assert!(collector.push(told(1, 3, 2, 3, 4)).is_empty());
+        assert_eq!(seconds(&collector.push(told(0, 3, 2, 3, 3))), [(2.0, 3.0, 7)]);
     }
 }
