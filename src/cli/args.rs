@@ -112,7 +112,7 @@ pub(super) struct MeasureArguments {
     #[arg(long, value_name = "N", default_value_t = Seed::default())]
     pub(super) seed: Seed,
     /// Scale of the dataset [default: as loaded; 1 on a throwaway server]
-    #[arg(long, value_name = "N", value_parser = scale)]
+    #[arg(long, value_name = "N", value_parser = scale, allow_negative_numbers = true)]
     pub(super) scale: Option<f64>,
     /// Do not look at the server while it is measured
     #[arg(long, conflicts_with = "probe_interval")]
@@ -134,7 +134,7 @@ pub(super) struct MeasureArguments {
 #[group(multiple = false)]
 pub(super) struct LoadOfRun {
     /// Open loop: transactions per second, whatever the target answers
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate)]
+    #[arg(long, value_name = "PER_SECOND", value_parser = rate, allow_negative_numbers = true)]
     pub(super) rate: Option<f64>,
     /// Closed loop: users who wait for each answer
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -180,7 +180,7 @@ pub(super) struct DemoArguments {
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) workload: Option<PathBuf>,
     /// Scale of the dataset
-    #[arg(long, value_name = "N", default_value = "0.5", value_parser = scale)]
+    #[arg(long, value_name = "N", default_value = "0.5", value_parser = scale, allow_negative_numbers = true)]
     pub(super) scale: f64,
     /// Where runs are kept [default: dbdyno/runs in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
@@ -197,7 +197,7 @@ pub(super) struct LoadArguments {
     #[command(flatten)]
     pub(super) target: TargetArguments,
     /// Rows relative to scale 1
-    #[arg(long, value_name = "N", default_value = "1", value_parser = scale)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = scale, allow_negative_numbers = true)]
     pub(super) scale: f64,
     /// The number from which every value follows
     #[arg(long, value_name = "N", default_value_t = Seed::default())]

@@ -214,6 +214,12 @@ impl ConnectError {
 }
 
 fn unreachable_hint(source: &std::io::Error) -> String {
+    let out_of_files =
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+    if source.raw_os_error().is_some_and(|code| out_of_files.contains(&code)) {
+        return "each connection is an open file: raise the limit (`ulimit -n`), or lower --pool-size or --instances"
+            .to_owned();
+    }
     match source.kind() {
         std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => {
             "is the server running, and does it listen on that host and port? (`-t local` starts a throwaway one)"
@@ -271,5 +277,8 @@ mod tests {
         let closed = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let unreachable = ConnectError::Unreachable { address: "h:1".to_owned(), source: closed };
         assert!(unreachable.hint().expect("a hint").contains("is the server running"));
+        let files = std::io::Error::from(rustix::io::Errno::MFILE);
+        let unreachable = ConnectError::Unreachable { address: "h:1".to_owned(), source: files };
+        assert!(unreachable.hint().expect("a hint").contains("ulimit -n"));
     }
 }
