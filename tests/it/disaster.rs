@@ -75,12 +75,15 @@ fn a_server_that_restarts_costs_what_was_under_way_and_no_more() {
     let report = ended.report();
     assert_eq!(report.ended, "completed");
     let stage = measured(&report);
-    // An INSERT that commits itself and whose answer is lost may have taken effect: the victim's, and the other one's unless
-    // its connection was between two.
+    // An INSERT that commits itself and whose answer is lost may have taken effect. One was the victim's, one the other's unless
+    // its connection was between two; and a new connection that was let in before the postmaster knew is lost once more.
     let unknown = stage.accounting.unknown;
-    assert!((1..=2).contains(&unknown), "{:?}", stage.transactions[0].errors);
+    assert!((1..=4).contains(&unknown), "{:?}", stage.transactions[0].errors);
     assert_eq!(errors(&report, "08006"), unknown, "{:?}", stage.transactions[0].errors);
-    assert_eq!((stage.pool.discarded, stage.pool.creates), (2, 2), "{:?}", stage.pool);
+    // Each connection that was lost was replaced; who asked in vain meanwhile failed.
+    assert!(stage.pool.discarded >= 2.max(unknown), "{:?}", stage.pool);
+    assert_eq!(stage.pool.creates, stage.pool.discarded, "{:?}", stage.pool);
+    assert_eq!(stage.accounting.failed, stage.pool.create_errors, "{:?}", stage.pool);
     let rows: u64 =
         Session::open(server.url(), "test").value("SELECT count(*) FROM t").parse().expect("a count");
     let ok = stage.accounting.ok;
