@@ -459,13 +459,11 @@ impl StageAnalysis {
                 1_000,
                 "connection-seconds busy by the gauge, and the sum of all holds",
             ),
-            // An acquire that finds a connection free takes a microsecond or two and is never seen waiting; on a busy machine
-            // it may lose the core in between.
             check(
                 "little_waiting",
                 levels.waiting_ns,
                 &self.set.pool.wait,
-                20_000,
+                1_000,
                 "request-seconds waiting by the gauge, and the sum of all pool waits",
             ),
         ];

@@ -44,7 +44,7 @@ pub struct Lease<E: Engine, N: Now> {
 /// What an acquire took, apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AcquireTimes {
-    /// Waiting for a connection to be free.
+    /// Waiting for a connection to be free; nothing where one was.
     pub wait: Duration,
     /// Making a connection, where one was made.
     pub create: Option<Duration>,
@@ -119,17 +119,17 @@ impl<E: Engine, N: Now> Pool<E, N> {
         let begun_at = self.timer.now();
         // Nine of ten acquires find a connection free; asking without waiting costs a fifth of a timed wait.
         let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
+        let mut times = AcquireTimes::default();
         let got = match self.within_timeout(begun_at, self.inner.timeout_get(&at_once)).await {
             Some(Err(PoolError::Timeout(_))) => {
                 let waiting = Waiting::begin(&self.gauge, &self.timer);
                 let got = self.within_timeout(begun_at, self.inner.get()).await;
-                drop(waiting);
+                times.wait = waiting.end();
                 got
             }
             got => got,
         };
         let acquired_at = self.timer.now();
-        let mut times = AcquireTimes { wait: acquired_at - begun_at, ..AcquireTimes::default() };
         let result = match got {
             None => Err(AcquireError::TimedOut { waited: acquired_at - begun_at }),
             Some(Err(PoolError::Backend(failed))) => {
@@ -219,18 +219,34 @@ impl<E: Engine, N: Now> Pool<E, N> {
 struct Waiting<'a, N: Now> {
     gauge: &'a RefCell<PoolGauge>,
     timer: &'a Timer<N>,
+    begun_at: Stamp,
+    waits: bool,
 }
 
 impl<'a, N: Now> Waiting<'a, N> {
     fn begin(gauge: &'a RefCell<PoolGauge>, timer: &'a Timer<N>) -> Self {
-        gauge.borrow_mut().wait_begins(timer.now());
-        Self { gauge, timer }
+        let begun_at = timer.now();
+        gauge.borrow_mut().wait_begins(begun_at);
+        Self { gauge, timer, begun_at, waits: true }
+    }
+
+    /// How long it was, by the same stamps as the gauge's.
+    fn end(mut self) -> Duration {
+        self.stop()
+    }
+
+    fn stop(&mut self) -> Duration {
+        let now = self.timer.now();
+        if std::mem::replace(&mut self.waits, false) {
+            self.gauge.borrow_mut().wait_ends(now);
+        }
+        now - self.begun_at
     }
 }
 
 impl<N: Now> Drop for Waiting<'_, N> {
     fn drop(&mut self) {
-        self.gauge.borrow_mut().wait_ends(self.timer.now());
+        self.stop();
     }
 }
 
@@ -250,17 +266,23 @@ impl<E: Engine, N: Now> Lease<E, N> {
     }
 
     /// Gives the connection back and says when that was.
-    pub fn release(self) -> Stamp {
-        let timer = self.timer.clone();
-        drop(self);
-        timer.now()
+    pub fn release(mut self) -> Stamp {
+        let now = self.timer.now();
+        self.give_back(now);
+        now
+    }
+
+    fn give_back(&mut self, now: Stamp) {
+        if let Some(connection) = self.connection.take() {
+            // Told first: the next in line must not be counted as busy beside this one.
+            self.gauge.borrow_mut().busy_ends(now);
+            drop(connection);
+        }
     }
 }
 
 impl<E: Engine, N: Now> Drop for Lease<E, N> {
     fn drop(&mut self) {
-        // Told first: the next in line must not be counted as busy beside this one.
-        self.gauge.borrow_mut().busy_ends(self.timer.now());
-        self.connection = None;
+        self.give_back(self.timer.now());
     }
 }

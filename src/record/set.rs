@@ -120,7 +120,7 @@ impl StatementSet {
 /// The measurements of the pools of all instances of the worker.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PoolSet {
-    /// Every acquire: time waited for a connection to be free.
+    /// Every acquire: time waited for a connection to be free; nothing where one was.
     pub wait: Distribution,
     /// Connections made, and how long that took.
     pub create: Distribution,
