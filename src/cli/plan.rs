@@ -47,6 +47,27 @@ pub enum UsageError {
     /// A pool study of no size or of one twice.
     #[error("--sizes takes different numbers from 1 to 10000, such as 2,4,8; found `{0}`")]
     Sizes(String),
+    /// A preview of a table that the workload does not describe.
+    #[error("the workload describes no columns of a table `{name}`{hint}")]
+    NoTable {
+        /// What was given.
+        name: String,
+        /// `; did you mean …?`, and which there are.
+        hint: String,
+    },
+    /// A preview of a workload without a dataset.
+    #[error(
+        "workload `{0}` describes no columns, so there are no rows to show (something else fills its tables)"
+    )]
+    NoRows(String),
+    /// Several tables as CSV in one stream.
+    #[error(
+        "{0} tables do not fit into one CSV: name one with --table, or a folder with --out DIR for one file each"
+    )]
+    ManyTables(usize),
+    /// A folder for what is no file.
+    #[error("--out goes with --format csv")]
+    OutAlone,
 }
 
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
@@ -193,7 +214,7 @@ fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
     Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
 }
 
-fn read(folder: &Path) -> Result<Workload, CommandError> {
+pub(super) fn read(folder: &Path) -> Result<Workload, CommandError> {
     Ok(workload::load(folder).map_err(StudyError::from)?)
 }
 

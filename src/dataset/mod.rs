@@ -7,10 +7,12 @@
 //!
 //! The engine is matched here once; PostgreSQL is the only one so far.
 
+mod csv;
 mod event;
 mod postgres;
 mod script;
 
+pub use csv::{put_plain, write_csv};
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use postgres::check::check_statements;
 pub use postgres::load::load;
