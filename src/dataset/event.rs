@@ -42,6 +42,8 @@ pub enum Phase {
     Finish,
     /// `VACUUM (FREEZE, ANALYZE)`.
     Vacuum,
+    /// Tables are made as old as they are described.
+    Ageing,
     /// `CHECKPOINT`.
     Checkpoint,
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Phase {
             Self::Indexes => "indexes and constraints",
             Self::Finish => "finish.sql",
             Self::Vacuum => "vacuum and analyze",
+            Self::Ageing => "ageing",
             Self::Checkpoint => "checkpoint",
         })
     }

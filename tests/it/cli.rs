@@ -33,7 +33,9 @@ fn assert_refused(ended: &Measured, code: i32, words: &[&str]) {
 fn every_command_explains_itself() {
     let help = plain("--help");
     assert_eq!((help.code, help.errors.as_str()), (Some(0), ""));
-    for command in ["demo", "load", "preview", "run", "pool", "report", "doctor", "schema", "completions", "man"] {
+    for command in
+        ["demo", "load", "preview", "run", "pool", "report", "doctor", "schema", "completions", "man"]
+    {
         assert!(help.output.contains(&format!("\n  {command} ")), "{command} is not in {}", help.output);
         let own = plain(&format!("{command} --help"));
         assert_eq!(own.code, Some(0));

@@ -1,6 +1,8 @@
 //! Loading into PostgreSQL, 14 and newer.
 
+mod ageing;
 pub(super) mod check;
+mod constraints;
 mod copy;
 mod created;
 mod fit;
@@ -8,6 +10,7 @@ mod introspect;
 pub(super) mod load;
 pub(super) mod mark;
 pub(super) mod query_values;
+mod sequences;
 mod server;
 pub(super) mod state;
 mod wire;
