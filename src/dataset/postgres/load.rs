@@ -401,6 +401,11 @@ impl Load<'_> {
     }
 
     async fn vacuum(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
+        // A vacuum marks no page as visible to all whose rows' commit is not on disk yet, and that of the rows was not waited
+        // for: one commit that is brings all before it there.
+        let durable = "SET synchronous_commit = on";
+        self.client.batch_execute(durable).await.map_err(failed("vacuum the tables"))?;
+        mark::touch(&self.client, &self.workload.name).await?;
         for (index, plan) in plans.iter().enumerate() {
             let step = LoadEvent::Step { number: index + 1, of: plans.len(), what: plan.name.clone() };
             (self.progress)(step);
@@ -448,9 +453,7 @@ impl Load<'_> {
     }
 
     async fn end(mut self) -> Result<LoadSummary, DatasetError> {
-        // The last word must not be lost in a crash: everything before it is on disk once it is.
-        let durable = "SET synchronous_commit = on";
-        self.client.batch_execute(durable).await.map_err(failed("write the mark of this load"))?;
+        // Its commit is waited for, and everything before it is on disk then.
         mark::end(&self.client, &self.workload.name, self.summary.rows).await?;
         self.close_phase();
         Ok(self.summary)

@@ -230,6 +230,13 @@ pub(super) async fn begin(client: &Client, mark: &Mark, objects: &[Created]) -> 
     Ok(())
 }
 
+/// Writes a mark as it is: a commit that has something to bring to disk.
+pub(super) async fn touch(client: &Client, workload: &str) -> Result<(), DatasetError> {
+    const TOUCH: &str = "UPDATE dbdyno.load_mark SET state = state WHERE workload = $1";
+    client.execute(TOUCH, &[&workload]).await.map_err(failed("write the mark of this load"))?;
+    Ok(())
+}
+
 /// Says that the load is complete.
 pub(super) async fn end(client: &Client, workload: &str, rows: u64) -> Result<(), DatasetError> {
     let rows = i64::try_from(rows).unwrap_or(i64::MAX);
