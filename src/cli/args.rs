@@ -85,6 +85,14 @@ pub(super) struct Output {
     pub(super) quiet: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ResetTo {
+    /// What the measurement before left
+    None,
+    /// What was loaded: a fresh copy of the loaded database each time, dropped afterwards
+    Template,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// Folder of the workload
@@ -116,6 +124,9 @@ pub(super) struct MeasureArguments {
     /// Scale of the dataset [default: as loaded; 1 on a throwaway server]
     #[arg(long, value_name = "N", value_parser = scale)]
     pub(super) scale: Option<f64>,
+    /// What the data are before each stage of a run or each size of a pool study
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = ResetTo::None)]
+    pub(super) reset: ResetTo,
     /// Do not look at the server while it is measured
     #[arg(long, conflicts_with = "probe_interval")]
     pub(super) no_probes: bool,

@@ -6,16 +6,16 @@ use crate::db::Target;
 use crate::local::LocalOptions;
 use crate::model::metric::{Goal, MetricPath};
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, StudyError, TargetChoice,
-    default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, StudyError,
+    TargetChoice, default_jobs,
 };
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
 
 use super::CommandError;
 use super::args::{
-    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, RunArguments,
-    TargetArguments,
+    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
+    RunArguments, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -118,6 +118,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         acquire_timeout: std::time::Duration::from_secs(30),
         drain: std::time::Duration::from_secs(10),
         warm_up: std::time::Duration::from_secs(1),
+        reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
         budgets: Vec::new(),
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
@@ -175,6 +176,10 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
         warm_up: arguments.warmup,
+        reset: match arguments.reset {
+            ResetTo::None => Reset::None,
+            ResetTo::Template => Reset::Template,
+        },
         probe_interval: (!arguments.no_probes).then_some(arguments.probe_interval),
         budgets,
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,

@@ -200,6 +200,16 @@ pub enum DatasetError {
         /// The server's words.
         message: String,
     },
+    /// A loaded database cannot be copied for `--reset template`.
+    #[error("`--reset template` cannot copy the database `{database}`: {reason} ({remedy})")]
+    Reset {
+        /// The loaded database.
+        database: String,
+        /// Why not.
+        reason: String,
+        /// What would make it possible.
+        remedy: String,
+    },
     /// A query of a parameter gives nothing to draw from.
     #[error("the query of {what} cannot be used: {reason}")]
     QueryValues {

@@ -16,6 +16,7 @@ use crate::time::{Epoch, Now, RealClock};
 use crate::units::{StageId, Stamp};
 use crate::workload::StageSpec;
 
+use super::fresh::Fresh;
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
@@ -51,9 +52,14 @@ pub(super) struct Bench<'a> {
     plan: &'a MeasurePlan,
     target: OpenTarget,
     data: Data,
+    /// Where copies of the loaded database come from, if each segment has one of its own.
+    fresh: Option<Fresh>,
+    epoch: Epoch,
     clock: RealClock,
     recording: Recording,
     probes: Option<Probes>,
+    /// What probes write to, whichever segment they are started for.
+    out: mpsc::Sender<Probed>,
     probed: mpsc::Receiver<Probed>,
     stage_count: usize,
     /// The stage that was begun last.
@@ -73,8 +79,9 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let target = OpenTarget::open(&plan.target, observer).await?;
+        let mut target = OpenTarget::open(&plan.target, observer).await?;
         let data = ready(plan, &target, segments, observer).await?;
+        let fresh = Fresh::open(plan, &target, observer).await?;
         let epoch = Epoch::begin();
         let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
@@ -99,28 +106,45 @@ impl<'a> Bench<'a> {
         let stage_count = header.stages.len();
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
+        if let Some(fresh) = &fresh {
+            fresh.leave(&mut target).await?;
+        }
         let (out, probed) = mpsc::channel(PROBED_MAX);
-        let probes = match plan.probe_interval {
-            None => Probes::host_only(clock, out),
-            Some(interval) => {
-                let probe_plan = ProbePlan { statements: header::tags(&plan.workload), interval };
-                Probes::start(target.target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
-            }
-        };
-        Ok(Self {
+        let mut bench = Self {
             plan,
             target,
             data,
+            fresh,
+            epoch,
             clock,
             recording,
-            probes: Some(probes),
+            probes: None,
+            out,
             probed,
             stage_count,
             stage: None,
             ended: EndReason::Completed,
             lost_since: None,
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
-        })
+        };
+        if bench.fresh.is_none() {
+            bench.start_probes().await?;
+        }
+        Ok(bench)
+    }
+
+    /// Begins to look at the database at hand.
+    async fn start_probes(&mut self) -> Result<(), StudyError> {
+        let out = self.out.clone();
+        self.probes = Some(match self.plan.probe_interval {
+            None => Probes::host_only(self.clock, out),
+            Some(interval) => {
+                let plan = ProbePlan { statements: header::tags(&self.plan.workload), interval };
+                let settings = self.target.target.settings();
+                Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
+            }
+        });
+        Ok(())
     }
 
     /// Measures all segments, and makes the report of what could be measured.
@@ -129,12 +153,14 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
+        let mut notes = Vec::new();
         for segment in segments {
-            match self.measure(segment, observer).await {
+            let measured = self.measure_fresh(segment, &mut notes, observer).await;
+            match measured {
                 Ok(()) if self.ended == EndReason::Completed => {}
                 Ok(()) => break,
                 // What was measured before is not lost for what cannot be measured now.
-                Err(error @ (StudyError::Engine(_) | StudyError::Connect(_))) if self.stage.is_some() => {
+                Err(error) if self.stage.is_some() && error.leaves_report() => {
                     self.ended = EndReason::Failed;
                     self.recording.event(self.clock.now(), "failed", error.to_string())?;
                     break;
@@ -142,7 +168,38 @@ impl<'a> Bench<'a> {
                 Err(error) => return Err(error),
             }
         }
-        self.close().await
+        self.close(notes).await
+    }
+
+    /// Measures one segment, on a copy of its own where the plan wants that. Whatever comes, the copy goes.
+    async fn measure_fresh(
+        &mut self,
+        segment: &Segment,
+        notes: &mut Vec<String>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let Some(mut fresh) = self.fresh.take() else { return self.measure(segment, observer).await };
+        let measured = match fresh.enter(&mut self.target, self.interrupts.next(), observer).await {
+            Ok(true) => match self.start_probes().await {
+                Ok(()) => self.measure(segment, observer).await,
+                Err(error) => Err(error),
+            },
+            Ok(false) => {
+                self.ended = EndReason::Interrupted;
+                if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) }
+            }
+            Err(error) => Err(error),
+        };
+        let stopped = self.stop_probes().await;
+        if let Err(error) = fresh.discard(&mut self.target).await {
+            notes.push(error.to_string());
+            // Without it no further copy can be made either.
+            if self.ended == EndReason::Completed && measured.is_ok() {
+                return Err(error);
+            }
+        }
+        self.fresh = Some(fresh);
+        measured.and(stopped)
     }
 
     /// Measures one segment.
@@ -195,28 +252,34 @@ impl<'a> Bench<'a> {
         self.stage_ended(&walk, 0, at_edge)
     }
 
-    /// Ends the probes and the journal, and makes the report.
-    async fn close(mut self) -> Result<Outcome, StudyError> {
-        if let (Some(probes), Some(stage)) = (self.probes.take(), self.stage) {
-            let stopping = probes.stop();
-            tokio::pin!(stopping);
-            // The last readings may be more than fit between them and us.
-            loop {
-                tokio::select! {
-                    biased;
-                    Some(probed) = self.probed.recv() => {
-                        let Probed { edge, reading } = probed;
-                        let at = reading.window.to;
-                        self.recording.write(&Entry::Reading { stage, edge, reading }, at)?;
+    /// Ends the probes. What they still have goes to the stage that was begun last.
+    async fn stop_probes(&mut self) -> Result<(), StudyError> {
+        let Some(probes) = self.probes.take() else { return Ok(()) };
+        let stopping = probes.stop();
+        tokio::pin!(stopping);
+        // The last readings may be more than fit between them and us.
+        loop {
+            tokio::select! {
+                biased;
+                Some(probed) = self.probed.recv() => {
+                    if let Some(stage) = self.stage {
+                        self.reading(stage, probed)?;
                     }
-                    () = &mut stopping => break,
                 }
+                () = &mut stopping => break,
             }
-            self.readings(stage, None)?;
         }
+        match self.stage {
+            Some(stage) => self.readings(stage, None),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the probes and the journal, and makes the report.
+    async fn close(mut self, mut notes: Vec<String>) -> Result<Outcome, StudyError> {
+        self.stop_probes().await?;
         let at = self.clock.now();
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
-        let mut notes = Vec::new();
         // A report that is made is shown, whatever becomes of the server.
         if let Err(error) = self.target.close().await {
             notes.push(error.to_string());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::ageing::{self, age};
+use super::changes;
 use super::check;
 use super::constraints::{self, Constraint};
 use super::copy::copy;
@@ -95,7 +96,7 @@ pub async fn load(
     }
     load.phase(Phase::Checkpoint);
     load.checkpoint().await?;
-    load.end().await
+    load.end(&plans).await
 }
 
 /// A connection for loading.
@@ -452,7 +453,9 @@ impl Load<'_> {
         }
     }
 
-    async fn end(mut self) -> Result<LoadSummary, DatasetError> {
+    async fn end(mut self, plans: &[Arc<TablePlan>]) -> Result<LoadSummary, DatasetError> {
+        let plans = plans.iter().map(AsRef::as_ref);
+        changes::keep_baseline(&self.client, &self.workload.name, plans).await?;
         // Its commit is waited for, and everything before it is on disk then.
         mark::end(&self.client, &self.workload.name, self.summary.rows).await?;
         self.close_phase();

@@ -170,7 +170,8 @@ const OBJECTS: &str = "
 /// Makes room for marks.
 pub(super) async fn prepare(client: &Client) -> Result<(), DatasetError> {
     let doing = "make the schema `dbdyno`, which remembers what was loaded (it takes the right to CREATE in this database)";
-    client.batch_execute(PREPARE).await.map_err(failed(doing))
+    client.batch_execute(PREPARE).await.map_err(failed(doing))?;
+    client.batch_execute(super::changes::PREPARE).await.map_err(failed(doing))
 }
 
 /// The mark of a workload of this name, if it has one.

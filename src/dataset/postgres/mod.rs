@@ -1,6 +1,7 @@
 //! Loading into PostgreSQL, 14 and newer.
 
 mod ageing;
+pub(super) mod changes;
 pub(super) mod check;
 mod constraints;
 mod copy;
@@ -13,4 +14,5 @@ pub(super) mod query_values;
 mod sequences;
 mod server;
 pub(super) mod state;
+pub(super) mod template;
 mod wire;
