@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::time::Instant;
 
-use crate::dataset::{DatasetError, Template};
+use crate::dataset::{DataState, DatasetError, Template};
 use crate::db::Target;
 
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Reset, StudyError};
@@ -60,6 +60,20 @@ impl Fresh {
         let _ = self.leave(target).await;
         Ok(self.template.remove().await?)
     }
+}
+
+/// Says that the loaded database is not what was loaded any more: it is copied as it is.
+pub(super) fn tell_changes(state: Option<&DataState>, observer: &mut Observer<'_>) {
+    let changes = state.and_then(|state| state.changes.as_deref()).unwrap_or_default();
+    if changes.is_empty() {
+        return;
+    }
+    let tables: Vec<&str> = changes.iter().map(|of| of.table.as_str()).collect();
+    observer(Happening::Note(&format!(
+        "rows of {} were changed since the load, and the loaded database is copied as it is (dbdyno load --replace makes it \
+         anew)",
+        tables.join(", ")
+    )));
 }
 
 /// What keeps a database from being copied is for the user to change.

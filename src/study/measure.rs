@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::dataset::{self, DataState};
 use crate::engine::{self, Collected, Plan, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
@@ -16,7 +17,7 @@ use crate::time::{Epoch, Now, RealClock};
 use crate::units::{StageId, Stamp};
 use crate::workload::StageSpec;
 
-use super::fresh::Fresh;
+use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
@@ -27,6 +28,8 @@ use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, Study
 const TARGET_LOST_AFTER: Duration = Duration::from_secs(10);
 /// An interrupted run waits this long for what is under way.
 const INTERRUPTED_DRAIN: Duration = Duration::from_secs(3);
+/// A question at the end of a run waits this long for its answer.
+const DATA_LIMIT: Duration = Duration::from_secs(5);
 /// Readings that may wait to be written down.
 const PROBED_MAX: usize = 256;
 /// Between the order to begin and the first arrival: time for every worker to hear it.
@@ -82,6 +85,10 @@ impl<'a> Bench<'a> {
         let mut target = OpenTarget::open(&plan.target, observer).await?;
         let data = ready(plan, &target, segments, observer).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
+        let state = dataset::data_state(&target.control, &plan.workload).await?;
+        if fresh.is_some() {
+            fresh::tell_changes(state.as_ref(), observer);
+        }
         let epoch = Epoch::begin();
         let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
@@ -102,6 +109,7 @@ impl<'a> Bench<'a> {
             probe_interval_ms: plan
                 .probe_interval
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
+            data: header::data(state, fresh.is_some()),
         };
         let stage_count = header.stages.len();
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
@@ -278,6 +286,7 @@ impl<'a> Bench<'a> {
     /// Ends the probes and the journal, and makes the report.
     async fn close(mut self, mut notes: Vec<String>) -> Result<Outcome, StudyError> {
         self.stop_probes().await?;
+        self.data_at_end().await?;
         let at = self.clock.now();
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
         // A report that is made is shown, whatever becomes of the server.
@@ -286,6 +295,19 @@ impl<'a> Bench<'a> {
         }
         let (report, run_dir) = self.recording.finish(&mut notes)?;
         Ok(Outcome { report, run_dir, ended: self.ended, notes })
+    }
+
+    /// Writes down which rows were changed by now. Copies have taken that with them; a target that is gone does not tell.
+    async fn data_at_end(&mut self) -> Result<(), StudyError> {
+        if self.fresh.is_some() || self.ended == EndReason::TargetLost {
+            return Ok(());
+        }
+        let state = dataset::data_state(&self.target.control, &self.plan.workload);
+        let state = tokio::time::timeout(DATA_LIMIT, state).await;
+        let Ok(Ok(Some(DataState { changes, .. }))) = state else { return Ok(()) };
+        let at = self.clock.now();
+        let entry = Entry::DataAtEnd { at, changed: changes.map(header::changed) };
+        self.recording.write(&entry, at)
     }
 
     fn engine_plan(&self, segment: &Segment) -> Plan {
