@@ -288,18 +288,24 @@ async fn check_rights(settings: &Settings, control: &Client) -> Result<(), Datas
     let row = control.query_one(RIGHTS, &[]).await.map_err(failed("ask for the rights to copy"))?;
     let (is_super, creates, owns): (bool, bool, bool) = (row.get(0), row.get(1), row.get(2));
     let (role, owner): (String, String) = (row.get(3), row.get(4));
-    let refused = |reason: String, remedy: String| {
-        Err(DatasetError::Reset { database: settings.database().to_owned(), reason, remedy })
-    };
+    let mut lacks = vec![];
+    let mut remedies = vec![];
     if !is_super && !creates {
-        let remedy = format!("ALTER ROLE {} CREATEDB", quoted(&role));
-        return refused(format!("role {role} may not create databases"), remedy);
+        lacks.push("may not create databases".to_owned());
+        remedies.push(format!("ALTER ROLE {} CREATEDB", quoted(&role)));
     }
     if !is_super && !owns {
-        let remedy = format!("ALTER DATABASE {} OWNER TO {}", quoted(settings.database()), quoted(&role));
-        return refused(format!("it belongs to {owner}, and role {role} may not copy it"), remedy);
+        lacks.push(format!("may not copy what belongs to {owner}"));
+        remedies.push(format!("ALTER DATABASE {} OWNER TO {}", quoted(settings.database()), quoted(&role)));
     }
-    Ok(())
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    Err(DatasetError::Reset {
+        database: settings.database().to_owned(),
+        reason: format!("role {role} {}", lacks.join(" and ")),
+        remedy: remedies.join("; "),
+    })
 }
 
 /// A connection to a database that is not the template.
