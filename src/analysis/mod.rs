@@ -16,7 +16,9 @@ use jiff::Timestamp;
 
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
-use crate::record::entry::{BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind};
+use crate::record::entry::{
+    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind, TableChanges,
+};
 use crate::record::histogram::Distribution;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
 use crate::record::set::Set;
@@ -50,6 +52,8 @@ pub struct Analysis {
     stages: Vec<StageAnalysis>,
     probes: BTreeMap<String, ProbeTotals>,
     events: Vec<Event>,
+    /// Rows changed between the load and the end of the run.
+    changed_after: Option<Vec<TableChanges>>,
     end: Option<(Stamp, EndReason)>,
     last_at: Stamp,
 }
@@ -96,6 +100,10 @@ impl Analysis {
                 }
             }
             Entry::Event(event) => self.add_event(event),
+            Entry::DataAtEnd { at, changed } => {
+                self.see(*at);
+                self.changed_after.clone_from(changed);
+            }
             Entry::End(end) => {
                 self.see(end.at);
                 self.end = Some((end.at, end.reason));
@@ -106,7 +114,7 @@ impl Analysis {
 
     /// Makes the report.
     pub fn finish(self) -> Result<Report, AnalysisError> {
-        let Self { header, stages, probes, events, end, last_at } = self;
+        let Self { header, stages, probes, events, changed_after, end, last_at } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
         let missing: BTreeSet<String> = stages.iter().flat_map(StageAnalysis::missing).collect();
         let ended = match end {
@@ -133,6 +141,7 @@ impl Analysis {
             ended: ended.to_owned(),
             workload: workload_info(&header),
             target: target_info(&header),
+            data: data_info(&header, changed_after),
             environment: environment_info(&header),
             verdict: Verdict::None,
             budgets: Vec::new(),
@@ -244,6 +253,30 @@ fn target_info(header: &Header) -> model::TargetInfo {
         cache_regime: cache_regime(header),
         blind_spots: target.blind_spots.clone(),
     }
+}
+
+/// Nothing where neither a load nor a reset is known.
+fn data_info(header: &Header, changed_after: Option<Vec<TableChanges>>) -> Option<model::DataInfo> {
+    let data = &header.data;
+    if data.loaded_at_unix_us.is_none() && !data.fresh_copies {
+        return None;
+    }
+    let infos = |changed: Vec<TableChanges>| {
+        let info = |of: TableChanges| model::TableChangesInfo {
+            table: of.table,
+            inserted: of.inserted,
+            updated: of.updated,
+            deleted: of.deleted,
+        };
+        changed.into_iter().map(info).collect()
+    };
+    let loaded_at = data.loaded_at_unix_us.and_then(|us| Timestamp::from_microsecond(us).ok());
+    Some(model::DataInfo {
+        reset: if data.fresh_copies { "template" } else { "none" }.to_owned(),
+        loaded_at: loaded_at.map(|at| format!("{at:.0}")),
+        changed_before: data.changed.clone().map(infos),
+        changed_after: changed_after.map(infos),
+    })
 }
 
 /// Where the data fits. The memory of a remote server is not known, so that only shared buffers can be spoken of there.

@@ -28,6 +28,8 @@ pub(super) enum Command {
     Demo(DemoArguments),
     /// Create the schema and the dataset of a workload
     Load(LoadArguments),
+    /// Show rows of a workload's dataset, without a database
+    Preview(PreviewArguments),
     /// Measure one run of a workload
     Run(RunArguments),
     /// Measure several pool sizes and find the knee
@@ -83,6 +85,14 @@ pub(super) struct Output {
     pub(super) quiet: bool,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ResetTo {
+    /// What the measurement before left
+    None,
+    /// What was loaded: a fresh copy of the loaded database each time, dropped afterwards
+    Template,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// Folder of the workload
@@ -114,6 +124,9 @@ pub(super) struct MeasureArguments {
     /// Scale of the dataset [default: as loaded; 1 on a throwaway server]
     #[arg(long, value_name = "N", value_parser = scale, allow_negative_numbers = true)]
     pub(super) scale: Option<f64>,
+    /// What the data are before each stage of a run or each size of a pool study
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t = ResetTo::None)]
+    pub(super) reset: ResetTo,
     /// Do not look at the server while it is measured
     #[arg(long, conflicts_with = "probe_interval")]
     pub(super) no_probes: bool,
@@ -211,6 +224,39 @@ pub(super) struct LoadArguments {
     /// No progress on standard error
     #[arg(short, long)]
     pub(super) quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum PreviewFormat {
+    /// A table for reading, values shortened to the terminal's width
+    Table,
+    /// RFC 4180, with a header line; `COPY … (FORMAT csv, HEADER)` reads it
+    Csv,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PreviewArguments {
+    /// Folder of the workload
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) workload: PathBuf,
+    /// Only this table, as workload.toml names it
+    #[arg(long, value_name = "TABLE")]
+    pub(super) table: Option<String>,
+    /// The first N rows of each table [default: 10 as a table, all as CSV]
+    #[arg(long, value_name = "N")]
+    pub(super) rows: Option<u64>,
+    /// Rows relative to scale 1; as with load, other scales have other rows
+    #[arg(long, value_name = "N", default_value = "1", value_parser = scale)]
+    pub(super) scale: f64,
+    /// The number from which every value follows
+    #[arg(long, value_name = "N", default_value_t = Seed::default())]
+    pub(super) seed: Seed,
+    /// How to show them
+    #[arg(long, value_enum, default_value_t = PreviewFormat::Table)]
+    pub(super) format: PreviewFormat,
+    /// With --format csv: write one file a table into this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) out: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

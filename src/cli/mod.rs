@@ -4,6 +4,7 @@ mod args;
 mod doctor;
 mod output;
 mod plan;
+mod preview;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -144,6 +145,7 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             loaded?;
             Ok(code::OK)
         }
+        Command::Preview(arguments) => preview::preview(&arguments),
         Command::Report(arguments) => show_report(&arguments),
         Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         Command::Schema(_) => {

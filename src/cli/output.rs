@@ -43,15 +43,14 @@ pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError>
     }
     let options = report::Options {
         width: width_of_page(),
-        colour: std::io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        colour: colour(),
         detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
     };
     print(&report::terminal(report, &options))?;
     written
 }
 
-fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
+pub(super) fn unwritable(path: &Path) -> impl FnOnce(std::io::Error) -> CommandError {
     let to = path.display().to_string();
     move |source| CommandError::Output { to, source }
 }
@@ -127,12 +126,22 @@ fn quoted(word: &str) -> String {
     }
 }
 
+/// Whether standard output takes colour: it is a terminal, and `NO_COLOR` is not set.
+pub(super) fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 /// Columns of a page on standard output.
 pub(super) fn width_of_page() -> usize {
+    width_of_terminal().unwrap_or(WIDTH_MIN).clamp(WIDTH_MIN, WIDTH_MAX)
+}
+
+/// Columns of the terminal on standard output, if it is one or the environment says so.
+pub(super) fn width_of_terminal() -> Option<usize> {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let terminal =
         || rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| usize::from(size.ws_col));
-    columns.or_else(terminal).unwrap_or(WIDTH_MIN).clamp(WIDTH_MIN, WIDTH_MAX)
+    columns.or_else(terminal).filter(|columns| *columns > 0)
 }
 
 #[cfg(test)]

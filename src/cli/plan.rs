@@ -6,16 +6,16 @@ use crate::db::Target;
 use crate::local::LocalOptions;
 use crate::model::metric::{Goal, MetricPath};
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, StudyError, TargetChoice,
-    default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, StudyError,
+    TargetChoice, default_jobs,
 };
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
 
 use super::CommandError;
 use super::args::{
-    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, RunArguments,
-    TargetArguments,
+    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
+    RunArguments, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -47,6 +47,27 @@ pub enum UsageError {
     /// A pool study of no size or of one twice.
     #[error("--sizes takes different numbers from 1 to 10000, such as 2,4,8; found `{0}`")]
     Sizes(String),
+    /// A preview of a table that the workload does not describe.
+    #[error("the workload describes no columns of a table `{name}`{hint}")]
+    NoTable {
+        /// What was given.
+        name: String,
+        /// `; did you mean …?`, and which there are.
+        hint: String,
+    },
+    /// A preview of a workload without a dataset.
+    #[error(
+        "workload `{0}` describes no columns, so there are no rows to show (something else fills its tables)"
+    )]
+    NoRows(String),
+    /// Several tables as CSV in one stream.
+    #[error(
+        "{0} tables do not fit into one CSV: name one with --table, or a folder with --out DIR for one file each"
+    )]
+    ManyTables(usize),
+    /// A folder for what is no file.
+    #[error("--out goes with --format csv")]
+    OutAlone,
 }
 
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
@@ -97,6 +118,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         acquire_timeout: std::time::Duration::from_secs(30),
         drain: std::time::Duration::from_secs(10),
         warm_up: std::time::Duration::from_secs(1),
+        reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
         budgets: Vec::new(),
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
@@ -154,6 +176,10 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
         warm_up: arguments.warmup,
+        reset: match arguments.reset {
+            ResetTo::None => Reset::None,
+            ResetTo::Template => Reset::Template,
+        },
         probe_interval: (!arguments.no_probes).then_some(arguments.probe_interval),
         budgets,
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
@@ -193,7 +219,7 @@ fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
     Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
 }
 
-fn read(folder: &Path) -> Result<Workload, CommandError> {
+pub(super) fn read(folder: &Path) -> Result<Workload, CommandError> {
     Ok(workload::load(folder).map_err(StudyError::from)?)
 }
 

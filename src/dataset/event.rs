@@ -42,6 +42,8 @@ pub enum Phase {
     Finish,
     /// `VACUUM (FREEZE, ANALYZE)`.
     Vacuum,
+    /// Tables are made as old as they are described.
+    Ageing,
     /// `CHECKPOINT`.
     Checkpoint,
 }
@@ -54,6 +56,7 @@ impl fmt::Display for Phase {
             Self::Indexes => "indexes and constraints",
             Self::Finish => "finish.sql",
             Self::Vacuum => "vacuum and analyze",
+            Self::Ageing => "ageing",
             Self::Checkpoint => "checkpoint",
         })
     }
@@ -196,6 +199,16 @@ pub enum DatasetError {
         doing: String,
         /// The server's words.
         message: String,
+    },
+    /// A loaded database cannot be copied for `--reset template`.
+    #[error("`--reset template` cannot copy the database `{database}`: {reason} ({remedy})")]
+    Reset {
+        /// The loaded database.
+        database: String,
+        /// Why not.
+        reason: String,
+        /// What would make it possible.
+        remedy: String,
     },
     /// A query of a parameter gives nothing to draw from.
     #[error("the query of {what} cannot be used: {reason}")]

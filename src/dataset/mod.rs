@@ -7,13 +7,17 @@
 //!
 //! The engine is matched here once; PostgreSQL is the only one so far.
 
+mod csv;
 mod event;
 mod postgres;
 mod script;
 
+pub use csv::{put_plain, write_csv};
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
+pub use postgres::changes::{DataState, TableChanges, data_state};
 pub use postgres::check::check_statements;
 pub use postgres::load::load;
 pub use postgres::mark::{Holds, Mark, MarkState};
 pub use postgres::query_values::query_values;
 pub use postgres::state::{TargetState, inspect};
+pub use postgres::template::Template;

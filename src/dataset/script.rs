@@ -47,24 +47,37 @@ impl Script {
     }
 }
 
-/// Whether a statement slows rows down, or rows would fire it.
+/// Whether a statement slows rows down, rows would fire it, or it speaks of something that is made behind the rows.
 fn is_for_later(sql: &str, tokens: &[Token]) -> bool {
     let word = |at: usize, keyword: &str| tokens.get(at).is_some_and(|token| token.is_word(sql, keyword));
+    let any = |from: usize, keywords: &[&str]| {
+        (from..tokens.len()).any(|at| keywords.iter().any(|keyword| word(at, keyword)))
+    };
     if word(0, "CREATE") {
         let kind = usize::from(word(1, "OR") && word(2, "REPLACE")) * 2 + 1;
         let kind =
             kind + usize::from(word(kind, "UNIQUE") || word(kind, "CONSTRAINT") || word(kind, "EVENT"));
         return word(kind, "INDEX") || word(kind, "TRIGGER");
     }
-    // ALTER TABLE … ADD CONSTRAINT, ADD FOREIGN KEY, ADD UNIQUE, ADD CHECK and their like: but not ADD COLUMN.
+    if word(0, "COMMENT") {
+        return ["INDEX", "CONSTRAINT", "TRIGGER"].iter().any(|of| word(2, of));
+    }
+    if word(0, "CLUSTER") {
+        return true;
+    }
+    if ["ALTER", "DROP"].iter().any(|verb| word(0, verb)) && (word(1, "INDEX") || word(1, "TRIGGER")) {
+        return true;
+    }
+    // ALTER TABLE … ADD CONSTRAINT, ADD FOREIGN KEY, ADD UNIQUE, ADD CHECK and their like: but not ADD COLUMN. And what names
+    // a constraint, an index or a trigger.
     word(0, "ALTER")
         && word(1, "TABLE")
-        && (2..tokens.len()).any(|at| {
-            word(at, "ADD")
-                && ["CONSTRAINT", "FOREIGN", "PRIMARY", "UNIQUE", "CHECK", "EXCLUDE"]
-                    .iter()
-                    .any(|what| word(at + 1, what))
-        })
+        && (any(2, &["CONSTRAINT", "TRIGGER", "CLUSTER"])
+            || (2..tokens.len()).any(|at| {
+                let adds = ["FOREIGN", "PRIMARY", "UNIQUE", "CHECK", "EXCLUDE"];
+                (word(at, "ADD") && adds.iter().any(|what| word(at + 1, what)))
+                    || (word(at, "USING") && word(at + 1, "INDEX"))
+            }))
 }
 
 /// The name of the table that a statement creates, as written; temporary ones apart.
@@ -108,6 +121,10 @@ mod tests {
              ALTER TABLE a ADD COLUMN y int;\n\
              ALTER TABLE ONLY a ADD CONSTRAINT a_y CHECK (y > 0);\n\
              CREATE OR REPLACE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();\n\
+             ALTER INDEX a_x ATTACH PARTITION b_x;\n\
+             ALTER TABLE a REPLICA IDENTITY USING INDEX a_x;\n\
+             ALTER TABLE a DISABLE TRIGGER t;\n\
+             COMMENT ON INDEX a_x IS 'of x';\n\
              CREATE TYPE colour AS ENUM ('red');\n\
              CREATE TEMP TABLE scratch (id int);\n\
              CREATE TABLE copies AS SELECT 1;",
@@ -117,7 +134,15 @@ mod tests {
         };
         assert_eq!(
             first_words(&script.after_rows),
-            ["create unique index ", "ALTER TABLE ONLY a A", "CREATE OR REPLACE TR"]
+            [
+                "create unique index ",
+                "ALTER TABLE ONLY a A",
+                "CREATE OR REPLACE TR",
+                "ALTER INDEX a_x ATTA",
+                "ALTER TABLE a REPLIC",
+                "ALTER TABLE a DISABL",
+                "COMMENT ON INDEX a_x"
+            ]
         );
         assert_eq!(script.before_rows.len(), 6);
         assert_eq!(script.tables, ["a", "sales.\"Big Orders\"", "copies"]);

@@ -46,6 +46,14 @@ impl Target {
         Ok(Self::Postgres(Arc::new(Settings::from_url_in(url, &Environment::empty())?)))
     }
 
+    /// The same server and user, another database.
+    #[must_use]
+    pub fn with_database(&self, database: &str) -> Self {
+        match self {
+            Self::Postgres(settings) => Self::Postgres(Arc::new(settings.with_database(database))),
+        }
+    }
+
     /// Settings for connections that are not measured.
     #[must_use]
     pub fn settings(&self) -> &Settings {

@@ -40,6 +40,9 @@ pub struct Report {
     pub workload: WorkloadInfo,
     /// The database under test.
     pub target: TargetInfo,
+    /// The state of the data, where dbdyno loaded it or reset it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub data: Option<DataInfo>,
     /// The machine of the generator.
     pub environment: EnvironmentInfo,
     /// Against the budgets.
@@ -99,6 +102,33 @@ pub struct TargetInfo {
     pub cache_regime: Option<String>,
     /// What the probes cannot see here, with what would change it.
     pub blind_spots: Vec<String>,
+}
+
+/// The state of the data. Runs change it, and unequal states are not comparable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DataInfo {
+    /// `template` when each stage of a run or each size of a study began with a fresh copy of the loaded database, else `none`.
+    pub reset: String,
+    /// When the load was over: RFC 3339, UTC. Absent where dbdyno did not load it.
+    pub loaded_at: Option<String>,
+    /// Rows changed between the load and the beginning of the run: tables without changes are left out. Absent where the
+    /// server does not tell.
+    pub changed_before: Option<Vec<TableChangesInfo>>,
+    /// Rows changed between the load and the end of the run. Absent as well where the run worked on copies.
+    pub changed_after: Option<Vec<TableChangesInfo>>,
+}
+
+/// Rows of one table that were changed since the load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TableChangesInfo {
+    /// Its name.
+    pub table: String,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows updated, once for each time.
+    pub updated: u64,
+    /// Rows deleted.
+    pub deleted: u64,
 }
 
 /// The machine of the generator.

@@ -50,6 +50,13 @@ pub enum Entry {
     },
     /// Something happened that the reader should know.
     Event(Event),
+    /// What became of the data by the end of the run.
+    DataAtEnd {
+        /// When that was asked.
+        at: Stamp,
+        /// Rows changed since the load, as in [`DataHeader::changed`].
+        changed: Option<Vec<TableChanges>>,
+    },
     /// Last line of a run that ended in order.
     End(End),
 }
@@ -93,6 +100,33 @@ pub struct Header {
     pub budgets: Vec<BudgetHeader>,
     /// Interval between looks at the sessions, in milliseconds; zero without probes.
     pub probe_interval_ms: u32,
+    /// The state of the data when the run began.
+    #[serde(default)]
+    pub data: DataHeader,
+}
+
+/// The state of the data.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct DataHeader {
+    /// Whether each measurement began with a fresh copy of the loaded database.
+    pub fresh_copies: bool,
+    /// When dbdyno loaded it, in microseconds since the Unix epoch; absent where it did not.
+    pub loaded_at_unix_us: Option<i64>,
+    /// Tables with rows that were changed since the load; absent where the server does not tell.
+    pub changed: Option<Vec<TableChanges>>,
+}
+
+/// Rows of one table that were changed since the load.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct TableChanges {
+    /// Its name.
+    pub table: String,
+    /// Rows inserted.
+    pub inserted: u64,
+    /// Rows updated, once for each time.
+    pub updated: u64,
+    /// Rows deleted.
+    pub deleted: u64,
 }
 
 /// What kind of measurement it is.

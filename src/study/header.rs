@@ -1,9 +1,11 @@
 //! What a journal says of itself before anything is measured.
 
+use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::capabilities;
 use crate::record::entry::{
-    BudgetHeader, LoadHeader, StatementHeader, TargetHeader, TransactionHeader, WorkloadHeader,
+    BudgetHeader, DataHeader, LoadHeader, StatementHeader, TableChanges, TargetHeader, TransactionHeader,
+    WorkloadHeader,
 };
 use crate::units::StatementId;
 use crate::workload::{BudgetSpec, Load, Workload};
@@ -47,6 +49,24 @@ pub(super) async fn target(target: &OpenTarget) -> Result<TargetHeader, StudyErr
         same_host: target.target.same_host(),
         ..header
     })
+}
+
+/// What became of the data since they were loaded.
+pub(super) fn data(state: Option<DataState>, fresh_copies: bool) -> DataHeader {
+    let (loaded_at_unix_us, changes) =
+        state.map_or((None, None), |state| (state.loaded_at_us, state.changes));
+    DataHeader { fresh_copies, loaded_at_unix_us, changed: changes.map(changed) }
+}
+
+/// Rows changed since the load.
+pub(super) fn changed(changes: Vec<dataset::TableChanges>) -> Vec<TableChanges> {
+    let entry = |of: dataset::TableChanges| TableChanges {
+        table: of.table,
+        inserted: of.inserted,
+        updated: of.updated,
+        deleted: of.deleted,
+    };
+    changes.into_iter().map(entry).collect()
 }
 
 pub(super) fn load(load: Load) -> LoadHeader {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::dataset::{self, DataState};
 use crate::engine::{self, Collected, Plan, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
@@ -16,6 +17,7 @@ use crate::time::{Epoch, Now, RealClock};
 use crate::units::{StageId, Stamp};
 use crate::workload::StageSpec;
 
+use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
@@ -26,6 +28,8 @@ use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, Study
 const TARGET_LOST_AFTER: Duration = Duration::from_secs(10);
 /// An interrupted run waits this long for what is under way.
 const INTERRUPTED_DRAIN: Duration = Duration::from_secs(3);
+/// A question at the end of a run waits this long for its answer.
+const DATA_LIMIT: Duration = Duration::from_secs(5);
 /// Readings that may wait to be written down.
 const PROBED_MAX: usize = 256;
 /// Between the order to begin and the first arrival: time for every worker to hear it.
@@ -51,9 +55,14 @@ pub(super) struct Bench<'a> {
     plan: &'a MeasurePlan,
     target: OpenTarget,
     data: Data,
+    /// Where copies of the loaded database come from, if each segment has one of its own.
+    fresh: Option<Fresh>,
+    epoch: Epoch,
     clock: RealClock,
     recording: Recording,
     probes: Option<Probes>,
+    /// What probes write to, whichever segment they are started for.
+    out: mpsc::Sender<Probed>,
     probed: mpsc::Receiver<Probed>,
     stage_count: usize,
     /// The stage that was begun last.
@@ -73,8 +82,13 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let target = OpenTarget::open(&plan.target, observer).await?;
+        let mut target = OpenTarget::open(&plan.target, observer).await?;
         let data = ready(plan, &target, segments, observer).await?;
+        let fresh = Fresh::open(plan, &target, observer).await?;
+        let state = dataset::data_state(&target.control, &plan.workload).await?;
+        if fresh.is_some() {
+            fresh::tell_changes(state.as_ref(), observer);
+        }
         let epoch = Epoch::begin();
         let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
@@ -95,32 +109,50 @@ impl<'a> Bench<'a> {
             probe_interval_ms: plan
                 .probe_interval
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
+            data: header::data(state, fresh.is_some()),
         };
         let stage_count = header.stages.len();
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
+        if let Some(fresh) = &fresh {
+            fresh.leave(&mut target).await?;
+        }
         let (out, probed) = mpsc::channel(PROBED_MAX);
-        let probes = match plan.probe_interval {
-            None => Probes::host_only(clock, out),
-            Some(interval) => {
-                let probe_plan = ProbePlan { statements: header::tags(&plan.workload), interval };
-                Probes::start(target.target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
-            }
-        };
-        Ok(Self {
+        let mut bench = Self {
             plan,
             target,
             data,
+            fresh,
+            epoch,
             clock,
             recording,
-            probes: Some(probes),
+            probes: None,
+            out,
             probed,
             stage_count,
             stage: None,
             ended: EndReason::Completed,
             lost_since: None,
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
-        })
+        };
+        if bench.fresh.is_none() {
+            bench.start_probes().await?;
+        }
+        Ok(bench)
+    }
+
+    /// Begins to look at the database at hand.
+    async fn start_probes(&mut self) -> Result<(), StudyError> {
+        let out = self.out.clone();
+        self.probes = Some(match self.plan.probe_interval {
+            None => Probes::host_only(self.clock, out),
+            Some(interval) => {
+                let plan = ProbePlan { statements: header::tags(&self.plan.workload), interval };
+                let settings = self.target.target.settings();
+                Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
+            }
+        });
+        Ok(())
     }
 
     /// Measures all segments, and makes the report of what could be measured.
@@ -129,12 +161,14 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
+        let mut notes = Vec::new();
         for segment in segments {
-            match self.measure(segment, observer).await {
+            let measured = self.measure_fresh(segment, &mut notes, observer).await;
+            match measured {
                 Ok(()) if self.ended == EndReason::Completed => {}
                 Ok(()) => break,
                 // What was measured before is not lost for what cannot be measured now.
-                Err(error @ (StudyError::Engine(_) | StudyError::Connect(_))) if self.stage.is_some() => {
+                Err(error) if self.stage.is_some() && error.leaves_report() => {
                     self.ended = EndReason::Failed;
                     self.recording.event(self.clock.now(), "failed", error.to_string())?;
                     break;
@@ -142,7 +176,38 @@ impl<'a> Bench<'a> {
                 Err(error) => return Err(error),
             }
         }
-        self.close().await
+        self.close(notes).await
+    }
+
+    /// Measures one segment, on a copy of its own where the plan wants that. Whatever comes, the copy goes.
+    async fn measure_fresh(
+        &mut self,
+        segment: &Segment,
+        notes: &mut Vec<String>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let Some(mut fresh) = self.fresh.take() else { return self.measure(segment, observer).await };
+        let measured = match fresh.enter(&mut self.target, self.interrupts.next(), observer).await {
+            Ok(true) => match self.start_probes().await {
+                Ok(()) => self.measure(segment, observer).await,
+                Err(error) => Err(error),
+            },
+            Ok(false) => {
+                self.ended = EndReason::Interrupted;
+                if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) }
+            }
+            Err(error) => Err(error),
+        };
+        let stopped = self.stop_probes().await;
+        if let Err(error) = fresh.discard(&mut self.target).await {
+            notes.push(error.to_string());
+            // Without it no further copy can be made either.
+            if self.ended == EndReason::Completed && measured.is_ok() {
+                return Err(error);
+            }
+        }
+        self.fresh = Some(fresh);
+        measured.and(stopped)
     }
 
     /// Measures one segment.
@@ -195,34 +260,54 @@ impl<'a> Bench<'a> {
         self.stage_ended(&walk, 0, at_edge)
     }
 
-    /// Ends the probes and the journal, and makes the report.
-    async fn close(mut self) -> Result<Outcome, StudyError> {
-        if let (Some(probes), Some(stage)) = (self.probes.take(), self.stage) {
-            let stopping = probes.stop();
-            tokio::pin!(stopping);
-            // The last readings may be more than fit between them and us.
-            loop {
-                tokio::select! {
-                    biased;
-                    Some(probed) = self.probed.recv() => {
-                        let Probed { edge, reading } = probed;
-                        let at = reading.window.to;
-                        self.recording.write(&Entry::Reading { stage, edge, reading }, at)?;
+    /// Ends the probes. What they still have goes to the stage that was begun last.
+    async fn stop_probes(&mut self) -> Result<(), StudyError> {
+        let Some(probes) = self.probes.take() else { return Ok(()) };
+        let stopping = probes.stop();
+        tokio::pin!(stopping);
+        // The last readings may be more than fit between them and us.
+        loop {
+            tokio::select! {
+                biased;
+                Some(probed) = self.probed.recv() => {
+                    if let Some(stage) = self.stage {
+                        self.reading(stage, probed)?;
                     }
-                    () = &mut stopping => break,
                 }
+                () = &mut stopping => break,
             }
-            self.readings(stage, None)?;
         }
+        match self.stage {
+            Some(stage) => self.readings(stage, None),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends the probes and the journal, and makes the report.
+    async fn close(mut self, mut notes: Vec<String>) -> Result<Outcome, StudyError> {
+        self.stop_probes().await?;
+        self.data_at_end().await?;
         let at = self.clock.now();
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
-        let mut notes = Vec::new();
         // A report that is made is shown, whatever becomes of the server.
         if let Err(error) = self.target.close().await {
             notes.push(error.to_string());
         }
         let (report, run_dir) = self.recording.finish(&mut notes)?;
         Ok(Outcome { report, run_dir, ended: self.ended, notes })
+    }
+
+    /// Writes down which rows were changed by now. Copies have taken that with them; a target that is gone does not tell.
+    async fn data_at_end(&mut self) -> Result<(), StudyError> {
+        if self.fresh.is_some() || self.ended == EndReason::TargetLost {
+            return Ok(());
+        }
+        let state = dataset::data_state(&self.target.control, &self.plan.workload);
+        let state = tokio::time::timeout(DATA_LIMIT, state).await;
+        let Ok(Ok(Some(DataState { changes, .. }))) = state else { return Ok(()) };
+        let at = self.clock.now();
+        let entry = Entry::DataAtEnd { at, changed: changes.map(header::changed) };
+        self.recording.write(&entry, at)
     }
 
     fn engine_plan(&self, segment: &Segment) -> Plan {

@@ -1,6 +1,7 @@
 //! Studies: what is measured, in which order, and what is written down. Each file reads from top to bottom. A study prints
 //! nothing: it tells an observer what happens and returns a report.
 
+mod fresh;
 mod header;
 mod interrupt;
 mod journaling;
@@ -27,7 +28,9 @@ use crate::store::StoreError;
 
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use load::load;
-pub use plan::{LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, RunPlan, StageChoice, TargetChoice};
+pub use plan::{
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, TargetChoice,
+};
 pub use pool::pool;
 pub use ready::default_jobs;
 pub use recover::{Recovered, recover};
@@ -147,6 +150,15 @@ pub enum StudyError {
 }
 
 impl StudyError {
+    /// Whether what was measured before it makes a report all the same: something of the target or the load failed, nothing of
+    /// what is written down.
+    fn leaves_report(&self) -> bool {
+        matches!(
+            self,
+            Self::Engine(_) | Self::Connect(_) | Self::Probe(_) | Self::Dataset(_) | Self::Refused(_)
+        )
+    }
+
     /// The server does not answer what it is asked about itself.
     #[must_use]
     pub fn examining(error: impl std::fmt::Display) -> Self {

@@ -17,6 +17,16 @@ pub enum TargetChoice {
     Local(LocalOptions),
 }
 
+/// What the data are before each measurement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reset {
+    /// What the measurement before left.
+    #[default]
+    None,
+    /// What was loaded: each measurement has a fresh copy of the loaded database, which is dropped afterwards.
+    Template,
+}
+
 /// What every measuring command needs.
 #[derive(Clone)]
 pub struct MeasurePlan {
@@ -40,6 +50,8 @@ pub struct MeasurePlan {
     pub drain: Duration,
     /// Time before each measurement that is not measured.
     pub warm_up: Duration,
+    /// What the data are before each measurement.
+    pub reset: Reset,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
     /// Limits, those of the workload included.

@@ -5,37 +5,46 @@ use crate::units::StageId;
 use crate::workload::StageSpec;
 
 use super::measure::{Bench, NamedStage, Segment};
-use super::{Observer, Outcome, RunPlan, StageChoice, StudyError};
+use super::{Observer, Outcome, Reset, RunPlan, StageChoice, StudyError};
 
 /// Measures one run.
 pub async fn run(plan: &RunPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
-    let segment = Segment { pool_size: plan.pool_size, stages: stages(plan)? };
-    let segments = [segment];
+    let segments = segments(plan)?;
     let bench = Bench::open(&plan.measure, RunKind::Run, &segments, observer).await?;
     bench.measure_all(&segments, observer).await
 }
 
-fn stages(plan: &RunPlan) -> Result<Vec<NamedStage>, StudyError> {
+/// All stages behind one warm-up and with one pool, so that one goes over into the next. Where each stage begins with the data
+/// as loaded, it stands alone, and warms up alone.
+fn segments(plan: &RunPlan) -> Result<Vec<Segment>, StudyError> {
     let measured: Vec<StageSpec> = match &plan.stages {
         StageChoice::One { load, duration } => {
             vec![StageSpec { name: "run".to_owned(), duration: *duration, load: *load }]
         }
         StageChoice::Workload => plan.measure.workload.stages.clone(),
     };
-    let Some(first) = measured.first() else {
+    if measured.is_empty() {
         return Err(StudyError::Refused(
             "the workload has no [[stage]]: say --clients N or --rate R, and --duration D".to_owned(),
         ));
+    }
+    let size = if plan.measure.reset == Reset::Template { 1 } else { measured.len() };
+    let mut number = 0;
+    let mut named = |spec: StageSpec, measured| {
+        number += 1;
+        NamedStage { id: StageId::from_index(number - 1), spec, measured }
     };
-    let warm_up = (!plan.measure.warm_up.is_zero()).then(|| StageSpec {
-        name: "warm-up".to_owned(),
-        duration: plan.measure.warm_up,
-        load: first.load,
-    });
-    let stages =
-        warm_up.into_iter().map(|spec| (spec, false)).chain(measured.into_iter().map(|spec| (spec, true)));
-    Ok(stages
-        .enumerate()
-        .map(|(index, (spec, measured))| NamedStage { id: StageId::from_index(index), spec, measured })
-        .collect())
+    let alone = measured.len() == 1 || size > 1;
+    let segment = |specs: &[StageSpec]| {
+        let first = &specs[0];
+        let mut stages = Vec::with_capacity(specs.len() + 1);
+        if !plan.measure.warm_up.is_zero() {
+            let name = if alone { "warm-up".to_owned() } else { format!("{} warm-up", first.name) };
+            let warm_up = StageSpec { name, duration: plan.measure.warm_up, load: first.load };
+            stages.push(named(warm_up, false));
+        }
+        stages.extend(specs.iter().map(|spec| named(spec.clone(), true)));
+        Segment { pool_size: plan.pool_size, stages }
+    };
+    Ok(measured.chunks(size).map(segment).collect())
 }

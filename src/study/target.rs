@@ -36,6 +36,13 @@ impl OpenTarget {
         Ok(Self { target, control, server })
     }
 
+    /// Leaves the database for another one of the same server. On an error it stays where it is.
+    pub(super) async fn move_to(&mut self, target: Target) -> Result<(), StudyError> {
+        self.control = target.connect("control").await?;
+        self.target = target;
+        Ok(())
+    }
+
     /// Whether dbdyno started it.
     #[must_use]
     pub fn is_local(&self) -> bool {

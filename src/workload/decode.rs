@@ -6,9 +6,10 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::Aged;
 use super::document::{
-    BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode, StageDoc,
-    StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
+    AgedDoc, BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode,
+    StageDoc, StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
 };
 use super::explain::{Explained, explain, list, suggest};
 use super::node::{Name, Node, canonical, kind_of, take_off};
@@ -97,14 +98,35 @@ impl Walk<'_> {
             .entries(columns, "column", "[table.NAME.column]")
             .into_iter()
             .map(|(column, node)| self.column(&column, node))
-            .collect();
+            .collect::<Vec<_>>();
+        let aged = read.value.aged.as_ref().and_then(|aged| self.aged(aged, name, columns.is_empty()));
         Some(TableNode {
             name: name.get_ref().clone().into_owned(),
             span: name.span(),
             rows: read.value.rows.map_or(1, |rows| rows.value),
             scales: read.value.scales,
+            aged,
             columns,
         })
+    }
+
+    /// How a table is aged, if at all.
+    fn aged(&mut self, doc: &AgedDoc, name: &Name<'_>, is_foreign: bool) -> Option<Aged> {
+        let mut share = |what: &str, given: &Option<Located<f64>>| {
+            let Some(given) = given else { return 0.0 };
+            if is_foreign {
+                let message =
+                    format!("table `{}` is filled by somebody else and cannot be aged", name.get_ref());
+                let help = "describe its columns under `[table.NAME.column]`, or leave `aged` out".to_owned();
+                self.blame(given.span.clone(), message, "has no columns here", Some(help));
+            } else if !(0.0..=1.0).contains(&given.value) {
+                let message = format!("`{what}` is a share of the table's rows");
+                self.blame(given.span.clone(), message, "expected a number from 0 to 1", None);
+            }
+            given.value
+        };
+        let aged = Aged { updated: share("updated", &doc.updated), deleted: share("deleted", &doc.deleted) };
+        (aged.updated > 0.0 || aged.deleted > 0.0).then_some(aged)
     }
 
     fn column(&mut self, name: &Name<'_>, node: Node<'_>) -> ColumnNode {

@@ -75,6 +75,20 @@ pub(super) struct TableDoc {
     /// Whether `rows` grows with the scale; a table of countries does not.
     #[serde(default = "yes")]
     pub scales: bool,
+    /// What months of use left behind: dead rows, holes and rows that moved. Autovacuum stays off the table, so that they last.
+    pub aged: Option<AgedDoc>,
+}
+
+/// `aged = { updated = 0.2, deleted = 0.05 }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AgedDoc {
+    /// Share of the rows that were updated since the last vacuum, in random order. They hold the same values as before.
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1))]
+    pub updated: Option<Located<f64>>,
+    /// Share of the rows that were deleted since the last vacuum and inserted again, so that every key still exists.
+    #[schemars(with = "Option<f64>", range(min = 0, max = 1))]
+    pub deleted: Option<Located<f64>>,
 }
 
 fn yes() -> bool {
@@ -303,6 +317,7 @@ pub(super) struct TableNode {
     pub span: Range<usize>,
     pub rows: u64,
     pub scales: bool,
+    pub aged: Option<super::Aged>,
     pub columns: Vec<ColumnNode>,
 }
 

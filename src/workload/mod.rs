@@ -89,6 +89,8 @@ pub struct Table {
     pub rows_at_scale_1: u64,
     /// Whether `rows` grows with the scale; a table of countries does not.
     pub scales: bool,
+    /// What use shall have left behind in it, if anything.
+    pub aged: Option<Aged>,
     /// In the order of the document.
     pub columns: Vec<Column>,
     /// Byte range of the table's header in `workload.toml`, for messages about it.
@@ -113,6 +115,15 @@ impl Table {
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column.name == name)
     }
+}
+
+/// What use left behind in a table since its last vacuum; its values are those of the description all the same.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Aged {
+    /// Share of the rows that were updated, 0 to 1.
+    pub updated: f64,
+    /// Share of the rows that were deleted and inserted again, 0 to 1.
+    pub deleted: f64,
 }
 
 /// One generated column.

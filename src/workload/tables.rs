@@ -88,6 +88,7 @@ fn join(nodes: &[&TableNode], built: Vec<Vec<Option<ColumnGenerator>>>) -> Vec<T
             name: node.name.clone(),
             rows_at_scale_1: node.rows,
             scales: node.scales,
+            aged: node.aged,
             columns: node
                 .columns
                 .iter()

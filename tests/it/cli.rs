@@ -33,7 +33,9 @@ fn assert_refused(ended: &Measured, code: i32, words: &[&str]) {
 fn every_command_explains_itself() {
     let help = plain("--help");
     assert_eq!((help.code, help.errors.as_str()), (Some(0), ""));
-    for command in ["demo", "load", "run", "pool", "report", "doctor", "schema", "completions", "man"] {
+    for command in
+        ["demo", "load", "preview", "run", "pool", "report", "doctor", "schema", "completions", "man"]
+    {
         assert!(help.output.contains(&format!("\n  {command} ")), "{command} is not in {}", help.output);
         let own = plain(&format!("{command} --help"));
         assert_eq!(own.code, Some(0));
@@ -438,6 +440,7 @@ fn the_doctor_finds_what_is_there_and_how_to_get_what_is_not() {
     assert!(page.output.lines().all(|line| line.chars().count() <= 80), "{}", page.output);
     // The remedies are true: with them, nothing is missing.
     database.execute("CREATE EXTENSION pg_stat_statements; GRANT pg_monitor TO \"guest\"");
+    database.execute(of(&found, "reset")["remedy"].as_str().expect("a remedy"));
     for capability in examine(&as_user(database.url(), "guest:guest")) {
         assert_eq!(capability["ok"], "present", "{capability}");
     }

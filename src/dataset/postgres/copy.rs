@@ -1,5 +1,13 @@
 //! Rows by binary COPY: chunks are encoded on threads and sent whole, each connection takes them in turn. Memory does not
 //! grow with the rows: a thread waits until its chunk was taken.
+//!
+//! Several connections take turns of a few chunks, in the order of the rows, and no turn begins before the server has taken
+//! the one before: what a server has only in its sockets lies in no order yet. So a row is out of place by a turn of each
+//! connection at most, a small share of the table.
+//!
+//! Where one connection fills a table that is empty, it truncates it first, in the same transaction: the rows can then be
+//! written frozen (`COPY … FREEZE`), since nobody else can see the table's new file, and the vacuum behind them finds every
+//! page done. Several connections cannot share such a transaction; partitioned tables cannot take frozen rows.
 
 use std::ops::Range;
 use std::pin::pin;
@@ -13,7 +21,7 @@ use tokio::sync::{Barrier, mpsc};
 use tokio_postgres::CopyInSink;
 
 use super::fit::TablePlan;
-use super::server::failed;
+use super::server::{code, failed};
 use super::wire::Unfit;
 use crate::dataset::DatasetError;
 use crate::db::postgres::Client;
@@ -24,6 +32,13 @@ use crate::sql::values::Arena;
 const CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks that wait behind the one that is sent, for each encoding thread.
 const CHUNKS_WAITING: usize = 2;
+/// Bytes of a turn of one of several connections, at most: a round trip for each is of no account.
+const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Turns that each connection has at least, where there are several. With 16 the physical correlation of a column that
+/// follows the rows stays above 0.99.
+const TURNS_MIN: u64 = 16;
+/// Bytes that make a further connection worth its while.
+const JOB_BYTES_MIN: u64 = 2 * 1024 * 1024;
 /// Rows from which the length of all others is guessed.
 const ROWS_MEASURED: u64 = 64;
 /// Opens a binary COPY: signature, flags, length of the header's extension.
@@ -46,6 +61,8 @@ struct Shares {
     rows: u64,
     rows_per_chunk: u64,
     jobs: u64,
+    /// Chunks of one job that follow each other, before it is the next job's turn.
+    chunks_per_turn: u64,
     /// Encoding threads of each job.
     threads: u64,
 }
@@ -58,37 +75,82 @@ pub(super) async fn copy(
     plan: &Arc<TablePlan>,
     on_sent: OnSent<'_>,
 ) -> Result<u64, DatasetError> {
-    let rows_per_chunk = rows_per_chunk(dataset, plan)?;
-    let chunks = plan.rows.div_ceil(rows_per_chunk);
-    let jobs = (clients.len() as u64).min(chunks).max(1);
-    let threads = (threads as u64).div_ceil(jobs).min(chunks.div_ceil(jobs)).max(1);
-    let shares = Shares { rows: plan.rows, rows_per_chunk, jobs, threads };
+    let shares = Shares::new(plan.rows, row_bytes(dataset, plan)?, clients.len() as u64, threads as u64);
+    let jobs = shares.jobs;
     let on_sent = Mutex::new((0_u64, on_sent));
     let sent = |rows: u64, bytes: u64| {
         let mut on_sent = on_sent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         on_sent.0 += bytes;
         (on_sent.1)(rows, bytes);
     };
+    let freezes = match clients.first() {
+        Some(client) if jobs == 1 => begin_frozen(client, plan).await?,
+        _ => false,
+    };
     let round = Barrier::new(usize::try_from(jobs).unwrap_or(1));
     let jobs = (0..jobs)
         .zip(clients)
-        .map(|(job, client)| run_job(client, job, shares, dataset, plan, &round, &sent));
+        .map(|(job, client)| run_job(client, job, shares, dataset, (plan, freezes), &round, &sent));
     try_join_all(jobs).await?;
+    if let (true, Some(client)) = (freezes, clients.first()) {
+        let doing = format!("commit the rows of {}", plan.name);
+        client.batch_execute("COMMIT").await.map_err(failed(doing))?;
+    }
     let (bytes, _) = on_sent.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     Ok(bytes)
 }
 
+/// Begins a transaction in which rows can be written frozen, if this table takes them. Rows that the schema itself inserted
+/// are not thrown away.
+async fn begin_frozen(client: &Client, plan: &TablePlan) -> Result<bool, DatasetError> {
+    let doing = || format!("prepare {} for its rows", plan.name);
+    let takes = format!(
+        "SELECT relkind = 'r' AND NOT EXISTS (SELECT FROM ONLY {}) FROM pg_class WHERE oid = to_regclass($1)",
+        plan.target
+    );
+    let row = client.query_one(&takes, &[&plan.target]).await.map_err(failed(doing()))?;
+    if !row.get::<_, bool>(0) {
+        return Ok(false);
+    }
+    client.batch_execute("BEGIN").await.map_err(failed(doing()))?;
+    match client.batch_execute(&format!("TRUNCATE ONLY {}", plan.target)).await {
+        Ok(()) => Ok(true),
+        // feature_not_supported: a foreign key that could not be taken off refers to it.
+        Err(error) if code(&error) == Some("0A000") => {
+            client.batch_execute("ROLLBACK").await.map_err(failed(doing()))?;
+            Ok(false)
+        }
+        Err(error) => Err(failed(doing())(error)),
+    }
+}
+
 impl Shares {
-    /// Rounds in which every job has a chunk.
-    fn full_rounds(self) -> u64 {
-        self.rows.div_ceil(self.rows_per_chunk) / self.jobs
+    fn new(rows: u64, row_bytes: u64, jobs: u64, threads: u64) -> Self {
+        let bytes = rows.saturating_mul(row_bytes);
+        let jobs = jobs.min(bytes / JOB_BYTES_MIN).max(1);
+        let turn_bytes = if jobs == 1 { bytes } else { TURN_BYTES_MAX.min(bytes / jobs / TURNS_MIN) };
+        let chunk_bytes = turn_bytes.min(CHUNK_BYTES as u64);
+        let rows_per_chunk = (chunk_bytes / row_bytes.max(1)).max(1);
+        let chunks = rows.div_ceil(rows_per_chunk);
+        Self {
+            rows,
+            rows_per_chunk,
+            jobs,
+            chunks_per_turn: if jobs == 1 { chunks.max(1) } else { (turn_bytes / chunk_bytes.max(1)).max(1) },
+            threads: threads.div_ceil(jobs).min(chunks.div_ceil(jobs)).max(1),
+        }
     }
 
-    /// The rows of the chunk that `thread` of `job` encodes as its `turn`-th, if there is one.
-    fn chunk(self, job: u64, thread: u64, turn: u64) -> Option<Range<u64>> {
-        let number = job + self.jobs * (thread + self.threads * turn);
-        let start = number * self.rows_per_chunk;
+    /// The rows of the `number`-th chunk of a job, if there is one.
+    fn chunk(self, job: u64, number: u64) -> Option<Range<u64>> {
+        let turn = number / self.chunks_per_turn * self.jobs + job;
+        let start = (turn * self.chunks_per_turn + number % self.chunks_per_turn) * self.rows_per_chunk;
         (start < self.rows).then(|| start..self.rows.min(start + self.rows_per_chunk))
+    }
+
+    /// Turns of each job, some of them perhaps empty.
+    fn turns(self) -> u64 {
+        self.rows.div_ceil(self.rows_per_chunk).div_ceil(self.chunks_per_turn * self.jobs)
     }
 }
 
@@ -98,42 +160,46 @@ async fn run_job(
     job: u64,
     shares: Shares,
     dataset: &Arc<Dataset>,
-    plan: &Arc<TablePlan>,
+    (plan, freezes): (&Arc<TablePlan>, bool),
     round: &Barrier,
     sent: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), DatasetError> {
     let doing = || format!("copy rows into {}", plan.name);
-    let sink = client.copy_in::<_, Bytes>(&plan.copy()).await.map_err(failed(doing()))?;
-    let mut sink = pin!(sink);
+    let copy = plan.copy(if freezes { ", FREEZE" } else { "" });
     let mut lanes: Vec<_> =
         (0..shares.threads).map(|thread| lane(job, thread, shares, dataset, plan)).collect();
-    // Small pieces wait inside the sink and travel with the next chunk.
-    let mut refused = sink.feed(Bytes::from_static(HEADER)).await.err();
-    let mut turn = 0;
-    while refused.is_none() {
-        let thread = turn % shares.threads;
-        if shares.chunk(job, thread, turn / shares.threads).is_none() {
-            break;
+    for turn in 0..shares.turns() {
+        // Nobody runs ahead of the others: the rows would lie in the table in another order than was asked for.
+        round.wait().await;
+        let numbers = turn * shares.chunks_per_turn..(turn + 1) * shares.chunks_per_turn;
+        if shares.chunk(job, numbers.start).is_none() {
+            continue;
         }
-        let chunk = lanes[usize::try_from(thread).unwrap_or(0)].recv().await.ok_or_else(|| {
-            let message = "a thread ended before its time".to_owned();
-            DatasetError::Encoder { table: plan.name.clone(), message }
-        })??;
-        // No connection runs ahead of the others: the rows would lie in the table in another order than was asked for.
-        if turn < shares.full_rounds() {
-            round.wait().await;
+        let sink = client.copy_in::<_, Bytes>(&copy).await.map_err(failed(doing()))?;
+        let mut sink = pin!(sink);
+        // Small pieces wait inside the sink and travel with the next chunk.
+        let mut refused = sink.feed(Bytes::from_static(HEADER)).await.err();
+        for number in numbers {
+            if refused.is_some() || shares.chunk(job, number).is_none() {
+                break;
+            }
+            let lane = usize::try_from(number % shares.threads).unwrap_or(0);
+            let chunk = lanes[lane].recv().await.ok_or_else(|| {
+                let message = "a thread ended before its time".to_owned();
+                DatasetError::Encoder { table: plan.name.clone(), message }
+            })??;
+            let bytes = chunk.bytes.len() as u64;
+            match sink.feed(chunk.bytes).await {
+                Ok(()) => sent(chunk.rows, bytes),
+                Err(error) => refused = Some(error),
+            }
         }
-        let bytes = chunk.bytes.len() as u64;
-        match sink.feed(chunk.bytes).await {
-            Ok(()) => sent(chunk.rows, bytes),
-            Err(error) => refused = Some(error),
+        if refused.is_none() {
+            refused = sink.feed(Bytes::from_static(TRAILER)).await.err();
         }
-        turn += 1;
+        finish(sink, refused).await.map_err(failed(doing()))?;
     }
-    if refused.is_none() {
-        refused = sink.feed(Bytes::from_static(TRAILER)).await.err();
-    }
-    finish(sink, refused).await.map_err(failed(doing()))
+    Ok(())
 }
 
 /// Ends the COPY. When sending failed, the server's own words are behind it, and they are what the user must see.
@@ -163,7 +229,7 @@ fn lane(
     let _detached = tokio::task::spawn_blocking(move || {
         let mut arena = Arena::default();
         for turn in 0.. {
-            let Some(rows) = shares.chunk(job, thread, turn) else { return };
+            let Some(rows) = shares.chunk(job, thread + shares.threads * turn) else { return };
             let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
             let encoded = encode(&dataset, &plan, rows.clone(), &mut arena, &mut out);
             let chunk = encoded.map(|()| Chunk { rows: rows.end - rows.start, bytes: out.into() });
@@ -176,13 +242,12 @@ fn lane(
     from_encoder
 }
 
-/// Rows that make a chunk of about [`CHUNK_BYTES`], guessed from the first.
-fn rows_per_chunk(dataset: &Dataset, plan: &TablePlan) -> Result<u64, DatasetError> {
+/// Bytes of a row in binary form, guessed from the first.
+fn row_bytes(dataset: &Dataset, plan: &TablePlan) -> Result<u64, DatasetError> {
     let measured = plan.rows.min(ROWS_MEASURED);
     let mut out = vec![];
     encode(dataset, plan, 0..measured, &mut Arena::default(), &mut out)?;
-    let row_bytes = (out.len() as u64).div_ceil(measured.max(1)).max(1);
-    Ok((CHUNK_BYTES as u64 / row_bytes).max(1))
+    Ok((out.len() as u64).div_ceil(measured.max(1)).max(1))
 }
 
 /// Appends rows in binary form.
@@ -221,23 +286,37 @@ mod tests {
 
     #[test]
     fn jobs_and_threads_share_every_row_once_and_in_turn() {
-        for (rows, rows_per_chunk, jobs, threads) in
-            [(1000, 7, 2, 3), (5, 10, 1, 1), (64, 8, 4, 2), (1, 1, 1, 2)]
+        for (rows, row_bytes, jobs, threads) in
+            [(1_000_000, 40, 4, 3), (5, 10, 1, 1), (300_000, 100, 2, 8), (1, 1, 1, 2), (3, 2_000_000, 4, 2)]
         {
-            let shares = Shares { rows, rows_per_chunk, jobs, threads };
+            let shares = Shares::new(rows, row_bytes, jobs, threads);
             let mut taken = vec![0; usize::try_from(rows).expect("small")];
-            for job in 0..jobs {
-                let mut last_end = 0;
-                for turn in 0.. {
-                    let Some(chunk) = shares.chunk(job, turn % threads, turn / threads) else { break };
-                    assert!(chunk.start >= last_end, "a job sends its rows in order");
-                    last_end = chunk.end;
-                    for row in chunk {
-                        taken[usize::try_from(row).expect("small")] += 1;
+            let mut at = 0;
+            for turn in 0..shares.turns() {
+                for job in 0..shares.jobs {
+                    for number in turn * shares.chunks_per_turn..(turn + 1) * shares.chunks_per_turn {
+                        let Some(chunk) = shares.chunk(job, number) else { continue };
+                        assert_eq!(chunk.start, at, "turns follow the order of the rows");
+                        at = chunk.end;
+                        for row in chunk {
+                            taken[usize::try_from(row).expect("small")] += 1;
+                        }
                     }
                 }
             }
             assert!(taken.iter().all(|&times| times == 1), "{rows} {jobs} {threads}");
+            assert!(shares.rows_per_chunk * row_bytes <= CHUNK_BYTES as u64 || shares.rows_per_chunk == 1);
         }
+    }
+
+    #[test]
+    fn a_small_table_is_the_work_of_one_and_a_large_one_has_many_turns() {
+        let of = |rows, jobs| Shares::new(rows, 100, jobs, 2);
+        assert_eq!((of(20_000, 4).jobs, of(20_000, 4).turns()), (1, 1));
+        let shares = of(1_000_000, 4);
+        assert_eq!(shares.jobs, 4);
+        assert!(shares.turns() >= TURNS_MIN, "{}", shares.turns());
+        let shares = of(100_000_000, 4);
+        assert_eq!(shares.rows_per_chunk * shares.chunks_per_turn * 100 / 1024 / 1024, 3);
     }
 }

@@ -34,7 +34,11 @@ const OBJECTS: &str = "
     FROM object o, pg_identify_object(o.classid, o.oid, 0) i
     WHERE o.oid <> ALL ($1) AND NOT EXISTS (
         SELECT FROM pg_depend d
-        WHERE d.classid = o.classid AND d.objid = o.oid AND d.deptype IN ('i', 'a', 'e', 'P', 'S'))
+        WHERE d.classid = o.classid AND d.objid = o.oid AND d.objsubid = 0 AND d.deptype IN ('i', 'a', 'e', 'P', 'S')
+          -- A partition goes with its parent, and is a table of its own all the same.
+          AND NOT EXISTS (
+              SELECT FROM pg_inherits h
+              WHERE o.classid = 'pg_class'::regclass AND h.inhrelid = o.oid AND h.inhparent = d.refobjid))
     ORDER BY o.oid";
 
 const ALL: &str = "SELECT oid FROM pg_class UNION SELECT oid FROM pg_type UNION SELECT oid FROM pg_proc UNION SELECT oid FROM pg_namespace";

@@ -33,10 +33,10 @@ pub(super) struct ColumnPlan {
 }
 
 impl TablePlan {
-    /// The statement that takes the rows.
-    pub(super) fn copy(&self) -> String {
+    /// The statement that takes the rows; `options` stand behind the format: `, FREEZE`.
+    pub(super) fn copy(&self, options: &str) -> String {
         let columns: Vec<String> = self.columns.iter().map(|column| quoted(&column.name)).collect();
-        format!("COPY {} ({}) FROM STDIN WITH (FORMAT binary)", self.target, columns.join(", "))
+        format!("COPY {} ({}) FROM STDIN WITH (FORMAT binary{options})", self.target, columns.join(", "))
     }
 }
 

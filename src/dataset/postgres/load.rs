@@ -4,12 +4,16 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::ageing::{self, age};
+use super::changes;
 use super::check;
+use super::constraints::{self, Constraint};
 use super::copy::copy;
 use super::created::{self, Created};
 use super::fit::{TablePlan, fit};
 use super::introspect::relation;
 use super::mark::{self, Mark, MarkState};
+use super::sequences::advance;
 use super::server::{blame, code, failed, run};
 use crate::dataset::event::{
     DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary,
@@ -37,6 +41,9 @@ const SESSION: &str = "
     SELECT set_config('maintenance_work_mem', '262144', false)
     FROM pg_settings WHERE name = 'maintenance_work_mem' AND setting::bigint < 262144";
 
+/// A long CREATE INDEX ends when nobody waits for it any more, and gives back the lock of the load.
+const LOOK_AFTER_CLIENT: &str = "SET client_connection_check_interval = '500ms'";
+
 /// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
 ///
 /// Everything that can be wrong with the schema, the columns and the statements is found before any row, and then the target
@@ -61,6 +68,7 @@ pub async fn load(
         script: Script::read(&schema.text),
         client: open(settings).await?,
         dataset: Arc::new(workload.dataset(options.seed, options.scale)),
+        waiting: vec![],
         progress,
         summary: LoadSummary::default(),
         begun: Instant::now(),
@@ -75,23 +83,28 @@ pub async fn load(
     load.phase(Phase::Rows);
     load.send_rows(plans.clone()).await?;
     load.phase(Phase::Indexes);
-    let after = std::mem::take(&mut load.script.after_rows);
-    load.run_steps(schema, &after).await?;
+    load.make_indexes(&plans).await?;
     if let Some(finish) = &workload.finish {
         load.phase(Phase::Finish);
         load.run_steps(finish, &steps(&finish.text)).await?;
     }
     load.phase(Phase::Vacuum);
     load.vacuum(&plans).await?;
+    if workload.tables.iter().any(|table| table.aged.is_some()) {
+        load.phase(Phase::Ageing);
+        load.age(&plans).await?;
+    }
     load.phase(Phase::Checkpoint);
     load.checkpoint().await?;
-    load.end().await
+    load.end(&plans).await
 }
 
 /// A connection for loading.
 async fn open(settings: &Settings) -> Result<Client, DatasetError> {
     let client = connect(settings, "load").await?;
     client.batch_execute(SESSION).await.map_err(failed("prepare the connection"))?;
+    // A server on another system than Linux may not be able to; then a dropped load ends when its statement does.
+    let _ = client.batch_execute(LOOK_AFTER_CLIENT).await;
     Ok(client)
 }
 
@@ -103,6 +116,8 @@ struct Load<'a> {
     script: Script,
     client: Client,
     dataset: Arc<Dataset>,
+    /// What the schema declares within its tables and what is made behind the rows.
+    waiting: Vec<Constraint>,
     progress: &'a mut (dyn FnMut(LoadEvent) + Send),
     summary: LoadSummary,
     /// When the phase at hand began.
@@ -236,6 +251,7 @@ impl Load<'_> {
             .batch_execute("ROLLBACK TO SAVEPOINT dbdyno_trial")
             .await
             .map_err(failed("try the schema"))?;
+        self.waiting = constraints::take_off(&self.client, &made).await?;
         let mark = Mark::begun(self.workload, self.options.scale, self.options.seed);
         mark::begin(&self.client, &mark, &made).await?;
         self.client.batch_execute("COMMIT").await.map_err(failed("commit the schema"))?;
@@ -345,6 +361,31 @@ impl Load<'_> {
         Ok(())
     }
 
+    /// Everything that is cheaper made behind the rows, each committed by itself: keys, then what the script says, then foreign
+    /// keys, which want the keys of others. Sequences go on behind the keys.
+    async fn make_indexes(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
+        let (foreign, keys): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.waiting).into_iter().partition(Constraint::is_foreign);
+        self.put_back(&keys).await?;
+        let after = std::mem::take(&mut self.script.after_rows);
+        self.run_steps(self.schema, &after).await?;
+        self.put_back(&foreign).await?;
+        for plan in plans {
+            advance(&self.client, plan).await?;
+        }
+        Ok(())
+    }
+
+    async fn put_back(&mut self, constraints: &[Constraint]) -> Result<(), DatasetError> {
+        for (index, constraint) in constraints.iter().enumerate() {
+            let what = constraint.what();
+            let doing = failed(format!("add the constraint {what} to the loaded rows"));
+            (self.progress)(LoadEvent::Step { number: index + 1, of: constraints.len(), what });
+            self.client.batch_execute(&constraint.add()).await.map_err(doing)?;
+        }
+        Ok(())
+    }
+
     /// Runs the statements of a script one by one, each committed by itself.
     async fn run_steps(&mut self, file: &SqlFile, steps: &[Step]) -> Result<(), DatasetError> {
         for (index, step) in steps.iter().enumerate() {
@@ -361,11 +402,38 @@ impl Load<'_> {
     }
 
     async fn vacuum(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
+        // A vacuum marks no page as visible to all whose rows' commit is not on disk yet, and that of the rows was not waited
+        // for: one commit that is brings all before it there.
+        let durable = "SET synchronous_commit = on";
+        self.client.batch_execute(durable).await.map_err(failed("vacuum the tables"))?;
+        mark::touch(&self.client, &self.workload.name).await?;
         for (index, plan) in plans.iter().enumerate() {
             let step = LoadEvent::Step { number: index + 1, of: plans.len(), what: plan.name.clone() };
             (self.progress)(step);
             let sql = format!("VACUUM (FREEZE, ANALYZE) {}", plan.target);
             self.client.batch_execute(&sql).await.map_err(failed(format!("vacuum {}", plan.name)))?;
+        }
+        Ok(())
+    }
+
+    async fn age(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
+        let workload = self.workload;
+        let aged = plans.iter().filter_map(|plan| Some((plan, workload.tables[plan.table].aged?)));
+        let aged: Vec<_> = aged.collect();
+        let count = aged.len();
+        for (index, (plan, aged)) in aged.iter().enumerate() {
+            let step = LoadEvent::Step { number: index + 1, of: count, what: plan.name.clone() };
+            (self.progress)(step);
+            let mut notes = vec![];
+            let done =
+                age(&self.client, plan, *aged, self.options.seed, &mut |note| notes.push(note)).await?;
+            let ageing::Done { updated, deleted } = done;
+            notes.push(format!(
+                "{}: {updated} rows were updated, {deleted} deleted and put back; autovacuum is off for it, so that what is \
+                 dead lasts until a run (ALTER TABLE {} RESET (autovacuum_enabled) on it, or on its partitions, switches it on)",
+                plan.name, plan.target
+            ));
+            notes.into_iter().for_each(|note| self.note(note));
         }
         Ok(())
     }
@@ -385,10 +453,10 @@ impl Load<'_> {
         }
     }
 
-    async fn end(mut self) -> Result<LoadSummary, DatasetError> {
-        // The last word must not be lost in a crash: everything before it is on disk once it is.
-        let durable = "SET synchronous_commit = on";
-        self.client.batch_execute(durable).await.map_err(failed("write the mark of this load"))?;
+    async fn end(mut self, plans: &[Arc<TablePlan>]) -> Result<LoadSummary, DatasetError> {
+        let plans = plans.iter().map(AsRef::as_ref);
+        changes::keep_baseline(&self.client, &self.workload.name, plans).await?;
+        // Its commit is waited for, and everything before it is on disk then.
         mark::end(&self.client, &self.workload.name, self.summary.rows).await?;
         self.close_phase();
         Ok(self.summary)

@@ -170,7 +170,8 @@ const OBJECTS: &str = "
 /// Makes room for marks.
 pub(super) async fn prepare(client: &Client) -> Result<(), DatasetError> {
     let doing = "make the schema `dbdyno`, which remembers what was loaded (it takes the right to CREATE in this database)";
-    client.batch_execute(PREPARE).await.map_err(failed(doing))
+    client.batch_execute(PREPARE).await.map_err(failed(doing))?;
+    client.batch_execute(super::changes::PREPARE).await.map_err(failed(doing))
 }
 
 /// The mark of a workload of this name, if it has one.
@@ -227,6 +228,13 @@ pub(super) async fn begin(client: &Client, mark: &Mark, objects: &[Created]) -> 
             .await
             .map_err(failed(doing()))?;
     }
+    Ok(())
+}
+
+/// Writes a mark as it is: a commit that has something to bring to disk.
+pub(super) async fn touch(client: &Client, workload: &str) -> Result<(), DatasetError> {
+    const TOUCH: &str = "UPDATE dbdyno.load_mark SET state = state WHERE workload = $1";
+    client.execute(TOUCH, &[&workload]).await.map_err(failed("write the mark of this load"))?;
     Ok(())
 }
 

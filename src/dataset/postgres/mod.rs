@@ -1,6 +1,9 @@
 //! Loading into PostgreSQL, 14 and newer.
 
+mod ageing;
+pub(super) mod changes;
 pub(super) mod check;
+mod constraints;
 mod copy;
 mod created;
 mod fit;
@@ -8,6 +11,8 @@ mod introspect;
 pub(super) mod load;
 pub(super) mod mark;
 pub(super) mod query_values;
+mod sequences;
 mod server;
 pub(super) mod state;
+pub(super) mod template;
 mod wire;

@@ -43,6 +43,8 @@ const FLUSH_SINCE: i32 = 150_000;
 const OWN_CONNECTIONS: i64 = 3;
 /// Free connections below which a pool study cannot reach far.
 const FREE_ENOUGH: i64 = 20;
+/// Name of the capability to copy the database.
+const RESET: &str = "reset";
 /// Text that must fit for a tag to be seen in `pg_stat_activity`, in bytes.
 const QUERY_SIZE_ENOUGH: i64 = 200;
 
@@ -67,6 +69,11 @@ SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('superuser_reserved_connections')::bigint AS reserved_superuser,
        coalesce(current_setting('reserved_connections', true), '0')::bigint AS reserved,
        (SELECT coalesce(sum(numbackends), 0) FROM pg_stat_database)::bigint AS connections_used,
+       (SELECT rolcreatedb FROM pg_roles WHERE rolname = current_user) AS creates_databases,
+       (SELECT datistemplate OR pg_has_role(datdba, 'USAGE') FROM pg_database WHERE datname = current_database()) AS owns_database,
+       current_database()::text AS database,
+       (SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND usesysid IS NOT NULL AND application_name NOT LIKE 'dbdyno %') AS others_connected,
        pg_is_in_recovery() AS in_recovery,
        current_setting('transaction_read_only') AS read_only";
 
@@ -93,6 +100,11 @@ struct Facts {
     reserved_superuser: i64,
     reserved: i64,
     connections_used: i64,
+    creates_databases: bool,
+    owns_database: bool,
+    database: String,
+    /// Sessions in this database that are not dbdyno's.
+    others_connected: i64,
     in_recovery: bool,
     read_only: bool,
 }
@@ -123,6 +135,10 @@ impl Facts {
             reserved_superuser: row.try_get("reserved_superuser")?,
             reserved: row.try_get("reserved")?,
             connections_used: row.try_get("connections_used")?,
+            creates_databases: row.try_get::<_, Option<bool>>("creates_databases")?.unwrap_or(false),
+            owns_database: row.try_get::<_, Option<bool>>("owns_database")?.unwrap_or(false),
+            database: row.try_get("database")?,
+            others_connected: row.try_get("others_connected")?,
             in_recovery: row.try_get("in_recovery")?,
             read_only: on("read_only")?,
         })
@@ -140,6 +156,7 @@ impl Facts {
             self.fresh_statistics(),
             self.connections(),
             self.writable(),
+            self.reset(),
         ]
     }
 
@@ -297,6 +314,38 @@ impl Facts {
         }
     }
 
+    /// Copies for `--reset template`.
+    fn reset(&self) -> Capability {
+        let mut lacks = Vec::new();
+        let mut remedies = Vec::new();
+        if !self.superuser && !self.creates_databases {
+            lacks.push("may not create databases".to_owned());
+            remedies.push(format!("ALTER ROLE {} CREATEDB", quoted(&self.role)));
+        }
+        if !self.superuser && !self.owns_database {
+            lacks.push(format!("does not own {}", self.database));
+            let (database, role) = (quoted(&self.database), quoted(&self.role));
+            remedies.push(format!("ALTER DATABASE {database} OWNER TO {role}"));
+        }
+        let (ok, found, remedy) = if !lacks.is_empty() {
+            let found = format!("role {} {}", self.role, lacks.join(" and "));
+            (Presence::Absent, found, remedies.join("; "))
+        } else if self.others_connected > 0 {
+            let found = format!("{} others are connected to {}", self.others_connected, self.database);
+            (Presence::Absent, found, "end these sessions with SELECT pg_terminate_backend(PID)".to_owned())
+        } else {
+            (Presence::Present, format!("{} can be copied", self.database), String::new())
+        };
+        Capability {
+            id: RESET.into(),
+            ok,
+            found,
+            costs: "--reset template is refused: each stage or size begins with what the one before left"
+                .into(),
+            remedy: (ok != Presence::Present).then_some(remedy),
+        }
+    }
+
     fn writable(&self) -> Capability {
         let (ok, found) = match (self.in_recovery, self.read_only) {
             (true, _) => (Presence::Absent, "a standby in recovery"),
@@ -389,7 +438,10 @@ pub async fn target_header(client: &Client) -> Result<TargetHeader, Error> {
     let blind_spots = facts
         .judge()
         .into_iter()
-        .filter(|capability| capability.ok != Presence::Present && capability.id != "connections")
+        // These two limit what can be measured, not what is seen of it.
+        .filter(|capability| {
+            capability.ok != Presence::Present && !["connections", RESET].contains(&&*capability.id)
+        })
         .map(|capability| {
             let Capability { id, found, costs, remedy, .. } = capability;
             let remedy = remedy.map_or_else(String::new, |remedy| format!(" ({remedy})"));

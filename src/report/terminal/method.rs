@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
-use crate::model::{Accounting, EventInfo, GeneratorInfo, ProbeInfo, Report, Stage};
+use crate::model::{
+    Accounting, DataInfo, EventInfo, GeneratorInfo, ProbeInfo, Report, Stage, TableChangesInfo,
+};
 use crate::report::format::{NBSP, bytes, count, decimal, duration_us, percent, whole_us};
 
 /// Events that a summary shows.
@@ -39,6 +41,9 @@ pub(super) fn section(page: &mut Page, report: &Report, full: bool) {
     probes(page, &report.probes, full);
     for blind_spot in &report.target.blind_spots {
         page.labelled(INDENT, "not seen", Style::Caution, blind_spot);
+    }
+    if let Some(data) = &report.data {
+        page.fact("data", &data_state(data, full));
     }
     environment(page, report, full);
     page.fact("seed", &format!("{}, workload {}", report.seed, report.workload.fingerprint));
@@ -176,6 +181,47 @@ fn probes(page: &mut Page, probes: &[ProbeInfo], full: bool) {
         );
         page.labelled(INDENT, "", Style::Dim, &text);
     }
+}
+
+/// `as loaded at …; since then the run inserted 12 rows and updated 40 (orders, stock)`.
+fn data_state(data: &DataInfo, full: bool) -> String {
+    let loaded = match &data.loaded_at {
+        Some(at) => format!("loaded at {at}"),
+        None => "not loaded by dbdyno".to_owned(),
+    };
+    let before = match data.changed_before.as_deref() {
+        None => "rows changed since are not known".to_owned(),
+        Some([]) => "unchanged when the run began".to_owned(),
+        Some(changed) => format!("when the run began {}", changes(changed, full)),
+    };
+    if data.reset == "template" {
+        return format!("each measurement had a fresh copy of what was {loaded}, {before}");
+    }
+    let after = match data.changed_after.as_deref() {
+        None if data.changed_before.is_none() => return format!("{loaded}; {before}"),
+        None => "rows changed until its end are not known".to_owned(),
+        Some([]) => "and at its end".to_owned(),
+        Some(changed) => format!("at its end {}", changes(changed, full)),
+    };
+    format!("{loaded}; {before}, {after}")
+}
+
+/// `1 204 rows inserted, 300 updated, 2 deleted (orders, stock)`; for each table where everything is shown.
+fn changes(changed: &[TableChangesInfo], full: bool) -> String {
+    let counts = |inserted: u64, updated: u64, deleted: u64| {
+        let all = [(inserted, "inserted"), (updated, "updated"), (deleted, "deleted")];
+        let some = all.into_iter().filter(|(number, _)| *number > 0);
+        some.map(|(number, what)| format!("{}{NBSP}{what}", count(number))).collect::<Vec<_>>().join(", ")
+    };
+    if full {
+        let each =
+            changed.iter().map(|of| format!("{} {}", of.table, counts(of.inserted, of.updated, of.deleted)));
+        return format!("rows {}", each.collect::<Vec<_>>().join("; "));
+    }
+    let sum = |field: fn(&TableChangesInfo) -> u64| changed.iter().map(field).sum();
+    let tables: Vec<&str> = changed.iter().map(|of| of.table.as_str()).collect();
+    let counts = counts(sum(|of| of.inserted), sum(|of| of.updated), sum(|of| of.deleted));
+    format!("rows {counts} ({})", tables.join(", "))
 }
 
 fn environment(page: &mut Page, report: &Report, full: bool) {

@@ -1,7 +1,9 @@
 //! Loads into a real server: what is loaded is what was described, mistakes come before any row, and nothing of the user's
 //! is lost.
 
+mod ageing;
 mod life;
+mod loading;
 mod refusals;
 mod shop;
 mod types;
