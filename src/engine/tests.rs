@@ -8,7 +8,7 @@ use crate::db::sim::{SimAnswer, SimRequest};
 use crate::db::{Control, ExecError, error::SqlState};
 use crate::record::accounting::Books;
 use crate::record::entry::Interval;
-use crate::record::set::Set;
+use crate::record::set::{Set, Shape};
 use crate::units::{Seed, StageId, Stamp, StatementId};
 use crate::workload::{Load, Workload};
 
@@ -53,7 +53,11 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
 }
 
 fn all(intervals: &[Interval]) -> Set {
-    let mut set = Set::new(intervals[0].set.transactions.len(), intervals[0].set.statements.len());
+    let mut set = Set::new(Shape {
+        transactions: intervals[0].set.transactions.len(),
+        statements: intervals[0].set.statements.len(),
+        measures: intervals[0].set.measures.len(),
+    });
     for interval in intervals {
         set.merge(&interval.set);
     }

@@ -3,7 +3,8 @@
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::capabilities;
 use crate::record::entry::{
-    BudgetHeader, LoadHeader, StatementHeader, TargetHeader, TransactionHeader, WorkloadHeader,
+    BudgetHeader, GaugeHeader, LoadHeader, MeasureHeader, StatementHeader, TargetHeader, TransactionHeader,
+    WorkloadHeader,
 };
 use crate::units::StatementId;
 use crate::workload::{BudgetSpec, Load, Workload};
@@ -35,6 +36,26 @@ pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeade
                 sql: statement.sql.clone(),
             })
             .collect(),
+        measures: workload
+            .measures
+            .iter()
+            .map(|measure| MeasureHeader {
+                name: measure.name.clone(),
+                statement: measure.statement.clone(),
+                column: measure.column.clone(),
+                unit: measure.unit,
+                order: measure.order,
+            })
+            .collect(),
+        gauges: workload
+            .gauges
+            .iter()
+            .map(|gauge| GaugeHeader {
+                name: gauge.name.clone(),
+                unit: gauge.unit,
+                every_ms: u64::try_from(gauge.every.as_millis()).unwrap_or(u64::MAX),
+            })
+            .collect(),
     }
 }
 
@@ -59,10 +80,7 @@ pub(super) fn load(load: Load) -> LoadHeader {
 pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {
     budgets
         .iter()
-        .map(|budget| BudgetHeader {
-            metric: budget.metric.to_string(),
-            limit: budget.limit.show(budget.metric.unit()),
-        })
+        .map(|budget| BudgetHeader { metric: budget.metric.to_string(), limit: budget.limit.show() })
         .collect()
 }
 

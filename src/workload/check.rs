@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::document::{BudgetNode, Located, RetryDoc};
 use super::explain::apart;
+use super::measurable::Measurable;
 use super::{BudgetSpec, Retry};
 use crate::diagnostic::{Mistakes, likely};
 use crate::model::metric::{Limit, MetricPath};
@@ -77,7 +78,7 @@ fn describe(kind: NamedMistakeKind) -> (String, &'static str, Option<String>) {
 }
 
 /// Blames a name that cannot stand in a statement's tag and in a metric's path.
-fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
+pub(super) fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
     if !named::is_name(&name.value) {
         mistakes.at(
             source,
@@ -163,7 +164,7 @@ pub(super) fn retry(doc: Option<&RetryDoc>, source: usize, mistakes: &mut Mistak
 /// Reads a line of `[budget]`.
 pub(super) fn budget(
     node: &BudgetNode,
-    transactions: &[&str],
+    known: &Measurable<'_>,
     source: usize,
     mistakes: &mut Mistakes,
 ) -> Option<BudgetSpec> {
@@ -178,13 +179,18 @@ pub(super) fn budget(
             return None;
         }
     };
-    if let Some(name) = metric.transaction().filter(|name| !transactions.contains(name)) {
-        let help =
-            likely(name, transactions.iter().copied()).map(|likely| format!("did you mean `{likely}`?"));
-        blame(&node.metric.span, format!("no transaction is called `{name}`"), "not in this workload", help);
+    if let Err(unknown) = known.has(&metric) {
+        blame(&node.metric.span, unknown.message, "not in this workload", unknown.help);
+        return None;
     }
     match Limit::parse(&node.limit.value, &metric) {
-        Ok(limit) => Some(BudgetSpec { metric, limit }),
+        Ok(limit) => match known.fits(&metric, &limit) {
+            Ok(()) => Some(BudgetSpec { metric, limit }),
+            Err(misfit) => {
+                blame(&node.limit.span, misfit.message, "not a limit of this metric", misfit.help);
+                None
+            }
+        },
         Err(error) => {
             let (message, help) = apart(&error.to_string());
             blame(&node.limit.span, message, "not a limit of this metric", help);
