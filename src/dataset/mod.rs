@@ -15,5 +15,6 @@ pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Pha
 pub use postgres::check::check_statements;
 pub use postgres::load::load;
 pub use postgres::mark::{Holds, Mark, MarkState};
+pub use postgres::parameters::check_parameters;
 pub use postgres::query_values::query_values;
 pub use postgres::state::{TargetState, inspect};

@@ -1,7 +1,7 @@
 //! What a journal says of itself before anything is measured.
 
 use crate::generate::GENERATOR_VERSION;
-use crate::probe::capabilities;
+use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
     BudgetHeader, GaugeHeader, LoadHeader, MeasureHeader, StatementHeader, TargetHeader, TransactionHeader,
     WorkloadHeader,
@@ -81,6 +81,15 @@ pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {
     budgets
         .iter()
         .map(|budget| BudgetHeader { metric: budget.metric.to_string(), limit: budget.limit.show() })
+        .collect()
+}
+
+/// The gauges, for the probes.
+pub(super) fn gauges(workload: &Workload) -> Vec<GaugePlan> {
+    workload
+        .gauges
+        .iter()
+        .map(|gauge| GaugePlan { name: gauge.name.clone(), query: gauge.query.clone(), every: gauge.every })
         .collect()
 }
 

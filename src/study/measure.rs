@@ -103,7 +103,11 @@ impl<'a> Bench<'a> {
         let probes = match plan.probe_interval {
             None => Probes::host_only(clock, out),
             Some(interval) => {
-                let probe_plan = ProbePlan { statements: header::tags(&plan.workload), interval };
+                let probe_plan = ProbePlan {
+                    statements: header::tags(&plan.workload),
+                    interval,
+                    gauges: header::gauges(&plan.workload),
+                };
                 Probes::start(target.target.settings(), probe_plan, clock, epoch.unix_us(), out).await?
             }
         };

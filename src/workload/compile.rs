@@ -33,6 +33,9 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
     let queries = transactions::Queries::new(&queries_text, statements, &named_mistakes);
     check::blame_queries(named_mistakes, in_queries, &mut mistakes);
 
+    for node in &document.tables {
+        check::table_name(node, in_document, &mut mistakes);
+    }
     let tables = tables::compile(&document.tables, in_document, &mut mistakes);
     let mix = transactions::compile(&document, &tables, &queries, in_document, &mut mistakes);
     let gauges = gauges(&document, in_document, &mut mistakes);

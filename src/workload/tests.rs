@@ -4,10 +4,10 @@ mod mistakes;
 
 use std::time::Duration;
 
-use super::{Isolation, Load, ParameterSource, Times, Workload, load};
+use super::{Isolation, Kept, KeptFor, Load, ParameterSource, Times, Workload, load};
 use crate::generate::RowPick;
 use crate::sql::values::{Arena, Slot};
-use crate::units::{Seed, SlotId, StatementId};
+use crate::units::{Direction, Seed, SlotId, StatementId, ValueUnit};
 
 pub(super) const DOCUMENT: &str = r#"
 name = "shop"
@@ -59,6 +59,26 @@ customer_id = { key = { table = "customers", column = "id" } }
 product_id = { uniform = [1, 100], draw = "each" }
 country_id = { key = { table = "countries" } }
 
+[[transaction]]
+name = "follow_up"
+weight = 2
+statements = ["line_of_order"]
+[transaction.parameter]
+order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", latest = 0.99 } } } }
+customer_id = { same_row = { as = "order_id" } }
+country = { key = { table = "customers", column = "country", hot = { share_of_draws = 0.9, share_of_keys = 0.1 } } }
+minimum = { same_row = { as = "country", column = "id" } }
+
+[measure.line_number]
+statement = "line_of_order"
+column = "line_number"
+unit = "count"
+order = "ascending"
+
+[gauge.open_orders]
+query = "SELECT count(*) FROM orders"
+every = "500ms"
+
 [[stage]]
 name = "baseline"
 duration = "30s"
@@ -79,10 +99,14 @@ const QUERIES: &str = "
 SELECT id, country FROM customers WHERE id = :customer_id;
 
 -- name: insert_order :one
-INSERT INTO orders (customer_id, country_id) VALUES (:customer_id, :country_id) RETURNING id AS order_id;
+INSERT INTO orders (customer_id, country_id) VALUES (:customer_id, :country_id) RETURNING id AS order_id, customer_id;
 
 -- name: insert_line :exec
 /*+ hint */ INSERT INTO order_lines VALUES (:order_id, :product_id, :order_id::text);
+
+-- name: line_of_order :optional
+SELECT line AS line_number FROM order_lines
+WHERE order_id = :order_id AND customer_id = :customer_id AND country = :country AND line > :minimum;
 ";
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -138,14 +162,16 @@ fn each_statement_of_each_transaction_has_an_id_a_tag_and_its_slots() {
         sql,
         [
             "/*dbdyno:browse.customer_by_id*/ SELECT id, country FROM customers WHERE id = $1",
-            "/*dbdyno:checkout.insert_order*/ INSERT INTO orders (customer_id, country_id) VALUES ($1, $2) RETURNING id AS order_id",
+            "/*dbdyno:checkout.insert_order*/ INSERT INTO orders (customer_id, country_id) VALUES ($1, $2) RETURNING id AS order_id, customer_id",
             "/*+ hint */ /*dbdyno:checkout.insert_line*/ INSERT INTO order_lines VALUES ($1, $2, $1::text)",
+            "/*dbdyno:follow_up.line_of_order*/ SELECT line AS line_number FROM order_lines\nWHERE order_id = $1 AND customer_id = $2 AND country = $3 AND line > $4",
         ]
     );
     let checkout = &workload.transactions[1];
-    assert_eq!(checkout.slots, ["customer_id", "product_id", "country_id", "order_id"]);
+    // The row that is inserted is asked for its order and, for what shares it, its customer: not the one that was drawn.
+    assert_eq!(checkout.slots, ["customer_id", "product_id", "country_id", "order_id", "customer_id"]);
     assert_eq!(workload.statements[1].inputs, [SlotId(0), SlotId(2)]);
-    assert_eq!(workload.statements[1].outputs.len(), 1);
+    assert_eq!(workload.statements[1].outputs.len(), 2);
     assert_eq!(workload.statements[1].outputs[0].column, "order_id");
     assert_eq!(workload.statements[1].outputs[0].slot, SlotId(3));
     assert_eq!(workload.statements[2].inputs, [SlotId(3), SlotId(1)]);
@@ -157,7 +183,7 @@ fn each_statement_of_each_transaction_has_an_id_a_tag_and_its_slots() {
 #[test]
 fn steps_draws_and_stages_are_as_written() {
     let workload = compiled(DOCUMENT, QUERIES);
-    let [browse, checkout] = workload.transactions.as_slice() else { panic!("two transactions") };
+    let [browse, checkout, _] = workload.transactions.as_slice() else { panic!("two transactions") };
     assert!(!browse.explicit, "a single statement commits itself");
     assert_eq!(browse.retry.max_tries, 1);
     assert!(matches!(
@@ -181,6 +207,56 @@ fn steps_draws_and_stages_are_as_written() {
     let budgets: Vec<String> = workload.budgets.iter().map(|budget| budget.metric.to_string()).collect();
     assert_eq!(budgets, ["checkout.response.p99", "errors.rate"]);
     assert_eq!(workload.scale_query.as_deref(), Some("SELECT count(*) / 1000.0 FROM customers"));
+}
+
+#[test]
+fn what_outlives_a_transaction_is_kept_where_it_is_returned_and_drawn_where_it_is_asked_for() {
+    let workload = compiled(DOCUMENT, QUERIES);
+    assert_eq!(workload.inserted.len(), 1);
+    assert_eq!(workload.inserted[0].statement, "insert_order");
+    assert_eq!(workload.inserted[0].columns, ["order_id", "customer_id"]);
+    let kept = |slot, reason| Kept { slot: SlotId(slot), reason };
+    assert_eq!(
+        workload.statements[1].kept,
+        [
+            kept(3, KeptFor::Inserted { rows: 0, column: 0 }),
+            kept(4, KeptFor::Inserted { rows: 0, column: 1 })
+        ]
+    );
+    assert_eq!(workload.statements[3].kept, [kept(4, KeptFor::Measure(0))]);
+    assert_eq!(workload.statements[0].kept, []);
+    let [order_id, customer_id, country, minimum] = workload.transactions[2].draws.as_slice() else {
+        panic!("four draws")
+    };
+    let ParameterSource::Inserted { rows: 0, column: 0, otherwise } = &order_id.source else {
+        panic!("{order_id:?}")
+    };
+    // Tables stand in the order in which they are filled: customers, orders, countries.
+    let latest = RowPick::Latest { exponent: 0.99 };
+    assert!(
+        matches!(&**otherwise, ParameterSource::Existing { table: 1, column: 0, pick } if *pick == latest)
+    );
+    let ParameterSource::Inserted { rows: 0, column: 1, otherwise } = &customer_id.source else {
+        panic!("{customer_id:?}")
+    };
+    assert!(
+        matches!(&**otherwise, ParameterSource::Existing { table: 1, column: 1, pick } if *pick == latest)
+    );
+    let hot = RowPick::Hot { share_of_draws: 0.9, share_of_keys: 0.1 };
+    assert!(
+        matches!(&country.source, ParameterSource::Existing { table: 0, column: 1, pick } if *pick == hot)
+    );
+    assert!(
+        matches!(&minimum.source, ParameterSource::Existing { table: 0, column: 0, pick } if *pick == hot)
+    );
+    let rows_of: Vec<usize> = workload.transactions[2].draws.iter().map(|draw| draw.row_of).collect();
+    assert_eq!(rows_of, [0, 0, 2, 2]);
+
+    let [line_number] = workload.measures.as_slice() else { panic!("one measure") };
+    assert_eq!((line_number.unit, line_number.order), (Some(ValueUnit::Count), Some(Direction::Ascending)));
+    assert_eq!(&DOCUMENT[line_number.span.clone()], "\"line_number\"");
+    let [open_orders] = workload.gauges.as_slice() else { panic!("one gauge") };
+    assert_eq!((open_orders.every, open_orders.unit), (Duration::from_millis(500), ValueUnit::Count));
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod fit;
 mod introspect;
 pub(super) mod load;
 pub(super) mod mark;
+pub(super) mod parameters;
 pub(super) mod query_values;
 mod server;
 pub(super) mod state;
