@@ -404,13 +404,13 @@ fn what_the_run_inserted_is_drawn_by_later_transactions() {
         name = "look"
         statements = ["look"]
         [transaction.parameter]
-        order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders" } } } }
+        order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", column = "order_id" } } } }
         tenant_id = { same_row = { as = "order_id" } }
         [[transaction]]
         name = "latest"
         statements = ["look"]
         [transaction.parameter]
-        order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", latest = 0.99 } } } }
+        order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", column = "order_id", latest = 0.99 } } } }
         tenant_id = { same_row = { as = "order_id" } }
     "#;
     let queries = "-- name: insert_order :one\nINSERT INTO orders DEFAULT VALUES RETURNING order_id, tenant_id;\n\

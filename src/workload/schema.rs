@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_schema_accepts_what_is_read() {
-        assert!(is_accepted(crate::workload::tests::DOCUMENT));
+        assert!(is_accepted(&crate::workload::tests::document_with_more()));
         for folder in crate::workload::tests::repository_workloads() {
             let path = folder.join("workload.toml");
             assert!(is_accepted(&std::fs::read_to_string(&path).expect("a document")), "{}", path.display());
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_schema_rejects_what_is_rejected() {
-        let document = crate::workload::tests::DOCUMENT;
+        let document = crate::workload::tests::document_with_more();
         for (good, bad) in [
             ("name = \"shop\"", ""),
             ("weight = 60", "wieght = 60"),
@@ -279,7 +279,7 @@ mod tests {
             ("draw = \"each\"", "draw = \"twice\""),
             ("times = { uniform = [1, 4] }", "times = { uniform = 4 }"),
             ("zipf = 1.1", "zpf = 1.1"),
-            ("same_row = { as = \"customer_id\"", "same_row = { of = \"customer_id\""),
+            ("same_row = { as = \"order_id\"", "same_row = { of = \"order_id\""),
             ("otherwise = ", "else = "),
             ("share_of_keys = 0.1", "share_of_keys = 2"),
             ("column = \"line_number\"\n", ""),

@@ -59,26 +59,6 @@ customer_id = { key = { table = "customers", column = "id" } }
 product_id = { uniform = [1, 100], draw = "each" }
 country_id = { key = { table = "countries" } }
 
-[[transaction]]
-name = "follow_up"
-weight = 2
-statements = ["line_of_order"]
-[transaction.parameter]
-order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", latest = 0.99 } } } }
-customer_id = { same_row = { as = "order_id" } }
-country = { key = { table = "customers", column = "country", hot = { share_of_draws = 0.9, share_of_keys = 0.1 } } }
-minimum = { same_row = { as = "country", column = "id" } }
-
-[measure.line_number]
-statement = "line_of_order"
-column = "line_number"
-unit = "count"
-order = "ascending"
-
-[gauge.open_orders]
-query = "SELECT count(*) FROM orders"
-every = "500ms"
-
 [[stage]]
 name = "baseline"
 duration = "30s"
@@ -99,15 +79,48 @@ const QUERIES: &str = "
 SELECT id, country FROM customers WHERE id = :customer_id;
 
 -- name: insert_order :one
-INSERT INTO orders (customer_id, country_id) VALUES (:customer_id, :country_id) RETURNING id AS order_id, customer_id;
+INSERT INTO orders (customer_id, country_id) VALUES (:customer_id, :country_id) RETURNING id AS order_id;
 
 -- name: insert_line :exec
 /*+ hint */ INSERT INTO order_lines VALUES (:order_id, :product_id, :order_id::text);
-
--- name: line_of_order :optional
-SELECT line AS line_number FROM order_lines
-WHERE order_id = :order_id AND customer_id = :customer_id AND country = :country AND line > :minimum;
 ";
+
+/// What a document may say besides: parameters that share rows or name what was inserted, measures, gauges.
+const MORE: &str = r#"
+[[transaction]]
+name = "follow_up"
+weight = 2
+statements = ["line_of_order"]
+[transaction.parameter]
+order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", latest = 0.99 } } } }
+customer_id = { same_row = { as = "order_id" } }
+country = { key = { table = "customers", column = "country", hot = { share_of_draws = 0.9, share_of_keys = 0.1 } } }
+minimum = { same_row = { as = "country", column = "id" } }
+
+[measure.line_number]
+statement = "line_of_order"
+column = "line_number"
+unit = "count"
+order = "ascending"
+
+[gauge.open_orders]
+query = "SELECT count(*) FROM orders"
+every = "500ms"
+"#;
+
+/// [`DOCUMENT`] and [`MORE`].
+pub(super) fn document_with_more() -> String {
+    format!("{DOCUMENT}{MORE}")
+}
+
+/// [`QUERIES`] and what [`MORE`] needs.
+pub(super) fn queries_with_more() -> String {
+    let returning = QUERIES.replace("RETURNING id AS order_id", "RETURNING id AS order_id, customer_id");
+    format!(
+        "{returning}\n-- name: line_of_order :optional\nSELECT line AS line_number FROM order_lines\n\
+         WHERE order_id = :order_id AND customer_id = :customer_id AND country = :country AND line > :minimum;\n"
+    )
+}
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -162,16 +175,14 @@ fn each_statement_of_each_transaction_has_an_id_a_tag_and_its_slots() {
         sql,
         [
             "/*dbdyno:browse.customer_by_id*/ SELECT id, country FROM customers WHERE id = $1",
-            "/*dbdyno:checkout.insert_order*/ INSERT INTO orders (customer_id, country_id) VALUES ($1, $2) RETURNING id AS order_id, customer_id",
+            "/*dbdyno:checkout.insert_order*/ INSERT INTO orders (customer_id, country_id) VALUES ($1, $2) RETURNING id AS order_id",
             "/*+ hint */ /*dbdyno:checkout.insert_line*/ INSERT INTO order_lines VALUES ($1, $2, $1::text)",
-            "/*dbdyno:follow_up.line_of_order*/ SELECT line AS line_number FROM order_lines\nWHERE order_id = $1 AND customer_id = $2 AND country = $3 AND line > $4",
         ]
     );
     let checkout = &workload.transactions[1];
-    // The row that is inserted is asked for its order and, for what shares it, its customer: not the one that was drawn.
-    assert_eq!(checkout.slots, ["customer_id", "product_id", "country_id", "order_id", "customer_id"]);
+    assert_eq!(checkout.slots, ["customer_id", "product_id", "country_id", "order_id"]);
     assert_eq!(workload.statements[1].inputs, [SlotId(0), SlotId(2)]);
-    assert_eq!(workload.statements[1].outputs.len(), 2);
+    assert_eq!(workload.statements[1].outputs.len(), 1);
     assert_eq!(workload.statements[1].outputs[0].column, "order_id");
     assert_eq!(workload.statements[1].outputs[0].slot, SlotId(3));
     assert_eq!(workload.statements[2].inputs, [SlotId(3), SlotId(1)]);
@@ -183,7 +194,7 @@ fn each_statement_of_each_transaction_has_an_id_a_tag_and_its_slots() {
 #[test]
 fn steps_draws_and_stages_are_as_written() {
     let workload = compiled(DOCUMENT, QUERIES);
-    let [browse, checkout, _] = workload.transactions.as_slice() else { panic!("two transactions") };
+    let [browse, checkout] = workload.transactions.as_slice() else { panic!("two transactions") };
     assert!(!browse.explicit, "a single statement commits itself");
     assert_eq!(browse.retry.max_tries, 1);
     assert!(matches!(
@@ -211,7 +222,8 @@ fn steps_draws_and_stages_are_as_written() {
 
 #[test]
 fn what_outlives_a_transaction_is_kept_where_it_is_returned_and_drawn_where_it_is_asked_for() {
-    let workload = compiled(DOCUMENT, QUERIES);
+    let document = document_with_more();
+    let workload = compiled(&document, &queries_with_more());
     assert_eq!(workload.inserted.len(), 1);
     assert_eq!(workload.inserted[0].statement, "insert_order");
     assert_eq!(workload.inserted[0].columns, ["order_id", "customer_id"]);
@@ -225,6 +237,11 @@ fn what_outlives_a_transaction_is_kept_where_it_is_returned_and_drawn_where_it_i
     );
     assert_eq!(workload.statements[3].kept, [kept(4, KeptFor::Measure(0))]);
     assert_eq!(workload.statements[0].kept, []);
+    // The inserted row is asked for its order and, for what shares it, its customer: which is not the one that was drawn.
+    assert_eq!(
+        workload.transactions[1].slots,
+        ["customer_id", "product_id", "country_id", "order_id", "customer_id"]
+    );
     let [order_id, customer_id, country, minimum] = workload.transactions[2].draws.as_slice() else {
         panic!("four draws")
     };
@@ -254,7 +271,7 @@ fn what_outlives_a_transaction_is_kept_where_it_is_returned_and_drawn_where_it_i
 
     let [line_number] = workload.measures.as_slice() else { panic!("one measure") };
     assert_eq!((line_number.unit, line_number.order), (Some(ValueUnit::Count), Some(Direction::Ascending)));
-    assert_eq!(&DOCUMENT[line_number.span.clone()], "\"line_number\"");
+    assert_eq!(&document[line_number.span.clone()], "\"line_number\"");
     let [open_orders] = workload.gauges.as_slice() else { panic!("one gauge") };
     assert_eq!((open_orders.every, open_orders.unit), (Duration::from_millis(500), ValueUnit::Count));
 }

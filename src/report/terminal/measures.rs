@@ -91,8 +91,8 @@ fn order_in_words(measure: &MeasureInfo, order: &OrderInfo) -> String {
         );
     }
     format!(
-        "{name}: order not kept. {workers}; {} ({}) did so for one and the same client, which no race between clients \
-         explains.",
+        "{name}: order not kept. {workers}; {} ({}) did so for one and the same client: what failed and was taken again, or \
+         was not there yet when a later one was.",
         count(order.in_client),
         share(order.in_client_fraction)
     )

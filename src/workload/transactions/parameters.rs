@@ -122,7 +122,6 @@ impl Compiler<'_> {
         let document = self.document;
         let node = document.tables.iter().find(|node| node.name == key.table.value)?;
         let table = self.tables.iter().position(|table| table.name == node.name)?;
-        let pick = silent_pick(key)?;
         if node.columns.is_empty() {
             let message = format!("the columns of `{}` are not described here", node.name);
             let help =
@@ -131,6 +130,7 @@ impl Compiler<'_> {
             return None;
         }
         self.known_column(node, column)?;
+        let pick = silent_pick(key)?;
         Some(ParameterSource::Existing { table, column: self.tables[table].column(&column.value)?, pick })
     }
 
