@@ -323,7 +323,13 @@ impl<'a> Compiler<'a> {
             let giver = (0..queries.len()).find(|at| {
                 gives(queries[*at], name) && queries[at + 1..].iter().flatten().any(|later| later.uses(name))
             });
-            if let Some(query) = giver.and_then(|at| queries[at]) {
+            // What is returned for later transactions was asked for by name; in this one the drawn value stands.
+            let is_kept = |query: &Query| {
+                self.inserted.iter().any(|rows| {
+                    rows.statement == query.name && rows.columns.iter().any(|column| column == name)
+                })
+            };
+            if let Some(query) = giver.and_then(|at| queries[at]).filter(|query| !is_kept(query)) {
                 let message = format!("`{name}` is drawn and also returned by `{}`", query.name);
                 let label = "a later step could mean either";
                 let help =

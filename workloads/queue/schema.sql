@@ -26,5 +26,7 @@ CREATE TABLE jobs (
 
 -- What consumers ask for, and nothing else is in it.
 CREATE INDEX jobs_ready ON jobs (run_at, id) WHERE state = 'ready';
+-- What operators look at: the few that were given up.
+CREATE INDEX jobs_dead ON jobs (kind) WHERE state = 'dead';
 -- What the clean-up asks for.
 CREATE INDEX jobs_finished ON jobs (finished_at) WHERE state IN ('done', 'dead');

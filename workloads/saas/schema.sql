@@ -40,7 +40,7 @@ CREATE TABLE tasks (
     state        text NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'doing', 'done', 'dropped')),
     priority     smallint NOT NULL DEFAULT 2,
     due_on       date,
-    labels       jsonb NOT NULL DEFAULT '[]',
+    labels       jsonb NOT NULL DEFAULT '{}',
     created_at   timestamptz NOT NULL DEFAULT now(),
     updated_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id)

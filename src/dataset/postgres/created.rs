@@ -17,7 +17,8 @@ pub(super) struct Created {
 }
 
 /// What a load may make and must be able to remove: relations, types, functions and schemas, but not what belongs to
-/// another object and goes with it.
+/// another object and goes with it. The key of a partitioned table is a column that belongs to it: only the object as a whole
+/// counts.
 const OBJECTS: &str = "
     WITH object AS (
         SELECT 'pg_class'::regclass::oid AS classid, oid FROM pg_class
@@ -34,7 +35,7 @@ const OBJECTS: &str = "
     FROM object o, pg_identify_object(o.classid, o.oid, 0) i
     WHERE o.oid <> ALL ($1) AND NOT EXISTS (
         SELECT FROM pg_depend d
-        WHERE d.classid = o.classid AND d.objid = o.oid AND d.deptype IN ('i', 'a', 'e', 'P', 'S'))
+        WHERE d.classid = o.classid AND d.objid = o.oid AND d.objsubid = 0 AND d.deptype IN ('i', 'a', 'e', 'P', 'S'))
     ORDER BY o.oid";
 
 const ALL: &str = "SELECT oid FROM pg_class UNION SELECT oid FROM pg_type UNION SELECT oid FROM pg_proc UNION SELECT oid FROM pg_namespace";
