@@ -50,14 +50,15 @@ CROSS JOIN LATERAL (
 ) newest
 WHERE s.host_id = :host_id;
 
+-- An alert fires where one sample of the last five minutes lies above the threshold.
 -- name: alert_check :many
-SELECT s.host_id, avg(value) AS mean
+SELECT s.host_id, max(value) AS worst
 FROM samples
 JOIN series s ON s.id = series_id
 WHERE time > now() - :behind::interval - interval '5 minutes' AND s.metric = :metric
 GROUP BY s.host_id
-HAVING avg(value) > :threshold
-ORDER BY mean DESC;
+HAVING max(value) > :threshold
+ORDER BY worst DESC;
 
 -- name: busiest_hosts :many
 SELECT h.name, h.region, percentile_cont(0.95) WITHIN GROUP (ORDER BY value) AS p95
