@@ -5,6 +5,7 @@
 
 mod findings;
 pub mod locks;
+mod measures;
 mod pool_study;
 mod quantiles;
 mod server;
@@ -95,6 +96,7 @@ impl Analysis {
             }
             Entry::Reading { stage, edge, reading } => {
                 self.count_probe(reading);
+                self.count_gauge_gaps(reading);
                 if let Ok(seen) = &reading.seen {
                     self.observe(*stage, *edge, seen, reading.window);
                 }
@@ -179,13 +181,29 @@ impl Analysis {
                     }
                 }
             }
-            Observation::Activity(_) | Observation::Host(_) | Observation::Generator(_) => {
-                let middle = window.from + window.duration() / 2;
-                let at = Span { from: middle, to: middle };
-                if let Some(stage) = self.stages.iter_mut().rev().find(|stage| stage.meets(at)) {
+            Observation::Activity(_)
+            | Observation::Host(_)
+            | Observation::Generator(_)
+            | Observation::Gauge(_) => {
+                if let Some(stage) = self.stage_at(window) {
                     stage.add_sample(seen, window);
                 }
             }
+        }
+    }
+
+    /// The stage that was going on in the middle of a window.
+    fn stage_at(&mut self, window: Span) -> Option<&mut StageAnalysis> {
+        let middle = window.from + window.duration() / 2;
+        let at = Span { from: middle, to: middle };
+        self.stages.iter_mut().rev().find(|stage| stage.meets(at))
+    }
+
+    fn count_gauge_gaps(&mut self, reading: &Reading) {
+        let Some(gauge) = measures::gauge_of_probe(&reading.probe) else { return };
+        let gaps = reading.cost.gaps + u64::from(reading.seen.is_err());
+        if let Some(stage) = self.stage_at(reading.window) {
+            stage.gauges.add_gaps(gauge, gaps);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::model::Quantiles;
 use crate::record::histogram::Distribution;
+use crate::record::measure::Values;
 
 /// Samples that must lie beyond a quantile before it is printed.
 const BEYOND_MIN: f64 = 10.0;
@@ -9,6 +10,34 @@ const BEYOND_MIN: f64 = 10.0;
 /// The quantiles of what was answered.
 pub(super) fn quantiles(answered: &Distribution) -> Quantiles {
     with_censored(answered, &Distribution::default())
+}
+
+/// The quantiles of measured values, in whole units.
+pub(super) fn of_values(values: &Values) -> Quantiles {
+    let histogram = values.histogram();
+    let count = histogram.len();
+    if count == 0 {
+        return Quantiles::default();
+    }
+    let at = |quantile| is_carried(count, quantile).then(|| histogram.value_at_quantile(quantile));
+    Quantiles {
+        count,
+        mean: Some(values.sum() as f64 / count as f64),
+        p50: at(0.5),
+        p90: at(0.9),
+        p95: at(0.95),
+        p99: at(0.99),
+        p99_9: at(0.999),
+        p99_99: at(0.9999),
+        max: Some(histogram.max()),
+        censored_from: None,
+    }
+}
+
+/// Whether so many samples carry a quantile.
+fn is_carried(count: u64, quantile: f64) -> bool {
+    // The margin is for quantiles like 0.9 that no binary fraction equals.
+    count as f64 * (1.0 - quantile) >= BEYOND_MIN - 1e-6
 }
 
 /// The quantiles of what was answered, and of what was given up and therefore counts at the slow end: how slow it would have
@@ -23,8 +52,7 @@ pub(super) fn with_censored(answered: &Distribution, given_up: &Distribution) ->
     }
     let longest = answered.histogram().max().max(given_up.histogram().max());
     let at = |quantile: f64| {
-        // The margin is for quantiles like 0.9 that no binary fraction equals.
-        if count as f64 * (1.0 - quantile) < BEYOND_MIN - 1e-6 {
+        if !is_carried(count, quantile) {
             return None;
         }
         let rank = (quantile * count as f64).ceil().max(1.0);

@@ -10,9 +10,10 @@ use crate::record::histogram::Distribution;
 use crate::record::observation::{
     ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
 };
-use crate::record::set::{Set, StatementSpan, TransactionSet};
+use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
 use crate::units::{Span, StageId, Stamp, StatementId};
 
+use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
 use super::{locks, rfc3339, server};
 
@@ -38,6 +39,7 @@ pub(super) struct StageAnalysis {
     pub(super) set: Set,
     pub(super) host: Option<HostSample>,
     pub(super) generator: Vec<(GeneratorSample, Span)>,
+    pub(super) gauges: Gauges,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
     last_at: Stamp,
@@ -48,6 +50,8 @@ pub(super) struct StageAnalysis {
     open: u64,
     /// Ended ok inside the window, by transaction.
     ok_in_window: Vec<u64>,
+    /// Values inside the window, by measure.
+    measured_in_window: Vec<u64>,
     window_levels: PoolLevels,
     intervals: Vec<model::IntervalInfo>,
     activity: BTreeMap<(Who, Option<String>), u64>,
@@ -63,16 +67,21 @@ pub(super) struct StageAnalysis {
 
 impl StageAnalysis {
     pub(super) fn begin(id: StageId, at: Stamp, carried_in: u64, header: &Header) -> Self {
-        let (transactions, statements) =
-            (header.workload.transactions.len(), header.workload.statements.len());
+        let workload = &header.workload;
+        let shape = Shape {
+            transactions: workload.transactions.len(),
+            statements: workload.statements.len(),
+            measures: workload.measures.len(),
+        };
         let plan = header.stages.get(id.index());
         Self {
             id,
             measured: plan.is_none_or(|stage| stage.measured),
             pool_size: plan.map_or(0, |stage| stage.pool_size),
-            set: Set::new(transactions, statements),
+            set: Set::new(shape),
             host: None,
             generator: Vec::new(),
+            gauges: Gauges::default(),
             begun_at: at,
             ended_at: None,
             last_at: at,
@@ -80,7 +89,8 @@ impl StageAnalysis {
             carried_out: 0,
             planned: 0,
             open: carried_in,
-            ok_in_window: vec![0; transactions],
+            ok_in_window: vec![0; shape.transactions],
+            measured_in_window: vec![0; shape.measures],
             window_levels: PoolLevels::default(),
             intervals: Vec::new(),
             activity: BTreeMap::new(),
@@ -102,6 +112,9 @@ impl StageAnalysis {
             self.window_levels.add(&interval.set.pool.levels);
             for (ok, transaction) in self.ok_in_window.iter_mut().zip(&interval.set.transactions) {
                 *ok += transaction.books.ok;
+            }
+            for (count, measure) in self.measured_in_window.iter_mut().zip(&interval.set.measures) {
+                *count += measure.count;
             }
         }
         self.spans.extend_from_slice(&interval.set.spans);
@@ -164,6 +177,7 @@ impl StageAnalysis {
                 host.steal_s += sample.steal_s;
             }
             Observation::Generator(sample) => self.generator.push((*sample, window)),
+            Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
             Observation::Counters(_) | Observation::Locks(_) => {}
         }
     }
@@ -227,6 +241,13 @@ impl StageAnalysis {
             lag_us: quantiles(&self.total(|t| &t.lag)),
             transactions: self.transactions(header),
             statements: self.statements(header),
+            measures: measures::measures(
+                header,
+                &self.set.measures,
+                &self.measured_in_window,
+                self.window_s(),
+            ),
+            gauges: self.gauges.to_model(header, self.begun_at),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
             locks: self.locks(header),
             waits: self.waits(is_of_pool),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::db::Target;
 use crate::local::LocalOptions;
-use crate::model::metric::{Goal, MetricPath};
+use crate::model::metric::Goal;
 use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, StudyError,
     TargetChoice, default_jobs,
@@ -191,19 +191,12 @@ fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {
     let wrong = |reason: String| UsageError::Budget { given: given.to_owned(), reason };
     let Goal { metric, limit } =
         given.parse::<Goal>().map_err(|error: crate::model::metric::MetricError| wrong(error.to_string()))?;
-    check_transaction(&metric, workload).map_err(wrong)?;
+    let known = workload.measurable();
+    known.has(&metric).and_then(|()| known.fits(&metric, &limit)).map_err(|foreign| {
+        let hint = foreign.help.map_or_else(String::new, |help| format!(" ({help})"));
+        wrong(format!("{}{hint}", foreign.message))
+    })?;
     Ok(BudgetSpec { metric, limit })
-}
-
-fn check_transaction(metric: &MetricPath, workload: &Workload) -> Result<(), String> {
-    let Some(name) = metric.transaction() else { return Ok(()) };
-    let names = || workload.transactions.iter().map(|transaction| transaction.name.as_str());
-    if names().any(|known| known == name) {
-        return Ok(());
-    }
-    let likely = crate::diagnostic::likely(name, names());
-    let hint = likely.map_or_else(String::new, |likely| format!(" (did you mean `{likely}`?)"));
-    Err(format!("the workload has no transaction `{name}`{hint}"))
 }
 
 fn load(arguments: &LoadOfRun) -> Option<Load> {

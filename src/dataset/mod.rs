@@ -18,6 +18,7 @@ pub use postgres::changes::{DataState, TableChanges, data_state};
 pub use postgres::check::check_statements;
 pub use postgres::load::load;
 pub use postgres::mark::{Holds, Mark, MarkState};
+pub use postgres::parameters::check_parameters;
 pub use postgres::query_values::query_values;
 pub use postgres::state::{TargetState, inspect};
 pub use postgres::template::Template;

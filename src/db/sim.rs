@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::db::{ConnectError, Control, Engine, ExecError, Now, Reply, Session, StatementPlan};
-use crate::sql::values::Frame;
+use crate::sql::values::{Frame, Slot};
 use crate::time::Timer;
-use crate::units::{BackendId, Stamp, StatementId};
+use crate::units::{BackendId, SlotId, Stamp, StatementId};
 
 /// What is asked of a simulated server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,15 @@ pub struct SimAnswer {
     pub after: Duration,
     /// With what.
     pub with: Result<u64, ExecError>,
+    /// What stands in every column that is wanted of its row.
+    pub value: Slot,
 }
 
 impl SimAnswer {
     /// Success with one row after `after`.
     #[must_use]
     pub fn ok(after: Duration) -> Self {
-        Self { after, with: Ok(1) }
+        Self { after, with: Ok(1), value: Slot::Null }
     }
 }
 
@@ -89,8 +91,8 @@ impl<N: Now> SimEngine<N> {
         }
     }
 
-    async fn ask(&self, request: SimRequest) -> Result<u64, ExecError> {
-        let (Some(script), Some(alarms)) = (&self.script, &self.alarms) else { return Ok(1) };
+    async fn ask(&self, request: SimRequest) -> Result<(u64, Slot), ExecError> {
+        let (Some(script), Some(alarms)) = (&self.script, &self.alarms) else { return Ok((1, Slot::Null)) };
         let now = self.clock.now();
         let answer = script(request, now, self.requests.fetch_add(1, Ordering::Relaxed));
         if !answer.after.is_zero() {
@@ -99,20 +101,22 @@ impl<N: Now> SimEngine<N> {
             alarms.send((now + answer.after, ring)).map_err(|_| lost())?;
             rung.await.map_err(|_| lost())?;
         }
-        answer.with
+        answer.with.map(|rows| (rows, answer.value))
     }
 }
 
 impl<N: Now> Engine for SimEngine<N> {
     type Session = SimSession<N>;
 
-    async fn connect(&self, _statements: Arc<[StatementPlan]>) -> Result<SimSession<N>, ConnectError> {
+    async fn connect(&self, statements: Arc<[StatementPlan]>) -> Result<SimSession<N>, ConnectError> {
         self.ask(SimRequest::Connect).await.map_err(|error| ConnectError::Protocol {
             address: "the simulated server".to_owned(),
             message: error.to_string(),
         })?;
         let backend = BackendId(self.backends.fetch_add(1, Ordering::Relaxed) + 1);
-        Ok(SimSession { engine: self.clone(), backend, usable: true, in_transaction: false })
+        let outputs = |plan: &StatementPlan| plan.outputs.iter().map(|(_, slot)| *slot).collect();
+        let outputs = statements.iter().map(outputs).collect();
+        Ok(SimSession { engine: self.clone(), outputs, backend, usable: true, in_transaction: false })
     }
 
     /// A request that nobody listens to is answered to nobody.
@@ -122,24 +126,26 @@ impl<N: Now> Engine for SimEngine<N> {
 /// One connection to a simulated server.
 pub struct SimSession<N> {
     engine: SimEngine<N>,
+    /// The slots that each statement fills.
+    outputs: Vec<Vec<SlotId>>,
     backend: BackendId,
     usable: bool,
     in_transaction: bool,
 }
 
 impl<N: Now> SimSession<N> {
-    async fn request(&mut self, request: SimRequest, reply: &mut Reply) -> Result<(), ExecError> {
+    async fn request(&mut self, request: SimRequest, reply: &mut Reply) -> Result<Slot, ExecError> {
         // Set back only when the answer is there: a request that is dropped midway leaves the session unusable.
         let was_usable = std::mem::replace(&mut self.usable, false);
         *reply = Reply { sent_at: self.engine.clock.now(), ..Reply::default() };
         let answer = self.engine.ask(request).await;
         reply.done_at = self.engine.clock.now();
         match answer {
-            Ok(rows) => {
+            Ok((rows, value)) => {
                 self.usable = was_usable;
                 reply.rows = rows;
                 reply.first_row_at = (rows > 0).then_some(reply.done_at);
-                Ok(())
+                Ok(value)
             }
             Err(error) => {
                 self.usable = was_usable && error.session_survives();
@@ -153,10 +159,14 @@ impl<N: Now> Session for SimSession<N> {
     async fn execute(
         &mut self,
         statement: StatementId,
-        _frame: &mut Frame,
+        frame: &mut Frame,
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
-        self.request(SimRequest::Execute(statement), reply).await
+        let value = self.request(SimRequest::Execute(statement), reply).await?;
+        for slot in self.outputs.get(statement.index()).into_iter().flatten() {
+            frame.slots[slot.index()] = value;
+        }
+        Ok(())
     }
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::db::Engine;
 use crate::pool::Pool;
 use crate::record::accounting::Outcome;
-use crate::sql::values::Frame;
 use crate::time::{Now, Timer};
 use crate::units::{ClientId, Stamp, TransactionId};
 use crate::workload::Workload;
@@ -15,6 +14,7 @@ use crate::workload::Workload;
 use super::draws::Draws;
 use super::recorder::{Ended, Recorder};
 use super::source::{Progress, Source, Work};
+use super::takings::Memory;
 
 /// One application process: a pool and a source of work, shared by its clients.
 pub(super) struct Instance<E: Engine, N: Now> {
@@ -56,14 +56,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
 
     /// The life of one client: work after work, until there is none left.
     pub(super) async fn live(self: Rc<Self>, client: ClientId) {
-        let mut frame = Frame::default();
+        let mut memory = Memory::new(&self.workload);
         let mut progress = Progress::default();
         while let Some(work) = self.source.next(client, &mut progress).await {
             let transaction = self.draws.transaction(work.position);
             self.recorder.borrow_mut().begun(transaction);
             let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
             self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, scheduled_at });
-            self.perform(transaction, &work, &mut frame).await;
+            self.perform(transaction, &work, &mut memory).await;
             self.under_way.borrow_mut()[client.index()] = None;
             // An answer that is there at once would let one client starve the others of its worker.
             tokio::task::coop::consume_budget().await;

@@ -150,7 +150,7 @@ mod tests {
             stage: StageId(0),
             drain: false,
             span: Span { from: at(from_s), to: at(to_s) },
-            set: Box::new(Set::new(1, 1)),
+            set: Box::default(),
             planned,
             open: planned,
             first_errors: Vec::new(),

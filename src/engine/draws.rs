@@ -1,14 +1,18 @@
 //! What a transaction does and with which values: every draw keyed by what asks for it, never by what was drawn before.
 //!
 //! The key of a transaction is (seed, stage, client and iteration), or (seed, stage, arrival) in an open loop. So two pool
-//! sizes see the same work, and a retry repeats it.
+//! sizes see the same work, and a retry repeats it. What the run itself inserted is the exception: it depends on what was
+//! done before.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use crate::generate::{Dataset, Key, Stream};
-use crate::sql::values::{Frame, QueryValue, QueryValues, Slot};
+use crate::generate::{Dataset, Key, RowPick, Stream, newest};
+use crate::sql::values::{Arena, Frame, QueryValue, QueryValues, Slot};
 use crate::units::{Seed, TransactionId};
 use crate::workload::{ParameterSource, Step, Workload};
+
+use super::takings::Inserted;
 
 /// Purposes below this one belong to parameters.
 const PURPOSE_TRANSACTION: u32 = u32::MAX;
@@ -39,6 +43,8 @@ pub(super) struct Draws {
     query_values: Arc<QueryValues>,
     /// Sum of the weights up to and with each transaction.
     cumulative: Vec<f64>,
+    /// What the clients of this worker inserted.
+    inserted: RefCell<Inserted>,
 }
 
 impl Draws {
@@ -55,7 +61,8 @@ impl Draws {
                 Some(*sum)
             })
             .collect();
-        Self { workload, dataset, query_values, cumulative }
+        let inserted = RefCell::new(Inserted::new(&workload.inserted));
+        Self { workload, dataset, query_values, cumulative, inserted }
     }
 
     /// The key under which a stage draws; its clients or arrivals lie below it.
@@ -112,6 +119,11 @@ impl Draws {
         }
     }
 
+    /// Takes one column of a row that a committed transaction inserted.
+    pub(super) fn inserted(&self, rows: usize, column: usize, value: Option<Slot>, arena: &Arena) {
+        self.inserted.borrow_mut().put(rows, column, value, arena);
+    }
+
     fn value(
         &self,
         transaction: TransactionId,
@@ -120,31 +132,77 @@ impl Draws {
         occurrence: u32,
         frame: &mut Frame,
     ) -> Slot {
-        let kind = &self.workload.transactions[transaction.index()];
-        let purpose =
-            u32::try_from(draw).unwrap_or(u32::MAX).wrapping_mul(OCCURRENCES) + occurrence % OCCURRENCES;
+        let described = &self.workload.transactions[transaction.index()].draws[draw];
+        // A draw that shares the row of another begins with the same words.
+        let row_of = u32::try_from(described.row_of).unwrap_or(u32::MAX);
+        let purpose = row_of.wrapping_mul(OCCURRENCES) + occurrence % OCCURRENCES;
         let mut stream = position.stream(purpose);
-        match &kind.draws[draw].source {
-            ParameterSource::Existing { table, column, pick } => {
-                let row = pick.row(self.dataset.rows(*table), &mut stream);
-                self.dataset.value(*table, *column, row, &mut frame.arena)
+        let queried = || self.query_values[transaction.index()][draw].as_slice();
+        self.draw(&described.source, queried, &mut stream, &mut frame.arena)
+    }
+
+    fn draw<'q>(
+        &self,
+        source: &ParameterSource,
+        queried: impl Fn() -> &'q [QueryValue],
+        stream: &mut Stream,
+        arena: &mut Arena,
+    ) -> Slot {
+        match source {
+            ParameterSource::Existing { table, pick, .. } | ParameterSource::RowNumber { table, pick } => {
+                let row = pick.row(self.dataset.rows(*table), stream);
+                self.existing(source, row, arena)
             }
-            ParameterSource::RowNumber { table, pick } => {
-                let row = pick.row(self.dataset.rows(*table), &mut stream);
-                Slot::Int(i64::try_from(row).unwrap_or(i64::MAX).saturating_add(1))
-            }
-            ParameterSource::Value(generator) => generator.value(&mut stream, &mut frame.arena),
+            ParameterSource::Value(generator) => generator.value(stream, arena),
             ParameterSource::Query { .. } => {
-                let values = &self.query_values[transaction.index()][draw];
+                let values = queried();
                 let index = stream.below(values.len() as u64);
                 match &values[usize::try_from(index).unwrap_or(0)] {
                     QueryValue::Null => Slot::Null,
                     QueryValue::Bool(value) => Slot::Bool(*value),
                     QueryValue::Int(value) => Slot::Int(*value),
                     QueryValue::Float(value) => Slot::Float(*value),
-                    QueryValue::Text(text) => frame.arena.text(text),
+                    QueryValue::Text(text) => arena.text(text),
                 }
             }
+            ParameterSource::Inserted { rows, column, otherwise } => {
+                let inserted = self.inserted.borrow();
+                let there = inserted.len(*rows);
+                if let Some((table, exponent)) = latest_of(otherwise) {
+                    // What was inserted is newer than what was loaded: one draw over both.
+                    let loaded = self.dataset.rows(table);
+                    let age = newest(loaded + there, exponent, stream);
+                    return match age.checked_sub(there) {
+                        None => inserted.value(*rows, *column, age, arena),
+                        Some(age) => self.existing(otherwise, loaded - 1 - age, arena),
+                    };
+                }
+                if there == 0 {
+                    return self.draw(otherwise, queried, stream, arena);
+                }
+                inserted.value(*rows, *column, stream.below(there), arena)
+            }
         }
+    }
+
+    /// What a row that was loaded gives.
+    fn existing(&self, source: &ParameterSource, row: u64, arena: &mut Arena) -> Slot {
+        match source {
+            ParameterSource::Existing { table, column, .. } => {
+                self.dataset.value(*table, *column, row, arena)
+            }
+            _ => Slot::Int(i64::try_from(row).unwrap_or(i64::MAX).saturating_add(1)),
+        }
+    }
+}
+
+/// Table and exponent, where the newest rows of a table are drawn most.
+fn latest_of(source: &ParameterSource) -> Option<(usize, f64)> {
+    match source {
+        ParameterSource::Existing { table, pick: RowPick::Latest { exponent }, .. }
+        | ParameterSource::RowNumber { table, pick: RowPick::Latest { exponent } } => {
+            Some((*table, *exponent))
+        }
+        _ => None,
     }
 }

@@ -16,6 +16,7 @@ mod draws;
 mod recorder;
 mod run;
 mod source;
+mod takings;
 mod transaction;
 mod worker;
 
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 use crate::db::{RowsExpected, StatementPlan};
 use crate::generate::Dataset;
+use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Seed, StageId, Stamp};
@@ -95,6 +97,15 @@ impl Plan {
                     .collect(),
             })
             .collect()
+    }
+
+    /// How much there is to measure.
+    fn shape(&self) -> Shape {
+        Shape {
+            transactions: self.workload.transactions.len(),
+            statements: self.workload.statements.len(),
+            measures: self.workload.measures.len(),
+        }
     }
 
     /// The stages with their first and last instants, when the first begins at `start`.

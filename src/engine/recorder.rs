@@ -5,8 +5,11 @@ use std::time::Duration;
 use crate::db::Reply;
 use crate::pool::AcquireTimes;
 use crate::record::accounting::Outcome;
+use crate::record::measure::Extreme;
 use crate::record::set::{Set, StatementSpan};
+use crate::sql::values::Slot;
 use crate::units::{BackendId, Span, StatementId, TransactionId};
+use crate::workload::Measure;
 
 /// Executions at least this long are kept one by one, so that lock waits can be joined to them: a tenth of the interval
 /// between two looks of the probe.
@@ -46,12 +49,15 @@ pub(super) struct Recorder {
     /// Transactions handed out and not ended.
     pub(super) in_flight: u64,
     seen_errors: Vec<(TransactionId, String)>,
+    /// Of each measure, how far its values have come in this worker.
+    furthest: Vec<Extreme>,
     pub(super) first_errors: Vec<FirstError>,
 }
 
 impl Recorder {
     pub(super) fn new(set: Box<Set>) -> Self {
-        Self { set, in_flight: 0, seen_errors: Vec::new(), first_errors: Vec::new() }
+        let furthest = vec![Extreme::default(); set.measures.len()];
+        Self { set, in_flight: 0, seen_errors: Vec::new(), furthest, first_errors: Vec::new() }
     }
 
     pub(super) fn begun(&mut self, transaction: TransactionId) {
@@ -104,6 +110,19 @@ impl Recorder {
             let span = Span { from: reply.sent_at, to: reply.done_at };
             self.set.keep_span(StatementSpan { backend, statement, span });
         }
+    }
+
+    /// Records one value of a measure; without one, that it is missing.
+    pub(super) fn measured(
+        &mut self,
+        index: usize,
+        measure: &Measure,
+        value: Option<Slot>,
+        in_client: &mut Extreme,
+    ) {
+        let in_worker = &mut self.furthest[index];
+        let value = value.unwrap_or_default();
+        self.set.measures[index].record(value, measure.unit, measure.order, in_client, in_worker);
     }
 
     pub(super) fn controlled(&mut self, transaction: TransactionId, commit: bool, reply: &Reply) {

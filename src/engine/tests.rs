@@ -8,7 +8,8 @@ use crate::db::sim::{SimAnswer, SimRequest};
 use crate::db::{Control, ExecError, error::SqlState};
 use crate::record::accounting::Books;
 use crate::record::entry::Interval;
-use crate::record::set::Set;
+use crate::record::set::{Set, Shape};
+use crate::sql::values::Slot;
 use crate::units::{Seed, StageId, Stamp, StatementId};
 use crate::workload::{Load, Workload};
 
@@ -53,7 +54,11 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
 }
 
 fn all(intervals: &[Interval]) -> Set {
-    let mut set = Set::new(intervals[0].set.transactions.len(), intervals[0].set.statements.len());
+    let mut set = Set::new(Shape {
+        transactions: intervals[0].set.transactions.len(),
+        statements: intervals[0].set.statements.len(),
+        measures: intervals[0].set.measures.len(),
+    });
     for interval in intervals {
         set.merge(&interval.set);
     }
@@ -226,6 +231,7 @@ fn a_retry_repeats_the_transaction_and_the_response_covers_all_tries() {
                     code: SqlState::SERIALIZATION_FAILURE,
                     message: "could not serialize access".to_owned(),
                 }),
+                value: Slot::Null,
             }
         }
         _ => SimAnswer::ok(10 * MS),
@@ -253,7 +259,11 @@ fn a_connection_lost_at_commit_is_unknown_and_before_it_failed() {
     let count = |counter: &std::sync::atomic::AtomicU64| {
         counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
     };
-    let lost = || SimAnswer { after: MS, with: Err(ExecError::Lost(std::io::Error::other("cut"))) };
+    let lost = || SimAnswer {
+        after: MS,
+        with: Err(ExecError::Lost(std::io::Error::other("cut"))),
+        value: Slot::Null,
+    };
     let intervals = simulate(&plan, move |request, _, _| match request {
         SimRequest::Control(Control::Commit) if count(&commits) == 3 => lost(),
         SimRequest::Execute(StatementId(1)) if count(&begins) == 10 => lost(),
@@ -318,4 +328,127 @@ fn stages_follow_each_other_without_a_gap_and_carry_what_is_under_way() {
         intervals.windows(2).all(|pair| pair[0].span.to == pair[1].span.from),
         "no gap between intervals"
     );
+}
+
+const JOBS: &str = r#"
+name = "jobs"
+[[transaction]]
+name = "work"
+statements = ["take", "finish"]
+[measure.age]
+statement = "take"
+column = "age_ms"
+unit = "ms"
+[measure.sequence]
+statement = "take"
+column = "age_ms"
+order = "ascending"
+"#;
+const JOBS_QUERIES: &str =
+    "-- name: take :optional\nSELECT age_ms FROM jobs;\n-- name: finish :exec\nUPDATE jobs SET x = 1;\n";
+
+/// What was taken counts when its transaction has committed, and not before.
+#[test]
+fn measured_values_are_those_of_transactions_that_ended_ok() {
+    let plan = plan(workload(JOBS, JOBS_QUERIES), 1, &[(Load::Clients(1), Duration::from_secs(10))]);
+    let taken = std::sync::atomic::AtomicI64::new(0);
+    let finished = std::sync::atomic::AtomicI64::new(0);
+    let next = |counter: &std::sync::atomic::AtomicI64| {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1
+    };
+    let intervals = simulate(&plan, move |request, _, _| match request {
+        SimRequest::Execute(StatementId(0)) => match next(&taken) {
+            // Every tenth time there is nothing to take, and every tenth value comes 5 late.
+            number if number % 10 == 0 => SimAnswer { with: Ok(0), ..SimAnswer::ok(MS) },
+            number if number % 10 == 5 => SimAnswer { value: Slot::Int(number - 5), ..SimAnswer::ok(MS) },
+            number => SimAnswer { value: Slot::Int(number), ..SimAnswer::ok(MS) },
+        },
+        // Every tenth time, and never when nothing was taken, the transaction fails behind it.
+        SimRequest::Execute(_) if next(&finished) % 10 == 3 => SimAnswer {
+            with: Err(ExecError::Server { code: SqlState::new("22012"), message: "division".to_owned() }),
+            ..SimAnswer::ok(MS)
+        },
+        _ => SimAnswer::ok(MS),
+    });
+    let set = all(&intervals);
+    let books = assert_balanced(&intervals);
+    // Of ten transactions one fails and one takes nothing.
+    let (ok, failed) = (books.ok, books.failed);
+    assert!(ok > 2_000 && ok.abs_diff(failed * 9) <= 9, "{books:?}");
+    let [age, sequence] = set.measures.as_slice() else { panic!("two measures") };
+    assert!(age.count.abs_diff(failed * 8) <= 9 && age.missing == 0, "{} {books:?}", age.count);
+    assert_eq!(age.count, sequence.count);
+    assert_eq!(sequence.out_of_order_in_client, sequence.out_of_order_in_worker, "there is one client");
+    // The fifth of each ten came behind the fourth.
+    assert!(sequence.out_of_order_in_client.abs_diff(failed) <= 1, "{sequence:?}");
+    assert!(sequence.values.histogram().is_empty(), "nobody asked for their distribution");
+    // Milliseconds are kept as microseconds: half of what was taken lies below half of the numbers.
+    let (median, numbers) = (age.values.histogram().value_at_quantile(0.5), (ok + failed) * 1_000);
+    assert!((0.48..0.52).contains(&(median as f64 / numbers as f64)), "{median} of {numbers}");
+}
+
+/// Before there is any, the alternative is drawn; then a row that was inserted, with its columns together.
+#[test]
+fn what_the_run_inserted_is_drawn_by_later_transactions() {
+    let document = r#"
+        name = "inserted"
+        [table.orders]
+        rows = 1000
+        [table.orders.column]
+        order_id = { sequence = {} }
+        tenant_id = { sequence = { start = 100_001 } }
+        [[transaction]]
+        name = "insert"
+        statements = ["insert_order"]
+        [[transaction]]
+        name = "look"
+        statements = ["look"]
+        [transaction.parameter]
+        order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", column = "order_id" } } } }
+        tenant_id = { same_row = { as = "order_id" } }
+        [[transaction]]
+        name = "latest"
+        statements = ["look"]
+        [transaction.parameter]
+        order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", column = "order_id", latest = 0.99 } } } }
+        tenant_id = { same_row = { as = "order_id" } }
+    "#;
+    let queries = "-- name: insert_order :one\nINSERT INTO orders DEFAULT VALUES RETURNING order_id, tenant_id;\n\
+                   -- name: look :many\nSELECT FROM orders WHERE order_id = :order_id AND tenant_id = :tenant_id;\n";
+    let workload = Arc::new(workload(document, queries));
+    let dataset = Arc::new(workload.dataset(Seed(7), 1.0));
+    let draws = super::draws::Draws::new(Arc::clone(&workload), dataset, Arc::default());
+    let mut frame = crate::sql::values::Frame::default();
+    let mut draw = |draws: &super::draws::Draws, transaction: u32, number: u64| {
+        let position = super::draws::Position { key: super::draws::Draws::stage_key(Seed(1), 0), number };
+        draws.fill_once(crate::units::TransactionId(transaction), position, &mut frame);
+        match frame.slots[..2] {
+            [Slot::Int(order), Slot::Int(tenant)] => (order, tenant),
+            _ => panic!("{:?}", frame.slots),
+        }
+    };
+    for number in 0..100 {
+        for transaction in [1, 2] {
+            let (order, tenant) = draw(&draws, transaction, number);
+            assert!((1..=1000).contains(&order) && tenant == order + 100_000, "{order} {tenant}");
+        }
+    }
+    let arena = crate::sql::values::Arena::default();
+    for order in [5001, 5002, 5003] {
+        draws.inserted(0, 0, Some(Slot::Int(order)), &arena);
+        draws.inserted(0, 1, Some(Slot::Int(order + 100_000)), &arena);
+    }
+    let mut newest = 0;
+    let mut loaded = 0;
+    for number in 0..1000 {
+        let (order, tenant) = draw(&draws, 1, number);
+        assert!((5001..=5003).contains(&order) && tenant == order + 100_000, "{order} {tenant}");
+        let (order, tenant) = draw(&draws, 2, number);
+        assert_eq!(tenant, order + 100_000);
+        newest += u32::from(order == 5003);
+        loaded += u32::from(order <= 1000);
+    }
+    // Of 1003 rows by age the first has a share of 0.13, and the first three have 0.24: ± 5 standard deviations of 1000 draws.
+    assert!((77..=183).contains(&newest), "{newest}");
+    assert!((690..=830).contains(&loaded), "{loaded}");
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use crate::db::{Control, Engine, ExecError, IsolationLevel, Reply, Session};
 use crate::pool::AcquireError;
 use crate::record::accounting::Outcome;
-use crate::sql::values::Frame;
 use crate::time::Now;
 use crate::units::{Stamp, TransactionId};
-use crate::workload::{Isolation, Transaction};
+use crate::workload::{Isolation, KeptFor, Transaction};
 
 use super::client::Instance;
 use super::draws::{Draws, Position};
 use super::recorder::Ended;
 use super::source::Work;
+use super::takings::Memory;
 
 /// First pause before a retry; doubled with each further one, and half of it drawn.
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
@@ -40,7 +40,7 @@ struct Tries {
 
 impl<E: Engine, N: Now> Instance<E, N> {
     /// Performs one transaction and records how it went.
-    pub(super) async fn perform(&self, transaction: TransactionId, work: &Work, frame: &mut Frame) {
+    pub(super) async fn perform(&self, transaction: TransactionId, work: &Work, memory: &mut Memory) {
         let kind = &self.workload.transactions[transaction.index()];
         let mut tries = Tries { begun_at: self.timer.now(), count: 0, pool_wait: Duration::ZERO };
         loop {
@@ -54,7 +54,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 Err(error) => return self.not_acquired(transaction, work, &tries, &error),
             };
             let acquired_at = lease.acquired_at();
-            let result = self.attempt(transaction, kind, lease.session(), work.position, frame).await;
+            let result = self.attempt(transaction, kind, lease.session(), work.position, memory).await;
             let finished_at = match &result {
                 Ok(finished_at) => *finished_at,
                 Err(_) => self.timer.now(),
@@ -68,6 +68,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 }
                 Err(failure) => return self.failed(transaction, work, &tries, finished_at, &failure),
                 Ok(_) => {
+                    self.settle(memory);
                     self.record_end(
                         work,
                         &tries,
@@ -90,16 +91,17 @@ impl<E: Engine, N: Now> Instance<E, N> {
         kind: &Transaction,
         session: &mut E::Session,
         position: Position,
-        frame: &mut Frame,
+        memory: &mut Memory,
     ) -> Result<Stamp, Failure> {
-        self.draws.fill_once(transaction, position, frame);
+        memory.forget();
+        self.draws.fill_once(transaction, position, &mut memory.frame);
         let mut reply = Reply::default();
         if kind.explicit {
             let begin = Control::Begin(kind.isolation.map(isolation_level));
             session.control(begin, &mut reply).await.map_err(Failure::before_commit)?;
             self.recorder.borrow_mut().controlled(transaction, false, &reply);
         }
-        if let Err(failure) = self.steps(transaction, kind, session, position, frame, &mut reply).await {
+        if let Err(failure) = self.steps(transaction, kind, session, position, memory, &mut reply).await {
             if kind.explicit && failure.error.session_survives() {
                 // The error that is reported is the first one; a session that cannot roll back is not usable again.
                 let _ = session.control(Control::Rollback, &mut reply).await;
@@ -119,7 +121,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         kind: &Transaction,
         session: &mut E::Session,
         position: Position,
-        frame: &mut Frame,
+        memory: &mut Memory,
         reply: &mut Reply,
     ) -> Result<(), Failure> {
         let mut occurrence = 0;
@@ -128,12 +130,13 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 if !step.hold.is_zero() {
                     self.timer.sleep(step.hold).await;
                 }
-                self.draws.fill_each(transaction, position, occurrence, frame);
+                self.draws.fill_each(transaction, position, occurrence, &mut memory.frame);
                 occurrence += 1;
-                let result = session.execute(step.statement, frame, reply).await;
+                let result = session.execute(step.statement, &mut memory.frame, reply).await;
                 self.recorder.borrow_mut().executed(step.statement, session.backend(), reply, result.is_ok());
+                let statement = &self.workload.statements[step.statement.index()];
                 if let Err(error) = result {
-                    let writes = self.workload.statements[step.statement.index()].kind.writes();
+                    let writes = statement.kind.writes();
                     // Without BEGIN the statement commits itself: a lost answer leaves open whether it did.
                     return Err(if kind.explicit || !writes {
                         Failure::before_commit(error)
@@ -141,9 +144,30 @@ impl<E: Engine, N: Now> Instance<E, N> {
                         Failure::at_commit(error)
                     });
                 }
+                if reply.rows > 0 {
+                    memory.take(&statement.kept);
+                }
             }
         }
         Ok(())
+    }
+
+    /// The transaction is committed: what it held back counts.
+    fn settle(&self, memory: &mut Memory) {
+        let (takings, arena, furthest) = memory.settle();
+        for taking in takings {
+            match taking.reason {
+                KeptFor::Measure(index) => self.recorder.borrow_mut().measured(
+                    index,
+                    &self.workload.measures[index],
+                    taking.value,
+                    &mut furthest[index],
+                ),
+                KeptFor::Inserted { rows, column } => {
+                    self.draws.inserted(rows, column, taking.value, arena);
+                }
+            }
+        }
     }
 
     fn retries(&self, kind: &Transaction, failure: &Failure, tries: u32) -> bool {

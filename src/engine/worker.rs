@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::db::{ConnectError, Engine};
 use crate::pool::Pool;
-use crate::record::set::Set;
+use crate::record::set::{Set, Shape};
 use crate::time::{Now, Timer};
 use crate::units::{ClientId, Span, StageId, Stamp, WorkerId};
 
@@ -80,8 +80,8 @@ pub(super) async fn run<E: Engine, N: Now>(
     timer: Timer<N>,
     mut lines: Lines,
 ) {
-    let sizes = (plan.workload.transactions.len(), plan.workload.statements.len());
-    let recorder = Rc::new(RefCell::new(Recorder::new(Box::new(Set::new(sizes.0, sizes.1)))));
+    let shape = plan.shape();
+    let recorder = Rc::new(RefCell::new(Recorder::new(Box::new(Set::new(shape)))));
     let draws = Rc::new(Draws::new(
         Arc::clone(&plan.workload),
         Arc::clone(&plan.dataset),
@@ -122,7 +122,7 @@ pub(super) async fn run<E: Engine, N: Now>(
             Rc::new(instance)
         })
         .collect();
-    let worker = Worker { id, engine, instances, recorder, timer, windows, sizes, lines };
+    let worker = Worker { id, engine, instances, recorder, timer, windows, shape, lines };
     worker.work(plan, start).await;
 }
 
@@ -167,7 +167,7 @@ struct Worker<E: Engine, N: Now> {
     recorder: Rc<RefCell<Recorder>>,
     timer: Timer<N>,
     windows: Rc<[Window]>,
-    sizes: (usize, usize),
+    shape: Shape,
     lines: Lines,
 }
 
@@ -266,7 +266,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
             Ok(set) => set,
             // A late collector lengthens the interval; two stages are never mixed.
             Err(_) if !stage_ends && progress.tick > 1 => return,
-            Err(_) => Box::new(Set::new(self.sizes.0, self.sizes.1)),
+            Err(_) => Box::new(Set::new(self.shape)),
         };
         let interval = self.take_interval(progress, boundary, next);
         let _ = self.lines.out.send(Message::Interval(Box::new(interval))).await;
@@ -323,7 +323,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
         }
         progress.tick += 1;
         let now = self.timer.now().max(progress.sent_until);
-        let last = Box::new(Set::new(self.sizes.0, self.sizes.1));
+        let last = Box::new(Set::new(self.shape));
         let interval = self.take_interval(&mut progress, now, last);
         let _ = self.lines.out.send(Message::Interval(Box::new(interval))).await;
         let flushing = async {

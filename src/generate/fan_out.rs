@@ -86,6 +86,7 @@ impl Each {
         if wanted > max * in_block {
             max = u64::MAX;
         }
+        have = whole_rounds(counts_used, have, wanted, min, max);
         while have != wanted {
             if have < wanted && counts_used[at] < max {
                 counts_used[at] += 1;
@@ -100,10 +101,64 @@ impl Each {
     }
 }
 
+/// Adds or takes ones in whole rounds over all that can give or take one, as going round one by one would, but in a few
+/// steps however large the numbers are. Gives the new sum; less than a round is left.
+fn whole_rounds(counts: &mut [u64], mut have: u64, wanted: u64, min: u64, max: u64) -> u64 {
+    loop {
+        let grows = have < wanted;
+        let room = |count: u64| if grows { max - count } else { count - min };
+        let open = counts.iter().filter(|count| room(**count) > 0).count() as u64;
+        let least = counts.iter().map(|count| room(*count)).filter(|room| *room > 0).min();
+        let rounds = have.abs_diff(wanted).checked_div(open).unwrap_or(0).min(least.unwrap_or(0));
+        if rounds == 0 {
+            return have;
+        }
+        for count in counts.iter_mut().filter(|count| room(**count) > 0) {
+            *count = if grows { *count + rounds } else { *count - rounds };
+        }
+        have = if grows { have + rounds * open } else { have - rounds * open };
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::units::Seed;
+
+    /// The same numbers as one by one, which takes as many steps as there are children.
+    #[test]
+    fn whole_rounds_are_those_of_going_round_one_by_one() {
+        for (counts, wanted, min, max) in
+            [([3, 9, 5], 60, 0, 20), ([3, 9, 5], 2, 0, 20), ([7, 7, 1], 16, 1, 7), ([4, 4, 4], 12, 1, 9)]
+        {
+            let one_by_one = |mut counts: [u64; 3], from: usize| {
+                let mut at = from;
+                while counts.iter().sum::<u64>() != wanted {
+                    if counts.iter().sum::<u64>() < wanted && counts[at] < max {
+                        counts[at] += 1;
+                    } else if counts.iter().sum::<u64>() > wanted && counts[at] > min {
+                        counts[at] -= 1;
+                    }
+                    at = (at + 1) % 3;
+                }
+                counts
+            };
+            for from in 0..3 {
+                let mut rounds = counts;
+                whole_rounds(&mut rounds, counts.iter().sum(), wanted, min, max);
+                assert_eq!(one_by_one(rounds, from), one_by_one(counts, from), "{counts:?} to {wanted}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_parent_of_a_hundred_thousand_children_is_found_at_any_scale() {
+        let each = Each { min: 100_000, max: 100_000, parents: 1, children: 20_000 };
+        let key = Key::root(Seed(1)).name("accounts");
+        for row in 0..20_000 {
+            assert_eq!(each.place(row, key), Place { parent: 0, ordinal: row + 1 });
+        }
+    }
 
     #[test]
     fn every_parent_has_its_children_side_by_side_and_within_the_bounds() {

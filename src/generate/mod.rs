@@ -25,7 +25,7 @@ mod zipf;
 pub use column::ColumnGenerator;
 pub use dataset::{Dataset, DatasetTable};
 pub use json::plain as write_plain;
-pub use pick::RowPick;
+pub use pick::{RowPick, newest};
 pub use stream::{Key, Stream};
 pub use value::ValueGenerator;
 

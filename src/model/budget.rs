@@ -1,9 +1,9 @@
 //! What a report says of a metric, and whether it keeps its limit. Pure: stages in, a result out.
 
-use super::metric::{Limit, MetricPath, Phase, Statistic};
-use super::{BudgetResult, Quantiles, Stage, TransactionInfo, Verdict};
+use super::metric::{GaugeStatistic, Limit, MeasureStatistic, MetricPath, Phase, Statistic, Unit};
+use super::{BudgetResult, GaugeInfo, MeasureInfo, Quantiles, Stage, TransactionInfo, Verdict};
 
-/// The metric in its own unit (microseconds, a share from 0 to 1, transactions per second), or `None` where the samples of
+/// The metric in its own unit (microseconds, a share from 0 to 1, transactions per second, bytes, a count), or `None` where the samples of
 /// the stage do not carry it. A censored quantile is given as measured: a lower bound.
 #[must_use]
 pub fn measure(metric: &MetricPath, stage: &Stage) -> Option<f64> {
@@ -14,7 +14,7 @@ pub fn measure(metric: &MetricPath, stage: &Stage) -> Option<f64> {
 /// the worst of those that keep it.
 #[must_use]
 pub fn evaluate(metric: &MetricPath, limit: &Limit, stages: &[Stage]) -> BudgetResult {
-    let unit = metric.unit();
+    let unit = limit.unit;
     let worst = stages
         .iter()
         .filter(|stage| stage.measured)
@@ -35,7 +35,7 @@ pub fn evaluate(metric: &MetricPath, limit: &Limit, stages: &[Stage]) -> BudgetR
     };
     BudgetResult {
         metric: metric.to_string(),
-        limit: limit.show(unit),
+        limit: limit.show(),
         stage: worst.stage,
         measured,
         verdict: worst.verdict,
@@ -64,7 +64,13 @@ impl Judgement {
 }
 
 fn judge(metric: &MetricPath, limit: &Limit, stage: &Stage) -> Judgement {
-    let reading = read(metric, stage);
+    let reading = read(metric, stage).and_then(|reading| match reading.unit {
+        // Only a journal that was edited by hand gets here: the plan was checked before the run.
+        Some(unit) if unit != limit.unit => {
+            Err(format!("it is {}, and the limit is {}", unit.measured_in(), limit.unit.measured_in()))
+        }
+        _ => Ok(reading),
+    });
     let verdict = match &reading {
         Err(_) => Verdict::Inconclusive,
         // A lower bound decides what lies above: an upper limit that is broken, a lower one that is kept.
@@ -83,11 +89,13 @@ struct Reading {
     value: f64,
     /// The true value is at least this.
     is_lower_bound: bool,
+    /// What it is counted in, where the workload decides that.
+    unit: Option<Unit>,
 }
 
 impl Reading {
     fn exact(value: f64) -> Self {
-        Self { value, is_lower_bound: false }
+        Self { value, is_lower_bound: false, unit: None }
     }
 }
 
@@ -119,7 +127,42 @@ fn read(metric: &MetricPath, stage: &Stage) -> Result<Reading, String> {
             Ok(Reading::exact(transaction.map_or(stage.achieved_per_s, |transaction| transaction.per_s)))
         }
         MetricPath::PoolSaturated => Ok(Reading::exact(stage.pool.saturated_fraction)),
+        MetricPath::Measure { name, statistic } => {
+            let measure = stage.measures.iter().find(|measure| measure.name == *name);
+            read_measure(measure.ok_or_else(|| format!("the stage has no measure `{name}`"))?, *statistic)
+        }
+        MetricPath::Gauge { name, statistic } => {
+            let gauge = stage.gauges.iter().find(|gauge| gauge.name == *name);
+            read_gauge(gauge.ok_or_else(|| format!("the stage has no gauge `{name}`"))?, *statistic)
+        }
     }
+}
+
+fn read_measure(measure: &MeasureInfo, statistic: MeasureStatistic) -> Result<Reading, String> {
+    match statistic {
+        MeasureStatistic::Value(statistic) => {
+            let (unit, values) = measure.values().ok_or("only the order of its values is measured")?;
+            Ok(Reading { unit: Some(unit), ..read_statistic(values, statistic)? })
+        }
+        MeasureStatistic::PerSecond => Ok(Reading::exact(measure.per_s)),
+        MeasureStatistic::Inversions => {
+            let order = measure.order.as_ref().ok_or("the order of its values is not looked at")?;
+            order.in_client_fraction.map(Reading::exact).ok_or_else(|| "there is no sample".to_owned())
+        }
+    }
+}
+
+fn read_gauge(gauge: &GaugeInfo, statistic: GaugeStatistic) -> Result<Reading, String> {
+    let (unit, levels) = gauge.levels();
+    let levels =
+        levels.ok_or_else(|| "it was not read (a run with --no-probes reads no gauge)".to_owned())?;
+    let value = match statistic {
+        GaugeStatistic::Min => levels.min,
+        GaugeStatistic::Mean => levels.mean,
+        GaugeStatistic::Max => levels.max,
+        GaugeStatistic::Last => levels.last,
+    };
+    Ok(Reading { unit: Some(unit), ..Reading::exact(value) })
 }
 
 fn phase_of(transaction: &TransactionInfo, phase: Phase) -> &Quantiles {
@@ -144,10 +187,12 @@ fn read_statistic(quantiles: &Quantiles, statistic: Statistic) -> Result<Reading
         Statistic::Max => (whole(quantiles.max), 1.0),
     };
     let is_lower_bound = quantiles.censored_from.is_some_and(|from| quantile >= from);
-    value.map(|value| Reading { value, is_lower_bound }).ok_or_else(|| match quantiles.count {
-        0 => "there is no sample".to_owned(),
-        count => {
-            format!("{count} samples are too few for {}: ten must lie beyond it", statistic.as_str())
+    value.map(|value| Reading { is_lower_bound, ..Reading::exact(value) }).ok_or_else(|| {
+        match quantiles.count {
+            0 => "there is no sample".to_owned(),
+            count => {
+                format!("{count} samples are too few for {}: ten must lie beyond it", statistic.as_str())
+            }
         }
     })
 }
@@ -219,6 +264,8 @@ mod tests {
             lag_us: Quantiles::default(),
             transactions: vec![checkout],
             statements: Vec::new(),
+            measures: Vec::new(),
+            gauges: Vec::new(),
             pool: PoolInfo { saturated_fraction: 0.25, ..PoolInfo::default() },
             locks: LockInfo::default(),
             waits: Vec::new(),

@@ -32,6 +32,42 @@ pub enum MetricPath {
     },
     /// Share of the time in which the pool was saturated: `pool.saturated`.
     PoolSaturated,
+    /// Something that the workload measures of returned values: `measure.event_age.p99`, `measure.event_age.throughput`,
+    /// `measure.job_order.inversions`.
+    Measure {
+        /// Its name in the workload.
+        name: String,
+        /// What of it.
+        statistic: MeasureStatistic,
+    },
+    /// Something that the workload reads beside the run: `gauge.depth.max`.
+    Gauge {
+        /// Its name in the workload.
+        name: String,
+        /// What of it.
+        statistic: GaugeStatistic,
+    },
+}
+
+/// What of a measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeasureStatistic {
+    /// A statistic of its values: `p99`.
+    Value(Statistic),
+    /// How many there were per second: `throughput`.
+    PerSecond,
+    /// Share of them that one client saw out of order: `inversions`.
+    Inversions,
+}
+
+/// What of a gauge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum GaugeStatistic {
+    Min,
+    Mean,
+    Max,
+    Last,
 }
 
 /// A part of a transaction's time.
@@ -66,8 +102,10 @@ pub enum Statistic {
 pub struct Limit {
     /// Which side.
     pub bound: Bound,
-    /// In the metric's own unit: microseconds, a share from 0 to 1, transactions per second.
+    /// In [`Limit::unit`]: microseconds, a share from 0 to 1, transactions per second, bytes, a count.
     pub value: f64,
+    /// The metric's own unit; for a measure or a gauge, that in which the limit was written.
+    pub unit: Unit,
 }
 
 /// Which side of the value is good.
@@ -101,6 +139,10 @@ pub enum Unit {
     Share,
     /// Transactions per second.
     PerSecond,
+    /// Bytes.
+    Bytes,
+    /// Things.
+    Count,
 }
 
 /// Why a text is no metric or no limit.
@@ -117,6 +159,22 @@ pub enum MetricError {
     /// The part before a statistic is not a phase.
     #[error("no time is called `{found}`{}; there are `response`, `service`, `pool_wait` and `lag`", suggest(suggestion.as_deref()))]
     Phase {
+        /// What was given.
+        found: String,
+        /// What was likely meant.
+        suggestion: Option<String>,
+    },
+    /// What follows a measure's name is not known.
+    #[error("a measure has no `{found}`{}; it has statistics such as `p99`, `throughput` and `inversions`", suggest(suggestion.as_deref()))]
+    OfMeasure {
+        /// What was given.
+        found: String,
+        /// What was likely meant.
+        suggestion: Option<String>,
+    },
+    /// What follows a gauge's name is not known.
+    #[error("a gauge has no `{found}`{}; it has `min`, `mean`, `max` and `last`", suggest(suggestion.as_deref()))]
+    OfGauge {
         /// What was given.
         found: String,
         /// What was likely meant.
@@ -144,8 +202,7 @@ pub enum MetricError {
     },
 }
 
-const KNOWN_METRICS: &str =
-    "there are times such as `response.p99`, `errors.rate`, `throughput` and `pool.saturated`";
+const KNOWN_METRICS: &str = "there are times such as `response.p99`, `errors.rate`, `throughput`, `pool.saturated`, `measure.NAME.p99` and `gauge.NAME.max`";
 
 fn suggest(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
@@ -185,6 +242,37 @@ impl Statistic {
     }
 }
 
+impl GaugeStatistic {
+    const ALL: [(&str, Self); 4] =
+        [("min", Self::Min), ("mean", Self::Mean), ("max", Self::Max), ("last", Self::Last)];
+
+    /// As a path names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(_, statistic)| *statistic == self).map_or("", |(name, _)| name)
+    }
+}
+
+impl MeasureStatistic {
+    /// As a path names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Value(statistic) => statistic.as_str(),
+            Self::PerSecond => "throughput",
+            Self::Inversions => "inversions",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "throughput" => Some(Self::PerSecond),
+            "inversions" => Some(Self::Inversions),
+            _ => named(&Statistic::ALL, name).map(Self::Value),
+        }
+    }
+}
+
 fn named<T: Copy>(all: &[(&str, T)], name: &str) -> Option<T> {
     all.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
 }
@@ -197,6 +285,11 @@ impl FromStr for MetricPath {
         // `p99.9` is how people write it; inside a path the point would part it.
         let plain = text.replace("p99.99", "p99_99").replace("p99.9", "p99_9").replace("p999", "p99_9");
         let mut parts: Vec<&str> = plain.split('.').collect();
+        if let [kind @ ("measure" | "gauge"), name, found] = parts.as_slice()
+            && !name.is_empty()
+        {
+            return of_the_workload(kind, name, found);
+        }
         let mut last = parts.pop().unwrap_or_default();
         if last == "rate" && parts.last() == Some(&"errors") {
             last = parts.pop().unwrap_or_default();
@@ -222,6 +315,23 @@ impl FromStr for MetricPath {
             "throughput" => Ok(Self::Throughput { transaction }),
             _ => Err(unknown()),
         }
+    }
+}
+
+/// A measure or a gauge by its name.
+fn of_the_workload(kind: &str, name: &str, found: &str) -> Result<MetricPath, MetricError> {
+    let (name, found) = (name.to_owned(), found.to_owned());
+    if kind == "measure" {
+        let known = Statistic::ALL.iter().map(|(name, _)| *name).chain(["throughput", "inversions"]);
+        return match MeasureStatistic::named(&found) {
+            Some(statistic) => Ok(MetricPath::Measure { name, statistic }),
+            None => Err(MetricError::OfMeasure { suggestion: closest(&found, known), found }),
+        };
+    }
+    let known = GaugeStatistic::ALL.iter().map(|(name, _)| *name);
+    match named(&GaugeStatistic::ALL, &found) {
+        Some(statistic) => Ok(MetricPath::Gauge { name, statistic }),
+        None => Err(MetricError::OfGauge { suggestion: closest(&found, known), found }),
     }
 }
 
@@ -276,6 +386,8 @@ impl fmt::Display for MetricPath {
             Self::ErrorRate { .. } => f.write_str("errors.rate"),
             Self::Throughput { .. } => f.write_str("throughput"),
             Self::PoolSaturated => f.write_str("pool.saturated"),
+            Self::Measure { name, statistic } => write!(f, "measure.{name}.{}", statistic.as_str()),
+            Self::Gauge { name, statistic } => write!(f, "gauge.{name}.{}", statistic.as_str()),
         }
     }
 }
@@ -288,23 +400,28 @@ impl MetricPath {
             Self::Time { transaction, .. }
             | Self::ErrorRate { transaction }
             | Self::Throughput { transaction } => transaction.as_deref(),
-            Self::PoolSaturated => None,
+            Self::PoolSaturated | Self::Measure { .. } | Self::Gauge { .. } => None,
         }
     }
 
     /// Whether a transaction of that name could not be told from a part of a path: `response.p99`, `pool.saturated`.
     #[must_use]
     pub fn is_reserved(name: &str) -> bool {
-        named(&Phase::ALL, name).is_some() || ["pool", "errors"].contains(&name)
+        named(&Phase::ALL, name).is_some() || ["pool", "errors", "measure", "gauge"].contains(&name)
     }
 
-    /// What it is counted in.
+    /// What it is counted in; `None` where the workload decides that.
     #[must_use]
-    pub fn unit(&self) -> Unit {
+    pub fn unit(&self) -> Option<Unit> {
         match self {
-            Self::Time { .. } => Unit::Time,
-            Self::ErrorRate { .. } | Self::PoolSaturated => Unit::Share,
-            Self::Throughput { .. } => Unit::PerSecond,
+            Self::Time { .. } => Some(Unit::Time),
+            Self::ErrorRate { .. }
+            | Self::PoolSaturated
+            | Self::Measure { statistic: MeasureStatistic::Inversions, .. } => Some(Unit::Share),
+            Self::Throughput { .. } | Self::Measure { statistic: MeasureStatistic::PerSecond, .. } => {
+                Some(Unit::PerSecond)
+            }
+            Self::Measure { statistic: MeasureStatistic::Value(_), .. } | Self::Gauge { .. } => None,
         }
     }
 }
@@ -319,22 +436,38 @@ impl Unit {
             Self::Time => format!("{} s", three_digits(value / 1e6)),
             Self::Share => format!("{} %", three_digits(value * 100.0)),
             Self::PerSecond => format!("{}/s", three_digits(value)),
+            Self::Bytes => {
+                let steps = BYTES.iter().rev().find(|(_, size)| value >= *size);
+                steps.map_or_else(
+                    || format!("{} B", three_digits(value)),
+                    |(name, size)| format!("{} {name}", three_digits(value / size)),
+                )
+            }
+            Self::Count => three_digits(value),
         }
     }
 
-    fn measured_in(self) -> &'static str {
+    /// What it is, in words.
+    #[must_use]
+    pub fn measured_in(self) -> &'static str {
         match self {
             Self::Time => "a time",
             Self::Share => "a share",
             Self::PerSecond => "a number per second",
+            Self::Bytes => "a number of bytes",
+            Self::Count => "a number",
         }
     }
 
-    fn example(self) -> &'static str {
+    /// A limit on it.
+    #[must_use]
+    pub fn example(self) -> &'static str {
         match self {
             Self::Time => "< 50ms",
             Self::Share => "< 0.1%",
             Self::PerSecond => ">= 200",
+            Self::Bytes => "< 8MB",
+            Self::Count => "< 1000",
         }
     }
 
@@ -346,11 +479,26 @@ impl Unit {
                 None => text.parse().ok()?,
             },
             Self::PerSecond => text.strip_suffix("/s").unwrap_or(text).trim().parse().ok()?,
+            Self::Bytes => {
+                let size = |(name, size): &(&str, f64)| Some((text.strip_suffix(name)?, *size));
+                let steps = BYTES.iter().find_map(size);
+                let (number, size) = steps.or_else(|| Some((text.strip_suffix('B')?, 1.0)))?;
+                number.trim().parse::<f64>().ok()? * size
+            }
+            Self::Count => text.parse().ok()?,
         };
         let in_range = value >= 0.0 && value.is_finite() && (self != Self::Share || value <= 1.0);
         in_range.then_some(value)
     }
 }
+
+/// Bytes in steps of 1024, as `PostgreSQL` counts them, the smallest first.
+const BYTES: [(&str, f64); 4] = [
+    ("kB", 1024.0),
+    ("MB", 1024.0 * 1024.0),
+    ("GB", 1024.0 * 1024.0 * 1024.0),
+    ("TB", 1024.0 * 1024.0 * 1024.0 * 1024.0),
+];
 
 /// Three significant digits, zeros at the end of a fraction dropped; whole numbers keep all their digits.
 fn three_digits(value: f64) -> String {
@@ -368,10 +516,10 @@ fn three_digits(value: f64) -> String {
 }
 
 impl Limit {
-    /// Reads `< 50ms`, `>= 200`, `< 0.1%`: the value must be in the unit of `metric`. A share is written with `%` or from 0
-    /// to 1.
+    /// Reads `< 50ms`, `>= 200`, `< 0.1%`, `< 8MB`: the value must be in the unit of `metric`, where the metric decides it. A
+    /// share is written with `%` or from 0 to 1.
     pub fn parse(text: &str, metric: &MetricPath) -> Result<Self, MetricError> {
-        let unit = metric.unit();
+        let example = metric.unit().map_or("< 1000` or `< 50ms", Unit::example);
         let text = text.trim();
         // The longer ones first: `<=` also begins with `<`.
         let bounds =
@@ -379,26 +527,39 @@ impl Limit {
         let (rest, bound) = bounds
             .iter()
             .find_map(|(mark, bound)| text.strip_prefix(mark).map(|rest| (rest.trim(), *bound)))
-            .ok_or_else(|| MetricError::Bound { found: text.to_owned(), example: unit.example() })?;
-        let value = unit.parse(rest).ok_or_else(|| MetricError::Value {
+            .ok_or_else(|| MetricError::Bound { found: text.to_owned(), example })?;
+        // A count comes last: it is the only one without a unit.
+        let written_in = [Unit::Time, Unit::Bytes, Unit::Count];
+        let units = metric.unit().map_or(written_in.to_vec(), |unit| vec![unit]);
+        let read = units.iter().find_map(|unit| Some((*unit, unit.parse(rest)?)));
+        let (unit, value) = read.ok_or_else(|| MetricError::Value {
             found: rest.to_owned(),
             metric: metric.to_string(),
-            measured_in: unit.measured_in(),
-            example: unit.example(),
+            measured_in: metric.unit().map_or("a number with or without a unit", Unit::measured_in),
+            example,
         })?;
-        Ok(Self { bound, value })
+        Ok(Self { bound, value, unit })
     }
 
-    /// Writes it in the form that [`Limit::parse`] reads for a metric of that unit.
+    /// Writes it in the form that [`Limit::parse`] reads.
     #[must_use]
-    pub fn show(&self, unit: Unit) -> String {
-        let value = match unit {
+    pub fn show(&self) -> String {
+        let value = match self.unit {
             Unit::Time => {
                 format_duration(Duration::from_secs_f64((self.value / 1e6).max(0.0))).replace(' ', "")
             }
             // Enough digits that no limit is printed as another; a percentage has binary noise beyond them.
             Unit::Share => format!("{}%", (self.value * 1e14).round() / 1e12),
             Unit::PerSecond => format!("{}/s", self.value),
+            Unit::Bytes => {
+                let whole =
+                    BYTES.iter().rev().find(|(_, size)| self.value >= *size && self.value % size == 0.0);
+                whole.map_or_else(
+                    || format!("{}B", self.value),
+                    |(name, size)| format!("{}{name}", self.value / size),
+                )
+            }
+            Unit::Count => format!("{}", self.value),
         };
         format!("{} {value}", self.bound)
     }
@@ -448,7 +609,7 @@ impl FromStr for Goal {
 
 impl fmt::Display for Goal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.metric, self.limit.show(self.metric.unit()))
+        write!(f, "{} {}", self.metric, self.limit.show())
     }
 }
 
@@ -473,6 +634,10 @@ mod tests {
             (&["throughput"], "throughput"),
             (&["checkout.throughput"], "checkout.throughput"),
             (&["pool.saturated"], "pool.saturated"),
+            (&["measure.event_age.p99.9", "measure.event_age.p99_9"], "measure.event_age.p99_9"),
+            (&["measure.event_age.throughput"], "measure.event_age.throughput"),
+            (&["measure.job_order.inversions"], "measure.job_order.inversions"),
+            (&["gauge.depth.max"], "gauge.depth.max"),
         ] {
             for text in texts {
                 assert_eq!(path(text).to_string(), written, "{text}");
@@ -490,10 +655,18 @@ mod tests {
         );
         assert_eq!(
             said("thruput"),
-            "no metric is called `thruput` (did you mean `throughput`?); there are times such as `response.p99`, `errors.rate`, `throughput` and `pool.saturated`"
+            "no metric is called `thruput` (did you mean `throughput`?); there are times such as `response.p99`, `errors.rate`, `throughput`, `pool.saturated`, `measure.NAME.p99` and `gauge.NAME.max`"
         );
         assert!(said("pool.saturatd").contains("did you mean `pool.saturated`?"));
-        for text in ["", "a.b.c.p99", ".p99", "p98"] {
+        assert_eq!(
+            said("measure.age.p98"),
+            "a measure has no `p98` (did you mean `p90`?); it has statistics such as `p99`, `throughput` and `inversions`"
+        );
+        assert_eq!(
+            said("gauge.depth.mx"),
+            "a gauge has no `mx` (did you mean `max`?); it has `min`, `mean`, `max` and `last`"
+        );
+        for text in ["", "a.b.c.p99", ".p99", "p98", "gauge.depth", "measure..p99"] {
             assert!(text.parse::<MetricPath>().is_err(), "{text}");
         }
     }
@@ -508,11 +681,17 @@ mod tests {
             ("throughput", ">= 200", 200.0, ">= 200/s"),
             ("throughput", "> 99.5/s", 99.5, "> 99.5/s"),
             ("pool.saturated", "< 5 %", 0.05, "< 5%"),
+            ("measure.age.p99", "< 50ms", 50_000.0, "< 50ms"),
+            ("measure.size.p99", "< 1.5 MB", 1_572_864.0, "< 1536kB"),
+            ("measure.rows.max", "<= 1200", 1_200.0, "<= 1200"),
+            ("measure.age.throughput", ">= 100", 100.0, ">= 100/s"),
+            ("measure.order.inversions", "< 1%", 0.01, "< 1%"),
+            ("gauge.depth.max", "< 1000", 1_000.0, "< 1000"),
         ] {
             let metric = path(metric);
             let limit = Limit::parse(text, &metric).expect("a limit");
             assert!((limit.value - value).abs() <= value * 1e-12, "{text}: {}", limit.value);
-            assert_eq!(limit.show(metric.unit()), written);
+            assert_eq!(limit.show(), written);
             let again = Limit::parse(written, &metric).expect("a limit");
             assert!((again.value - value).abs() <= value * 1e-12, "{written}: {}", again.value);
         }
@@ -533,6 +712,10 @@ mod tests {
         assert_eq!(
             said("50ms", "p99"),
             "`50ms` is no limit; write `<`, `<=`, `>` or `>=` and a value, such as `< 50ms`"
+        );
+        assert_eq!(
+            said("< soon", "gauge.depth.max"),
+            "`soon` does not fit `gauge.depth.max`, which is a number with or without a unit; write for example `< 1000` or `< 50ms`"
         );
         for (text, metric) in
             [("< 120%", "errors"), ("< -1%", "errors"), ("> nan", "throughput"), ("<", "p99")]
@@ -559,6 +742,9 @@ mod tests {
             (Unit::Share, 1.0, "100 %"),
             (Unit::PerSecond, 412.4, "412/s"),
             (Unit::PerSecond, 12_345.6, "12346/s"),
+            (Unit::Bytes, 512.0, "512 B"),
+            (Unit::Bytes, 1_572_864.0, "1.5 MB"),
+            (Unit::Count, 3.25, "3.25"),
         ] {
             assert_eq!(unit.show(value), shown);
         }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::db::Now;
-use crate::probe::Probed;
 use crate::probe::outlet::Outlet;
+use crate::probe::{Probed, Stop};
 use crate::record::entry::Environment;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost};
 use crate::units::{Span, Stamp};
@@ -21,9 +21,6 @@ mod system;
 mod system;
 
 const EVERY: Duration = Duration::from_secs(1);
-
-/// Where to tell that the last reading was sent.
-pub type Stop = oneshot::Sender<()>;
 
 /// CPU time of the host since it was started, in seconds summed over cores.
 #[derive(Clone, Copy, Debug, Default)]

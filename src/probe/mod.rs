@@ -19,6 +19,7 @@ pub use postgres::capabilities;
 use host::HostProbe;
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};
+use postgres::gauge::GaugeProbe;
 
 /// What the probes must know of the workload to join what they see to it.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,19 @@ pub struct ProbePlan {
     pub statements: Vec<(StatementId, String, String)>,
     /// Time between two looks at the sessions.
     pub interval: Duration,
+    /// Numbers of the workload's own that are read beside the run.
+    pub gauges: Vec<GaugePlan>,
+}
+
+/// A number that is read beside the run.
+#[derive(Clone, Debug)]
+pub struct GaugePlan {
+    /// Its name.
+    pub name: String,
+    /// One row, one number.
+    pub query: String,
+    /// Time between two readings.
+    pub every: Duration,
 }
 
 /// What a probe hands to the one who writes the journal.
@@ -44,6 +58,16 @@ pub(crate) const ROLE: &str = "probe";
 /// Why the probes do not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
+    /// A gauge of the workload gives no number.
+    #[error(
+        "gauge `{gauge}` of the workload cannot be read: {message}; its query must give one row with one number"
+    )]
+    Gauge {
+        /// Its name.
+        gauge: String,
+        /// Why.
+        message: String,
+    },
     /// No connection of its own could be made.
     #[error("the probes cannot connect: {0}")]
     Connect(#[from] ConnectError),
@@ -63,7 +87,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// All probes of a run, each on its own connection and task. Dropping it stops them without their last readings.
 pub struct Probes {
     server: Option<ServerProbes>,
-    host: mpsc::Sender<host::Stop>,
+    host: mpsc::Sender<Stop>,
     now: Box<dyn Fn() -> crate::units::Stamp + Send + Sync>,
 }
 
@@ -71,7 +95,11 @@ pub struct Probes {
 struct ServerProbes {
     activity: mpsc::Sender<Command>,
     counters: mpsc::Sender<Request>,
+    gauges: Vec<mpsc::Sender<Stop>>,
 }
+
+/// Where a probe tells that its last reading was sent.
+pub type Stop = oneshot::Sender<()>;
 
 impl Probes {
     /// Connects, learns what it must know of the server and the workload, and begins to look. Must be called within a tokio
@@ -86,11 +114,21 @@ impl Probes {
         let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
         let activity_probe =
             Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
+        let mut gauges = Vec::with_capacity(plan.gauges.len());
+        let mut gauge_stops = Vec::with_capacity(plan.gauges.len());
+        for gauge in &plan.gauges {
+            gauges.push(GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
+        }
+        for gauge in gauges {
+            let (stop, stopped) = mpsc::channel(1);
+            tokio::spawn(gauge.run(stopped));
+            gauge_stops.push(stop);
+        }
         let (activity, commands) = mpsc::channel(4);
         let (counters, requests) = mpsc::channel(1);
         tokio::spawn(activity_probe.run(commands));
         tokio::spawn(counter_probe.run(requests));
-        let server = Some(ServerProbes { activity, counters });
+        let server = Some(ServerProbes { activity, counters, gauges: gauge_stops });
         Ok(Self { server, ..Self::host_only(clock, out) })
     }
 
@@ -138,6 +176,11 @@ impl Probes {
             if let Some(server) = &self.server {
                 let _ = server.activity.send(Command::Stop(activity_done)).await;
                 let _ = activity_ended.await;
+                for gauge in &server.gauges {
+                    let (done, ended) = oneshot::channel();
+                    let _ = gauge.send(done).await;
+                    let _ = ended.await;
+                }
             }
             let _ = self.host.send(host_done).await;
             let _ = host_ended.await;

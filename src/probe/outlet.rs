@@ -13,15 +13,15 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// Sends the readings of one probe. What found no room is a gap of the next reading.
 pub struct Outlet {
-    probe: &'static str,
+    probe: String,
     out: Sender<Probed>,
     lost: u64,
 }
 
 impl Outlet {
     /// For the probe of this name.
-    pub fn new(probe: &'static str, out: Sender<Probed>) -> Self {
-        Self { probe, out, lost: 0 }
+    pub fn new(probe: impl Into<String>, out: Sender<Probed>) -> Self {
+        Self { probe: probe.into(), out, lost: 0 }
     }
 
     /// Sends a reading if there is room; `make` is called only then. False when there was none.
@@ -36,7 +36,7 @@ impl Outlet {
             return false;
         };
         cost.gaps += std::mem::take(&mut self.lost);
-        let reading = Reading { probe: self.probe.to_owned(), window, cost, seen: make() };
+        let reading = Reading { probe: self.probe.clone(), window, cost, seen: make() };
         permit.send(Probed { edge: None, reading });
         true
     }

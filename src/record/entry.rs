@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::observation::Reading;
 use crate::record::set::Set;
-use crate::units::{RunId, Seed, Span, StageId, Stamp, TransactionId};
+use crate::units::{Direction, RunId, Seed, Span, StageId, Stamp, TransactionId, ValueUnit};
 
 /// Version of this format. A reader refuses a newer one and migrates an older one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -154,6 +154,38 @@ pub struct WorkloadHeader {
     pub transactions: Vec<TransactionHeader>,
     /// By statement id.
     pub statements: Vec<StatementHeader>,
+    /// What is measured of returned values, in the order of a set's measures.
+    #[serde(default)]
+    pub measures: Vec<MeasureHeader>,
+    /// What is read beside the run.
+    #[serde(default)]
+    pub gauges: Vec<GaugeHeader>,
+}
+
+/// One measure of returned values.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MeasureHeader {
+    /// Its name.
+    pub name: String,
+    /// The statement.
+    pub statement: String,
+    /// The column that it returns.
+    pub column: String,
+    /// What the values are counted in; absent when only their order is looked at.
+    pub unit: Option<ValueUnit>,
+    /// Which way they should run; absent when their order is not looked at.
+    pub order: Option<Direction>,
+}
+
+/// One gauge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GaugeHeader {
+    /// Its name.
+    pub name: String,
+    /// What it counts.
+    pub unit: ValueUnit,
+    /// Time between two readings, in milliseconds.
+    pub every_ms: u64,
 }
 
 /// One transaction.

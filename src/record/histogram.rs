@@ -89,15 +89,7 @@ struct Stored(u64, String);
 
 impl Serialize for Distribution {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let encoded = if self.is_empty() {
-            String::new()
-        } else {
-            let mut bytes = Vec::new();
-            V2DeflateSerializer::new()
-                .serialize(&self.histogram, &mut bytes)
-                .map_err(|error| serde::ser::Error::custom(format!("{error:?}")))?;
-            STANDARD.encode(bytes)
-        };
+        let encoded = write_histogram(&self.histogram).map_err(serde::ser::Error::custom)?;
         Stored(self.sum_ns, encoded).serialize(serializer)
     }
 }
@@ -105,20 +97,31 @@ impl Serialize for Distribution {
 impl<'de> Deserialize<'de> for Distribution {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Stored(sum_ns, encoded) = Stored::deserialize(deserializer)?;
-        let mut distribution = Self::default();
-        if !encoded.is_empty() {
-            let bytes = STANDARD.decode(encoded).map_err(serde::de::Error::custom)?;
-            let histogram: hdrhistogram::Histogram<u32> = HdrDeserializer::new()
-                .deserialize(&mut bytes.as_slice())
-                .map_err(|error| serde::de::Error::custom(format!("{error:?}")))?;
-            distribution
-                .histogram
-                .add(histogram)
-                .map_err(|error| serde::de::Error::custom(format!("{error:?}")))?;
-        }
-        distribution.sum_ns = sum_ns;
+        let mut distribution = Self { sum_ns, ..Self::default() };
+        read_histogram(&encoded, &mut distribution.histogram).map_err(serde::de::Error::custom)?;
         Ok(distribution)
     }
+}
+
+/// The journal's text for a histogram; empty for an empty one.
+pub(super) fn write_histogram(histogram: &hdrhistogram::Histogram<u32>) -> Result<String, String> {
+    if histogram.is_empty() {
+        return Ok(String::new());
+    }
+    let mut bytes = Vec::new();
+    V2DeflateSerializer::new().serialize(histogram, &mut bytes).map_err(|error| format!("{error:?}"))?;
+    Ok(STANDARD.encode(bytes))
+}
+
+/// Adds what the journal's text holds to a histogram of the same bounds.
+pub(super) fn read_histogram(text: &str, into: &mut hdrhistogram::Histogram<u32>) -> Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let bytes = STANDARD.decode(text).map_err(|error| error.to_string())?;
+    let read: hdrhistogram::Histogram<u32> =
+        HdrDeserializer::new().deserialize(&mut bytes.as_slice()).map_err(|error| format!("{error:?}"))?;
+    into.add(read).map_err(|error| format!("{error:?}"))
 }
 
 #[cfg(test)]

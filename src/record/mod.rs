@@ -8,5 +8,6 @@ pub mod accounting;
 pub mod entry;
 pub mod gauge;
 pub mod histogram;
+pub mod measure;
 pub mod observation;
 pub mod set;

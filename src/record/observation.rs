@@ -8,7 +8,7 @@ use crate::units::{BackendId, Span, Stamp, StatementId};
 /// One attempt of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
-    /// The probe's name: `activity`, `locks`, `counters`, `host`, `generator`.
+    /// The probe's name: `activity`, `locks`, `counters`, `host`, `generator`, `gauge NAME`.
     pub probe: String,
     /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
     pub window: Span,
@@ -58,6 +58,17 @@ pub enum Observation {
     Host(HostSample),
     /// The generator's own cost over the window.
     Generator(GeneratorSample),
+    /// What a gauge of the workload stood at.
+    Gauge(GaugeSample),
+}
+
+/// One reading of a gauge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GaugeSample {
+    /// Its name.
+    pub name: String,
+    /// What it stood at, in its declared unit.
+    pub value: f64,
 }
 
 /// Sessions that were seen doing something, over `samples` looks.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::accounting::Books;
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
+use crate::record::measure::MeasureSet;
 use crate::units::{BackendId, Span, StatementId};
 
 /// Distinct error codes that are told apart for one transaction; the rest counts under `OTHER`.
@@ -176,6 +177,9 @@ pub struct Set {
     pub transactions: Vec<TransactionSet>,
     /// By statement id.
     pub statements: Vec<StatementSet>,
+    /// What the workload measures of returned values, in its order.
+    #[serde(default)]
+    pub measures: Vec<MeasureSet>,
     /// All pools.
     pub pool: PoolSet,
     /// How late the timer woke a sleeper, for every planned wake-up.
@@ -186,14 +190,26 @@ pub struct Set {
     pub spans_dropped: u64,
 }
 
+/// How much there is to measure in a workload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Transactions.
+    pub transactions: usize,
+    /// Statements of all of them.
+    pub statements: usize,
+    /// Measures of returned values.
+    pub measures: usize,
+}
+
 impl Set {
-    /// An empty set for a workload of so many transactions and statements, with all memory that it will ever need.
+    /// An empty set for a workload of this shape, with all memory that it will ever need.
     #[must_use]
-    pub fn new(transactions: usize, statements: usize) -> Self {
+    pub fn new(shape: Shape) -> Self {
         Self {
             // Made one by one: a clone would touch every page of counts that may never be used.
-            transactions: (0..transactions).map(|_| TransactionSet::default()).collect(),
-            statements: (0..statements).map(|_| StatementSet::default()).collect(),
+            transactions: (0..shape.transactions).map(|_| TransactionSet::default()).collect(),
+            statements: (0..shape.statements).map(|_| StatementSet::default()).collect(),
+            measures: (0..shape.measures).map(|_| MeasureSet::default()).collect(),
             spans: Vec::with_capacity(SPANS_MAX),
             ..Self::default()
         }
@@ -215,6 +231,10 @@ impl Set {
     pub fn merge(&mut self, other: &Self) {
         assert_eq!(self.transactions.len(), other.transactions.len(), "sets of one workload");
         assert_eq!(self.statements.len(), other.statements.len(), "sets of one workload");
+        assert_eq!(self.measures.len(), other.measures.len(), "sets of one workload");
+        for (mine, theirs) in self.measures.iter_mut().zip(&other.measures) {
+            mine.merge(theirs);
+        }
         for (mine, theirs) in self.transactions.iter_mut().zip(&other.transactions) {
             mine.merge(theirs);
         }
@@ -231,6 +251,7 @@ impl Set {
     pub fn clear(&mut self) {
         self.transactions.iter_mut().for_each(TransactionSet::clear);
         self.statements.iter_mut().for_each(StatementSet::clear);
+        self.measures.iter_mut().for_each(MeasureSet::clear);
         self.pool.clear();
         self.wake_lateness.clear();
         self.spans.clear();

@@ -2,10 +2,10 @@
 
 use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
-use crate::probe::capabilities;
+use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
-    BudgetHeader, DataHeader, LoadHeader, StatementHeader, TableChanges, TargetHeader, TransactionHeader,
-    WorkloadHeader,
+    BudgetHeader, DataHeader, GaugeHeader, LoadHeader, MeasureHeader, StatementHeader, TableChanges,
+    TargetHeader, TransactionHeader, WorkloadHeader,
 };
 use crate::units::StatementId;
 use crate::workload::{BudgetSpec, Load, Workload};
@@ -35,6 +35,26 @@ pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeade
                 transaction: statement.transaction,
                 kind: statement.kind.as_str().to_owned(),
                 sql: statement.sql.clone(),
+            })
+            .collect(),
+        measures: workload
+            .measures
+            .iter()
+            .map(|measure| MeasureHeader {
+                name: measure.name.clone(),
+                statement: measure.statement.clone(),
+                column: measure.column.clone(),
+                unit: measure.unit,
+                order: measure.order,
+            })
+            .collect(),
+        gauges: workload
+            .gauges
+            .iter()
+            .map(|gauge| GaugeHeader {
+                name: gauge.name.clone(),
+                unit: gauge.unit,
+                every_ms: u64::try_from(gauge.every.as_millis()).unwrap_or(u64::MAX),
             })
             .collect(),
     }
@@ -79,10 +99,16 @@ pub(super) fn load(load: Load) -> LoadHeader {
 pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {
     budgets
         .iter()
-        .map(|budget| BudgetHeader {
-            metric: budget.metric.to_string(),
-            limit: budget.limit.show(budget.metric.unit()),
-        })
+        .map(|budget| BudgetHeader { metric: budget.metric.to_string(), limit: budget.limit.show() })
+        .collect()
+}
+
+/// The gauges, for the probes.
+pub(super) fn gauges(workload: &Workload) -> Vec<GaugePlan> {
+    workload
+        .gauges
+        .iter()
+        .map(|gauge| GaugePlan { name: gauge.name.clone(), query: gauge.query.clone(), every: gauge.every })
         .collect()
 }
 

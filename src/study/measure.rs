@@ -147,7 +147,11 @@ impl<'a> Bench<'a> {
         self.probes = Some(match self.plan.probe_interval {
             None => Probes::host_only(self.clock, out),
             Some(interval) => {
-                let plan = ProbePlan { statements: header::tags(&self.plan.workload), interval };
+                let plan = ProbePlan {
+                    statements: header::tags(&self.plan.workload),
+                    interval,
+                    gauges: header::gauges(&self.plan.workload),
+                };
                 let settings = self.target.target.settings();
                 Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
             }

@@ -43,6 +43,7 @@ pub(super) async fn ready(
     dataset::check_statements(&target.control, &plan.workload).await?;
     let query_values = dataset::query_values(&target.control, &plan.workload).await?;
     let dataset = plan.workload.dataset(seed, scale.unwrap_or(1.0));
+    dataset::check_parameters(&target.control, &plan.workload, &dataset, &query_values).await?;
     Ok(Data { scale, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
 }
 
@@ -133,7 +134,8 @@ async fn room_for_connections(
     let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
     let wanted = u64::from(largest) * u64::from(plan.instances);
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
-    if wanted + OWN_CONNECTIONS <= free + 1 {
+    let own = OWN_CONNECTIONS + plan.probe_interval.map_or(0, |_| plan.workload.gauges.len() as u64);
+    if wanted + own <= free + 1 {
         return Ok(());
     }
     let remedy = if target.is_local() {
@@ -144,6 +146,6 @@ async fn room_for_connections(
     Err(StudyError::Refused(format!(
         "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {}: {remedy}",
         plan.instances,
-        (free + 1).saturating_sub(OWN_CONNECTIONS)
+        (free + 1).saturating_sub(own)
     )))
 }

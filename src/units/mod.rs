@@ -2,10 +2,12 @@
 
 mod duration;
 mod id;
+mod quantity;
 mod stamp;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{BackendId, ClientId, InstanceId, RunId, SlotId, StageId, StatementId, TransactionId, WorkerId};
+pub use quantity::{BaseUnit, Direction, ValueUnit};
 pub use stamp::{Span, Stamp};
 
 /// The number from which every draw of a run follows; printed and stored, so that a run can be repeated.

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::document::{BudgetNode, Located, RetryDoc};
+use super::document::{BudgetNode, Located, RetryDoc, TableNode};
 use super::explain::apart;
+use super::measurable::Measurable;
 use super::{BudgetSpec, Retry};
 use crate::diagnostic::{Mistakes, likely};
 use crate::model::metric::{Limit, MetricPath};
@@ -77,7 +78,7 @@ fn describe(kind: NamedMistakeKind) -> (String, &'static str, Option<String>) {
 }
 
 /// Blames a name that cannot stand in a statement's tag and in a metric's path.
-fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
+pub(super) fn name(what: &str, name: &Located<String>, source: usize, mistakes: &mut Mistakes) {
     if !named::is_name(&name.value) {
         mistakes.at(
             source,
@@ -97,6 +98,54 @@ pub(super) fn transaction_name(found: &Located<String>, source: usize, mistakes:
         let help = format!("`{}` is a part of the paths of metrics; choose another name", found.value);
         mistakes.at(source, found.span.clone(), message, "already means something", Some(help));
     }
+}
+
+/// Blames the name of a table that SQL would not read: the server is asked for it by that very name.
+pub(super) fn table_name(node: &TableNode, source: usize, mistakes: &mut Mistakes) {
+    if is_sql_name(&node.name) {
+        return;
+    }
+    let quoted = format!("\"{}\"", node.name.replace('"', "\"\""));
+    let message = format!("`{}` is no name of a table in SQL", node.name);
+    let help = format!("quote it as SQL does: `[table.{quoted:?}]`; a schema stands before a point");
+    mistakes.at(source, node.span.clone(), message, "SQL would not read it", Some(help));
+}
+
+/// One name, or two with a point between them, each plain or in double quotes.
+fn is_sql_name(text: &str) -> bool {
+    let mut rest = text;
+    for parts in 1.. {
+        let after = match rest.strip_prefix('"') {
+            Some(inside) => after_quoted(inside),
+            None => after_plain(rest),
+        };
+        match after {
+            Some("") => return true,
+            Some(after) if parts < 2 && after.starts_with('.') => rest = &after[1..],
+            _ => return false,
+        }
+    }
+    false
+}
+
+/// What follows a quoted name whose first quote was taken; two quotes are one inside of it.
+fn after_quoted(inside: &str) -> Option<&str> {
+    let mut rest = inside;
+    loop {
+        let (before, after) = rest.split_once('"')?;
+        match after.strip_prefix('"') {
+            Some(more) => rest = more,
+            None if before.is_empty() && rest.len() == inside.len() => return None,
+            None => return Some(after),
+        }
+    }
+}
+
+/// What follows a plain name: letters, digits, `_` and `$`, a letter or `_` first.
+fn after_plain(text: &str) -> Option<&str> {
+    let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+    let end = text.find(|c: char| !(is_letter(c) || c.is_ascii_digit() || c == '$')).unwrap_or(text.len());
+    (end > 0 && text.starts_with(is_letter)).then(|| &text[end..])
 }
 
 /// Blames every name but the first of those that are alike.
@@ -163,7 +212,7 @@ pub(super) fn retry(doc: Option<&RetryDoc>, source: usize, mistakes: &mut Mistak
 /// Reads a line of `[budget]`.
 pub(super) fn budget(
     node: &BudgetNode,
-    transactions: &[&str],
+    known: &Measurable<'_>,
     source: usize,
     mistakes: &mut Mistakes,
 ) -> Option<BudgetSpec> {
@@ -178,17 +227,40 @@ pub(super) fn budget(
             return None;
         }
     };
-    if let Some(name) = metric.transaction().filter(|name| !transactions.contains(name)) {
-        let help =
-            likely(name, transactions.iter().copied()).map(|likely| format!("did you mean `{likely}`?"));
-        blame(&node.metric.span, format!("no transaction is called `{name}`"), "not in this workload", help);
+    if let Err(unknown) = known.has(&metric) {
+        blame(&node.metric.span, unknown.message, "not in this workload", unknown.help);
+        return None;
     }
     match Limit::parse(&node.limit.value, &metric) {
-        Ok(limit) => Some(BudgetSpec { metric, limit }),
+        Ok(limit) => match known.fits(&metric, &limit) {
+            Ok(()) => Some(BudgetSpec { metric, limit }),
+            Err(misfit) => {
+                blame(&node.limit.span, misfit.message, "not a limit of this metric", misfit.help);
+                None
+            }
+        },
         Err(error) => {
             let (message, help) = apart(&error.to_string());
             blame(&node.limit.span, message, "not a limit of this metric", help);
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_sql_name;
+
+    #[test]
+    fn names_of_tables_are_read_as_sql_reads_them() {
+        for name in ["orders", "sales.orders", "\"Order\"", "s.\"a.b\"\"c\"", "_x$1", "größe", "\"my-table\""]
+        {
+            assert!(is_sql_name(name), "{name}");
+        }
+        for name in
+            ["my-table", "order lines", "1st", "", "\"\"", "\"open", "a.b.c", "a.", ".a", "a\"b\"", "x;y"]
+        {
+            assert!(!is_sql_name(name), "{name}");
         }
     }
 }

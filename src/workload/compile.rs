@@ -4,10 +4,16 @@ use std::path::Path;
 
 use super::document::{Document, StageDoc};
 use super::fingerprint::fingerprint;
-use super::{BudgetSpec, Load, SqlFile, StageSpec, Workload, check, decode, tables, transactions};
+use super::measurable::Measurable;
+use super::{
+    BudgetSpec, Gauge, Load, Measure, SqlFile, StageSpec, Workload, check, decode, tables, transactions,
+};
 use crate::diagnostic::{Mistake, Mistakes};
 use crate::generate::GENERATOR_VERSION;
 use crate::sql::named;
+
+/// Gauges of one workload: each is a connection to the target.
+const GAUGES_MAX: usize = 8;
 
 /// Reads the folder and checks everything that can be checked without a server. All mistakes come back at once.
 pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
@@ -27,11 +33,14 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
     let queries = transactions::Queries::new(&queries_text, statements, &named_mistakes);
     check::blame_queries(named_mistakes, in_queries, &mut mistakes);
 
+    for node in &document.tables {
+        check::table_name(node, in_document, &mut mistakes);
+    }
     let tables = tables::compile(&document.tables, in_document, &mut mistakes);
-    let (statements, transactions) =
-        transactions::compile(&document, &tables, &queries, in_document, &mut mistakes);
+    let mix = transactions::compile(&document, &tables, &queries, in_document, &mut mistakes);
+    let gauges = gauges(&document, in_document, &mut mistakes);
     let stages = stages(&document.stages, in_document, &mut mistakes);
-    let budgets = budgets(&document, in_document, &mut mistakes);
+    let budgets = budgets(&document, &mix.measures, &gauges, in_document, &mut mistakes);
     let scale_query =
         document.scale_query.as_ref().map(|query| check::query(query, in_document, &mut mistakes));
     if !mistakes.is_empty() {
@@ -58,8 +67,11 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
         finish,
         tables,
         scale_query,
-        statements,
-        transactions,
+        statements: mix.statements,
+        transactions: mix.transactions,
+        measures: mix.measures,
+        gauges,
+        inserted: mix.inserted,
         stages,
         budgets,
     })
@@ -113,12 +125,34 @@ fn stages(docs: &[StageDoc], source: usize, mistakes: &mut Mistakes) -> Vec<Stag
         .collect()
 }
 
-fn budgets(document: &Document, source: usize, mistakes: &mut Mistakes) -> Vec<BudgetSpec> {
-    let transactions: Vec<&str> = document
-        .transactions
-        .iter()
-        .filter_map(|node| node.name.as_ref())
-        .map(|name| name.value.as_str())
-        .collect();
-    document.budgets.iter().filter_map(|node| check::budget(node, &transactions, source, mistakes)).collect()
+fn gauges(document: &Document, source: usize, mistakes: &mut Mistakes) -> Vec<Gauge> {
+    if let Some(node) = document.gauges.get(GAUGES_MAX) {
+        let message = format!("a workload has at most {GAUGES_MAX} gauges");
+        let help = "each is read on a connection of its own".to_owned();
+        mistakes.at(source, node.name.span.clone(), message, "one too many", Some(help));
+    }
+    let gauges = document.gauges.iter().map(|node| {
+        check::name("gauge", &node.name, source, mistakes);
+        Gauge {
+            name: node.name.value.clone(),
+            query: check::query(&node.query, source, mistakes),
+            every: node.every,
+            unit: node.unit,
+            span: node.query.span.clone(),
+        }
+    });
+    gauges.collect()
+}
+
+fn budgets(
+    document: &Document,
+    measures: &[Measure],
+    gauges: &[Gauge],
+    source: usize,
+    mistakes: &mut Mistakes,
+) -> Vec<BudgetSpec> {
+    let names = document.transactions.iter().filter_map(|node| node.name.as_ref());
+    let transactions = names.map(|name| name.value.as_str()).collect();
+    let known = Measurable { transactions, measures, gauges };
+    document.budgets.iter().filter_map(|node| check::budget(node, &known, source, mistakes)).collect()
 }

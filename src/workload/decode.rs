@@ -1,5 +1,8 @@
 //! Walks the parsed document and deserialises each node alone, so that one mistake hides no other. Knows no other file.
 
+mod measures;
+mod parameters;
+
 use std::ops::Range;
 
 use serde::de::DeserializeOwned;
@@ -8,8 +11,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::Aged;
 use super::document::{
-    AgedDoc, BudgetNode, ColumnNode, Document, DrawDoc, HeadDoc, Located, ParameterNode, SourceNode,
-    StageDoc, StepDoc, StepNode, TableDoc, TableNode, TransactionDoc, TransactionNode,
+    AgedDoc, BudgetNode, ColumnNode, Document, HeadDoc, Located, StageDoc, StepDoc, StepNode, TableDoc,
+    TableNode, TransactionDoc, TransactionNode,
 };
 use super::explain::{Explained, explain, list, suggest};
 use super::node::{Name, Node, canonical, kind_of, take_off};
@@ -49,9 +52,9 @@ impl Walk<'_> {
     }
 
     fn document(&mut self, mut root: DeTable<'_>, end: usize) -> Document {
-        const CHILDREN: [&str; 4] = ["table", "transaction", "stage", "budget"];
+        const CHILDREN: [&str; 6] = ["table", "transaction", "measure", "gauge", "stage", "budget"];
         let tables_canonical = root.get("table").map(|node| canonical(node.get_ref())).unwrap_or_default();
-        let [tables, transactions, stages, budget] = CHILDREN.map(|name| root.remove(name));
+        let [tables, transactions, measures, gauges, stages, budget] = CHILDREN.map(|name| root.remove(name));
         let mut document = Document { tables_canonical, ..Document::default() };
         if let Some(head) =
             self.node::<HeadDoc>(Spanned::new(0..0, DeValue::Table(root)), &CHILDREN, "a workload")
@@ -74,6 +77,12 @@ impl Walk<'_> {
         if document.transactions.is_empty() && self.mistakes.items().len() == found {
             let help = "write at least one `[[transaction]]` with `statements = [\"…\"]`".to_owned();
             self.blame(end..end, "the workload has no transaction", "nothing to run", Some(help));
+        }
+        for (name, node) in self.entries(measures, "measure", "[measure.NAME]") {
+            document.measures.extend(self.measure(&name, node));
+        }
+        for (name, node) in self.entries(gauges, "gauge", "[gauge.NAME]") {
+            document.gauges.extend(self.gauge(&name, node));
         }
         for node in self.items(stages, "stage") {
             document.stages.extend(self.stage(node));
@@ -268,46 +277,6 @@ impl Walk<'_> {
             None => std::time::Duration::ZERO,
         };
         Some(StepNode { statement: statement?, times, hold })
-    }
-
-    fn parameter(&mut self, name: &Name<'_>, node: Node<'_>) -> ParameterNode {
-        let span = node.span();
-        let mut draw = DrawDoc::default();
-        let source = self.fields(node, name).and_then(|mut fields| {
-            if let Some(node) = fields.remove("draw") {
-                draw = self.node::<DrawDoc>(node, &[], "").map_or(draw, |read| read.value);
-            }
-            self.parameter_source(name, &span, fields)
-        });
-        let name = Located { value: name.get_ref().clone().into_owned(), span: name.span() };
-        ParameterNode { name, span, source, draw }
-    }
-
-    fn parameter_source(
-        &mut self,
-        name: &Name<'_>,
-        span: &Range<usize>,
-        mut fields: DeTable<'_>,
-    ) -> Option<SourceNode> {
-        let place = format!("parameter `{}`", name.get_ref());
-        if let Some((key, _)) =
-            fields.iter().find(|(key, _)| RowSpec::NAMES.contains(&key.get_ref().as_ref()))
-        {
-            let message = format!("`{}` needs a row, and a parameter has none", key.get_ref());
-            let help =
-                "for a value of a table's row, write `key = { table = \"…\", column = \"…\" }`".to_owned();
-            self.blame(key.span(), message, "for columns only", Some(help));
-            return None;
-        }
-        let names = [&["key", "query"], ValueSpec::NAMES].concat();
-        match self.only_key(&fields, span, &place, &names)?.as_str() {
-            "key" => Some(SourceNode::Key(self.node(fields.remove("key")?, &[], &place)?.sound()?)),
-            "query" => Some(SourceNode::Query(self.node(fields.remove("query")?, &[], &place)?.sound()?)),
-            _ => {
-                let node = Spanned::new(span.clone(), DeValue::Table(fields));
-                Some(SourceNode::Value(self.node(node, &[], &place)?.sound()?))
-            }
-        }
     }
 
     fn stage(&mut self, node: Node<'_>) -> Option<StageDoc> {

@@ -11,7 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::generate::spec::{ColumnSpec, ValueSpec};
-use crate::units::parse_duration;
+use crate::units::{Direction, ValueUnit, parse_duration};
 
 /// A value and the bytes where it stands. Only in plain structs: `flatten` and internally tagged enums lose the span.
 #[derive(Clone, Debug)]
@@ -279,9 +279,82 @@ pub(super) struct KeyDoc {
     /// Its column; unless said, its only `sequence`, else `id`.
     #[schemars(with = "Option<String>")]
     pub column: Option<Located<String>>,
-    /// The k-th favourite row is drawn with a probability proportional to 1 ÷ k^zipf; every row alike unless said.
+    /// The k-th favourite row is drawn with a probability proportional to 1 ÷ k^zipf; every row alike unless said. The
+    /// favourites are scattered over the table.
     #[schemars(with = "Option<f64>", range(min = 0))]
     pub zipf: Option<Located<f64>>,
+    /// A share of the draws falls on a share of the rows: `{ share_of_draws = 0.9, share_of_keys = 0.1 }`. Excludes `zipf`.
+    #[schemars(with = "Option<HotDoc>")]
+    pub hot: Option<Located<HotDoc>>,
+    /// The k-th newest row is drawn with a probability proportional to 1 ÷ k^latest; the last row of the table is the newest.
+    /// Excludes `zipf` and `hot`.
+    #[schemars(with = "Option<f64>", range(min = 0))]
+    pub latest: Option<Located<f64>>,
+}
+
+/// `hot = { share_of_draws = 0.9, share_of_keys = 0.1 }`
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HotDoc {
+    /// Share of the draws that fall on the hot rows, above 0 and below 1.
+    #[schemars(range(min = 0, max = 1))]
+    pub share_of_draws: f64,
+    /// Share of the rows that are hot, above 0 and below 1. They are scattered over the table.
+    #[schemars(range(min = 0, max = 1))]
+    pub share_of_keys: f64,
+}
+
+/// `{ same_row = { as = "order_id" } }`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SameRowDoc {
+    /// A parameter of this transaction that draws a row: a `key`, or `inserted`.
+    #[serde(rename = "as")]
+    pub of: Located<String>,
+    /// The column of that row; the parameter's own name unless said.
+    #[schemars(with = "Option<String>")]
+    pub column: Option<Located<String>>,
+}
+
+/// `{ inserted = { by = "insert_order", otherwise = { key = { table = "orders" } } } }`, without `otherwise`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct InsertedDoc {
+    /// A `:one` or `:optional` statement that inserts rows and returns of them what is wanted.
+    pub by: Located<String>,
+    /// The column that it returns; the parameter's own name unless said.
+    #[schemars(with = "Option<String>")]
+    pub column: Option<Located<String>>,
+}
+
+/// `[measure.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MeasureDoc {
+    /// Name of a `:one` or `:optional` statement in `queries.sql`, whatever transaction executes it.
+    #[schemars(required, with = "String")]
+    pub statement: Option<Located<String>>,
+    /// A column that it returns: a number, or for `order` a time as well.
+    #[schemars(required, with = "String")]
+    pub column: Option<Located<String>>,
+    /// What the values are counted in. With it their distribution is told.
+    pub unit: Option<ValueUnit>,
+    /// Which way the values should run. With it those that come out of order are counted.
+    pub order: Option<Direction>,
+}
+
+/// `[gauge.NAME]`
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GaugeDoc {
+    /// A query that gives one row with one number, read on a connection of its own beside the run.
+    #[schemars(required, with = "String")]
+    pub query: Option<Located<String>>,
+    /// Time between two readings, at least 100 ms; a second unless said.
+    pub every: Option<TextDuration>,
+    /// What the number counts; `count` unless said.
+    #[serde(default)]
+    pub unit: ValueUnit,
 }
 
 /// When a parameter is drawn.
@@ -303,6 +376,8 @@ pub(super) struct Document {
     pub scale_query: Option<Located<String>>,
     pub tables: Vec<TableNode>,
     pub transactions: Vec<TransactionNode>,
+    pub measures: Vec<MeasureNode>,
+    pub gauges: Vec<GaugeNode>,
     pub stages: Vec<StageDoc>,
     pub budgets: Vec<BudgetNode>,
     /// The tables of the document in a canonical form: what decides a load besides the SQL files.
@@ -362,7 +437,8 @@ pub(super) struct ParameterNode {
     pub span: Range<usize>,
     /// Absent when its mistake was reported.
     pub source: Option<SourceNode>,
-    pub draw: DrawDoc,
+    /// When it says so itself.
+    pub draw: Option<Located<DrawDoc>>,
 }
 
 /// Where a parameter's value comes from.
@@ -371,6 +447,31 @@ pub(super) enum SourceNode {
     Key(KeyDoc),
     Query(Located<String>),
     Value(ValueSpec),
+    SameRow(SameRowDoc),
+    Inserted {
+        rows: InsertedDoc,
+        /// Where the value comes from while the run has inserted nothing. Absent when its mistake was reported.
+        otherwise: Option<Box<SourceNode>>,
+    },
+}
+
+/// `[measure.NAME]`
+#[derive(Clone, Debug)]
+pub(super) struct MeasureNode {
+    pub name: Located<String>,
+    pub statement: Located<String>,
+    pub column: Located<String>,
+    pub unit: Option<ValueUnit>,
+    pub order: Option<Direction>,
+}
+
+/// `[gauge.NAME]`
+#[derive(Clone, Debug)]
+pub(super) struct GaugeNode {
+    pub name: Located<String>,
+    pub query: Located<String>,
+    pub every: Duration,
+    pub unit: ValueUnit,
 }
 
 /// A line of `[budget]`.

@@ -7,6 +7,7 @@ mod decode;
 mod document;
 mod explain;
 mod fingerprint;
+mod measurable;
 mod node;
 pub mod schema;
 mod tables;
@@ -19,9 +20,10 @@ use std::time::Duration;
 
 use crate::generate::{ColumnGenerator, Dataset, DatasetTable, RowPick, ValueGenerator};
 use crate::sql::statement::{Cardinality, StatementKind};
-use crate::units::{Seed, SlotId, StatementId, TransactionId};
+use crate::units::{Direction, Seed, SlotId, StatementId, TransactionId, ValueUnit};
 
 pub use compile::load;
+pub use measurable::{Foreign, Measurable};
 
 /// A workload that can be run: every name resolved, every mistake reported before this exists.
 #[derive(Clone, Debug)]
@@ -48,6 +50,12 @@ pub struct Workload {
     pub statements: Vec<Statement>,
     /// By [`TransactionId`].
     pub transactions: Vec<Transaction>,
+    /// What is measured beside times, in the order of the document.
+    pub measures: Vec<Measure>,
+    /// What is read beside the run, in the order of the document.
+    pub gauges: Vec<Gauge>,
+    /// What parameters ask for of the rows that the run itself inserts.
+    pub inserted: Vec<InsertedRows>,
     /// In the order they run; empty when the document has none.
     pub stages: Vec<StageSpec>,
     /// Limits that the document sets.
@@ -156,6 +164,8 @@ pub struct Statement {
     pub inputs: Vec<SlotId>,
     /// Columns of a `:one` or `:optional` result that later steps use, and the slots they fill.
     pub outputs: Vec<Output>,
+    /// What of a returned row outlives its transaction, once that has committed. Columns of the same rows follow each other.
+    pub kept: Vec<Kept>,
     /// Where it stands in `queries.sql` (byte range of its name line), for messages.
     pub span: std::ops::Range<usize>,
 }
@@ -167,6 +177,70 @@ pub struct Output {
     pub column: String,
     /// The slot it fills.
     pub slot: SlotId,
+}
+
+/// A returned value that outlives its transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The slot that it stands in after the statement was executed.
+    pub slot: SlotId,
+    /// What it is kept for.
+    pub reason: KeptFor,
+}
+
+/// What a returned value is kept for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptFor {
+    /// For a measure: an index into [`Workload::measures`].
+    Measure(usize),
+    /// For parameters that name what the run inserted.
+    Inserted {
+        /// Index into [`Workload::inserted`].
+        rows: usize,
+        /// Index into its columns.
+        column: usize,
+    },
+}
+
+/// What parameters ask for of the rows that one statement inserts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InsertedRows {
+    /// Name of the statement in `queries.sql`.
+    pub statement: String,
+    /// Columns that it returns.
+    pub columns: Vec<String>,
+}
+
+/// What is measured of the rows that one statement returns.
+#[derive(Clone, Debug)]
+pub struct Measure {
+    /// From the document.
+    pub name: String,
+    /// Name of the statement in `queries.sql`, whatever transaction executes it.
+    pub statement: String,
+    /// The column that it returns.
+    pub column: String,
+    /// What the values are counted in; absent when only their order is of interest.
+    pub unit: Option<ValueUnit>,
+    /// Which way they should run; absent when their order is of no interest.
+    pub order: Option<Direction>,
+    /// Byte range of the column's name in `workload.toml`, for messages about it.
+    pub span: std::ops::Range<usize>,
+}
+
+/// A number that is read of the target beside the run.
+#[derive(Clone, Debug)]
+pub struct Gauge {
+    /// From the document.
+    pub name: String,
+    /// One row, one number.
+    pub query: String,
+    /// Time between two readings.
+    pub every: Duration,
+    /// What the number counts.
+    pub unit: ValueUnit,
+    /// Byte range of the query in `workload.toml`, for messages about it.
+    pub span: std::ops::Range<usize>,
 }
 
 /// One weighted unit of work, one or more steps on one connection.
@@ -219,6 +293,11 @@ pub struct Draw {
     pub source: ParameterSource,
     /// Whether it is drawn anew for each execution of a step, or once for the transaction.
     pub each: bool,
+    /// The draw whose row it shares, by its position among the draws of the transaction; its own where it shares none. Equal
+    /// positions draw equal rows.
+    pub row_of: usize,
+    /// Byte range of its description in `workload.toml`, for messages about it.
+    pub span: std::ops::Range<usize>,
 }
 
 /// Where a parameter's value comes from.
@@ -247,6 +326,28 @@ pub enum ParameterSource {
         /// One column, any number of rows.
         sql: String,
     },
+    /// A value of a row that this run inserted, in the same worker and not too long ago; evenly, or the newest most where
+    /// `otherwise` draws so: then the inserted rows are the newest of its table. A declared exception to determinism.
+    Inserted {
+        /// Index into [`Workload::inserted`].
+        rows: usize,
+        /// Index into its columns.
+        column: usize,
+        /// Where the value comes from while there is none.
+        otherwise: Box<ParameterSource>,
+    },
+}
+
+impl ParameterSource {
+    /// The query that must be asked before anything is drawn, if there is one.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        match self {
+            Self::Query { sql } => Some(sql),
+            Self::Inserted { otherwise, .. } => otherwise.query(),
+            Self::Existing { .. } | Self::RowNumber { .. } | Self::Value(_) => None,
+        }
+    }
 }
 
 /// The isolation level of a transaction.

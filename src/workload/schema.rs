@@ -5,7 +5,10 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::document::{DrawDoc, HeadDoc, KeyDoc, StageDoc, StepDoc, TableDoc, TransactionDoc};
+use super::document::{
+    DrawDoc, GaugeDoc, HeadDoc, InsertedDoc, KeyDoc, MeasureDoc, SameRowDoc, StageDoc, StepDoc, TableDoc,
+    TransactionDoc,
+};
 use crate::generate::spec::{RowSpec, ValueSpec};
 
 /// The schema (draft 7, which editors know).
@@ -16,6 +19,8 @@ pub fn json_schema() -> Value {
     let properties = properties(&mut root);
     properties.insert("table".to_owned(), tables(&mut generator));
     properties.insert("transaction".to_owned(), transactions(&mut generator));
+    properties.insert("measure".to_owned(), measures(&mut generator));
+    properties.insert("gauge".to_owned(), gauges(&mut generator));
     properties.insert("stage".to_owned(), stages(&mut generator));
     properties.insert("budget".to_owned(), budget());
     if let Some(required) = root.get_mut("required").and_then(Value::as_array_mut) {
@@ -25,7 +30,10 @@ pub fn json_schema() -> Value {
     schema.insert("$schema".to_owned(), "http://json-schema.org/draft-07/schema#".into());
     schema.insert("title".to_owned(), "dbdyno workload".into());
     schema.extend(root);
-    schema.insert("description".to_owned(), "workload.toml: tables, transactions, stages and budgets".into());
+    schema.insert(
+        "description".to_owned(),
+        "workload.toml: tables, transactions, measures, gauges, stages and budgets".into(),
+    );
     schema.insert("definitions".to_owned(), Value::Object(generator.take_definitions(true)));
     Value::Object(schema)
 }
@@ -56,12 +64,31 @@ fn transactions(generator: &mut SchemaGenerator) -> Value {
     let query_text = json!({ "type": "string" });
     let query =
         one_key("query", "A value that a query of the target gives when the run begins.", &query_text);
-    let sources = [vec![key, query], alternatives::<ValueSpec>(generator)].concat();
+    let drawn = [vec![key, query], alternatives::<ValueSpec>(generator)].concat();
+    let mut inserted = object::<InsertedDoc>(generator);
+    let otherwise = json!({
+        "description": "Where the value comes from while the run has inserted nothing. With a `key` that is `latest`, what the run inserted counts as the newest rows of that table.",
+        "type": "object",
+        "anyOf": drawn.clone()
+    });
+    properties(&mut inserted).insert("otherwise".to_owned(), otherwise);
+    if let Some(required) = inserted.get_mut("required").and_then(Value::as_array_mut) {
+        required.push("otherwise".into());
+    }
+    let inserted =
+        one_key("inserted", "A value of a row that this run inserted before.", &Value::Object(inserted));
+    let sources = [drawn, vec![inserted]].concat();
+    let same_row = one_key(
+        "same_row",
+        "Another column of the row that another parameter draws.",
+        &generator.subschema_for::<SameRowDoc>().into(),
+    );
     let draw: Value = generator.subschema_for::<DrawDoc>().into();
+    let alternatives = [with_modifier(sources, "draw", &draw), vec![same_row]].concat();
     let parameters = json!({
         "description": "Where the values of the statements' `:name` parameters come from.",
         "type": "object",
-        "additionalProperties": { "anyOf": with_modifier(sources, "draw", &draw) }
+        "additionalProperties": { "anyOf": alternatives }
     });
     let steps = json!({
         "description": "The statements in order, where one repeats or pauses. Excludes `statements`.",
@@ -75,6 +102,24 @@ fn transactions(generator: &mut SchemaGenerator) -> Value {
         "description": "The mix: weighted units of work.",
         "type": "array", "minItems": 1,
         "items": transaction
+    })
+}
+
+fn measures(generator: &mut SchemaGenerator) -> Value {
+    let mut measure = object::<MeasureDoc>(generator);
+    measure.insert("anyOf".to_owned(), json!([{ "required": ["unit"] }, { "required": ["order"] }]));
+    json!({
+        "description": "What is measured of values that statements return, by name.",
+        "type": "object",
+        "additionalProperties": measure
+    })
+}
+
+fn gauges(generator: &mut SchemaGenerator) -> Value {
+    json!({
+        "description": "Numbers that are read of the target beside the run, by name.",
+        "type": "object",
+        "additionalProperties": object::<GaugeDoc>(generator)
     })
 }
 
@@ -214,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_schema_accepts_what_is_read() {
-        assert!(is_accepted(crate::workload::tests::DOCUMENT));
+        assert!(is_accepted(&crate::workload::tests::document_with_more()));
         for folder in crate::workload::tests::repository_workloads() {
             let path = folder.join("workload.toml");
             assert!(is_accepted(&std::fs::read_to_string(&path).expect("a document")), "{}", path.display());
@@ -223,7 +268,7 @@ mod tests {
 
     #[test]
     fn the_schema_rejects_what_is_rejected() {
-        let document = crate::workload::tests::DOCUMENT;
+        let document = crate::workload::tests::document_with_more();
         for (good, bad) in [
             ("name = \"shop\"", ""),
             ("weight = 60", "wieght = 60"),
@@ -234,6 +279,13 @@ mod tests {
             ("draw = \"each\"", "draw = \"twice\""),
             ("times = { uniform = [1, 4] }", "times = { uniform = 4 }"),
             ("zipf = 1.1", "zpf = 1.1"),
+            ("same_row = { as = \"order_id\"", "same_row = { of = \"order_id\""),
+            ("otherwise = ", "else = "),
+            ("share_of_keys = 0.1", "share_of_keys = 2"),
+            ("column = \"line_number\"\n", ""),
+            ("unit = \"count\"\norder = \"ascending\"\n", ""),
+            ("order = \"ascending\"", "order = \"upwards\""),
+            ("every = \"500ms\"", "every = 500"),
         ] {
             assert!(document.contains(good), "{good}");
             assert!(!is_accepted(&document.replacen(good, bad, 1)), "{good} → {bad}");
@@ -243,7 +295,12 @@ mod tests {
     #[test]
     fn every_key_is_explained() {
         let schema = json_schema();
-        for table in ["/properties/transaction/items", "/properties/stage/items"] {
+        for table in [
+            "/properties/transaction/items",
+            "/properties/stage/items",
+            "/properties/measure/additionalProperties",
+            "/properties/gauge/additionalProperties",
+        ] {
             let properties = schema.pointer(&format!("{table}/properties")).expect("its properties");
             for (key, property) in properties.as_object().expect("an object") {
                 assert!(property.get("description").is_some(), "{table} {key}");

@@ -4,10 +4,10 @@ mod mistakes;
 
 use std::time::Duration;
 
-use super::{Isolation, Load, ParameterSource, Times, Workload, load};
+use super::{Isolation, Kept, KeptFor, Load, ParameterSource, Times, Workload, load};
 use crate::generate::RowPick;
 use crate::sql::values::{Arena, Slot};
-use crate::units::{Seed, SlotId, StatementId};
+use crate::units::{Direction, Seed, SlotId, StatementId, ValueUnit};
 
 pub(super) const DOCUMENT: &str = r#"
 name = "shop"
@@ -84,6 +84,43 @@ INSERT INTO orders (customer_id, country_id) VALUES (:customer_id, :country_id) 
 -- name: insert_line :exec
 /*+ hint */ INSERT INTO order_lines VALUES (:order_id, :product_id, :order_id::text);
 ";
+
+/// What a document may say besides: parameters that share rows or name what was inserted, measures, gauges.
+const MORE: &str = r#"
+[[transaction]]
+name = "follow_up"
+weight = 2
+statements = ["line_of_order"]
+[transaction.parameter]
+order_id = { inserted = { by = "insert_order", otherwise = { key = { table = "orders", latest = 0.99 } } } }
+customer_id = { same_row = { as = "order_id" } }
+country = { key = { table = "customers", column = "country", hot = { share_of_draws = 0.9, share_of_keys = 0.1 } } }
+minimum = { same_row = { as = "country", column = "id" } }
+
+[measure.line_number]
+statement = "line_of_order"
+column = "line_number"
+unit = "count"
+order = "ascending"
+
+[gauge.open_orders]
+query = "SELECT count(*) FROM orders"
+every = "500ms"
+"#;
+
+/// [`DOCUMENT`] and [`MORE`].
+pub(super) fn document_with_more() -> String {
+    format!("{DOCUMENT}{MORE}")
+}
+
+/// [`QUERIES`] and what [`MORE`] needs.
+pub(super) fn queries_with_more() -> String {
+    let returning = QUERIES.replace("RETURNING id AS order_id", "RETURNING id AS order_id, customer_id");
+    format!(
+        "{returning}\n-- name: line_of_order :optional\nSELECT line AS line_number FROM order_lines\n\
+         WHERE order_id = :order_id AND customer_id = :customer_id AND country = :country AND line > :minimum;\n"
+    )
+}
 
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder for the test");
@@ -181,6 +218,62 @@ fn steps_draws_and_stages_are_as_written() {
     let budgets: Vec<String> = workload.budgets.iter().map(|budget| budget.metric.to_string()).collect();
     assert_eq!(budgets, ["checkout.response.p99", "errors.rate"]);
     assert_eq!(workload.scale_query.as_deref(), Some("SELECT count(*) / 1000.0 FROM customers"));
+}
+
+#[test]
+fn what_outlives_a_transaction_is_kept_where_it_is_returned_and_drawn_where_it_is_asked_for() {
+    let document = document_with_more();
+    let workload = compiled(&document, &queries_with_more());
+    assert_eq!(workload.inserted.len(), 1);
+    assert_eq!(workload.inserted[0].statement, "insert_order");
+    assert_eq!(workload.inserted[0].columns, ["order_id", "customer_id"]);
+    let kept = |slot, reason| Kept { slot: SlotId(slot), reason };
+    assert_eq!(
+        workload.statements[1].kept,
+        [
+            kept(3, KeptFor::Inserted { rows: 0, column: 0 }),
+            kept(4, KeptFor::Inserted { rows: 0, column: 1 })
+        ]
+    );
+    assert_eq!(workload.statements[3].kept, [kept(4, KeptFor::Measure(0))]);
+    assert_eq!(workload.statements[0].kept, []);
+    // The inserted row is asked for its order and, for what shares it, its customer: which is not the one that was drawn.
+    assert_eq!(
+        workload.transactions[1].slots,
+        ["customer_id", "product_id", "country_id", "order_id", "customer_id"]
+    );
+    let [order_id, customer_id, country, minimum] = workload.transactions[2].draws.as_slice() else {
+        panic!("four draws")
+    };
+    let ParameterSource::Inserted { rows: 0, column: 0, otherwise } = &order_id.source else {
+        panic!("{order_id:?}")
+    };
+    // Tables stand in the order in which they are filled: customers, orders, countries.
+    let latest = RowPick::Latest { exponent: 0.99 };
+    assert!(
+        matches!(&**otherwise, ParameterSource::Existing { table: 1, column: 0, pick } if *pick == latest)
+    );
+    let ParameterSource::Inserted { rows: 0, column: 1, otherwise } = &customer_id.source else {
+        panic!("{customer_id:?}")
+    };
+    assert!(
+        matches!(&**otherwise, ParameterSource::Existing { table: 1, column: 1, pick } if *pick == latest)
+    );
+    let hot = RowPick::Hot { share_of_draws: 0.9, share_of_keys: 0.1 };
+    assert!(
+        matches!(&country.source, ParameterSource::Existing { table: 0, column: 1, pick } if *pick == hot)
+    );
+    assert!(
+        matches!(&minimum.source, ParameterSource::Existing { table: 0, column: 0, pick } if *pick == hot)
+    );
+    let rows_of: Vec<usize> = workload.transactions[2].draws.iter().map(|draw| draw.row_of).collect();
+    assert_eq!(rows_of, [0, 0, 2, 2]);
+
+    let [line_number] = workload.measures.as_slice() else { panic!("one measure") };
+    assert_eq!((line_number.unit, line_number.order), (Some(ValueUnit::Count), Some(Direction::Ascending)));
+    assert_eq!(&document[line_number.span.clone()], "\"line_number\"");
+    let [open_orders] = workload.gauges.as_slice() else { panic!("one gauge") };
+    assert_eq!((open_orders.every, open_orders.unit), (Duration::from_millis(500), ValueUnit::Count));
 }
 
 #[test]

@@ -1,15 +1,13 @@
 //! Compiles transactions: one id for each statement that a transaction uses, one slot for each of its values.
 
+mod parameters;
+mod returned;
+
 use std::ops::Range;
 
-use super::document::{
-    Document, DrawDoc, IsolationDoc, KeyDoc, Located, ParameterNode, SourceNode, StepNode, TimesDoc,
-    TransactionNode,
-};
-use super::{Draw, Isolation, Output, ParameterSource, Statement, Step, Table, Times, Transaction, check};
+use super::document::{Document, IsolationDoc, Located, SourceNode, StepNode, TimesDoc, TransactionNode};
+use super::{InsertedRows, Isolation, Measure, Output, Statement, Step, Table, Times, Transaction, check};
 use crate::diagnostic::{Mistakes, likely};
-use crate::generate::spec::{ColumnSpec, RowSpec};
-use crate::generate::{RowPick, ValueGenerator};
 use crate::sql::columns::{ResultColumns, result_columns};
 use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Positional, positional};
 use crate::sql::statement::{Cardinality, kind};
@@ -74,6 +72,14 @@ impl Queries {
     }
 }
 
+/// What the mix compiles to.
+pub(super) struct Mix {
+    pub(super) statements: Vec<Statement>,
+    pub(super) transactions: Vec<Transaction>,
+    pub(super) measures: Vec<Measure>,
+    pub(super) inserted: Vec<InsertedRows>,
+}
+
 /// All transactions with their statements. What has a mistake is in `mistakes`; the rest is compiled all the same.
 pub(super) fn compile(
     document: &Document,
@@ -81,17 +87,28 @@ pub(super) fn compile(
     queries: &Queries,
     source: usize,
     mistakes: &mut Mistakes,
-) -> (Vec<Statement>, Vec<Transaction>) {
+) -> Mix {
     let names = document.transactions.iter().filter_map(|node| node.name.as_ref());
     check::distinct("transaction", names, source, mistakes);
-    let mut compiler = Compiler { document, tables, queries, source, mistakes, statements: Vec::new() };
+    let mut compiler = Compiler {
+        document,
+        tables,
+        queries,
+        source,
+        mistakes,
+        inserted: returned::inserted_rows(document),
+        measures: Vec::new(),
+        statements: Vec::new(),
+    };
+    compiler.measures = compiler.compile_measures();
     let transactions = document
         .transactions
         .iter()
         .enumerate()
         .map(|(at, node)| compiler.transaction(TransactionId::from_index(at), node))
         .collect();
-    (compiler.statements, transactions)
+    let Compiler { statements, measures, inserted, .. } = compiler;
+    Mix { statements, transactions, measures, inserted }
 }
 
 struct Compiler<'a> {
@@ -100,6 +117,9 @@ struct Compiler<'a> {
     queries: &'a Queries,
     source: usize,
     mistakes: &'a mut Mistakes,
+    /// What parameters ask for of the rows that the run inserts.
+    inserted: Vec<InsertedRows>,
+    measures: Vec<Measure>,
     /// Of all transactions so far.
     statements: Vec<Statement>,
 }
@@ -126,7 +146,9 @@ impl<'a> Compiler<'a> {
         let draws = self.draws(node);
         let queries: Vec<Option<&'a Query>> =
             node.steps.iter().map(|step| self.query(&step.statement)).collect();
+        let first = self.statements.len();
         let ids = self.add_statements(id, &name, &queries);
+        self.keep_returned(first, &mut frame);
         for at in 0..queries.len() {
             self.resolve_inputs(node, &queries, &ids, at, &mut frame);
         }
@@ -207,6 +229,7 @@ impl<'a> Compiler<'a> {
                     kind: kind(&query.sql),
                     inputs: Vec::new(),
                     outputs: Vec::new(),
+                    kept: Vec::new(),
                     span: query.span.clone(),
                 });
             }
@@ -300,7 +323,13 @@ impl<'a> Compiler<'a> {
             let giver = (0..queries.len()).find(|at| {
                 gives(queries[*at], name) && queries[at + 1..].iter().flatten().any(|later| later.uses(name))
             });
-            if let Some(query) = giver.and_then(|at| queries[at]) {
+            // What is returned for later transactions was asked for by name; in this one the drawn value stands.
+            let is_kept = |query: &Query| {
+                self.inserted.iter().any(|rows| {
+                    rows.statement == query.name && rows.columns.iter().any(|column| column == name)
+                })
+            };
+            if let Some(query) = giver.and_then(|at| queries[at]).filter(|query| !is_kept(query)) {
                 let message = format!("`{name}` is drawn and also returned by `{}`", query.name);
                 let label = "a later step could mean either";
                 let help =
@@ -316,7 +345,11 @@ impl<'a> Compiler<'a> {
         }
         for parameter in &node.parameters {
             let name = parameter.name.value.as_str();
-            if queries.iter().flatten().any(|query| query.uses(name)) {
+            let shares =
+                |other: &SourceNode| matches!(other, SourceNode::SameRow(row) if row.of.value == name);
+            if queries.iter().flatten().any(|query| query.uses(name))
+                || node.parameters.iter().filter_map(|other| other.source.as_ref()).any(shares)
+            {
                 continue;
             }
             let used = queries.iter().flatten().flat_map(|query| &query.positional.parameters);
@@ -330,106 +363,6 @@ impl<'a> Compiler<'a> {
             let label = format!("no statement of the transaction has `:{name}`");
             self.blame(&parameter.name.span, message, label, Some(help));
         }
-    }
-
-    fn draws(&mut self, node: &TransactionNode) -> Vec<Draw> {
-        let mut draws = Vec::with_capacity(node.parameters.len());
-        for (slot, parameter) in node.parameters.iter().enumerate() {
-            if let Some(source) = self.parameter_source(parameter) {
-                let slot = SlotId::from_index(slot);
-                draws.push(Draw { slot, source, each: parameter.draw == DrawDoc::Each });
-            }
-        }
-        draws
-    }
-
-    fn parameter_source(&mut self, parameter: &ParameterNode) -> Option<ParameterSource> {
-        match parameter.source.as_ref()? {
-            SourceNode::Key(key) => self.key(key),
-            SourceNode::Query(query) => {
-                Some(ParameterSource::Query { sql: check::query(query, self.source, self.mistakes) })
-            }
-            SourceNode::Value(spec) => match ValueGenerator::build(spec) {
-                Ok(generator) => Some(ParameterSource::Value(generator)),
-                Err(refusal) => {
-                    self.blame(&parameter.span, refusal.message, refusal.label, refusal.help);
-                    None
-                }
-            },
-        }
-    }
-
-    fn key(&mut self, key: &KeyDoc) -> Option<ParameterSource> {
-        let pick = self.pick(key.zipf.as_ref());
-        let nodes = &self.document.tables;
-        let Some(node) = nodes.iter().find(|node| node.name == key.table.value) else {
-            let known = nodes.iter().map(|node| node.name.as_str());
-            let help = likely(&key.table.value, known).map_or_else(
-                || format!("describe it: `[table.{}]` with `rows`", key.table.value),
-                |likely| format!("did you mean `{likely}`?"),
-            );
-            let message = format!("no table is called `{}`", key.table.value);
-            self.blame(&key.table.span, message, "not in this document", Some(help));
-            return None;
-        };
-        let table = self.tables.iter().position(|table| table.name == node.name)?;
-        if node.columns.is_empty() {
-            if let Some(column) = &key.column {
-                let message = format!("the columns of `{}` are not described here", node.name);
-                let help = "without `column`, the keys are 1 to the number of rows".to_owned();
-                self.blame(&column.span, message, "cannot be computed", Some(help));
-            }
-            return Some(ParameterSource::RowNumber { table, pick });
-        }
-        let known: Vec<&str> = node.columns.iter().map(|column| column.name.as_str()).collect();
-        let Some(wanted) = key.column.as_ref() else {
-            let sequences: Vec<&str> = node
-                .columns
-                .iter()
-                .filter(|column| matches!(column.spec, Some(ColumnSpec::Row(RowSpec::Sequence(_)))))
-                .map(|column| column.name.as_str())
-                .collect();
-            let chosen = match sequences.as_slice() {
-                [one] => one,
-                _ if known.contains(&"id") => "id",
-                _ => {
-                    let message = format!("`{}` has no single key column", node.name);
-                    let help = format!("say which: `column = \"{}\"`", known[0]);
-                    self.blame(&key.table.span, message, "neither one `sequence` nor an `id`", Some(help));
-                    return None;
-                }
-            };
-            return Some(ParameterSource::Existing {
-                table,
-                column: self.tables[table].column(chosen)?,
-                pick,
-            });
-        };
-        if !known.contains(&wanted.value.as_str()) {
-            let message = format!("`{}` has no column `{}`", node.name, wanted.value);
-            let help = likely(&wanted.value, known.iter().copied()).map_or_else(
-                || format!("it has {}", known.join(", ")),
-                |likely| format!("did you mean `{likely}`?"),
-            );
-            self.blame(&wanted.span, message, "not described", Some(help));
-            return None;
-        }
-        Some(ParameterSource::Existing { table, column: self.tables[table].column(&wanted.value)?, pick })
-    }
-
-    fn pick(&mut self, zipf: Option<&Located<f64>>) -> RowPick {
-        let Some(zipf) = zipf else { return RowPick::Uniform };
-        if !(zipf.value.is_finite() && zipf.value > 0.0) {
-            let help = "leave `zipf` away to draw every row alike".to_owned();
-            self.blame(
-                &zipf.span,
-                "an exponent is above zero".into(),
-                "expected a number above 0",
-                Some(help),
-            );
-            return RowPick::Uniform;
-        }
-        RowPick::Zipf { exponent: zipf.value }
     }
 }
 

@@ -17,7 +17,8 @@ pub(super) struct Created {
 }
 
 /// What a load may make and must be able to remove: relations, types, functions and schemas, but not what belongs to
-/// another object and goes with it.
+/// another object and goes with it. The key of a partitioned table is a column that belongs to it: only the object as a whole
+/// counts.
 const OBJECTS: &str = "
     WITH object AS (
         SELECT 'pg_class'::regclass::oid AS classid, oid FROM pg_class

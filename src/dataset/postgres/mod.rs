@@ -10,6 +10,7 @@ mod fit;
 mod introspect;
 pub(super) mod load;
 pub(super) mod mark;
+pub(super) mod parameters;
 pub(super) mod query_values;
 mod sequences;
 mod server;

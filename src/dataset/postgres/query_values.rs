@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use crate::dataset::DatasetError;
 use crate::db::postgres::Client;
 use crate::sql::values::{QueryValue, QueryValues};
-use crate::workload::{ParameterSource, Workload};
+use crate::workload::Workload;
 
 /// Values that one query may give; a query over a large table wants a LIMIT or a TABLESAMPLE.
 const VALUES_MAX: usize = 1_000_000;
@@ -16,13 +16,13 @@ pub async fn query_values(control: &Client, workload: &Workload) -> Result<Query
     for transaction in &workload.transactions {
         let mut of_transaction = Vec::with_capacity(transaction.draws.len());
         for draw in &transaction.draws {
-            of_transaction.push(match &draw.source {
-                ParameterSource::Query { sql } => {
+            of_transaction.push(match draw.source.query() {
+                Some(sql) => {
                     let parameter = &transaction.slots[draw.slot.index()];
                     let what = format!("parameter `{parameter}` of transaction `{}`", transaction.name);
                     values(control, sql, &what).await?
                 }
-                _ => Vec::new(),
+                None => Vec::new(),
             });
         }
         all.push(of_transaction);

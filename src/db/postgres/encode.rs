@@ -89,6 +89,28 @@ impl Encoder {
     }
 }
 
+/// How a value reaches a parameter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Travels {
+    /// In the type's own form, or as NULL: it fits.
+    AsItIs,
+    /// As this text, which the server reads by the type's input function.
+    AsText(String),
+    /// Not at all. Completes "a parameter of that type cannot take …".
+    Never(&'static str),
+}
+
+/// How the measured path would send a value to a parameter of the type with this oid.
+#[must_use]
+pub fn travels(oid: u32, slot: Slot, arena: &Arena) -> Travels {
+    let mut sent = Vec::new();
+    match Encoder::of(oid).encode(slot, arena, &mut sent) {
+        Err(unfit) => Travels::Never(unfit.0),
+        Ok(TEXT) => Travels::AsText(String::from_utf8_lossy(sent.get(4..).unwrap_or_default()).into_owned()),
+        Ok(_) => Travels::AsItIs,
+    }
+}
+
 const OUT_OF_RANGE: Unfit = Unfit("a value outside its range");
 
 /// What the slot holds, for messages.

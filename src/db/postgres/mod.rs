@@ -19,6 +19,7 @@ mod tls;
 mod wire;
 
 pub use client::{Client, connect, server_version};
+pub use encode::{Travels, travels};
 pub use environment::Environment;
 pub use session::{PgEngine, PgSession};
 pub use settings::{Settings, SettingsError};

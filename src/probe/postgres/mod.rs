@@ -5,6 +5,7 @@ pub mod capabilities;
 mod clock;
 pub(crate) mod counters;
 mod episodes;
+pub(crate) mod gauge;
 mod link;
 mod lock_waits;
 mod query_ids;

@@ -154,6 +154,7 @@ mod tests {
         Registry::new(&ProbePlan {
             statements: vec![(StatementId(3), "a.b".into(), "/*dbdyno:a.b*/ SELECT 1".into())],
             interval: Duration::from_millis(100),
+            gauges: Vec::new(),
         })
     }
 

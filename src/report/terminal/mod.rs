@@ -5,6 +5,7 @@ mod contention;
 mod grid;
 mod head;
 mod load;
+mod measures;
 mod method;
 mod page;
 mod server;
@@ -88,6 +89,8 @@ pub fn render(report: &Report, options: &Options) -> String {
 /// What a study says of one of its sizes: its table has told the rest.
 fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     load::transactions(page, stage);
+    measures::measures(page, stage);
+    measures::gauges(page, stage);
     statements::times(page, stage, full);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
@@ -97,6 +100,8 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     load::throughput(page, stage);
     load::transactions(page, stage);
     load::timeline(page, stage);
+    measures::measures(page, stage);
+    measures::gauges(page, stage);
     statements::times(page, stage, full);
     if full {
         statements::costs(page, stage);

@@ -1,6 +1,6 @@
 //! Whole folders: what is said of bad ones.
 
-use super::{DOCUMENT, QUERIES, folder, load};
+use super::{DOCUMENT, QUERIES, document_with_more, folder, load, queries_with_more};
 
 /// What the user sees, with the folder's own name in place of the test's.
 fn said(document: &str, queries: &str) -> String {
@@ -392,7 +392,7 @@ fn mistakes_stay_readable_at_eighty_columns() {
       | ^^^^ not known here
       |
       = help: known are `name`, `description`, `scale`, `table`, `transaction`,
-              `stage`, `budget`
+              `measure`, `gauge`, `stage`, `budget`
 
     error: unknown key `naem`
       --> shop/workload.toml:24:1
@@ -440,7 +440,8 @@ fn mistakes_stay_readable_at_eighty_columns() {
        | ^^^^^^^^^ not a metric
        |
        = help: there are times such as `response.p99`, `errors.rate`,
-               `throughput` and `pool.saturated`
+               `throughput`, `pool.saturated`, `measure.NAME.p99` and
+               `gauge.NAME.max`
 
     7 mistakes
     "###);
@@ -522,4 +523,58 @@ fn a_transaction_cannot_be_called_like_a_metric() {
        |
        = help: `response` is a part of the paths of metrics; choose another name
     "###);
+}
+
+/// What the user sees when these words of the larger document are replaced.
+fn said_of_more(changes: &[(&str, &str)]) -> String {
+    let mut texts = [document_with_more(), queries_with_more()];
+    for (good, bad) in changes {
+        let text = texts.iter_mut().find(|text| text.contains(good)).unwrap_or_else(|| panic!("{good}"));
+        *text = text.replacen(good, bad, 1);
+    }
+    said(&texts[0], &texts[1])
+}
+
+#[test]
+fn a_parameter_that_shares_no_row_is_told_why() {
+    insta::assert_snapshot!(said_of_more(&[
+        ("same_row = { as = \"order_id\" }", "same_row = { as = \"ordr_id\" }, draw = \"each\""),
+        (
+            "same_row = { as = \"country\", column = \"id\" }",
+            "same_row = { as = \"country\", column = \"idd\" }"
+        ),
+        (
+            "hot = { share_of_draws = 0.9, share_of_keys = 0.1 }",
+            "hot = { share_of_draws = 0.9, share_of_keys = 1 }"
+        ),
+        (", otherwise = { key = { table = \"orders\", latest = 0.99 } }", ""),
+    ]));
+}
+
+#[test]
+fn a_statement_that_returns_nothing_to_keep_is_named() {
+    insta::assert_snapshot!(said_of_more(&[
+        ("by = \"insert_order\"", "by = \"insert_line\""),
+        ("latest = 0.99", "latest = 0.99, zipf = 1.1"),
+        ("statement = \"line_of_order\"", "statement = \"customer_by_id\""),
+        ("every = \"500ms\"", "every = \"5ms\""),
+        ("SELECT count(*) FROM orders\"", "SELECT count(*) FROM orders; SELECT 1\""),
+    ]));
+}
+
+#[test]
+fn a_budget_names_what_is_measured_and_in_its_unit() {
+    insta::assert_snapshot!(said_of_more(&[(
+        "\"checkout.response.p99\" = \"< 50ms\"",
+        "\"measure.line_numbr.p99\" = \"< 5\"\n\"measure.line_number.p99\" = \"< 5ms\"\n\"gauge.open_orders.max\" = \"< 1MB\"\n\
+         \"measure.line_number.p98\" = \"< 5\"",
+    )]));
+}
+
+#[test]
+fn a_name_of_a_table_that_sql_would_not_read_is_refused() {
+    insta::assert_snapshot!(said_of_more(&[
+        ("[table.countries]", "[table.coun-tries]"),
+        ("table = \"countries\"", "table = \"coun-tries\"")
+    ]));
 }

@@ -124,7 +124,7 @@ fn a_database_that_pgbench_filled_tells_its_scale() {
     let database = Database::empty();
     let said = remedies(&check(database.url(), &workload).expect_err("no tables"));
     assert_eq!(said.len(), 4);
-    assert!(said.values().all(|remedy| remedy.contains("something else makes")), "{said:?}");
+    assert!(said.values().all(|remedy| remedy.contains("dbdyno load")), "{said:?}");
     // What `pgbench -i` makes, without most of its rows.
     database.execute(
         "CREATE TABLE pgbench_history (tid int, bid int, aid int, delta int, mtime timestamp, filler char(22));
@@ -137,6 +137,26 @@ fn a_database_that_pgbench_filled_tells_its_scale() {
     let state = state(database.url(), &workload);
     assert_eq!((state.holds, state.scale), (Holds::Unmarked, Some(3.0)));
     let error =
-        try_load(database.url(), &workload, &options(1.0, 1, Existing::Replace)).expect_err("not ours");
+        try_load(database.url(), &workload, &options(1.0, 1, Existing::Refuse)).expect_err("not ours");
+    assert!(matches!(error, DatasetError::Occupied { .. }), "{error}");
+
+    // A workload without a schema runs on what something else makes, and says so.
+    let (_folder, bare) = bare();
+    let said = remedies(&check(database.url(), &bare).expect_err("no table"));
+    assert!(said.values().all(|remedy| remedy.contains("something else makes")), "{said:?}");
+    let error = try_load(database.url(), &bare, &options(1.0, 1, Existing::Replace)).expect_err("no schema");
     assert!(matches!(error, DatasetError::NothingToLoad { .. }), "{error}");
+}
+
+/// A workload that measures a table which it does not make.
+fn bare() -> (tempfile::TempDir, dbdyno::workload::Workload) {
+    let folder = tempfile::TempDir::new().expect("a folder for temporary files");
+    let document = "name = \"bare\"\n[[transaction]]\nname = \"t\"\nstatements = [\"s\"]\n";
+    for (name, text) in
+        [("workload.toml", document), ("queries.sql", "-- name: s :many\nSELECT i FROM nowhere;\n")]
+    {
+        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
+    }
+    let workload = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    (folder, workload)
 }
