@@ -171,7 +171,7 @@ fn drawn_rows_exist_with_all_their_columns_together() {
         "#,
         "-- name: find :one\nSELECT id FROM items WHERE tenant = :tenant AND id = :id AND code = :code;\n\
          -- name: find_new :one\nSELECT (id > 2000)::integer AS is_new FROM items WHERE tenant = :new_tenant AND id = :id AND code = :code;\n\
-         -- name: insert_item :one\nINSERT INTO items (tenant, code) VALUES (:tenant, 'new ' || :tenant::text) RETURNING tenant, id, code;\n",
+         -- name: insert_item :one\nINSERT INTO items (tenant, code) VALUES (:tenant, format('new %s', :tenant::bigint)) RETURNING tenant, id, code;\n",
     )
     .file(
         "schema.sql",
@@ -284,7 +284,9 @@ fn a_name_of_a_table_that_sql_would_not_read_is_told_before_a_server_is_asked() 
         "-- name: s :one\nSELECT 1 AS one;\n",
     );
     let mut command = dbdyno();
-    command.args(["run", "-t", "postgres://localhost:1/none", "--clients", "1", "-w"]).arg(place.workload());
+    command
+        .args(["run", "-t", "postgres://localhost:1/none", "--clients", "1", "--duration", "1s", "-w"])
+        .arg(place.workload());
     let ended = Measured::from(&command.output().expect("it runs"));
     assert_eq!(ended.code, Some(2), "{}", ended.errors);
     assert!(ended.errors.contains("`my-table` is no name of a table in SQL"), "{}", ended.errors);
