@@ -109,7 +109,7 @@ fn a_gauge_reads_a_table_of_a_known_size_beside_the_run_and_tells_its_price() {
     assert!(gauge("rows").readings + gauge("rows").gaps >= 12, "{:?}", gauge("rows"));
     // Read beside the measured pool, not out of it: all three of its connections are there and no fourth.
     let connections = gauge("connections").level_count.as_ref().expect("it was read");
-    assert_eq!(connections.max, 3.0);
+    assert_eq!((connections.min, connections.max), (3.0, 3.0));
     let size: f64 = database.value("SELECT pg_relation_size('t')").parse().expect("a number");
     assert_eq!(gauge("size").level_bytes.as_ref().map(|levels| levels.last), Some(size));
     let probe = report.probes.iter().find(|probe| probe.name == "gauge rows").expect("its price is told");
