@@ -19,7 +19,10 @@ pub(super) fn of_values(values: &Values) -> Quantiles {
     if count == 0 {
         return Quantiles::default();
     }
-    let at = |quantile| is_carried(count, quantile).then(|| histogram.value_at_quantile(quantile));
+    let at = |quantile| {
+        // A bucket's end may lie beyond the largest value in it.
+        is_carried(count, quantile).then(|| histogram.value_at_quantile(quantile).min(values.max()))
+    };
     Quantiles {
         count,
         mean: Some(values.sum() as f64 / count as f64),
@@ -29,7 +32,7 @@ pub(super) fn of_values(values: &Values) -> Quantiles {
         p99: at(0.99),
         p99_9: at(0.999),
         p99_99: at(0.9999),
-        max: Some(histogram.max()),
+        max: Some(values.max()),
         censored_from: None,
     }
 }

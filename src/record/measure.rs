@@ -7,23 +7,24 @@ use crate::sql::values::Slot;
 use crate::units::{Direction, ValueUnit};
 
 /// Largest value that is told apart: 2⁴⁰, which is twelve days in microseconds and a terabyte in bytes. Larger ones count as
-/// this in the distribution, and in full in the sum.
+/// this in the distribution, and in full in the sum and as the largest.
 pub const VALUE_MAX: u64 = 1 << 40;
 
-/// A distribution of whole numbers from 0 at three significant digits, with the exact sum beside it.
+/// A distribution of whole numbers from 0 at three significant digits, with the exact sum and the exact largest beside it.
 ///
 /// 127 kB each, whatever the number of samples; recording allocates nothing.
 #[derive(Clone, Debug)]
 pub struct Values {
     histogram: hdrhistogram::Histogram<u32>,
     sum: u64,
+    max: u64,
 }
 
 impl Default for Values {
     fn default() -> Self {
         let histogram = hdrhistogram::Histogram::new_with_bounds(1, VALUE_MAX, DIGITS)
             .expect("constant bounds that the library accepts");
-        Self { histogram, sum: 0 }
+        Self { histogram, sum: 0, max: 0 }
     }
 }
 
@@ -32,6 +33,7 @@ impl Values {
     pub fn record(&mut self, value: u64) {
         self.histogram.saturating_record(value.min(VALUE_MAX));
         self.sum = self.sum.saturating_add(value);
+        self.max = self.max.max(value);
     }
 
     /// Forgets all samples, keeps the memory. Costs nothing when there are none.
@@ -40,6 +42,7 @@ impl Values {
             self.histogram.reset();
         }
         self.sum = 0;
+        self.max = 0;
     }
 
     /// Adds the samples of `other`.
@@ -52,12 +55,19 @@ impl Values {
         }
         self.histogram.add(&other.histogram).expect("both histograms have the same bounds");
         self.sum = self.sum.saturating_add(other.sum);
+        self.max = self.max.max(other.max);
     }
 
     /// Sum of all samples.
     #[must_use]
     pub fn sum(&self) -> u64 {
         self.sum
+    }
+
+    /// The largest sample, exact; 0 when there is none.
+    #[must_use]
+    pub fn max(&self) -> u64 {
+        self.max
     }
 
     /// The buckets. For `analysis`.
@@ -67,21 +77,21 @@ impl Values {
     }
 }
 
-/// In the journal as a [`Distribution`](crate::record::histogram::Distribution) is.
+/// In the journal as a [`Distribution`](crate::record::histogram::Distribution) is: sum, largest, histogram.
 #[derive(Serialize, Deserialize)]
-struct Stored(u64, String);
+struct Stored(u64, u64, String);
 
 impl Serialize for Values {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let encoded = write_histogram(&self.histogram).map_err(serde::ser::Error::custom)?;
-        Stored(self.sum, encoded).serialize(serializer)
+        Stored(self.sum, self.max, encoded).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Values {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Stored(sum, encoded) = Stored::deserialize(deserializer)?;
-        let mut values = Self { sum, ..Self::default() };
+        let Stored(sum, max, encoded) = Stored::deserialize(deserializer)?;
+        let mut values = Self { sum, max, ..Self::default() };
         read_histogram(&encoded, &mut values.histogram).map_err(serde::de::Error::custom)?;
         Ok(values)
     }
@@ -114,7 +124,7 @@ impl MeasureSet {
         in_client: &mut Extreme,
         in_worker: &mut Extreme,
     ) {
-        let number = unit.map(|unit| number(value).map(|number| number * f64::from(unit.of_base())));
+        let number = unit.map(|unit| in_base(value, unit));
         let place = order.map(|direction| place(value, direction));
         if number == Some(None) || place == Some(None) {
             self.missing += 1;
@@ -122,10 +132,8 @@ impl MeasureSet {
         }
         self.count += 1;
         if let Some(number) = number.flatten() {
-            self.negative += u64::from(number < 0.0);
-            // `as` saturates: what is below zero is counted as zero, what is too large as the largest.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            self.values.record(number.round() as u64);
+            self.negative += u64::from(number < 0);
+            self.values.record(u64::try_from(number.max(0)).unwrap_or(u64::MAX));
         }
         if let Some(place) = place.flatten() {
             self.out_of_order_in_client += u64::from(in_client.overtook(place));
@@ -167,12 +175,18 @@ impl Extreme {
     }
 }
 
-/// The value as a number.
-fn number(value: Slot) -> Option<f64> {
+/// The value in the base of its unit, rounded to the nearest.
+fn in_base(value: Slot, unit: ValueUnit) -> Option<i128> {
+    let of_base = i128::from(unit.of_base());
     match value {
-        Slot::Int(value) => Some(value as f64),
-        Slot::Float(value) => value.is_finite().then_some(value),
-        Slot::Decimal { unscaled, scale } => Some(unscaled as f64 / 10_f64.powi(i32::from(scale))),
+        Slot::Int(value) => Some(i128::from(value) * of_base),
+        // `as` saturates far beyond what is told apart.
+        #[expect(clippy::cast_possible_truncation)]
+        Slot::Float(value) if value.is_finite() => Some((value * f64::from(unit.of_base())).round() as i128),
+        Slot::Decimal { unscaled, scale } => {
+            let divisor = 10_i128.pow(u32::from(scale.min(18)));
+            Some((i128::from(unscaled) * of_base + divisor / 2).div_euclid(divisor))
+        }
         _ => None,
     }
 }
@@ -213,6 +227,8 @@ mod tests {
         let decimal = Slot::Decimal { unscaled: 25, scale: 1 };
         let set = recorded(&[Slot::Int(3), decimal, Slot::Float(0.5)], Some(ValueUnit::Ms), None);
         assert_eq!((set.count, set.missing, set.values.sum()), (3, 0, 6_000));
+        let tenths = [16, 15, -15].map(|unscaled| Slot::Decimal { unscaled, scale: 1 });
+        assert_eq!(recorded(&tenths, Some(ValueUnit::Count), None).values.sum(), 2 + 2);
         // Three digits of 2500 are a step of two.
         assert!(set.values.histogram().value_at_quantile(0.5).abs_diff(2_500) <= 2);
         let set = recorded(&[Slot::Int(-3), Slot::Null, Slot::Bool(true)], Some(ValueUnit::Bytes), None);
@@ -220,7 +236,7 @@ mod tests {
         // Nothing is lost of what is larger than can be told apart.
         let set = recorded(&[Slot::Int(i64::MAX)], Some(ValueUnit::Us), None);
         assert_eq!((set.count, set.values.histogram().len()), (1, 1));
-        assert!(set.values.histogram().max() >= VALUE_MAX);
+        assert_eq!(set.values.max(), i64::MAX.cast_unsigned());
     }
 
     #[test]
@@ -255,5 +271,6 @@ mod tests {
         let after: MeasureSet = serde_json::from_str(&text).expect("what was written is read");
         assert_eq!(before.values.histogram(), after.values.histogram());
         assert_eq!((before.count, before.values.sum()), (after.count, after.values.sum()));
+        assert_eq!(after.values.max(), 123_456);
     }
 }

@@ -134,7 +134,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 pub(super) fn repository_workloads() -> Vec<std::path::PathBuf> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
     let entries = std::fs::read_dir(folder).expect("the workloads of the repository");
-    entries.map(|entry| entry.expect("an entry of a folder").path()).collect()
+    entries.map(|entry| entry.expect("an entry of a folder").path()).filter(|path| path.is_dir()).collect()
 }
 
 fn compiled(document: &str, queries: &str) -> Workload {
@@ -298,6 +298,37 @@ fn the_workloads_of_the_repository_are_right() {
         if let Err(mistakes) = load(&folder) {
             panic!("{mistakes}");
         }
+    }
+}
+
+/// The blocks of one language in a text, joined.
+fn blocks(text: &str, language: &str) -> String {
+    let fence = format!("```{language}\n");
+    let mut blocks = String::new();
+    for piece in text.split(&fence).skip(1) {
+        blocks.push_str(piece.split("```").next().unwrap_or_default());
+        blocks.push('\n');
+    }
+    blocks
+}
+
+/// The examples on transactions, parameters and measures are one workload on the tables of the shop.
+#[test]
+fn what_the_readme_says_of_transactions_and_measures_is_right() {
+    let workloads = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads");
+    let read = |name: &str| std::fs::read_to_string(workloads.join(name)).expect("a file of the repository");
+    let (readme, shop) = (read("README.md"), read("shop/workload.toml"));
+    let from = readme.find("## Transactions").expect("the section");
+    let to = readme.find("## Shipped workloads").expect("the section behind it");
+    let tables = &shop[..shop.find("\n[[transaction]]").expect("tables stand first")];
+    let document = format!("{tables}\n{}", blocks(&readme[from..to], "toml"));
+    let workload = compiled(&document, &blocks(&readme[from..to], "sql"));
+    assert_eq!((workload.transactions.len(), workload.measures.len(), workload.gauges.len()), (5, 2, 2));
+    assert_eq!(workload.budgets.len(), 5);
+    // Every workload that ships stands in the table.
+    for folder in repository_workloads() {
+        let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+        assert!(readme[to..].contains(&format!("| `{name}` |")), "{name}");
     }
 }
 

@@ -34,11 +34,11 @@ fn run(url: &str, folder: &Path, words: &str) -> Report {
 /// well.
 fn loads_and_runs(workload: &str) -> (Database, Report) {
     let (database, folder) = loaded(workload);
-    let words = "run --rate 400 --duration 2s --warmup 0s --pool-size 4 --in-flight-max 1000 --drain 90s";
+    let words = "run --rate 800 --duration 2s --warmup 0s --pool-size 4 --in-flight-max 1000 --drain 90s";
     let report = run(database.url(), &folder, words);
     let stage = measured(&report);
     let books = stage.accounting;
-    assert_eq!((books.issued, books.ok), (800, 800), "{workload}: {books:?} {:?}", report.events);
+    assert_eq!((books.issued, books.ok), (1600, 1600), "{workload}: {books:?} {:?}", report.events);
     assert_eq!(books.retried, 0, "{workload}: {books:?}");
     for transaction in &stage.transactions {
         assert!(transaction.ok > 0, "{workload}: {} was never done", transaction.name);
@@ -119,7 +119,7 @@ fn the_queue_loads_and_runs_and_tells_the_age_of_its_events() {
     assert!(order.order.as_ref().is_some_and(|order| order.in_worker >= order.in_client), "{order:?}");
     let depth = stage.gauges.iter().find(|gauge| gauge.name == "depth").expect("declared");
     let (_, levels) = depth.levels();
-    assert!(levels.is_some_and(|levels| levels.min >= 0.0 && levels.max <= 400.0), "{depth:?}");
+    assert!(levels.is_some_and(|levels| levels.min >= 0.0 && levels.max <= 800.0), "{depth:?}");
 }
 
 #[test]
@@ -141,12 +141,12 @@ fn metrics_load_and_run_and_new_samples_follow_the_old_ones() {
 #[test]
 fn tpcb_runs_on_what_dbdyno_loaded_as_on_what_pgbench_made() {
     let (database, report) = loads_and_runs("tpcb");
-    assert_eq!(measured(&report).transactions[0].ok, 800);
+    assert_eq!(measured(&report).transactions[0].ok, 1600);
     // The sums agree, which is what TPC-B asks for.
     let sums = "SELECT sum(abalance) FROM pgbench_accounts UNION SELECT sum(tbalance) FROM pgbench_tellers
                 UNION SELECT sum(bbalance) FROM pgbench_branches UNION SELECT sum(delta) FROM pgbench_history";
     assert_eq!(database.rows(sums).len(), 1);
-    assert_eq!(database.value("SELECT count(*) FROM pgbench_history"), "800");
+    assert_eq!(database.value("SELECT count(*) FROM pgbench_history"), "1600");
 
     let theirs = Database::empty();
     let made = std::process::Command::new("pgbench").args(["-i", "-q", "-s", "1", theirs.url()]).output();

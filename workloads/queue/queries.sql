@@ -35,7 +35,8 @@ SET attempts = attempts + 1,
 WHERE id = :job_id
 RETURNING attempts AS tries;
 
--- name: job_status :one
+-- An old job may have been cleaned up.
+-- name: job_status :optional
 SELECT state, attempts, run_at, finished_at, last_error
 FROM jobs
 WHERE id = :job_id;

@@ -175,16 +175,14 @@ impl Check<'_> {
             return Ok(None);
         }
         let sql = format!("SELECT $1::text::{}.{}", quoted(wanted.schema()), quoted(wanted.name()));
-        match self.client.query_one(&sql, &[&text]).await {
-            Ok(_) => Ok(None),
+        let Err(error) = self.client.query_one(&sql, &[&text]).await else { return Ok(None) };
+        match code(&error) {
             // Data exceptions and violated domains speak of the value; anything else speaks of us.
-            Err(error)
-                if code(&error).is_some_and(|code| code.starts_with("22") || code.starts_with("23")) =>
-            {
+            Some(code) if code.starts_with("22") || code.starts_with("23") => {
                 Ok(Some(error.as_db_error().map_or_else(String::new, |said| said.message().to_owned())))
             }
-            Err(error) if self.client.is_closed() => Err(failed("check the parameters")(error)),
-            Err(_) => Ok(None),
+            _ if self.client.is_closed() => Err(failed("check the parameters")(error)),
+            _ => Ok(None),
         }
     }
 

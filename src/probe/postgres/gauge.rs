@@ -62,15 +62,13 @@ impl<N: Now> GaugeProbe<N> {
         })
     }
 
-    /// Reads until it is told to stop, and once more then.
+    /// Reads until it is told to stop. What was read is on its way then.
     pub async fn run(mut self, mut stop: mpsc::Receiver<Stop>) {
         let mut due = Instant::now();
         loop {
             tokio::select! {
                 biased;
                 done = stop.recv() => {
-                    self.outlet.make_room().await;
-                    self.look().await;
                     if let Some(done) = done {
                         // Nobody waits any more when the receiver is gone.
                         let _ = done.send(());

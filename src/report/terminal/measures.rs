@@ -183,14 +183,14 @@ mod tests {
         }
     }
 
-    fn order(in_client: u64, in_worker: u64) -> Option<OrderInfo> {
-        Some(OrderInfo {
+    fn order(in_client: u64, in_worker: u64) -> OrderInfo {
+        OrderInfo {
             direction: Direction::Ascending,
             in_client,
             in_client_fraction: Some(in_client as f64 / 1_200.0),
             in_worker,
             in_worker_fraction: Some(in_worker as f64 / 1_200.0),
-        })
+        }
     }
 
     fn stage() -> Stage {
@@ -206,9 +206,9 @@ mod tests {
         };
         stage.measures = vec![
             MeasureInfo { value_us: Some(times), missing: 3, ..measure("event_age") },
-            MeasureInfo { order: order(0, 0), ..measure("kept") },
-            MeasureInfo { order: order(0, 24), ..measure("raced") },
-            MeasureInfo { order: order(12, 24), ..measure("broken") },
+            MeasureInfo { order: Some(order(0, 0)), ..measure("kept") },
+            MeasureInfo { order: Some(order(0, 24)), ..measure("raced") },
+            MeasureInfo { order: Some(order(12, 24)), ..measure("broken") },
         ];
         let readings: Vec<LevelAt> =
             (1..=40_u32).map(|second| LevelAt { t_s: f64::from(second), level: f64::from(second) }).collect();
