@@ -1,5 +1,6 @@
 //! Loading into PostgreSQL, 14 and newer.
 
+mod array;
 pub(super) mod check;
 mod copy;
 mod created;

@@ -5,27 +5,36 @@ use std::collections::BTreeMap;
 use super::{Dataset, DatasetTable};
 use crate::generate::ColumnGenerator;
 use crate::generate::json::plain;
-use crate::generate::spec::{ColumnSpec, Refusal, RowSpec, ScopeTable, ValueSpec};
+use crate::generate::spec::{ColumnSpec, Modifiers, Refusal, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
 use crate::sql::values::{Arena, Slot};
 use crate::units::Seed;
 
 type Described<'a> = (&'a str, u64, &'a [(&'a str, f64, &'a str)]);
 
 /// Columns as `workload` reads them: by the name of the generator.
-fn spec(text: &str) -> ColumnSpec {
-    let table: toml::Table = toml::from_str(text).expect("TOML");
+fn spec(text: &str) -> (ColumnSpec, Modifiers) {
+    let mut table: toml::Table = toml::from_str(text).expect("TOML");
+    let unique = table.remove("unique").is_some_and(|unique| unique.as_bool() == Some(true));
+    let correlation = table.remove("correlation").map(|of| of.try_into().expect("a number"));
+    let modifiers = Modifiers { null_fraction: 0.0, unique, correlation };
     let name = table.keys().next().expect("one generator").clone();
     let value = toml::Value::Table(table);
-    if RowSpec::NAMES.contains(&name.as_str()) {
+    let spec = if RowSpec::NAMES.contains(&name.as_str()) {
         ColumnSpec::Row(value.try_into().expect("a generator"))
     } else {
         ColumnSpec::Value(value.try_into::<ValueSpec>().expect("a generator"))
-    }
+    };
+    (spec, modifiers)
 }
 
 fn scope(tables: &[Described<'_>]) -> Vec<ScopeTable> {
     let columns = |columns: &[(&str, f64, &str)]| {
-        columns.iter().map(|(name, _, text)| ((*name).to_owned(), Some(spec(text)))).collect()
+        let column = |(name, nulls, text): &(&str, f64, &str)| {
+            let (spec, modifiers) = spec(text);
+            let modifiers = Modifiers { null_fraction: *nulls, ..modifiers };
+            ScopeColumn { name: (*name).to_owned(), spec: Some(spec), modifiers }
+        };
+        columns.iter().map(column).collect()
     };
     tables
         .iter()
@@ -39,7 +48,9 @@ fn build(seed: u64, tables: &[Described<'_>]) -> Result<Dataset, Refusal> {
     for (table, (name, rows, columns)) in tables.iter().enumerate() {
         let mut generators = vec![];
         for (column, (name, nulls, text)) in columns.iter().enumerate() {
-            let generator = ColumnGenerator::build(&spec(text), *nulls, &scope, table, column)?;
+            let (spec, modifiers) = spec(text);
+            let modifiers = Modifiers { null_fraction: *nulls, ..modifiers };
+            let generator = ColumnGenerator::build(&spec, &modifiers, &scope, table, column)?;
             generators.push(((*name).to_owned(), generator));
         }
         built.push(DatasetTable { name: (*name).to_owned(), rows: *rows, columns: generators });
