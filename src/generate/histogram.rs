@@ -132,14 +132,18 @@ impl Histogram {
         Ok(self.deal(PLACES_WITHOUT_ROWS, PLACES_WITHOUT_ROWS))
     }
 
-    /// How many different values the bounds have room for and how many are asked of them, if that is less than a
-    /// `share` of it.
+    /// How many different values the rows between the bounds can have, and how many are asked of them (as many as there are
+    /// rows, unless a number is said), if the first is less than a `share` of the second.
     pub(super) fn lacking(&self, rows: u64, places: u64, share: f64) -> Option<(u64, u64)> {
         let others = share_of(places, self.others_share());
-        let wanted = self.other_values(rows, others).unwrap_or(if share < 1.0 { 0 } else { others });
-        let room: u64 =
-            (0..self.points.groups()).fold(0, |sum, group| sum.saturating_add(self.points.room(group)));
-        (self.points.groups() > 0 && (room as f64) < 0.9 * wanted as f64).then_some((room, wanted))
+        let wanted = self.other_values(rows, others).unwrap_or(others);
+        let room = self.limits(others).iter().fold(0_u64, |sum, limit| sum.saturating_add(*limit));
+        (self.points.groups() > 0 && (room as f64) < share * wanted as f64).then_some((room, wanted))
+    }
+
+    /// Whether a number of distinct values is said.
+    pub(super) fn says_distinct(&self) -> bool {
+        self.distinct.is_some()
     }
 
     /// Deals the values out over `places` of a table with `rows`: as many as there are rows that are not NULL.
@@ -161,11 +165,13 @@ impl Histogram {
             taken = places;
         }
         let others = places - taken;
-        for (index, common) in common.iter_mut().enumerate() {
-            common.first = common.before + share_of(others, self.points.share_before_common(index));
-        }
         let distinct = self.distinct_of_groups(rows, others);
-        Dealt { points: self.points.clone(), places, common, others, distinct }
+        let mut dealt = Dealt { points: self.points.clone(), places, common, others, distinct };
+        for index in 0..dealt.common.len() {
+            let first = dealt.common[index].before + dealt.others_below(index);
+            dealt.common[index].first = first;
+        }
+        dealt
     }
 
     /// How many different values there are besides the common ones, where that is said.
@@ -178,18 +184,17 @@ impl Histogram {
         Some(all.saturating_sub(self.frequencies.len() as u64).clamp(1, others.max(1)))
     }
 
+    /// The most different values that each group can have: as many as it has room and rows for.
+    fn limits(&self, others: u64) -> Vec<u64> {
+        let groups = self.points.groups();
+        let first = |group: usize| part(group as u64, others, groups as u64);
+        (0..groups).map(|group| self.points.room(group).min(first(group + 1) - first(group))).collect()
+    }
+
     /// Shares the different values out to the groups: evenly, as far as each has room and rows for them.
     fn distinct_of_groups(&self, rows: u64, others: u64) -> Vec<u64> {
-        let groups = self.points.groups();
         let wanted = self.other_values(rows, others).unwrap_or(others);
-        let count = groups as u64;
-        let limits: Vec<u64> = (0..groups)
-            .map(|group| {
-                let first = |group: u64| part(group, others, count);
-                let rows = first(group as u64 + 1) - first(group as u64);
-                self.points.room(group).min(rows)
-            })
-            .collect();
+        let limits = self.limits(others);
         let filled =
             |level: u64| limits.iter().fold(0_u64, |sum, limit| sum.saturating_add(*limit.min(&level)));
         let (mut low, mut high) = (0, wanted);
@@ -241,6 +246,12 @@ impl Dealt {
 
     /// The value at a place among those that no common value takes.
     fn other(&self, place: u64, out: &mut Vec<u8>) -> Made {
+        let (group, number) = self.cell(place);
+        self.points.between(group, number, self.distinct[group], out)
+    }
+
+    /// The group of such a place, and the number of its value within the group.
+    fn cell(&self, place: u64) -> (usize, u64) {
         let groups = self.distinct.len() as u64;
         let first = |group: u64| part(group, self.others, groups);
         let mut group = part(place, groups, self.others).min(groups - 1);
@@ -249,9 +260,22 @@ impl Dealt {
         }
         let (start, end) = (first(group), first(group + 1));
         let group = usize::try_from(group).unwrap_or(0);
-        let distinct = self.distinct[group];
-        let number = part(place - start, distinct, end - start);
-        self.points.between(group, number, distinct, out)
+        (group, part(place - start, self.distinct[group], end - start))
+    }
+
+    /// How many places that no common value takes stand before a common one.
+    fn others_below(&self, index: usize) -> u64 {
+        let (mut low, mut high) = (0, self.others);
+        while low < high {
+            let middle = u64::midpoint(low, high);
+            let (group, number) = self.cell(middle);
+            if self.points.is_below_common(index, group, number, self.distinct[group]) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
     }
 }
 

@@ -72,8 +72,8 @@ mod tests {
     #[test]
     fn places_are_known() {
         let places: Vec<u64> = (0..4).map(|index| permute(index, 1_000_000)).collect();
-        assert_eq!(places, [0, 0, 0, 0]);
-        assert_eq!(permute_keyed(0, 1_000_000, 7), 0);
+        assert_eq!(places, [942_397, 927_570, 390_671, 506_287]);
+        assert_eq!(permute_keyed(0, 1_000_000, 7), 992_106);
     }
 
     /// The first thousand favourites of a million rows fall on all tenths of the table: 100 ± 4 standard deviations each.

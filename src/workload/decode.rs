@@ -30,6 +30,9 @@ pub(super) fn decode(text: &str, source: usize, mistakes: &mut Mistakes) -> Docu
     Walk { mistakes, source }.document(root.into_inner(), text.trim_end().len())
 }
 
+/// What a column may say besides its generator.
+const MODIFIERS: [&str; 3] = ["null_fraction", "unique", "correlation"];
+
 /// A node as far as it could be read.
 struct Decoded<T> {
     value: T,
@@ -150,6 +153,16 @@ impl Walk<'_> {
     ) -> Option<ColumnSpec> {
         let place = format!("column `{}`", name.get_ref());
         let names = [RowSpec::NAMES, ValueSpec::NAMES].concat();
+        // The modifiers were taken off, but for a misspelt one.
+        let misspelt = fields.iter().find_map(|(key, _)| {
+            let name = key.get_ref().as_ref();
+            let meant = likely(name, MODIFIERS).filter(|_| !names.contains(&name))?;
+            Some((key.span(), format!("unknown key `{name}`"), format!("did you mean `{meant}`?")))
+        });
+        if let Some((span, message, help)) = misspelt {
+            self.blame(span, message, "not known here", Some(help));
+            return None;
+        }
         let kind = self.only_key(&fields, span, &place, &names)?;
         let node = Spanned::new(span.clone(), DeValue::Table(fields));
         if RowSpec::NAMES.contains(&kind.as_str()) {

@@ -307,9 +307,9 @@ fn wrong_descriptions_are_refused_with_the_name_that_was_meant() {
         ("template = 'x{id'", "a brace has no partner in `x{id`"),
         ("uniform = [9, 1]", "the range from 9 to 1 is empty"),
         ("boolean = { true_fraction = 2 }", "`true_fraction` is 2"),
-        ("array = { of = { uuid = {} }, length = [0, 1] }", "a list can only stand inside `json`"),
+        ("array = { of = { bytes = { length = [1, 1] } }, length = [0, 1] }", "a list of bytes"),
         ("lookup = { through = 'id', column = 'id' }", "`id` refers to no table"),
-        ("after = { column = 'id', lag_s = { words = [1, 1] } }", "`lag_s` is not a number of seconds"),
+        ("after = { column = 'id', lag_s = { words = [1, 1] } }", "`id` is not a time"),
         (
             "date = { from = '2026-01-01', to = '2021-01-01' }",
             "no time lies between 2026-01-01 and 2021-01-01",

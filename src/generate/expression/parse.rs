@@ -226,6 +226,7 @@ impl Parser<'_> {
         if self.sign("(") {
             return self.call(&first, &at);
         }
+        self.at = at.end;
         let name = if self.rest().starts_with('.') {
             self.at += 1;
             Name { through: Some(first), column: self.identifier()? }

@@ -102,43 +102,23 @@ impl Points {
     /// How many different values a group has room for.
     pub(super) fn room(&self, group: usize) -> u64 {
         match self {
-            Self::Whole { bounds, .. } => {
-                let last = u128::from(group + 2 == bounds.len());
-                let width = bounds[group].abs_diff(bounds[group + 1]).saturating_add(last);
-                u64::try_from(width).unwrap_or(u64::MAX).max(1)
-            }
+            Self::Whole { bounds, .. } => u64::try_from(width(bounds, group)).unwrap_or(u64::MAX).max(1),
             Self::Floats { bounds, .. } if bounds[group] < bounds[group + 1] => 1 << 40,
             Self::Texts { bounds, .. } if bounds[group] < bounds[group + 1] => 1 << 40,
             _ => 1,
         }
     }
 
-    /// The share of the values that are not common which lies before a common one.
-    pub(super) fn share_before_common(&self, index: usize) -> f64 {
-        let groups = self.groups();
-        if groups == 0 {
-            return 0.0;
-        }
-        let (behind, within) = match self {
+    /// Whether value `number` of `distinct` values of a group stands before a common one.
+    pub(super) fn is_below_common(&self, index: usize, group: usize, number: u64, distinct: u64) -> bool {
+        match self {
             Self::Whole { common, bounds, .. } => {
-                let at = without(common, common[index]);
-                let behind = bounds.partition_point(|bound| *bound <= at);
-                let within =
-                    |low: i128, high: i128| low.abs_diff(at) as f64 / (low.abs_diff(high).max(1)) as f64;
-                (behind, inside(bounds, behind).map_or(0.0, |(low, high)| within(*low, *high)))
+                with(common, whole_between(bounds, group, number, distinct)) < common[index]
             }
-            Self::Floats { common, bounds } => {
-                let at = common[index];
-                let behind = bounds.partition_point(|bound| *bound <= at);
-                let within = |low: f64, high: f64| (at - low) / (high - low);
-                (behind, inside(bounds, behind).map_or(0.0, |(low, high)| within(*low, *high)))
-            }
-            Self::Texts { common, bounds } => {
-                let behind = bounds.partition_point(|bound| *bound <= common[index]);
-                (behind, inside(bounds, behind).map_or(0.0, |_| 0.5))
-            }
-        };
-        ((behind.saturating_sub(1) as f64 + within) / groups as f64).min(1.0)
+            Self::Floats { common, bounds } => float_between(bounds, group, number, distinct) < common[index],
+            // Within a group texts stand in no strict order; all of a group lies on one side.
+            Self::Texts { common, bounds } => bounds[group] < common[index],
+        }
     }
 
     pub(super) fn common(&self, index: usize, out: &mut Vec<u8>) -> Made {
@@ -156,18 +136,11 @@ impl Points {
     pub(super) fn between(&self, group: usize, number: u64, distinct: u64, out: &mut Vec<u8>) -> Made {
         match self {
             Self::Whole { form, common, bounds } => {
-                let last = u128::from(group + 2 == bounds.len());
-                let width = bounds[group].abs_diff(bounds[group + 1]).saturating_add(last);
-                let (number, distinct) = (u128::from(number), u128::from(distinct));
-                // The remainder lies below `distinct`, so that the product of two 64-bit numbers is all there is.
-                let offset = width / distinct * number + width % distinct * number / distinct;
-                let at = bounds[group].saturating_add_unsigned(offset);
+                let at = whole_between(bounds, group, number, distinct);
                 Made::Scalar(form.slot(with(common, at)))
             }
             Self::Floats { bounds, .. } => {
-                let (low, high) = (bounds[group], bounds[group + 1]);
-                let at = low + (high - low) * (number as f64 / distinct as f64);
-                Made::Scalar(Slot::Float(at))
+                Made::Scalar(Slot::Float(float_between(bounds, group, number, distinct)))
             }
             Self::Texts { bounds, .. } => {
                 let previous = group.checked_sub(1).map_or("", |before| &bounds[before]);
@@ -254,9 +227,22 @@ fn read<T: PartialEq + Clone>(
     Ok((order.iter().map(|&index| values[index].clone()).collect(), bounds, order))
 }
 
-/// The bounds around what lies behind `behind` bounds, if it lies between two.
-fn inside<T>(bounds: &[T], behind: usize) -> Option<(&T, &T)> {
-    Some((bounds.get(behind.checked_sub(1)?)?, bounds.get(behind)?))
+/// The number of different whole numbers between two bounds; the last group holds its upper bound as well.
+fn width(bounds: &[i128], group: usize) -> u128 {
+    let last = u128::from(group + 2 == bounds.len());
+    bounds[group].abs_diff(bounds[group + 1]).saturating_add(last)
+}
+
+fn whole_between(bounds: &[i128], group: usize, number: u64, distinct: u64) -> i128 {
+    let (width, number, distinct) = (width(bounds, group), u128::from(number), u128::from(distinct));
+    // The remainder lies below `distinct`, so that the product of two 64-bit numbers is all there is.
+    let offset = width / distinct * number + width % distinct * number / distinct;
+    bounds[group].saturating_add_unsigned(offset)
+}
+
+fn float_between(bounds: &[f64], group: usize, number: u64, distinct: u64) -> f64 {
+    let (low, high) = (bounds[group], bounds[group + 1]);
+    low + (high - low) * (number as f64 / distinct as f64)
 }
 
 /// The number of a value when the common ones are taken out; a common one has that of the next.

@@ -69,7 +69,7 @@ fn values_stand_in_their_order_along_the_line() {
 fn every_type_can_be_unique() {
     for (text, rows) in [
         ("bounds = [0, 50, 99_999]\ndistinct = -1", 40),
-        ("bounds = [0, 10, 1000]", 100),
+        ("bounds = [0, 60, 1000]", 100),
         ("bounds = ['2024-01-01', '2024-06-01', '2025-01-01']\ntype = 'date'", 300),
         ("bounds = ['2024-01-01 00:00:00+00', '2025-01-01 08:00:00.5']\ntype = 'timestamp'", 5000),
         ("bounds = ['0.10', '99.99']\ntype = 'decimal'\ndistinct = -1", 5000),
