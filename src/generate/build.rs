@@ -4,6 +4,8 @@ mod reference;
 mod row;
 
 use super::ValueKind;
+pub(super) use row::kind_of_branches;
+
 use super::column::{Placed, Source};
 use super::correlation::ordered_share;
 use super::distinct::Distinct;

@@ -243,7 +243,7 @@ impl Dataset {
             Source::Expression { expression, .. } => {
                 expression.eval(&mut |cell, out| self.emit_cell(table, cell, row, out), out)
             }
-            Source::Conditional { on, branches, otherwise, .. } => {
+            Source::Conditional { on, branches, otherwise, kind } => {
                 let start = out.len();
                 let decides = self.emit(table, *on, row, out);
                 if let Made::Scalar(slot) = decides {
@@ -254,8 +254,12 @@ impl Dataset {
                 let is_null = decides == Made::Scalar(Slot::Null);
                 out.truncate(start);
                 let branch = found.ok().filter(|_| !is_null).map(|index| &branches[index].1);
-                match branch.or(otherwise.as_ref()) {
-                    Some(generator) => generator.emit(&mut stream, out),
+                match branch.or(otherwise.as_ref()).map(|generator| generator.emit(&mut stream, out)) {
+                    Some(Made::Scalar(slot)) if *kind == ValueKind::Text => {
+                        plain(out, slot);
+                        Made::Text
+                    }
+                    Some(made) => made,
                     None => Made::Scalar(Slot::Null),
                 }
             }

@@ -100,9 +100,7 @@ impl<'a> Scope<'a> {
             }),
             ColumnSpec::Row(RowSpec::Sequence(_) | RowSpec::Ordinal(_)) => Some(ValueKind::Int),
             ColumnSpec::Row(RowSpec::After(_)) => Some(ValueKind::Timestamp),
-            ColumnSpec::Row(RowSpec::Conditional(spec)) => {
-                Some(ValueGenerator::build(&spec.when.0.first()?.1).ok()?.kind())
-            }
+            ColumnSpec::Row(RowSpec::Conditional(spec)) => super::build::kind_of_branches(spec).ok(),
             ColumnSpec::Row(RowSpec::Expression(text)) => {
                 let expression = parse(text).ok()?;
                 let place = |name: &Name| scope.named(name).and_then(next);

@@ -156,6 +156,13 @@ fn conditional(spec: &ConditionalSpec, scope: &Scope<'_>) -> Result<Source, Refu
     Ok(Source::Conditional { on, branches, otherwise, kind })
 }
 
+/// The kind of values of a conditional column.
+pub(in crate::generate) fn kind_of_branches(spec: &ConditionalSpec) -> Result<ValueKind, Refusal> {
+    let all = spec.when.0.iter().map(|(_, generator)| generator).chain(spec.otherwise.as_deref());
+    let all: Vec<ValueGenerator> = all.map(ValueGenerator::build).collect::<Result<_, _>>()?;
+    common_kind(all.iter())
+}
+
 /// The kind of values that all branches make.
 fn common_kind<'a>(all: impl Iterator<Item = &'a ValueGenerator>) -> Result<ValueKind, Refusal> {
     let mut found: Option<ValueKind> = None;
@@ -171,13 +178,16 @@ fn common_kind<'a>(all: impl Iterator<Item = &'a ValueGenerator>) -> Result<Valu
                     ValueKind::Decimal
                 }
             }
-            Some(other) if other.is_text() && kind.is_text() => ValueKind::Text,
-            Some(other) => {
+            Some(other)
+                if [other, kind].iter().any(|kind| matches!(kind, ValueKind::Bytes | ValueKind::List)) =>
+            {
                 return Err(Refusal::new(
                     format!("one branch makes {}, another {}", other.in_words(), kind.in_words()),
                     "a column holds one kind of values",
                 ));
             }
+            // Postcodes are numbers in one country and texts in another: in the column they are texts.
+            Some(_) => ValueKind::Text,
         });
     }
     found.ok_or_else(|| Refusal::new("`when` is empty", "at least one value is wanted"))

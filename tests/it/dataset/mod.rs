@@ -1,6 +1,7 @@
 //! Loads into a real server: what is loaded is what was described, mistakes come before any row, and nothing of the user's
 //! is lost.
 
+mod kinds;
 mod life;
 mod refusals;
 mod shop;
@@ -100,6 +101,10 @@ fn literal(slot: Slot, arena: &Arena) -> String {
     match slot {
         Slot::Null => "NULL".to_owned(),
         Slot::Text(range) => quoted(arena.str(range)),
+        Slot::Bytes(range) => {
+            let digits: String = arena.get(range).iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("'\\x{digits}'")
+        }
         slot => {
             let mut text = vec![];
             write_plain(&mut text, slot);
