@@ -68,6 +68,7 @@ fn value(spec: &ValueSpec, modifiers: &Modifiers, scope: &Scope<'_>) -> Result<S
         }
         _ => match correlation.filter(|correlation| *correlation != 0.0 || modifiers.correlation.is_some()) {
             Some(correlation) => {
+                ValueGenerator::build(&without_correlation(spec))?;
                 let quantile = Quantile::new(spec)?.ok_or_else(no_order)?;
                 // What the order leaves open does not matter for the order.
                 let mut stream = super::Key::root(crate::units::Seed(0)).at(0, 0);
@@ -75,7 +76,6 @@ fn value(spec: &ValueSpec, modifiers: &Modifiers, scope: &Scope<'_>) -> Result<S
                     let made = quantile.emit(share, &mut stream, out);
                     append(made, out);
                 })?;
-                ValueGenerator::build(&without_correlation(spec))?;
                 Ok(Source::Ordered { quantile, share })
             }
             None => Ok(Source::Value(ValueGenerator::build(spec)?)),

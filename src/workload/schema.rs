@@ -238,6 +238,9 @@ mod tests {
             let path = folder.join("workload.toml");
             assert!(is_accepted(&std::fs::read_to_string(&path).expect("a document")), "{}", path.display());
         }
+        for document in crate::workload::tests::documented_columns() {
+            assert!(is_accepted(&document), "{document}");
+        }
     }
 
     #[test]
@@ -248,6 +251,8 @@ mod tests {
             ("weight = 60", "wieght = 60"),
             ("sequence = { start", "sequnce = { start"),
             ("null_fraction = 0.02", "null_fraction = 2"),
+            ("null_fraction = 0.02", "unique = 1"),
+            ("null_fraction = 0.02", "correlation = -1.5"),
             ("rows = 200", "rows = \"200\""),
             ("rate = 200", ""),
             ("draw = \"each\"", "draw = \"twice\""),

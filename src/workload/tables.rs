@@ -42,7 +42,8 @@ fn build(nodes: &[&TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Ve
         .iter()
         .map(|node| ScopeTable {
             name: node.name.clone(),
-            rows: node.rows,
+            // A table without rows was blamed already.
+            rows: node.rows.max(1),
             columns: node.columns.iter().map(scope_column).collect(),
         })
         .collect();

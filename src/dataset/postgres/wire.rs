@@ -228,9 +228,11 @@ fn put_interval(text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
     let seconds = text.strip_prefix("PT").and_then(|text| text.strip_suffix('S')).ok_or(Unfit::Kind)?;
     let digits = seconds.trim_start_matches('-');
     let (whole, behind) = digits.split_once('.').unwrap_or((digits, ""));
-    let micros = format!("{behind:0<6}")[..6].parse::<i64>().map_err(|_| Unfit::Kind)?;
-    let micros =
-        whole.parse::<i64>().ok().and_then(|whole| whole.checked_mul(1_000_000)?.checked_add(micros));
+    // Six digits, those that are missing being zeros and further ones being cut off.
+    let digit = |sum: i64, byte: u8| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'));
+    let micros = behind.bytes().chain(std::iter::repeat(b'0')).take(6).try_fold(0, digit);
+    let whole = whole.parse::<i64>().ok().and_then(|whole| whole.checked_mul(1_000_000));
+    let micros = whole.zip(micros).and_then(|(whole, micros)| whole.checked_add(micros));
     let micros = micros.ok_or(Unfit::Kind)?;
     out.put_i64(if seconds.starts_with('-') { -micros } else { micros });
     out.put_i32(0);

@@ -9,6 +9,8 @@ use crate::generate::spec::{ColumnSpec, Modifiers, Refusal, RowSpec, ScopeColumn
 use crate::sql::values::{Arena, Slot};
 use crate::units::Seed;
 
+mod columns;
+
 type Described<'a> = (&'a str, u64, &'a [(&'a str, f64, &'a str)]);
 
 /// Columns as `workload` reads them: by the name of the generator.
@@ -62,6 +64,7 @@ fn text(dataset: &Dataset, table: usize, column: usize, row: u64) -> String {
     let mut arena = Arena::default();
     match dataset.value(table, column, row, &mut arena) {
         Slot::Text(range) => arena.str(range).to_owned(),
+        Slot::Bytes(range) => format!("{:02x?}", arena.get(range)),
         Slot::Null => "NULL".to_owned(),
         slot => {
             let mut out = vec![];

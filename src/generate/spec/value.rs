@@ -112,7 +112,7 @@ pub struct TimeSpec {
     /// The instant after the last.
     pub to: String,
     /// How far the order of the rows follows the order of time, from −1 to 1: as `pg_stats.correlation` measures it. Needs a
-    /// row, so only a column can have it.
+    /// row, so only a column can have it; the same as `correlation` beside the generator.
     #[serde(default)]
     pub correlation: f64,
     /// How many times more frequent the last instants are than the first: a business that grew threefold says 3.

@@ -103,7 +103,8 @@ const KINDS: &[Kind] = &[
         &[Number("percentile_disc(0.5) WITHIN GROUP (ORDER BY length(letters))", 40.0, 0.03), Always("length(letters) <= 400")]),
     ("raw", "bytea", "bytes = { length = { normal = { mean = 64, sd = 8 } } }", &[Number("avg(octet_length(raw))", 64.0, 0.01), Number("stddev(octet_length(raw))", 8.0, 0.03)]),
     ("sized_words", "text", "words = { zipf = { n = 5, exponent = 2 } }", &[Always("array_length(string_to_array(sized_words, ' '), 1) BETWEEN 1 AND 5")]),
-    ("who", "text", "person = {}", &[Distinct(14_500.0), Always("who ~ '^[A-Z][a-z]+ [A-Z][a-z]+$'")]),
+    // 120 first names and 125 last names make 15000 pairs, of which 30 000 draws meet 1 - e^(-30 000 / 15000).
+    ("who", "text", "person = {}", &[Distinct(12_970.0), Always("who ~ '^[A-Z][a-z]+ [A-Z][a-z]+$'")]),
     ("page", "text", "url = {}", &[Always("page ~ '^https://(www\\.)?example\\.(com|org)/'")]),
     ("address", "inet", "ip_address = {}", &[Always("address << '10.0.0.0/8'")]),
     ("address_6", "cidr", "ip_address = { version = 6 }", &[Always("address_6 << '2001:db8::/32'"), Distinct(ROWS)]),
