@@ -16,7 +16,7 @@ use super::quantile::Quantile;
 use super::resolve::{Scope, acyclic};
 use super::spec::{ColumnSpec, HistogramSpec, Modifiers, Refusal, RowSpec, ScopeTable, ValueSpec};
 use super::template::{Key, Template};
-use super::value::{Made, ValueGenerator, fraction, uuid_range};
+use super::value::{Made, UuidTime, ValueGenerator, fraction, uuid_time};
 
 /// The source of the values of column `column` of `tables[table]`.
 pub(super) fn source(
@@ -41,7 +41,7 @@ fn value(spec: &ValueSpec, modifiers: &Modifiers, scope: &Scope<'_>) -> Result<S
     match spec {
         ValueSpec::Template(text) => template(text, modifiers, scope),
         ValueSpec::Histogram(spec) => histogram(spec, modifiers, scope),
-        ValueSpec::Uuid(spec) if matches!(uuid_range(spec)?, Some(None)) => {
+        ValueSpec::Uuid(spec) if uuid_time(spec)? == UuidTime::Column => {
             let name = spec.at.as_deref().unwrap_or_default();
             let at = scope.column(scope.table, name)?;
             if !matches!(scope.kind(scope.table, at), None | Some(ValueKind::Timestamp | ValueKind::Date)) {
@@ -101,7 +101,7 @@ fn correlation(spec: &ValueSpec, modifiers: &Modifiers) -> Result<Option<f64>, R
                 .help("keep one of them"))
         }
         (None, None) => Ok(match spec {
-            ValueSpec::Uuid(spec) if matches!(uuid_range(spec)?, Some(Some(_))) => Some(1.0),
+            ValueSpec::Uuid(spec) if matches!(uuid_time(spec)?, UuidTime::Range(_)) => Some(1.0),
             _ => None,
         }),
         (inner, modifier) => Ok(inner.or(modifier)),

@@ -27,7 +27,7 @@ pub(super) enum Spread {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Children {
     parents: u64,
-    children: u64,
+    rows: u64,
     /// Children that the classes have; a scale that breaks their proportions leaves a few more or fewer.
     counted: u64,
     classes: Vec<Class>,
@@ -131,13 +131,13 @@ impl Children {
             }
             first_parent = behind;
         }
-        Self { parents, children, counted: first_child, classes, key }
+        Self { parents, rows: children, counted: first_child, classes, key }
     }
 
     /// The place of child `row`.
     pub(super) fn place(&self, row: u64) -> Place {
         let key = self.key.bits();
-        let child = permute_keyed(row, self.children, key);
+        let child = permute_keyed(row, self.rows, key);
         let behind = self.classes.partition_point(|class| class.first_child <= child);
         let (number, ordinal, children) = match behind.checked_sub(1) {
             Some(index) if child < self.counted => {
@@ -159,7 +159,7 @@ impl Children {
     /// The most children that a parent has.
     pub(super) fn most(&self) -> u64 {
         let most = self.classes.last().map_or(0, |class| class.each);
-        most + self.children.saturating_sub(self.counted).div_ceil(self.parents)
+        most + self.rows.saturating_sub(self.counted).div_ceil(self.parents)
     }
 
     fn each(&self, number: u64) -> u64 {
@@ -211,7 +211,7 @@ mod tests {
         let children = Children::new(spread, parents, children, Key::root(Seed(1)));
         let mut counts = vec![0; usize::try_from(parents).expect("small")];
         let mut seen = std::collections::BTreeSet::new();
-        for row in 0..children.children {
+        for row in 0..children.rows {
             let place = children.place(row);
             assert!(seen.insert((place.parent, place.ordinal)), "a child stands in one place");
             assert!(place.ordinal <= place.children && place.children <= children.most());

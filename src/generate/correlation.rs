@@ -86,7 +86,7 @@ fn measured(share: f64, stretches: &[Stretch]) -> f64 {
     let of = |stretch: &Stretch| {
         let (from, to) = (stretch.from, stretch.to);
         if !stretch.is_one_value {
-            let (squares, cubes) = ((to * to - from * from) / 2.0, (to.powi(3) - from.powi(3)) / 3.0);
+            let (squares, cubes) = ((to * to - from * from) / 2.0, (to * to * to - from * from * from) / 3.0);
             let in_order = if share < 0.0 { squares - cubes } else { cubes };
             return strict * in_order + loose / 2.0 * squares;
         }

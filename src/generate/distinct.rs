@@ -242,7 +242,7 @@ fn of_order(spec: &ValueSpec) -> Result<Distinct, Refusal> {
     let room = match &quantile {
         Quantile::Timestamp(range) if range.density_max() <= 1.0 => {
             let count = range.micros_count();
-            return Ok(Distinct::Counted { min: range.from_us(), count, form: Form::Micros });
+            return Ok(Distinct::Counted { min: range.first_us(), count, form: Form::Micros });
         }
         Quantile::Date(range) if range.density_max() <= 1.0 => {
             let (min, count) = range.days();

@@ -132,12 +132,12 @@ impl Function {
     }
 }
 
+/// Looks a name up that stands at some bytes of the text.
+type Resolver<'a, N, M, E> = &'a mut dyn FnMut(&N, &Range<usize>) -> Result<M, E>;
+
 impl<N> Expression<N> {
     /// The same with every name looked up; the first that means nothing is the error, with its bytes.
-    pub(super) fn resolve<M, E>(
-        &self,
-        look_up: &mut dyn FnMut(&N, &Range<usize>) -> Result<M, E>,
-    ) -> Result<Expression<M>, E> {
+    pub(super) fn resolve<M, E>(&self, look_up: Resolver<'_, N, M, E>) -> Result<Expression<M>, E> {
         let at = self.at.clone();
         let node = match &self.node {
             Node::Literal(literal) => Node::Literal(literal.clone()),

@@ -4,7 +4,7 @@
 use super::number::{Continuous, OrderedQuantity, Quantity, numbers};
 use super::spec::{Refusal, ValueSpec};
 use super::time::TimeRange;
-use super::value::{Categories, Made, Maker, ValueGenerator, interval, uuid_range, uuid7};
+use super::value::{Categories, Made, Maker, UuidTime, ValueGenerator, interval, uuid_time, uuid7};
 use super::zipf::ZipfSums;
 use super::{Stream, ValueKind};
 use crate::sql::values::Slot;
@@ -65,8 +65,8 @@ impl Quantile {
             ValueSpec::Boolean(spec) => Self::Boolean { true_fraction: spec.true_fraction },
             ValueSpec::Timestamp(spec) => Self::Timestamp(TimeRange::new(spec)?),
             ValueSpec::Date(spec) => Self::Date(TimeRange::new(spec)?),
-            ValueSpec::Uuid(spec) => match uuid_range(spec)? {
-                Some(Some(range)) => Self::Uuid7(range),
+            ValueSpec::Uuid(spec) => match uuid_time(spec)? {
+                UuidTime::Range(range) => Self::Uuid7(range),
                 _ => return Ok(None),
             },
             ValueSpec::Interval(spec) => match Self::new(&spec.length_s)? {
@@ -79,10 +79,11 @@ impl Quantile {
 
     pub(super) fn kind(&self) -> ValueKind {
         match self {
-            Self::Uniform { scale: 0, .. } | Self::Zipf(_) => ValueKind::Int,
+            Self::Uniform { scale: 0, .. }
+            | Self::Zipf(_)
+            | Self::Categories { categories: Categories::Numbers(_), .. } => ValueKind::Int,
             Self::Uniform { .. } => ValueKind::Decimal,
             Self::Quantity(quantity) => quantity.kind(),
-            Self::Categories { categories: Categories::Numbers(_), .. } => ValueKind::Int,
             Self::Categories { .. } => ValueKind::Text,
             Self::Boolean { .. } => ValueKind::Bool,
             Self::Timestamp(_) => ValueKind::Timestamp,

@@ -59,7 +59,7 @@ impl TimeRange {
     }
 
     /// The first instant.
-    pub(super) fn from_us(&self) -> i64 {
+    pub(super) fn first_us(&self) -> i64 {
         self.from_us
     }
 

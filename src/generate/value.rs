@@ -98,10 +98,10 @@ impl ValueGenerator {
                 fraction("true_fraction", spec.true_fraction)?;
                 Maker::Boolean { true_fraction: spec.true_fraction }
             }
-            ValueSpec::Uuid(spec) => match uuid_range(spec)? {
-                None => Maker::Uuid,
-                Some(Some(range)) => Maker::Uuid7(range),
-                Some(None) => {
+            ValueSpec::Uuid(spec) => match uuid_time(spec)? {
+                UuidTime::None => Maker::Uuid,
+                UuidTime::Range(range) => Maker::Uuid7(range),
+                UuidTime::Column => {
                     return Err(Refusal::new("`at` needs a row", "only the column of a table can have it"));
                 }
             },
@@ -371,18 +371,28 @@ pub(super) fn exponent(value: f64) -> Result<(), Refusal> {
     Err(Refusal::new(format!("the zipf exponent is {value}"), "above 0 and at most 20"))
 }
 
-/// `None` for version 4; for version 7 the range of its times, or none where a column says them.
-pub(super) fn uuid_range(spec: &UuidSpec) -> Result<Option<Option<TimeRange>>, Refusal> {
+/// Where a UUID has its time from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum UuidTime {
+    /// Version 4 has none.
+    None,
+    Range(TimeRange),
+    /// Another column of the row.
+    Column,
+}
+
+/// Where a UUID has its time from, and so its version.
+pub(super) fn uuid_time(spec: &UuidSpec) -> Result<UuidTime, Refusal> {
     let is_timed = spec.from.is_some() || spec.to.is_some() || spec.growth.is_some() || spec.at.is_some();
     match (spec.version, &spec.from, &spec.to, &spec.at) {
-        (None | Some(4), ..) if !is_timed => Ok(None),
+        (None | Some(4), ..) if !is_timed => Ok(UuidTime::None),
         (None | Some(4), ..) => Err(Refusal::new("a random UUID has no time", "version 4 is all random")
             .help("write `version = 7` for such as grow with time")),
-        (Some(7), None, None, Some(_)) if spec.growth.is_none() => Ok(Some(None)),
+        (Some(7), None, None, Some(_)) if spec.growth.is_none() => Ok(UuidTime::Column),
         (Some(7), Some(from), Some(to), None) => {
             let (from, to) = (from.clone(), to.clone());
             let range = TimeRange::new(&TimeSpec { from, to, correlation: 0.0, growth: spec.growth })?;
-            Ok(Some(Some(range)))
+            Ok(UuidTime::Range(range))
         }
         (Some(7), ..) => Err(Refusal::new(
             "a UUID of version 7 has one source of its time",

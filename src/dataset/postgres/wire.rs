@@ -190,7 +190,9 @@ impl Wire {
             (Self::Float8, slot) => out.put_f64(float(slot)?),
             (Self::Numeric, Slot::Int(value)) => put_numeric(value, 0, out),
             (Self::Numeric, Slot::Decimal { unscaled, scale }) => put_numeric(unscaled, scale, out),
-            (Self::Json, Slot::Text(range)) => out.extend_from_slice(arena.get(range)),
+            (Self::Json, Slot::Text(range)) | (Self::Bytea, Slot::Bytes(range)) => {
+                out.extend_from_slice(arena.get(range));
+            }
             (Self::Jsonb, Slot::Text(range)) => {
                 // The version of jsonb's binary form; there is only one.
                 out.put_u8(1);
@@ -200,7 +202,6 @@ impl Wire {
             (Self::Timestamp, Slot::Timestamp(micros)) => out.put_i64(micros.saturating_sub(EPOCH_US)),
             (Self::Timestamp, Slot::Date(days)) => out.put_i64(i64::from(days) * DAY_US - EPOCH_US),
             (Self::Uuid, Slot::Uuid(bits)) => out.put_u128(bits),
-            (Self::Bytea, Slot::Bytes(range)) => out.extend_from_slice(arena.get(range)),
             (Self::Interval, Slot::Text(range)) => put_interval(arena.str(range), out)?,
             (Self::Inet { is_cidr }, Slot::Text(range)) => put_address(arena.str(range), is_cidr, out)?,
             (Self::Array { oid, of }, Slot::Text(range)) => {

@@ -151,7 +151,7 @@ fn call<N>(
                 let chars = out[start..end].iter().filter(is_first).count();
                 Value::Slot(Slot::Int(i64::try_from(chars).unwrap_or(i64::MAX)))
             }
-            _ => NULL,
+            Value::Slot(_) => NULL,
         },
         Function::Lower | Function::Upper => {
             if let Value::Text { start, end } = first {

@@ -102,8 +102,9 @@ fn literal(slot: Slot, arena: &Arena) -> String {
         Slot::Null => "NULL".to_owned(),
         Slot::Text(range) => quoted(arena.str(range)),
         Slot::Bytes(range) => {
-            let digits: String = arena.get(range).iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("'\\x{digits}'")
+            let mut literal = "'\\x".to_owned();
+            arena.get(range).iter().for_each(|byte| literal.push_str(&format!("{byte:02x}")));
+            literal + "'"
         }
         slot => {
             let mut text = vec![];
