@@ -142,7 +142,8 @@ fn conditional(spec: &ConditionalSpec, scope: &Scope<'_>) -> Result<Source, Refu
             && !possible.contains(value)
         {
             let what = format!("value of `{}`", spec.on);
-            return Err(Refusal::unknown(&what, value, "never comes", possible.iter().map(String::as_str)));
+            let refusal = Refusal::unknown(&what, value, "never comes", possible.iter().map(String::as_str));
+            return Err(refusal.within(&format!("{value} ="), 0..value.len()));
         }
         let generator = ValueGenerator::build(generator).map_err(|refusal| Refusal {
             message: format!("for `{value}`: {}", refusal.message),

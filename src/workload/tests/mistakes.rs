@@ -575,7 +575,7 @@ statements = ["a"]
         ("`correlation` is a correlation", "7"),
         ("`round` wants a number, this is text", "parent_id.kind"),
         ("the expression ends too early", "+"),
-        ("no value of `kind` `c`", whole("shape")),
+        ("no value of `kind` `c`", "c"),
         ("the bounds `3` and `2` are out of order", whole("bounds")),
         ("the value of `children.circle` would need itself", whole("circle")),
         ("the value of `children.spiral` would need itself", whole("spiral")),
