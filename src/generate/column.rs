@@ -1,14 +1,16 @@
-//! Generators of columns: what a row's number, its other columns and the rows it refers to make of it. Checked here against
-//! the whole document; evaluated by [`super::Dataset`], which alone knows all tables.
+//! Generators of columns: what a row's number, its other columns and the rows it refers to make of it. Built by
+//! [`super::build`]; evaluated by [`super::Dataset`], which alone knows all tables.
 
-use super::ValueKind;
-use super::resolve::{Scope, acyclic};
-use super::spec::{
-    AfterSpec, ColumnSpec, FanOutSpec, ReferenceSpec, Refusal, RowSpec, ScopeTable, TreeSpec, ValueSpec,
-};
+use super::build;
+use super::children::Spread;
+use super::distinct::Distinct;
+use super::expression::Expression;
+use super::histogram::Histogram;
+use super::quantile::Quantile;
+use super::spec::{ColumnSpec, Modifiers, Refusal, ScopeTable};
 use super::template::Template;
-use super::time::TimeRange;
-use super::value::{ValueGenerator, exponent, fraction, upwards};
+use super::value::ValueGenerator;
+use super::{ValueKind, fan_out};
 
 /// A generator of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,13 +22,21 @@ pub struct ColumnGenerator {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
     Value(ValueGenerator),
-    /// A time that follows the order of the rows.
-    Correlated {
-        range: TimeRange,
-        correlation: f64,
-        day: bool,
+    /// Values that follow the order of the rows, in a share of the rows.
+    Ordered {
+        quantile: Quantile,
+        share: f64,
+    },
+    /// Values that are dealt out: every row has a place of its own among them.
+    Placed {
+        values: Placed,
+        share: f64,
     },
     Template(Template),
+    /// A UUID of the time of another column.
+    Uuid7 {
+        at: usize,
+    },
     Sequence {
         start: i64,
         step: i64,
@@ -52,21 +62,61 @@ pub(super) enum Source {
         through: usize,
     },
     After {
-        base: Base,
+        base: Cell,
         lag_s: ValueGenerator,
+    },
+    Expression {
+        expression: Expression<Cell>,
+        kind: ValueKind,
+    },
+    Conditional {
+        on: usize,
+        /// In the order of the values as text.
+        branches: Vec<(String, ValueGenerator)>,
+        otherwise: Option<ValueGenerator>,
+        kind: ValueKind,
     },
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum FanOut {
-    Uniform,
-    Zipf { exponent: f64 },
-    Each { min: u64, max: u64 },
+/// What is dealt out.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Placed {
+    Histogram { histogram: Box<Histogram>, is_unique: bool },
+    Distinct(Distinct),
 }
 
-/// Where an earlier time stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum FanOut {
+    Uniform,
+    /// Every parent alike, in their order as far as a share of the rows is concerned.
+    Ordered {
+        share: f64,
+    },
+    /// No parent twice.
+    Once {
+        share: f64,
+    },
+    Zipf {
+        exponent: f64,
+    },
+    Each {
+        min: u64,
+        max: u64,
+    },
+    Spread(Spread),
+    /// Other parents for each child of the row that column `through` refers to.
+    Pairs {
+        through: usize,
+        /// How that column refers, and to which table.
+        first: Box<FanOut>,
+        first_table: usize,
+        exponent: Option<f64>,
+    },
+}
+
+/// Where another value stands: in the own row, or in the one that a column refers to.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Base {
+pub(super) enum Cell {
     Own { column: usize },
     Through { through: usize, table: usize, column: usize },
 }
@@ -76,19 +126,46 @@ impl ColumnGenerator {
     /// `tables`.
     pub fn build(
         spec: &ColumnSpec,
-        null_fraction: f64,
+        modifiers: &Modifiers,
         tables: &[ScopeTable],
         table: usize,
         column: usize,
     ) -> Result<Self, Refusal> {
-        fraction("null_fraction", null_fraction)?;
-        let scope = Scope { tables, table };
-        let source = match spec {
-            ColumnSpec::Value(spec) => build_value(spec, &scope)?,
-            ColumnSpec::Row(spec) => build_row(spec, &scope)?,
+        let source = build::source(spec, modifiers, tables, table, column)?;
+        let generator = Self { null_fraction: modifiers.null_fraction, source };
+        let rows: Vec<u64> = tables.iter().map(|table| table.rows).collect();
+        generator.refusal(&rows, table).map_or(Ok(generator), Err)
+    }
+
+    /// Why the column cannot be made for tables with so many `rows`, if it cannot: at one scale a column can be unique, and
+    /// at a larger one no longer.
+    pub(super) fn refusal(&self, rows: &[u64], table: usize) -> Option<Refusal> {
+        let values = rows[table] - super::placement::share_of(rows[table], self.null_fraction);
+        let too_few = |room: u64| {
+            (room < values).then(|| {
+                Refusal::new(
+                    format!("{values} rows cannot have different values, there are {room}"),
+                    "`unique` asks for more values than there are",
+                )
+            })
         };
-        acyclic(tables, table, column)?;
-        Ok(Self { null_fraction, source })
+        match &self.source {
+            Source::Placed { values: Placed::Distinct(distinct), .. } => too_few(distinct.room()),
+            Source::Placed { values: Placed::Histogram { histogram, is_unique: true }, .. } => {
+                histogram.lacking(rows[table], values, 1.0).and_then(|(room, _)| too_few(room))
+            }
+            Source::Reference { table: other, fan_out: FanOut::Once { .. }, .. } => too_few(rows[*other]),
+            Source::Reference { table: other, fan_out: FanOut::Pairs { first, first_table, .. }, .. } => {
+                let most = first.most(rows[*first_table], rows[table]);
+                (most > rows[*other]).then(|| {
+                    Refusal::new(
+                        format!("{most} different rows for one parent, where there are {}", rows[*other]),
+                        "more pairs than there can be",
+                    )
+                })
+            }
+            _ => None,
+        }
     }
 
     /// The tables (indexes) that must hold their rows before this column can.
@@ -107,124 +184,18 @@ impl ColumnGenerator {
     }
 }
 
-fn build_value(spec: &ValueSpec, scope: &Scope<'_>) -> Result<Source, Refusal> {
-    Ok(match spec {
-        ValueSpec::Template(text) => {
-            Source::Template(Template::parse(text, &scope.column_names(scope.table))?)
+impl FanOut {
+    /// The most children that one of `parents` has, where they are counted; else none.
+    fn most(&self, parents: u64, children: u64) -> u64 {
+        match self {
+            Self::Each { min, max } => fan_out::Each { min: *min, max: *max, parents, children }.most(),
+            Self::Spread(spread) => spread.most(parents, children),
+            _ => 0,
         }
-        ValueSpec::Timestamp(time) | ValueSpec::Date(time) if time.correlation != 0.0 => Source::Correlated {
-            range: TimeRange::new(time)?,
-            correlation: time.correlation,
-            day: matches!(spec, ValueSpec::Date(_)),
-        },
-        _ => Source::Value(ValueGenerator::build(spec)?),
-    })
-}
+    }
 
-fn build_row(spec: &RowSpec, scope: &Scope<'_>) -> Result<Source, Refusal> {
-    Ok(match spec {
-        RowSpec::Sequence(spec) => {
-            if spec.step == 0 {
-                return Err(Refusal::new("`step` is 0", "a sequence counts up or down")
-                    .help("for one value write `constant`"));
-            }
-            Source::Sequence { start: spec.start, step: spec.step }
-        }
-        RowSpec::Reference(spec) => build_reference(spec, scope)?,
-        RowSpec::Tree(spec) => build_tree(spec, scope)?,
-        RowSpec::Lookup(spec) => {
-            let (through, table) = scope.parent(&spec.through)?;
-            Source::Lookup { through, table, column: scope.column(table, &spec.column)? }
-        }
-        RowSpec::Ordinal(spec) => {
-            let (through, _) = scope.parent(&spec.through)?;
-            let each = matches!(
-                scope.spec(scope.table, through),
-                Some(ColumnSpec::Row(RowSpec::Reference(ReferenceSpec { fan_out: FanOutSpec::Each(_), .. })))
-            );
-            if !each {
-                return Err(Refusal::new(
-                    format!("the children that `{}` refers with are not numbered", spec.through),
-                    "only a reference with `fan_out = { each = … }` counts them",
-                ));
-            }
-            Source::Ordinal { through }
-        }
-        RowSpec::After(spec) => build_after(spec, scope)?,
-    })
-}
-
-fn build_reference(spec: &ReferenceSpec, scope: &Scope<'_>) -> Result<Source, Refusal> {
-    let table = scope.table_named(&spec.table)?;
-    if table == scope.table {
-        return Err(Refusal::new(format!("`{}` refers to itself", spec.table), "the own table")
-            .help("write `tree = { depth = 3, roots = 8 }`"));
+    /// Whether the children of each parent are counted.
+    pub(super) fn counts(&self) -> bool {
+        matches!(self, Self::Each { .. } | Self::Spread(_))
     }
-    let column = scope.key_column(table, spec.column.as_deref())?;
-    let fan_out = match spec.fan_out {
-        FanOutSpec::Uniform => FanOut::Uniform,
-        FanOutSpec::Zipf(s) => {
-            exponent(s)?;
-            FanOut::Zipf { exponent: s }
-        }
-        FanOutSpec::Each([min, max]) => {
-            upwards(&min, &max)?;
-            let (min, max) = (u64::from(min), u64::from(max));
-            let (parents, children) = (scope.tables[table].rows, scope.tables[scope.table].rows);
-            if children < parents.saturating_mul(min) || children > parents.saturating_mul(max) {
-                return Err(Refusal::new(
-                    format!(
-                        "{children} rows cannot be {min} to {max} for each of the {parents} rows of `{}`",
-                        spec.table
-                    ),
-                    "does not match the `rows` of the two tables",
-                )
-                .help(format!(
-                    "set `rows` between {} and {}",
-                    parents.saturating_mul(min),
-                    parents.saturating_mul(max)
-                )));
-            }
-            FanOut::Each { min, max }
-        }
-    };
-    Ok(Source::Reference { table, column, fan_out })
-}
-
-fn build_tree(spec: &TreeSpec, scope: &Scope<'_>) -> Result<Source, Refusal> {
-    if spec.depth < 2 || spec.depth > 64 {
-        return Err(Refusal::new(format!("a tree of depth {}", spec.depth), "from 2 to 64 levels"));
-    }
-    if spec.roots == 0 {
-        return Err(Refusal::new("a tree without roots", "at least 1"));
-    }
-    let column = scope.key_column(scope.table, spec.column.as_deref())?;
-    Ok(Source::Tree { table: scope.table, column, roots: spec.roots, depth: spec.depth })
-}
-
-fn build_after(spec: &AfterSpec, scope: &Scope<'_>) -> Result<Source, Refusal> {
-    let base = match &spec.through {
-        None => Base::Own { column: scope.column(scope.table, &spec.column)? },
-        Some(through) => {
-            let (through, table) = scope.parent(through)?;
-            Base::Through { through, table, column: scope.column(table, &spec.column)? }
-        }
-    };
-    let (table, column) = match base {
-        Base::Own { column } => (scope.table, column),
-        Base::Through { table, column, .. } => (table, column),
-    };
-    if let Some(ColumnSpec::Value(other)) = scope.spec(table, column)
-        && !matches!(other, ValueSpec::Timestamp(_) | ValueSpec::Date(_))
-    {
-        return Err(Refusal::new(
-            format!("`{}` is not a time", spec.column),
-            "a `timestamp` or `date` is wanted",
-        ));
-    }
-    let lag_s = ValueGenerator::build(&spec.lag_s)?;
-    if !matches!(lag_s.kind(), ValueKind::Int | ValueKind::Decimal) {
-        return Err(Refusal::new("`lag_s` is not a number of seconds", "a generator of numbers is wanted"));
-    }
-    Ok(Source::After { base, lag_s })
 }

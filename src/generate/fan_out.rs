@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub(super) parent: u64,
     /// Number among the parent's children, from 1.
     pub(super) ordinal: u64,
+    /// How many children the parent has.
+    pub(super) children: u64,
 }
 
 impl Each {
@@ -36,11 +38,20 @@ impl Each {
         let counts = self.counts(block, in_block, key);
         for (parent, count) in (first_parent..).zip(counts) {
             if left < count {
-                return Place { parent, ordinal: left + 1 };
+                return Place { parent, ordinal: left + 1, children: count };
             }
             left -= count;
         }
         unreachable!("the counts of a block sum up to its children")
+    }
+
+    /// The most children that a parent has: a scale can ask for more than was said.
+    pub(super) fn most(&self) -> u64 {
+        if self.children <= self.parents.saturating_mul(self.max) {
+            self.max
+        } else {
+            self.max + self.children.div_ceil(self.parents) + 1
+        }
     }
 
     /// The block that holds `row`: the last whose first child is not behind it.
@@ -156,7 +167,7 @@ mod tests {
         let each = Each { min: 100_000, max: 100_000, parents: 1, children: 20_000 };
         let key = Key::root(Seed(1)).name("accounts");
         for row in 0..20_000 {
-            assert_eq!(each.place(row, key), Place { parent: 0, ordinal: row + 1 });
+            assert_eq!(each.place(row, key), Place { parent: 0, ordinal: row + 1, children: 20_000 });
         }
     }
 
@@ -173,7 +184,7 @@ mod tests {
         ] {
             let each = Each { min, max, parents, children };
             let mut counts = vec![0_u64; usize::try_from(parents).expect("small")];
-            let mut last = Place { parent: 0, ordinal: 0 };
+            let mut last = Place { parent: 0, ordinal: 0, children: 0 };
             for row in 0..children {
                 let place = each.place(row, key);
                 let follows = place.parent == last.parent && place.ordinal == last.ordinal + 1;

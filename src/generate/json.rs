@@ -1,4 +1,4 @@
-//! Values as JSON and as plain text, appended to bytes without allocating.
+//! Values as JSON, as elements of arrays and as plain text, appended to bytes without allocating.
 
 use std::io::Write;
 
@@ -10,11 +10,34 @@ pub(super) fn value(out: &mut Vec<u8>, emit: impl FnOnce(&mut Vec<u8>) -> Made) 
     let start = out.len();
     out.push(b'"');
     match emit(out) {
-        Made::Text => close_string(out, start),
+        Made::Text => close_string(out, start, escaped_len),
         Made::Scalar(slot) => {
             out.truncate(start);
             scalar(out, slot);
         }
+        // Refused where the generator is built: JSON has no bytes.
+        Made::Bytes => {
+            out.truncate(start);
+            scalar(out, Slot::Null);
+        }
+    }
+}
+
+/// Appends what `emit` makes as an element of a PostgreSQL array: text between quotes.
+pub(super) fn element(out: &mut Vec<u8>, emit: impl FnOnce(&mut Vec<u8>) -> Made) {
+    let start = out.len();
+    out.push(b'"');
+    match emit(out) {
+        Made::Text => close_string(out, start, |byte| if matches!(byte, b'"' | b'\\') { 2 } else { 1 }),
+        Made::Scalar(slot) => {
+            out.truncate(start);
+            if slot == Slot::Null {
+                out.extend_from_slice(b"NULL");
+            } else {
+                plain(out, slot);
+            }
+        }
+        Made::Bytes => out.truncate(start),
     }
 }
 
@@ -23,7 +46,7 @@ pub(super) fn string(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.push(b'"');
     write(out);
-    close_string(out, start);
+    close_string(out, start, escaped_len);
 }
 
 fn scalar(out: &mut Vec<u8>, slot: Slot) {
@@ -78,7 +101,7 @@ fn decimal(out: &mut Vec<u8>, unscaled: i64, scale: u8) -> std::io::Result<()> {
 }
 
 /// Escapes what stands behind the quote at `start`, from the back so that nothing is copied aside, and closes the string.
-fn close_string(out: &mut Vec<u8>, start: usize) {
+fn close_string(out: &mut Vec<u8>, start: usize, escaped_len: impl Fn(u8) -> usize) {
     let extra: usize = out[start + 1..].iter().map(|&byte| escaped_len(byte) - 1).sum();
     if extra > 0 {
         let mut from = out.len();

@@ -3,15 +3,27 @@
 //! So any thread can make any row, two machines make the same data, and a query can name a value that exists without
 //! asking the database. Values never change between versions unless [`GENERATOR_VERSION`] does.
 
+mod build;
+mod children;
 mod column;
+mod correlation;
+mod count;
 mod dataset;
+mod distinct;
 mod exact;
+mod expression;
 mod fan_out;
+mod histogram;
 mod json;
 mod lexicon;
+mod network;
+mod normal;
 mod number;
+mod pairs;
 mod permute;
 mod pick;
+mod placement;
+mod quantile;
 mod resolve;
 pub mod spec;
 mod stream;
@@ -49,8 +61,46 @@ pub enum ValueKind {
     Date,
     /// UUIDs.
     Uuid,
+    /// Lengths of time, as text in the form of ISO 8601.
+    Interval,
+    /// Addresses on a network, as text.
+    IpAddress,
     /// Any text.
     Text,
     /// Text that is a JSON document.
     Json,
+    /// Raw bytes.
+    Bytes,
+    /// Lists, as text in PostgreSQL's form of an array.
+    List,
+}
+
+impl ValueKind {
+    /// What it is in a message.
+    #[must_use]
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Bool => "truth values",
+            Self::Int => "whole numbers",
+            Self::Float | Self::Decimal => "numbers with digits after the point",
+            Self::Timestamp => "points in time",
+            Self::Date => "days",
+            Self::Uuid => "UUIDs",
+            Self::Interval => "lengths of time",
+            Self::IpAddress => "addresses on a network",
+            Self::Text => "text",
+            Self::Json => "JSON",
+            Self::Bytes => "bytes",
+            Self::List => "lists",
+        }
+    }
+
+    pub(crate) fn is_number(self) -> bool {
+        matches!(self, Self::Int | Self::Decimal | Self::Float)
+    }
+
+    /// Whether the values are made as text.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(self, Self::Text | Self::Json | Self::Interval | Self::IpAddress)
+    }
 }

@@ -1,9 +1,10 @@
 //! Continuous distributions, given as exact decimals: what is drawn as a float is rounded to a stated number of digits, so
 //! that the same number lies in every database.
 
-use super::Stream;
 use super::exact::{exp, ln};
+use super::normal::{normal_quantile, share_below};
 use super::spec::Refusal;
+use super::{Stream, ValueKind};
 use crate::sql::values::Slot;
 
 /// Draws outside `min` and `max` before the nearest bound is taken instead.
@@ -48,12 +49,68 @@ impl Continuous {
         Ok(Self::Exponential { mean })
     }
 
+    /// The value below which a share `quantile` of the distribution lies, before it is cut.
+    fn quantile(self, quantile: f64) -> f64 {
+        match self {
+            Self::Normal { mean, sd } => mean + sd * normal_quantile(quantile),
+            Self::Lognormal { log_median, sigma } => exp(log_median + sigma * normal_quantile(quantile)),
+            Self::Exponential { mean } => -mean * ln((1.0 - quantile).max(f64::MIN_POSITIVE)),
+        }
+    }
+
+    /// The largest density, before it is cut: that at the mode.
+    fn density_max(self) -> f64 {
+        let root_of_two_pi = std::f64::consts::TAU.sqrt();
+        match self {
+            Self::Normal { sd, .. } => 1.0 / (sd * root_of_two_pi),
+            Self::Lognormal { log_median, sigma } => {
+                exp(sigma * sigma / 2.0 - log_median) / (sigma * root_of_two_pi)
+            }
+            Self::Exponential { mean } => 1.0 / mean,
+        }
+    }
+
     fn draw(self, stream: &mut Stream) -> f64 {
         match self {
             Self::Normal { mean, sd } => mean + sd * standard_normal(stream),
             Self::Lognormal { log_median, sigma } => exp(log_median + sigma * standard_normal(stream)),
             Self::Exponential { mean } => -mean * ln(stream.unit()),
         }
+    }
+}
+
+/// A quantity in the order of its values: the share of the whole distribution that the cut leaves, and where it begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct OrderedQuantity {
+    quantity: Quantity,
+    below: f64,
+    inside: f64,
+}
+
+impl OrderedQuantity {
+    pub(super) fn new(quantity: Quantity) -> Self {
+        let share = |bound: f64| share_below(|quantile| quantity.shape.quantile(quantile) < bound);
+        let below = share(quantity.min);
+        Self { quantity, below, inside: (share(quantity.max) - below).max(f64::EPSILON) }
+    }
+
+    pub(super) fn int_range(&self) -> Option<(i64, i64)> {
+        self.quantity.int_range()
+    }
+
+    pub(super) fn kind(&self) -> ValueKind {
+        if self.quantity.scale == 0 { ValueKind::Int } else { ValueKind::Decimal }
+    }
+
+    /// The value below which a share `quantile` of the values lies.
+    pub(super) fn at(&self, quantile: f64) -> Slot {
+        self.quantity.finish(self.quantity.shape.quantile(self.below + quantile * self.inside))
+    }
+
+    /// How many rows can have different values when they are spread evenly over the distribution: where it is densest,
+    /// neighbours are nearest.
+    pub(super) fn distinct_max(&self) -> f64 {
+        self.quantity.ten_to_scale * self.inside / self.quantity.shape.density_max()
     }
 }
 
@@ -80,6 +137,12 @@ impl Quantity {
         self.scale
     }
 
+    /// Smallest and largest whole number, where both bounds were said and it makes whole numbers.
+    pub(super) fn int_range(&self) -> Option<(i64, i64)> {
+        let edge = i64::MAX as f64 / 2.0;
+        (self.scale == 0 && self.min > -edge && self.max < edge).then(|| (round(self.min), round(self.max)))
+    }
+
     pub(super) fn draw(&self, stream: &mut Stream) -> Slot {
         let mut value = self.shape.draw(stream);
         for _ in 1..TRIES_MAX {
@@ -88,6 +151,11 @@ impl Quantity {
             }
             value = self.shape.draw(stream);
         }
+        self.finish(value)
+    }
+
+    /// Cuts and rounds.
+    fn finish(&self, value: f64) -> Slot {
         let unscaled = round(value.clamp(self.min, self.max) * self.ten_to_scale);
         if self.scale == 0 { Slot::Int(unscaled) } else { Slot::Decimal { unscaled, scale: self.scale } }
     }
@@ -185,6 +253,32 @@ mod tests {
         let exponential = draws(Continuous::exponential(3.0).expect("valid"), 40_000);
         assert!((share(&exponential, |x| x < 3.0) - 0.6321).abs() < 0.01);
         assert!((share(&exponential, |x| x < 9.0) - 0.9502).abs() < 0.01);
+    }
+
+    /// What is drawn and what is taken by its quantile is one distribution: their deciles agree within four standard
+    /// deviations of a decile of 40 000 draws, 0.006 at most.
+    #[test]
+    fn quantiles_are_those_of_the_draws() {
+        for (shape, min, max) in [
+            (Continuous::normal(10.0, 2.0), Some(9.0), None),
+            (Continuous::lognormal(100.0, 0.5), None, Some(150.0)),
+            (Continuous::exponential(3.0), Some(1.0), Some(8.0)),
+        ] {
+            let shape = shape.expect("valid");
+            let quantity = Quantity::new(shape, min, max, 6).expect("valid");
+            let ordered = OrderedQuantity::new(quantity);
+            let mut stream = Key::root(Seed(5)).at(0, 0);
+            let of = |slot| match slot {
+                Slot::Decimal { unscaled, .. } => unscaled,
+                other => panic!("{other:?}"),
+            };
+            let draws: Vec<i64> = (0..40_000).map(|_| of(quantity.draw(&mut stream))).collect();
+            for decile in 1..10 {
+                let bound = of(ordered.at(f64::from(decile) / 10.0));
+                let below = draws.iter().filter(|&&draw| draw < bound).count() as f64 / 40_000.0;
+                assert!((below - f64::from(decile) / 10.0).abs() < 0.012, "{shape:?} {decile}: {below}");
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,14 @@
 //! Names in the descriptions of columns, looked up among the tables of the document, and the order in which columns need
 //! one another. Knows descriptions only, no values.
 
-use super::spec::{ColumnSpec, Refusal, RowSpec, ScopeTable, ValueSpec};
+use super::ValueKind;
+use super::expression::{Name, parse};
+use super::spec::{ColumnSpec, HistogramSpec, Refusal, RowSpec, ScopeTable, ValueSpec};
 use super::template::Template;
+use super::value::ValueGenerator;
+
+/// Columns that are followed from one to the next before it is taken for a circle, which is refused elsewhere.
+const STEPS_MAX: u32 = 64;
 
 /// The document as one table sees it.
 pub(super) struct Scope<'a> {
@@ -19,7 +25,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn column_names(&self, table: usize) -> Vec<&'a str> {
-        self.tables[table].columns.iter().map(|(name, _)| name.as_str()).collect()
+        self.tables[table].columns.iter().map(|column| column.name.as_str()).collect()
     }
 
     pub(super) fn column(&self, table: usize, name: &str) -> Result<usize, Refusal> {
@@ -31,7 +37,7 @@ impl<'a> Scope<'a> {
     }
 
     pub(super) fn spec(&self, table: usize, column: usize) -> Option<&'a ColumnSpec> {
-        self.tables[table].columns[column].1.as_ref()
+        self.tables[table].columns[column].spec.as_ref()
     }
 
     /// The column that a reference means: the one it names, else the only sequence.
@@ -40,9 +46,10 @@ impl<'a> Scope<'a> {
             return self.column(table, name);
         }
         let columns = &self.tables[table].columns;
-        let is_sequence =
-            |spec: &Option<ColumnSpec>| matches!(spec, Some(ColumnSpec::Row(RowSpec::Sequence(_))));
-        let mut sequences = columns.iter().enumerate().filter(|(_, (_, spec))| is_sequence(spec));
+        let mut sequences = columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| matches!(column.spec, Some(ColumnSpec::Row(RowSpec::Sequence(_)))));
         match (sequences.next(), sequences.next()) {
             (Some((column, _)), None) => Ok(column),
             _ => Err(Refusal::new(
@@ -67,6 +74,70 @@ impl<'a> Scope<'a> {
             }
         };
         Ok((column, table))
+    }
+
+    /// What kind of values a column holds, where its description says so without a mistake.
+    pub(super) fn kind(&self, table: usize, column: usize) -> Option<ValueKind> {
+        self.kind_within(table, column, STEPS_MAX)
+    }
+
+    fn kind_within(&self, table: usize, column: usize, steps: u32) -> Option<ValueKind> {
+        let steps = steps.checked_sub(1)?;
+        let scope = Scope { tables: self.tables, table };
+        let next = |(table, column)| self.kind_within(table, column, steps);
+        match self.spec(table, column)? {
+            ColumnSpec::Value(spec) => Some(match spec {
+                ValueSpec::Timestamp(_) => ValueKind::Timestamp,
+                ValueSpec::Date(_) => ValueKind::Date,
+                ValueSpec::Uuid(_) => ValueKind::Uuid,
+                ValueSpec::Template(_) => ValueKind::Text,
+                // Its own rows may say how many distinct values it has; what they are does not depend on that.
+                ValueSpec::Histogram(spec) => {
+                    let spec = HistogramSpec { distinct: None, ..spec.clone() };
+                    ValueGenerator::build(&ValueSpec::Histogram(spec)).ok()?.kind()
+                }
+                spec => ValueGenerator::build(spec).ok()?.kind(),
+            }),
+            ColumnSpec::Row(RowSpec::Sequence(_) | RowSpec::Ordinal(_)) => Some(ValueKind::Int),
+            ColumnSpec::Row(RowSpec::After(_)) => Some(ValueKind::Timestamp),
+            ColumnSpec::Row(RowSpec::Conditional(spec)) => super::build::kind_of_branches(spec).ok(),
+            ColumnSpec::Row(RowSpec::Expression(text)) => {
+                let expression = parse(text).ok()?;
+                let place = |name: &Name| scope.named(name).and_then(next);
+                let mut names = vec![];
+                expression.names(&mut names);
+                names.iter().try_for_each(|name| place(name).map(|_| ()))?;
+                expression.kind(&|name| place(name).unwrap_or(ValueKind::Int)).ok()
+            }
+            ColumnSpec::Row(_) => scope.needs(column).first().copied().and_then(next),
+        }
+    }
+
+    /// All values that a column can have, as text, where its description lists them.
+    pub(super) fn possible(&self, table: usize, column: usize) -> Option<Vec<String>> {
+        let (mut table, mut column) = (table, column);
+        for _ in 0..STEPS_MAX {
+            match self.spec(table, column)? {
+                ColumnSpec::Value(ValueSpec::Weighted(weights)) => {
+                    return Some(weights.0.iter().map(|(name, _)| name.clone()).collect());
+                }
+                ColumnSpec::Value(ValueSpec::Boolean(_)) => return Some(vec!["true".into(), "false".into()]),
+                ColumnSpec::Row(RowSpec::Lookup(_)) => {
+                    (table, column) = Scope { tables: self.tables, table }.needs(column).first().copied()?;
+                }
+                _ => return None,
+            }
+        }
+        None
+    }
+
+    /// Where a name of an expression stands.
+    fn named(&self, name: &Name) -> Option<(usize, usize)> {
+        let table = match &name.through {
+            Some(through) => self.parent(through).ok()?.1,
+            None => self.table,
+        };
+        Some((table, self.column(table, &name.column).ok()?))
     }
 
     /// The columns whose values the value of `column` of the own table needs. Names that mean nothing are passed over: they
@@ -97,9 +168,19 @@ impl<'a> Scope<'a> {
                     Some(through) => beyond(through, &spec.column),
                     None => own(&spec.column),
                 },
+                RowSpec::Conditional(spec) => own(&spec.on),
+                RowSpec::Expression(text) => {
+                    let Ok(expression) = parse(text) else { return vec![] };
+                    let mut names = vec![];
+                    expression.names(&mut names);
+                    return names.into_iter().filter_map(|name| self.named(name)).collect();
+                }
             }
             .into_iter()
             .collect(),
+            Some(ColumnSpec::Value(ValueSpec::Uuid(spec))) => {
+                spec.at.as_deref().and_then(own).into_iter().collect()
+            }
             Some(ColumnSpec::Value(_)) | None => vec![],
         }
     }
@@ -112,7 +193,7 @@ pub(super) fn acyclic(tables: &[ScopeTable], table: usize, column: usize) -> Res
     let mut open = Scope { tables, table }.needs(column);
     while let Some((at_table, at_column)) = open.pop() {
         if (at_table, at_column) == (table, column) {
-            let name = format!("{}.{}", tables[table].name, tables[table].columns[column].0);
+            let name = format!("{}.{}", tables[table].name, tables[table].columns[column].name);
             return Err(Refusal::new(format!("the value of `{name}` would need itself"), "part of a circle"));
         }
         if !seen.contains(&(at_table, at_column)) {

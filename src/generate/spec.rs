@@ -1,13 +1,25 @@
 //! Generators as a user writes them in `workload.toml`: plain serde types, one externally tagged entry a generator, so that
 //! an error points at the value. `workload` walks the document, takes off the modifiers that every column knows
-//! (`null_fraction`), and hands the rest over here.
+//! ([`Modifiers`]), and hands the rest over here.
 
 mod lists;
+mod row;
+mod value;
+
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use lists::{Fields, Weights};
+pub use lists::{Fields, LengthSpec, Weights};
+pub use row::{
+    AfterSpec, ConditionalSpec, FanOutSpec, LookupSpec, NormalFanOut, OrdinalSpec, ReferenceSpec,
+    SequenceSpec, TreeSpec,
+};
+pub use value::{
+    ArraySpec, BooleanSpec, BytesSpec, DecimalSpec, Empty, ExponentialSpec, HistogramSpec, HistogramType,
+    IntervalSpec, IpSpec, LognormalSpec, NormalSpec, Scalar, TextSpec, TimeSpec, UuidSpec, ZipfSpec,
+};
 
 /// A generator that needs no row: for columns and for parameters.
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -32,25 +44,36 @@ pub enum ValueSpec {
     Weighted(Weights),
     /// Truth values: `boolean = { true_fraction = 0.1 }`.
     Boolean(BooleanSpec),
-    /// Random UUIDs (version 4): `uuid = {}`.
-    Uuid(Empty),
+    /// Random UUIDs (version 4), `uuid = {}`, or such as grow with time: `uuid = { version = 7, from = "2021-01-01", to =
+    /// "2026-01-01" }`, `uuid = { version = 7, at = "created_at" }`.
+    Uuid(UuidSpec),
+    /// What `pg_stats` says of a column: `histogram = { common_values = ["new", "paid"], common_frequencies = [0.5, 0.3],
+    /// bounds = ["a", "m", "z"], distinct = 40 }`.
+    Histogram(HistogramSpec),
     /// Points in time: `timestamp = { from = "2021-01-01", to = "2026-01-01" }`.
     Timestamp(TimeSpec),
     /// Days: `date = { from = "2021-01-01", to = "2026-01-01" }`.
     Date(TimeSpec),
+    /// Lengths of time: `interval = { length_s = { exponential = { mean = 3600 } } }`.
+    Interval(IntervalSpec),
     /// A text with other values in it: `template = "{first_name}.{id}@example.com"`. A name in braces is a column of the row
     /// or else a generator that needs no settings; `{{` is a brace.
     Template(String),
     /// So many words, fewest and most, a few of them much more frequent than the others: `words = [3, 8]`.
-    Words([u32; 2]),
+    Words(LengthSpec),
     /// So many sentences, fewest and most: `sentences = [1, 4]`.
-    Sentences([u32; 2]),
-    /// Words up to a length in characters: `text = { length = [10, 200] }`.
+    Sentences(LengthSpec),
+    /// Words up to a length in characters, from a range or by any generator of whole numbers: `text = { length = [10, 200]
+    /// }`, `text = { length = { lognormal = { median = 80, sigma = 0.9, max = 2000 } } }`.
     Text(TextSpec),
+    /// Random bytes, by their length as `text`: `bytes = { length = [16, 16] }`.
+    Bytes(BytesSpec),
     /// A person's first name.
     FirstName(Empty),
     /// A person's last name.
     LastName(Empty),
+    /// A person's full name.
+    Person(Empty),
     /// A company's name.
     Company(Empty),
     /// A street with a house number.
@@ -63,9 +86,15 @@ pub enum ValueSpec {
     Phone(Empty),
     /// An e-mail address under a domain that is reserved for documentation. Not unique: for that, use a template with a key.
     Email(Empty),
+    /// The address of a page under a domain that is reserved for documentation.
+    Url(Empty),
+    /// An address on a network, out of a range that is private or reserved for documentation: `ip_address = {}`,
+    /// `ip_address = { version = 6 }`, `ip_address = { network = "192.168.0.0/16" }`.
+    IpAddress(IpSpec),
     /// A JSON document, each field with a generator of its own: `json = { colour = { weighted = { red = 2, blue = 1 } } }`.
     Json(Fields),
-    /// A JSON list, inside `json` only: `array = { of = { words = [1, 1] }, length = [0, 4] }`.
+    /// A list: an array of the server as a column, a JSON list inside `json`: `array = { of = { words = [1, 1] }, length =
+    /// [0, 4] }`.
     Array(Box<ArraySpec>),
 }
 
@@ -82,230 +111,19 @@ pub enum RowSpec {
     Tree(TreeSpec),
     /// A column of the row that another column refers to: `lookup = { through = "product_id", column = "price_cents" }`.
     Lookup(LookupSpec),
-    /// A number from 1 within the children of one parent, for a reference whose `fan_out` is `each`:
+    /// A number from 1 within the children of one parent, for a reference whose `fan_out`
+    /// counts (`each`, `normal`, `histogram`):
     /// `ordinal = { through = "order_id" }`.
     Ordinal(OrdinalSpec),
     /// A time after another column's: `after = { through = "order_id", column = "placed_at", lag_s = { exponential = { mean =
     /// 3600 } } }`.
     After(AfterSpec),
-}
-
-/// A generator without settings: `{}`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Empty {}
-
-/// One plain value.
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Scalar {
-    /// A truth value.
-    Bool(bool),
-    /// A whole number.
-    Int(i64),
-    /// Any other number.
-    Float(f64),
-    /// A text.
-    Text(String),
-}
-
-/// `decimal = { min, max, scale }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct DecimalSpec {
-    /// Smallest value.
-    pub min: f64,
-    /// Largest value.
-    pub max: f64,
-    /// Digits after the point, at most 9.
-    pub scale: u8,
-}
-
-/// `normal = { mean, sd, min?, max?, scale? }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NormalSpec {
-    /// Where the bell stands.
-    pub mean: f64,
-    /// Its standard deviation, above zero.
-    pub sd: f64,
-    /// Values below are drawn again.
-    pub min: Option<f64>,
-    /// Values above are drawn again.
-    pub max: Option<f64>,
-    /// Digits after the point, at most 9; none unless said.
-    #[serde(default)]
-    pub scale: u8,
-}
-
-/// `lognormal = { median, sigma, min?, max?, scale? }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LognormalSpec {
-    /// Half of the values lie below; above zero.
-    pub median: f64,
-    /// Standard deviation of the logarithm, above zero: at 1.0 one value of six is more than 2.7 times the median.
-    pub sigma: f64,
-    /// Values below are drawn again.
-    pub min: Option<f64>,
-    /// Values above are drawn again.
-    pub max: Option<f64>,
-    /// Digits after the point, at most 9; none unless said.
-    #[serde(default)]
-    pub scale: u8,
-}
-
-/// `exponential = { mean, min?, max?, scale? }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ExponentialSpec {
-    /// The mean before `min` and `max` cut, above zero.
-    pub mean: f64,
-    /// Values below are drawn again.
-    pub min: Option<f64>,
-    /// Values above are drawn again.
-    pub max: Option<f64>,
-    /// Digits after the point, at most 9; none unless said.
-    #[serde(default)]
-    pub scale: u8,
-}
-
-/// `zipf = { n, exponent }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ZipfSpec {
-    /// The largest number.
-    pub n: u64,
-    /// Above zero; 1.0 is the classical law, larger is more skewed.
-    pub exponent: f64,
-}
-
-/// `boolean = { true_fraction }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct BooleanSpec {
-    /// Share of values that are true, from 0 to 1.
-    pub true_fraction: f64,
-}
-
-/// `timestamp = { from, to, correlation?, growth? }`, and `date` likewise
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TimeSpec {
-    /// The first instant: `2021-01-01` or `2021-01-01T08:00:00Z`. Without an offset it is UTC.
-    pub from: String,
-    /// The instant after the last.
-    pub to: String,
-    /// How far the order of the rows follows the order of time, from −1 to 1: as `pg_stats.correlation` measures it. Needs a
-    /// row, so only a column can have it.
-    #[serde(default)]
-    pub correlation: f64,
-    /// How many times more frequent the last instants are than the first: a business that grew threefold says 3.
-    pub growth: Option<f64>,
-}
-
-/// `text = { length }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TextSpec {
-    /// Fewest and most characters.
-    pub length: [u32; 2],
-}
-
-/// `array = { of, length }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ArraySpec {
-    /// What makes its elements.
-    pub of: ValueSpec,
-    /// Fewest and most elements.
-    pub length: [u32; 2],
-}
-
-/// `sequence = { start?, step? }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SequenceSpec {
-    /// Value of the first row.
-    pub start: i64,
-    /// Difference between neighbours.
-    pub step: i64,
-}
-
-impl Default for SequenceSpec {
-    fn default() -> Self {
-        Self { start: 1, step: 1 }
-    }
-}
-
-/// `reference = { table, column?, fan_out? }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct ReferenceSpec {
-    /// The table that is referred to.
-    pub table: String,
-    /// Its column; unless said, the only one that is a `sequence`.
-    pub column: Option<String>,
-    /// How many rows refer to one row there.
-    #[serde(default)]
-    pub fan_out: FanOutSpec,
-}
-
-/// How the rows of a table are spread over the rows that they refer to.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum FanOutSpec {
-    /// Every parent alike, in no order: `"uniform"`.
-    #[default]
-    Uniform,
-    /// The k-th favourite with a probability proportional to 1 ÷ k^exponent, favourites scattered over the parents:
-    /// `{ zipf = 1.05 }`.
-    Zipf(f64),
-    /// From so many to so many children each, written beside one another in the order of their parents, as an order and its
-    /// lines are: `{ each = [1, 5] }`.
-    Each([u32; 2]),
-}
-
-/// `tree = { depth, roots, column? }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct TreeSpec {
-    /// Levels, the roots' included; at least 2.
-    pub depth: u32,
-    /// Rows without a parent, at least 1.
-    pub roots: u64,
-    /// The own table's column that is referred to; unless said, the only one that is a `sequence`.
-    pub column: Option<String>,
-}
-
-/// `lookup = { through, column }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct LookupSpec {
-    /// The column of this table that refers to the other.
-    pub through: String,
-    /// The other table's column.
-    pub column: String,
-}
-
-/// `ordinal = { through }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct OrdinalSpec {
-    /// The column of this table that refers to the parent; its `fan_out` is `each`.
-    pub through: String,
-}
-
-/// `after = { through?, column, lag_s }`
-#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct AfterSpec {
-    /// The column of this table that refers to the other, where the earlier time stands there.
-    pub through: Option<String>,
-    /// The column with the earlier time: of the other table, or of this one without `through`.
-    pub column: String,
-    /// How many seconds later: a generator of numbers.
-    pub lag_s: Box<ValueSpec>,
+    /// A value computed from other columns of the row and, by `through.column`, of the rows it refers to: `expression =
+    /// "quantity * product_id.price_cents"`.
+    Expression(String),
+    /// A generator for each value of another column: `conditional = { on = "country", when = { US = { uniform = [10000,
+    /// 99999] }, DE = { uniform = [1067, 99998] } }, else = { constant = 0 } }`.
+    Conditional(ConditionalSpec),
 }
 
 impl ValueSpec {
@@ -321,20 +139,26 @@ impl ValueSpec {
         "weighted",
         "boolean",
         "uuid",
+        "histogram",
         "timestamp",
         "date",
+        "interval",
         "template",
         "words",
         "sentences",
         "text",
+        "bytes",
         "first_name",
         "last_name",
+        "person",
         "company",
         "street",
         "city",
         "country",
         "phone",
         "email",
+        "url",
+        "ip_address",
         "json",
         "array",
     ];
@@ -342,7 +166,8 @@ impl ValueSpec {
 
 impl RowSpec {
     /// The names of all its generators, for suggestions.
-    pub const NAMES: &[&str] = &["sequence", "reference", "tree", "lookup", "ordinal", "after"];
+    pub const NAMES: &[&str] =
+        &["sequence", "reference", "tree", "lookup", "ordinal", "after", "expression", "conditional"];
 }
 
 /// What a column is made of, as written.
@@ -361,9 +186,30 @@ pub struct ScopeTable {
     pub name: String,
     /// Rows at scale 1.
     pub rows: u64,
-    /// Its columns and what they are made of, in the order of the document; `None` where a column's own mistake was
-    /// reported already.
-    pub columns: Vec<(String, Option<ColumnSpec>)>,
+    /// Its columns, in the order of the document.
+    pub columns: Vec<ScopeColumn>,
+}
+
+/// One column of such a table.
+#[derive(Clone, Debug)]
+pub struct ScopeColumn {
+    /// Its name.
+    pub name: String,
+    /// What it is made of; `None` where its own mistake was reported already.
+    pub spec: Option<ColumnSpec>,
+    /// What else is said of its values.
+    pub modifiers: Modifiers,
+}
+
+/// What any column may say besides what makes its values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Modifiers {
+    /// Share of the rows in which it is NULL, from 0 to 1.
+    pub null_fraction: f64,
+    /// Whether no value comes twice.
+    pub unique: bool,
+    /// How far the order of the rows follows the order of the values, from −1 to 1, as `pg_stats.correlation` measures it.
+    pub correlation: Option<f64>,
 }
 
 /// Why a description cannot be.
@@ -375,15 +221,23 @@ pub struct Refusal {
     pub label: String,
     /// What to do: `` did you mean `customers`? ``
     pub help: Option<String>,
+    /// The text of the description that is to blame, and which of its bytes, where that is known.
+    pub at: Option<(String, Range<usize>)>,
 }
 
 impl Refusal {
     pub(super) fn new(message: impl Into<String>, label: impl Into<String>) -> Self {
-        Self { message: message.into(), label: label.into(), help: None }
+        Self { message: message.into(), label: label.into(), help: None, at: None }
     }
 
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
+        self
+    }
+
+    /// Points at some bytes of one of the description's texts.
+    pub(super) fn within(mut self, text: &str, bytes: Range<usize>) -> Self {
+        self.at = Some((text.to_owned(), bytes));
         self
     }
 
@@ -396,7 +250,7 @@ impl Refusal {
     ) -> Self {
         let help =
             crate::diagnostic::likely(name, candidates).map(|likely| format!("did you mean `{likely}`?"));
-        Self { message: format!("no {what} `{name}`"), label: label.to_owned(), help }
+        Self { message: format!("no {what} `{name}`"), label: label.to_owned(), help, at: None }
     }
 }
 
@@ -432,6 +286,9 @@ mod tests {
             ValueSpec::FirstName(_) => "first_name",
             ValueSpec::Constant(_) => "constant",
             ValueSpec::Json(_) => "json",
+            ValueSpec::Text(_) => "text",
+            ValueSpec::Histogram(_) => "histogram",
+            ValueSpec::Uuid(_) => "uuid",
             _ => "another",
         };
         for text in [
@@ -442,6 +299,10 @@ mod tests {
             "template = \"{first_name}.{id}@example.com\"",
             "timestamp = { from = \"2021-01-01\", to = \"2026-01-01\", correlation = 0.98 }",
             "first_name = {}",
+            "text = { length = [1, 2] }",
+            "text = { length = { normal = { mean = 3, sd = 1 } } }",
+            "histogram = { common_values = [1, \"b\"], common_frequencies = [1, 0.5], distinct = -0.5, type = \"text\" }",
+            "uuid = { version = 7, at = \"created_at\" }",
             "constant = \"new\"",
             "constant = 3",
             "json = { colour = { weighted = { red = 1 } }, tags = { array = { of = { words = [1, 1] }, length = [0, 3] } } }",
@@ -459,6 +320,7 @@ mod tests {
         let fan_out: ReferenceSpec =
             toml::from_str("table = \"t\"\nfan_out = \"uniform\"").expect("as documented");
         assert_eq!(fan_out.fan_out, FanOutSpec::Uniform);
-        assert!(toml::from_str::<Column>("c = { uuid = { version = 7 } }").is_err());
+        assert!(toml::from_str::<Column>("c = { uuid = { versio = 7 } }").is_err());
+        assert!(toml::from_str::<Column>("c = { text = { length = 7 } }").is_err());
     }
 }

@@ -50,6 +50,11 @@ impl Key {
         }
     }
 
+    /// The key itself, for permutations.
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     fn scatter(self, below: u64, kind: u32) -> Self {
         let [low, high] = split(below);
         let block = philox([low, high, kind, u32::MAX], split(self.0));

@@ -19,6 +19,15 @@ enum Part {
     Generated(ValueGenerator),
 }
 
+/// How the values of a unique column can be told apart inside a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// Digits, as many as it takes.
+    Number,
+    /// Always of the same length.
+    OfOneLength,
+}
+
 impl Template {
     /// Reads a template. A name means one of `columns`, or else a generator that needs no settings.
     pub(super) fn parse(text: &str, columns: &[&str]) -> Result<Self, Refusal> {
@@ -61,6 +70,30 @@ impl Template {
             .filter_map(|part| if let Part::Column(column) = part { Some(*column) } else { None })
     }
 
+    /// Whether no two rows have the same text: a key is in it, from which the text behind it or before it can be told, since
+    /// all that stands on that side is fixed.
+    pub(super) fn has_key(&self, key: &dyn Fn(usize) -> Option<Key>) -> bool {
+        let is_fixed = |parts: &[Part]| parts.iter().all(|part| matches!(part, Part::Literal(_)));
+        let is_edge = |char: Option<char>| char.is_none_or(|char| !char.is_ascii_digit() && char != '-');
+        self.parts.iter().enumerate().any(|(at, part)| {
+            let Part::Column(column) = part else { return false };
+            let (before, behind) = (&self.parts[..at], &self.parts[at + 1..]);
+            let ends = match before.last() {
+                Some(Part::Literal(text)) => is_edge(text.chars().last()),
+                other => other.is_none(),
+            };
+            let begins = match behind.first() {
+                Some(Part::Literal(text)) => is_edge(text.chars().next()),
+                other => other.is_none(),
+            };
+            match key(*column) {
+                None => false,
+                Some(Key::OfOneLength) => is_fixed(before) || is_fixed(behind),
+                Some(Key::Number) => (is_fixed(before) && begins) || (is_fixed(behind) && ends),
+            }
+        })
+    }
+
     /// Appends the text; `column` appends the value of a column of the row, or gives it.
     pub(super) fn emit(
         &self,
@@ -77,8 +110,10 @@ impl Template {
                 Part::Column(index) => column(*index, out),
                 Part::Generated(generator) => generator.emit(stream, out),
             };
-            if let Made::Scalar(slot) = made {
-                plain(out, slot);
+            match made {
+                Made::Scalar(slot) => plain(out, slot),
+                // Columns of bytes are refused where the template is read.
+                Made::Text | Made::Bytes => {}
             }
         }
     }
@@ -91,6 +126,6 @@ fn part(name: &str, columns: &[&str]) -> Result<Part, Refusal> {
     if let Some(generator) = ValueGenerator::named(name) {
         return Ok(Part::Generated(generator));
     }
-    let candidates = columns.iter().copied().chain(Name::NAMES.iter().copied()).chain(["uuid"]);
+    let candidates = columns.iter().copied().chain(Name::NAMES.iter().copied()).chain(["uuid", "ip_address"]);
     Err(Refusal::unknown("column or generator", name, "named in the template", candidates))
 }

@@ -46,6 +46,28 @@ impl TimeRange {
         Self::new(spec)
     }
 
+    /// How many different instants, or days, it holds.
+    pub(super) fn micros_count(&self) -> u64 {
+        self.length_us.unsigned_abs()
+    }
+
+    /// The first day, and how many days it touches.
+    pub(super) fn days(&self) -> (i64, u64) {
+        let (first, last) = (self.from_us, self.from_us + self.length_us - 1);
+        let (first, last) = (first.div_euclid(DAY_US), last.div_euclid(DAY_US));
+        (first, (last - first + 1).unsigned_abs())
+    }
+
+    /// The first instant.
+    pub(super) fn first_us(&self) -> i64 {
+        self.from_us
+    }
+
+    /// How many times denser than on average it is where it is densest.
+    pub(super) fn density_max(&self) -> f64 {
+        2.0 * self.growth.max(1.0) / (self.growth + 1.0)
+    }
+
     /// The instant below which a share `quantile` of the range's values lies, in microseconds since 1970.
     pub(super) fn micros_at(&self, quantile: f64) -> i64 {
         let share = self.share(quantile);
@@ -71,8 +93,19 @@ impl TimeRange {
     }
 }
 
+/// Days since 1970 of a date, or of the day of an instant.
+pub(super) fn days(text: &str) -> Result<i64, Refusal> {
+    micros(text).map(|micros| micros.div_euclid(DAY_US))
+}
+
 /// Microseconds since 1970 of `2021-01-01`, `2021-01-01T08:00:00` (UTC) or `2021-01-01T08:00:00+02:00`.
-fn micros(text: &str) -> Result<i64, Refusal> {
+pub(super) fn micros(text: &str) -> Result<i64, Refusal> {
+    // PostgreSQL writes whole hours of an offset only: `2021-01-01 08:00:00+02`.
+    let padded = text
+        .rfind(['+', '-'])
+        .filter(|&sign| text.len() - sign == 3 && text[..sign].contains(':'))
+        .map(|_| format!("{text}:00"));
+    let text = padded.as_deref().unwrap_or(text);
     let instant = text.parse::<jiff::Timestamp>().ok().or_else(|| {
         let civil: DateTime = text.parse().ok()?;
         TimeZone::UTC.to_timestamp(civil).ok()
@@ -98,6 +131,9 @@ mod tests {
         assert_eq!(year.micros_at(0.0), 0);
         assert_eq!(year.day_at(0.999_999_9), 364);
         assert_eq!(micros("1970-01-01T02:00:00+02:00"), Ok(0));
+        assert_eq!(micros("1970-01-01 02:00:00+02"), Ok(0));
+        assert_eq!(micros("1970-01-01 00:00:00.5-00"), Ok(500_000));
+        assert_eq!(days("1970-01-02"), Ok(1));
         assert!(micros("yesterday").is_err());
     }
 

@@ -1,8 +1,11 @@
 //! Generators of values that need no row. Reads words from a stream and writes text into bytes; knows no table.
 
 use super::Stream;
+use super::count::Count;
+use super::histogram::{Dealt, Histogram};
+use super::network::Network;
 use super::number::{Continuous, Quantity, numbers};
-use super::spec::{Fields, Refusal, Scalar, ValueSpec};
+use super::spec::{Fields, Refusal, Scalar, TimeSpec, UuidSpec, ValueSpec};
 use super::template::Template;
 use super::text::{self, Name};
 use super::time::TimeRange;
@@ -15,11 +18,12 @@ use crate::sql::values::{Arena, Slot};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueGenerator(pub(super) Maker);
 
-/// What a generator gave: a value that fits a slot, or text that it appended to the bytes it was handed.
+/// What a generator gave: a value that fits a slot, or text or bytes that it appended to those it was handed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Made {
     Scalar(Slot),
     Text,
+    Bytes,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -32,15 +36,20 @@ pub(super) enum Maker {
     Weighted { alias: Alias, categories: Categories },
     Boolean { true_fraction: f64 },
     Uuid,
+    Uuid7(TimeRange),
+    Histogram(Box<Dealt>),
     Timestamp(TimeRange),
     Date(TimeRange),
+    Interval(Box<ValueGenerator>),
     Template(Template),
-    Words { min: u32, max: u32 },
-    Sentences { min: u32, max: u32 },
-    Text { min: u32, max: u32 },
+    Words(Count),
+    Sentences(Count),
+    Text(Count),
+    Bytes(Count),
     Name(Name),
+    IpAddress(Network),
     Json(Vec<(String, ValueGenerator)>),
-    Array { of: Box<ValueGenerator>, min: u32, max: u32 },
+    Array { of: Box<ValueGenerator>, length: Count },
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -52,16 +61,6 @@ pub(super) enum Categories {
 impl ValueGenerator {
     /// Checks a description and makes the generator.
     pub fn build(spec: &ValueSpec) -> Result<Self, Refusal> {
-        match spec {
-            ValueSpec::Array(_) => {
-                Err(Refusal::new("a list can only stand inside `json`", "not a value by itself")
-                    .help("write `json = { tags = { array = { of = …, length = [0, 4] } } }`"))
-            }
-            _ => Self::build_nested(spec),
-        }
-    }
-
-    fn build_nested(spec: &ValueSpec) -> Result<Self, Refusal> {
         let maker = match spec {
             ValueSpec::Constant(scalar) => constant(scalar),
             ValueSpec::Uniform([min, max]) => {
@@ -99,25 +98,51 @@ impl ValueGenerator {
                 fraction("true_fraction", spec.true_fraction)?;
                 Maker::Boolean { true_fraction: spec.true_fraction }
             }
-            ValueSpec::Uuid(_) => Maker::Uuid,
+            ValueSpec::Uuid(spec) => match uuid_time(spec)? {
+                UuidTime::None => Maker::Uuid,
+                UuidTime::Range(range) => Maker::Uuid7(range),
+                UuidTime::Column => {
+                    return Err(Refusal::new("`at` needs a row", "only the column of a table can have it"));
+                }
+            },
+            ValueSpec::Histogram(spec) => {
+                Maker::Histogram(Box::new(Histogram::new(spec, 0.0)?.without_rows()?))
+            }
+            ValueSpec::Interval(spec) => {
+                let seconds = Self::build(&spec.length_s)?;
+                if !matches!(seconds.kind(), ValueKind::Int | ValueKind::Decimal) {
+                    return Err(Refusal::new(
+                        "`length_s` is not a number of seconds",
+                        "a generator of numbers is wanted",
+                    ));
+                }
+                Maker::Interval(Box::new(seconds))
+            }
             ValueSpec::Timestamp(spec) => Maker::Timestamp(TimeRange::without_row(spec)?),
             ValueSpec::Date(spec) => Maker::Date(TimeRange::without_row(spec)?),
             ValueSpec::Template(text) => Maker::Template(Template::parse(text, &[])?),
-            ValueSpec::Words(bounds) => counted(*bounds, |min, max| Maker::Words { min, max })?,
-            ValueSpec::Sentences(bounds) => counted(*bounds, |min, max| Maker::Sentences { min, max })?,
-            ValueSpec::Text(spec) => counted(spec.length, |min, max| Maker::Text { min, max })?,
+            ValueSpec::Words(count) => Maker::Words(Count::new(count)?),
+            ValueSpec::Sentences(count) => Maker::Sentences(Count::new(count)?),
+            ValueSpec::Text(spec) => Maker::Text(Count::new(&spec.length)?),
+            ValueSpec::Bytes(spec) => Maker::Bytes(Count::new(&spec.length)?),
             ValueSpec::FirstName(_) => Maker::Name(Name::First),
             ValueSpec::LastName(_) => Maker::Name(Name::Last),
+            ValueSpec::Person(_) => Maker::Name(Name::Person),
             ValueSpec::Company(_) => Maker::Name(Name::Company),
             ValueSpec::Street(_) => Maker::Name(Name::Street),
             ValueSpec::City(_) => Maker::Name(Name::City),
             ValueSpec::Country(_) => Maker::Name(Name::Country),
             ValueSpec::Phone(_) => Maker::Name(Name::Phone),
             ValueSpec::Email(_) => Maker::Name(Name::Email),
+            ValueSpec::Url(_) => Maker::Name(Name::Url),
+            ValueSpec::IpAddress(spec) => Maker::IpAddress(Network::new(spec)?),
             ValueSpec::Json(fields) => Maker::Json(build_fields(fields)?),
             ValueSpec::Array(spec) => {
-                let of = Box::new(Self::build_nested(&spec.of)?);
-                counted(spec.length, |min, max| Maker::Array { of, min, max })?
+                let of = Box::new(Self::build(&spec.of)?);
+                if of.kind() == ValueKind::Bytes {
+                    return Err(Refusal::new("a list of bytes", "bytes stand in columns of their own"));
+                }
+                Maker::Array { of, length: Count::new(&spec.length)? }
             }
         };
         Ok(Self(maker))
@@ -125,13 +150,26 @@ impl ValueGenerator {
 
     /// The generator that needs no settings and goes by `name`: what a template can name.
     pub(super) fn named(name: &str) -> Option<Self> {
-        let maker = if name == "uuid" { Maker::Uuid } else { Maker::Name(Name::by_name(name)?) };
+        let maker = match name {
+            "uuid" => Maker::Uuid,
+            "ip_address" => Maker::IpAddress(Network::PRIVATE),
+            _ => Maker::Name(Name::by_name(name)?),
+        };
         Some(Self(maker))
     }
 
     /// One value. Allocates nothing once `arena` has grown.
     pub fn value(&self, stream: &mut Stream, arena: &mut Arena) -> Slot {
         into_slot(arena, |out| self.emit(stream, out))
+    }
+
+    /// What kind of values its lists hold, where it makes lists.
+    #[must_use]
+    pub fn element_kind(&self) -> Option<ValueKind> {
+        match &self.0 {
+            Maker::Array { of, .. } => Some(of.kind()),
+            _ => None,
+        }
     }
 
     /// What kind of values it makes.
@@ -143,10 +181,15 @@ impl ValueGenerator {
             Maker::Quantity(quantity) => numeric(quantity.scale()),
             Maker::Zipf(_) | Maker::Weighted { categories: Categories::Numbers(_), .. } => ValueKind::Int,
             Maker::Boolean { .. } => ValueKind::Bool,
-            Maker::Uuid => ValueKind::Uuid,
+            Maker::Uuid | Maker::Uuid7(_) => ValueKind::Uuid,
+            Maker::Histogram(dealt) => dealt.kind(),
             Maker::Timestamp(_) => ValueKind::Timestamp,
             Maker::Date(_) => ValueKind::Date,
-            Maker::Json(_) | Maker::Array { .. } => ValueKind::Json,
+            Maker::Interval(_) => ValueKind::Interval,
+            Maker::IpAddress(_) => ValueKind::IpAddress,
+            Maker::Json(_) => ValueKind::Json,
+            Maker::Bytes(_) => ValueKind::Bytes,
+            Maker::Array { .. } => ValueKind::List,
             Maker::Weighted { .. }
             | Maker::Template(_)
             | Maker::Words { .. }
@@ -166,6 +209,8 @@ impl ValueGenerator {
                 Some((*numbers.iter().min()?, *numbers.iter().max()?))
             }
             Maker::Zipf(zipf) => Some((1, i64::try_from(zipf.n()).ok()?)),
+            Maker::Quantity(quantity) => quantity.int_range(),
+            Maker::Histogram(dealt) => dealt.int_range(),
             _ => None,
         }
     }
@@ -190,15 +235,33 @@ impl ValueGenerator {
                 return Made::Scalar(Slot::Bool(stream.unit() < *true_fraction));
             }
             Maker::Uuid => return Made::Scalar(Slot::Uuid(uuid(stream))),
+            Maker::Uuid7(range) => return uuid7(range.micros_at(stream.unit()), stream),
+            Maker::Histogram(dealt) => return dealt.draw(stream, out),
+            Maker::Interval(seconds) => interval(seconds.emit(stream, &mut Vec::new()), out),
+            Maker::Bytes(length) => {
+                text::bytes(length.draw(stream), stream, out);
+                return Made::Bytes;
+            }
+            Maker::IpAddress(network) => network.emit(stream, out),
             Maker::Timestamp(range) => return Made::Scalar(Slot::Timestamp(range.micros_at(stream.unit()))),
             Maker::Date(range) => return Made::Scalar(Slot::Date(range.day_at(stream.unit()))),
             Maker::ConstantText(text, _) => out.extend_from_slice(text.as_bytes()),
             Maker::Template(template) => template.emit(stream, out, &mut |_, _| Made::Scalar(Slot::Null)),
-            Maker::Words { min, max } => text::words(draw_count(*min, *max, stream), stream, out),
-            Maker::Sentences { min, max } => text::sentences(draw_count(*min, *max, stream), stream, out),
-            Maker::Text { min, max } => text::of_length(draw_count(*min, *max, stream), stream, out),
+            Maker::Words(count) => text::words(count.draw(stream), stream, out),
+            Maker::Sentences(count) => text::sentences(count.draw(stream), stream, out),
+            Maker::Text(length) => text::of_length(length.draw(stream), stream, out),
             Maker::Name(name) => name.emit(stream, out),
-            Maker::Json(_) | Maker::Array { .. } => self.emit_json(stream, out),
+            Maker::Json(_) => self.emit_json(stream, out),
+            Maker::Array { of, length } => {
+                out.push(b'{');
+                for index in 0..length.draw(stream) {
+                    if index > 0 {
+                        out.push(b',');
+                    }
+                    json::element(out, |out| of.emit(stream, out));
+                }
+                out.push(b'}');
+            }
         }
         Made::Text
     }
@@ -218,9 +281,9 @@ impl ValueGenerator {
                 }
                 out.push(b'}');
             }
-            Maker::Array { of, min, max } => {
+            Maker::Array { of, length } => {
                 out.push(b'[');
-                for index in 0..draw_count(*min, *max, stream) {
+                for index in 0..length.draw(stream) {
                     if index > 0 {
                         out.push(b',');
                     }
@@ -236,10 +299,11 @@ impl ValueGenerator {
 /// Turns what `emit` gives into a slot of `arena`.
 pub(super) fn into_slot(arena: &mut Arena, emit: impl FnOnce(&mut Vec<u8>) -> Made) -> Slot {
     let mut made = Made::Text;
-    let text = arena.text_with(|out| made = emit(out));
+    let range = arena.write_with(|out| made = emit(out));
     match made {
         Made::Scalar(slot) => slot,
-        Made::Text => text,
+        Made::Text => Slot::Text(range),
+        Made::Bytes => Slot::Bytes(range),
     }
 }
 
@@ -273,27 +337,16 @@ fn build_fields(fields: &Fields) -> Result<Vec<(String, ValueGenerator)>, Refusa
     fields
         .0
         .iter()
-        .map(|(name, spec)| match ValueGenerator::build_nested(spec) {
+        .map(|(name, spec)| match ValueGenerator::build(spec) {
+            Ok(generator) if generator.kind() == ValueKind::Bytes => {
+                Err(Refusal::new(format!("field `{name}` is bytes"), "JSON has no bytes"))
+            }
             Ok(generator) => Ok((name.clone(), generator)),
             Err(refusal) => {
                 Err(Refusal { message: format!("field `{name}`: {}", refusal.message), ..refusal })
             }
         })
         .collect()
-}
-
-fn counted(bounds: [u32; 2], make: impl FnOnce(u32, u32) -> Maker) -> Result<Maker, Refusal> {
-    let [min, max] = bounds;
-    upwards(&min, &max)?;
-    if max > 1_000_000 {
-        return Err(Refusal::new(format!("{max} is too many"), "at most 1000000"));
-    }
-    Ok(make(min, max))
-}
-
-fn draw_count(min: u32, max: u32, stream: &mut Stream) -> u32 {
-    // Lies between two numbers of that size.
-    u32::try_from(stream.between(i64::from(min), i64::from(max))).unwrap_or(max)
 }
 
 pub(super) fn upwards<T: PartialOrd + std::fmt::Display>(min: &T, max: &T) -> Result<(), Refusal> {
@@ -318,9 +371,63 @@ pub(super) fn exponent(value: f64) -> Result<(), Refusal> {
     Err(Refusal::new(format!("the zipf exponent is {value}"), "above 0 and at most 20"))
 }
 
+/// Where a UUID has its time from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum UuidTime {
+    /// Version 4 has none.
+    None,
+    Range(TimeRange),
+    /// Another column of the row.
+    Column,
+}
+
+/// Where a UUID has its time from, and so its version.
+pub(super) fn uuid_time(spec: &UuidSpec) -> Result<UuidTime, Refusal> {
+    let is_timed = spec.from.is_some() || spec.to.is_some() || spec.growth.is_some() || spec.at.is_some();
+    match (spec.version, &spec.from, &spec.to, &spec.at) {
+        (None | Some(4), ..) if !is_timed => Ok(UuidTime::None),
+        (None | Some(4), ..) => Err(Refusal::new("a random UUID has no time", "version 4 is all random")
+            .help("write `version = 7` for such as grow with time")),
+        (Some(7), None, None, Some(_)) if spec.growth.is_none() => Ok(UuidTime::Column),
+        (Some(7), Some(from), Some(to), None) => {
+            let (from, to) = (from.clone(), to.clone());
+            let range = TimeRange::new(&TimeSpec { from, to, correlation: 0.0, growth: spec.growth })?;
+            Ok(UuidTime::Range(range))
+        }
+        (Some(7), ..) => Err(Refusal::new(
+            "a UUID of version 7 has one source of its time",
+            "either `from` and `to`, or `at`",
+        )
+        .help("write `uuid = { version = 7, from = \"2021-01-01\", to = \"2026-01-01\" }` or `uuid = { version = 7, at = \"created_at\" }`")),
+        (Some(version), ..) => {
+            Err(Refusal::new(format!("`version` is {version}"), "the versions are 4 and 7"))
+        }
+    }
+}
+
+/// Appends a number of seconds in the form of ISO 8601, `PT90.5S`.
+pub(super) fn interval(seconds: Made, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"PT");
+    if let Made::Scalar(slot) = seconds {
+        json::plain(out, slot);
+    }
+    out.push(b'S');
+}
+
 /// 122 random bits, with the version and the variant that RFC 9562 gives to random UUIDs.
-fn uuid(stream: &mut Stream) -> u128 {
+pub(super) fn uuid(stream: &mut Stream) -> u128 {
     let bits = u128::from(stream.next_u64()) << 64 | u128::from(stream.next_u64());
     let cleared = bits & !(0xF << 76) & !(0b11 << 62);
     cleared | 0x4 << 76 | 0b10 << 62
+}
+
+/// A UUID of version 7 (RFC 9562, section 5.7): 48 bits of milliseconds, 12 bits of the microseconds within them (method 3
+/// of section 6.2), and 62 random bits.
+pub(super) fn uuid7(micros: i64, stream: &mut Stream) -> Made {
+    // Times before 1970 have no such UUID; they become its first.
+    let micros = u128::from(u64::try_from(micros).unwrap_or(0));
+    let (millis, rest) = (micros / 1000, micros % 1000);
+    let random = u128::from(stream.next_u64() >> 2);
+    let bits = millis << 80 | 0x7 << 76 | (rest * 4096 / 1000) << 64 | 0b10 << 62 | random;
+    Made::Scalar(Slot::Uuid(bits))
 }

@@ -67,6 +67,71 @@ impl Zipf {
     }
 }
 
+/// Ranks of which the exact sums are kept; beyond, the law is so flat that its integral gives them to nine digits.
+const TABLE: u64 = 1024;
+
+/// Zipf's law in the order of the ranks: shares of the first ranks, and the rank at a share.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ZipfSums {
+    law: Zipf,
+    /// Sum of the weights of the first k ranks, at k.
+    sums: Vec<f64>,
+    area_behind_table: f64,
+}
+
+impl ZipfSums {
+    pub(super) fn new(law: Zipf) -> Self {
+        let ranks = law.n.min(TABLE);
+        let mut sums = vec![0.0];
+        let mut sum = 0.0;
+        for rank in 1..=ranks {
+            sum += law.height(rank as f64);
+            sums.push(sum);
+        }
+        let area_behind_table = law.area(ranks as f64 + 0.5);
+        Self { law, sums, area_behind_table }
+    }
+
+    /// The number of ranks.
+    pub(super) fn n(&self) -> u64 {
+        self.law.n
+    }
+
+    /// The weight of a rank.
+    pub(super) fn weight(&self, rank: u64) -> f64 {
+        self.sum(rank) - self.sum(rank - 1)
+    }
+
+    /// The sum of the weights of the first `ranks`.
+    pub(super) fn sum(&self, ranks: u64) -> f64 {
+        let in_table = usize::try_from(ranks).ok().and_then(|ranks| self.sums.get(ranks));
+        in_table
+            .copied()
+            .unwrap_or_else(|| self.table_sum() + self.law.area(ranks as f64 + 0.5) - self.area_behind_table)
+    }
+
+    /// The first rank up to which the weights sum up to more than `sum`.
+    pub(super) fn rank_at(&self, sum: f64) -> u64 {
+        if sum < self.table_sum() {
+            return self.sums.partition_point(|of| *of <= sum).max(1) as u64;
+        }
+        let x = self.law.area_inverse(self.area_behind_table + (sum - self.table_sum()));
+        // `as` saturates; the clamp brings what rounding put outside back.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let rank = (x + 0.5) as u64;
+        rank.clamp(self.sums.len() as u64, self.law.n.max(self.sums.len() as u64)).min(self.law.n)
+    }
+
+    /// The rank below which a share `quantile` of the draws lies.
+    pub(super) fn at(&self, quantile: f64) -> u64 {
+        self.rank_at(quantile * self.sum(self.law.n))
+    }
+
+    fn table_sum(&self) -> f64 {
+        self.sums.last().copied().unwrap_or(0.0)
+    }
+}
+
 /// ln(1 + x) ÷ x, also where x is tiny.
 fn ln_1p_by(x: f64) -> f64 {
     if x.abs() > 1e-8 { ln(1.0 + x) / x } else { 1.0 - x * (0.5 - x * (1.0 / 3.0)) }
@@ -105,6 +170,22 @@ mod tests {
                     "s {exponent} rank {rank}: {got} {expected}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn sums_are_those_of_the_law_and_ranks_their_inverse() {
+        for exponent in [0.5, 1.0, 1.5] {
+            let sums = ZipfSums::new(Zipf::new(100_000, exponent));
+            let mut sum = 0.0;
+            for rank in 1..=100_000_u64 {
+                sum += (rank as f64).powf(-exponent);
+                if rank % 997 == 0 || rank < 10 {
+                    assert!((sums.sum(rank) / sum - 1.0).abs() < 1e-7, "s {exponent} rank {rank}");
+                    assert_eq!(sums.rank_at(sums.sum(rank) - sums.weight(rank) / 2.0), rank);
+                }
+            }
+            assert_eq!((sums.at(0.0), sums.at(1.0)), (1, 100_000));
         }
     }
 

@@ -85,6 +85,14 @@ impl Arena {
         Slot::Text(range(start, self.bytes.len()))
     }
 
+    /// Stores what `write` appends and returns where it lies. `write` must leave what is there alone, and append UTF-8 where
+    /// the range becomes a text.
+    pub fn write_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> ByteRange {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        range(start, self.bytes.len())
+    }
+
     /// Stores raw bytes.
     pub fn bytes(&mut self, bytes: &[u8]) -> Slot {
         let start = self.bytes.len();

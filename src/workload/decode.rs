@@ -17,7 +17,7 @@ use super::document::{
 use super::explain::{Explained, explain, list, suggest};
 use super::node::{Name, Node, canonical, kind_of, take_off};
 use crate::diagnostic::{Mistakes, likely};
-use crate::generate::spec::{ColumnSpec, RowSpec, ValueSpec};
+use crate::generate::spec::{ColumnSpec, Modifiers, RowSpec, ValueSpec};
 
 /// Reads the document. What is wrong with it is in `mistakes`; what can be used is returned all the same, so that the
 /// checks that follow find the rest.
@@ -33,6 +33,9 @@ pub(super) fn decode(text: &str, source: usize, mistakes: &mut Mistakes) -> Docu
     }
     Walk { mistakes, source }.document(root.into_inner(), text.trim_end().len())
 }
+
+/// What a column may say besides its generator.
+const MODIFIERS: [&str; 3] = ["null_fraction", "unique", "correlation"];
 
 /// A node as far as it could be read.
 struct Decoded<T> {
@@ -140,24 +143,37 @@ impl Walk<'_> {
 
     fn column(&mut self, name: &Name<'_>, node: Node<'_>) -> ColumnNode {
         let span = node.span();
-        let mut null_fraction = 0.0;
+        let mut modifiers = Modifiers::default();
         let spec = self.fields(node, name).and_then(|mut fields| {
-            if let Some(node) = fields.remove("null_fraction") {
-                null_fraction = self.null_fraction(node);
-            }
+            modifiers = self.modifiers(&mut fields);
             self.column_spec(name, &span, fields)
         });
-        ColumnNode { name: name.get_ref().clone().into_owned(), span, spec, null_fraction }
+        ColumnNode { name: name.get_ref().clone().into_owned(), span, spec, modifiers }
     }
 
-    fn null_fraction(&mut self, node: Node<'_>) -> f64 {
-        let span = node.span();
-        let fraction = self.node::<f64>(node, &[], "").map_or(0.0, |read| read.value);
-        if (0.0..=1.0).contains(&fraction) {
-            return fraction;
+    fn modifiers(&mut self, fields: &mut DeTable<'_>) -> Modifiers {
+        let mut read = Modifiers::default();
+        if let Some(node) = fields.remove("null_fraction") {
+            read.null_fraction = self.number_within(node, "`null_fraction` is a share", 0.0).unwrap_or(0.0);
         }
-        self.blame(span, "`null_fraction` is a share", "expected a number from 0 to 1", None);
-        0.0
+        if let Some(node) = fields.remove("unique") {
+            read.unique = self.node::<bool>(node, &[], "").is_some_and(|read| read.value);
+        }
+        if let Some(node) = fields.remove("correlation") {
+            read.correlation = self.number_within(node, "`correlation` is a correlation", -1.0);
+        }
+        read
+    }
+
+    /// A number from `least` to 1.
+    fn number_within(&mut self, node: Node<'_>, message: &str, least: f64) -> Option<f64> {
+        let span = node.span();
+        let number = self.node::<f64>(node, &[], "")?.value;
+        if (least..=1.0).contains(&number) {
+            return Some(number);
+        }
+        self.blame(span, message, &format!("expected a number from {least} to 1"), None);
+        None
     }
 
     fn column_spec(
@@ -168,6 +184,16 @@ impl Walk<'_> {
     ) -> Option<ColumnSpec> {
         let place = format!("column `{}`", name.get_ref());
         let names = [RowSpec::NAMES, ValueSpec::NAMES].concat();
+        // The modifiers were taken off, but for a misspelt one.
+        let misspelt = fields.iter().find_map(|(key, _)| {
+            let name = key.get_ref().as_ref();
+            let meant = likely(name, MODIFIERS).filter(|_| !names.contains(&name))?;
+            Some((key.span(), format!("unknown key `{name}`"), format!("did you mean `{meant}`?")))
+        });
+        if let Some((span, message, help)) = misspelt {
+            self.blame(span, message, "not known here", Some(help));
+            return None;
+        }
         let kind = self.only_key(&fields, span, &place, &names)?;
         let node = Spanned::new(span.clone(), DeValue::Table(fields));
         if RowSpec::NAMES.contains(&kind.as_str()) {

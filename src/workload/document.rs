@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use crate::generate::spec::{ColumnSpec, ValueSpec};
+use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
 use crate::units::{Direction, ValueUnit, parse_duration};
 
 /// A value and the bytes where it stands. Only in plain structs: `flatten` and internally tagged enums lose the span.
@@ -404,7 +404,7 @@ pub(super) struct ColumnNode {
     pub span: Range<usize>,
     /// Absent when its mistake was reported.
     pub spec: Option<ColumnSpec>,
-    pub null_fraction: f64,
+    pub modifiers: Modifiers,
 }
 
 /// A transaction with its steps and parameters.

@@ -41,14 +41,33 @@ pub fn json_schema() -> Value {
 fn tables(generator: &mut SchemaGenerator) -> Value {
     let mut table = object::<TableDoc>(generator);
     let alternatives = [alternatives::<RowSpec>(generator), alternatives::<ValueSpec>(generator)].concat();
-    let null_fraction = json!({
-        "description": "Share of the rows in which the column is NULL.",
-        "type": "number", "minimum": 0, "maximum": 1
-    });
+    let modifiers = [
+        (
+            "null_fraction",
+            json!({
+                "description": "Share of the rows in which the column is NULL.",
+                "type": "number", "minimum": 0, "maximum": 1
+            }),
+        ),
+        (
+            "unique",
+            json!({ "description": "Whether no value comes twice. Refused where there are fewer values than rows.", "type": "boolean" }),
+        ),
+        (
+            "correlation",
+            json!({
+                "description": "How far the order of the rows follows the order of the values, as `pg_stats.correlation` measures it.",
+                "type": "number", "minimum": -1, "maximum": 1
+            }),
+        ),
+    ];
+    let alternatives = modifiers
+        .iter()
+        .fold(alternatives, |alternatives, (name, schema)| with_modifier(alternatives, name, schema));
     let columns = json!({
         "description": "What makes each column's values.",
         "type": "object",
-        "additionalProperties": { "anyOf": with_modifier(alternatives, "null_fraction", &null_fraction) }
+        "additionalProperties": { "anyOf": alternatives }
     });
     properties(&mut table).insert("column".to_owned(), columns);
     json!({
@@ -264,6 +283,9 @@ mod tests {
             let path = folder.join("workload.toml");
             assert!(is_accepted(&std::fs::read_to_string(&path).expect("a document")), "{}", path.display());
         }
+        for document in crate::workload::tests::documented_columns() {
+            assert!(is_accepted(&document), "{document}");
+        }
     }
 
     #[test]
@@ -274,6 +296,8 @@ mod tests {
             ("weight = 60", "wieght = 60"),
             ("sequence = { start", "sequnce = { start"),
             ("null_fraction = 0.02", "null_fraction = 2"),
+            ("null_fraction = 0.02", "unique = 1"),
+            ("null_fraction = 0.02", "correlation = -1.5"),
             ("rows = 200", "rows = \"200\""),
             ("rate = 200", ""),
             ("draw = \"each\"", "draw = \"twice\""),

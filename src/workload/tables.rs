@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use super::document::TableNode;
+use super::document::{ColumnNode, TableNode};
 use super::{Column, Table};
 use crate::diagnostic::Mistakes;
 use crate::generate::ColumnGenerator;
-use crate::generate::spec::ScopeTable;
+use crate::generate::spec::{Refusal, ScopeColumn, ScopeTable};
 
 /// The tables, each after those that it refers to. What cannot be built is in `mistakes` and left out.
 pub(super) fn compile(nodes: &[TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Table> {
@@ -42,8 +42,9 @@ fn build(nodes: &[&TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Ve
         .iter()
         .map(|node| ScopeTable {
             name: node.name.clone(),
-            rows: node.rows,
-            columns: node.columns.iter().map(|column| (column.name.clone(), column.spec.clone())).collect(),
+            // A table without rows was blamed already.
+            rows: node.rows.max(1),
+            columns: node.columns.iter().map(scope_column).collect(),
         })
         .collect();
     let mut tables = Vec::with_capacity(nodes.len());
@@ -53,11 +54,11 @@ fn build(nodes: &[&TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Ve
             let built = described
                 .spec
                 .as_ref()
-                .map(|spec| ColumnGenerator::build(spec, described.null_fraction, &scope, table, column));
+                .map(|spec| ColumnGenerator::build(spec, &described.modifiers, &scope, table, column));
             columns.push(match built {
                 Some(Ok(generator)) => Some(generator),
                 Some(Err(refusal)) => {
-                    let span = narrow(mistakes.text(source), &described.span, &refusal.message);
+                    let span = place(mistakes.text(source), &described.span, &refusal);
                     mistakes.at(source, span, refusal.message, refusal.label, refusal.help);
                     None
                 }
@@ -69,15 +70,30 @@ fn build(nodes: &[&TableNode], source: usize, mistakes: &mut Mistakes) -> Vec<Ve
     tables
 }
 
-/// The generator says what it refuses, not where: the text that it quotes, if it stands in the description just once.
-fn narrow(document: &str, span: &Range<usize>, message: &str) -> Range<usize> {
-    let description = &document[span.clone()];
-    let mut places = message.split('`').skip(1).step_by(2).filter_map(|word| {
+fn scope_column(column: &ColumnNode) -> ScopeColumn {
+    ScopeColumn { name: column.name.clone(), spec: column.spec.clone(), modifiers: column.modifiers.clone() }
+}
+
+/// The generator says what it refuses, not where: the bytes of the text that it points into, or the text that it quotes, if
+/// it stands in the description just once.
+fn place(document: &str, span: &Range<usize>, refusal: &Refusal) -> Range<usize> {
+    if let Some((text, bytes)) = &refusal.at
+        && let Some(start) = find_once(document, span, text)
+    {
+        return start + bytes.start..start + bytes.end;
+    }
+    let mut places = refusal.message.split('`').skip(1).step_by(2).filter_map(|word| {
         let written = format!("\"{word}\"");
-        let start = span.start + description.find(&written)?;
-        (description.matches(&written).count() == 1).then(|| start..start + written.len())
+        let start = find_once(document, span, &written)?;
+        Some(start..start + written.len())
     });
     places.next().unwrap_or_else(|| span.clone())
+}
+
+fn find_once(document: &str, span: &Range<usize>, text: &str) -> Option<usize> {
+    let description = &document[span.clone()];
+    let start = span.start + description.find(text)?;
+    (!text.is_empty() && description.matches(text).count() == 1).then_some(start)
 }
 
 fn join(nodes: &[&TableNode], built: Vec<Vec<Option<ColumnGenerator>>>) -> Vec<Table> {

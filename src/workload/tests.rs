@@ -332,6 +332,39 @@ fn what_the_readme_says_of_transactions_and_measures_is_right() {
     }
 }
 
+/// The examples of columns in `workloads/README.md`, each with what makes a document of it.
+pub(super) fn documented_columns() -> Vec<String> {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads/README.md");
+    let page = std::fs::read_to_string(page).expect("a file of the repository");
+    let from = page.find("\n## Columns\n").expect("the section") + 1;
+    let to = page[from..].find("\n## ").map_or(page.len(), |behind| from + behind);
+    let examples = page[from..to].split("\n```toml\n").skip(1);
+    let complete = |example: &str| {
+        let example = example.split("\n```").next().unwrap_or(example);
+        format!("name = \"example\"\n{example}\n[[transaction]]\nname = \"any\"\nstatements = [\"any\"]\n")
+    };
+    examples.map(complete).collect()
+}
+
+#[test]
+fn every_example_of_the_documentation_is_right() {
+    let examples = documented_columns();
+    assert!(examples.len() >= 7, "{}", examples.len());
+    for document in &examples {
+        let folder =
+            folder(&[("workload.toml", document), ("queries.sql", "-- name: any :exec\nSELECT 1;\n")]);
+        if let Err(mistakes) = load(folder.path()) {
+            panic!("{mistakes}");
+        }
+    }
+    // A generator that is not shown is one that nobody finds.
+    let all = examples.concat();
+    let names = [crate::generate::spec::ValueSpec::NAMES, crate::generate::spec::RowSpec::NAMES].concat();
+    for name in names {
+        assert!(all.contains(&format!("{{ {name} = ")), "`{name}` is not shown");
+    }
+}
+
 proptest::proptest! {
     /// Whatever an editor leaves behind in the middle of a change is answered, with places that exist.
     #[test]

@@ -5,7 +5,7 @@ use super::introspect::{Relation, RelationColumn};
 use super::server::quoted;
 use super::wire::Wire;
 use crate::diagnostic::{Mistakes, likely};
-use crate::generate::{Dataset, ValueKind};
+use crate::generate::Dataset;
 use crate::workload::Table;
 
 /// A table that can be filled.
@@ -71,6 +71,13 @@ pub(super) fn fit(
             }),
             Err((message, label)) => mistakes.at(source, described.span.clone(), message, label, None),
         }
+        if let Some(refusal) = dataset.refusal(index, position) {
+            let message = format!("`{}.{}`: {}", table.name, described.name, refusal.message);
+            let help = refusal
+                .help
+                .unwrap_or_else(|| "load at a smaller scale, or change the description".to_owned());
+            mistakes.at(source, described.span.clone(), message, refusal.label, Some(help));
+        }
     }
     for missing in &relation.columns {
         if table.column(&missing.name).is_none() && missing.not_null && !missing.has_default {
@@ -92,6 +99,13 @@ pub(super) fn fit(
     }
 }
 
+fn wire(there: &RelationColumn) -> Option<Wire> {
+    match &there.element {
+        Some(element) => Wire::array(element.oid, element.is_enum, element.is_string),
+        None => Wire::of_type(there.type_oid, there.is_enum, there.is_string),
+    }
+}
+
 /// The binary form of a column's values, or message and label of why it cannot have them.
 fn fit_column(
     table: &Table,
@@ -108,12 +122,14 @@ fn fit_column(
         ));
     }
     let kind = dataset.kind(index, position);
-    let wire = Wire::of_type(there.type_oid, there.is_enum, there.is_string).ok_or_else(|| {
+    let wire = wire(there).ok_or_else(|| {
         (format!("{name} is a {}", there.type_name), "no generator makes this type".to_owned())
     })?;
-    if !wire.takes(kind) {
+    let elements = dataset.element_kind(index, position);
+    if !wire.takes(kind, elements) {
+        let made = elements.map_or(kind.in_words().to_owned(), |of| format!("lists of {}", of.in_words()));
         return Err((
-            format!("{name} is a {}, and its generator makes {}", there.type_name, made(kind)),
+            format!("{name} is a {}, and its generator makes {made}", there.type_name),
             format!("cannot be sent as {}", there.type_name),
         ));
     }
@@ -132,17 +148,4 @@ fn fit_column(
         ));
     }
     Ok(wire)
-}
-
-fn made(kind: ValueKind) -> &'static str {
-    match kind {
-        ValueKind::Bool => "truth values",
-        ValueKind::Int => "whole numbers",
-        ValueKind::Float | ValueKind::Decimal => "numbers with digits after the point",
-        ValueKind::Timestamp => "points in time",
-        ValueKind::Date => "days",
-        ValueKind::Uuid => "UUIDs",
-        ValueKind::Text => "text",
-        ValueKind::Json => "JSON",
-    }
 }

@@ -25,11 +25,21 @@ pub(super) struct RelationColumn {
     pub(super) type_oid: u32,
     pub(super) is_enum: bool,
     pub(super) is_string: bool,
+    /// What an array holds.
+    pub(super) element: Option<Element>,
     pub(super) not_null: bool,
     /// It has a value where none is given: a default or an identity.
     pub(super) has_default: bool,
     /// It is computed from other columns and takes no value.
     pub(super) is_generated: bool,
+}
+
+/// The type of an array's elements.
+#[derive(Clone, Debug)]
+pub(super) struct Element {
+    pub(super) oid: u32,
+    pub(super) is_enum: bool,
+    pub(super) is_string: bool,
 }
 
 const RELATION: &str = "
@@ -39,17 +49,19 @@ const RELATION: &str = "
 
 const COLUMNS: &str = "
     WITH RECURSIVE base AS (
-        SELECT a.attnum, t.oid, t.typtype, t.typbasetype, t.typcategory
+        SELECT a.attnum, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL
-        SELECT b.attnum, t.oid, t.typtype, t.typbasetype, t.typcategory
+        SELECT b.attnum, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem
         FROM base b JOIN pg_type t ON t.oid = b.typbasetype
         WHERE b.typtype = 'd'
     )
     SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), b.oid, b.typtype = 'e', b.typcategory = 'S',
-           a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> ''
+           a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '',
+           e.oid, e.typtype = 'e', e.typcategory = 'S'
     FROM pg_attribute a JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
+         LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
     WHERE a.attrelid = $1
     ORDER BY a.attnum";
 
@@ -67,6 +79,11 @@ pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relat
         type_oid: row.get(2),
         is_enum: row.get(3),
         is_string: row.get(4),
+        element: row.get::<_, Option<u32>>(8).map(|oid| Element {
+            oid,
+            is_enum: row.get(9),
+            is_string: row.get(10),
+        }),
         not_null: row.get(5),
         has_default: row.get(6),
         is_generated: row.get(7),

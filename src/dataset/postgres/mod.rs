@@ -1,6 +1,7 @@
 //! Loading into PostgreSQL, 14 and newer.
 
 mod ageing;
+mod array;
 pub(super) mod changes;
 pub(super) mod check;
 mod constraints;

@@ -29,7 +29,38 @@ pub(super) enum Wire {
     /// With a time zone or without: both count microseconds, and dbdyno's times are UTC.
     Timestamp,
     Uuid,
+    Bytea,
+    Interval,
+    /// `inet` and `cidr`: the same bytes but for one.
+    Inet {
+        is_cidr: bool,
+    },
+    /// A list of one dimension: object id and form of its elements.
+    Array {
+        oid: u32,
+        of: &'static Wire,
+    },
 }
+
+/// The forms that can stand in an array.
+const ELEMENTS: [Wire; 16] = [
+    Wire::Bool,
+    Wire::Int2,
+    Wire::Int4,
+    Wire::Int8,
+    Wire::Float4,
+    Wire::Float8,
+    Wire::Numeric,
+    Wire::Text,
+    Wire::Json,
+    Wire::Jsonb,
+    Wire::Date,
+    Wire::Timestamp,
+    Wire::Uuid,
+    Wire::Interval,
+    Wire::Inet { is_cidr: false },
+    Wire::Inet { is_cidr: true },
+];
 
 /// Why a value has no form in a type.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,6 +89,10 @@ impl Wire {
             1082 => Self::Date,
             1114 | 1184 => Self::Timestamp,
             2950 => Self::Uuid,
+            17 => Self::Bytea,
+            1186 => Self::Interval,
+            869 => Self::Inet { is_cidr: false },
+            650 => Self::Inet { is_cidr: true },
             // `"char"` and `name` are strings by category, but not of any length.
             18 | 19 => return None,
             _ if is_enum || is_string => Self::Text,
@@ -65,10 +100,22 @@ impl Wire {
         })
     }
 
-    /// Whether values of a kind can be sent as this type.
-    pub(super) fn takes(self, kind: ValueKind) -> bool {
+    /// The form of an array of elements of that type.
+    pub(super) fn array(oid: u32, is_enum: bool, is_string: bool) -> Option<Self> {
+        let element = Self::of_type(oid, is_enum, is_string)?;
+        ELEMENTS.iter().find(|of| **of == element).map(|of| Self::Array { oid, of })
+    }
+
+    /// Whether values of a kind (lists of `elements`) can be sent as this type.
+    pub(super) fn takes(self, kind: ValueKind, elements: Option<ValueKind>) -> bool {
         match self {
-            Self::Text => true,
+            Self::Array { of, .. } => {
+                kind == ValueKind::List && elements.is_some_and(|elements| of.takes(elements, None))
+            }
+            Self::Bytea => kind == ValueKind::Bytes,
+            Self::Interval => kind == ValueKind::Interval,
+            Self::Inet { .. } => kind == ValueKind::IpAddress,
+            Self::Text => !matches!(kind, ValueKind::Bytes | ValueKind::List),
             Self::Bool => kind == ValueKind::Bool,
             Self::Int2 | Self::Int4 | Self::Int8 => kind == ValueKind::Int,
             Self::Numeric => matches!(kind, ValueKind::Int | ValueKind::Decimal),
@@ -106,6 +153,28 @@ impl Wire {
         Ok(())
     }
 
+    /// Appends a value that is written as text, with its length.
+    pub(super) fn put_written(self, text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        let slot = match self {
+            Self::Bool => text.parse().ok().map(Slot::Bool),
+            Self::Int2 | Self::Int4 | Self::Int8 => text.parse().ok().map(Slot::Int),
+            Self::Float4 | Self::Float8 => text.parse().ok().map(Slot::Float),
+            Self::Numeric => decimal(text),
+            Self::Date => text.parse::<jiff::civil::Date>().ok().and_then(days),
+            Self::Timestamp => {
+                let instant = text.parse::<jiff::Timestamp>();
+                instant.ok().map(|instant| Slot::Timestamp(instant.as_microsecond()))
+            }
+            Self::Uuid => u128::from_str_radix(&text.replace('-', ""), 16).ok().map(Slot::Uuid),
+            _ => {
+                let mut arena = Arena::default();
+                let slot = arena.text(text);
+                return self.put(slot, &arena, out);
+            }
+        };
+        self.put(slot.ok_or(Unfit::Kind)?, &Arena::default(), out)
+    }
+
     fn put_bytes(self, slot: Slot, arena: &Arena, out: &mut Vec<u8>) -> Result<(), Unfit> {
         match (self, slot) {
             (Self::Text, slot) => put_text(slot, arena, out),
@@ -121,7 +190,9 @@ impl Wire {
             (Self::Float8, slot) => out.put_f64(float(slot)?),
             (Self::Numeric, Slot::Int(value)) => put_numeric(value, 0, out),
             (Self::Numeric, Slot::Decimal { unscaled, scale }) => put_numeric(unscaled, scale, out),
-            (Self::Json, Slot::Text(range)) => out.extend_from_slice(arena.get(range)),
+            (Self::Json, Slot::Text(range)) | (Self::Bytea, Slot::Bytes(range)) => {
+                out.extend_from_slice(arena.get(range));
+            }
             (Self::Jsonb, Slot::Text(range)) => {
                 // The version of jsonb's binary form; there is only one.
                 out.put_u8(1);
@@ -131,10 +202,61 @@ impl Wire {
             (Self::Timestamp, Slot::Timestamp(micros)) => out.put_i64(micros.saturating_sub(EPOCH_US)),
             (Self::Timestamp, Slot::Date(days)) => out.put_i64(i64::from(days) * DAY_US - EPOCH_US),
             (Self::Uuid, Slot::Uuid(bits)) => out.put_u128(bits),
+            (Self::Interval, Slot::Text(range)) => put_interval(arena.str(range), out)?,
+            (Self::Inet { is_cidr }, Slot::Text(range)) => put_address(arena.str(range), is_cidr, out)?,
+            (Self::Array { oid, of }, Slot::Text(range)) => {
+                super::array::put(oid, *of, arena.get(range), out)?;
+            }
             _ => return Err(Unfit::Kind),
         }
         Ok(())
     }
+}
+
+fn decimal(text: &str) -> Option<Slot> {
+    let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
+    let unscaled = format!("{whole}{behind}").parse().ok()?;
+    Some(Slot::Decimal { unscaled, scale: u8::try_from(behind.len()).ok()? })
+}
+
+fn days(date: jiff::civil::Date) -> Option<Slot> {
+    let instant = jiff::tz::TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok()?;
+    i32::try_from(instant.as_second().div_euclid(86_400)).ok().map(Slot::Date)
+}
+
+/// Microseconds of `PT90.5S`, no days, no months: a length of time, not a stretch of a calendar.
+fn put_interval(text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    let seconds = text.strip_prefix("PT").and_then(|text| text.strip_suffix('S')).ok_or(Unfit::Kind)?;
+    let digits = seconds.trim_start_matches('-');
+    let (whole, behind) = digits.split_once('.').unwrap_or((digits, ""));
+    // Six digits, those that are missing being zeros and further ones being cut off.
+    let digit = |sum: i64, byte: u8| byte.is_ascii_digit().then(|| sum * 10 + i64::from(byte - b'0'));
+    let micros = behind.bytes().chain(std::iter::repeat(b'0')).take(6).try_fold(0, digit);
+    let whole = whole.parse::<i64>().ok().and_then(|whole| whole.checked_mul(1_000_000));
+    let micros = whole.zip(micros).and_then(|(whole, micros)| whole.checked_add(micros));
+    let micros = micros.ok_or(Unfit::Kind)?;
+    out.put_i64(if seconds.starts_with('-') { -micros } else { micros });
+    out.put_i32(0);
+    out.put_i32(0);
+    Ok(())
+}
+
+/// Family, bits of the network, whether it is a `cidr`, length, bytes.
+fn put_address(text: &str, is_cidr: bool, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    // The server's own numbers of the families.
+    const VERSION_4: u8 = 2;
+    const VERSION_6: u8 = 3;
+    match text.parse().map_err(|_| Unfit::Kind)? {
+        std::net::IpAddr::V4(address) => {
+            out.put_slice(&[VERSION_4, 32, is_cidr.into(), 4]);
+            out.put_slice(&address.octets());
+        }
+        std::net::IpAddr::V6(address) => {
+            out.put_slice(&[VERSION_6, 128, is_cidr.into(), 16]);
+            out.put_slice(&address.octets());
+        }
+    }
+    Ok(())
 }
 
 fn float(slot: Slot) -> Result<f64, Unfit> {
@@ -202,6 +324,24 @@ mod tests {
         assert_eq!(out, [0, 0, 0, 3, 1, b'{', b'}']);
     }
 
+    #[test]
+    fn lengths_of_time_and_addresses_have_the_servers_bytes() {
+        let mut out = vec![];
+        assert_eq!(Wire::Interval.put_written("PT-1.5S", &mut out), Ok(()));
+        assert_eq!(out[..4], [0, 0, 0, 16]);
+        assert_eq!(out[4..12], (-1_500_000_i64).to_be_bytes());
+        out.clear();
+        assert_eq!(Wire::Inet { is_cidr: false }.put_written("192.0.2.7", &mut out), Ok(()));
+        assert_eq!(out, [0, 0, 0, 8, 2, 32, 0, 4, 192, 0, 2, 7]);
+        assert_eq!(Wire::Inet { is_cidr: true }.put_written("nowhere", &mut out), Err(Unfit::Kind));
+        assert!(
+            Wire::array(23, false, false).is_some_and(|of| of.takes(ValueKind::List, Some(ValueKind::Int)))
+        );
+        assert!(!Wire::Text.takes(ValueKind::List, Some(ValueKind::Text)));
+        // `money` and `point` are none of ours.
+        assert_eq!((Wire::of_type(790, false, false), Wire::array(600, false, false)), (None, None));
+    }
+
     /// Reads the digits back as the server does.
     fn numeric(unscaled: i64, scale: u8) -> (f64, i16) {
         let out = bytes(Wire::Numeric, Slot::Decimal { unscaled, scale });
@@ -236,7 +376,7 @@ mod tests {
         let mut out = vec![];
         assert_eq!(Wire::Int2.put(Slot::Int(40_000), &Arena::default(), &mut out), Err(Unfit::Range(40_000)));
         assert_eq!(Wire::Uuid.put(Slot::Int(1), &Arena::default(), &mut out), Err(Unfit::Kind));
-        assert!(!Wire::Jsonb.takes(ValueKind::Text) && Wire::Text.takes(ValueKind::Json));
+        assert!(!Wire::Jsonb.takes(ValueKind::Text, None) && Wire::Text.takes(ValueKind::Json, None));
         assert_eq!(Wire::of_type(600, false, false), None);
         assert_eq!(Wire::of_type(99_999, true, false), Some(Wire::Text));
     }

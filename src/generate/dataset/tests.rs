@@ -5,27 +5,38 @@ use std::collections::BTreeMap;
 use super::{Dataset, DatasetTable};
 use crate::generate::ColumnGenerator;
 use crate::generate::json::plain;
-use crate::generate::spec::{ColumnSpec, Refusal, RowSpec, ScopeTable, ValueSpec};
+use crate::generate::spec::{ColumnSpec, Modifiers, Refusal, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
 use crate::sql::values::{Arena, Slot};
 use crate::units::Seed;
+
+mod columns;
 
 type Described<'a> = (&'a str, u64, &'a [(&'a str, f64, &'a str)]);
 
 /// Columns as `workload` reads them: by the name of the generator.
-fn spec(text: &str) -> ColumnSpec {
-    let table: toml::Table = toml::from_str(text).expect("TOML");
+fn spec(text: &str) -> (ColumnSpec, Modifiers) {
+    let mut table: toml::Table = toml::from_str(text).expect("TOML");
+    let unique = table.remove("unique").is_some_and(|unique| unique.as_bool() == Some(true));
+    let correlation = table.remove("correlation").map(|of| of.try_into().expect("a number"));
+    let modifiers = Modifiers { null_fraction: 0.0, unique, correlation };
     let name = table.keys().next().expect("one generator").clone();
     let value = toml::Value::Table(table);
-    if RowSpec::NAMES.contains(&name.as_str()) {
+    let spec = if RowSpec::NAMES.contains(&name.as_str()) {
         ColumnSpec::Row(value.try_into().expect("a generator"))
     } else {
         ColumnSpec::Value(value.try_into::<ValueSpec>().expect("a generator"))
-    }
+    };
+    (spec, modifiers)
 }
 
 fn scope(tables: &[Described<'_>]) -> Vec<ScopeTable> {
     let columns = |columns: &[(&str, f64, &str)]| {
-        columns.iter().map(|(name, _, text)| ((*name).to_owned(), Some(spec(text)))).collect()
+        let column = |(name, nulls, text): &(&str, f64, &str)| {
+            let (spec, modifiers) = spec(text);
+            let modifiers = Modifiers { null_fraction: *nulls, ..modifiers };
+            ScopeColumn { name: (*name).to_owned(), spec: Some(spec), modifiers }
+        };
+        columns.iter().map(column).collect()
     };
     tables
         .iter()
@@ -39,7 +50,9 @@ fn build(seed: u64, tables: &[Described<'_>]) -> Result<Dataset, Refusal> {
     for (table, (name, rows, columns)) in tables.iter().enumerate() {
         let mut generators = vec![];
         for (column, (name, nulls, text)) in columns.iter().enumerate() {
-            let generator = ColumnGenerator::build(&spec(text), *nulls, &scope, table, column)?;
+            let (spec, modifiers) = spec(text);
+            let modifiers = Modifiers { null_fraction: *nulls, ..modifiers };
+            let generator = ColumnGenerator::build(&spec, &modifiers, &scope, table, column)?;
             generators.push(((*name).to_owned(), generator));
         }
         built.push(DatasetTable { name: (*name).to_owned(), rows: *rows, columns: generators });
@@ -51,6 +64,7 @@ fn text(dataset: &Dataset, table: usize, column: usize, row: u64) -> String {
     let mut arena = Arena::default();
     match dataset.value(table, column, row, &mut arena) {
         Slot::Text(range) => arena.str(range).to_owned(),
+        Slot::Bytes(range) => format!("{:02x?}", arena.get(range)),
         Slot::Null => "NULL".to_owned(),
         slot => {
             let mut out = vec![];
@@ -296,9 +310,9 @@ fn wrong_descriptions_are_refused_with_the_name_that_was_meant() {
         ("template = 'x{id'", "a brace has no partner in `x{id`"),
         ("uniform = [9, 1]", "the range from 9 to 1 is empty"),
         ("boolean = { true_fraction = 2 }", "`true_fraction` is 2"),
-        ("array = { of = { uuid = {} }, length = [0, 1] }", "a list can only stand inside `json`"),
+        ("array = { of = { bytes = { length = [1, 1] } }, length = [0, 1] }", "a list of bytes"),
         ("lookup = { through = 'id', column = 'id' }", "`id` refers to no table"),
-        ("after = { column = 'id', lag_s = { words = [1, 1] } }", "`lag_s` is not a number of seconds"),
+        ("after = { column = 'id', lag_s = { words = [1, 1] } }", "`id` is not a time"),
         (
             "date = { from = '2026-01-01', to = '2021-01-01' }",
             "no time lies between 2026-01-01 and 2021-01-01",

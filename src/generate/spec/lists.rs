@@ -1,4 +1,5 @@
-//! Maps whose order counts: a category or a field keeps the place that the user gave it. Knows how they are read, not what
+//! Maps whose order counts: a category or a field keeps the place that the user gave it; and lengths, which have a short
+//! form. Knows how they are read, not what
 //! is made of them.
 
 use std::borrow::Cow;
@@ -6,7 +7,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::ValueSpec;
 
@@ -32,6 +34,55 @@ impl<'de> Deserialize<'de> for Fields {
             PhantomData,
         ))
         .map(Self)
+    }
+}
+
+/// How many: `[fewest, most]`, all numbers between them alike, or a generator of whole numbers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LengthSpec {
+    /// Fewest and most.
+    Range([u32; 2]),
+    /// By a distribution; what lies below zero is zero.
+    Drawn(Box<ValueSpec>),
+}
+
+impl<'de> Deserialize<'de> for LengthSpec {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct LengthVisitor;
+
+        impl<'de> Visitor<'de> for LengthVisitor {
+            type Value = LengthSpec;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`[fewest, most]` or a generator of whole numbers")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<LengthSpec, A::Error> {
+                <[u32; 2]>::deserialize(SeqAccessDeserializer::new(seq)).map(LengthSpec::Range)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LengthSpec, A::Error> {
+                let spec = ValueSpec::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(LengthSpec::Drawn(Box::new(spec)))
+            }
+        }
+
+        from.deserialize_any(LengthVisitor)
+    }
+}
+
+impl JsonSchema for LengthSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Length".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let range = generator.subschema_for::<[u32; 2]>();
+        let drawn = generator.subschema_for::<ValueSpec>();
+        json_schema!({
+            "description": "Fewest and most, or a generator of whole numbers.",
+            "anyOf": [range, drawn]
+        })
     }
 }
 

@@ -578,3 +578,64 @@ fn a_name_of_a_table_that_sql_would_not_read_is_refused() {
         ("table = \"countries\"", "table = \"coun-tries\"")
     ]));
 }
+
+/// Each mistake of a document, and the bytes that it points at.
+fn blamed(document: &str) -> Vec<(String, String)> {
+    let folder = folder(&[("workload.toml", document), ("queries.sql", "-- name: a :exec\nSELECT 1;\n")]);
+    let mistakes = load(folder.path()).expect_err("the document has mistakes");
+    let of = |mistake: &crate::diagnostic::Mistake| {
+        let source = mistake.source.expect("a place in the document");
+        (mistake.message.clone(), mistakes.text(source)[mistake.span.clone()].to_owned())
+    };
+    mistakes.items().iter().map(of).collect()
+}
+
+#[test]
+fn mistakes_in_columns_point_at_their_places() {
+    let document = r#"
+name = "columns"
+[table.parents]
+rows = 10
+[table.parents.column]
+id = { sequence = {} }
+kind = { weighted = { a = 1, b = 1 } }
+[table.children]
+rows = 100
+[table.children.column]
+parent_id = { reference = { table = "parents", fan_out = { each = [0, 30] } } }
+other_id = { reference = { table = "parents", distinct_per = "parent_id" } }
+few = { uniform = [1, 9], unique = true }
+misspelt = { uniform = [1, 9], uniqe = true }
+twice = { uniform = [1, 9], correlation = 7 }
+sum = { expression = "few + round(parent_id.kind)" }
+end = { expression = "few +" }
+size = { conditional = { on = "kind", when = { a = { constant = 1 } } } }
+kind = { lookup = { through = "parent_id", column = "kind" } }
+shape = { conditional = { on = "kind", when = { c = { constant = 1 } } } }
+bounds = { histogram = { bounds = [3, 2] } }
+circle = { expression = "spiral" }
+spiral = { expression = "circle" }
+[[transaction]]
+name = "a"
+statements = ["a"]
+"#;
+    let whole = |column: &str| {
+        let line = document.lines().find(|line| line.starts_with(&format!("{column} ="))).expect("its line");
+        line.split_once(" = ").expect("a description").1
+    };
+    let expected = [
+        ("30 different rows for one parent, where there are 10", whole("other_id")),
+        ("100 rows cannot have different values, there are 9", whole("few")),
+        ("unknown key `uniqe`", "uniqe"),
+        ("`correlation` is a correlation", "7"),
+        ("`round` wants a number, this is text", "parent_id.kind"),
+        ("the expression ends too early", "+"),
+        ("no value of `kind` `c`", "c"),
+        ("the bounds `3` and `2` are out of order", whole("bounds")),
+        ("the value of `children.circle` would need itself", whole("circle")),
+        ("the value of `children.spiral` would need itself", whole("spiral")),
+    ];
+    let expected: Vec<(String, String)> =
+        expected.iter().map(|(message, blamed)| ((*message).to_owned(), (*blamed).to_owned())).collect();
+    assert_eq!(blamed(document), expected);
+}

@@ -2,6 +2,7 @@
 //! is lost.
 
 mod ageing;
+mod kinds;
 mod life;
 mod loading;
 mod refusals;
@@ -102,6 +103,11 @@ fn literal(slot: Slot, arena: &Arena) -> String {
     match slot {
         Slot::Null => "NULL".to_owned(),
         Slot::Text(range) => quoted(arena.str(range)),
+        Slot::Bytes(range) => {
+            let mut literal = "'\\x".to_owned();
+            arena.get(range).iter().for_each(|byte| literal.push_str(&format!("{byte:02x}")));
+            literal + "'"
+        }
         slot => {
             let mut text = vec![];
             write_plain(&mut text, slot);

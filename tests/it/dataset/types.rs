@@ -31,6 +31,22 @@ fn every_value_that_is_computed_exists_in_every_type() {
         at = { timestamp = { from = "1950-01-01", to = "2050-01-01" } }
         local_at = { timestamp = { from = "1950-01-01", to = "2050-01-01" }, null_fraction = 0.5 }
         key = { uuid = {} }
+        raw = { bytes = { length = [0, 40] } }
+        span = { interval = { length_s = { normal = { mean = 0, sd = 100000, scale = 6 } } } }
+        host = { ip_address = { version = 6 } }
+        net = { ip_address = {}, null_fraction = 0.5 }
+        numbers = { array = { of = { uniform = [-9, 9] }, length = [0, 3] } }
+        words_of = { array = { of = { words = [1, 2] }, length = [0, 3] } }
+        moods = { array = { of = { weighted = { happy = 1, sad = 1 } }, length = [1, 3] } }
+        prices = { array = { of = { decimal = { min = -10, max = 10, scale = 3 } }, length = [1, 3] } }
+        days = { array = { of = { date = { from = "1950-01-01", to = "2050-01-01" } }, length = [1, 2] } }
+        times = { array = { of = { timestamp = { from = "1950-01-01", to = "2050-01-01" } }, length = [1, 2] } }
+        keys = { array = { of = { uuid = {} }, length = [0, 2] } }
+        truths = { array = { of = { boolean = { true_fraction = 0.5 } }, length = [0, 2] } }
+        spans = { array = { of = { interval = { length_s = { uniform = [0, 9] } } }, length = [0, 2] } }
+        hosts = { array = { of = { ip_address = {} }, length = [0, 2] } }
+        documents = { array = { of = { json = { a = { words = [1, 1] } } }, length = [0, 2] } }
+        ages = { histogram = { bounds = [1.5, 2.5, 1e9], type = "float" } }
         "Document" = { json = { a = { words = [1, 2] }, b = { decimal = { min = 0, max = 1, scale = 3 } } } }
         [[transaction]]
         name = "read"
@@ -42,7 +58,9 @@ fn every_value_that_is_computed_exists_in_every_type() {
         CREATE DOMAIN rating AS smallint CHECK (VALUE BETWEEN 1 AND 5);
         CREATE TABLE t (id bigint PRIMARY KEY, small smallint, plain integer, exact numeric(12, 5), whole numeric,
             single real, wide double precision, truth boolean, words text, digits char(2), short varchar(20), mood mood,
-            rating rating, day date, at timestamptz, local_at timestamp, key uuid, "Document" jsonb,
+            rating rating, raw bytea, span interval, host inet, net cidr, numbers bigint[], words_of varchar(99)[],
+            moods mood[], prices numeric[], days date[], times timestamptz[], keys uuid[], truths boolean[],
+            spans interval[], hosts inet[], documents jsonb[], ages double precision, day date, at timestamptz, local_at timestamp, key uuid, "Document" jsonb,
             twice bigint GENERATED ALWAYS AS (id * 2) STORED, given text NOT NULL DEFAULT 'x');
     "#;
     let (_folder, workload) = workload(toml, schema, "-- name: one :one\nSELECT * FROM t WHERE id = :id;");
