@@ -1,7 +1,7 @@
-//! Addresses on a network, out of a range.
+//! Addresses on a network, out of a range. Numbers and their spelling only (`core::net`): nothing here opens a connection.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::io::Write;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Stream;
 use super::spec::{IpSpec, Refusal};
