@@ -19,8 +19,9 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 	cargo clippy --all-targets -- -D warnings
 	scripts/test.sh
 
-bench: setup ## dbdyno beside pgbench on the same database: throughput, latency, the client's own cost
+bench: setup ## dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i
 	cargo bench --bench pgbench
+	cargo bench --bench load
 
 soak: setup ## half an hour at a constant rate (SOAK_MINUTES): memory must not grow, the books must balance
 	cargo bench --bench soak

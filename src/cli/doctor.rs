@@ -54,7 +54,9 @@ fn page(address: &str, found: &[Capability]) -> String {
         let costs = crate::report::wrap(&capability.costs, output::width_of_page() - INDENT.len());
         text += &format!("\n{}\n  costs:  {}\n", capability.id, costs.join(&format!("\n{INDENT}")));
         if let Some(remedy) = &capability.remedy {
-            text += &format!("  remedy: {remedy}\n");
+            // Each command on a line of its own, so that it can be pasted whole.
+            let commands: Vec<&str> = remedy.split_inclusive("; ").map(str::trim_end).collect();
+            text += &format!("  remedy: {}\n", commands.join(&format!("\n{INDENT}")));
         }
     }
     text

@@ -103,7 +103,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                     | StudyError::Local(LocalError::Setting { .. })
                     | StudyError::Dataset(DatasetError::Mistakes(_) | DatasetError::QueryValues { .. }),
                 ) => code::USAGE,
-                CommandError::Study(StudyError::Interrupted) => code::INTERRUPTED,
+                CommandError::Study(StudyError::Interrupted | StudyError::LoadInterrupted { .. }) => {
+                    code::INTERRUPTED
+                }
                 _ => code::FAILED,
             }
         }

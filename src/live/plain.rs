@@ -3,6 +3,7 @@
 use std::io::{IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
+use super::bar::{TableBar, count, count_per_s, megabytes, megabytes_per_s};
 use crate::study::{Happening, LoadEvent, LoadSummary, Second, TableSummary};
 
 /// Without a terminal, one line of a stage is enough in this time.
@@ -15,15 +16,8 @@ pub struct Plain {
     /// Whether the last line is one that may be drawn over.
     open_line: bool,
     last_line_at: Option<Instant>,
-    loading: Option<Loading>,
-}
-
-/// The table that is being loaded.
-struct Loading {
-    table: String,
-    of: u64,
-    sent: u64,
-    begun: Instant,
+    /// The bar of the table that is being loaded.
+    bar: Option<TableBar>,
 }
 
 impl Plain {
@@ -31,7 +25,7 @@ impl Plain {
     #[must_use]
     pub fn new(quiet: bool) -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { terminal, quiet, open_line: false, last_line_at: None, loading: None }
+        Self { terminal, quiet, open_line: false, last_line_at: None, bar: None }
     }
 
     /// Tells of one happening.
@@ -54,6 +48,7 @@ impl Plain {
 
     /// Ends a line that is still open, before something else is printed.
     pub fn finish(&mut self) {
+        self.bar = None;
         if std::mem::take(&mut self.open_line) {
             self.write("\n");
         }
@@ -81,30 +76,18 @@ impl Plain {
             }
             LoadEvent::Step { .. } => {}
             LoadEvent::TableBegun { table, rows } => {
-                self.loading =
-                    Some(Loading { table: table.clone(), of: *rows, sent: 0, begun: Instant::now() });
-                self.redraw_loading();
+                self.bar = self.terminal.then(|| TableBar::new(table, *rows));
             }
-            LoadEvent::RowsSent { rows, .. } => {
-                if let Some(loading) = &mut self.loading {
-                    loading.sent += rows;
+            LoadEvent::RowsSent { rows, bytes } => {
+                if let Some(bar) = &mut self.bar {
+                    bar.sent(*rows, *bytes);
                 }
-                self.redraw_loading();
             }
-            LoadEvent::TableDone(table) => self.line(&table_line(table)),
+            LoadEvent::TableDone(table) => {
+                self.bar = None;
+                self.line(&table_line(table));
+            }
             LoadEvent::Note(words) => self.line(&format!("  note: {words}")),
-        }
-    }
-
-    fn redraw_loading(&mut self) {
-        if !self.terminal {
-            return;
-        }
-        if let Some(Loading { table, of, sent, begun }) = &self.loading {
-            let rate = *sent as f64 / begun.elapsed().as_secs_f64().max(1e-3);
-            let percent = sent * 100 / (*of).max(1);
-            let words = format!("    {table:<16} {percent:>3} % of {of:>9} rows {rate:>9.0}/s");
-            self.redraw(&words);
         }
     }
 
@@ -132,11 +115,12 @@ impl Plain {
 fn table_line(table: &TableSummary) -> String {
     let seconds = table.duration.as_secs_f64();
     format!(
-        "    {:<16} {:>9} rows {:>9.0}/s {:>7.1} MB {seconds:>5.1} s",
+        "    {:<16} {:>13} rows  {:>11} rows/s  {:>9}  {:>11}/s  {seconds:>6.1} s",
         table.table,
-        table.rows,
-        table.rows as f64 / seconds.max(1e-3),
-        table.bytes as f64 / 1e6,
+        count(table.rows),
+        count_per_s(table.rows, seconds),
+        megabytes(table.bytes),
+        megabytes_per_s(table.bytes, seconds),
     )
 }
 
@@ -147,8 +131,12 @@ fn loaded_line(summary: &LoadSummary) -> String {
     let seconds: f64 = summary.phases.iter().map(|(_, took)| took.as_secs_f64()).sum();
     let phases: Vec<_> =
         summary.phases.iter().map(|(phase, took)| format!("{phase} {:.1} s", took.as_secs_f64())).collect();
-    let megabytes = summary.bytes as f64 / 1e6;
-    format!("  loaded {} rows, {megabytes:.0} MB in {seconds:.1} s ({})", summary.rows, phases.join(", "))
+    format!(
+        "  loaded {} rows, {} in {seconds:.1} s\n    {}",
+        count(summary.rows),
+        megabytes(summary.bytes),
+        phases.join(" · ")
+    )
 }
 
 fn second_line(second: &Second<'_>) -> String {

@@ -17,7 +17,7 @@ mod target;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::dataset::DatasetError;
+use crate::dataset::{DatasetError, Phase};
 use crate::db::{ConnectError, TargetError};
 use crate::diagnostic::Mistakes;
 use crate::engine::EngineError;
@@ -144,9 +144,25 @@ pub enum StudyError {
     /// What was asked for cannot be done with this workload or target.
     #[error("{0}")]
     Refused(String),
+    /// The user stopped a load.
+    #[error("{}", load_interrupted(*phase))]
+    LoadInterrupted {
+        /// What was being done.
+        phase: Option<Phase>,
+    },
     /// The user stopped it before anything was measured.
     #[error("interrupted before the measurement began")]
     Interrupted,
+}
+
+fn load_interrupted(phase: Option<Phase>) -> String {
+    match phase {
+        None => "interrupted before the load began".to_owned(),
+        Some(Phase::Schema) => "interrupted before any row was sent".to_owned(),
+        Some(phase) => format!(
+            "interrupted in the phase `{phase}`: the target holds a part of the data, which the next `dbdyno load` makes anew"
+        ),
+    }
 }
 
 impl StudyError {

@@ -7,6 +7,7 @@ mod cli;
 mod dataset;
 mod disaster;
 mod harness;
+mod load;
 mod local;
 mod measures;
 mod place;

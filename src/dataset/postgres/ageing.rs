@@ -298,7 +298,8 @@ impl Ageing<'_> {
         } else {
             (format!("ROW({})", key.join(", ")), key.join(", "))
         };
-        let kept: String = kept.iter().map(|name| format!(", t.{}", quoted(name))).collect();
+        let kept: Vec<String> = kept.iter().map(|name| format!(", t.{}", quoted(name))).collect();
+        let kept = kept.concat();
         let hash = |salt: i64| format!("hashtextextended(({told_by})::text COLLATE \"C\", '{salt}'::bigint)");
         // 2^63 fits no bigint: all are chosen where the share is 1.
         #[expect(

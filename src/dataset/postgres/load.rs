@@ -433,7 +433,9 @@ impl Load<'_> {
                  dead lasts until a run (ALTER TABLE {} RESET (autovacuum_enabled) on it, or on its partitions, switches it on)",
                 plan.name, plan.target
             ));
-            notes.into_iter().for_each(|note| self.note(note));
+            for note in notes {
+                self.note(note);
+            }
         }
         Ok(())
     }

@@ -171,3 +171,23 @@ fn tables_without_a_key_partitions_and_acting_foreign_keys_are_aged_as_well() {
         session.value(dead).parse::<f64>().is_ok_and(|dead| dead > 5_000.0)
     });
 }
+
+#[test]
+fn an_age_that_cannot_be_is_refused_at_its_place() {
+    let toml = AGED.replace("updated = 0.2", "updated = 1.2").replace(
+        "[[transaction]]",
+        "[table.others]\n    rows = 5\n    aged = { deleted = 0.1 }\n    [[transaction]]",
+    );
+    let folder = tempfile::TempDir::new().expect("a folder for temporary files");
+    for (name, text) in [("workload.toml", toml.as_str()), ("queries.sql", QUERIES)] {
+        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
+    }
+    let mistakes = dbdyno::workload::load(folder.path()).expect_err("it is wrong").to_string();
+    for part in [
+        "`updated` is a share of the table's rows",
+        "table `others` is filled by somebody else and cannot be aged",
+        "workload.toml:9:",
+    ] {
+        assert!(mistakes.contains(part), "{part} is not in {mistakes}");
+    }
+}

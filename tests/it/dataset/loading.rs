@@ -150,7 +150,7 @@ fn keys_declared_within_a_table_wait_for_the_rows_and_come_back_as_they_were() {
         let client = dbdyno::db::postgres::connect(&settings(database.url()), "test").await.expect("runs");
         client.batch_execute("INSERT INTO children VALUES (-2, -1)").await.expect_err("no such parent")
     });
-    assert_eq!(error.code().map(|code| code.code()), Some("23503"));
+    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("23503"));
 }
 
 #[test]
