@@ -6,9 +6,11 @@ use std::path::Path;
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::dataset::{put_plain, write_csv};
+use crate::dataset::{DatasetError, put_plain, write_csv};
+use crate::diagnostic::Mistakes;
 use crate::generate::{Dataset, ValueKind};
 use crate::sql::values::{Arena, Slot};
+use crate::study::StudyError;
 use crate::units::Seed;
 use crate::workload::{Table, Workload};
 
@@ -33,12 +35,24 @@ pub(super) fn preview(arguments: &PreviewArguments) -> Result<u8, CommandError> 
     let workload = plan::read(&arguments.workload)?;
     let tables = chosen(&workload, arguments.table.as_deref())?;
     let dataset = workload.dataset(arguments.seed, arguments.scale);
+    check_size(&workload, &dataset)?;
     match arguments.format {
         PreviewFormat::Table if arguments.out.is_some() => return Err(UsageError::OutAlone.into()),
         PreviewFormat::Table => show(&workload, &dataset, &tables, arguments)?,
         PreviewFormat::Csv => csv(&workload, &dataset, &tables, arguments)?,
     }
     Ok(code::OK)
+}
+
+/// Refuses a scale at which columns could only be made wrong.
+fn check_size(workload: &Workload, dataset: &Dataset) -> Result<(), CommandError> {
+    let path = workload.folder.join("workload.toml");
+    let text = std::fs::read_to_string(&path)
+        .map_err(|source| StudyError::Dataset(DatasetError::File { path: path.clone(), source }))?;
+    let mut mistakes = Mistakes::default();
+    let source = mistakes.add_source(path, text);
+    workload.check_size(dataset, source, &mut mistakes);
+    if mistakes.is_empty() { Ok(()) } else { Err(StudyError::Workload(mistakes).into()) }
 }
 
 /// Indexes of the tables that are asked for and have columns.
@@ -144,7 +158,7 @@ struct Page<'a> {
 /// One column with its values as text.
 struct Column {
     name: String,
-    kind: String,
+    kind: &'static str,
     is_number: bool,
     /// NULL is absent.
     cells: Vec<Option<String>>,
@@ -205,7 +219,7 @@ impl Page<'_> {
             if column.is_number { format!("{space}{styled}") } else { format!("{styled}{space}") }
         };
         line(text, &mut block.iter().map(|column| put(column, &column.name, "1")));
-        line(text, &mut block.iter().map(|column| put(column, &column.kind, "2")));
+        line(text, &mut block.iter().map(|column| put(column, column.kind, "2")));
         line(text, &mut block.iter().map(|column| "─".repeat(column.width)));
         for row in 0..block.first().map_or(0, |column| column.cells.len()) {
             let cell = |column: &Column| match &column.cells[row] {
@@ -280,15 +294,21 @@ fn readable(text: &str) -> String {
 }
 
 /// The type that the values have where nothing else is declared.
-fn kind_name(kind: ValueKind) -> String {
+fn kind_name(kind: ValueKind) -> &'static str {
     match kind {
-        ValueKind::Bool => "boolean".to_owned(),
-        ValueKind::Int => "bigint".to_owned(),
-        ValueKind::Float => "double precision".to_owned(),
-        ValueKind::Decimal => "numeric".to_owned(),
-        ValueKind::Timestamp => "timestamptz".to_owned(),
-        ValueKind::Json => "jsonb".to_owned(),
-        other => format!("{other:?}").to_lowercase(),
+        ValueKind::Bool => "boolean",
+        ValueKind::Int => "bigint",
+        ValueKind::Float => "double precision",
+        ValueKind::Decimal => "numeric",
+        ValueKind::Timestamp => "timestamptz",
+        ValueKind::Json => "jsonb",
+        ValueKind::Date => "date",
+        ValueKind::Uuid => "uuid",
+        ValueKind::Interval => "interval",
+        ValueKind::IpAddress => "inet",
+        ValueKind::Text => "text",
+        ValueKind::Bytes => "bytea",
+        ValueKind::List => "array",
     }
 }
 
@@ -323,7 +343,7 @@ mod tests {
     fn columns_give_way_from_the_widest_and_go_below_when_they_cannot() {
         let column = |width| Column {
             name: String::new(),
-            kind: String::new(),
+            kind: "",
             is_number: false,
             cells: vec![],
             width,

@@ -18,6 +18,7 @@ mod transactions;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::diagnostic::Mistakes;
 use crate::generate::{ColumnGenerator, Dataset, DatasetTable, RowPick, ValueGenerator};
 use crate::sql::statement::{Cardinality, StatementKind};
 use crate::units::{Direction, Seed, SlotId, StatementId, TransactionId, ValueUnit};
@@ -76,6 +77,20 @@ impl Workload {
                 .collect(),
         });
         Dataset::new(seed, tables.collect())
+    }
+
+    /// Blames the columns that cannot be made at the size of `dataset`: what is unique at one scale can be too many rows at
+    /// another. `source` is the document. To be asked before any row is made.
+    pub fn check_size(&self, dataset: &Dataset, source: usize, mistakes: &mut Mistakes) {
+        for (index, table) in self.tables.iter().enumerate() {
+            for (position, column) in table.columns.iter().enumerate() {
+                let Some(refusal) = dataset.refusal(index, position) else { continue };
+                let message = format!("`{}.{}`: {}", table.name, column.name, refusal.message);
+                let otherwise = || "use a smaller scale, or change the description".to_owned();
+                let help = refusal.help.unwrap_or_else(otherwise);
+                mistakes.at(source, column.span.clone(), message, refusal.label, Some(help));
+            }
+        }
     }
 }
 

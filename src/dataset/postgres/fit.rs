@@ -71,13 +71,6 @@ pub(super) fn fit(
             }),
             Err((message, label)) => mistakes.at(source, described.span.clone(), message, label, None),
         }
-        if let Some(refusal) = dataset.refusal(index, position) {
-            let message = format!("`{}.{}`: {}", table.name, described.name, refusal.message);
-            let help = refusal
-                .help
-                .unwrap_or_else(|| "load at a smaller scale, or change the description".to_owned());
-            mistakes.at(source, described.span.clone(), message, refusal.label, Some(help));
-        }
     }
     for missing in &relation.columns {
         if table.column(&missing.name).is_none() && missing.not_null && !missing.has_default {

@@ -309,6 +309,7 @@ impl Load<'_> {
         let text = std::fs::read_to_string(&path)
             .map_err(|source| DatasetError::File { path: path.clone(), source })?;
         let source = mistakes.add_source(path, text);
+        self.workload.check_size(&self.dataset, source, mistakes);
         let mut plans = vec![];
         for (index, table) in self.workload.tables.iter().enumerate() {
             if table.columns.is_empty() {
