@@ -49,7 +49,7 @@ impl TableBar {
         if elapsed < SPEED_KNOWN_AFTER || self.rows == 0 {
             return speed;
         }
-        let left_s = seconds / self.rows as f64 * self.of.saturating_sub(self.rows) as f64;
+        let left_s = seconds * self.of.saturating_sub(self.rows) as f64 / self.rows as f64;
         format!("{speed}  {} left", clock(left_s))
     }
 }
