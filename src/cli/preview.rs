@@ -341,13 +341,7 @@ mod tests {
 
     #[test]
     fn columns_give_way_from_the_widest_and_go_below_when_they_cannot() {
-        let column = |width| Column {
-            name: String::new(),
-            kind: "",
-            is_number: false,
-            cells: vec![],
-            width,
-        };
+        let column = |width| Column { name: String::new(), kind: "", is_number: false, cells: vec![], width };
         let mut columns = [column(4), column(60), column(30)];
         assert_eq!(fitting(&columns, 80), 3);
         narrow(&mut columns, 80);

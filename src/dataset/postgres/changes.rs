@@ -90,7 +90,7 @@ const FLUSHES_BY_ITSELF: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Publishes what this session counted, as far as the version lets it.
-async fn publish(client: &Client) -> Result<(), DatasetError> {
+pub(super) async fn publish(client: &Client) -> Result<(), DatasetError> {
     let failed = || failed("publish the counters of this session");
     let (version, _) = server_version(client).await.map_err(failed())?;
     if version >= FLUSH_SINCE {

@@ -4,6 +4,8 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::try_join_all;
+
 use super::ageing::{self, age};
 use super::changes;
 use super::check;
@@ -359,6 +361,8 @@ impl Load<'_> {
             self.summary.bytes += done.bytes;
             self.summary.tables.push(done);
         }
+        // Told later, the rows would be added to those that the vacuum has counted.
+        try_join_all(clients.iter().map(changes::publish)).await?;
         Ok(())
     }
 
@@ -408,6 +412,7 @@ impl Load<'_> {
         let durable = "SET synchronous_commit = on";
         self.client.batch_execute(durable).await.map_err(failed("vacuum the tables"))?;
         mark::touch(&self.client, &self.workload.name).await?;
+        changes::publish(&self.client).await?;
         for (index, plan) in plans.iter().enumerate() {
             let step = LoadEvent::Step { number: index + 1, of: plans.len(), what: plan.name.clone() };
             (self.progress)(step);
