@@ -76,7 +76,7 @@ impl<N> Expression<N> {
                 }
                 kind => kind,
             },
-            Node::Negative(of) => return of.number("-", kind_of),
+            Node::Negative(of) => return of.number("-", of.sort(kind_of)?),
             Node::Not(of) => {
                 of.condition(kind_of)?;
                 ValueKind::Bool
@@ -96,8 +96,9 @@ impl<N> Expression<N> {
         }))
     }
 
-    fn number(&self, what: &str, kind_of: &dyn Fn(&N) -> ValueKind) -> Result<Sort, ExpressionError> {
-        match self.sort(kind_of)? {
+    /// Its sort, if that is a number's.
+    fn number(&self, what: &str, sort: Sort) -> Result<Sort, ExpressionError> {
+        match sort {
             sort @ (Sort::Null | Sort::Of(ValueKind::Int | ValueKind::Decimal | ValueKind::Float)) => {
                 Ok(sort)
             }
@@ -135,13 +136,13 @@ fn call<N>(
     let first = &arguments[0];
     Ok(match function {
         Function::Least | Function::Greatest | Function::Coalesce => common(arguments.iter(), kind_of)?,
-        Function::Abs => first.number("abs", kind_of)?,
+        Function::Abs => first.number("abs", first.sort(kind_of)?)?,
         Function::Floor | Function::Ceil => {
-            first.number("floor", kind_of)?;
+            first.number("floor", first.sort(kind_of)?)?;
             Sort::Of(ValueKind::Int)
         }
         Function::Round => {
-            let sort = first.number("round", kind_of)?;
+            let sort = first.number("round", first.sort(kind_of)?)?;
             match arguments.get(1).map(|digits| &digits.node) {
                 None => Sort::Of(ValueKind::Int),
                 Some(Node::Literal(Literal::Int(0..=18))) => match sort {
@@ -188,12 +189,14 @@ fn binary<N>(
             Ok(Sort::Of(ValueKind::Text))
         }
         Operator::Plus | Operator::Minus | Operator::Times | Operator::Divide | Operator::Remainder => {
-            let is_date = left.sort(kind_of)? == Sort::Of(ValueKind::Date);
-            if is_date && operator == Operator::Minus && right.sort(kind_of)? == Sort::Of(ValueKind::Date) {
+            // Each side once: asking twice at every level would take time without end in a long expression.
+            let (of_left, of_right) = (left.sort(kind_of)?, right.sort(kind_of)?);
+            let is_date = of_left == Sort::Of(ValueKind::Date);
+            if is_date && operator == Operator::Minus && of_right == Sort::Of(ValueKind::Date) {
                 return Ok(Sort::Of(ValueKind::Int));
             }
             if is_date && matches!(operator, Operator::Plus | Operator::Minus) {
-                return match right.sort(kind_of)? {
+                return match of_right {
                     Sort::Null | Sort::Of(ValueKind::Int) => Ok(Sort::Of(ValueKind::Date)),
                     Sort::Of(kind) => {
                         Err(right.wrong(format!("a number of days is wanted, this is {}", kind.in_words())))
@@ -201,7 +204,7 @@ fn binary<N>(
                 };
             }
             let name = operator.sign();
-            let sorts = (left.number(name, kind_of)?, right.number(name, kind_of)?);
+            let sorts = (left.number(name, of_left)?, right.number(name, of_right)?);
             Ok(match sorts {
                 (Sort::Null, other) | (other, Sort::Null) => other,
                 (Sort::Of(left), Sort::Of(right)) => Sort::Of(wider(left, right)),

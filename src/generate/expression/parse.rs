@@ -7,6 +7,8 @@ use crate::diagnostic::likely;
 
 /// How deep parentheses and operators may nest.
 const DEPTH_MAX: usize = 64;
+/// Operands and operators of one expression: `1 + 1 + 1 …` nests as deep as it is long.
+const PARTS_MAX: usize = 1_000;
 
 /// Words that are no names.
 const KEYWORDS: [&str; 13] =
@@ -14,7 +16,7 @@ const KEYWORDS: [&str; 13] =
 
 /// Reads the whole text as one expression.
 pub(in crate::generate) fn parse(text: &str) -> Result<Expression<Name>, ExpressionError> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, parts: 0 };
     let expression = parser.expression(0)?;
     parser.skip_blanks();
     if parser.at < text.len() {
@@ -33,6 +35,8 @@ struct Parser<'t> {
     text: &'t str,
     at: usize,
     depth: usize,
+    /// Operands and operators so far.
+    parts: usize,
 }
 
 type Parsed = Result<Expression<Name>, ExpressionError>;
@@ -76,6 +80,11 @@ impl Parser<'_> {
         }
         let mut left = self.operand()?;
         loop {
+            if self.parts > PARTS_MAX {
+                let label = format!("at most {PARTS_MAX} operands and operators");
+                return Err(ExpressionError::new(left.at, "the expression is too long", label));
+            }
+            self.parts += 1;
             if strength <= IS && self.word("is") {
                 let negated = self.word("not");
                 self.expect("null")?;

@@ -138,6 +138,15 @@ fn mistakes_point_at_their_place() {
 }
 
 #[test]
+fn a_long_expression_is_answered_at_once_and_one_without_end_refused() {
+    let sum = |terms: usize| vec!["1"; terms].join(" + ");
+    let expression = parse(&sum(400)).expect("right");
+    assert_eq!(expression.kind(&|_| ValueKind::Int), Ok(ValueKind::Int));
+    let endless = parse(&sum(100_000)).expect_err("a hundred thousand levels");
+    assert_eq!(endless.message, "the expression is too long");
+}
+
+#[test]
 fn what_can_be_null_is_known() {
     for (text, expected) in [
         ("seven * 2", false),
