@@ -13,7 +13,7 @@ use super::histogram::Histogram;
 use super::json::plain;
 use super::placement::share_of;
 use super::quantile::Quantile;
-use super::resolve::{Scope, acyclic};
+use super::resolve::{Scope, acyclic, affordable};
 use super::spec::{ColumnSpec, HistogramSpec, Modifiers, Refusal, RowSpec, ScopeTable, ValueSpec};
 use super::template::{Key, Template};
 use super::value::{Made, UuidTime, ValueGenerator, fraction, uuid_time};
@@ -30,6 +30,7 @@ pub(super) fn source(
     let scope = Scope { tables, table };
     // A column that needs itself has no kind and no range: that is said first.
     acyclic(tables, table, column)?;
+    affordable(tables, table, column)?;
     match spec {
         ColumnSpec::Value(spec) => value(spec, modifiers, &scope),
         ColumnSpec::Row(spec) => row::source(spec, modifiers, &scope),

@@ -98,7 +98,11 @@ impl Spread {
         // Parents are whole: a class may have half a parent too many or too few.
         let halves: u64 = match self {
             Self::Histogram(classes) => classes.iter().map(|(number, _)| number).sum::<u64>().div_ceil(2),
-            Self::Normal { .. } => u64::MAX,
+            // The errors of one class are made good by the next, so that what is left is half of the widest.
+            Self::Normal { .. } => {
+                let classes = self.classes(children as f64 / parents as f64);
+                classes.last().map_or(0, |(number, _)| number.div_ceil(2))
+            }
         };
         if counted.abs_diff(children) > halves.max(children / 100) {
             return Err(Refusal::new(
@@ -139,20 +143,20 @@ impl Children {
         let key = self.key.bits();
         let child = permute_keyed(row, self.rows, key);
         let behind = self.classes.partition_point(|class| class.first_child <= child);
-        let (number, ordinal, children) = match behind.checked_sub(1) {
+        let (number, ordinal) = match behind.checked_sub(1) {
             Some(index) if child < self.counted => {
                 let class = self.classes[index];
                 let within = child - class.first_child;
-                (class.first_parent + within / class.each, within % class.each + 1, class.each)
+                (class.first_parent + within / class.each, within % class.each + 1)
             }
             // One more child for as many parents as it takes.
             _ => {
                 let more = child - self.counted;
                 let (number, round) = (more % self.parents, more / self.parents);
-                let children = self.each(number) + round + 1;
-                (number, children, children)
+                (number, self.each(number) + round + 1)
             }
         };
+        let children = self.children_of(number);
         Place { parent: permute_keyed(number, self.parents, !key), ordinal, children }
     }
 
@@ -160,6 +164,12 @@ impl Children {
     pub(super) fn most(&self) -> u64 {
         let most = self.classes.last().map_or(0, |class| class.each);
         most + self.rows.saturating_sub(self.counted).div_ceil(self.parents)
+    }
+
+    /// Children of a parent, with those that it takes beyond its class: all of its children must be told the same.
+    fn children_of(&self, number: u64) -> u64 {
+        let over = self.rows.saturating_sub(self.counted);
+        self.each(number) + over / self.parents + u64::from(number < over % self.parents)
     }
 
     fn each(&self, number: u64) -> u64 {
@@ -211,11 +221,19 @@ mod tests {
         let children = Children::new(spread, parents, children, Key::root(Seed(1)));
         let mut counts = vec![0; usize::try_from(parents).expect("small")];
         let mut seen = std::collections::BTreeSet::new();
+        let mut told = vec![];
         for row in 0..children.rows {
             let place = children.place(row);
             assert!(seen.insert((place.parent, place.ordinal)), "a child stands in one place");
             assert!(place.ordinal <= place.children && place.children <= children.most());
+            told.push((place.parent, place.children));
             counts[usize::try_from(place.parent).expect("small")] += 1;
+        }
+        if children.counted <= children.rows {
+            // All children of a parent are told the same, and the truth: pairs without duplicates rest on it.
+            for (parent, told) in told {
+                assert_eq!(told, counts[usize::try_from(parent).expect("small")]);
+            }
         }
         counts
     }
@@ -242,6 +260,15 @@ mod tests {
         for (parents, children) in [(10, 4), (10, 35), (801, 350), (3, 100)] {
             assert_eq!(counts(&spread, parents, children).iter().sum::<u64>(), children);
         }
+    }
+
+    #[test]
+    fn a_bell_that_is_too_wide_for_its_mean_is_refused() {
+        let spread = Spread::normal(&NormalFanOut { sd: 50.0, mean: None }).expect("valid");
+        assert!(spread.check(1000, 50, "parents").is_err());
+        let spread = Spread::normal(&NormalFanOut { sd: 2.0, mean: None }).expect("valid");
+        assert_eq!(spread.check(1000, 5_000, "parents"), Ok(()));
+        assert_eq!(spread.check(60, 400, "parents"), Ok(()));
     }
 
     #[test]

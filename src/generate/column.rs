@@ -164,6 +164,14 @@ impl ColumnGenerator {
                     )
                 })
             }
+            Source::Sequence { start, step } => {
+                let last = i64::try_from(rows[table].saturating_sub(1)).ok();
+                let last = last.and_then(|row| start.checked_add(step.checked_mul(row)?));
+                last.is_none().then(|| {
+                    let message = format!("the sequence leaves 64 bits before its {} rows end", rows[table]);
+                    Refusal::new(message, "a smaller `step` is wanted")
+                })
+            }
             _ => None,
         }
     }

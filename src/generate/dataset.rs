@@ -449,7 +449,7 @@ fn branches(rows: u64, roots: u64, depth: u32) -> u64 {
 }
 
 fn sequence(start: i64, step: i64, row: u64) -> i64 {
-    // Rows lie far below 2^63; a start near the edge sticks to it, and the loader says that it does not fit.
+    // One that would leave 64 bits is refused before any row.
     start.saturating_add(step.saturating_mul(i64::try_from(row).unwrap_or(i64::MAX)))
 }
 

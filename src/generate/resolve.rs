@@ -10,6 +10,12 @@ use super::value::ValueGenerator;
 /// Columns that are followed from one to the next before it is taken for a circle, which is refused elsewhere.
 const STEPS_MAX: u32 = 64;
 
+/// Values of other columns that one value may be made of, those that they are made of included.
+const VALUES_MAX: u64 = 10_000;
+
+/// Columns and their kinds.
+type Kinds = Vec<((usize, usize), Option<ValueKind>)>;
+
 /// The document as one table sees it.
 pub(super) struct Scope<'a> {
     pub(super) tables: &'a [ScopeTable],
@@ -78,13 +84,21 @@ impl<'a> Scope<'a> {
 
     /// What kind of values a column holds, where its description says so without a mistake.
     pub(super) fn kind(&self, table: usize, column: usize) -> Option<ValueKind> {
-        self.kind_within(table, column, STEPS_MAX)
+        self.kind_within((table, column), STEPS_MAX, &mut Vec::new())
     }
 
-    fn kind_within(&self, table: usize, column: usize, steps: u32) -> Option<ValueKind> {
-        let steps = steps.checked_sub(1)?;
+    /// `known` are the columns that were looked at already: many may need the same one.
+    fn kind_within(&self, at: (usize, usize), steps: u32, known: &mut Kinds) -> Option<ValueKind> {
+        if let Some((_, kind)) = known.iter().find(|(known, _)| *known == at) {
+            return *kind;
+        }
+        let kind = self.kind_of(at, steps.checked_sub(1)?, known);
+        known.push((at, kind));
+        kind
+    }
+
+    fn kind_of(&self, (table, column): (usize, usize), steps: u32, known: &mut Kinds) -> Option<ValueKind> {
         let scope = Scope { tables: self.tables, table };
-        let next = |(table, column)| self.kind_within(table, column, steps);
         match self.spec(table, column)? {
             ColumnSpec::Value(spec) => Some(match spec {
                 ValueSpec::Timestamp(_) => ValueKind::Timestamp,
@@ -103,13 +117,17 @@ impl<'a> Scope<'a> {
             ColumnSpec::Row(RowSpec::Conditional(spec)) => super::build::kind_of_branches(spec).ok(),
             ColumnSpec::Row(RowSpec::Expression(text)) => {
                 let expression = parse(text).ok()?;
-                let place = |name: &Name| scope.named(name).and_then(next);
                 let mut names = vec![];
                 expression.names(&mut names);
-                names.iter().try_for_each(|name| place(name).map(|_| ()))?;
-                expression.kind(&|name| place(name).unwrap_or(ValueKind::Int)).ok()
+                let mut kinds = vec![];
+                for name in names {
+                    kinds.push((name, self.kind_within(scope.named(name)?, steps, known)?));
+                }
+                let kind_of =
+                    |name: &Name| kinds.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind);
+                expression.kind(&|name| kind_of(name).unwrap_or(ValueKind::Int)).ok()
             }
-            ColumnSpec::Row(_) => scope.needs(column).first().copied().and_then(next),
+            ColumnSpec::Row(_) => self.kind_within(*scope.needs(column).first()?, steps, known),
         }
     }
 
@@ -202,4 +220,36 @@ pub(super) fn acyclic(tables: &[ScopeTable], table: usize, column: usize) -> Res
         }
     }
     Ok(())
+}
+
+/// Refuses a column whose value is made of so many others, which are made of others again, that a row would take time without
+/// end.
+pub(super) fn affordable(tables: &[ScopeTable], table: usize, column: usize) -> Result<(), Refusal> {
+    let values = values_needed(tables, (table, column), &mut Vec::new());
+    if values <= VALUES_MAX {
+        return Ok(());
+    }
+    let name = format!("{}.{}", tables[table].name, tables[table].columns[column].name);
+    let message = format!("each value of `{name}` is made of too many others");
+    Err(Refusal::new(message, format!("at most {VALUES_MAX}, counting those that they are made of"))
+        .help("name a column that is made of others less often"))
+}
+
+fn values_needed(
+    tables: &[ScopeTable],
+    (table, column): (usize, usize),
+    known: &mut Vec<((usize, usize), u64)>,
+) -> u64 {
+    if let Some((_, values)) = known.iter().find(|(at, _)| *at == (table, column)) {
+        return *values;
+    }
+    // A circle that it leads into is refused elsewhere.
+    let index = known.len();
+    known.push(((table, column), 0));
+    let needs = Scope { tables, table }.needs(column);
+    let values = needs
+        .into_iter()
+        .fold(0_u64, |sum, at| sum.saturating_add(1).saturating_add(values_needed(tables, at, known)));
+    known[index].1 = values;
+    values
 }

@@ -28,6 +28,8 @@ pub(super) enum Points {
     Texts {
         common: Vec<String>,
         bounds: Vec<String>,
+        /// Stands in none of them, and before what could.
+        sign: char,
     },
 }
 
@@ -55,7 +57,10 @@ impl Points {
             }
             HistogramType::Text => {
                 let (common, bounds, order) = read(spec, |scalar| Ok(text(scalar)), String::cmp)?;
-                Ok((Self::Texts { common, bounds }, order))
+                let is_free =
+                    |sign: &char| common.iter().chain(&bounds).all(|text: &String| !text.contains(*sign));
+                let sign = (' '..='~').filter(|sign| !sign.is_alphanumeric()).find(is_free);
+                Ok((Self::Texts { sign: sign.unwrap_or('\u{1f}'), common, bounds }, order))
             }
             of_type => {
                 let form = form(of_type, spec)?;
@@ -117,7 +122,7 @@ impl Points {
             }
             Self::Floats { common, bounds } => float_between(bounds, group, number, distinct) < common[index],
             // Within a group texts stand in no strict order; all of a group lies on one side.
-            Self::Texts { common, bounds } => bounds[group] < common[index],
+            Self::Texts { common, bounds, .. } => bounds[group] < common[index],
         }
     }
 
@@ -142,9 +147,10 @@ impl Points {
             Self::Floats { bounds, .. } => {
                 Made::Scalar(Slot::Float(float_between(bounds, group, number, distinct)))
             }
-            Self::Texts { bounds, .. } => {
+            Self::Texts { bounds, sign, .. } => {
                 let previous = group.checked_sub(1).map_or("", |before| &bounds[before]);
-                text_between(previous, &bounds[group], &bounds[group + 1], number, distinct, out);
+                let (low, high) = (&bounds[group], &bounds[group + 1]);
+                text_between([previous, low, high], *sign, number, distinct, out);
                 Made::Text
             }
         }
@@ -242,7 +248,9 @@ fn whole_between(bounds: &[i128], group: usize, number: u64, distinct: u64) -> i
 
 fn float_between(bounds: &[f64], group: usize, number: u64, distinct: u64) -> f64 {
     let (low, high) = (bounds[group], bounds[group + 1]);
-    low + (high - low) * (number as f64 / distinct as f64)
+    let along = number as f64 / distinct as f64;
+    // `high - low` could be more than there are numbers for.
+    low * (1.0 - along) + high * along
 }
 
 /// The number of a value when the common ones are taken out; a common one has that of the next.
@@ -335,8 +343,8 @@ fn uuid(text: &str) -> Option<u128> {
 }
 
 /// A text between two bounds, as long as the lower one: its last characters become a number. Where they are what tells it
-/// from its neighbours, the number stands behind them.
-fn text_between(previous: &str, low: &str, high: &str, number: u64, distinct: u64, out: &mut Vec<u8>) {
+/// from its neighbours, the number stands behind them and behind a sign that no bound has: else it could spell another one.
+fn text_between([previous, low, high]: [&str; 3], sign: char, number: u64, distinct: u64, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
     if number == 0 {
         out.extend_from_slice(low.as_bytes());
@@ -355,6 +363,9 @@ fn text_between(previous: &str, low: &str, high: &str, number: u64, distinct: u6
     let mut put = |mut number: u64| {
         out.truncate(start);
         out.extend_from_slice(&low.as_bytes()[..keep.unwrap_or(low.len())]);
+        if keep.is_none() {
+            out.extend_from_slice(sign.encode_utf8(&mut [0; 4]).as_bytes());
+        }
         let digits = out.len();
         out.resize(digits + width, b'0');
         for digit in out[digits..].iter_mut().rev() {

@@ -141,3 +141,25 @@ fn what_cannot_be_is_refused() {
     assert_eq!(narrow.lacking(1000, 1000, 0.9), Some((10, 500)));
     assert!(histogram("bounds = [1, 10]\ndistinct = -0.5", 0.0).expect("valid").without_rows().is_err());
 }
+
+#[test]
+fn texts_that_begin_alike_stay_apart() {
+    for bounds in [
+        r#"["a", "b", "b1", "c"]"#,
+        r#"["x", "x1", "x12", "x123"]"#,
+        r#"["user1", "user10", "user100", "user2"]"#,
+        r#"["", " ", "  1", "!"]"#,
+    ] {
+        for rows in [90, 99, 3_000] {
+            let counts = counts(&format!("bounds = {bounds}\ndistinct = -1"), rows);
+            assert_eq!(counts.len() as u64, rows, "{bounds}");
+        }
+    }
+}
+
+#[test]
+fn floats_of_any_size_have_values_between_them() {
+    let counts = counts("bounds = [-1.5e308, 1.5e308]\ntype = \"float\"\ndistinct = -1", 100);
+    assert_eq!(counts.len(), 100);
+    assert!(counts.keys().all(|value| value.parse::<f64>().is_ok_and(f64::is_finite)), "{counts:?}");
+}

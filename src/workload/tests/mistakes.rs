@@ -639,3 +639,18 @@ statements = ["a"]
         expected.iter().map(|(message, blamed)| ((*message).to_owned(), (*blamed).to_owned())).collect();
     assert_eq!(blamed(document), expected);
 }
+
+#[test]
+fn a_value_that_is_made_of_too_many_others_is_refused_at_once() {
+    let mut columns = "c0 = { uniform = [1, 9] }\n".to_owned();
+    for index in 1..40 {
+        columns += &format!("c{index} = {{ expression = \"c{0} + c{0}\" }}\n", index - 1);
+    }
+    let document = format!(
+        "name = \"chain\"\n[table.t]\nrows = 3\n[table.t.column]\n{columns}[[transaction]]\nname = \"a\"\nstatements = [\"a\"]\n"
+    );
+    // Each is made of twice as many as the one before it: 2 + 2 × 2 + … beyond ten thousand from the thirteenth on.
+    let blamed = blamed(&document);
+    assert_eq!(blamed.len(), 39 - 12, "{blamed:?}");
+    assert!(blamed[0].0.contains("`t.c13` is made of too many others"), "{:?}", blamed[0]);
+}
