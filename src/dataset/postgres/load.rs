@@ -71,6 +71,7 @@ pub async fn load(
         client: open(settings).await?,
         dataset: Arc::new(workload.dataset(options.seed, options.scale)),
         waiting: vec![],
+        others: vec![],
         progress,
         summary: LoadSummary::default(),
         begun: Instant::now(),
@@ -120,6 +121,8 @@ struct Load<'a> {
     dataset: Arc<Dataset>,
     /// What the schema declares within its tables and what is made behind the rows.
     waiting: Vec<Constraint>,
+    /// Tables and materialized views without a description, which the SQL files may fill.
+    others: Vec<String>,
     progress: &'a mut (dyn FnMut(LoadEvent) + Send),
     summary: LoadSummary,
     /// When the phase at hand began.
@@ -254,6 +257,7 @@ impl Load<'_> {
             .await
             .map_err(failed("try the schema"))?;
         self.waiting = constraints::take_off(&self.client, &made).await?;
+        self.others = self.not_described(&made, &plans).await?;
         let mark = Mark::begun(self.workload, self.options.scale, self.options.seed);
         mark::begin(&self.client, &mark, &made).await?;
         self.client.batch_execute("COMMIT").await.map_err(failed("commit the schema"))?;
@@ -413,13 +417,33 @@ impl Load<'_> {
         self.client.batch_execute(durable).await.map_err(failed("vacuum the tables"))?;
         mark::touch(&self.client, &self.workload.name).await?;
         changes::publish(&self.client).await?;
-        for (index, plan) in plans.iter().enumerate() {
-            let step = LoadEvent::Step { number: index + 1, of: plans.len(), what: plan.name.clone() };
+        let described = plans.iter().map(|plan| &plan.target);
+        let tables: Vec<&String> = described.chain(&self.others).collect();
+        for (index, table) in tables.iter().enumerate() {
+            let step = LoadEvent::Step { number: index + 1, of: tables.len(), what: (*table).clone() };
             (self.progress)(step);
-            let sql = format!("VACUUM (FREEZE, ANALYZE) {}", plan.target);
-            self.client.batch_execute(&sql).await.map_err(failed(format!("vacuum {}", plan.name)))?;
+            let sql = format!("VACUUM (FREEZE, ANALYZE) {table}");
+            self.client.batch_execute(&sql).await.map_err(failed(format!("vacuum {table}")))?;
         }
         Ok(())
+    }
+
+    /// What the schema made beside the tables with a description, partitions apart: those are vacuumed with their parents.
+    async fn not_described(
+        &self,
+        made: &[Created],
+        plans: &[Arc<TablePlan>],
+    ) -> Result<Vec<String>, DatasetError> {
+        const OTHERS: &str = "
+            SELECT c.oid::regclass::text FROM pg_class c
+            WHERE c.oid = ANY ($1) AND c.relkind IN ('r', 'p', 'm') AND NOT c.relispartition
+              AND c.oid <> ALL (SELECT to_regclass(target)::oid FROM unnest($2::text[]) target)
+            ORDER BY 1";
+        let made: Vec<u32> = made.iter().map(|object| object.oid).collect();
+        let described: Vec<&str> = plans.iter().map(|plan| plan.target.as_str()).collect();
+        let doing = "look for tables without a description";
+        let rows = self.client.query(OTHERS, &[&made, &described]).await.map_err(failed(doing))?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
     async fn age(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {

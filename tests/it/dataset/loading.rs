@@ -215,3 +215,24 @@ fn several_jobs_keep_the_order_of_the_rows() {
         .expect("a number");
     assert!(correlation > 0.95, "{correlation}");
 }
+
+#[test]
+fn what_the_sql_files_fill_is_vacuumed_and_analyzed_as_well() {
+    let toml = format!(
+        "name = \"sums\"\n[table.sales]\nrows = 2_000\n[table.sales.column]\nid = {{ sequence = {{}} }}\n\
+         country = {{ weighted = {{ US = 3, DE = 2, FR = 1 }} }}\n{ONE}"
+    );
+    let schema = "CREATE TABLE sales (id int PRIMARY KEY, country text);
+                  CREATE TABLE per_country (country text, sales bigint);
+                  CREATE MATERIALIZED VIEW totals AS SELECT count(*) AS n FROM sales WITH NO DATA;";
+    let (folder, _) = workload(&toml, schema, ONE_QUERY);
+    let finish = "INSERT INTO per_country SELECT country, count(*) FROM sales GROUP BY country;
+                  REFRESH MATERIALIZED VIEW totals;";
+    std::fs::write(folder.path().join("finish.sql"), finish).expect("a file");
+    let workload = dbdyno::workload::load(folder.path()).expect("a workload");
+    let database = Database::empty();
+    try_load(database.url(), &workload, &options(1.0, 1, Existing::Refuse)).expect("it loads");
+    let seen = "SELECT string_agg(relname || ' ' || reltuples || ' ' || relallvisible, ', ' ORDER BY relname)
+                FROM pg_class WHERE relname IN ('per_country', 'totals')";
+    assert_eq!(database.value(seen), "per_country 3 1, totals 1 1");
+}
