@@ -112,9 +112,10 @@ fn the_queue_loads_and_runs_and_tells_the_age_of_its_events() {
     let known = |at: usize| rows[0][at].as_deref().expect("not NULL").parse::<u64>().expect("a number");
     assert_eq!(known(0), age.count);
     let max = age.value_us.as_ref().and_then(|values| values.max).expect("there are values");
-    // Two readings of the clock within one statement, and the three digits of a histogram.
-    let close = max.abs_diff(known(1)) as f64 / known(1) as f64;
-    assert!(close < 0.02, "measured {max}, the table says {}", known(1));
+    // Two readings of the clock within one statement, between which a busy machine may stop for a moment, and the three digits
+    // of a histogram.
+    let apart = max.abs_diff(known(1));
+    assert!(apart < 20_000.max(known(1) / 50), "measured {max}, the table says {}", known(1));
     // What failed comes back behind what was made after it.
     assert!(order.order.as_ref().is_some_and(|order| order.in_worker >= order.in_client), "{order:?}");
     let depth = stage.gauges.iter().find(|gauge| gauge.name == "depth").expect("declared");
