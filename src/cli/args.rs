@@ -325,5 +325,8 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn scale(text: &str) -> Result<f64, String> {
-    positive(text, 1_000_000.0)
+    // Below it every table has its one row.
+    const MIN: f64 = 1e-9;
+    let scale = positive(text, 1_000_000.0)?;
+    if scale < MIN { Err(format!("it must be at least {MIN}")) } else { Ok(scale) }
 }

@@ -157,13 +157,7 @@ impl Draws {
             ParameterSource::Query { .. } => {
                 let values = queried();
                 let index = stream.below(values.len() as u64);
-                match &values[usize::try_from(index).unwrap_or(0)] {
-                    QueryValue::Null => Slot::Null,
-                    QueryValue::Bool(value) => Slot::Bool(*value),
-                    QueryValue::Int(value) => Slot::Int(*value),
-                    QueryValue::Float(value) => Slot::Float(*value),
-                    QueryValue::Text(text) => arena.text(text),
-                }
+                values[usize::try_from(index).unwrap_or(0)].slot(arena)
             }
             ParameterSource::Inserted { rows, column, otherwise } => {
                 let inserted = self.inserted.borrow();

@@ -56,6 +56,19 @@ pub enum QueryValue {
     Text(String),
 }
 
+impl QueryValue {
+    /// The same as a slot; a text goes into the arena.
+    pub fn slot(&self, arena: &mut Arena) -> Slot {
+        match self {
+            Self::Null => Slot::Null,
+            Self::Bool(value) => Slot::Bool(*value),
+            Self::Int(value) => Slot::Int(*value),
+            Self::Float(value) => Slot::Float(*value),
+            Self::Text(text) => arena.text(text),
+        }
+    }
+}
+
 /// Values that queries on the target gave when the run began: for each transaction, for each of its draws (empty where the
 /// draw asks no query).
 pub type QueryValues = Vec<Vec<Vec<QueryValue>>>;

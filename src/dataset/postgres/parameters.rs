@@ -158,13 +158,7 @@ impl Check<'_> {
             ParameterSource::Inserted { otherwise, .. } => self.draw(otherwise, queried, stream, arena),
             ParameterSource::Query { .. } => {
                 let at = usize::try_from(stream.below(queried.len().max(1) as u64)).unwrap_or(0);
-                queried.get(at).map_or(Slot::Null, |value| match value {
-                    QueryValue::Null => Slot::Null,
-                    QueryValue::Bool(value) => Slot::Bool(*value),
-                    QueryValue::Int(value) => Slot::Int(*value),
-                    QueryValue::Float(value) => Slot::Float(*value),
-                    QueryValue::Text(text) => arena.text(text),
-                })
+                queried.get(at).map_or(Slot::Null, |value| value.slot(arena))
             }
         }
     }
