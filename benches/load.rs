@@ -9,11 +9,9 @@
 //! `BENCH_ROWS` (2000000) and `BENCH_PAIRS` (5) are for a quick look; the targets are for these defaults. Fails when a target
 //! is missed.
 
-use std::error::Error;
 use std::fs;
-use std::io::{self, Write};
 use std::path::Path;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use dbdyno::dataset::{Existing, LoadOptions, LoadSummary, Phase, load};
@@ -24,6 +22,12 @@ use dbdyno::workload::Workload;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
+mod beside;
+mod common;
+
+use beside::{conclude, median, succeed, tool};
+use common::{Result, number, say};
+
 /// dbdyno's time ÷ that of psql with a ready file.
 const PSQL_RATIO_MAX: f64 = 1.1;
 /// dbdyno's time ÷ that of pgbench's client-side generate.
@@ -31,22 +35,13 @@ const PGBENCH_RATIO_MAX: f64 = 1.0;
 /// Rows of `pgbench_accounts` at pgbench's scale 1.
 const ROWS_PER_SCALE: u64 = 100_000;
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
-
 fn main() -> ExitCode {
-    match compare() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            say(&format!("the comparison failed: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    conclude(compare())
 }
 
 /// Whether every target is met.
 fn compare() -> Result<bool> {
-    let (rows, pairs) = (number("BENCH_ROWS", 2_000_000)?, number("BENCH_PAIRS", 5)?);
+    let (rows, pairs) = (u64::from(number("BENCH_ROWS", 2_000_000)?), number("BENCH_PAIRS", 5)?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let options =
         LocalOptions { supervisor: Some(env!("CARGO_BIN_EXE_dbdyno").into()), ..LocalOptions::default() };
@@ -90,7 +85,7 @@ impl Bench {
     fn pairs(
         &self,
         other: &str,
-        pairs: u64,
+        pairs: u32,
         ours: impl Fn() -> Result<Duration>,
         theirs: impl Fn() -> Result<Duration>,
     ) -> Result<f64> {
@@ -109,8 +104,7 @@ impl Bench {
             say(&format!("{pair:<8}{us:>10.3} s{them:>12.3} s{ratio:>9.3}"));
             ratios.push(ratio);
         }
-        ratios.sort_by(f64::total_cmp);
-        Ok(ratios[ratios.len() / 2])
+        Ok(median(ratios.into_iter()))
     }
 
     /// One run, from the same state of the disk.
@@ -154,7 +148,7 @@ impl Bench {
         self.load("ours", workload, 1)?;
         self.execute("psql", &[SCHEMA])?;
         let copy = format!("\\copy pgbench_accounts TO '{}' WITH (FORMAT binary)", self.file());
-        succeed("psql", &self.tool("psql", "ours").args(["-X", "-q", "-c", &copy]).output()?).map(drop)
+        succeed("psql", &self.tool("psql", "ours")?.args(["-X", "-q", "-c", &copy]).output()?).map(drop)
     }
 
     fn file(&self) -> String {
@@ -164,7 +158,7 @@ impl Bench {
     /// The statements that dbdyno sends as well, timed by psql itself.
     fn psql(&self) -> Result<Duration> {
         let copy = format!("\\copy pgbench_accounts FROM '{}' WITH (FORMAT binary, FREEZE)", self.file());
-        let mut command = self.tool("psql", "psql");
+        let mut command = self.tool("psql", "psql")?;
         command.args(["-X", "-v", "ON_ERROR_STOP=1", "-c", "\\timing on"]);
         for statement in ["BEGIN", "TRUNCATE pgbench_accounts", &copy, "COMMIT"] {
             command.args(["-c", statement]);
@@ -182,7 +176,7 @@ impl Bench {
     fn pgbench(&self) -> Result<Duration> {
         let scale = self.rows.div_ceil(ROWS_PER_SCALE).to_string();
         let output =
-            self.tool("pgbench", "pgbench").args(["-i", "-q", "-I", "dtg", "-s", &scale]).output()?;
+            self.tool("pgbench", "pgbench")?.args(["-i", "-q", "-I", "dtg", "-s", &scale]).output()?;
         succeed("pgbench", &output)?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         let rest = said.split("client-side generate ").nth(1).and_then(|rest| rest.split(' ').next());
@@ -226,20 +220,9 @@ impl Bench {
         })
     }
 
-    /// A program of PostgreSQL's, told by its environment where to connect: arguments are for all to see.
-    fn tool(&self, name: &str, database: &str) -> Command {
-        let config: tokio_postgres::Config = self.server.url().parse().unwrap_or_default();
-        let mut command = Command::new(self.server.bindir().join(name));
-        let password = String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
-        command
-            .env("PGHOST", "127.0.0.1")
-            .env("PGPORT", config.get_ports().first().map(u16::to_string).unwrap_or_default())
-            .env("PGUSER", config.get_user().unwrap_or_default())
-            .env("PGDATABASE", database)
-            .env("PGPASSWORD", password)
-            .env("PGSSLMODE", "disable")
-            .env("LC_ALL", "C");
-        command
+    /// A program of PostgreSQL's.
+    fn tool(&self, name: &str, database: &str) -> Result<Command> {
+        Ok(tool(&self.server.bindir().join(name), &self.server.url().parse()?, database))
     }
 }
 
@@ -275,27 +258,4 @@ impl Cpu {
 fn phase(summary: &LoadSummary, phase: Phase) -> Result<Duration> {
     let found = summary.phases.iter().find(|(of, _)| *of == phase);
     Ok(found.ok_or("the load has no such phase")?.1)
-}
-
-fn succeed(name: &str, output: &Output) -> Result<String> {
-    if output.status.success() {
-        return Ok(String::from_utf8(output.stdout.clone())?);
-    }
-    Err(format!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into())
-}
-
-fn number(variable: &str, default: u64) -> Result<u64> {
-    match std::env::var(variable) {
-        Ok(text) => text
-            .parse()
-            .ok()
-            .filter(|number| *number > 0)
-            .ok_or_else(|| format!("{variable}: `{text}` is not a number above zero").into()),
-        Err(_) => Ok(default),
-    }
-}
-
-fn say(line: &str) {
-    // Nobody listens: nothing to say it to.
-    let _ = writeln!(io::stdout(), "{line}");
 }

@@ -7,14 +7,16 @@
 //! throughput or mean latency differ by more than a tenth at the median of the pairs.
 
 use std::path::Path;
-use std::process::{Command, ExitCode, Output};
+use std::process::{Command, ExitCode};
 
 use dbdyno::local::{LocalOptions, LocalServer, start_postgres};
 use tokio_postgres::NoTls;
-use tokio_postgres::config::{Config, Host};
+use tokio_postgres::config::Config;
 
+mod beside;
 mod common;
 
+use beside::{conclude, median, succeed, tool};
 use common::{Result, number, say};
 
 const CLIENTS: u32 = 8;
@@ -38,14 +40,7 @@ enum Tool {
 }
 
 fn main() -> ExitCode {
-    match compare() {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            say(&format!("the comparison failed: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    conclude(compare())
 }
 
 /// Whether the two agree.
@@ -182,41 +177,14 @@ impl Bench {
     }
 
     fn tool(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        let password = String::from_utf8_lossy(self.config.get_password().unwrap_or_default()).into_owned();
-        if let [Host::Tcp(host), ..] = self.config.get_hosts() {
-            command.env("PGHOST", host);
-        }
-        if let [port, ..] = self.config.get_ports() {
-            command.env("PGPORT", port.to_string());
-        }
-        command
-            .env("PGUSER", self.config.get_user().unwrap_or_default())
-            .env("PGDATABASE", self.config.get_dbname().unwrap_or_default())
-            .env("PGPASSWORD", password)
-            .env("PGSSLMODE", "disable");
-        command
+        tool(program, &self.config, self.config.get_dbname().unwrap_or_default())
     }
-}
-
-fn succeed(name: &str, output: &Output) -> Result<String> {
-    if output.status.success() {
-        return Ok(String::from_utf8(output.stdout.clone())?);
-    }
-    Err(format!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into())
 }
 
 /// CPU of all children that have ended, in µs; it counts in ticks of 10 ms.
 fn children_cpu_us() -> Result<f64> {
     let stat = procfs::process::Process::myself()?.stat()?;
     Ok((stat.cutime + stat.cstime) as f64 * 1e6 / procfs::ticks_per_second() as f64)
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
 fn row(pair: &str, tool: Tool, figures: &Figures) -> String {
