@@ -50,6 +50,7 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         in_flight_max: 10_000,
         acquire_timeout: Duration::from_secs(600),
         drain: Duration::from_secs(600),
+        sampling: None,
     }
 }
 
@@ -58,6 +59,7 @@ fn all(intervals: &[Interval]) -> Set {
         transactions: intervals[0].set.transactions.len(),
         statements: intervals[0].set.statements.len(),
         measures: intervals[0].set.measures.len(),
+        samples: None,
     });
     for interval in intervals {
         set.merge(&interval.set);
