@@ -13,6 +13,7 @@ mod arrivals;
 mod client;
 mod collector;
 mod draws;
+mod pipeline;
 mod recorder;
 mod run;
 mod sampling;

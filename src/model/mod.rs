@@ -390,6 +390,9 @@ pub struct TransactionInfo {
     pub hold_us: Quantiles,
     /// COMMIT sent to its answer.
     pub commit_us: Quantiles,
+    /// All statements sent in one pipeline to the last answer, where the transaction is one and ended ok.
+    #[serde(default)]
+    pub pipeline_us: Quantiles,
     /// Failed tries by SQLSTATE; one that was begun again and ended well stands here as well.
     pub errors: BTreeMap<String, u64>,
 }
@@ -407,6 +410,9 @@ pub struct StatementInfo {
     pub sql: String,
     /// Successful executions.
     pub count: u64,
+    /// Of them, those in a pipeline: their time is a part of the transaction's `pipeline_us`.
+    #[serde(default)]
+    pub pipelined: u64,
     /// Failed executions.
     pub errors: u64,
     /// Rows returned or changed.
