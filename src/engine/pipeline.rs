@@ -1,12 +1,13 @@
 //! One try of a transaction that is sent as a pipeline: BEGIN, all statements and COMMIT at once, one round trip, one sample.
 
-use crate::db::{Control, Engine, ExecError, Queued, QueuedOutcome, Reply, Session};
+use crate::db::{Control, Engine, ExecError, Queued, QueuedOutcome, Reply};
 use crate::time::Now;
 use crate::units::{Stamp, TransactionId};
 use crate::workload::Transaction;
 
 use super::client::Instance;
 use super::draws::{Draws, Position};
+use super::line::Line;
 use super::takings::Memory;
 use super::transaction::{Failure, begin};
 
@@ -16,22 +17,22 @@ impl<E: Engine, N: Now> Instance<E, N> {
         &self,
         transaction: TransactionId,
         kind: &Transaction,
-        session: &mut E::Session,
+        line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
         reply: &mut Reply,
     ) -> Result<Stamp, Failure> {
-        self.queue(transaction, kind, session, position, memory).map_err(Failure::before_commit)?;
-        let result = session.sync(&mut memory.frame, reply).await;
-        self.record_answers(session, memory, reply);
+        self.queue(transaction, kind, line, position, memory).map_err(Failure::before_commit)?;
+        let result = line.sync(&mut memory.frame, reply).await;
+        self.record_answers(line, memory, reply);
         match result {
             Ok(()) => {
                 self.recorder.borrow_mut().pipelined(transaction, reply);
                 Ok(reply.done_at)
             }
             Err(error) => {
-                let may_have_committed = self.may_have_committed(kind, session, &error);
-                self.roll_back(session, &error).await;
+                let may_have_committed = self.may_have_committed(kind, line, &error);
+                self.roll_back(line, &error).await;
                 Err(Failure { error, may_have_committed })
             }
         }
@@ -41,33 +42,33 @@ impl<E: Engine, N: Now> Instance<E, N> {
         &self,
         transaction: TransactionId,
         kind: &Transaction,
-        session: &mut E::Session,
+        line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
     ) -> Result<(), ExecError> {
         if kind.explicit {
-            session.queue_control(Control::Begin(begin(transaction, kind)))?;
+            line.queue_control(Control::Begin(begin(transaction, kind)))?;
         }
         let mut occurrence = 0;
         for (index, step) in kind.steps.iter().enumerate() {
             for _ in 0..Draws::times(step, index, position) {
                 self.draws.fill_each(transaction, position, occurrence, &mut memory.frame);
                 occurrence += 1;
-                session.queue(step.statement, &memory.frame)?;
+                line.queue(step.statement, &memory.frame)?;
             }
         }
         if kind.explicit {
-            session.queue_control(Control::Commit)?;
+            line.queue_control(Control::Commit)?;
         }
         Ok(())
     }
 
     /// Counts each statement, and holds back what outlives the transaction.
-    fn record_answers(&self, session: &E::Session, memory: &mut Memory, reply: &Reply) {
+    fn record_answers(&self, line: &Line<'_, E::Session, N>, memory: &mut Memory, reply: &Reply) {
         let mut recorder = self.recorder.borrow_mut();
         let mut before = reply.sent_at;
-        for answered in session.answered() {
-            recorder.answered(session.backend(), before, answered);
+        for answered in line.answered() {
+            recorder.answered(line.backend(), before, answered);
             if let Queued::Statement(id) = answered.request
                 && answered.outcome == QueuedOutcome::Done
                 && answered.rows > 0
@@ -82,7 +83,12 @@ impl<E: Engine, N: Now> Instance<E, N> {
 
     /// Whether the server may have committed. All of it was sent, COMMIT included; but a server that says why it ends the
     /// connection has done no more than what it answered before.
-    fn may_have_committed(&self, kind: &Transaction, session: &E::Session, error: &ExecError) -> bool {
+    fn may_have_committed(
+        &self,
+        kind: &Transaction,
+        line: &Line<'_, E::Session, N>,
+        error: &ExecError,
+    ) -> bool {
         if error.session_survives() {
             return false;
         }
@@ -94,7 +100,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             return false;
         }
         let commits = if kind.explicit { Queued::Control(Control::Commit) } else { Queued::Sync };
-        let answered = session.answered();
+        let answered = line.answered();
         let failed = answered.iter().position(|answered| answered.outcome == QueuedOutcome::Failed);
         let commit = answered.iter().rposition(|answered| answered.request == commits);
         !(matches!(error, ExecError::Ended { .. }) && failed < commit)

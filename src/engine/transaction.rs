@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::db::{Begin, Control, Engine, ExecError, IsolationLevel, Reply, Session};
+use crate::db::{Begin, Control, Engine, ExecError, IsolationLevel, Reply};
 use crate::pool::AcquireError;
 use crate::record::accounting::Outcome;
 use crate::sql::values::Frame;
@@ -12,6 +12,7 @@ use crate::workload::{Isolation, KeptFor, Retry, Transaction};
 
 use super::client::Instance;
 use super::draws::{Draws, Position};
+use super::line::Line;
 use super::recorder::Ended;
 use super::source::Work;
 use super::takings::Memory;
@@ -54,7 +55,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 Err(error) => return self.not_acquired(transaction, work, &tries, &error, &memory.frame),
             };
             let acquired_at = lease.acquired_at();
-            let result = self.attempt(transaction, kind, lease.session(), work.position, memory).await;
+            let mut line = Line::new(lease.session(), &self.timer, self.rtt);
+            let result = self.attempt(transaction, kind, &mut line, work.position, memory).await;
             let finished_at = match &result {
                 Ok(finished_at) => *finished_at,
                 Err(_) => self.timer.now(),
@@ -93,7 +95,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         &self,
         transaction: TransactionId,
         kind: &Transaction,
-        session: &mut E::Session,
+        line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
     ) -> Result<Stamp, Failure> {
@@ -101,31 +103,31 @@ impl<E: Engine, N: Now> Instance<E, N> {
         self.draws.fill_once(transaction, position, &mut memory.frame);
         let mut reply = Reply::default();
         if kind.pipeline {
-            return self.pipeline(transaction, kind, session, position, memory, &mut reply).await;
+            return self.pipeline(transaction, kind, line, position, memory, &mut reply).await;
         }
         if kind.explicit {
-            if let Err(error) = session.control(Control::Begin(begin(transaction, kind)), &mut reply).await {
-                self.roll_back(session, &error).await;
+            if let Err(error) = line.control(Control::Begin(begin(transaction, kind)), &mut reply).await {
+                self.roll_back(line, &error).await;
                 return Err(Failure::before_commit(error));
             }
             self.recorder.borrow_mut().controlled(transaction, false, &reply);
         }
-        if let Err(failure) = self.steps(transaction, kind, session, position, memory, &mut reply).await {
-            self.roll_back(session, &failure.error).await;
+        if let Err(failure) = self.steps(transaction, kind, line, position, memory, &mut reply).await {
+            self.roll_back(line, &failure.error).await;
             return Err(failure);
         }
         if kind.explicit {
-            session.control(Control::Commit, &mut reply).await.map_err(Failure::at_commit)?;
+            line.control(Control::Commit, &mut reply).await.map_err(Failure::at_commit)?;
             self.recorder.borrow_mut().controlled(transaction, true, &reply);
         }
         Ok(reply.done_at)
     }
 
     /// Ends a transaction that has failed.
-    pub(super) async fn roll_back(&self, session: &mut E::Session, error: &ExecError) {
-        if error.session_survives() && session.in_transaction() {
+    pub(super) async fn roll_back(&self, line: &mut Line<'_, E::Session, N>, error: &ExecError) {
+        if error.session_survives() && line.in_transaction() {
             // The error that is reported is the first one; a session that cannot roll back is not usable again.
-            let _ = session.control(Control::Rollback, &mut Reply::default()).await;
+            let _ = line.control(Control::Rollback, &mut Reply::default()).await;
         }
     }
 
@@ -133,7 +135,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         &self,
         transaction: TransactionId,
         kind: &Transaction,
-        session: &mut E::Session,
+        line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
         reply: &mut Reply,
@@ -146,8 +148,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 }
                 self.draws.fill_each(transaction, position, occurrence, &mut memory.frame);
                 occurrence += 1;
-                let result = session.execute(step.statement, &mut memory.frame, reply).await;
-                self.recorder.borrow_mut().executed(step.statement, session.backend(), reply, result.is_ok());
+                let result = line.execute(step.statement, &mut memory.frame, reply).await;
+                self.recorder.borrow_mut().executed(step.statement, line.backend(), reply, result.is_ok());
                 let statement = &self.workload.statements[step.statement.index()];
                 if let Err(error) = result {
                     let writes = statement.kind.writes();

@@ -149,6 +149,12 @@ pub struct SessionInfo {
     /// In which protocol.
     #[serde(default)]
     pub protocol: Protocol,
+    /// How long a statement could take on the server, in milliseconds; absent where dbdyno set no limit.
+    #[serde(default)]
+    pub statement_timeout_ms: Option<u64>,
+    /// What was added to each round trip, in microseconds.
+    #[serde(default)]
+    pub rtt_us: u64,
 }
 
 /// The machine of the generator.
@@ -164,6 +170,12 @@ pub struct EnvironmentInfo {
     pub cores: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Processors that the generator kept to, where it was told to: `0,2-3`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_cpus: Option<String>,
+    /// Processors that a throwaway server kept to, where it was told to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server_cpus: Option<String>,
 }
 
 /// What a measurement says of a limit, or of all of them.

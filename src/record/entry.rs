@@ -118,6 +118,12 @@ pub struct SessionHeader {
     /// In which protocol.
     #[serde(default)]
     pub protocol: Protocol,
+    /// How long a statement could take on the server, in milliseconds; absent where dbdyno set no limit.
+    #[serde(default)]
+    pub statement_timeout_ms: Option<u64>,
+    /// What was added to each round trip, in nanoseconds.
+    #[serde(default)]
+    pub rtt_ns: u64,
 }
 
 /// The state of the data.
@@ -273,6 +279,12 @@ pub struct Environment {
     pub cores: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Processors that the generator kept to, where it was told to: `0,2-3`.
+    #[serde(default)]
+    pub client_cpus: Option<String>,
+    /// Processors that a throwaway server kept to, where it was told to.
+    #[serde(default)]
+    pub server_cpus: Option<String>,
 }
 
 /// One stage as planned.

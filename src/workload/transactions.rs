@@ -7,7 +7,9 @@ mod returned;
 use std::ops::Range;
 
 use super::document::{Document, IsolationDoc, Located, SourceNode, StepNode, TimesDoc, TransactionNode};
-use super::{InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, check};
+use super::{
+    InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, check,
+};
 use crate::diagnostic::{Mistakes, likely};
 use crate::sql::columns::{ResultColumns, result_columns};
 use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Place, Positional, positional};

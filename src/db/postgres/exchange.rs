@@ -195,4 +195,3 @@ pub(super) fn rows_of_tag(tag: &[u8]) -> u64 {
     let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
     parsed.unwrap_or(0)
 }
-

@@ -26,8 +26,8 @@ mod tls;
 mod types;
 mod wire;
 
-pub use control::set_local;
 pub use client::{Client, connect, server_version};
+pub use control::set_local;
 pub use encode::{Travels, travels};
 pub use environment::Environment;
 pub use session::{PgEngine, PgSession};

@@ -147,7 +147,11 @@ impl<N: Now> Run<'_, N> {
     }
 
     fn current(&self, at: usize) -> Current {
-        Current { at, results_left: self.pipeline.results.get(at).copied().unwrap_or(0), ..Current::default() }
+        Current {
+            at,
+            results_left: self.pipeline.results.get(at).copied().unwrap_or(0),
+            ..Current::default()
+        }
     }
 
     /// Takes the first row of a statement that fills slots; others pass by.

@@ -7,7 +7,7 @@ use super::bind::{SYNC, put_unnamed};
 use super::cancel::{Abandoned, CancelKey};
 use super::control::Controls;
 use super::dial::dial;
-use super::exchange::{Answer, Exchange, Status, check_rows};
+use super::exchange::{Exchange, Status, check_rows};
 use super::last_row::LastRow;
 use super::pipeline::{Pipeline, Run, commit_rolled_back};
 use super::settings::Settings;

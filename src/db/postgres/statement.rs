@@ -189,7 +189,9 @@ impl Statement {
     pub(super) fn put_queued(&self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), ExecError> {
         if !matches!(self.request, Request::Bind(_)) {
             let label = &self.label;
-            return Err(ExecError::Value(format!("`{label}` cannot be a part of a pipeline in the simple protocol")));
+            return Err(ExecError::Value(format!(
+                "`{label}` cannot be a part of a pipeline in the simple protocol"
+            )));
         }
         self.put_execution(frame, out)?;
         out.truncate(out.len() - SYNC.len());

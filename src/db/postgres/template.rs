@@ -15,8 +15,10 @@ impl Template {
     /// `before` is sent with it each time.
     pub(super) fn new(before: &str, sql: &str, places: &[Place]) -> Self {
         let moved = |at: usize| before.len() + at;
-        let place =
-            |place: &Place| Place { range: moved(place.range.start)..moved(place.range.end), input: place.input };
+        let place = |place: &Place| Place {
+            range: moved(place.range.start)..moved(place.range.end),
+            input: place.input,
+        };
         Self { sql: format!("{before}{sql}").into(), places: places.iter().map(place).collect() }
     }
 
@@ -168,7 +170,10 @@ mod tests {
         assert_eq!(&out[..7], b"beforeQ");
         let len = u32::try_from(out.len() - 7).expect("short");
         assert_eq!(out[7..11], len.to_be_bytes());
-        assert_eq!(&out[11..], b"SET a; SELECT ':a', <0>, <1> -- :c\n, x[1:a] FROM t WHERE y = <1>\0".as_slice());
+        assert_eq!(
+            &out[11..],
+            b"SET a; SELECT ':a', <0>, <1> -- :c\n, x[1:a] FROM t WHERE y = <1>\0".as_slice()
+        );
     }
 
     proptest! {

@@ -23,7 +23,8 @@ impl Compiler<'_> {
         let waits_in_vain = !(modes.read_only && matches!(node.isolation, Some(IsolationDoc::Serializable)));
         if let Some(key) = node.deferrable.as_ref().filter(|key| key.value && waits_in_vain) {
             let message = "`deferrable` is for transactions that are serializable and read only";
-            let help = "add `isolation = \"serializable\"` and `read_only = true`, or take it away".to_owned();
+            let help =
+                "add `isolation = \"serializable\"` and `read_only = true`, or take it away".to_owned();
             self.blame(&key.span, message.to_owned(), "does nothing in this one", Some(help));
         }
         modes
@@ -33,7 +34,8 @@ impl Compiler<'_> {
         let mut settings = Vec::new();
         for (name, value) in node.set.iter().flat_map(|set| &set.0) {
             let is_word = |part: &str| {
-                !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte))
+                !part.is_empty()
+                    && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_$".contains(&byte))
             };
             if !name.split('.').all(is_word) {
                 let message = format!("`{name}` cannot be the name of a setting");
@@ -63,7 +65,12 @@ impl Compiler<'_> {
     }
 
     /// Blames what keeps the statements of a pipeline from being sent before any of them is answered.
-    pub(super) fn blame_pipeline(&mut self, node: &TransactionNode, queries: &[Option<&Query>], first: usize) {
+    pub(super) fn blame_pipeline(
+        &mut self,
+        node: &TransactionNode,
+        queries: &[Option<&Query>],
+        first: usize,
+    ) {
         let Some(key) = node.pipeline.as_ref().filter(|key| key.value) else { return };
         if self.document.protocol == Some(Protocol::Simple) {
             let message = "the simple protocol has no pipelines".to_owned();
@@ -71,16 +78,17 @@ impl Compiler<'_> {
             self.blame(&key.span, message, "`protocol` is `simple`", Some(help));
         }
         for step in node.steps.iter().filter(|step| !step.hold.is_zero()) {
-            let message = format!("a pipeline is sent at once, and `{}` waits before it", step.statement.value);
+            let message =
+                format!("a pipeline is sent at once, and `{}` waits before it", step.statement.value);
             let help = "take `hold` away, or `pipeline`".to_owned();
             self.blame(&step.statement.span, message, "this step has a `hold`", Some(help));
         }
         for (step, query) in node.steps.iter().zip(queries) {
             let Some(query) = query else { continue };
             let runs = node.steps.iter().filter(|other| other.statement.value == query.name).map(times);
-            let kept = self.statements[first..].iter().any(|statement| {
-                statement.name == query.name && !statement.kept.is_empty()
-            });
+            let kept = self.statements[first..]
+                .iter()
+                .any(|statement| statement.name == query.name && !statement.kept.is_empty());
             if kept && runs.map(|times| times.max).sum::<u32>() > 1 {
                 let message = format!("`{}` may run more than once, and what it returns is kept", query.name);
                 let help = "of a pipeline only the last row of a statement is kept: take `pipeline` away, or let it run once";
@@ -96,7 +104,8 @@ impl Compiler<'_> {
         }
         let (step, giver) = (&node.steps[at].statement, &node.steps[from].statement.value);
         let span: &Range<usize> = &step.span;
-        let message = format!("`{}` needs `:{name}`, which `{giver}` returns in the same pipeline", step.value);
+        let message =
+            format!("`{}` needs `:{name}`, which `{giver}` returns in the same pipeline", step.value);
         let help = "take `pipeline` away, or join the two in one statement (WITH … RETURNING)".to_owned();
         self.blame(span, message, "is sent before that is known", Some(help));
     }
