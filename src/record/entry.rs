@@ -103,6 +103,20 @@ pub struct Header {
     /// The state of the data when the run began.
     #[serde(default)]
     pub data: DataHeader,
+    /// What the generator needs on this machine at least, where that was calibrated.
+    #[serde(default)]
+    pub floor: Option<FloorHeader>,
+}
+
+/// What the generator can do on a session that answers at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FloorHeader {
+    /// When that was measured: RFC 3339, UTC.
+    pub measured_at: String,
+    /// CPU of the worker per transaction of one statement.
+    pub cpu_us_per_transaction: f64,
+    /// The most transactions per second on one thread.
+    pub rate_max_per_s: f64,
 }
 
 /// The state of the data.

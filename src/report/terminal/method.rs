@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{
-    Accounting, DataInfo, EventInfo, GeneratorInfo, ProbeInfo, Report, Stage, TableChangesInfo,
+    Accounting, DataInfo, EventInfo, FloorInfo, GeneratorInfo, ProbeInfo, Report, Stage, TableChangesInfo,
 };
-use crate::report::format::{NBSP, bytes, count, decimal, duration_us, percent, whole_us};
+use crate::report::format::{NBSP, bytes, count, decimal, duration_us, per_call, percent, whole_us};
 
 /// Events that a summary shows.
 const EVENTS_SHOWN: usize = 5;
@@ -146,12 +146,19 @@ fn generator(page: &mut Page, generator: &GeneratorInfo) {
     parts.extend(
         generator.cpu_us_per_transaction.map(|us| format!("{} of CPU a transaction", duration_us(us))),
     );
+    parts.extend(generator.floor.as_ref().and_then(against_floor));
     parts.extend(generator.resident_bytes_max.map(|size| format!("{} of memory", bytes(size))));
     let style = if generator.valid { Style::Plain } else { Style::Bad };
     page.labelled(INDENT, "generator", style, &parts.join(" · "));
     if generator.wake_lateness_us.count > 0 {
         page.fact("timer", &format!("woke late by {}", times(&generator.wake_lateness_us)));
     }
+}
+
+/// `7.6 × the floor of 4.10 µs`.
+fn against_floor(floor: &FloorInfo) -> Option<String> {
+    let times = floor.cpu_ratio?;
+    Some(format!("{}{NBSP}× the floor of {}", per_call(times), duration_us(floor.cpu_us_per_transaction)))
 }
 
 fn probes(page: &mut Page, probes: &[ProbeInfo], full: bool) {
