@@ -34,10 +34,10 @@ statements = ["account", "change"]
 retry = { on = ["40001"], max_tries = 3 }
 [transaction.parameter]
 id = { uniform = [1, 100] }
-note = { uuid = {} }
+new_note = { uuid = {} }
 "#;
 const QUERIES: &str = "-- name: account :one\nSELECT n, note FROM account WHERE id = :id;\n\
-                       -- name: change :exec\nUPDATE account SET n = :n, note = :note WHERE id = :id;\n";
+                       -- name: change :exec\nUPDATE account SET n = :n, note = :new_note WHERE id = :id;\n";
 const SCHEMA: &str = "CREATE TABLE account (id int PRIMARY KEY, n bigint NOT NULL, note uuid NOT NULL);
                       INSERT INTO account SELECT i, i, gen_random_uuid() FROM generate_series(1, 100) i";
 
@@ -101,7 +101,7 @@ fn plan(workload: &Workload, load: Load) -> Plan {
         in_flight_max: 100,
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(10),
-        sampling: Some(Arc::new(Sampling::new(workload, 1.0, &["id".to_owned(), "note".to_owned()]))),
+        sampling: Some(Arc::new(Sampling::new(workload, 1.0, &["id".to_owned(), "new_note".to_owned()]))),
     }
 }
 

@@ -300,6 +300,9 @@ pub(super) struct CalibrateArguments {
     /// Also write the figures as JSON; `-` writes them, alone, to standard output
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(super) json: Option<PathBuf>,
+    /// How long each of its loads is measured
+    #[arg(long, value_name = "TIME", default_value = "1250ms", value_parser = positive_duration)]
+    pub(super) duration: Duration,
     /// Where runs are kept, and the calibration with them [default: dbdyno/runs in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
     pub(super) runs_dir: Option<PathBuf>,

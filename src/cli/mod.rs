@@ -175,7 +175,8 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
 /// Measures the generator itself, and shows it in the way that was asked for.
 async fn calibrate(arguments: &args::CalibrateArguments) -> Result<u8, CommandError> {
     let mut live = Plain::new(arguments.quiet);
-    let plan = study::CalibratePlan { runs_dir: plan::runs_dir(arguments.runs_dir.as_ref())? };
+    let runs_dir = plan::runs_dir(arguments.runs_dir.as_ref())?;
+    let plan = study::CalibratePlan { each: arguments.duration, runs_dir };
     output::check_file(arguments.json.as_deref())?;
     let calibrated = study::calibrate(&plan, &mut |what| live.tell(&what)).await;
     live.finish();

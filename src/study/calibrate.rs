@@ -31,8 +31,6 @@ const CLIENTS: [u32; 4] = [1, 8, 64, 1024];
 const CLIENTS_PER_THREAD: u32 = 8;
 /// Open loops, as shares of the highest rate.
 const SHARES: [f64; 3] = [0.1, 0.4, 0.8];
-/// How long each is measured. All of it takes about twelve seconds.
-const STAGE: Duration = Duration::from_millis(1250);
 /// Time for memory and branches to become warm, and for the worker to live on while its last figures are read.
 const EDGE: Duration = Duration::from_millis(300);
 /// Between the order to begin and the first arrival.
@@ -43,6 +41,8 @@ const POOL_SIZE: u32 = 16;
 /// What a calibration needs to know.
 #[derive(Clone, Debug)]
 pub struct CalibratePlan {
+    /// How long each of its eight loads is measured.
+    pub each: Duration,
     /// Where it is kept, beside the runs.
     pub runs_dir: PathBuf,
 }
@@ -58,7 +58,7 @@ pub struct Calibrated {
 
 /// Measures the generator, and keeps what was found out in place of what an earlier calibration of the same machine did.
 pub async fn calibrate(plan: &CalibratePlan, observer: &mut Observer<'_>) -> Result<Calibrated, StudyError> {
-    let bench = Bench { workload: Arc::new(workload()?), epoch: Epoch::begin() };
+    let bench = Bench { each: plan.each, workload: Arc::new(workload()?), epoch: Epoch::begin() };
     let environment = host::environment();
     observer(Happening::Step("closed loop on one thread: 1, 8, 64, 1024 clients"));
     let mut closed = bench.closed(&CLIENTS, 1).await?;
@@ -149,6 +149,7 @@ fn workload() -> Result<Workload, StudyError> {
 }
 
 struct Bench {
+    each: Duration,
     workload: Arc<Workload>,
     epoch: Epoch,
 }
@@ -228,7 +229,7 @@ impl Bench {
     fn plan(&self, loads: &[Load], threads: u32) -> Plan {
         let edge = |load: Option<&Load>| (load.copied().unwrap_or(Load::Clients(1)), EDGE);
         let mut stages = vec![edge(loads.first())];
-        stages.extend(loads.iter().map(|&load| (load, STAGE)));
+        stages.extend(loads.iter().map(|&load| (load, self.each)));
         stages.push(edge(loads.last()));
         let seed = Seed::default();
         Plan {

@@ -460,8 +460,11 @@ fn a_run_that_is_not_there_is_named() {
 #[test]
 fn a_calibration_is_shown_and_kept_for_later_runs() {
     let runs = tempfile::tempdir().expect("a folder");
-    let output =
-        dbdyno().args(["calibrate", "--json", "-", "--runs-dir"]).arg(runs.path()).output().expect("it runs");
+    let output = dbdyno()
+        .args(["calibrate", "--duration", "250ms", "--json", "-", "--runs-dir"])
+        .arg(runs.path())
+        .output()
+        .expect("it runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let shown: dbdyno::model::Calibration = serde_json::from_slice(&output.stdout).expect("JSON");
     let kept: Vec<_> = std::fs::read_dir(runs.path().join("calibration"))
@@ -474,10 +477,10 @@ fn a_calibration_is_shown_and_kept_for_later_runs() {
         shown.closed.iter().filter(|point| point.threads == 1).map(|point| point.clients).collect();
     assert_eq!(clients, [1, 8, 64, 1024]);
     for point in &shown.closed {
-        // A transaction costs some CPU, and a thread has no more than one core of it.
+        // A transaction costs some CPU, and a thread has no more than one core of it; a busy machine is late to read either.
         let cpu_us = point.cpu_us_per_transaction.expect("/proc tells");
         let cores = cpu_us * point.per_s / 1e6;
-        assert!(cores > 0.05 && cores < f64::from(point.threads) * 1.1, "{point:?}");
+        assert!(cores > 0.05 && cores < f64::from(point.threads) * 1.5, "{point:?}");
     }
     assert_eq!(shown.open.len(), 3);
     for point in &shown.open {

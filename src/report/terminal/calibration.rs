@@ -15,20 +15,10 @@ pub fn render(calibration: &Calibration, options: &Options) -> String {
     let most = calibration.rate_max_per_s();
     let cost =
         calibration.cpu_us_min().map_or_else(String::new, |us| format!(", {} of CPU each", cpu(Some(us))));
-    let sentence = format!(": {}{NBSP}transactions/s on one thread{cost}", rate(most));
-    page.line(&[
-        (Style::Bold, "CALIBRATED"),
-        (Style::Plain, "  "),
-        (Style::Bold, "this machine's generator"),
-        (Style::Plain, &sentence),
-    ]);
+    let sentence = format!("{}{NBSP}transactions/s on one thread{cost}", rate(most));
+    page.line(&[(Style::Bold, "CALIBRATED"), (Style::Plain, "  "), (Style::Plain, &sentence)]);
     page.blank();
-    page.labelled(
-        0,
-        "session",
-        Style::Plain,
-        "answers at once, one statement a transaction; no database, no network",
-    );
+    page.labelled(0, "session", Style::Plain, "answers at once, one statement a transaction; no database");
     page.labelled(0, "machine", Style::Plain, &machine(&calibration.environment));
     let version = format!("{} · {}", calibration.dbdyno_version, calibration.measured_at);
     page.labelled(0, "dbdyno", Style::Plain, &version);
