@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbdyno::db::sim::SimEngine;
-use dbdyno::db::{Engine, Target};
+use dbdyno::db::{Engine, Protocol, Target};
 use dbdyno::engine::{self, Plan, Sampling, StagePlan};
 use dbdyno::local::{LocalOptions, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
@@ -72,7 +72,7 @@ fn a_transaction_allocates_nothing() {
     let server = runtime.block_on(start_postgres(&options)).unwrap_or_else(|error| panic!("{error}"));
     prepare(&runtime, server.url());
     let target = Target::of_local_server(server.url()).expect("its own URL");
-    let real = target.engine(clock);
+    let real = target.engine(clock, Protocol::default());
     for load in loads {
         runtime.block_on(assert_frugal("real", &real, clock, plan(&workload, load)));
     }

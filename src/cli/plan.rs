@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::db::Target;
+use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
@@ -15,7 +15,7 @@ use crate::workload::{self, BudgetSpec, Load, Workload};
 use super::CommandError;
 use super::args::{
     DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
-    RunArguments, TargetArguments,
+    RunArguments, SpokenProtocol, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -113,9 +113,11 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = vec![1, 2, 4, 8, 16];
     let load = Load::Clients(32);
+    let workload = read(&folder)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
-        workload: read(&folder)?,
+        protocol: workload.protocol.unwrap_or_default(),
+        workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
         instances: 1,
@@ -174,6 +176,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     Ok(MeasurePlan {
         target: target(&arguments.target)?,
+        protocol: protocol(arguments, &workload),
         samples: samples(arguments, &workload)?,
         workload,
         seed: arguments.seed,
@@ -193,6 +196,16 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     })
+}
+
+/// The flag, else the workload's key.
+fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Protocol {
+    let given = arguments.protocol.map(|given| match given {
+        SpokenProtocol::Simple => Protocol::Simple,
+        SpokenProtocol::Extended => Protocol::Extended,
+        SpokenProtocol::Prepared => Protocol::Prepared,
+    });
+    given.or(workload.protocol).unwrap_or_default()
 }
 
 /// The log of single transactions. The file is tried before minutes are spent; what is there stays until then.

@@ -24,7 +24,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::{RowsExpected, StatementPlan};
+use crate::db::{RowsExpected, StatementPlan, Substitution};
 use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
@@ -99,6 +99,8 @@ impl Plan {
                     .iter()
                     .map(|output| (output.column.clone(), output.slot))
                     .collect(),
+                places: statement.places.clone(),
+                substitution: Substitution::Literal,
             })
             .collect()
     }

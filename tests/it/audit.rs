@@ -6,8 +6,8 @@ use dbdyno::model::{Report, Verdict};
 use dbdyno::record::accounting::Books;
 use dbdyno::record::entry::{
     BudgetHeader, DataHeader, End, EndReason, Entry, Environment, FORMAT_VERSION, FloorHeader, Header,
-    Interval, LoadHeader, RunKind, StageHeader, StatementHeader, TargetHeader, TransactionHeader,
-    WorkloadHeader,
+    Interval, LoadHeader, RunKind, SessionHeader, StageHeader, StatementHeader, TargetHeader,
+    TransactionHeader, WorkloadHeader,
 };
 use dbdyno::record::observation::{GeneratorSample, Observation, ProbeCost, Reading};
 use dbdyno::record::set::{Set, Shape};
@@ -91,6 +91,7 @@ fn header(floor: Option<FloorHeader>) -> Header {
         probe_interval_ms: 0,
         data: DataHeader::default(),
         floor,
+        sessions: SessionHeader::default(),
     }
 }
 

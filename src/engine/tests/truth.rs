@@ -312,8 +312,8 @@ fn every_arrival_waits_as_long_as_the_recursion_says() {
 fn waiting_is_what_erlang_says() {
     let cases = cases();
     let next = AtomicUsize::new(0);
+    let take = || cases.get(next.fetch_add(1, Ordering::Relaxed));
     std::thread::scope(|scope| {
-        let take = || cases.get(next.fetch_add(1, Ordering::Relaxed));
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| std::iter::from_fn(take).for_each(|case| case.recursion_is_theory()));
         }
