@@ -60,6 +60,11 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let mut progress = Progress::default();
         while let Some(work) = self.source.next(client, &mut progress).await {
             let transaction = self.draws.transaction(work.position);
+            if work.too_late {
+                self.skip(transaction, &work);
+                tokio::task::coop::consume_budget().await;
+                continue;
+            }
             self.recorder.borrow_mut().begun(transaction);
             let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
             self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, scheduled_at });
@@ -68,6 +73,13 @@ impl<E: Engine, N: Now> Instance<E, N> {
             // An answer that is there at once would let one client starve the others of its worker.
             tokio::task::coop::consume_budget().await;
         }
+    }
+
+    /// Counts work that nobody starts any more, with how long it waited.
+    fn skip(&self, transaction: TransactionId, work: &Work) {
+        let now = self.timer.now();
+        let waited = now - work.scheduled_at.unwrap_or(now);
+        self.recorder.borrow_mut().skipped(transaction, waited);
     }
 
     /// Closes the books at the end of the drain: what runs is abandoned, what never began is skipped. Call it when no client
@@ -87,9 +99,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 censored: true,
             });
         }
-        self.source.take_left_out(planned_until, |Work { position, scheduled_at }| {
-            let waited = now - scheduled_at.unwrap_or(now);
-            recorder.skipped(self.draws.transaction(position), waited);
+        drop(recorder);
+        self.source.take_left_out(planned_until, |work| {
+            self.skip(self.draws.transaction(work.position), &work);
         });
     }
 }

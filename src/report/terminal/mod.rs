@@ -8,6 +8,7 @@ mod load;
 mod measures;
 mod method;
 mod page;
+mod put_on;
 mod server;
 mod spark;
 mod statements;
