@@ -226,6 +226,7 @@ mod tests {
             started_at: String::new(),
             duration_s: 10.0,
             drain_s: 0.0,
+            load: Some(crate::units::Load::rate(offered)),
             offered_per_s: Some(offered),
             clients: None,
             achieved_per_s: offered - (at_end / 10.0).max(0.001),

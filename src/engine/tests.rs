@@ -1,6 +1,8 @@
 //! The engine's arithmetic on a simulated server in virtual time: what the queueing laws say is what must come out, to the
 //! nanosecond where nothing is random.
 
+mod loads;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,7 +47,11 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         stages: stages
             .iter()
             .enumerate()
-            .map(|(index, &(load, duration))| StagePlan { id: StageId::from_index(index), duration, load })
+            .map(|(index, (load, duration))| StagePlan {
+                id: StageId::from_index(index),
+                duration: *duration,
+                load: load.clone(),
+            })
             .collect(),
         pool_size,
         instances: 1,
@@ -87,7 +93,7 @@ fn median_us(distribution: &crate::record::histogram::Distribution) -> u64 {
 
 #[test]
 fn eight_clients_on_two_connections_wait_three_times_as_long_as_they_are_served() {
-    let plan = plan(one_statement(), 2, &[(Load::Clients(8), Duration::from_secs(20))]);
+    let plan = plan(one_statement(), 2, &[(Load::clients(8), Duration::from_secs(20))]);
     let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
     let set = all(&intervals);
     assert_balanced(&intervals);
@@ -110,7 +116,7 @@ fn eight_clients_on_two_connections_wait_three_times_as_long_as_they_are_served(
 
 #[test]
 fn littles_law_holds_exactly() {
-    let plan = plan(one_statement(), 3, &[(Load::Rate(170.0), Duration::from_secs(30))]);
+    let plan = plan(one_statement(), 3, &[(Load::rate(170.0), Duration::from_secs(30))]);
     // Unequal service times, so that the queue breathes.
     let intervals = simulate(&plan, |_, _, n| SimAnswer::ok(MS * u32::try_from(5 + n * 7 % 23).unwrap_or(5)));
     let set = all(&intervals);
@@ -121,7 +127,7 @@ fn littles_law_holds_exactly() {
 
 #[test]
 fn beyond_the_limit_of_transactions_under_way_a_late_start_is_lag() {
-    let mut plan = plan(one_statement(), 4, &[(Load::Rate(100.0), Duration::from_secs(10))]);
+    let mut plan = plan(one_statement(), 4, &[(Load::rate(100.0), Duration::from_secs(10))]);
     plan.in_flight_max = 4;
     let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
     let set = all(&intervals);
@@ -137,7 +143,7 @@ fn beyond_the_limit_of_transactions_under_way_a_late_start_is_lag() {
 
 #[test]
 fn what_never_ends_is_abandoned_and_what_never_began_is_skipped() {
-    let mut plan = plan(one_statement(), 2, &[(Load::Rate(10.0), Duration::from_secs(5))]);
+    let mut plan = plan(one_statement(), 2, &[(Load::rate(10.0), Duration::from_secs(5))]);
     plan.in_flight_max = 4;
     plan.drain = Duration::from_secs(3);
     let intervals = simulate(&plan, |request, _, _| match request {
@@ -154,7 +160,7 @@ fn what_never_ends_is_abandoned_and_what_never_began_is_skipped() {
 
 #[test]
 fn an_acquire_that_times_out_fails_by_that_name_and_counts_among_the_slow() {
-    let mut plan = plan(one_statement(), 1, &[(Load::Clients(2), Duration::from_secs(4))]);
+    let mut plan = plan(one_statement(), 1, &[(Load::clients(2), Duration::from_secs(4))]);
     plan.acquire_timeout = 100 * MS;
     let intervals = simulate(&plan, |request, _, _| match request {
         SimRequest::Execute(_) => SimAnswer::ok(Duration::from_secs(1)),
@@ -176,7 +182,7 @@ fn a_retry_repeats_the_transaction_and_the_response_covers_all_tries() {
          retry = { on = [\"40001\"], max_tries = 3 }\n",
         "-- name: s :exec\nUPDATE a SET b = 1;\n",
     );
-    let plan = plan(workload, 1, &[(Load::Clients(1), Duration::from_secs(5))]);
+    let plan = plan(workload, 1, &[(Load::clients(1), Duration::from_secs(5))]);
     let executions = std::sync::atomic::AtomicU64::new(0);
     let intervals = simulate(&plan, move |request, _, _| match request {
         // Every second execution of the statement is refused.
@@ -211,7 +217,7 @@ fn a_connection_lost_at_commit_is_unknown_and_before_it_failed() {
         "name = \"u\"\n[[transaction]]\nname = \"t\"\nweight = 1\nstatements = [\"a\", \"b\"]\n",
         "-- name: a :exec\nUPDATE a SET b = 1;\n-- name: b :exec\nUPDATE a SET b = 2;\n",
     );
-    let plan = plan(workload, 1, &[(Load::Clients(1), Duration::from_secs(10))]);
+    let plan = plan(workload, 1, &[(Load::clients(1), Duration::from_secs(10))]);
     let commits = std::sync::atomic::AtomicU64::new(0);
     let begins = std::sync::atomic::AtomicU64::new(0);
     let count = |counter: &std::sync::atomic::AtomicU64| {
@@ -239,7 +245,7 @@ fn two_pool_sizes_and_two_thread_counts_see_the_same_work() {
     let queries = "-- name: s :one\nSELECT 1;\n";
     let issued = |pool_size: u32, instances: u32| {
         let mut plan =
-            plan(workload(document, queries), pool_size, &[(Load::Rate(500.0), Duration::from_secs(8))]);
+            plan(workload(document, queries), pool_size, &[(Load::rate(500.0), Duration::from_secs(8))]);
         plan.instances = instances;
         let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(3 * MS));
         assert_balanced(&intervals);
@@ -256,9 +262,9 @@ fn two_pool_sizes_and_two_thread_counts_see_the_same_work() {
 #[test]
 fn stages_follow_each_other_without_a_gap_and_carry_what_is_under_way() {
     let stages = [
-        (Load::Rate(100.0), Duration::from_secs(3)),
-        (Load::Clients(5), Duration::from_millis(2500)),
-        (Load::Rate(10.0), Duration::from_secs(2)),
+        (Load::rate(100.0), Duration::from_secs(3)),
+        (Load::clients(5), Duration::from_millis(2500)),
+        (Load::rate(10.0), Duration::from_secs(2)),
     ];
     let plan = plan(one_statement(), 3, &stages);
     let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(70 * MS));
@@ -308,7 +314,7 @@ const JOBS_QUERIES: &str =
 /// What was taken counts when its transaction has committed, and not before.
 #[test]
 fn measured_values_are_those_of_transactions_that_ended_ok() {
-    let plan = plan(workload(JOBS, JOBS_QUERIES), 1, &[(Load::Clients(1), Duration::from_secs(10))]);
+    let plan = plan(workload(JOBS, JOBS_QUERIES), 1, &[(Load::clients(1), Duration::from_secs(10))]);
     let taken = std::sync::atomic::AtomicI64::new(0);
     let finished = std::sync::atomic::AtomicI64::new(0);
     let next = |counter: &std::sync::atomic::AtomicI64| {

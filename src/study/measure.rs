@@ -10,7 +10,7 @@ use crate::db::SessionOptions;
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
-    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
+    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, RunKind, StageHeader,
 };
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
@@ -340,7 +340,11 @@ impl<'a> Bench<'a> {
             stages: segment
                 .stages
                 .iter()
-                .map(|stage| StagePlan { id: stage.id, duration: stage.spec.duration, load: stage.spec.load })
+                .map(|stage| StagePlan {
+                    id: stage.id,
+                    duration: stage.spec.duration,
+                    load: stage.spec.load.clone(),
+                })
                 .collect(),
             pool_size: segment.pool_size,
             instances: self.plan.instances,
@@ -537,7 +541,8 @@ fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
             name: stage.spec.name.clone(),
             measured: stage.measured,
             duration_ns: u64::try_from(stage.spec.duration.as_nanos()).unwrap_or(u64::MAX),
-            load: header::load(stage.spec.load),
+            load: LoadHeader::from(&stage.spec.load),
+            put_on: Some(stage.spec.load.clone()),
             pool_size,
             instances: plan.instances,
             workers: plan.threads.clamp(1, plan.instances.max(1)),
