@@ -36,6 +36,8 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Show the report of a run again
     Report(ReportArguments),
+    /// Measure what this machine's generator can do by itself; later reports say how far from that they were
+    Calibrate(CalibrateArguments),
     /// Say what a target lets dbdyno see and do, and what is missing
     Doctor(DoctorArguments),
     /// Print the JSON schema of workload.toml, for editors
@@ -316,6 +318,22 @@ pub(super) struct ReportArguments {
     pub(super) runs_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CalibrateArguments {
+    /// Also write the figures as JSON; `-` writes them, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) json: Option<PathBuf>,
+    /// How long each of its loads is measured
+    #[arg(long, value_name = "TIME", default_value = "1250ms", value_parser = positive_duration)]
+    pub(super) duration: Duration,
+    /// Where runs are kept, and the calibration with them [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@
 //! samples do not carry is absent; one that falls among work that never ended is a lower bound.
 
 pub mod budget;
+mod calibration;
 mod endurance;
 mod limit;
 mod measures;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Protocol, Seed};
 
+pub use calibration::{CALIBRATION_VERSION, Calibration, ClosedPoint, FloorInfo, OpenPoint};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 
@@ -259,6 +261,9 @@ pub struct GeneratorInfo {
     pub steal_fraction: Option<f64>,
     /// CPU of the workers per transaction.
     pub cpu_us_per_transaction: Option<f64>,
+    /// What it needs on this machine at least, where that was calibrated.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub floor: Option<FloorInfo>,
     /// How late the timer woke.
     pub wake_lateness_us: Quantiles,
     /// Most memory resident, in bytes.

@@ -110,6 +110,9 @@ pub struct Header {
     /// How the measured sessions talked to the server.
     #[serde(default)]
     pub sessions: SessionHeader,
+    /// What the generator needs on this machine at least, where that was calibrated.
+    #[serde(default)]
+    pub floor: Option<FloorHeader>,
 }
 
 /// How the measured sessions talked to the server.
@@ -124,6 +127,17 @@ pub struct SessionHeader {
     /// What was added to each round trip, in nanoseconds.
     #[serde(default)]
     pub rtt_ns: u64,
+}
+
+/// What the generator can do on a session that answers at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FloorHeader {
+    /// When that was measured: RFC 3339, UTC.
+    pub measured_at: String,
+    /// CPU of the worker per transaction of one statement.
+    pub cpu_us_per_transaction: f64,
+    /// The most transactions per second on one thread.
+    pub rate_max_per_s: f64,
 }
 
 /// The state of the data.

@@ -19,6 +19,7 @@ use crate::time::{Epoch, Now, RealClock};
 use crate::units::{CpuList, StageId, Stamp};
 use crate::workload::{Setting, StageSpec};
 
+use super::calibrate;
 use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
@@ -102,6 +103,7 @@ impl<'a> Bench<'a> {
         let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
         let mut recording = Recording::new(Journal::create(&plan.runs_dir, &id)?);
+        let environment = header::environment(plan);
         let header = Header {
             format_version: FORMAT_VERSION,
             dbdyno_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -112,7 +114,8 @@ impl<'a> Bench<'a> {
             command: plan.command.clone(),
             workload: header::workload(&plan.workload, data.scale),
             target: header::target(&target).await?,
-            environment: header::environment(plan),
+            floor: calibrate::floor(&plan.runs_dir, &environment, observer),
+            environment,
             stages: stage_headers(plan, segments),
             budgets: header::budgets(&plan.budgets),
             probe_interval_ms: plan
