@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use crate::dataset::{self, DataState};
 use crate::db::SessionOptions;
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
+use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, RunKind, StageHeader,
@@ -15,7 +16,7 @@ use crate::record::entry::{
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{StageId, Stamp};
+use crate::units::{CpuList, StageId, Stamp};
 use crate::workload::{Setting, StageSpec};
 
 use super::calibrate;
@@ -86,12 +87,12 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let mut target = OpenTarget::open(&plan.target, observer).await?;
-        if let Some(cpus) = &plan.client_cpus {
-            // Behind the start of a server, which would be kept to them as well; before there is another thread.
-            crate::local::pin(cpus)
-                .map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))?;
+        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
+        if let Some(before) = keep_to_cpus(plan)? {
+            pinned(&before)?;
         }
+        let mut target = OpenTarget::open(&plan.target, observer).await?;
+        keep_to_cpus(plan)?;
         let data = ready(plan, &target, segments, observer).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
         let state = dataset::data_state(&target.control, &plan.workload).await?;
@@ -520,6 +521,15 @@ impl StageWalk<'_> {
 fn without_cost(mut probed: Probed) -> Probed {
     probed.reading.cost = ProbeCost::default();
     probed
+}
+
+/// Keeps this thread, and those that it starts from now on, to the processors that the user named. Gives those of before.
+fn keep_to_cpus(plan: &MeasurePlan) -> Result<Option<CpuList>, StudyError> {
+    plan.client_cpus.as_ref().map_or(Ok(None), pinned)
+}
+
+fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
+    pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
 }
 
 /// How the measured sessions talk to the server. The settings of a transaction have its number.

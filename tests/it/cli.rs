@@ -132,6 +132,7 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
         ("run --clients 1 --duration 1s --rtt 1m", &["--rtt", "10s"]),
         ("run --clients 1 --duration 1s --statement-timeout 10us", &["--statement-timeout", "millisecond"]),
         ("run --clients 1 --duration 1s --client-cpus 3-1", &["--client-cpus", "0,2-3"]),
+        ("run --clients 1 --duration 1s --client-cpus 1023", &["--client-cpus", "no CPU 1023"]),
         ("run --clients 1 --duration 1s --server-cpus 0", &["--server-cpus", "--target local"]),
         ("pool --sizes 1,0", &["--sizes"]),
         ("pool --sizes 2,2", &["--sizes", "2,2"]),

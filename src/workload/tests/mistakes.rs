@@ -392,8 +392,9 @@ fn mistakes_stay_readable_at_eighty_columns() {
     4 | mood = 1
       | ^^^^ not known here
       |
-      = help: known are `name`, `description`, `scale`, `table`, `transaction`,
-              `measure`, `gauge`, `stage`, `budget`
+      = help: known are `name`, `description`, `protocol`, `statement_timeout`,
+              `scale`, `table`, `transaction`, `measure`, `gauge`, `stage`,
+              `budget`
 
     error: unknown key `naem`
       --> shop/workload.toml:24:1
