@@ -94,6 +94,16 @@ pub(super) enum ResetTo {
     Template,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SpokenProtocol {
+    /// One text a statement, with the values written into it
+    Simple,
+    /// Parsed each time; safe behind a pooler that changes servers between transactions
+    Extended,
+    /// Parsed once for a connection
+    Prepared,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// Folder of the workload
@@ -101,6 +111,9 @@ pub(super) struct MeasureArguments {
     pub(super) workload: PathBuf,
     #[command(flatten)]
     pub(super) target: TargetArguments,
+    /// How transactions talk to the server [default: as the workload says, else prepared]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(super) protocol: Option<SpokenProtocol>,
     /// Application processes to simulate, each with a pool of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) instances: u32,
@@ -134,6 +147,15 @@ pub(super) struct MeasureArguments {
     /// Time between two looks at the server's sessions
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = positive_duration)]
     pub(super) probe_interval: Duration,
+    /// Write a line for every transaction into this CSV file: its outcome and its stamps
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) samples: Option<PathBuf>,
+    /// Share of the transactions in the sample log, above 0 up to 1; the same ones in every run of a seed
+    #[arg(long, value_name = "F", default_value = "1", value_parser = fraction, requires = "samples")]
+    pub(super) sample_fraction: f64,
+    /// Parameters and returned values that stand in the sample log beside the stamps
+    #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',', requires = "samples")]
+    pub(super) sample_values: Vec<String>,
     /// A limit, beside those of the workload, may be repeated: 'checkout.response.p99 < 50ms'
     #[arg(long = "budget", value_name = "METRIC LIMIT")]
     pub(super) budgets: Vec<String>,
@@ -363,6 +385,10 @@ fn clients(text: &str) -> Result<Course, String> {
 
 fn drawn<T: FromStr<Err = DrawnError>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error: DrawnError| error.to_string())
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    positive(text, 1.0)
 }
 
 fn scale(text: &str) -> Result<f64, String> {

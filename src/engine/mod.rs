@@ -15,6 +15,7 @@ mod collector;
 mod draws;
 mod recorder;
 mod run;
+mod sampling;
 mod source;
 mod takings;
 mod transaction;
@@ -23,7 +24,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::{RowsExpected, StatementPlan};
+use crate::db::{RowsExpected, StatementPlan, Substitution};
 use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
@@ -34,6 +35,7 @@ use crate::workload::Workload;
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
 pub use run::{EngineError, Run, start};
+pub use sampling::Sampling;
 #[cfg(test)]
 pub use worker::simulate;
 
@@ -62,6 +64,8 @@ pub struct Plan {
     pub acquire_timeout: Duration,
     /// Longest time that the last stage's transactions are waited for.
     pub drain: Duration,
+    /// Which single transactions are kept for a log, if any are.
+    pub sampling: Option<Arc<Sampling>>,
 }
 
 /// One stage of a load.
@@ -95,6 +99,8 @@ impl Plan {
                     .iter()
                     .map(|output| (output.column.clone(), output.slot))
                     .collect(),
+                places: statement.places.clone(),
+                substitution: Substitution::Literal,
             })
             .collect()
     }
@@ -105,6 +111,7 @@ impl Plan {
             transactions: self.workload.transactions.len(),
             statements: self.workload.statements.len(),
             measures: self.workload.measures.len(),
+            samples: self.sampling.as_ref().map(|sampling| sampling.shape()),
         }
     }
 

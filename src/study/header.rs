@@ -4,13 +4,13 @@ use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
-    BudgetHeader, DataHeader, GaugeHeader, MeasureHeader, StatementHeader, TableChanges, TargetHeader,
-    TransactionHeader, WorkloadHeader,
+    BudgetHeader, DataHeader, GaugeHeader, MeasureHeader, SessionHeader, StatementHeader, TableChanges,
+    TargetHeader, TransactionHeader, WorkloadHeader,
 };
 use crate::units::StatementId;
 use crate::workload::{BudgetSpec, Workload};
 
-use super::{OpenTarget, StudyError};
+use super::{MeasurePlan, OpenTarget, StudyError};
 
 pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeader {
     let weights: f64 = workload.transactions.iter().map(|transaction| transaction.weight).sum();
@@ -87,6 +87,11 @@ pub(super) fn changed(changes: Vec<dataset::TableChanges>) -> Vec<TableChanges> 
         deleted: of.deleted,
     };
     changes.into_iter().map(entry).collect()
+}
+
+/// How the measured sessions talk to the server.
+pub(super) fn sessions(plan: &MeasurePlan) -> SessionHeader {
+    SessionHeader { protocol: plan.protocol }
 }
 
 pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {

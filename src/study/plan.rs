@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::db::Target;
+use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::units::Seed;
 use crate::workload::{BudgetSpec, Load, Workload};
@@ -38,6 +38,8 @@ pub struct MeasurePlan {
     pub seed: Seed,
     /// Scale of the data, where the user says it; else the target is asked.
     pub scale: Option<f64>,
+    /// How transactions talk to the server.
+    pub protocol: Protocol,
     /// Application processes that are simulated.
     pub instances: u32,
     /// Threads of the generator.
@@ -54,12 +56,25 @@ pub struct MeasurePlan {
     pub reset: Reset,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
+    /// The log of single transactions, if one is wished.
+    pub samples: Option<SampleLogPlan>,
     /// Limits, those of the workload included.
     pub budgets: Vec<BudgetSpec>,
     /// Where runs are kept.
     pub runs_dir: PathBuf,
     /// The command as given, passwords removed.
     pub command: Vec<String>,
+}
+
+/// A log of single transactions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleLogPlan {
+    /// The file.
+    pub path: PathBuf,
+    /// Share of the transactions, above 0 up to 1.
+    pub fraction: f64,
+    /// Parameters and returned values that stand beside the stamps, by their names.
+    pub values: Vec<String>,
 }
 
 /// One run.

@@ -13,7 +13,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
-use crate::units::{Direction, ValueUnit, parse_duration};
+use crate::units::{Direction, Protocol, ValueUnit, parse_duration};
 
 pub(super) use stage::{AmountDoc, CourseDoc, CourseTable, DrawnAmount, DrawnPause, PauseDoc, StageDoc};
 
@@ -57,6 +57,8 @@ pub(super) struct HeadDoc {
     /// What it stands for, in a sentence.
     #[serde(default)]
     pub description: String,
+    /// How transactions talk to the server, `prepared` unless said; `--protocol` overrides it.
+    pub protocol: Option<Protocol>,
     /// How to ask a database that dbdyno did not fill for its scale.
     pub scale: Option<ScaleDoc>,
 }
@@ -359,6 +361,7 @@ pub(super) enum DrawDoc {
 pub(super) struct Document {
     pub name: String,
     pub description: String,
+    pub protocol: Option<Protocol>,
     pub scale_query: Option<Located<String>>,
     pub tables: Vec<TableNode>,
     pub transactions: Vec<TransactionNode>,
