@@ -44,7 +44,7 @@ pub(super) struct Work {
 pub(super) struct Origin {
     pub(super) stage: StageId,
     pub(super) instance: InstanceId,
-    /// The user; none in an open loop.
+    /// The user, or the session; none in an open loop.
     pub(super) client: Option<ClientId>,
 }
 
@@ -255,23 +255,13 @@ impl<N: Now> Source<N> {
                 let number = self.share.number(own);
                 // What was counted as planned has an instant, but for the rounding of the last.
                 let at = schedule.instant(window, number).unwrap_or(until);
-                take(Work {
-                    position: self.of_arrival(window, number),
-                    scheduled_at: Some(at),
-                    origin: self.origin(window),
-                    too_late: true,
-                });
+                take(self.of_arrival(window, number, at));
                 left += 1;
             }
         }
         for Reverse(FollowUp { due, session }) in state.thinking.drain() {
             if due < until {
-                take(Work {
-                    position: self.of_session(session),
-                    scheduled_at: Some(due),
-                    origin: self.origin(&self.windows[session.window]),
-                    too_late: true,
-                });
+                take(self.of_session(&self.windows[session.window], session, due));
                 left += 1;
                 state.followed += 1;
             }
@@ -335,7 +325,7 @@ impl<N: Now> Source<N> {
         let mut state = self.state.borrow_mut();
         state.followed += 1;
         state.handed_out += 1;
-        let origin = Origin { client: Some(client), ..self.origin(window) };
+        let origin = self.origin(window, Some(u64::from(client.0)));
         Some(Work { position, scheduled_at: None, origin, too_late: false })
     }
 
@@ -380,31 +370,30 @@ impl<N: Now> Source<N> {
         let number = self.share.number(state.taken);
         let arrival = state.schedule.instant(window, number).unwrap_or(Stamp::NEVER);
         let has_room = state.thinking.len() < THINKING_MAX;
-        let (scheduled_at, position, session) = if let Some(due) =
-            state.next_due().filter(|due| *due < arrival)
-        {
+        let (mut work, session) = if let Some(due) = state.next_due().filter(|due| *due < arrival) {
             let Reverse(FollowUp { session, .. }) = state.thinking.pop().expect("it was looked at just now");
             state.followed += 1;
-            (due, self.of_session(session), Some(session))
+            (self.of_session(window, session, due), Some(session))
         } else {
             state.taken += 1;
-            (arrival, self.of_arrival(window, number), self.session(window, number).filter(|_| has_room))
+            let session = self.session(window, number).filter(|_| has_room);
+            (self.of_arrival(window, number, arrival), session)
         };
         let turned_away = !has_room && session.is_none();
-        let waited = self.timer.now() - scheduled_at;
-        let too_late = turned_away || window.load.max_lag().is_some_and(|limit| waited > limit);
+        let waited = work.scheduled_at.map_or(Duration::ZERO, |at| self.timer.now() - at);
+        work.too_late = turned_away || window.load.max_lag().is_some_and(|limit| waited > limit);
         progress.session = session.map(|session| Session { made: session.made + 1, ..session });
         if let Some(late) = woke_late {
             state.wake_lateness.record(late);
         }
         state.handed_out += 1;
         // Who only skips something leads on.
-        if too_late {
+        if work.too_late {
             state.leader = Some(client);
         } else {
             state.pass_on();
         }
-        Work { position, scheduled_at: Some(scheduled_at), origin: self.origin(window), too_late }
+        work
     }
 
     /// The session that begins with arrival `number`, if arrivals are sessions.
@@ -415,14 +404,22 @@ impl<N: Now> Source<N> {
         Some(Session { window: window.index, number, made: 0, of })
     }
 
-    fn of_arrival(&self, window: &Window, number: u64) -> Position {
-        match window.load {
-            Load::PartlyOpen { .. } => Position { key: self.keys[window.index].number(number), number: 0 },
-            _ => Position { key: self.keys[window.index], number },
+    fn of_arrival(&self, window: &Window, number: u64, at: Stamp) -> Work {
+        if let Load::PartlyOpen { .. } = window.load {
+            let first = Session { window: window.index, number, made: 0, of: 1 };
+            return self.of_session(window, first, at);
         }
+        let position = Position { key: self.keys[window.index], number };
+        Work { position, scheduled_at: Some(at), origin: self.origin(window, None), too_late: false }
     }
 
-    fn of_session(&self, session: Session) -> Position {
+    /// The next transaction of a session.
+    fn of_session(&self, window: &Window, session: Session, at: Stamp) -> Work {
+        let origin = self.origin(window, Some(session.number));
+        Work { position: self.position(session), scheduled_at: Some(at), origin, too_late: false }
+    }
+
+    fn position(&self, session: Session) -> Position {
         Position { key: self.keys[session.window].number(session.number), number: u64::from(session.made) }
     }
 
@@ -435,7 +432,7 @@ impl<N: Now> Source<N> {
         }
         let Load::PartlyOpen { think, .. } = &self.windows[session.window].load else { return };
         let pause =
-            think.as_ref().map_or(Duration::ZERO, |think| thought(think, self.of_session(session), true));
+            think.as_ref().map_or(Duration::ZERO, |think| thought(think, self.position(session), true));
         let due = self.timer.now() + pause;
         let is_first = state.next_due().is_none_or(|next| due < next);
         state.thinking.push(Reverse(FollowUp { due, session }));
@@ -445,8 +442,9 @@ impl<N: Now> Source<N> {
         }
     }
 
-    fn origin(&self, window: &Window) -> Origin {
-        Origin { stage: window.id, instance: self.share.instance, client: None }
+    fn origin(&self, window: &Window, user: Option<u64>) -> Origin {
+        let client = user.map(|number| ClientId(u32::try_from(number).unwrap_or(u32::MAX)));
+        Origin { stage: window.id, instance: self.share.instance, client }
     }
 
     /// Waits until the stage is over or the run is stopped.
