@@ -360,7 +360,7 @@ mod tests {
         let Endurance { breaking_point, held } = endurance(&stages, &budget("< 5ms")).expect("several");
         let breaking = breaking_point.expect("9 ms is not below 5 ms");
         assert_eq!((breaking.reason, breaking.load.clients), (BreakReason::BudgetBroken, Some(16)));
-        assert_eq!(breaking.evidence, "response.p50 is 9.00 ms, not < 5ms");
+        assert_eq!(breaking.evidence, "response.p50 is 9 ms, not < 5ms");
         assert_eq!(held.and_then(|held| held.clients), Some(8));
         // All are borne where the limit is higher, and nothing is said where there is none.
         let Endurance { breaking_point, held } = endurance(&stages, &budget("< 50ms")).expect("several");

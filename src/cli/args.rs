@@ -93,6 +93,16 @@ pub(super) enum ResetTo {
     Template,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SpokenProtocol {
+    /// One text a statement, with the values written into it
+    Simple,
+    /// Parsed each time; safe behind a pooler that changes servers between transactions
+    Extended,
+    /// Parsed once for a connection
+    Prepared,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// Folder of the workload
@@ -100,15 +110,21 @@ pub(super) struct MeasureArguments {
     pub(super) workload: PathBuf,
     #[command(flatten)]
     pub(super) target: TargetArguments,
+    /// How transactions talk to the server [default: as the workload says, else prepared]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(super) protocol: Option<SpokenProtocol>,
     /// Application processes to simulate, each with a pool of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) instances: u32,
     /// Threads of the generator [default: the smaller of instances and cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
-    /// Time before each measurement that does not count
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
-    pub(super) warmup: Duration,
+    /// Time before each measurement that does not count; `auto`: until the system is steady
+    #[arg(long, value_name = "TIME|auto", default_value = "2s", value_parser = warm_up)]
+    pub(super) warmup: GivenWarmUp,
+    /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = warm_up_max)]
+    pub(super) warmup_max: Option<Duration>,
     /// Longest time that unfinished transactions are waited for at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) drain: Duration,
@@ -304,6 +320,36 @@ pub(super) struct CompletionsArguments {
     /// Which shell
     #[arg(value_enum)]
     pub(super) shell: clap_complete::Shell,
+}
+
+/// A warm-up as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenWarmUp {
+    Fixed(Duration),
+    Auto,
+}
+
+fn warm_up(text: &str) -> Result<GivenWarmUp, String> {
+    if text == "auto" {
+        return Ok(GivenWarmUp::Auto);
+    }
+    parse_duration(text)
+        .map(GivenWarmUp::Fixed)
+        .map_err(|error| format!("{error}, or `auto` to warm up until the system is steady"))
+}
+
+fn warm_up_max(text: &str) -> Result<Duration, String> {
+    // Rest shows after ten seconds at the earliest, and an interval more is needed to end a stage everywhere at once.
+    const MIN: Duration = Duration::from_secs(15);
+    // What is looked at is kept, second by second.
+    const MAX: Duration = Duration::from_secs(4 * 3600);
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if (MIN..=MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err("it must be at least 15s, since less does not show that a system is steady, and at most 4h"
+            .to_owned())
+    }
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

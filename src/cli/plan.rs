@@ -1,21 +1,22 @@
 //! From arguments to one immutable plan, in one fallible step.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use crate::db::Target;
+use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, StudyError,
-    TargetChoice, default_jobs,
+    TargetChoice, WarmUp, default_jobs,
 };
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
 
 use super::CommandError;
 use super::args::{
-    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
-    RunArguments, TargetArguments,
+    DemoArguments, GivenWarmUp, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments,
+    ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -32,6 +33,9 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A limit of what has none.
+    #[error("--warmup-max goes with --warmup auto; a fixed warm-up lasts as long as --warmup says")]
+    WarmUpMaxAlone,
     /// A length without a load.
     #[error("--duration goes with --rate or --clients; without them the workload's own stages are run")]
     DurationAlone,
@@ -70,6 +74,8 @@ pub enum UsageError {
     OutAlone,
 }
 
+/// Longest warm-up until the system is steady, unless the user says another.
+const WARM_UP_MAX: Duration = Duration::from_secs(60);
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
 const CLIENTS_PER_CONNECTION: u32 = 2;
 
@@ -107,9 +113,11 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = vec![1, 2, 4, 8, 16];
     let load = Load::Clients(32);
+    let workload = read(&folder)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
-        workload: read(&folder)?,
+        protocol: workload.protocol.unwrap_or_default(),
+        workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
         instances: 1,
@@ -117,7 +125,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         in_flight_max: 1000,
         acquire_timeout: std::time::Duration::from_secs(30),
         drain: std::time::Duration::from_secs(10),
-        warm_up: std::time::Duration::from_secs(1),
+        warm_up: WarmUp::Fixed(std::time::Duration::from_secs(1)),
         reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
         budgets: Vec::new(),
@@ -167,6 +175,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     Ok(MeasurePlan {
         target: target(&arguments.target)?,
+        protocol: protocol(arguments, &workload),
         workload,
         seed: arguments.seed,
         scale: arguments.scale,
@@ -175,7 +184,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         in_flight_max: arguments.in_flight_max,
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
-        warm_up: arguments.warmup,
+        warm_up: warm_up(arguments.warmup, arguments.warmup_max)?,
         reset: match arguments.reset {
             ResetTo::None => Reset::None,
             ResetTo::Template => Reset::Template,
@@ -185,6 +194,24 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     })
+}
+
+/// The flag, else the workload's key.
+fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Protocol {
+    let given = arguments.protocol.map(|given| match given {
+        SpokenProtocol::Simple => Protocol::Simple,
+        SpokenProtocol::Extended => Protocol::Extended,
+        SpokenProtocol::Prepared => Protocol::Prepared,
+    });
+    given.or(workload.protocol).unwrap_or_default()
+}
+
+fn warm_up(given: GivenWarmUp, max: Option<Duration>) -> Result<WarmUp, UsageError> {
+    match (given, max) {
+        (GivenWarmUp::Auto, limit) => Ok(WarmUp::UntilSteady { limit: limit.unwrap_or(WARM_UP_MAX) }),
+        (GivenWarmUp::Fixed(_), Some(_)) => Err(UsageError::WarmUpMaxAlone),
+        (GivenWarmUp::Fixed(length), None) => Ok(WarmUp::Fixed(length)),
+    }
 }
 
 fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {

@@ -119,6 +119,11 @@ impl<N: Now> Engine for SimEngine<N> {
         Ok(SimSession { engine: self.clone(), outputs, backend, usable: true, in_transaction: false })
     }
 
+    /// As PostgreSQL does it.
+    fn plan_settles_after(&self) -> u8 {
+        6
+    }
+
     /// A request that nobody listens to is answered to nobody.
     async fn cancel_abandoned(&self) {}
 }
@@ -181,6 +186,10 @@ impl<N: Now> Session for SimSession<N> {
 
     fn backend(&self) -> BackendId {
         self.backend
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.in_transaction
     }
 
     fn usable(&self) -> bool {

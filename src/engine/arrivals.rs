@@ -5,14 +5,37 @@ use crate::units::{InstanceId, Span, StageId, Stamp};
 use crate::workload::Load;
 
 /// One stage with its instants.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Window {
     /// Position among the stages of this load; part of the key of its draws.
     pub(super) index: usize,
     /// Position among all stages of the journal.
     pub(super) id: StageId,
-    pub(super) span: Span,
+    pub(super) span: std::cell::Cell<Span>,
     pub(super) load: Load,
+}
+
+impl Window {
+    pub(super) fn span(&self) -> Span {
+        self.span.get()
+    }
+}
+
+/// Ends the first window at `at`, if that is before its end. Those behind it begin earlier by as much.
+pub(super) fn end_early(windows: &[Window], at: Stamp) -> bool {
+    let Some((first, others)) = windows.split_first() else { return false };
+    let span = first.span.get();
+    if at <= span.from || at >= span.to {
+        return false;
+    }
+    first.span.set(Span { from: span.from, to: at });
+    let mut from = at;
+    for window in others {
+        let to = from + window.span.get().duration();
+        window.span.set(Span { from, to });
+        from = to;
+    }
+    true
 }
 
 /// One instance's part of a load: every `of`-th arrival or client, beginning with its own number.
@@ -63,7 +86,9 @@ pub(super) fn constant_before(from: Stamp, rate: f64, until: Stamp) -> u64 {
 /// How many arrivals of one instance a stage plans before `until`; zero in a closed loop, where nothing is planned.
 pub(super) fn planned_before(window: &Window, share: Share, until: Stamp) -> u64 {
     match window.load {
-        Load::Rate(rate) => share.part(constant_before(window.span.from, rate, until.min(window.span.to))),
+        Load::Rate(rate) => {
+            share.part(constant_before(window.span().from, rate, until.min(window.span().to)))
+        }
         Load::Clients(_) => 0,
     }
 }

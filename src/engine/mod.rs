@@ -13,6 +13,7 @@ mod arrivals;
 mod client;
 mod collector;
 mod draws;
+mod plans;
 mod recorder;
 mod run;
 mod source;
@@ -23,7 +24,7 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::{RowsExpected, StatementPlan};
+use crate::db::{RowsExpected, StatementPlan, Substitution};
 use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
@@ -73,6 +74,8 @@ pub struct StagePlan {
     pub duration: Duration,
     /// What it puts on.
     pub load: Load,
+    /// Whether it is the first one and may be ended early: then it is counted how often each connection executes each statement.
+    pub until_steady: bool,
 }
 
 impl Plan {
@@ -95,6 +98,8 @@ impl Plan {
                     .iter()
                     .map(|output| (output.column.clone(), output.slot))
                     .collect(),
+                places: statement.places.clone(),
+                substitution: Substitution::Literal,
             })
             .collect()
     }
@@ -119,7 +124,7 @@ impl Plan {
                 let window = arrivals::Window {
                     index,
                     id: stage.id,
-                    span: crate::units::Span { from, to },
+                    span: std::cell::Cell::new(crate::units::Span { from, to }),
                     load: stage.load,
                 };
                 from = to;

@@ -20,7 +20,12 @@ pub(super) struct Plans {
 impl Plans {
     /// Nothing was executed yet.
     pub(super) fn new(settles_after: u8, connections: u32, statements: usize) -> Self {
-        Self { settles_after, connections, executed: HashMap::new(), unsettled: vec![connections; statements] }
+        Self {
+            settles_after,
+            connections,
+            executed: HashMap::new(),
+            unsettled: vec![connections; statements],
+        }
     }
 
     /// A connection has executed a statement.

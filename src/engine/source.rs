@@ -107,6 +107,10 @@ impl<N: Now> Source<N> {
         }
     }
 
+    pub(super) fn look_up(&self) {
+        self.wake_all();
+    }
+
     /// Ends the hand-out: whoever waits goes home.
     pub(super) fn stop(&self) {
         self.stop.set(true);
@@ -160,9 +164,11 @@ impl<N: Now> Source<N> {
             self.stand_by(client, window.index).await;
             return None;
         }
-        if own == 0 || self.timer.now() >= window.span.to {
-            self.sleep_until(window.span.to).await;
-            self.advance(window.index);
+        if own == 0 || self.timer.now() >= window.span().to {
+            self.sleep_until(window.span().to, window).await;
+            if self.timer.now() >= window.span().to {
+                self.advance(window.index);
+            }
             return None;
         }
         if progress.stage != window.index {
@@ -183,13 +189,15 @@ impl<N: Now> Source<N> {
         let own = self.state.borrow().taken;
         let work = self.arrival(window.index, window, rate, own);
         let at = work.scheduled_at.unwrap_or(Stamp::NEVER);
-        if at >= window.span.to {
-            self.sleep_until(window.span.to).await;
-            self.advance(window.index);
+        if at >= window.span().to {
+            self.sleep_until(window.span().to, window).await;
+            if self.timer.now() >= window.span().to {
+                self.advance(window.index);
+            }
             return None;
         }
-        let late = self.sleep_until(at).await;
-        if self.stop.get() {
+        let late = self.sleep_until(at, window).await;
+        if self.stop.get() || at >= window.span().to {
             return None;
         }
         let mut state = self.state.borrow_mut();
@@ -209,7 +217,7 @@ impl<N: Now> Source<N> {
         let number = self.share.number(own);
         Work {
             position: Position { key: self.keys[index], number },
-            scheduled_at: Some(constant(window.span.from, rate, number)),
+            scheduled_at: Some(constant(window.span().from, rate, number)),
         }
     }
 
@@ -267,9 +275,9 @@ impl<N: Now> Source<N> {
     }
 
     /// Sleeps until `at` or until the run is stopped; says how late it woke, if it slept at all.
-    async fn sleep_until(&self, at: Stamp) -> Option<Duration> {
+    async fn sleep_until(&self, at: Stamp, window: &Window) -> Option<Duration> {
         let mut late = None;
-        while !self.stop.get() && self.timer.now() < at {
+        while !self.stop.get() && at <= window.span().to && self.timer.now() < at {
             let next = at.min(self.timer.now() + STOP_CHECK);
             late = Some(self.timer.sleep_until(next).await);
         }

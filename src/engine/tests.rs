@@ -13,6 +13,7 @@ use crate::sql::values::Slot;
 use crate::units::{Seed, StageId, Stamp, StatementId};
 use crate::workload::{Load, Workload};
 
+use super::worker::simulate_with_cut;
 use super::{Plan, StagePlan, simulate};
 
 const MS: Duration = Duration::from_millis(1);
@@ -42,7 +43,12 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         stages: stages
             .iter()
             .enumerate()
-            .map(|(index, &(load, duration))| StagePlan { id: StageId::from_index(index), duration, load })
+            .map(|(index, &(load, duration))| StagePlan {
+                id: StageId::from_index(index),
+                duration,
+                load,
+                until_steady: false,
+            })
             .collect(),
         pool_size,
         instances: 1,
@@ -451,4 +457,123 @@ fn what_the_run_inserted_is_drawn_by_later_transactions() {
     // Of 1003 rows by age the first has a share of 0.13, and the first three have 0.24: ± 5 standard deviations of 1000 draws.
     assert!((77..=183).contains(&newest), "{newest}");
     assert!((690..=830).contains(&loaded), "{loaded}");
+}
+
+/// The control thread ends the first stage; the others begin then and last as long as planned, and nothing is lost or counted
+/// twice.
+#[test]
+fn a_first_stage_that_ends_early_moves_the_others_forward() {
+    let seconds = Duration::from_secs;
+    for loads in [
+        [Load::Rate(50.0), Load::Rate(400.0)],
+        [Load::Clients(3), Load::Rate(1.0)],
+        [Load::Rate(0.2), Load::Clients(3)],
+    ] {
+        let [warm_up, measured] = loads;
+        let mut plan = plan(
+            one_statement(),
+            2,
+            &[
+                (warm_up, seconds(60)),
+                (measured, seconds(5)),
+                (Load::Clients(2), Duration::from_millis(2500)),
+            ],
+        );
+        plan.instances = 2;
+        let cut_at = seconds(4);
+        let mut begun_at = None;
+        // The interval that ends after three seconds decides; there is time until the fourth is over.
+        let intervals = simulate_with_cut(
+            &plan,
+            |_, _, _| SimAnswer::ok(7 * MS),
+            |collected| {
+                let begun_at = *begun_at.get_or_insert(collected.interval().span.from);
+                (collected.interval().span.to == begun_at + seconds(3)).then_some(begun_at + cut_at)
+            },
+        );
+        assert_balanced(&intervals);
+        let begin = intervals[0].span.from;
+        let ends: Vec<Duration> = (0..3).map(|stage| end_of(&intervals, stage) - begin).collect();
+        assert_eq!(ends, [cut_at, seconds(9), Duration::from_millis(11_500)]);
+        assert!(intervals.windows(2).all(|pair| pair[0].span.to == pair[1].span.from), "no gap");
+        let planned = |stage: u32| -> u64 {
+            intervals.iter().filter(|i| i.stage == StageId(stage)).map(|interval| interval.planned).sum()
+        };
+        if let Load::Rate(rate) = measured {
+            assert_eq!(planned(1), (rate * 5.0) as u64, "the whole stage, as planned");
+            // Its first arrival was on time, not when somebody woke.
+            assert!(all(&intervals).transactions[0].lag.histogram().max() < 10, "nobody was late");
+        }
+        if let Load::Rate(rate) = warm_up {
+            assert_eq!(planned(0), (rate * 4.0).ceil() as u64, "and no more than fits into four seconds");
+        }
+    }
+}
+
+/// A worker that hears too late ends the stage with its next interval, and its books balance all the same.
+#[test]
+fn an_end_that_is_told_too_late_comes_with_the_next_interval() {
+    let seconds = Duration::from_secs;
+    let plan = plan(one_statement(), 2, &[(Load::Rate(100.0), seconds(60)), (Load::Rate(30.0), seconds(3))]);
+    let mut begun_at = None;
+    let intervals = simulate_with_cut(
+        &plan,
+        |_, _, _| SimAnswer::ok(7 * MS),
+        |collected| {
+            let begun_at = *begun_at.get_or_insert(collected.interval().span.from);
+            (collected.interval().span.to == begun_at + seconds(3)).then_some(begun_at + seconds(2))
+        },
+    );
+    assert_balanced(&intervals);
+    let begin = intervals[0].span.from;
+    assert_eq!((end_of(&intervals, 0) - begin, end_of(&intervals, 1) - begin), (seconds(4), seconds(7)));
+    // An end behind the planned one changes nothing.
+    let intervals = simulate_with_cut(&plan, |_, _, _| SimAnswer::ok(7 * MS), |_| Some(Stamp::NEVER));
+    assert_balanced(&intervals);
+    assert_eq!(end_of(&intervals, 1) - intervals[0].span.from, seconds(63));
+}
+
+fn end_of(intervals: &[Interval], stage: u32) -> Stamp {
+    let of_stage = intervals.iter().filter(|interval| interval.stage == StageId(stage) && !interval.drain);
+    of_stage.map(|interval| interval.span.to).max().expect("every stage has intervals")
+}
+
+/// Connections take turns, so that each of four has executed the statement six times after twenty-four transactions; a
+/// connection that is lost makes all begin anew.
+#[test]
+fn a_first_stage_counts_until_every_connection_has_settled_its_plans() {
+    let mut plan = plan(
+        one_statement(),
+        4,
+        &[(Load::Rate(10.0), Duration::from_secs(9)), (Load::Rate(10.0), Duration::from_secs(2))],
+    );
+    let unsettled = |plan: &Plan, lost_at: Option<u64>| {
+        let mut unsettled = Vec::new();
+        let executions = std::sync::atomic::AtomicU64::new(0);
+        let script = move |request: SimRequest, _: Stamp, _: u64| match request {
+            SimRequest::Execute(_)
+                if Some(executions.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) == lost_at =>
+            {
+                SimAnswer {
+                    after: MS,
+                    with: Err(ExecError::Lost(std::io::Error::other("cut"))),
+                    value: Slot::Null,
+                }
+            }
+            _ => SimAnswer::ok(MS),
+        };
+        simulate_with_cut(plan, script, |collected| {
+            unsettled.push(collected.unsettled.clone());
+            None
+        });
+        unsettled
+    };
+    assert!(unsettled(&plan, None).iter().all(Vec::is_empty), "nobody asked");
+    plan.stages[0].until_steady = true;
+    let counted = unsettled(&plan, None);
+    assert_eq!(counted[..4], [[4], [4], [0], [0]].map(Vec::from), "{counted:?}");
+    assert!(counted[9..].iter().all(Vec::is_empty), "not in the second stage: {counted:?}");
+    let lost = unsettled(&plan, Some(45));
+    assert_eq!((&lost[3], &lost[4]), (&vec![0], &vec![4]), "{lost:?}");
+    assert_eq!(lost[8], vec![0], "{lost:?}");
 }

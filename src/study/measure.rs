@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
+use crate::db::Engine as _;
 use crate::engine::{self, Collected, Plan, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
-    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
+    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader, WarmUpEnded,
 };
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{StageId, Stamp};
+use crate::units::{StageId, Stamp, format_duration};
 use crate::workload::StageSpec;
 
 use super::fresh::{self, Fresh};
@@ -48,6 +50,8 @@ pub(super) struct NamedStage {
     pub(super) id: StageId,
     pub(super) spec: StageSpec,
     pub(super) measured: bool,
+    /// Whether it is the first of its segment and ends as soon as the system is steady.
+    pub(super) until_steady: bool,
 }
 
 /// A target made ready, and the journal of what is measured on it.
@@ -110,6 +114,7 @@ impl<'a> Bench<'a> {
                 .probe_interval
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
             data: header::data(state, fresh.is_some()),
+            sessions: header::sessions(plan),
         };
         let stage_count = header.stages.len();
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
@@ -220,7 +225,7 @@ impl<'a> Bench<'a> {
         let connections = plan.pool_size * plan.instances;
         let plural = if connections == 1 { "" } else { "s" };
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
-        let engine = self.target.target.engine(self.clock);
+        let engine = self.target.target.engine(self.clock, self.plan.protocol);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,
@@ -233,8 +238,23 @@ impl<'a> Bench<'a> {
         let at_edge = self.read_edge(Edge::Begin).await;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
-        let mut walk =
-            StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
+        let mut walk = StageWalk {
+            segment,
+            index: 0,
+            began_at: begins_at,
+            in_flight: 0,
+            window_end: begins_at,
+            warm_up: first.until_steady.then(|| {
+                WarmUp::new(WarmUpPlan {
+                    stage: first.id,
+                    began_at: begins_at,
+                    limit: first.spec.duration,
+                    connections,
+                    plan_settles_after: u32::from(engine.plan_settles_after()),
+                })
+            }),
+            ends_at: begins_at + first.spec.duration,
+        };
         self.stage_begun(&walk, 0, observer)?;
         self.readings(first.id, at_edge)?;
         loop {
@@ -244,6 +264,9 @@ impl<'a> Bench<'a> {
                     self.interval(&mut walk, &collected, observer)?;
                     if self.target_is_lost(collected.interval())? {
                         run.stop(Duration::ZERO);
+                    }
+                    if walk.is_steady_with(&collected) {
+                        walk.ends_at = run.end_first_stage(walk.began_at, self.clock.now()).min(walk.ends_at);
                     }
                     run.recycle(collected);
                     if walk.stage_is_over() {
@@ -323,7 +346,12 @@ impl<'a> Bench<'a> {
             stages: segment
                 .stages
                 .iter()
-                .map(|stage| StagePlan { id: stage.id, duration: stage.spec.duration, load: stage.spec.load })
+                .map(|stage| StagePlan {
+                    id: stage.id,
+                    duration: stage.spec.duration,
+                    load: stage.spec.load,
+                    until_steady: stage.until_steady,
+                })
                 .collect(),
             pool_size: segment.pool_size,
             instances: self.plan.instances,
@@ -363,6 +391,9 @@ impl<'a> Bench<'a> {
         walk: &mut StageWalk<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
+        if let Some(warm_up) = walk.warm_up.take() {
+            self.warmed_up(&warm_up.ended(walk.window_end), walk, observer)?;
+        }
         let at_end = self.read_edge(Edge::End).await;
         let at_begin =
             at_end.clone().map(|probed| without_cost(Probed { edge: Some(Edge::Begin), ..probed }));
@@ -370,8 +401,30 @@ impl<'a> Bench<'a> {
         self.stage_ended(walk, carried, at_end)?;
         walk.index += 1;
         walk.began_at = walk.window_end;
+        walk.ends_at = walk.began_at + walk.stage().spec.duration;
         self.stage_begun(walk, carried, observer)?;
         self.readings(walk.id(), at_begin)
+    }
+
+    /// Writes down how a warm-up ended that was to last until the system is steady, and says so.
+    fn warmed_up(
+        &mut self,
+        ended: &WarmUpEnded,
+        walk: &StageWalk<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        self.recording.write(&Entry::WarmUpEnded(ended.clone()), ended.at)?;
+        let length =
+            format_duration(Duration::from_secs((ended.at - walk.began_at).as_secs_f64().round() as u64));
+        let name = &walk.stage().spec.name;
+        if ended.waits_for.is_empty() {
+            observer(Happening::Step(&format!("{name}: steady after {length}")));
+        } else {
+            observer(Happening::Note(&format!(
+                "{name}: no steady state within {length}; it is measured all the same"
+            )));
+        }
+        Ok(())
     }
 
     fn stage_begun(
@@ -389,6 +442,7 @@ impl<'a> Bench<'a> {
             of: self.stage_count,
             duration: stage.spec.duration,
             measured: stage.measured,
+            until_steady: stage.until_steady,
         });
         Ok(())
     }
@@ -468,6 +522,10 @@ struct StageWalk<'a> {
     in_flight: u64,
     /// End of the last interval that was not in the drain.
     window_end: Stamp,
+    /// The warm-up under way, if it lasts until the system is steady.
+    warm_up: Option<WarmUp>,
+    /// When the stage under way ends: as planned, or as soon as it may.
+    ends_at: Stamp,
 }
 
 impl StageWalk<'_> {
@@ -481,8 +539,18 @@ impl StageWalk<'_> {
 
     /// Whether the window of this stage has passed and another stage follows. An interval ends exactly there.
     fn stage_is_over(&self) -> bool {
-        self.index + 1 < self.segment.stages.len()
-            && self.window_end >= self.began_at + self.stage().spec.duration
+        self.index + 1 < self.segment.stages.len() && self.window_end >= self.ends_at
+    }
+
+    /// Whether the warm-up has nothing to wait for any more, with this interval of it, and nobody knew that before.
+    fn is_steady_with(&mut self, collected: &Collected) -> bool {
+        let planned_end = self.began_at + self.stage().spec.duration;
+        let Some(warm_up) = &mut self.warm_up else { return false };
+        if collected.interval().drain || self.ends_at < planned_end {
+            return false;
+        }
+        warm_up.add(collected.interval(), &collected.unsettled);
+        warm_up.is_steady()
     }
 }
 

@@ -29,7 +29,7 @@ use crate::store::StoreError;
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use load::load;
 pub use plan::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, TargetChoice,
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, TargetChoice, WarmUp,
 };
 pub use pool::pool;
 pub use ready::default_jobs;
@@ -60,6 +60,8 @@ pub enum Happening<'a> {
         duration: Duration,
         /// Whether it is measured, or warms up.
         measured: bool,
+        /// Whether it ends as soon as the system is steady.
+        until_steady: bool,
     },
     /// An interval is over.
     Second(Second<'a>),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::db::Target;
+use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::units::Seed;
 use crate::workload::{BudgetSpec, Load, Workload};
@@ -27,6 +27,36 @@ pub enum Reset {
     Template,
 }
 
+/// What goes before a measurement and does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarmUp {
+    /// So much time; none when it is zero.
+    Fixed(Duration),
+    /// Until the system is steady.
+    UntilSteady {
+        /// Or until so much time has passed.
+        limit: Duration,
+    },
+}
+
+impl WarmUp {
+    /// The longest time that it takes; nothing when there is none.
+    #[must_use]
+    pub fn longest(self) -> Option<Duration> {
+        let longest = match self {
+            Self::Fixed(length) => length,
+            Self::UntilSteady { limit } => limit,
+        };
+        (!longest.is_zero()).then_some(longest)
+    }
+
+    /// Whether it may end before that.
+    #[must_use]
+    pub fn is_until_steady(self) -> bool {
+        matches!(self, Self::UntilSteady { .. })
+    }
+}
+
 /// What every measuring command needs.
 #[derive(Clone)]
 pub struct MeasurePlan {
@@ -38,6 +68,8 @@ pub struct MeasurePlan {
     pub seed: Seed,
     /// Scale of the data, where the user says it; else the target is asked.
     pub scale: Option<f64>,
+    /// How transactions talk to the server.
+    pub protocol: Protocol,
     /// Application processes that are simulated.
     pub instances: u32,
     /// Threads of the generator.
@@ -48,8 +80,8 @@ pub struct MeasurePlan {
     pub acquire_timeout: Duration,
     /// Longest time that unfinished transactions are waited for at the end.
     pub drain: Duration,
-    /// Time before each measurement that is not measured.
-    pub warm_up: Duration,
+    /// What goes before each measurement and is not measured.
+    pub warm_up: WarmUp,
     /// What the data are before each measurement.
     pub reset: Reset,
     /// Time between two looks at the server's sessions; none without probes.

@@ -61,6 +61,7 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
             ("generator", &GENERATOR_VERSION.to_le_bytes()),
         ]),
         name: document.name,
+        protocol: document.protocol,
         description: document.description,
         folder: folder.to_owned(),
         schema,
