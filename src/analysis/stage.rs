@@ -74,6 +74,7 @@ impl StageAnalysis {
             transactions: workload.transactions.len(),
             statements: workload.statements.len(),
             measures: workload.measures.len(),
+            samples: None,
         };
         let plan = header.stages.get(id.index());
         Self {

@@ -238,7 +238,7 @@ mod tests {
 
     /// The second `number`, with so many responses of so many microseconds of each transaction, each of one statement.
     fn second(number: u64, of: &[(u64, u64)]) -> Interval {
-        let shape = Shape { transactions: of.len(), statements: of.len(), measures: 0 };
+        let shape = Shape { transactions: of.len(), statements: of.len(), measures: 0, samples: None };
         let mut set = Box::new(Set::new(shape));
         for (index, (count, us)) in of.iter().enumerate() {
             for _ in 0..*count {

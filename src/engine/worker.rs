@@ -115,7 +115,7 @@ pub(super) async fn run<E: Engine, N: Now>(
         let _ = lines.out.send(Message::Finished(id)).await;
         return;
     };
-    recorder.borrow_mut().plans = plans_to_count(plan, id, engine.plan_settles_after());
+    recorder.borrow_mut().plans = plans_to_count(plan, engine.plan_settles_after());
     let windows: Rc<[Window]> = plan.windows(start).into();
     let instances: Vec<_> = plan
         .instances_of(id.0)
@@ -130,6 +130,7 @@ pub(super) async fn run<E: Engine, N: Now>(
                 source,
                 timer.clone(),
                 Rc::clone(&recorder),
+                plan.sampling.clone(),
             );
             Rc::new(instance)
         })
@@ -162,11 +163,9 @@ async fn warm_pools<E: Engine, N: Now>(
 }
 
 /// What is counted of the first stage, if it waits for it.
-fn plans_to_count(plan: &Plan, id: WorkerId, settles_after: u8) -> Option<Plans> {
+fn plans_to_count(plan: &Plan, settles_after: u8) -> Option<Plans> {
     let waits = settles_after > 0 && plan.stages.first().is_some_and(|stage| stage.until_steady);
-    let instances = u32::try_from(plan.instances_of(id.0).count()).unwrap_or(u32::MAX);
-    let connections = instances.saturating_mul(plan.pool_size);
-    waits.then(|| Plans::new(settles_after, connections, plan.workload.statements.len()))
+    waits.then(|| Plans::new(settles_after, plan.workload.statements.len()))
 }
 
 async fn wait_for_start(orders: &mut watch::Receiver<Order>) -> Option<Stamp> {
@@ -339,7 +338,8 @@ impl<E: Engine, N: Now> Worker<E, N> {
                 plans.forget();
             }
         }
-        let unsettled = recorder.plans.as_ref().map_or_else(Vec::new, |plans| plans.unsettled().to_vec());
+        let connections = || self.instances.iter().map(|instance| instance.pool.connections()).sum();
+        let unsettled = recorder.plans.as_ref().map_or_else(Vec::new, |plans| plans.unsettled(connections()));
         if self.windows.first().is_some_and(|first| boundary >= first.span().to) {
             recorder.plans = None;
         }

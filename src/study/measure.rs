@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
 use crate::db::Engine as _;
-use crate::engine::{self, Collected, Plan, StagePlan};
+use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader, WarmUpEnded,
@@ -24,6 +24,7 @@ use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::ready::{Data, ready};
+use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
 
 /// A target that gives nothing but failed connections for so long is gone.
@@ -64,6 +65,7 @@ pub(super) struct Bench<'a> {
     epoch: Epoch,
     clock: RealClock,
     recording: Recording,
+    samples: Option<SampleLog>,
     probes: Option<Probes>,
     /// What probes write to, whichever segment they are started for.
     out: mpsc::Sender<Probed>,
@@ -117,6 +119,7 @@ impl<'a> Bench<'a> {
             sessions: header::sessions(plan),
         };
         let stage_count = header.stages.len();
+        let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
         if let Some(fresh) = &fresh {
@@ -131,6 +134,7 @@ impl<'a> Bench<'a> {
             epoch,
             clock,
             recording,
+            samples,
             probes: None,
             out,
             probed,
@@ -315,6 +319,9 @@ impl<'a> Bench<'a> {
         self.stop_probes().await?;
         self.data_at_end().await?;
         let at = self.clock.now();
+        if let Some(gap) = self.samples.as_ref().and_then(SampleLog::gap) {
+            self.recording.event(at, "samples_dropped", gap)?;
+        }
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
         // A report that is made is shown, whatever becomes of the server.
         if let Err(error) = self.target.close().await {
@@ -359,6 +366,11 @@ impl<'a> Bench<'a> {
             in_flight_max: self.plan.in_flight_max,
             acquire_timeout: self.plan.acquire_timeout,
             drain: self.plan.drain,
+            sampling: self
+                .plan
+                .samples
+                .as_ref()
+                .map(|wished| Arc::new(Sampling::new(&self.plan.workload, wished.fraction, &wished.values))),
         }
     }
 
@@ -376,6 +388,9 @@ impl<'a> Bench<'a> {
             self.recording.event(interval.span.to, "first_error", words)?;
         }
         self.recording.write(collected.entry(), interval.span.to)?;
+        if let Some(Err(error)) = self.samples.as_mut().map(|samples| samples.write(interval)) {
+            self.recording.event(interval.span.to, "samples_failed", error.to_string())?;
+        }
         walk.in_flight = interval.in_flight;
         if !interval.drain {
             walk.window_end = interval.span.to;
@@ -414,8 +429,8 @@ impl<'a> Bench<'a> {
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
         self.recording.write(&Entry::WarmUpEnded(ended.clone()), ended.at)?;
-        let length =
-            format_duration(Duration::from_secs((ended.at - walk.began_at).as_secs_f64().round() as u64));
+        let length = ended.at - walk.began_at + Duration::from_millis(500);
+        let length = format_duration(Duration::from_secs(length.as_secs()));
         let name = &walk.stage().spec.name;
         if ended.waits_for.is_empty() {
             observer(Happening::Step(&format!("{name}: steady after {length}")));
