@@ -55,7 +55,7 @@ impl Made {
 
     /// A second in which so many were planned and so many ended ok.
     fn second(&mut self, stage: u32, planned: u64, ok: u64, drain: bool) {
-        let mut set = Box::new(Set::new(Shape { transactions: 1, statements: 1, measures: 0 }));
+        let mut set = Box::new(Set::new(Shape { transactions: 1, statements: 1, ..Shape::default() }));
         set.transactions[0].books.ok = ok;
         for _ in 0..ok {
             set.transactions[0].response.record(Duration::from_millis(3));

@@ -30,8 +30,8 @@ use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
-use crate::units::{InstanceId, Seed, StageId, Stamp};
-use crate::workload::{Load, Workload};
+use crate::units::{InstanceId, Load, Seed, StageId, Stamp};
+use crate::workload::Workload;
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -120,22 +120,8 @@ impl Plan {
 
     /// The stages with their first and last instants, when the first begins at `start`.
     fn windows(&self, start: Stamp) -> Vec<arrivals::Window> {
-        let mut from = start;
-        self.stages
-            .iter()
-            .enumerate()
-            .map(|(index, stage)| {
-                let to = from + stage.duration;
-                let window = arrivals::Window {
-                    index,
-                    id: stage.id,
-                    span: std::cell::Cell::new(crate::units::Span { from, to }),
-                    load: stage.load,
-                };
-                from = to;
-                window
-            })
-            .collect()
+        let stages = self.stages.iter().map(|stage| (stage.id, stage.duration, &stage.load));
+        arrivals::windows(start, stages)
     }
 
     /// The instances that worker `worker` carries: every `workers`-th, so that they are spread evenly.

@@ -11,7 +11,8 @@ use crate::db::Engine as _;
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
-    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader, WarmUpEnded,
+    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, RunKind, StageHeader,
+    WarmUpEnded,
 };
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
@@ -356,7 +357,7 @@ impl<'a> Bench<'a> {
                 .map(|stage| StagePlan {
                     id: stage.id,
                     duration: stage.spec.duration,
-                    load: stage.spec.load,
+                    load: stage.spec.load.clone(),
                     until_steady: stage.until_steady,
                 })
                 .collect(),
@@ -583,7 +584,8 @@ fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
             name: stage.spec.name.clone(),
             measured: stage.measured,
             duration_ns: u64::try_from(stage.spec.duration.as_nanos()).unwrap_or(u64::MAX),
-            load: header::load(stage.spec.load),
+            load: LoadHeader::from(&stage.spec.load),
+            put_on: Some(stage.spec.load.clone()),
             pool_size,
             instances: plan.instances,
             workers: plan.threads.clamp(1, plan.instances.max(1)),

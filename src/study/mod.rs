@@ -9,6 +9,7 @@ mod load;
 mod measure;
 mod plan;
 mod pool;
+mod profile;
 mod ready;
 mod recover;
 mod run;
@@ -34,6 +35,7 @@ pub use plan::{
     TargetChoice, WarmUp,
 };
 pub use pool::pool;
+pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};
 pub use ready::default_jobs;
 pub use recover::{Recovered, recover};
 pub use run::run;

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
-use crate::units::Seed;
-use crate::workload::{BudgetSpec, Load, Workload};
+use crate::units::{Load, Seed};
+use crate::workload::{BudgetSpec, Workload};
+
+use super::profile::Profile;
 
 /// Which server.
 #[derive(Clone)]
@@ -123,6 +125,15 @@ pub struct RunPlan {
 pub enum StageChoice {
     /// Those of the workload.
     Workload,
+    /// Those of a profile.
+    Profile {
+        /// Which.
+        profile: Profile,
+        /// The load from which all levels follow; its own does not change.
+        normal: Load,
+        /// How long they are together.
+        whole: Duration,
+    },
     /// One stage of this load and length.
     One {
         /// The load.

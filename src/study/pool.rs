@@ -43,7 +43,8 @@ pub(super) fn segments(measure: &MeasurePlan, shape: &PoolShape) -> Result<Vec<S
                     0 | 1 => format!("pool {size}{what}"),
                     _ => format!("pool {size} #{}{what}", repeat + 1),
                 };
-                let spec = StageSpec { name, duration, load: shape.load };
+                let load = if measured { shape.load.clone() } else { shape.load.opening() };
+                let spec = StageSpec { name, duration, load };
                 stages.push(NamedStage { id: StageId::from_index(stage), spec, measured, until_steady });
                 stage += 1;
             }

@@ -14,7 +14,11 @@ pub(super) fn summary(page: &mut Page, report: &Report) {
                     || "no lower load was measured before it".to_owned(),
                     |held| format!("it bore {}", load(held)),
                 );
-                let text = format!("{}: {}; {bore}", load(&breaking.load), breaking.evidence);
+                let at = match breaking.from_level {
+                    Some(level) => format!("about {}/s, in stage {}", per_call(level), breaking.load.stage),
+                    None => load(&breaking.load),
+                };
+                let text = format!("{at}: {}; {bore}", breaking.evidence);
                 page.labelled(0, "breaks at", Style::Bad, &text);
             }
             (None, Some(held)) => {
