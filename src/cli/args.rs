@@ -134,9 +134,12 @@ pub(super) struct MeasureArguments {
     /// Threads of the generator [default: the smaller of instances and cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
-    /// Time before each measurement that does not count
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
-    pub(super) warmup: Duration,
+    /// Time before each measurement that does not count; `auto`: until the system is steady
+    #[arg(long, value_name = "TIME|auto", default_value = "2s", value_parser = warm_up)]
+    pub(super) warmup: GivenWarmUp,
+    /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = warm_up_max)]
+    pub(super) warmup_max: Option<Duration>,
     /// Longest time that unfinished transactions are waited for at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) drain: Duration,
@@ -222,10 +225,25 @@ pub(super) struct LoadOfRun {
     pub(super) max_lag: Option<Duration>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProfileName {
+    /// baseline (half), normal, peak (twice), stress (a ramp from twice to four times), spike (five times, for a while), soak
+    Progressive,
+    /// Ten stages from half to five times, to find where it breaks
+    Stress,
+    /// normal, a spike of five times, and the time after it
+    Spike,
+    /// normal, all the time
+    Soak,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) load: LoadOfRun,
+    /// Stages made of the load of --rate, --clients or --sessions, which is the normal one [default --duration: 5m]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) profile: Option<ProfileName>,
     /// Connections of each instance
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) pool_size: u32,
@@ -388,6 +406,36 @@ pub(super) struct CompletionsArguments {
     /// Which shell
     #[arg(value_enum)]
     pub(super) shell: clap_complete::Shell,
+}
+
+/// A warm-up as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenWarmUp {
+    Fixed(Duration),
+    Auto,
+}
+
+fn warm_up(text: &str) -> Result<GivenWarmUp, String> {
+    if text == "auto" {
+        return Ok(GivenWarmUp::Auto);
+    }
+    parse_duration(text)
+        .map(GivenWarmUp::Fixed)
+        .map_err(|error| format!("{error}, or `auto` to warm up until the system is steady"))
+}
+
+fn warm_up_max(text: &str) -> Result<Duration, String> {
+    // Rest shows after ten seconds at the earliest, and an interval more is needed to end a stage everywhere at once.
+    const MIN: Duration = Duration::from_secs(15);
+    // What is looked at is kept, second by second.
+    const MAX: Duration = Duration::from_secs(4 * 3600);
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if (MIN..=MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err("it must be at least 15s, since less does not show that a system is steady, and at most 4h"
+            .to_owned())
+    }
 }
 
 fn positive_duration(text: &str) -> Result<Duration, String> {

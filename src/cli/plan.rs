@@ -1,21 +1,22 @@
 //! From arguments to one immutable plan, in one fallible step.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
-    StudyError, TargetChoice, default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
+    RunPlan, SampleLogPlan, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
 };
-use crate::units::{Arrivals, Load, Seed};
+use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Workload};
 
 use super::CommandError;
 use super::args::{
-    ArrivalsArgument, DemoArguments, Level, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments,
-    PoolArguments, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
+    ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
+    MeasureArguments, PoolArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -42,6 +43,18 @@ pub enum UsageError {
         "transaction `{0}` is a pipeline, which the simple protocol does not have: choose --protocol extended or prepared"
     )]
     SimplePipeline(String),
+    /// A profile is made of one number.
+    #[error("--profile needs its normal load as one number: --rate R, --clients N or --sessions S")]
+    ProfileWithoutLoad,
+    /// Its stages would be too short.
+    #[error("a profile takes at least {}: say more with --duration", format_duration(PROFILE_MIN))]
+    ProfileTooShort,
+    /// A multiple of the normal load cannot be.
+    #[error("a profile goes up to five times the normal load, and there {0}: say a lower one")]
+    ProfileTooHigh(CourseError),
+    /// A limit of what has none.
+    #[error("--warmup-max goes with --warmup auto; a fixed warm-up lasts as long as --warmup says")]
+    WarmUpMaxAlone,
     /// A length without a load.
     #[error(
         "--duration goes with --rate, --clients or --sessions; without them the workload's own stages are run"
@@ -104,11 +117,14 @@ pub enum UsageError {
     OutAlone,
 }
 
+/// Longest warm-up until the system is steady, unless the user says another.
+const WARM_UP_MAX: Duration = Duration::from_secs(60);
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
 const CLIENTS_PER_CONNECTION: u32 = 2;
 
 pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunPlan, CommandError> {
     let stages = match (load(&arguments.load)?, arguments.duration) {
+        (normal, whole) if arguments.profile.is_some() => profile(arguments.profile, normal, whole)?,
         (None, None) => StageChoice::Workload,
         (None, Some(_)) => return Err(UsageError::DurationAlone.into()),
         (Some(_), None) => return Err(UsageError::NoDuration.into()),
@@ -131,6 +147,31 @@ pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunP
         }
     }
     Ok(RunPlan { measure, pool_size: arguments.pool_size, stages })
+}
+
+/// The stages of a profile. All that they put on is known to be possible.
+fn profile(
+    name: Option<ProfileName>,
+    normal: Option<Load>,
+    whole: Option<Duration>,
+) -> Result<StageChoice, UsageError> {
+    let profile = match name {
+        Some(ProfileName::Progressive) | None => Profile::Progressive,
+        Some(ProfileName::Stress) => Profile::Stress,
+        Some(ProfileName::Spike) => Profile::Spike,
+        Some(ProfileName::Soak) => Profile::Soak,
+    };
+    let normal = normal
+        .filter(|load| matches!(load.course(), Course::Constant(_)))
+        .ok_or(UsageError::ProfileWithoutLoad)?;
+    let whole = whole.unwrap_or(PROFILE_DEFAULT);
+    if whole < PROFILE_MIN {
+        return Err(UsageError::ProfileTooShort);
+    }
+    for stage in profile.stages(&normal, whole) {
+        stage.load.course().check().map_err(UsageError::ProfileTooHigh)?;
+    }
+    Ok(StageChoice::Profile { profile, normal, whole })
 }
 
 pub(super) fn pool(arguments: &PoolArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
@@ -177,7 +218,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         in_flight_max: 1000,
         acquire_timeout: std::time::Duration::from_secs(30),
         drain: std::time::Duration::from_secs(10),
-        warm_up: std::time::Duration::from_secs(1),
+        warm_up: WarmUp::Fixed(std::time::Duration::from_secs(1)),
         reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
         samples: None,
@@ -247,7 +288,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         in_flight_max: arguments.in_flight_max,
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
-        warm_up: arguments.warmup,
+        warm_up: warm_up(arguments.warmup, arguments.warmup_max)?,
         reset: match arguments.reset {
             ResetTo::None => Reset::None,
             ResetTo::Template => Reset::Template,
@@ -271,6 +312,14 @@ fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Result<Protoco
     match workload.transactions.iter().find(|kind| kind.pipeline) {
         Some(kind) if protocol == Protocol::Simple => Err(UsageError::SimplePipeline(kind.name.clone())),
         _ => Ok(protocol),
+    }
+}
+
+fn warm_up(given: GivenWarmUp, max: Option<Duration>) -> Result<WarmUp, UsageError> {
+    match (given, max) {
+        (GivenWarmUp::Auto, limit) => Ok(WarmUp::UntilSteady { limit: limit.unwrap_or(WARM_UP_MAX) }),
+        (GivenWarmUp::Fixed(_), Some(_)) => Err(UsageError::WarmUpMaxAlone),
+        (GivenWarmUp::Fixed(length), None) => Ok(WarmUp::Fixed(length)),
     }
 }
 

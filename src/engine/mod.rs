@@ -15,6 +15,7 @@ mod collector;
 mod draws;
 mod line;
 mod pipeline;
+mod plans;
 mod recorder;
 mod run;
 mod sampling;
@@ -81,6 +82,8 @@ pub struct StagePlan {
     pub duration: Duration,
     /// What it puts on.
     pub load: Load,
+    /// Whether it is the first one and may be ended early: then it is counted how often each connection executes each statement.
+    pub until_steady: bool,
 }
 
 impl Plan {
