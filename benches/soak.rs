@@ -69,7 +69,7 @@ fn soak() -> Result<()> {
     say(&format!("{rate} transactions per second for {minutes} minutes"));
     let mut child = Command::new(PROGRAM)
         .args(["run", "-w", SHOP, "-t", server.url(), "--rate", &rate.to_string(), "--quiet"])
-        .args(["--duration", &format!("{minutes}m"), "--json"])
+        .args(["--warmup", "auto", "--duration", &format!("{minutes}m"), "--json"])
         .arg(&report)
         .arg("--runs-dir")
         .arg(runs.path())
@@ -80,7 +80,9 @@ fn soak() -> Result<()> {
     if !status.success() {
         return Err(format!("run ended with {status}").into());
     }
-    check_books(&serde_json::from_slice(&std::fs::read(&report)?)?)?;
+    let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&report)?)?;
+    check_books(&report)?;
+    check_warm_up(&report["stages"][0], &report["stages"][1])?;
     check_memory(&resident)?;
 
     let folder = server.folder().to_path_buf();
@@ -119,6 +121,19 @@ fn check_books(report: &serde_json::Value) -> Result<()> {
             return Err(format!("the books of {} are wrong: {books}", stage["name"]).into());
         }
     }
+    Ok(())
+}
+
+/// It ended by itself, with a whole interval, and the measurement began then.
+fn check_warm_up(warm_up: &serde_json::Value, measured: &serde_json::Value) -> Result<()> {
+    let length_s = warm_up["duration_s"].as_f64().ok_or("the warm-up has no length")?;
+    if warm_up["warm_up"]["steady"] != true {
+        return Err(format!("no steady state: {}", warm_up["warm_up"]).into());
+    }
+    if (length_s - length_s.round()).abs() > 1e-6 || measured["measured"] != true {
+        return Err(format!("the warm-up of {length_s} s was not cut with an interval").into());
+    }
+    say(&format!("steady after {length_s} s"));
     Ok(())
 }
 
