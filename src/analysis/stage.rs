@@ -109,6 +109,12 @@ impl StageAnalysis {
     }
 
     pub(super) fn add_interval(&mut self, interval: &Interval) {
+        if let Some(books) = &mut self.books_of_warm_up {
+            // A worker that heard late of the end told of it late: the stage is over, and its distributions are gone.
+            books.add(&interval.set.books());
+            self.planned += interval.planned;
+            return;
+        }
         self.last_at = self.last_at.max(interval.span.to);
         self.planned += interval.planned;
         self.open = interval.in_flight;

@@ -55,6 +55,16 @@ pub struct Collector {
     open: Vec<u64>,
     /// What each worker's connections had not settled at its last tick.
     unsettled: Vec<Vec<u32>>,
+    early_end: Option<EarlyEnd>,
+}
+
+/// A stage that ends before its planned end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EarlyEnd {
+    pub(super) at: Stamp,
+    pub(super) stage: StageId,
+    /// The one behind it.
+    pub(super) next: StageId,
 }
 
 impl Collector {
@@ -66,11 +76,23 @@ impl Collector {
             spare_sets,
             open: vec![0; workers],
             unsettled: vec![Vec::new(); workers],
+            early_end: None,
         }
     }
 
+    /// A stage ends early. What a worker tells behind that, because it heard of it too late, belongs to the next stage.
+    pub(super) fn end_early(&mut self, end: EarlyEnd) {
+        self.early_end = Some(end);
+    }
+
     /// Takes one worker's interval and gives the intervals that are complete now, in order.
-    pub(super) fn push(&mut self, interval: WorkerInterval) -> Vec<Collected> {
+    pub(super) fn push(&mut self, mut interval: WorkerInterval) -> Vec<Collected> {
+        if let Some(end) = self.early_end
+            && interval.stage == end.stage
+            && interval.span.from >= end.at
+        {
+            interval.stage = end.next;
+        }
         self.ticks[interval.worker.index()] = interval.tick;
         self.pending.push(interval);
         self.complete()
@@ -205,6 +227,20 @@ mod tests {
         assert_eq!((seconds(&first), &first[0].unsettled), (vec![(0.0, 1.0, 7)], &vec![3, 0]));
         assert!(collector.push(told(1, 2, 1, 2, 4)).is_empty());
         assert_eq!(seconds(&collector.push(told(0, 2, 1, 2, 3))), [(1.0, 2.0, 7)]);
+    }
+
+    #[test]
+    fn what_a_worker_tells_behind_an_early_end_belongs_to_the_next_stage() {
+        let mut collector = collector(2);
+        let at = Stamp(2_000_000_000);
+        collector.end_early(EarlyEnd { at, stage: StageId(0), next: StageId(1) });
+        assert!(collector.push(told(0, 2, 1, 2, 3)).is_empty());
+        let ended = collector.push(told(1, 2, 1, 2, 4));
+        assert_eq!((seconds(&ended), ended[0].interval().stage), (vec![(1.0, 2.0, 7)], StageId(0)));
+        // One worker knew of it, the other did not.
+        assert!(collector.push(WorkerInterval { stage: StageId(1), ..told(0, 3, 2, 3, 3) }).is_empty());
+        let next = collector.push(told(1, 3, 2, 3, 4));
+        assert_eq!((seconds(&next), next[0].interval().stage), (vec![(2.0, 3.0, 7)], StageId(1)));
     }
 
     #[test]

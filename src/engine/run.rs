@@ -8,8 +8,9 @@ use tokio::sync::{mpsc, watch};
 
 use crate::db::{ConnectError, Engine};
 use crate::time::{RealClock, Timer};
-use crate::units::{Stamp, WorkerId};
+use crate::units::{StageId, Stamp, WorkerId};
 
+use super::collector::EarlyEnd;
 use super::worker::{Cut, Lines, Message, Order, TICK};
 use super::{Collected, Collector, Plan, worker};
 
@@ -43,6 +44,8 @@ pub struct Run {
     collector: Collector,
     finished: usize,
     ready: std::collections::VecDeque<Collected>,
+    /// The first two stages, where there are two.
+    first_two: Option<[StageId; 2]>,
 }
 
 /// Starts the workers; each fills its pools and waits for [`Run::begin`].
@@ -81,7 +84,12 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     }
     let collector = Collector::new(spares);
     let ready = std::collections::VecDeque::new();
-    Ok(Run { orders, cuts, messages, threads, workers: workers as usize, collector, finished: 0, ready })
+    let first_two = match plan.stages.as_slice() {
+        [first, second, ..] => Some([first.id, second.id]),
+        _ => None,
+    };
+    let workers = workers as usize;
+    Ok(Run { orders, cuts, messages, threads, workers, collector, finished: 0, ready, first_two })
 }
 
 impl Run {
@@ -109,10 +117,13 @@ impl Run {
 
     /// Ends the first stage, which began at `began_at`, with an interval: the next one that every worker hears of in time. The
     /// stages behind it begin earlier by as much. Gives that instant. To be called once, before the end that was planned.
-    pub fn end_first_stage(&self, began_at: Stamp, now: Stamp) -> Stamp {
+    pub fn end_first_stage(&mut self, began_at: Stamp, now: Stamp) -> Stamp {
         let ticks = (now + HEARD_AFTER - began_at).as_nanos().div_ceil(TICK.as_nanos());
         let at = began_at + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
         self.cuts.send_replace(Some(Cut { at }));
+        if let Some([stage, next]) = self.first_two {
+            self.collector.end_early(EarlyEnd { at, stage, next });
+        }
         at
     }
 
