@@ -81,7 +81,7 @@ const SCHEMA: &str = "
     CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NULL; END';
     CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON ledger DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION nap();
-    ALTER ROLE CURRENT_USER SET statement_timeout = '300ms';
+    ALTER ROLE CURRENT_USER SET statement_timeout = '500ms';
     ALTER ROLE CURRENT_USER SET deadlock_timeout = '20ms'";
 
 /// Transactions per second: each connection has something to do, and most of it succeeds.
@@ -153,7 +153,9 @@ pub fn run(
         .map(|row| (row[id].into(), row[outcome].into()))
         .collect();
     let table = runtime.block_on(async {
-        let answer = connect(&config).await?.simple_query("SELECT id FROM ledger").await?;
+        let client = connect(&config).await?;
+        client.batch_execute("SET statement_timeout = 0").await?;
+        let answer = client.simple_query("SELECT id FROM ledger").await?;
         let id = |message: &SimpleQueryMessage| match message {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
