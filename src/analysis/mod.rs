@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
 use crate::record::entry::{
-    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind, TableChanges,
+    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind, SessionHeader, TableChanges,
 };
 use crate::record::histogram::Distribution;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
@@ -338,7 +338,8 @@ fn cache_regime(header: &Header) -> Option<String> {
 }
 
 fn session_info(header: &Header) -> model::SessionInfo {
-    model::SessionInfo { protocol: header.sessions.protocol }
+    let SessionHeader { protocol, statement_timeout_ms, rtt_ns } = header.sessions;
+    model::SessionInfo { protocol, statement_timeout_ms, rtt_us: rtt_ns / 1000 }
 }
 
 fn environment_info(header: &Header) -> model::EnvironmentInfo {
@@ -349,6 +350,8 @@ fn environment_info(header: &Header) -> model::EnvironmentInfo {
         cpu: environment.cpu.clone(),
         cores: environment.cores,
         memory_bytes: environment.memory_bytes,
+        client_cpus: environment.client_cpus.clone(),
+        server_cpus: environment.server_cpus.clone(),
     }
 }
 
@@ -474,3 +477,6 @@ fn event_infos(events: Vec<Event>) -> Vec<model::EventInfo> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                     StudyError::Workload(_)
                     | StudyError::Target(_)
                     | StudyError::Refused(_)
-                    | StudyError::Local(LocalError::Setting { .. })
+                    | StudyError::Local(LocalError::Setting { .. } | LocalError::Affinity(_))
                     | StudyError::Dataset(DatasetError::Mistakes(_) | DatasetError::QueryValues { .. }),
                 ) => code::USAGE,
                 CommandError::Study(StudyError::Interrupted | StudyError::LoadInterrupted { .. }) => {

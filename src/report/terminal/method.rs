@@ -240,12 +240,19 @@ fn changes(changed: &[TableChangesInfo], full: bool) -> String {
 
 /// How the measured sessions talked to the server.
 fn sessions(sessions: &SessionInfo) -> String {
-    match sessions.protocol {
+    let protocol = match sessions.protocol {
         Protocol::Simple => "simple protocol: values written into the text of each statement",
         Protocol::Extended => "extended protocol: statements parsed anew each time",
         Protocol::Prepared => "statements prepared once for a connection",
+    };
+    let mut parts = vec![protocol.to_owned()];
+    if sessions.rtt_us > 0 {
+        parts.push(format!("{} added to each round trip", whole_us(sessions.rtt_us)));
     }
-    .to_owned()
+    parts.extend(
+        sessions.statement_timeout_ms.map(|ms| format!("statements end after {}", whole_us(ms * 1000))),
+    );
+    parts.join(" · ")
 }
 
 fn environment(page: &mut Page, report: &Report, full: bool) {
@@ -259,6 +266,14 @@ fn environment(page: &mut Page, report: &Report, full: bool) {
         bytes(machine.memory_bytes)
     );
     page.fact("machine", &text);
+    let kept = |who: &str, cpus: &Option<String>| cpus.as_ref().map(|cpus| format!("{who} on {cpus}"));
+    let kept: Vec<String> = [kept("dbdyno", &machine.client_cpus), kept("the server", &machine.server_cpus)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if !kept.is_empty() {
+        page.fact("CPUs", &kept.join(" · "));
+    }
     if full {
         let settings: Vec<String> =
             report.target.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();
