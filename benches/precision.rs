@@ -140,7 +140,6 @@ fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(1),
         sampling: None,
-        rtt: Duration::ZERO,
     }
 }
 
