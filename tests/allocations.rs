@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbdyno::db::sim::SimEngine;
-use dbdyno::db::{Engine, Protocol, Target};
+use dbdyno::db::{Engine, SessionOptions, Target};
 use dbdyno::engine::{self, Plan, Sampling, StagePlan};
 use dbdyno::local::{LocalOptions, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
@@ -56,10 +56,10 @@ fn a_transaction_allocates_nothing() {
     let workload = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     let clock = Epoch::begin().clock();
     // Twice as many users as connections: half of the acquires wait.
-    let loads = [Load::Clients(4), Load::Rate(2_000.0)];
+    let loads = [Load::clients(4), Load::rate(2_000.0)];
 
     let simulated = SimEngine::at_once(clock);
-    for load in loads {
+    for load in loads.clone() {
         runtime.block_on(assert_frugal("simulated", &simulated, clock, plan(&workload, load)));
     }
     // A commit that waits for the disk would leave few transactions to count.
@@ -72,7 +72,7 @@ fn a_transaction_allocates_nothing() {
     let server = runtime.block_on(start_postgres(&options)).unwrap_or_else(|error| panic!("{error}"));
     prepare(&runtime, server.url());
     let target = Target::of_local_server(server.url()).expect("its own URL");
-    let real = target.engine(clock, Protocol::default());
+    let real = target.engine(clock, SessionOptions::default());
     for load in loads {
         runtime.block_on(assert_frugal("real", &real, clock, plan(&workload, load)));
     }
@@ -94,8 +94,14 @@ fn plan(workload: &Workload, load: Load) -> Plan {
         query_values: Arc::new(vec![Vec::new(); workload.transactions.len()]),
         workload: Arc::new(workload.clone()),
         seed,
-        stages: vec![StagePlan { id: StageId(0), duration: Duration::from_secs(60), load }],
+        stages: vec![StagePlan {
+            id: StageId(0),
+            duration: Duration::from_secs(60),
+            load,
+            until_steady: false,
+        }],
         pool_size: 2,
+        rtt: Duration::ZERO,
         instances: 1,
         workers: 1,
         in_flight_max: 100,
@@ -107,7 +113,7 @@ fn plan(workload: &Workload, load: Load) -> Plan {
 
 /// Allocations of the second half of the first interval, against its transactions.
 async fn assert_frugal<E: Engine>(what: &str, engine: &E, clock: RealClock, plan: Plan) {
-    let load = plan.stages[0].load;
+    let load = plan.stages[0].load.clone();
     let mut run = engine::start(&plan, engine, clock).expect("workers");
     run.warm().await.expect("connections");
     let begins_at = clock.now() + Duration::from_millis(20);
