@@ -32,7 +32,7 @@ use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Seed, StageId, Stamp};
-use crate::workload::{Load, Workload};
+use crate::workload::{Load, Setting, Workload};
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -81,6 +81,13 @@ pub struct StagePlan {
     pub duration: Duration,
     /// What it puts on.
     pub load: Load,
+}
+
+/// What is set for each transaction, name and value, in the order of the workload: what its sessions must know to begin it.
+#[must_use]
+pub fn settings_of_transactions(workload: &Workload) -> Arc<[Vec<(String, String)>]> {
+    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect()).collect()
 }
 
 impl Plan {

@@ -129,6 +129,8 @@ fn info(of: &Environment) -> EnvironmentInfo {
         cpu: of.cpu.clone(),
         cores: of.cores,
         memory_bytes: of.memory_bytes,
+        client_cpus: of.client_cpus.clone(),
+        server_cpus: of.server_cpus.clone(),
     }
 }
 
@@ -246,6 +248,7 @@ impl Bench {
             instances: threads,
             workers: threads,
             in_flight_max: 1000,
+            rtt: Duration::ZERO,
             acquire_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(1),
             sampling: None,
