@@ -11,8 +11,8 @@ use dbdyno::db::{Engine, Protocol, SessionOptions, Target};
 use dbdyno::engine::{self, Plan, Sampling, StagePlan};
 use dbdyno::local::{LocalOptions, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
-use dbdyno::units::{Seed, StageId};
-use dbdyno::workload::{Load, Workload};
+use dbdyno::units::{Load, Seed, StageId};
+use dbdyno::workload::Workload;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
@@ -65,10 +65,10 @@ fn a_transaction_allocates_nothing() {
     let workload = read(&[WORKLOAD, PIPELINE].concat());
     let clock = Epoch::begin().clock();
     // Twice as many users as connections: half of the acquires wait.
-    let loads = [Load::Clients(4), Load::Rate(2_000.0)];
+    let loads = [Load::clients(4), Load::rate(2_000.0)];
 
     let simulated = SimEngine::at_once(clock);
-    for load in loads {
+    for load in &loads {
         runtime.block_on(assert_frugal("simulated", &simulated, clock, plan(&workload, load)));
     }
     // A commit that waits for the disk would leave few transactions to count.
@@ -91,7 +91,7 @@ fn a_transaction_allocates_nothing() {
             SessionOptions { settings: engine::settings_of_transactions(workload), ..protocol.into() };
         let real = target.engine(clock, options);
         for load in loads {
-            runtime.block_on(assert_frugal(protocol.as_str(), &real, clock, plan(workload, *load)));
+            runtime.block_on(assert_frugal(protocol.as_str(), &real, clock, plan(workload, load)));
         }
     }
     runtime.block_on(server.stop()).expect("it stops");
@@ -112,14 +112,19 @@ fn prepare(runtime: &Runtime, url: &str) {
     });
 }
 
-fn plan(workload: &Workload, load: Load) -> Plan {
+fn plan(workload: &Workload, load: &Load) -> Plan {
     let seed = Seed(7);
     Plan {
         dataset: Arc::new(workload.dataset(seed, 1.0)),
         query_values: Arc::new(vec![Vec::new(); workload.transactions.len()]),
         workload: Arc::new(workload.clone()),
         seed,
-        stages: vec![StagePlan { id: StageId(0), duration: Duration::from_secs(60), load }],
+        stages: vec![StagePlan {
+            id: StageId(0),
+            duration: Duration::from_secs(60),
+            load: load.clone(),
+            until_steady: false,
+        }],
         pool_size: 2,
         instances: 1,
         workers: 1,
@@ -133,7 +138,7 @@ fn plan(workload: &Workload, load: Load) -> Plan {
 
 /// Allocations of the second half of the first interval, against its transactions.
 async fn assert_frugal<E: Engine>(what: &str, engine: &E, clock: RealClock, plan: Plan) {
-    let load = plan.stages[0].load;
+    let load = plan.stages[0].load.clone();
     let mut run = engine::start(&plan, engine, clock).expect("workers");
     run.warm().await.expect("connections");
     let begins_at = clock.now() + Duration::from_millis(20);
