@@ -33,7 +33,7 @@ use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Load, Seed, StageId, Stamp};
-use crate::workload::Workload;
+use crate::workload::{Setting, Workload};
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -84,6 +84,13 @@ pub struct StagePlan {
     pub load: Load,
     /// Whether it is the first one and may be ended early: then it is counted how often each connection executes each statement.
     pub until_steady: bool,
+}
+
+/// What is set for each transaction, name and value, in the order of the workload: what its sessions must know to begin it.
+#[must_use]
+pub fn settings_of_transactions(workload: &Workload) -> Arc<[Vec<(String, String)>]> {
+    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect()).collect()
 }
 
 impl Plan {

@@ -19,7 +19,7 @@ use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
 use crate::units::{CpuList, StageId, Stamp, format_duration};
-use crate::workload::{Setting, StageSpec};
+use crate::workload::StageSpec;
 
 use super::calibrate;
 use super::fresh::{self, Fresh};
@@ -595,14 +595,12 @@ fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
     pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
 }
 
-/// How the measured sessions talk to the server. The settings of a transaction have its number.
+/// How the measured sessions talk to the server.
 fn session_options(plan: &MeasurePlan) -> SessionOptions {
-    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
-    let settings = plan.workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect());
     SessionOptions {
         protocol: plan.protocol,
         statement_timeout: plan.statement_timeout,
-        settings: settings.collect(),
+        settings: engine::settings_of_transactions(&plan.workload),
     }
 }
 
