@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::units::{Amount, Course, CourseError, DrawnError, Pause, Seed, parse_duration};
+use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -37,6 +37,8 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Show the report of a run again
     Report(ReportArguments),
+    /// Measure what this machine's generator can do by itself; later reports say how far from that they were
+    Calibrate(CalibrateArguments),
     /// Say what a target lets dbdyno see and do, and what is missing
     Doctor(DoctorArguments),
     /// Print the JSON schema of workload.toml, for editors
@@ -71,6 +73,9 @@ pub(super) struct LocalArguments {
     /// Folder with the binaries of the throwaway server (initdb, postgres)
     #[arg(long = "local-bindir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bindir: Option<PathBuf>,
+    /// Processors that the throwaway server keeps to: `0,2-3`
+    #[arg(long, value_name = "CPUS")]
+    pub(super) server_cpus: Option<CpuList>,
 }
 
 #[derive(Debug, Args)]
@@ -114,15 +119,27 @@ pub(super) struct MeasureArguments {
     /// How transactions talk to the server [default: as the workload says, else prepared]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(super) protocol: Option<SpokenProtocol>,
+    /// The server ends a statement that takes longer, which fails with 57014 [default: as the workload says, else no limit]
+    #[arg(long, value_name = "TIME", value_parser = whole_milliseconds)]
+    pub(super) statement_timeout: Option<Duration>,
+    /// Add this delay to each round trip, as a network between application and server would: `0.5ms`
+    #[arg(long, value_name = "TIME", value_parser = round_trip)]
+    pub(super) rtt: Option<Duration>,
+    /// Processors that dbdyno keeps to: `0,2-3`
+    #[arg(long, value_name = "CPUS")]
+    pub(super) client_cpus: Option<CpuList>,
     /// Application processes to simulate, each with a pool of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) instances: u32,
     /// Threads of the generator [default: the smaller of instances and cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
-    /// Time before each measurement that does not count
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
-    pub(super) warmup: Duration,
+    /// Time before each measurement that does not count; `auto`: until the system is steady
+    #[arg(long, value_name = "TIME|auto", default_value = "2s", value_parser = warm_up)]
+    pub(super) warmup: GivenWarmUp,
+    /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = warm_up_max)]
+    pub(super) warmup_max: Option<Duration>,
     /// Longest time that unfinished transactions are waited for at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) drain: Duration,
@@ -208,10 +225,25 @@ pub(super) struct LoadOfRun {
     pub(super) max_lag: Option<Duration>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProfileName {
+    /// baseline (half), normal, peak (twice), stress (a ramp from twice to four times), spike (five times, for a while), soak
+    Progressive,
+    /// Ten stages from half to five times, to find where it breaks
+    Stress,
+    /// normal, a spike of five times, and the time after it
+    Spike,
+    /// normal, all the time
+    Soak,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) load: LoadOfRun,
+    /// Stages made of the load of --rate, --clients or --sessions, which is the normal one [default --duration: 5m]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) profile: Option<ProfileName>,
     /// Connections of each instance
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) pool_size: u32,
@@ -339,6 +371,22 @@ pub(super) struct ReportArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CalibrateArguments {
+    /// Also write the figures as JSON; `-` writes them, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) json: Option<PathBuf>,
+    /// How long each of its loads is measured
+    #[arg(long, value_name = "TIME", default_value = "1250ms", value_parser = positive_duration)]
+    pub(super) duration: Duration,
+    /// Where runs are kept, and the calibration with them [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
     #[command(flatten)]
     pub(super) target: TargetArguments,
@@ -360,9 +408,54 @@ pub(super) struct CompletionsArguments {
     pub(super) shell: clap_complete::Shell,
 }
 
+/// A warm-up as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenWarmUp {
+    Fixed(Duration),
+    Auto,
+}
+
+fn warm_up(text: &str) -> Result<GivenWarmUp, String> {
+    if text == "auto" {
+        return Ok(GivenWarmUp::Auto);
+    }
+    parse_duration(text)
+        .map(GivenWarmUp::Fixed)
+        .map_err(|error| format!("{error}, or `auto` to warm up until the system is steady"))
+}
+
+fn warm_up_max(text: &str) -> Result<Duration, String> {
+    // Rest shows after ten seconds at the earliest, and an interval more is needed to end a stage everywhere at once.
+    const MIN: Duration = Duration::from_secs(15);
+    // What is looked at is kept, second by second.
+    const MAX: Duration = Duration::from_secs(4 * 3600);
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if (MIN..=MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err("it must be at least 15s, since less does not show that a system is steady, and at most 4h"
+            .to_owned())
+    }
+}
+
 fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn whole_milliseconds(text: &str) -> Result<Duration, String> {
+    let duration = positive_duration(text)?;
+    if duration < Duration::from_millis(1) {
+        Err("it counts whole milliseconds, at least one".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+fn round_trip(text: &str) -> Result<Duration, String> {
+    const MAX: Duration = Duration::from_secs(10);
+    let duration = positive_duration(text)?;
+    if duration > MAX { Err("no network is that far: at most 10s".to_owned()) } else { Ok(duration) }
 }
 
 fn positive(text: &str, max: f64) -> Result<f64, String> {

@@ -1,21 +1,22 @@
 //! From arguments to one immutable plan, in one fallible step.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
-    StudyError, TargetChoice, default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
+    RunPlan, SampleLogPlan, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
 };
-use crate::units::{Arrivals, Load, Seed};
+use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Workload};
 
 use super::CommandError;
 use super::args::{
-    ArrivalsArgument, DemoArguments, Level, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments,
-    PoolArguments, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
+    ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
+    MeasureArguments, PoolArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -32,6 +33,28 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Processors of a server that dbdyno does not start.
+    #[error(
+        "--server-cpus is for a server that dbdyno starts (--target local); keep another one to its CPUs with taskset"
+    )]
+    ServerCpus,
+    /// A pipeline in a protocol without.
+    #[error(
+        "transaction `{0}` is a pipeline, which the simple protocol does not have: choose --protocol extended or prepared"
+    )]
+    SimplePipeline(String),
+    /// A profile is made of one number.
+    #[error("--profile needs its normal load as one number: --rate R, --clients N or --sessions S")]
+    ProfileWithoutLoad,
+    /// Its stages would be too short.
+    #[error("a profile takes at least {}: say more with --duration", format_duration(PROFILE_MIN))]
+    ProfileTooShort,
+    /// A multiple of the normal load cannot be.
+    #[error("a profile goes up to five times the normal load, and there {0}: say a lower one")]
+    ProfileTooHigh(CourseError),
+    /// A limit of what has none.
+    #[error("--warmup-max goes with --warmup auto; a fixed warm-up lasts as long as --warmup says")]
+    WarmUpMaxAlone,
     /// A length without a load.
     #[error(
         "--duration goes with --rate, --clients or --sessions; without them the workload's own stages are run"
@@ -94,11 +117,14 @@ pub enum UsageError {
     OutAlone,
 }
 
+/// Longest warm-up until the system is steady, unless the user says another.
+const WARM_UP_MAX: Duration = Duration::from_secs(60);
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
 const CLIENTS_PER_CONNECTION: u32 = 2;
 
 pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunPlan, CommandError> {
     let stages = match (load(&arguments.load)?, arguments.duration) {
+        (normal, whole) if arguments.profile.is_some() => profile(arguments.profile, normal, whole)?,
         (None, None) => StageChoice::Workload,
         (None, Some(_)) => return Err(UsageError::DurationAlone.into()),
         (Some(_), None) => return Err(UsageError::NoDuration.into()),
@@ -121,6 +147,31 @@ pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunP
         }
     }
     Ok(RunPlan { measure, pool_size: arguments.pool_size, stages })
+}
+
+/// The stages of a profile. All that they put on is known to be possible.
+fn profile(
+    name: Option<ProfileName>,
+    normal: Option<Load>,
+    whole: Option<Duration>,
+) -> Result<StageChoice, UsageError> {
+    let profile = match name {
+        Some(ProfileName::Progressive) | None => Profile::Progressive,
+        Some(ProfileName::Stress) => Profile::Stress,
+        Some(ProfileName::Spike) => Profile::Spike,
+        Some(ProfileName::Soak) => Profile::Soak,
+    };
+    let normal = normal
+        .filter(|load| matches!(load.course(), Course::Constant(_)))
+        .ok_or(UsageError::ProfileWithoutLoad)?;
+    let whole = whole.unwrap_or(PROFILE_DEFAULT);
+    if whole < PROFILE_MIN {
+        return Err(UsageError::ProfileTooShort);
+    }
+    for stage in profile.stages(&normal, whole) {
+        stage.load.course().check().map_err(UsageError::ProfileTooHigh)?;
+    }
+    Ok(StageChoice::Profile { profile, normal, whole })
 }
 
 pub(super) fn pool(arguments: &PoolArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
@@ -156,6 +207,9 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
         protocol: workload.protocol.unwrap_or_default(),
+        statement_timeout: workload.statement_timeout,
+        rtt: std::time::Duration::ZERO,
+        client_cpus: None,
         workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
@@ -164,7 +218,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         in_flight_max: 1000,
         acquire_timeout: std::time::Duration::from_secs(30),
         drain: std::time::Duration::from_secs(10),
-        warm_up: std::time::Duration::from_secs(1),
+        warm_up: WarmUp::Fixed(std::time::Duration::from_secs(1)),
         reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
         samples: None,
@@ -201,6 +255,9 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
     if matches!(arguments.target.as_str(), "local" | "local:postgres" | "local:postgresql") {
         return Ok(TargetChoice::Local(local(&arguments.local)?));
     }
+    if arguments.local.server_cpus.is_some() {
+        return Err(UsageError::ServerCpus.into());
+    }
     let target = Target::parse(&arguments.target).map_err(StudyError::from)?;
     Ok(TargetChoice::Existing(target))
 }
@@ -211,11 +268,17 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
     }
-    let cores =
-        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = match &arguments.client_cpus {
+        Some(cpus) => cpus.count(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    let cores = u32::try_from(cores).unwrap_or(1);
     Ok(MeasurePlan {
         target: target(&arguments.target)?,
-        protocol: protocol(arguments, &workload),
+        protocol: protocol(arguments, &workload)?,
+        statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
+        rtt: arguments.rtt.unwrap_or_default(),
+        client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,
         seed: arguments.seed,
@@ -225,7 +288,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         in_flight_max: arguments.in_flight_max,
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
-        warm_up: arguments.warmup,
+        warm_up: warm_up(arguments.warmup, arguments.warmup_max)?,
         reset: match arguments.reset {
             ResetTo::None => Reset::None,
             ResetTo::Template => Reset::Template,
@@ -238,13 +301,26 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
 }
 
 /// The flag, else the workload's key.
-fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Protocol {
+fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Result<Protocol, UsageError> {
     let given = arguments.protocol.map(|given| match given {
         SpokenProtocol::Simple => Protocol::Simple,
         SpokenProtocol::Extended => Protocol::Extended,
         SpokenProtocol::Prepared => Protocol::Prepared,
     });
-    given.or(workload.protocol).unwrap_or_default()
+    let protocol = given.or(workload.protocol).unwrap_or_default();
+    // The workload itself was checked; here the flag says otherwise.
+    match workload.transactions.iter().find(|kind| kind.pipeline) {
+        Some(kind) if protocol == Protocol::Simple => Err(UsageError::SimplePipeline(kind.name.clone())),
+        _ => Ok(protocol),
+    }
+}
+
+fn warm_up(given: GivenWarmUp, max: Option<Duration>) -> Result<WarmUp, UsageError> {
+    match (given, max) {
+        (GivenWarmUp::Auto, limit) => Ok(WarmUp::UntilSteady { limit: limit.unwrap_or(WARM_UP_MAX) }),
+        (GivenWarmUp::Fixed(_), Some(_)) => Err(UsageError::WarmUpMaxAlone),
+        (GivenWarmUp::Fixed(length), None) => Ok(WarmUp::Fixed(length)),
+    }
 }
 
 /// The log of single transactions. The file is tried before minutes are spent; what is there stays until then.
@@ -339,7 +415,12 @@ fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
         let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
         settings.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
+    Ok(LocalOptions {
+        bindir: arguments.bindir.clone(),
+        settings,
+        cpus: arguments.server_cpus.clone(),
+        supervisor: None,
+    })
 }
 
 pub(super) fn read(folder: &Path) -> Result<Workload, CommandError> {

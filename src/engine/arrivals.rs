@@ -6,6 +6,7 @@
 //! change of a Poisson process of rate 1). One process is dealt out to all instances in turn, as a load balancer does, so
 //! that the arrivals and their work are the same however many instances and threads there are.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use crate::generate::{Key, interval};
@@ -26,7 +27,8 @@ pub(super) struct Window {
     pub(super) index: usize,
     /// Position among all stages of the journal.
     pub(super) id: StageId,
-    pub(super) span: Span,
+    /// A stage that ends early changes its own and moves those behind it.
+    span: Cell<Span>,
     pub(super) load: Load,
     /// Rate or clients over the time of the stage.
     course: Pieces,
@@ -35,26 +37,31 @@ pub(super) struct Window {
 impl Window {
     pub(super) fn new(index: usize, id: StageId, span: Span, load: Load) -> Self {
         let course = load.course().over(span.duration());
-        Self { index, id, span, load, course }
+        Self { index, id, span: Cell::new(span), load, course }
+    }
+
+    /// From when to when it is.
+    pub(super) fn span(&self) -> Span {
+        self.span.get()
     }
 
     /// The level before which arrivals are planned before `until`, inside the window.
     fn level_at(&self, until: Stamp) -> f64 {
-        self.course.area(until.min(self.span.to) - self.span.from)
+        self.course.area(until.min(self.span().to) - self.span().from)
     }
 
     /// When the arrival with this level is planned: always inside the window.
     fn instant(&self, level: f64) -> Stamp {
-        let last = Stamp(self.span.to.0.saturating_sub(1));
-        (self.span.from + self.course.reached(level)).min(last)
+        let last = Stamp(self.span().to.0.saturating_sub(1));
+        (self.span().from + self.course.reached(level)).min(last)
     }
 
     /// Closed loop: when client `number` among all instances takes part, from `now` on. Nothing when it does not any more.
     pub(super) fn takes_part(&self, number: u64, now: Stamp) -> Option<Stamp> {
         // A number of clients is rounded to the nearest whole one.
         let wanted = number as f64 + 0.5;
-        let at = self.course.first_at_least(wanted, now - self.span.from)?;
-        Some((self.span.from + at).max(now))
+        let at = self.course.first_at_least(wanted, now - self.span().from)?;
+        Some((self.span().from + at).max(now))
     }
 
     /// Closed loop: the most clients at once, over all instances.
@@ -112,14 +119,14 @@ impl Schedule {
         let level = match self {
             Self::Nobody => return None,
             Self::Even => {
-                if number >= even_below(window.level_at(window.span.to)) {
+                if number >= even_below(window.level_at(window.span().to)) {
                     return None;
                 }
                 number as f64
             }
             Self::Poisson(process) => process.level(number),
         };
-        let is_inside = matches!(self, Self::Even) || level < window.level_at(window.span.to);
+        let is_inside = matches!(self, Self::Even) || level < window.level_at(window.span().to);
         is_inside.then(|| window.instant(level))
     }
 
@@ -238,7 +245,7 @@ impl Planned {
     pub(super) fn until(&mut self, windows: &[Window], keys: &[Key], share: Share, until: Stamp) -> u64 {
         while let Some(window) = windows.get(self.index) {
             let own = share.part(self.schedule.before(window, until));
-            if until < window.span.to {
+            if until < window.span().to {
                 return self.before + own;
             }
             self.before += own;
@@ -254,6 +261,23 @@ impl Schedule {
     pub(super) fn of(windows: &[Window], keys: &[Key], index: usize) -> Self {
         windows.get(index).map_or(Self::Nobody, |window| Self::new(window, keys[index]))
     }
+}
+
+/// Ends the first window at `at`, if that is before its end. Those behind it begin earlier by as much.
+pub(super) fn end_early(windows: &[Window], at: Stamp) -> bool {
+    let Some((first, others)) = windows.split_first() else { return false };
+    let span = first.span.get();
+    if at <= span.from || at >= span.to {
+        return false;
+    }
+    first.span.set(Span { from: span.from, to: at });
+    let mut from = at;
+    for window in others {
+        let to = from + window.span.get().duration();
+        window.span.set(Span { from, to });
+        from = to;
+    }
+    true
 }
 
 /// The windows of stages that follow each other without a gap from `start` on.
@@ -323,7 +347,7 @@ mod tests {
             let arrivals = if poisson { Arrivals::Poisson } else { Arrivals::Constant };
             let window = window(course, arrivals, seconds);
             let instants = all(&window, 3);
-            prop_assert!(instants.iter().all(|at| window.span.contains(*at)));
+            prop_assert!(instants.iter().all(|at| window.span().contains(*at)));
             let mut counting = Schedule::new(&window, key(3));
             let mut asked: Vec<f64> = asked.into_iter().map(|share| share * seconds).collect();
             asked.sort_by(f64::total_cmp);
@@ -332,7 +356,7 @@ mod tests {
                 let count = usize::try_from(counting.before(&window, until)).expect("few");
                 prop_assert!(possible(&window, &instants, until).contains(&count));
             }
-            let whole = Schedule::new(&window, key(3)).before(&window, window.span.to);
+            let whole = Schedule::new(&window, key(3)).before(&window, window.span().to);
             prop_assert_eq!(whole, instants.len() as u64);
         }
 

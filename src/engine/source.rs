@@ -222,6 +222,22 @@ impl<N: Now> Source<N> {
         }
     }
 
+    /// The first window has another end than it had: whoever sleeps for something behind it looks again. What was handed out behind
+    /// it before anybody knew counts as planned.
+    pub(super) fn look_up(&self) {
+        if let Some(window) = self.windows.first()
+            && self.timer.now() > window.span().to
+        {
+            let mut schedule = Schedule::of(&self.windows, &self.keys, 0);
+            let planned = self.share.part(schedule.before(window, window.span().to));
+            let mut state = self.state.borrow_mut();
+            if state.stage == window.index {
+                state.followed += state.taken.saturating_sub(planned);
+            }
+        }
+        self.wake_all();
+    }
+
     /// Ends the hand-out: whoever waits goes home.
     pub(super) fn stop(&self) {
         self.stop.set(true);
@@ -249,7 +265,7 @@ impl<N: Now> Source<N> {
         let mut left = 0;
         for (index, window) in self.windows.iter().enumerate().skip(state.stage) {
             let first = if index == state.stage { state.taken } else { 0 };
-            let planned = Schedule::new(window, self.keys[index]).before(window, until.min(window.span.to));
+            let planned = Schedule::new(window, self.keys[index]).before(window, until.min(window.span().to));
             let mut schedule = Schedule::new(window, self.keys[index]);
             for own in first..self.share.part(planned) {
                 let number = self.share.number(own);
@@ -284,7 +300,7 @@ impl<N: Now> Source<N> {
         progress: &mut Progress,
     ) -> Option<Work> {
         let now = self.timer.now();
-        let end = window.span.to;
+        let end = window.span().to;
         if now >= end {
             self.advance(window.index);
             return None;
@@ -292,12 +308,12 @@ impl<N: Now> Source<N> {
         match window.takes_part(self.share.number(u64::from(client.0)), now) {
             Some(at) if at <= now => {}
             Some(at) => {
-                self.sleep_until(client, at.min(end), |_| false).await;
+                self.sleep_inside(client, at.min(end), window).await;
                 return None;
             }
             // More clients than this stage has. The first one always keeps the time.
             None if client.0 == 0 => {
-                self.sleep_until(client, end, |_| false).await;
+                self.sleep_inside(client, end, window).await;
                 return None;
             }
             None => {
@@ -315,7 +331,7 @@ impl<N: Now> Source<N> {
             let ready_at =
                 *progress.ready_at.get_or_insert_with(|| now + thought(think, position, progress.has_worked));
             if ready_at > now {
-                self.sleep_until(client, ready_at.min(end), |_| false).await;
+                self.sleep_inside(client, ready_at.min(end), window).await;
                 return None;
             }
         }
@@ -338,14 +354,14 @@ impl<N: Now> Source<N> {
             }
             let due = self.next_instant(window);
             let now = self.timer.now();
-            match due.filter(|due| *due < window.span.to) {
+            match due.filter(|due| *due < window.span().to) {
                 Some(due) if due <= now => return Some(self.hand_out(client, window, late, progress)),
-                Some(due) => late = self.sleep_for_work(client, due).await,
-                None if now >= window.span.to => {
+                Some(due) => late = self.sleep_for_work(client, due, window).await,
+                None if now >= window.span().to => {
                     self.advance(window.index);
                     return None;
                 }
-                None => late = self.sleep_for_work(client, window.span.to).await,
+                None => late = self.sleep_for_work(client, window.span().to, window).await,
             }
         }
     }
@@ -509,9 +525,16 @@ impl<N: Now> Source<N> {
         }
     }
 
-    /// Sleeps until `at`, or until something is planned before it.
-    async fn sleep_for_work(&self, client: ClientId, at: Stamp) -> Option<Duration> {
-        self.sleep_until(client, at, |state| state.next_due().is_some_and(|due| due < at)).await
+    /// Sleeps until `at`, or until the window ends before it.
+    async fn sleep_inside(&self, client: ClientId, at: Stamp, window: &Window) -> Option<Duration> {
+        self.sleep_until(client, at, |_| window.span().to < at).await
+    }
+
+    /// Sleeps until `at`, or until something is planned or the window ends before it.
+    async fn sleep_for_work(&self, client: ClientId, at: Stamp, window: &Window) -> Option<Duration> {
+        let is_disturbed =
+            |state: &State| window.span().to < at || state.next_due().is_some_and(|due| due < at);
+        self.sleep_until(client, at, is_disturbed).await
     }
 
     /// Sleeps until `at`, until `is_disturbed` is so when the client is woken, or until the run is stopped. Says how late it

@@ -60,6 +60,7 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
         ]),
         name: document.name,
         protocol: document.protocol,
+        statement_timeout: document.statement_timeout,
         description: document.description,
         folder: folder.to_owned(),
         schema,
