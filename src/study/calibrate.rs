@@ -242,7 +242,12 @@ impl Bench {
             stages: stages
                 .into_iter()
                 .enumerate()
-                .map(|(index, (load, duration))| StagePlan { id: StageId::from_index(index), duration, load })
+                .map(|(index, (load, duration))| StagePlan {
+                    id: StageId::from_index(index),
+                    duration,
+                    load,
+                    until_steady: false,
+                })
                 .collect(),
             pool_size: POOL_SIZE,
             instances: threads,
