@@ -12,11 +12,11 @@ use crate::study::{
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
 
-use super::CommandError;
 use super::args::{
     DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
     RunArguments, TargetArguments,
 };
+use super::{CommandError, pgbench};
 
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,26 @@ pub enum UsageError {
         "{0} tables do not fit into one CSV: name one with --table, or a folder with --out DIR for one file each"
     )]
     ManyTables(usize),
+    /// A script or a built-in one whose share is no number.
+    #[error("{flag} {given}: the weight behind the last @ must be a whole number from 0 to 2147483647")]
+    Weight {
+        /// `--pgbench` or `-b`.
+        flag: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// A built-in script that pgbench does not have.
+    #[error("-b {0}: pgbench has the built-in scripts tpcb-like, simple-update and select-only")]
+    BuiltIn(String),
+    /// A variable without a value.
+    #[error("-D takes NAME=VALUE, such as nbranches=10; found `{0}`")]
+    Define(String),
+    /// A flag of scripts without a script.
+    #[error("{0} goes with --pgbench FILE or -b NAME")]
+    WithoutScript(&'static str),
+    /// A scale that pgbench's tables cannot have.
+    #[error("--scale {0}: the scale of pgbench's scripts is a whole number of branches, 1 or more")]
+    ScriptScale(f64),
     /// A folder for what is no file.
     #[error("--out goes with --format csv")]
     OutAlone,
@@ -158,7 +178,14 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
 }
 
 fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
-    let workload = read(&arguments.workload)?;
+    let target = target(&arguments.target)?;
+    let workload = match &arguments.workload {
+        Some(folder) => {
+            pgbench::refuse_alone(&arguments.pgbench)?;
+            read(folder)?
+        }
+        None => pgbench::read(arguments, matches!(target, TargetChoice::Local(_)))?,
+    };
     let mut budgets = workload.budgets.clone();
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
@@ -166,7 +193,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     let cores =
         std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     Ok(MeasurePlan {
-        target: target(&arguments.target)?,
+        target,
         workload,
         seed: arguments.seed,
         scale: arguments.scale,

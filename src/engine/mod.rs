@@ -15,6 +15,7 @@ mod collector;
 mod draws;
 mod recorder;
 mod run;
+mod script;
 mod source;
 mod takings;
 mod transaction;

@@ -15,6 +15,7 @@ use crate::record::histogram::Distribution;
 use crate::time::{Now, Timer};
 use crate::units::{ClientId, Seed, Stamp};
 use crate::workload::Load;
+use crate::workload::pgbench::ClientFacts;
 
 use super::arrivals::{Share, Window, constant, planned_before};
 use super::draws::{Draws, Position};
@@ -37,6 +38,7 @@ pub(super) struct Source<N> {
     timer: Timer<N>,
     share: Share,
     windows: Rc<[Window]>,
+    seed: Seed,
     keys: Vec<Key>,
     state: RefCell<State>,
     stop: Cell<bool>,
@@ -77,7 +79,16 @@ pub(super) struct Progress {
 impl<N: Now> Source<N> {
     pub(super) fn new(timer: Timer<N>, share: Share, windows: Rc<[Window]>, seed: Seed) -> Self {
         let keys = windows.iter().map(|window| Draws::stage_key(seed, window.index)).collect();
-        Self { timer, share, windows, keys, state: RefCell::default(), stop: Cell::new(false) }
+        Self { timer, share, windows, seed, keys, state: RefCell::default(), stop: Cell::new(false) }
+    }
+
+    /// What the scripts of a client begin with.
+    pub(super) fn facts(&self, client: ClientId) -> ClientFacts {
+        ClientFacts {
+            client: self.share.number(u64::from(client.0)),
+            default_seed: Draws::default_seed(self.seed),
+            random_seed: self.seed.0,
+        }
     }
 
     /// How many clients the instance needs over all stages.

@@ -7,12 +7,12 @@ use crate::pool::AcquireError;
 use crate::record::accounting::Outcome;
 use crate::time::Now;
 use crate::units::{Stamp, TransactionId};
-use crate::workload::{Isolation, KeptFor, Transaction};
+use crate::workload::{Isolation, KeptFor, Step, Transaction, Work};
 
 use super::client::Instance;
 use super::draws::{Draws, Position};
 use super::recorder::Ended;
-use super::source::Work;
+use super::source;
 use super::takings::Memory;
 
 /// First pause before a retry; doubled with each further one, and half of it drawn.
@@ -25,8 +25,8 @@ const TIMED_OUT: [&str; 2] = ["57014", "55P03"];
 const PURPOSE_RETRY: u32 = 0xFFFE_0000;
 
 /// Why a try did not end well.
-struct Failure {
-    error: ExecError,
+pub(super) struct Failure {
+    pub(super) error: ExecError,
     /// The server may have committed although no answer came.
     may_have_committed: bool,
 }
@@ -40,7 +40,7 @@ struct Tries {
 
 impl<E: Engine, N: Now> Instance<E, N> {
     /// Performs one transaction and records how it went.
-    pub(super) async fn perform(&self, transaction: TransactionId, work: &Work, memory: &mut Memory) {
+    pub(super) async fn perform(&self, transaction: TransactionId, work: &source::Work, memory: &mut Memory) {
         let kind = &self.workload.transactions[transaction.index()];
         let mut tries = Tries { begun_at: self.timer.now(), count: 0, pool_wait: Duration::ZERO };
         loop {
@@ -94,6 +94,12 @@ impl<E: Engine, N: Now> Instance<E, N> {
         memory: &mut Memory,
     ) -> Result<Stamp, Failure> {
         memory.forget();
+        let steps = match &kind.work {
+            Work::Script(script) => {
+                return self.play(transaction, script, session, position, memory).await;
+            }
+            Work::Steps(steps) => steps,
+        };
         self.draws.fill_once(transaction, position, &mut memory.frame);
         let mut reply = Reply::default();
         if kind.explicit {
@@ -101,7 +107,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
             session.control(begin, &mut reply).await.map_err(Failure::before_commit)?;
             self.recorder.borrow_mut().controlled(transaction, false, &reply);
         }
-        if let Err(failure) = self.steps(transaction, kind, session, position, memory, &mut reply).await {
+        if let Err(failure) =
+            self.steps(transaction, (kind, steps), session, position, memory, &mut reply).await
+        {
             if kind.explicit && failure.error.session_survives() {
                 // The error that is reported is the first one; a session that cannot roll back is not usable again.
                 let _ = session.control(Control::Rollback, &mut reply).await;
@@ -118,14 +126,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
     async fn steps(
         &self,
         transaction: TransactionId,
-        kind: &Transaction,
+        (kind, steps): (&Transaction, &[Step]),
         session: &mut E::Session,
         position: Position,
         memory: &mut Memory,
         reply: &mut Reply,
     ) -> Result<(), Failure> {
         let mut occurrence = 0;
-        for (index, step) in kind.steps.iter().enumerate() {
+        for (index, step) in steps.iter().enumerate() {
             for _ in 0..Draws::times(step, index, position) {
                 if !step.hold.is_zero() {
                     self.timer.sleep(step.hold).await;
@@ -177,7 +185,13 @@ impl<E: Engine, N: Now> Instance<E, N> {
             && kind.retry.on.iter().any(|code| code == failure.error.code())
     }
 
-    fn not_acquired(&self, transaction: TransactionId, work: &Work, tries: &Tries, error: &AcquireError) {
+    fn not_acquired(
+        &self,
+        transaction: TransactionId,
+        work: &source::Work,
+        tries: &Tries,
+        error: &AcquireError,
+    ) {
         self.recorder.borrow_mut().first_error(transaction, error.code(), || error.to_string());
         let end = Ended {
             censored: matches!(error, AcquireError::TimedOut { .. }),
@@ -189,7 +203,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
     fn failed(
         &self,
         transaction: TransactionId,
-        work: &Work,
+        work: &source::Work,
         tries: &Tries,
         finished_at: Stamp,
         failure: &Failure,
@@ -202,7 +216,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         self.record_end(work, tries, finished_at, &Ended { censored, ..ended(transaction, outcome, code) });
     }
 
-    fn record_end(&self, work: &Work, tries: &Tries, finished_at: Stamp, end: &Ended<'_>) {
+    fn record_end(&self, work: &source::Work, tries: &Tries, finished_at: Stamp, end: &Ended<'_>) {
         let scheduled_at = work.scheduled_at.unwrap_or(tries.begun_at);
         self.recorder.borrow_mut().ended(&Ended {
             lag: work.scheduled_at.map(|at| tries.begun_at - at),
@@ -214,11 +228,11 @@ impl<E: Engine, N: Now> Instance<E, N> {
 }
 
 impl Failure {
-    fn before_commit(error: ExecError) -> Self {
+    pub(super) fn before_commit(error: ExecError) -> Self {
         Self { error, may_have_committed: false }
     }
 
-    fn at_commit(error: ExecError) -> Self {
+    pub(super) fn at_commit(error: ExecError) -> Self {
         let may_have_committed = !error.session_survives();
         Self { error, may_have_committed }
     }
@@ -243,7 +257,7 @@ fn retry_pause(position: Position, tries: u32) -> Duration {
     pause.mul_f64(0.5 + drawn / 2.0)
 }
 
-fn isolation_level(isolation: Isolation) -> IsolationLevel {
+pub(super) fn isolation_level(isolation: Isolation) -> IsolationLevel {
     match isolation {
         Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
         Isolation::RepeatableRead => IsolationLevel::RepeatableRead,

@@ -316,7 +316,7 @@ impl<'a> Bench<'a> {
 
     fn engine_plan(&self, segment: &Segment) -> Plan {
         Plan {
-            workload: Arc::new(self.plan.workload.clone()),
+            workload: Arc::new(self.plan.workload.at_scale(self.data.scale)),
             dataset: Arc::clone(&self.data.dataset),
             query_values: Arc::clone(&self.data.query_values),
             seed: self.plan.seed,

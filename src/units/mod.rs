@@ -2,11 +2,13 @@
 
 mod duration;
 mod id;
+mod protocol;
 mod quantity;
 mod stamp;
 
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{BackendId, ClientId, InstanceId, RunId, SlotId, StageId, StatementId, TransactionId, WorkerId};
+pub use protocol::Protocol;
 pub use quantity::{BaseUnit, Direction, ValueUnit};
 pub use stamp::{Span, Stamp};
 

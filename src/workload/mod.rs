@@ -9,6 +9,7 @@ mod explain;
 mod fingerprint;
 mod measurable;
 mod node;
+pub mod pgbench;
 pub mod schema;
 mod tables;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod tests;
 mod transactions;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::Mistakes;
@@ -61,6 +63,8 @@ pub struct Workload {
     pub stages: Vec<StageSpec>,
     /// Limits that the document sets.
     pub budgets: Vec<BudgetSpec>,
+    /// Variables of pgbench's scripts, by their slots; each client has its own. Empty where there are no scripts.
+    pub variables: Arc<[pgbench::Variable]>,
 }
 
 impl Workload {
@@ -77,6 +81,25 @@ impl Workload {
                 .collect(),
         });
         Dataset::new(seed, tables.collect())
+    }
+
+    /// Whether it runs scripts of pgbench.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.transactions.iter().any(|transaction| matches!(transaction.work, Work::Script(_)))
+    }
+
+    /// The same with the scale of the data as the scripts' variable `scale`, unless `-D` says another.
+    #[must_use]
+    pub fn at_scale(&self, scale: Option<f64>) -> Self {
+        let mut workload = self.clone();
+        let Some(scale) = scale else { return workload };
+        for variable in Arc::make_mut(&mut workload.variables) {
+            if variable.initial == pgbench::Initial::Scale {
+                variable.initial = pgbench::Initial::Text(scale.to_string());
+            }
+        }
+        workload
     }
 
     /// Blames the columns that cannot be made at the size of `dataset`: what is unique at one scale can be too many rows at
@@ -271,12 +294,32 @@ pub struct Transaction {
     pub isolation: Option<Isolation>,
     /// When a failed try is begun again.
     pub retry: Retry,
-    /// In order.
-    pub steps: Vec<Step>,
+    /// What is done.
+    pub work: Work,
     /// Names of the frame's slots, by [`SlotId`].
     pub slots: Vec<String>,
     /// What is drawn and when.
     pub draws: Vec<Draw>,
+}
+
+impl Transaction {
+    /// Its steps; none where a script says what is done.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        match &self.work {
+            Work::Steps(steps) => steps,
+            Work::Script(_) => &[],
+        }
+    }
+}
+
+/// What a transaction does with its connection.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Statements, in order.
+    Steps(Vec<Step>),
+    /// A script of pgbench. It begins and ends its transactions itself.
+    Script(Arc<pgbench::Script>),
 }
 
 /// One statement of a transaction, with its repetition and pause.

@@ -6,7 +6,9 @@ mod returned;
 use std::ops::Range;
 
 use super::document::{Document, IsolationDoc, Located, SourceNode, StepNode, TimesDoc, TransactionNode};
-use super::{InsertedRows, Isolation, Measure, Output, Statement, Step, Table, Times, Transaction, check};
+use super::{
+    InsertedRows, Isolation, Measure, Output, Statement, Step, Table, Times, Transaction, Work, check,
+};
 use crate::diagnostic::{Mistakes, likely};
 use crate::sql::columns::{ResultColumns, result_columns};
 use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Positional, positional};
@@ -167,7 +169,7 @@ impl<'a> Compiler<'a> {
             explicit: is_explicit(&node.steps, isolation),
             isolation,
             retry,
-            steps,
+            work: Work::Steps(steps),
             slots: frame.slots,
             draws,
         }
