@@ -25,7 +25,7 @@ use tokio_postgres::NoTls;
 mod beside;
 mod common;
 
-use beside::{conclude, median, succeed, tool};
+use beside::{Interval, conclude, interval_of_median, succeed, tool};
 use common::{Result, number, say};
 
 /// dbdyno's time ÷ that of psql with a ready file.
@@ -59,17 +59,17 @@ fn compare() -> Result<bool> {
     let against_pgbench = bench.pairs("pgbench -i", pairs, || bench.ours(&empty), || bench.pgbench())?;
     bench.shop()?;
     let met = [
-        judge("COPY of a ready binary file by psql", against_psql, PSQL_RATIO_MAX),
-        judge("client-side generate of pgbench -i", against_pgbench, PGBENCH_RATIO_MAX),
+        judge("COPY of a ready binary file by psql", &against_psql, PSQL_RATIO_MAX),
+        judge("client-side generate of pgbench -i", &against_pgbench, PGBENCH_RATIO_MAX),
     ];
     bench.runtime.block_on(bench.server.stop())?;
     Ok(met.into_iter().all(|met| met))
 }
 
-fn judge(what: &str, ratio: f64, max: f64) -> bool {
-    let is_met = ratio <= max;
+fn judge(what: &str, ratio: &Interval, max: f64) -> bool {
+    let is_met = ratio.median <= max;
     let verdict = if is_met { "met" } else { "MISSED" };
-    say(&format!("dbdyno / {what}: {ratio:.3}, at most {max:.1} wanted: {verdict}"));
+    say(&format!("dbdyno ÷ {what}: {ratio}, a median of at most {max:.1} wanted: {verdict}"));
     is_met
 }
 
@@ -81,14 +81,14 @@ struct Bench {
 }
 
 impl Bench {
-    /// The median of the ratios of pairs.
+    /// The ratios of pairs.
     fn pairs(
         &self,
         other: &str,
         pairs: u32,
         ours: impl Fn() -> Result<Duration>,
         theirs: impl Fn() -> Result<Duration>,
-    ) -> Result<f64> {
+    ) -> Result<Interval> {
         say(&format!("{:<8}{:>12}{:>14}{:>9}", "pair", "dbdyno", other, "ratio"));
         let mut ratios = Vec::new();
         for pair in 1..=pairs {
@@ -104,7 +104,7 @@ impl Bench {
             say(&format!("{pair:<8}{us:>10.3} s{them:>12.3} s{ratio:>9.3}"));
             ratios.push(ratio);
         }
-        Ok(median(ratios.into_iter()))
+        Ok(interval_of_median(ratios.into_iter()))
     }
 
     /// One run, from the same state of the disk.

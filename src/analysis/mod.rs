@@ -144,6 +144,7 @@ impl Analysis {
             workload: workload_info(&header),
             target: target_info(&header),
             data: data_info(&header, changed_after),
+            sessions: session_info(&header),
             environment: environment_info(&header),
             verdict: Verdict::None,
             budgets: Vec::new(),
@@ -311,6 +312,10 @@ fn cache_regime(header: &Header) -> Option<String> {
         "on disk"
     };
     Some(regime.to_owned())
+}
+
+fn session_info(header: &Header) -> model::SessionInfo {
+    model::SessionInfo { protocol: header.sessions.protocol }
 }
 
 fn environment_info(header: &Header) -> model::EnvironmentInfo {

@@ -93,6 +93,16 @@ pub(super) enum ResetTo {
     Template,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum SpokenProtocol {
+    /// One text a statement, with the values written into it
+    Simple,
+    /// Parsed each time; safe behind a pooler that changes servers between transactions
+    Extended,
+    /// Parsed once for a connection
+    Prepared,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// Folder of the workload
@@ -109,6 +119,9 @@ pub(super) struct MeasureArguments {
     pub(super) pgbench: PgbenchArguments,
     #[command(flatten)]
     pub(super) target: TargetArguments,
+    /// How transactions talk to the server [default: as the workload says, else prepared; scripts of pgbench: simple]
+    #[arg(short = 'M', long, value_enum, value_name = "HOW")]
+    pub(super) protocol: Option<SpokenProtocol>,
     /// Application processes to simulate, each with a pool of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) instances: u32,

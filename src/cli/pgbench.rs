@@ -7,7 +7,7 @@ use crate::workload::pgbench::{BuiltIn, Choice, Chosen, ScriptSource, load};
 
 use super::CommandError;
 use super::args::{MeasureArguments, PgbenchArguments};
-use super::plan::UsageError;
+use super::plan::{UsageError, spoken};
 
 /// What pgbench separates a script and its weight by.
 const WEIGHT_MARK: char = '@';
@@ -31,7 +31,8 @@ pub(super) fn read(arguments: &MeasureArguments, with_tables: bool) -> Result<Wo
     let choice = Choice {
         scripts,
         defines: given.defines.iter().map(|given| define(given)).collect::<Result<_, _>>()?,
-        protocol: Protocol::Prepared,
+        // As with pgbench.
+        protocol: spoken(arguments.protocol).unwrap_or(Protocol::Simple),
         max_tries: given.max_tries.unwrap_or(1),
         with_tables,
     };

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::db::Target;
+use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
@@ -14,7 +14,7 @@ use crate::workload::{self, BudgetSpec, Load, Workload};
 
 use super::args::{
     DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
-    RunArguments, TargetArguments,
+    RunArguments, SpokenProtocol, TargetArguments,
 };
 use super::{CommandError, pgbench};
 
@@ -127,9 +127,11 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = vec![1, 2, 4, 8, 16];
     let load = Load::Clients(32);
+    let workload = read(&folder)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
-        workload: read(&folder)?,
+        protocol: workload.protocol.unwrap_or_default(),
+        workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
         instances: 1,
@@ -194,6 +196,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
     Ok(MeasurePlan {
         target,
+        protocol: protocol(arguments, &workload),
         workload,
         seed: arguments.seed,
         scale: arguments.scale,
@@ -211,6 +214,19 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         budgets,
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
+    })
+}
+
+/// The flag, else the workload's key.
+fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Protocol {
+    spoken(arguments.protocol).or(workload.protocol).unwrap_or_default()
+}
+
+pub(super) fn spoken(given: Option<SpokenProtocol>) -> Option<Protocol> {
+    given.map(|given| match given {
+        SpokenProtocol::Simple => Protocol::Simple,
+        SpokenProtocol::Extended => Protocol::Extended,
+        SpokenProtocol::Prepared => Protocol::Prepared,
     })
 }
 

@@ -1,7 +1,7 @@
 //! Connections. The engine is matched here once: everything above speaks [`Session`] and [`Engine`].
 //!
-//! Two kinds of connection lead to one server. The *measured* one is a lean [`Session`] that executes prepared statements
-//! by their index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
+//! Two kinds of connection lead to one server. The *measured* one is a lean [`Session`] that executes statements by their
+//! index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
 
 pub mod error;
 pub mod postgres;
@@ -16,7 +16,9 @@ use std::sync::Arc;
 use crate::sql::values::Frame;
 use crate::units::{BackendId, SlotId, Stamp, StatementId};
 
+pub use crate::sql::named::Place;
 pub use crate::time::Now;
+pub use crate::units::Protocol;
 pub use error::{ConnectError, ExecError};
 pub use target::{Client, Settings, Target, TargetError};
 
@@ -31,6 +33,25 @@ pub struct StatementPlan {
     pub inputs: Vec<SlotId>,
     /// Result columns to decode into slots, by name.
     pub outputs: Vec<(String, SlotId)>,
+    /// Where `$1`, `$2`, … stand in `sql`, in the order of the text.
+    pub places: Vec<Place>,
+    /// How values get into the text where it is sent as a whole.
+    pub substitution: Substitution,
+}
+
+/// What stands in the place of a parameter in [`Protocol::Simple`]; in the others values travel apart from the text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Substitution {
+    /// A literal of the parameter's type, quoted so that no value can be anything else.
+    #[default]
+    Literal,
+    /// The value's text as it is, NULL as `NULL`. Nothing is asked of the server before the first execution, so that the text
+    /// may hold several statements, and such as cannot be prepared. Promised rows are those of the last statement.
+    ///
+    /// In every protocol outputs come as integers or texts, NULL as an empty one, as far as there are columns of their names;
+    /// others keep their values. They are of the last row: that of the last statement where rows are promised, else those of
+    /// each.
+    Raw,
 }
 
 /// How many rows a statement must give.
@@ -83,7 +104,7 @@ pub struct Reply {
     pub bytes: u64,
 }
 
-/// One measured connection with all statements of the workload prepared.
+/// One measured connection that knows all statements of the workload.
 ///
 /// A future that is dropped midway leaves the session poisoned: [`Session::usable`] is then false, and the pool throws it
 /// away.
@@ -109,6 +130,9 @@ pub trait Session: Send + 'static {
     /// The server's number for this connection.
     fn backend(&self) -> BackendId;
 
+    /// Whether a transaction is open, be it good or failed.
+    fn in_transaction(&self) -> bool;
+
     /// Whether the next user can have it: connected, nothing half sent or half read, no transaction open.
     fn usable(&self) -> bool;
 }
@@ -118,7 +142,7 @@ pub trait Engine: Clone + Send + Sync + 'static {
     /// What it makes.
     type Session: Session;
 
-    /// Connects, authenticates, and prepares every statement.
+    /// Connects, authenticates, and learns what every statement takes and gives.
     fn connect(
         &self,
         statements: Arc<[StatementPlan]>,

@@ -183,6 +183,10 @@ impl<N: Now> Session for SimSession<N> {
         self.backend
     }
 
+    fn in_transaction(&self) -> bool {
+        self.in_transaction
+    }
+
     fn usable(&self) -> bool {
         self.usable && !self.in_transaction
     }

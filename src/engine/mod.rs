@@ -24,13 +24,13 @@ mod worker;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::db::{RowsExpected, StatementPlan};
+use crate::db::{RowsExpected, StatementPlan, Substitution};
 use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Seed, StageId, Stamp};
-use crate::workload::{Load, Workload};
+use crate::workload::{Load, Work, Workload};
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -96,6 +96,11 @@ impl Plan {
                     .iter()
                     .map(|output| (output.column.clone(), output.slot))
                     .collect(),
+                places: statement.places.clone(),
+                substitution: match self.workload.transactions[statement.transaction.index()].work {
+                    Work::Steps(_) => Substitution::Literal,
+                    Work::Script(_) => Substitution::Raw,
+                },
             })
             .collect()
     }

@@ -7,8 +7,9 @@
 
 use crate::db::{Control, Engine, ExecError, Reply, Session};
 use crate::generate::Stream;
+use crate::sql::values::Slot;
 use crate::time::Now;
-use crate::units::{Stamp, StatementId, TransactionId};
+use crate::units::{Protocol, Stamp, StatementId, TransactionId};
 use crate::workload::pgbench::{Fault, Operation, Scope, Script, Variables};
 
 use super::client::Instance;
@@ -49,12 +50,12 @@ impl<E: Engine, N: Now> Instance<E, N> {
             finished_at: self.timer.now(),
         };
         let mut played = self.operations(transaction, script, session, memory, &mut progress).await;
-        if played.is_ok() && !session.usable() {
+        if played.is_ok() && session.in_transaction() {
             let message = "the script ended inside a transaction: it was rolled back".to_owned();
             played = Err(Failure::before_commit(ExecError::Client { code: OPEN_TRANSACTION, message }));
         }
         if let Err(failure) = played {
-            if failure.error.session_survives() && !session.usable() {
+            if failure.error.session_survives() && session.in_transaction() {
                 // The error that is reported is the first one; a session that cannot roll back is not usable again.
                 let _ = session.control(Control::Rollback, &mut progress.reply).await;
             }
@@ -131,15 +132,24 @@ impl<E: Engine, N: Now> Instance<E, N> {
         memory: &mut Memory,
         progress: &mut Progress,
     ) -> Result<(), ExecError> {
-        for slot in &self.workload.statements[statement.index()].inputs {
-            let value = memory.variables.slot(*slot, &mut memory.frame.arena);
+        let sent = &self.workload.statements[statement.index()];
+        for slot in &sent.inputs {
+            let value = memory.variables.sent(*slot, self.protocol(), &mut memory.frame.arena);
             memory.frame.slots[slot.index()] = value;
+        }
+        // A column that is not there leaves its slot, and so its variable, as it is.
+        for output in &sent.outputs {
+            memory.frame.slots[output.slot.index()] = Slot::Null;
         }
         let result = session.execute(statement, &mut memory.frame, &mut progress.reply).await;
         let reply = &progress.reply;
         self.recorder.borrow_mut().executed(statement, session.backend(), reply, result.is_ok());
         progress.finished_at = reply.done_at;
         result
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.workload.protocol.unwrap_or_default()
     }
 
     /// What the statement returned becomes variables.

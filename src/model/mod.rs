@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::Seed;
+use crate::units::{Protocol, Seed};
 
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 
@@ -47,6 +47,9 @@ pub struct Report {
     /// The state of the data, where dbdyno loaded it or reset it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub data: Option<DataInfo>,
+    /// How the measured sessions talked to the server.
+    #[serde(default)]
+    pub sessions: SessionInfo,
     /// The machine of the generator.
     pub environment: EnvironmentInfo,
     /// Against the budgets.
@@ -133,6 +136,14 @@ pub struct TableChangesInfo {
     pub updated: u64,
     /// Rows deleted.
     pub deleted: u64,
+}
+
+/// How the measured sessions talked to the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionInfo {
+    /// In which protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 /// The machine of the generator.

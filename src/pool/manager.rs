@@ -34,7 +34,8 @@ struct Backoff {
 
 /// A connection with the time that it took to make or to check it, until somebody asks.
 pub struct Connection<S> {
-    session: S,
+    /// Boxed, since deadpool moves a connection several times on its way out and back.
+    session: Box<S>,
     times: Times,
 }
 
@@ -126,7 +127,7 @@ impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
         match connected {
             Ok(session) => {
                 *self.backoff.lock().expect("no holder of the lock panics") = Backoff::default();
-                Ok(Connection { session, times })
+                Ok(Connection { session: Box::new(session), times })
             }
             Err(error) => {
                 self.failed();

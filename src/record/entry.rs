@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::observation::Reading;
 use crate::record::set::Set;
-use crate::units::{Direction, RunId, Seed, Span, StageId, Stamp, TransactionId, ValueUnit};
+use crate::units::{Direction, Protocol, RunId, Seed, Span, StageId, Stamp, TransactionId, ValueUnit};
 
 /// Version of this format. A reader refuses a newer one and migrates an older one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -103,6 +103,17 @@ pub struct Header {
     /// The state of the data when the run began.
     #[serde(default)]
     pub data: DataHeader,
+    /// How the measured sessions talked to the server.
+    #[serde(default)]
+    pub sessions: SessionHeader,
+}
+
+/// How the measured sessions talked to the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHeader {
+    /// In which protocol.
+    #[serde(default)]
+    pub protocol: Protocol,
 }
 
 /// The state of the data.

@@ -222,6 +222,17 @@ pub struct Positional {
     pub sql: String,
     /// The names of `$1`, `$2`, …, each once, in the order of their first use.
     pub parameters: Vec<Parameter>,
+    /// Where `$1`, `$2`, … stand in `sql`, in the order of the text.
+    pub places: Vec<Place>,
+}
+
+/// Where a parameter stands in a text with numbered parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes of the `$n`.
+    pub range: Range<usize>,
+    /// Which parameter, from 0: `$1` is 0.
+    pub input: usize,
 }
 
 /// A named parameter.
@@ -238,6 +249,7 @@ pub struct Parameter {
 pub fn positional(sql: &str) -> Positional {
     let mut numbered = String::with_capacity(sql.len());
     let mut parameters: Vec<Parameter> = Vec::new();
+    let mut places = Vec::new();
     for token in lex(sql) {
         let text = token.text(sql);
         if token.kind != TokenKind::Parameter {
@@ -249,10 +261,12 @@ pub fn positional(sql: &str) -> Positional {
             parameters.push(Parameter { name: name.to_owned(), span: token.span.clone() });
             parameters.len() - 1
         });
+        let start = numbered.len();
         numbered.push('$');
         numbered.push_str(&(at + 1).to_string());
+        places.push(Place { range: start..numbered.len(), input: at });
     }
-    Positional { sql: numbered, parameters }
+    Positional { sql: numbered, parameters, places }
 }
 
 #[cfg(test)]
@@ -321,5 +335,8 @@ mod tests {
         let names: Vec<_> = read.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
         assert_eq!(names, ["b", "a"]);
         assert_eq!(read.parameters[0].span, 7..9);
+        let places: Vec<_> =
+            read.places.iter().map(|place| (&read.sql[place.range.clone()], place.input)).collect();
+        assert_eq!(places, [("$1", 0), ("$2", 1), ("$1", 0)]);
     }
 }

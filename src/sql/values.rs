@@ -113,6 +113,11 @@ impl Arena {
         Slot::Bytes(range(start, self.bytes.len()))
     }
 
+    /// Stores the raw bytes that `write` appends. `write` must leave what is there alone.
+    pub fn bytes_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Slot {
+        Slot::Bytes(self.write_with(write))
+    }
+
     /// The bytes of a range that this arena gave out since it was last cleared.
     #[must_use]
     pub fn get(&self, range: ByteRange) -> &[u8] {

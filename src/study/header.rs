@@ -4,13 +4,13 @@ use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
-    BudgetHeader, DataHeader, GaugeHeader, LoadHeader, MeasureHeader, StatementHeader, TableChanges,
-    TargetHeader, TransactionHeader, WorkloadHeader,
+    BudgetHeader, DataHeader, GaugeHeader, LoadHeader, MeasureHeader, SessionHeader, StatementHeader,
+    TableChanges, TargetHeader, TransactionHeader, WorkloadHeader,
 };
 use crate::units::StatementId;
 use crate::workload::{BudgetSpec, Load, Workload};
 
-use super::{OpenTarget, StudyError};
+use super::{MeasurePlan, OpenTarget, StudyError};
 
 pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeader {
     let weights: f64 = workload.transactions.iter().map(|transaction| transaction.weight).sum();
@@ -94,6 +94,11 @@ pub(super) fn load(load: Load) -> LoadHeader {
         Load::Rate(rate) => LoadHeader::Rate(rate),
         Load::Clients(clients) => LoadHeader::Clients(clients),
     }
+}
+
+/// How the measured sessions talk to the server.
+pub(super) fn sessions(plan: &MeasurePlan) -> SessionHeader {
+    SessionHeader { protocol: plan.protocol }
 }
 
 pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {

@@ -110,6 +110,7 @@ impl<'a> Bench<'a> {
                 .probe_interval
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
             data: header::data(state, fresh.is_some()),
+            sessions: header::sessions(plan),
         };
         let stage_count = header.stages.len();
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
@@ -220,7 +221,7 @@ impl<'a> Bench<'a> {
         let connections = plan.pool_size * plan.instances;
         let plural = if connections == 1 { "" } else { "s" };
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
-        let engine = self.target.target.engine(self.clock);
+        let engine = self.target.target.engine(self.clock, self.plan.protocol);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::db::Target;
+use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::units::Seed;
 use crate::workload::{BudgetSpec, Load, Workload};
@@ -38,6 +38,8 @@ pub struct MeasurePlan {
     pub seed: Seed,
     /// Scale of the data, where the user says it; else the target is asked.
     pub scale: Option<f64>,
+    /// How transactions talk to the server.
+    pub protocol: Protocol,
     /// Application processes that are simulated.
     pub instances: u32,
     /// Threads of the generator.

@@ -78,6 +78,7 @@ pub(super) fn compile(folder: Folder) -> Result<Workload, Mistakes> {
             ("generator", &GENERATOR_VERSION.to_le_bytes()),
         ]),
         name: document.name,
+        protocol: document.protocol,
         description: document.description,
         folder,
         schema,

@@ -68,6 +68,7 @@ impl Walk<'_> {
             }
             document.name = head.value.name.map(|name| name.value).unwrap_or_default();
             document.description = head.value.description;
+            document.protocol = head.value.protocol;
             document.scale_query = head.value.scale.map(|scale| scale.query);
         }
         for (name, node) in self.entries(tables, "table", "[table.NAME]") {

@@ -11,7 +11,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
-use crate::units::{Direction, ValueUnit, parse_duration};
+use crate::units::{Direction, Protocol, ValueUnit, parse_duration};
 
 /// A value and the bytes where it stands. Only in plain structs: `flatten` and internally tagged enums lose the span.
 #[derive(Clone, Debug)]
@@ -53,6 +53,8 @@ pub(super) struct HeadDoc {
     /// What it stands for, in a sentence.
     #[serde(default)]
     pub description: String,
+    /// How transactions talk to the server, `prepared` unless said; `--protocol` overrides it.
+    pub protocol: Option<Protocol>,
     /// How to ask a database that dbdyno did not fill for its scale.
     pub scale: Option<ScaleDoc>,
 }
@@ -373,6 +375,7 @@ pub(super) enum DrawDoc {
 pub(super) struct Document {
     pub name: String,
     pub description: String,
+    pub protocol: Option<Protocol>,
     pub scale_query: Option<Located<String>>,
     pub tables: Vec<TableNode>,
     pub transactions: Vec<TransactionNode>,

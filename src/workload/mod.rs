@@ -22,8 +22,9 @@ use std::time::Duration;
 
 use crate::diagnostic::Mistakes;
 use crate::generate::{ColumnGenerator, Dataset, DatasetTable, RowPick, ValueGenerator};
+use crate::sql::named::Place;
 use crate::sql::statement::{Cardinality, StatementKind};
-use crate::units::{Direction, Seed, SlotId, StatementId, TransactionId, ValueUnit};
+use crate::units::{Direction, Protocol, Seed, SlotId, StatementId, TransactionId, ValueUnit};
 
 pub use compile::load;
 pub use measurable::{Foreign, Measurable};
@@ -41,6 +42,8 @@ pub struct Workload {
     pub fingerprint: String,
     /// Hexadecimal digest of what decides what a *load* does: `schema.sql` and the tables of the document.
     pub data_fingerprint: String,
+    /// How transactions talk to the server, where the document says it.
+    pub protocol: Option<Protocol>,
     /// `schema.sql`, when the folder has one. Without it the workload runs only on a database that somebody else made.
     pub schema: Option<SqlFile>,
     /// `finish.sql`, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
@@ -200,6 +203,8 @@ pub struct Statement {
     pub kind: StatementKind,
     /// The slot of `$1`, `$2`, …
     pub inputs: Vec<SlotId>,
+    /// Where `$1`, `$2`, … stand in `sql`.
+    pub places: Vec<Place>,
     /// Columns of a `:one` or `:optional` result that later steps use, and the slots they fill.
     pub outputs: Vec<Output>,
     /// What of a returned row outlives its transaction, once that has committed. Columns of the same rows follow each other.

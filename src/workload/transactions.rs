@@ -11,7 +11,7 @@ use super::{
 };
 use crate::diagnostic::{Mistakes, likely};
 use crate::sql::columns::{ResultColumns, result_columns};
-use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Positional, positional};
+use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Place, Positional, positional};
 use crate::sql::statement::{Cardinality, kind};
 use crate::sql::tag::with_tag;
 use crate::units::{SlotId, StatementId, TransactionId};
@@ -222,10 +222,12 @@ impl<'a> Compiler<'a> {
             let at = known.map_or(self.statements.len(), |at| first + at);
             if known.is_none() {
                 let tag = format!("{transaction_name}.{}", query.name);
+                let sql = with_tag(&query.positional.sql, &tag);
                 self.statements.push(Statement {
                     name: query.name.clone(),
                     transaction,
-                    sql: with_tag(&query.positional.sql, &tag),
+                    places: places_behind_tag(&query.positional, &sql),
+                    sql,
                     tag,
                     cardinality: query.cardinality,
                     kind: kind(&query.sql),
@@ -376,6 +378,15 @@ impl Query {
 
 fn gives(query: Option<&Query>, name: &str) -> bool {
     query.is_some_and(|query| query.gives_values() && query.columns.has(name))
+}
+
+/// The places of the parameters in the text with its tag. All that was changed for it stands before them, so that they keep
+/// their distance from the end.
+fn places_behind_tag(positional: &Positional, tagged: &str) -> Vec<Place> {
+    let moved = |at: usize| tagged.len() - (positional.sql.len() - at);
+    let place =
+        |place: &Place| Place { range: moved(place.range.start)..moved(place.range.end), input: place.input };
+    positional.places.iter().map(place).collect()
 }
 
 /// The slots of one transaction: drawn ones first, in the order of the document, then those that statements fill.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use dbdyno::db::postgres::{Environment, PgEngine, PgSession, Settings, connect, server_version};
 use dbdyno::db::{
-    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Reply, RowsExpected, Session as _,
-    StatementPlan,
+    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Place, Protocol, Reply, RowsExpected,
+    Session as _, StatementPlan, Substitution,
 };
 use dbdyno::local::{LocalServer, start_postgres};
 use dbdyno::sql::values::{Frame, Slot};
@@ -31,8 +31,23 @@ fn settings(url: &str) -> Arc<Settings> {
     Arc::new(Settings::from_url_in(url, &Environment::empty()).unwrap_or_else(|error| panic!("{error}")))
 }
 
+const PROTOCOLS: [Protocol; 3] = [Protocol::Simple, Protocol::Extended, Protocol::Prepared];
+
 async fn try_open(url: &str, statements: Vec<StatementPlan>) -> Result<Measured, ConnectError> {
-    PgEngine::new(settings(url), Clock(Instant::now())).connect(statements.into()).await
+    try_open_in(Protocol::Prepared, url, statements).await
+}
+
+async fn try_open_in(
+    protocol: Protocol,
+    url: &str,
+    statements: Vec<StatementPlan>,
+) -> Result<Measured, ConnectError> {
+    PgEngine::new(settings(url), Clock(Instant::now()), protocol).connect(statements.into()).await
+}
+
+async fn open_in(protocol: Protocol, url: &str, statements: Vec<StatementPlan>) -> Measured {
+    let session = try_open_in(protocol, url, statements).await;
+    session.unwrap_or_else(|error| panic!("cannot connect in the {protocol} protocol: {error}"))
 }
 
 async fn open(url: &str, statements: Vec<StatementPlan>) -> Measured {
@@ -42,12 +57,25 @@ async fn open(url: &str, statements: Vec<StatementPlan>) -> Measured {
 /// A statement with its parameters in slots 0, 1, … and its outputs in those behind them.
 fn plan(sql: &str, rows: RowsExpected, inputs: u32, outputs: &[&str]) -> StatementPlan {
     let slots = inputs..;
+    let sql = format!("/*dbdyno:test.statement*/ {sql}");
     StatementPlan {
-        sql: format!("/*dbdyno:test.statement*/ {sql}"),
         rows,
         inputs: (0..inputs).map(SlotId).collect(),
         outputs: outputs.iter().map(|name| (*name).to_owned()).zip(slots.map(SlotId)).collect(),
+        places: places(&sql),
+        substitution: Substitution::Literal,
+        sql,
     }
+}
+
+/// Where the parameters stand in a text that has `$1` … `$9` nowhere else.
+fn places(sql: &str) -> Vec<Place> {
+    sql.match_indices('$')
+        .filter_map(|(at, _)| {
+            let number = sql[at + 1..].chars().next()?.to_digit(10)?;
+            Some(Place { range: at..at + 2, input: number as usize - 1 })
+        })
+        .collect()
 }
 
 fn any(sql: &str) -> StatementPlan {
@@ -134,7 +162,7 @@ fn a_value_of_every_type_arrives_and_comes_back() {
     let database = Database::empty();
     database.execute("CREATE TYPE mood AS ENUM ('calm', 'glad'); CREATE DOMAIN happening AS timestamptz");
     let cases: Vec<&Case> = ROUND_TRIPS.iter().chain(CONVERSIONS).collect();
-    let statements = cases
+    let statements: Vec<StatementPlan> = cases
         .iter()
         .map(|(kind, _, _)| {
             let sql = format!("SELECT $1::{kind} AS value, ($1::{kind})::text AS shown");
@@ -142,24 +170,173 @@ fn a_value_of_every_type_arrives_and_comes_back() {
         })
         .collect();
     runtime().block_on(async {
-        // The text of a timestamp depends on it.
-        let mut session = open(&format!("{}&options=-c%20timezone%3DUTC", database.url()), statements).await;
-        for (index, (kind, make, text)) in (0..).zip(&cases) {
-            let mut frame = Frame::default();
-            frame.reset(3);
-            frame.slots[0] = make(&mut frame);
-            let sent = shown(&frame, 0);
-            let (result, _) = execute(&mut session, index, &mut frame).await;
-            result.unwrap_or_else(|error| panic!("{sent} as {kind}: {error}"));
-            assert_eq!(shown(&frame, 2), format!("Text({text})"), "{sent} as {kind}, as the server sees it");
-            if (index as usize) < ROUND_TRIPS.len() {
-                assert_eq!(shown(&frame, 1), sent, "{kind}");
-            }
+        for protocol in PROTOCOLS {
+            // The text of a timestamp depends on it.
+            let url = format!("{}&options=-c%20timezone%3DUTC", database.url());
+            let mut session = open_in(protocol, &url, statements.clone()).await;
+            for (index, (kind, make, text)) in (0..).zip(&cases) {
+                let mut frame = Frame::default();
+                frame.reset(3);
+                frame.slots[0] = make(&mut frame);
+                let sent = shown(&frame, 0);
+                let (result, _) = execute(&mut session, index, &mut frame).await;
+                result.unwrap_or_else(|error| panic!("{protocol}: {sent} as {kind}: {error}"));
+                let seen = format!("Text({text})");
+                assert_eq!(shown(&frame, 2), seen, "{protocol}: {sent} as {kind}, as the server sees it");
+                if (index as usize) < ROUND_TRIPS.len() {
+                    assert_eq!(shown(&frame, 1), sent, "{protocol}: {kind}");
+                }
 
-            frame.slots[0] = Slot::Null;
-            execute(&mut session, index, &mut frame).await.0.expect("NULL fits every type");
-            assert_eq!(frame.slots[1], Slot::Null, "{kind}");
+                frame.slots[0] = Slot::Null;
+                execute(&mut session, index, &mut frame).await.0.expect("NULL fits every type");
+                assert_eq!(frame.slots[1], Slot::Null, "{protocol}: {kind}");
+            }
         }
+    });
+}
+
+/// What could break out of a literal, and what the server could read as something else.
+#[test]
+fn every_text_is_the_same_text_on_the_server() {
+    let nasty = [
+        "it's",
+        "'",
+        "''",
+        "\\",
+        "\\'",
+        "'; DROP TABLE t; --",
+        "\\'; DROP TABLE t; --",
+        "$1",
+        "$$",
+        "$a$ x $a$",
+        "/* */",
+        "--",
+        "%s",
+        ":name",
+        "\n\r\t\u{1}",
+        "größer ≠ 𝛀",
+        "E'\\x41'",
+        "\\x00",
+        "\\000",
+        " ",
+        "",
+        "NULL",
+        "\u{feff}'\u{2019}",
+    ];
+    let database = Database::empty();
+    database.execute("CREATE TABLE t (id integer)");
+    let statements = [
+        plan(
+            "SELECT $1::text AS same, octet_length($1) AS length",
+            RowsExpected::One,
+            1,
+            &["same", "length"],
+        ),
+        plan("SELECT ($1::text[])[1]AS same, 1 AS length", RowsExpected::One, 1, &["same", "length"]),
+    ];
+    runtime().block_on(async {
+        for conforming in ["on", "off"] {
+            let url = format!("{}&options=-c%20standard_conforming_strings%3D{conforming}", database.url());
+            for protocol in PROTOCOLS {
+                let mut session = open_in(protocol, &url, statements.to_vec()).await;
+                for text in nasty {
+                    let mut frame = Frame::default();
+                    frame.reset(3);
+                    frame.slots[0] = frame.arena.text(text);
+                    execute(&mut session, 0, &mut frame)
+                        .await
+                        .0
+                        .unwrap_or_else(|error| panic!("{text}: {error}"));
+                    assert_eq!(shown(&frame, 1), format!("Text({text})"), "{protocol}");
+                    assert_eq!(frame.slots[2], Slot::Int(text.len() as i64), "{protocol}: {text}");
+                }
+                let mut frame = Frame::default();
+                frame.reset(3);
+                frame.slots[0] = frame.arena.text("{\"it's\",b}");
+                execute(&mut session, 1, &mut frame).await.0.expect("an array");
+                assert_eq!(shown(&frame, 1), "Text(it's)", "{protocol}");
+                // No text of the server can hold it: whoever sees it first refuses it, and the session goes on.
+                frame.slots[0] = frame.arena.text("a\0b");
+                let error = execute(&mut session, 0, &mut frame).await.0.expect_err("a zero byte");
+                let code = if protocol == Protocol::Simple { "bad_value" } else { "22021" };
+                assert_eq!(error.code(), code, "{protocol}: {error}");
+                assert!(session.usable());
+            }
+        }
+    });
+    assert_eq!(database.value("SELECT count(*) FROM t"), "0", "the table is there");
+}
+
+#[test]
+fn nothing_stays_on_the_server_but_what_was_prepared() {
+    const COUNT: &str = "SELECT count(*) AS n FROM pg_prepared_statements";
+    let server = server();
+    runtime().block_on(async {
+        for (protocol, expected) in PROTOCOLS.into_iter().zip([0, 0, 2]) {
+            let statements = vec![plan(COUNT, RowsExpected::One, 0, &["n"]), any("SELECT 1")];
+            let mut session = open_in(protocol, server.url(), statements).await;
+            run(&mut session, 1).await.expect("a row");
+            let mut frame = Frame::default();
+            frame.reset(1);
+            execute(&mut session, 0, &mut frame).await.0.expect("a row");
+            assert_eq!(frame.slots[0], Slot::Int(expected), "{protocol}");
+        }
+    });
+}
+
+/// As pgbench does it: several statements in one text, values as they are, outputs of the last row of the last result.
+#[test]
+fn plain_text_may_hold_what_cannot_be_prepared() {
+    let raw = |sql: &str, rows, inputs, outputs: &[&str]| StatementPlan {
+        substitution: Substitution::Raw,
+        ..plan(sql, rows, inputs, outputs)
+    };
+    let statements = vec![
+        raw("CREATE TEMP TABLE t (i int, s text); INSERT INTO t VALUES ($1, $2)", RowsExpected::Any, 2, &[]),
+        raw(
+            "SELECT 1 AS a, 2 AS b; SELECT i AS a, s AS c, 0.5 AS n FROM t",
+            RowsExpected::One,
+            0,
+            &["c", "a", "b", "n"],
+        ),
+        raw(
+            "SELECT 7 AS x; SELECT i AS a FROM generate_series(1, $1) AS i",
+            RowsExpected::Any,
+            1,
+            &["x", "a"],
+        ),
+        raw("SELECT 1/$1", RowsExpected::Any, 1, &[]),
+        raw("VACUUM pg_database", RowsExpected::Any, 0, &[]),
+    ];
+    let server = server();
+    runtime().block_on(async {
+        let mut session = open_in(Protocol::Simple, server.url(), statements).await;
+        let mut frame = Frame::default();
+        frame.reset(2);
+        (frame.slots[0], frame.slots[1]) = (Slot::Int(-5), frame.arena.text("'x' || 'y'"));
+        let (result, reply) = execute(&mut session, 0, &mut frame).await;
+        result.expect("created and filled");
+        assert_eq!(reply.rows, 1);
+
+        let mut frame = Frame::default();
+        frame.reset(4);
+        frame.slots[2] = Slot::Int(99);
+        let (result, reply) = execute(&mut session, 1, &mut frame).await;
+        result.expect("one row in the last result");
+        let seen: Vec<_> = (0..4).map(|slot| shown(&frame, slot)).collect();
+        assert_eq!(seen, ["Text(xy)", "Int(-5)", "Int(99)", "Text(0.5)"], "what did not come is as it was");
+        assert_eq!(reply.rows, 2, "the rows of all results");
+
+        frame.slots[0] = Slot::Int(3);
+        let (result, reply) = execute(&mut session, 2, &mut frame).await;
+        result.expect("rows");
+        assert_eq!((frame.slots[2], reply.rows), (Slot::Int(3), 4));
+        assert_eq!(frame.slots[1], Slot::Int(7), "where no row is promised, each result counts");
+
+        frame.slots[0] = Slot::Int(0);
+        assert_eq!(execute(&mut session, 3, &mut frame).await.0.expect_err("division").code(), "22012");
+        execute(&mut session, 4, &mut frame).await.0.expect("outside of any transaction");
+        assert!(session.usable() && !session.in_transaction());
     });
 }
 
@@ -174,18 +351,28 @@ fn one_row_is_promised_and_none_or_two_come() {
     let expected = [["no_row", "ok", "many_rows"], ["ok", "ok", "many_rows"], ["ok", "ok", "ok"]];
     let server = server();
     runtime().block_on(async {
-        let mut session = open(server.url(), statements).await;
-        for (index, codes) in (0..).zip(expected) {
-            for (rows, code) in (0..).zip(codes) {
-                let mut frame = Frame::default();
-                frame.reset(2);
-                frame.slots[0] = Slot::Int(rows);
-                let (result, reply) = execute(&mut session, index, &mut frame).await;
-                assert_eq!(result.as_ref().map_or_else(ExecError::code, |()| "ok"), code, "{index} {rows}");
-                assert_eq!(reply.rows, rows.cast_unsigned());
-                assert_eq!(reply.first_row_at.is_some(), rows > 0);
-                assert!(session.usable());
+        for protocol in PROTOCOLS {
+            let mut session = open_in(protocol, server.url(), statements.clone()).await;
+            for (index, codes) in (0..).zip(expected) {
+                for (rows, code) in (0..).zip(codes) {
+                    let mut frame = Frame::default();
+                    frame.reset(2);
+                    frame.slots[0] = Slot::Int(rows);
+                    let (result, reply) = execute(&mut session, index, &mut frame).await;
+                    let got = result.as_ref().map_or_else(ExecError::code, |()| "ok");
+                    assert_eq!(got, code, "{protocol}: {index} {rows}");
+                    assert_eq!(reply.rows, rows.cast_unsigned());
+                    assert_eq!(reply.first_row_at.is_some(), rows > 0);
+                    assert!(session.usable());
+                }
             }
+            // What does not fit its type is refused before it is sent.
+            let mut frame = Frame::default();
+            frame.reset(2);
+            frame.slots[0] = Slot::Bool(true);
+            let error = execute(&mut session, 0, &mut frame).await.0.expect_err("no number");
+            assert_eq!(error.code(), "bad_value", "{protocol}: {error}");
+            assert!(session.usable());
         }
     });
 }
@@ -266,25 +453,28 @@ async fn asleep_pid(admin: &dbdyno::db::postgres::Client) -> i64 {
 #[test]
 fn a_transaction_that_failed_is_not_committed() {
     let database = Database::empty();
-    database.execute("CREATE TABLE t (id integer PRIMARY KEY)");
     let statements =
         vec![any("INSERT INTO t VALUES (1)"), any("SELECT 1 / 0"), any("SHOW transaction_isolation")];
-    runtime().block_on(async {
-        let mut session = open(database.url(), statements).await;
-        control(&mut session, Control::Begin(Some(IsolationLevel::Serializable))).await.expect("begun");
-        assert!(!session.usable(), "a transaction is open");
-        assert_eq!(run(&mut session, 0).await.expect("inserted").rows, 1);
-        assert_eq!(run(&mut session, 1).await.expect_err("division by zero").code(), "22012");
-        assert_eq!(run(&mut session, 0).await.expect_err("it has failed").code(), "25P02");
-        assert_eq!(control(&mut session, Control::Commit).await.expect_err("rolled back").code(), "25P02");
-        assert!(session.usable());
+    for protocol in PROTOCOLS {
+        database.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (id integer PRIMARY KEY)");
+        runtime().block_on(async {
+            let mut session = open_in(protocol, database.url(), statements.clone()).await;
+            control(&mut session, Control::Begin(Some(IsolationLevel::Serializable))).await.expect("begun");
+            assert!(session.in_transaction() && !session.usable(), "a transaction is open");
+            assert_eq!(run(&mut session, 0).await.expect("inserted").rows, 1);
+            assert_eq!(run(&mut session, 1).await.expect_err("division by zero").code(), "22012");
+            assert_eq!(run(&mut session, 0).await.expect_err("it has failed").code(), "25P02");
+            let error = control(&mut session, Control::Commit).await.expect_err("rolled back");
+            assert_eq!(error.code(), "25P02", "{protocol}");
+            assert!(session.usable());
 
-        control(&mut session, Control::Begin(None)).await.expect("begun");
-        run(&mut session, 0).await.expect("inserted");
-        control(&mut session, Control::Commit).await.expect("committed");
-        assert_eq!(run(&mut session, 0).await.expect_err("a duplicate").code(), "23505");
-    });
-    assert_eq!(database.value("SELECT count(*) FROM t"), "1");
+            control(&mut session, Control::Begin(None)).await.expect("begun");
+            run(&mut session, 0).await.expect("inserted");
+            control(&mut session, Control::Commit).await.expect("committed");
+            assert_eq!(run(&mut session, 0).await.expect_err("a duplicate").code(), "23505");
+        });
+        assert_eq!(database.value("SELECT count(*) FROM t"), "1", "{protocol}");
+    }
 }
 
 #[test]

@@ -89,6 +89,38 @@ impl Encoder {
     }
 }
 
+/// Text forms inside of a statement.
+impl Encoder {
+    /// Appends the text form of a value that is neither NULL nor text nor bytes, where it would fit the type in the type's own
+    /// form as well.
+    pub(super) fn put_text(self, slot: Slot, out: &mut Vec<u8>) -> Result<(), Unfit> {
+        match (self, slot) {
+            (Self::Text, _) => {}
+            (Self::Bool, Slot::Bool(_)) | (Self::Date, Slot::Date(_)) | (Self::Uuid, Slot::Uuid(_)) => {}
+            (Self::Int2, slot) => drop(narrow::<i16>(slot)?),
+            (Self::Int4, slot) => drop(narrow::<i32>(slot)?),
+            (Self::Int8, slot) => drop(narrow::<i64>(slot)?),
+            (Self::Oid, slot) => drop(narrow::<u32>(slot)?),
+            (Self::Float4, slot) => {
+                let single = single(float(slot)?)?;
+                if single.is_finite() {
+                    // Its own shortest digits, not those of the double that it is.
+                    write!(out, "{single}").expect("a vector takes every write");
+                    return Ok(());
+                }
+                return write_text(Slot::Float(single.into()), out);
+            }
+            (Self::Float8, slot) => return write_text(Slot::Float(float(slot)?), out),
+            (Self::Timestamp, slot) => {
+                let at = timestamp(slot)? + EPOCH_MICROSECONDS;
+                return write_text(Slot::Timestamp(at), out);
+            }
+            (_, slot) => return Err(Unfit(kind(slot))),
+        }
+        write_text(slot, out)
+    }
+}
+
 /// How a value reaches a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Travels {
@@ -169,31 +201,70 @@ fn timestamp(slot: Slot) -> Result<i64, Unfit> {
     }
 }
 
-/// The text form that every type understands which has this kind of value at all.
+/// The text form that every type understands which has this kind of value at all, with its length.
 fn as_text(slot: Slot, out: &mut Vec<u8>) -> Result<(), Unfit> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
+    write_text(slot, out)?;
+    let len = i32::try_from(out.len() - start - 4).expect("the text form of a number is short");
+    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+    Ok(())
+}
+
+fn write_text(slot: Slot, out: &mut Vec<u8>) -> Result<(), Unfit> {
     let written = match slot {
         Slot::Bool(value) => write!(out, "{value}"),
         Slot::Int(value) => write!(out, "{value}"),
-        Slot::Float(value) => write!(out, "{value}"),
+        Slot::Float(value) => write_float(value, out),
         Slot::Decimal { unscaled, scale } => write_decimal(unscaled, scale, out),
-        Slot::Timestamp(microseconds) => {
-            let at = jiff::Timestamp::from_microsecond(microseconds).map_err(|_| OUT_OF_RANGE)?;
-            write!(out, "{at}")
-        }
-        Slot::Date(days) => {
-            let seconds = i64::from(days) * 86_400;
-            let at = jiff::Timestamp::from_second(seconds).map_err(|_| OUT_OF_RANGE)?;
-            write!(out, "{}", jiff::tz::Offset::UTC.to_datetime(at).date())
-        }
+        Slot::Timestamp(microseconds) => write_timestamp(microseconds, out),
+        Slot::Date(days) => write_date(days.into(), out).and_then(|era| out.write_all(era.as_bytes())),
         Slot::Uuid(number) => write_uuid(number, out),
         Slot::Null | Slot::Text(_) | Slot::Bytes(_) => return Err(Unfit(kind(slot))),
     };
     written.expect("a vector takes every write");
-    let len = i32::try_from(out.len() - start - 4).expect("the text form of a number is short");
-    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
     Ok(())
+}
+
+fn write_float(value: f64, out: &mut Vec<u8>) -> std::io::Result<()> {
+    if value.is_infinite() {
+        return out.write_all(if value > 0.0 { b"Infinity" } else { b"-Infinity" });
+    }
+    write!(out, "{value}")
+}
+
+/// `1970-01-01T00:00:01.000001Z`, as far as the server's own range goes and beyond.
+fn write_timestamp(microseconds: i64, out: &mut Vec<u8>) -> std::io::Result<()> {
+    const DAY: i64 = 86_400_000_000;
+    let era = write_date(microseconds.div_euclid(DAY), out)?;
+    let of_day = microseconds.rem_euclid(DAY);
+    let (seconds, fraction) = (of_day / 1_000_000, of_day % 1_000_000);
+    write!(out, "T{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)?;
+    if fraction > 0 {
+        write!(out, ".{fraction:06}")?;
+    }
+    write!(out, "Z{era}")
+}
+
+/// Year, month and day of the proleptic Gregorian calendar. Gives what must stand behind the whole: ` BC`, or nothing.
+///
+/// The algorithm is Howard Hinnant's `civil_from_days` ("chrono-Compatible Low-Level Date Algorithms"): years begin in March,
+/// so that the day that comes and goes is their last.
+fn write_date(days: i64, out: &mut Vec<u8>) -> std::io::Result<&'static str> {
+    const DAYS_OF_400_YEARS: i64 = 146_097;
+    // Counted from 0000-03-01.
+    let days = days + 719_468;
+    let (cycle, day) = (days.div_euclid(DAYS_OF_400_YEARS), days.rem_euclid(DAYS_OF_400_YEARS));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year + cycle * 400 + i64::from(month <= 2);
+    // The year before 1 is 1 BC.
+    let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
+    write!(out, "{year:04}-{month:02}-{day:02}")?;
+    Ok(era)
 }
 
 fn write_decimal(unscaled: i64, scale: u8, out: &mut Vec<u8>) -> std::io::Result<()> {
@@ -243,6 +314,12 @@ mod tests {
             (Slot::Date(0), "1970-01-01"),
             (Slot::Date(-1), "1969-12-31"),
             (Slot::Timestamp(1_000_001), "1970-01-01T00:00:01.000001Z"),
+            (Slot::Timestamp(-1), "1969-12-31T23:59:59.999999Z"),
+            (Slot::Date(11_016), "2000-02-29"),
+            (Slot::Date(-719_163), "0001-12-31 BC"),
+            (Slot::Timestamp(-62_198_755_200_000_000), "0002-01-01T00:00:00Z BC"),
+            (Slot::Date(2_932_896), "9999-12-31"),
+            (Slot::Float(f64::NEG_INFINITY), "-Infinity"),
             (Slot::Uuid(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff), "00112233-4455-6677-8899-aabbccddeeff"),
         ];
         for (slot, expected) in cases {
@@ -269,6 +346,9 @@ mod tests {
         ];
         for (encoder, slot, expected) in cases {
             assert_eq!(encoder.encode(slot, &arena, &mut Vec::new()), Err(Unfit(expected)));
+            if !matches!(slot, Slot::Bytes(_)) {
+                assert_eq!(encoder.put_text(slot, &mut Vec::new()), Err(Unfit(expected)), "as text as well");
+            }
         }
     }
 }

@@ -1,21 +1,26 @@
 //! PostgreSQL: settings in libpq's habits, the stream (TCP, Unix socket, TLS), the lean measured session, and the full client
 //! for everything that is not measured.
 
+mod bind;
 mod binding;
 mod cancel;
 mod client;
 mod conninfo;
 mod decode;
+mod describe;
 mod dial;
 mod encode;
 mod environment;
+mod last_row;
 mod passfile;
-mod prepare;
 mod session;
 mod settings;
 mod startup;
+mod statement;
 mod stream;
+mod template;
 mod tls;
+mod types;
 mod wire;
 
 pub use client::{Client, connect, server_version};

@@ -1,17 +1,18 @@
-//! The lean session: the extended protocol over one socket, prepared statements by index, no allocation per execution.
+//! The lean session: one socket, statements by index in any of the three protocols, no allocation per execution.
 
 use std::io;
 use std::sync::Arc;
 
 use super::cancel::{Abandoned, CancelKey};
 use super::dial::dial;
-use super::prepare::{Prepared, prepare_all, put};
+use super::last_row::LastRow;
 use super::settings::Settings;
 use super::startup::{self, Started};
-use super::wire::{HELD_MAX, Head, ServerError, Wire};
+use super::statement::{Sink, Statement, learn_all};
+use super::wire::{HELD_MAX, Head, ServerError, Wire, put};
 use crate::db::error::SqlState;
 use crate::db::{
-    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Reply, RowsExpected, Session,
+    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Protocol, Reply, RowsExpected, Session,
     StatementPlan,
 };
 use crate::sql::values::Frame;
@@ -22,14 +23,15 @@ use crate::units::{BackendId, StatementId};
 pub struct PgEngine<N> {
     settings: Arc<Settings>,
     clock: N,
+    protocol: Protocol,
     abandoned: Abandoned,
 }
 
 impl<N: Now> PgEngine<N> {
     /// Connections by `settings` (application name `dbdyno pool`), stamped by `clock`.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, clock: N) -> Self {
-        Self { settings, clock, abandoned: Abandoned::default() }
+    pub fn new(settings: Arc<Settings>, clock: N, protocol: Protocol) -> Self {
+        Self { settings, clock, protocol, abandoned: Abandoned::default() }
     }
 }
 
@@ -40,7 +42,8 @@ impl<N: Now> Engine for PgEngine<N> {
         let settings = &*self.settings;
         let name = settings.application_name("pool");
         let started = dial(settings, |opened| startup::start(opened, settings, &name)).await?;
-        PgSession::prepare(started, self.clock.clone(), &statements, self.abandoned.clone()).await
+        let (clock, abandoned) = (self.clock.clone(), self.abandoned.clone());
+        PgSession::open(started, clock, &statements, self.protocol, abandoned).await
     }
 
     async fn cancel_abandoned(&self) {
@@ -53,7 +56,9 @@ pub struct PgSession<N> {
     wire: Wire,
     clock: N,
     /// By statement id.
-    statements: Vec<Prepared>,
+    statements: Vec<Statement>,
+    /// For statements whose columns are known only with their rows.
+    last_row: LastRow,
     key: CancelKey,
     server_version: String,
     status: Status,
@@ -82,20 +87,19 @@ impl<N: Now> Session for PgSession<N> {
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
         self.begin(reply)?;
-        let prepared = &self.statements[statement.index()];
-        if let Err(error) = prepared.put_execution(frame, &mut self.wire.outbound) {
+        let statement = &self.statements[statement.index()];
+        if let Err(error) = statement.put_execution(frame, &mut self.wire.outbound) {
             // Nothing was sent, so the connection is as it was.
             self.wire.outbound.clear();
             return Err(error);
         }
-        prepared.clear_outputs(frame);
-        let outputs = prepared.has_outputs().then_some((prepared, frame));
+        let sink = statement.sink(frame, &mut self.last_row);
+        let rows = statement.rows;
         let mut exchange =
             Exchange { wire: &mut self.wire, clock: &self.clock, status: &mut self.status, reply };
         self.busy = true;
-        let answer = exchange.run(outputs).await;
-        self.end(answer)
-            .and_then(|answer| check_rows(self.statements[statement.index()].rows, answer.data_rows))
+        let answer = exchange.run(sink).await;
+        self.end(answer).and_then(|answer| check_rows(rows, answer.last_rows))
     }
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
@@ -111,7 +115,7 @@ impl<N: Now> Session for PgSession<N> {
         let mut exchange =
             Exchange { wire: &mut self.wire, clock: &self.clock, status: &mut self.status, reply };
         self.busy = true;
-        let answer = exchange.run(None).await;
+        let answer = exchange.run(Sink::Nothing).await;
         let answer = self.end(answer)?;
         if what == Control::Commit && answer.rolled_back {
             return Err(ExecError::Server {
@@ -126,23 +130,29 @@ impl<N: Now> Session for PgSession<N> {
         BackendId(self.key.process.into())
     }
 
+    fn in_transaction(&self) -> bool {
+        self.status != Status::Idle
+    }
+
     fn usable(&self) -> bool {
         !self.busy && !self.broken && self.status == Status::Idle && !self.wire.has_unread()
     }
 }
 
 impl<N> PgSession<N> {
-    async fn prepare(
+    async fn open(
         mut started: Started,
         clock: N,
         statements: &[StatementPlan],
+        protocol: Protocol,
         abandoned: Abandoned,
     ) -> Result<Self, ConnectError> {
-        let statements = prepare_all(&mut started.wire, statements, &started.address).await?;
+        let statements = learn_all(&mut started.wire, statements, protocol, &started.address).await?;
         Ok(Self {
             wire: started.wire,
             clock,
             statements,
+            last_row: LastRow::default(),
             key: started.key,
             server_version: started.server_version,
             status: Status::Idle,
@@ -239,28 +249,28 @@ struct Exchange<'a, N> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Answer {
     data_rows: u64,
+    /// Of them, those of the last result.
+    last_rows: u64,
     /// A command ended with the tag `ROLLBACK`.
     rolled_back: bool,
 }
 
 impl<N: Now> Exchange<'_, N> {
-    /// Sends what is in the buffer and reads until the server is ready again. The first row is decoded by `outputs`, all
+    /// Sends what is in the buffer and reads until the server is ready again. The row that `sink` wants is decoded, all
     /// others pass by uncopied.
-    async fn run(&mut self, outputs: Option<(&Prepared, &mut Frame)>) -> Result<Answer, ExecError> {
+    async fn run(&mut self, sink: Sink<'_>) -> Result<Answer, ExecError> {
         self.reply.sent_at = self.clock.now();
         let answer = match self.wire.send().await {
-            Ok(()) => self.read_answer(outputs).await,
+            Ok(()) => self.read_answer(sink).await,
             Err(error) => Err(self.last_words(error).await),
         };
         self.reply.done_at = self.clock.now();
         answer
     }
 
-    async fn read_answer(
-        &mut self,
-        mut outputs: Option<(&Prepared, &mut Frame)>,
-    ) -> Result<Answer, ExecError> {
+    async fn read_answer(&mut self, mut sink: Sink<'_>) -> Result<Answer, ExecError> {
         let mut answer = Answer::default();
+        let mut rows_of_result = 0;
         let mut changed_rows = 0;
         let mut failed = None;
         loop {
@@ -272,17 +282,32 @@ impl<N: Now> Exchange<'_, N> {
                         self.reply.first_row_at = Some(self.clock.now());
                     }
                     answer.data_rows += 1;
+                    rows_of_result += 1;
                     self.reply.rows = answer.data_rows;
-                    match outputs.take() {
-                        Some((prepared, frame)) => {
-                            if let Some(error) = self.read_row(head, prepared, frame).await? {
-                                failed = Some(error);
-                            }
-                        }
-                        None => self.wire.skip(head).await.map_err(broken)?,
+                    if matches!(sink, Sink::Nothing) {
+                        self.wire.skip(head).await.map_err(broken)?;
+                    } else if let Some(error) = self.read_row(head, &mut sink).await? {
+                        failed = Some(error);
+                    }
+                }
+                // Only where no columns were described before.
+                b'T' => {
+                    let body = self.wire.body(head).await.map_err(broken)?;
+                    if let Sink::Last(last) = &mut sink {
+                        last.row.describe(body, last.wanted)?;
                     }
                 }
                 b'C' => {
+                    answer.last_rows = std::mem::take(&mut rows_of_result);
+                    if let Sink::Last(last) = &mut sink {
+                        if answer.last_rows == 0 {
+                            last.row.begin();
+                        } else if last.of_each
+                            && let Err(error) = last.row.decode(last.frame)
+                        {
+                            failed.get_or_insert(error);
+                        }
+                    }
                     let tag = self.wire.body(head).await.map_err(broken)?;
                     changed_rows += rows_of_tag(tag);
                     answer.rolled_back |= tag.starts_with(b"ROLLBACK");
@@ -299,8 +324,8 @@ impl<N: Now> Exchange<'_, N> {
                     }
                     failed = Some(ExecError::Server { code, message });
                 }
-                // Bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
-                b'2' | b'T' | b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
+                // Parsed, bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
+                b'1' | b'2' | b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
                     self.wire.skip(head).await.map_err(broken)?;
                 }
                 other => return Err(ExecError::Protocol(format!("message {:?}", char::from(other)))),
@@ -309,27 +334,34 @@ impl<N: Now> Exchange<'_, N> {
         if answer.data_rows == 0 {
             self.reply.rows = changed_rows;
         }
+        if let Sink::Last(last) = &mut sink
+            && failed.is_none()
+        {
+            last.row.decode(last.frame)?;
+        }
         failed.map_or(Ok(answer), Err)
     }
 
-    /// Decodes a row. An error inside is one of the value: the answer is read on to its end.
-    async fn read_row(
-        &mut self,
-        head: Head,
-        prepared: &Prepared,
-        frame: &mut Frame,
-    ) -> Result<Option<ExecError>, ExecError> {
+    /// Takes a row that may be wanted. An error inside is one of the value: the answer is read on to its end.
+    async fn read_row(&mut self, head: Head, sink: &mut Sink<'_>) -> Result<Option<ExecError>, ExecError> {
         if head.len > HELD_MAX {
             self.wire.skip(head).await.map_err(broken)?;
             let message = format!("a row of {} MiB is too large to read values from", head.len >> 20);
             return Ok(Some(ExecError::Value(message)));
         }
         let body = self.wire.body(head).await.map_err(broken)?;
-        match prepared.decode_row(body, frame) {
-            Ok(()) => Ok(None),
-            Err(error) if error.session_survives() => Ok(Some(error)),
-            Err(error) => Err(error),
+        match sink {
+            Sink::Nothing => {}
+            Sink::First(statement, frame) => {
+                let decoded = statement.decode_row(body, frame);
+                *sink = Sink::Nothing;
+                if let Err(error) = decoded {
+                    return if error.session_survives() { Ok(Some(error)) } else { Err(error) };
+                }
+            }
+            Sink::Last(last) => last.row.keep(body),
         }
+        Ok(None)
     }
 
     /// A server that ends a connection says why before it closes it, and that stays readable after a failed write.

@@ -18,6 +18,9 @@ const KEPT_MAX: usize = 1024 * 1024;
 /// The largest message that is held as a whole: what is larger comes from no sane server.
 pub(super) const HELD_MAX: usize = 64 * 1024 * 1024;
 
+/// The longest message that a server takes.
+pub(super) const MESSAGE_MAX: u32 = (1 << 30) - 1;
+
 /// A stream with its buffers.
 pub(super) struct Wire {
     stream: Stream,
@@ -149,6 +152,16 @@ impl Wire {
         self.end += count;
         Ok(())
     }
+}
+
+/// Appends one message; the length is filled in when the body is known.
+pub(super) fn put(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
+    out.push(tag);
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    body(out);
+    let len = u32::try_from(out.len() - start).expect("what we send besides values stays below 4 GiB");
+    out[start..start + 4].copy_from_slice(&len.to_be_bytes());
 }
 
 fn malformed() -> io::Error {

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{
-    Accounting, DataInfo, EventInfo, GeneratorInfo, ProbeInfo, Report, Stage, TableChangesInfo,
+    Accounting, DataInfo, EventInfo, GeneratorInfo, ProbeInfo, Report, SessionInfo, Stage, TableChangesInfo,
 };
 use crate::report::format::{NBSP, bytes, count, decimal, duration_us, percent, whole_us};
+use crate::units::Protocol;
 
 /// Events that a summary shows.
 const EVENTS_SHOWN: usize = 5;
@@ -44,6 +45,9 @@ pub(super) fn section(page: &mut Page, report: &Report, full: bool) {
     }
     if let Some(data) = &report.data {
         page.fact("data", &data_state(data, full));
+    }
+    if full || report.sessions != SessionInfo::default() {
+        page.fact("sessions", &sessions(&report.sessions));
     }
     environment(page, report, full);
     page.fact("seed", &format!("{}, workload {}", report.seed, report.workload.fingerprint));
@@ -222,6 +226,16 @@ fn changes(changed: &[TableChangesInfo], full: bool) -> String {
     let tables: Vec<&str> = changed.iter().map(|of| of.table.as_str()).collect();
     let counts = counts(sum(|of| of.inserted), sum(|of| of.updated), sum(|of| of.deleted));
     format!("rows {counts} ({})", tables.join(", "))
+}
+
+/// How the measured sessions talked to the server.
+fn sessions(sessions: &SessionInfo) -> String {
+    match sessions.protocol {
+        Protocol::Simple => "simple protocol: values written into the text of each statement",
+        Protocol::Extended => "extended protocol: statements parsed anew each time",
+        Protocol::Prepared => "statements prepared once for a connection",
+    }
+    .to_owned()
 }
 
 fn environment(page: &mut Page, report: &Report, full: bool) {

@@ -12,6 +12,7 @@ use super::sql::{self, Boundary, Stands};
 use super::variables::{Initial, Variable};
 use super::{Operation, Script, Sleep};
 use crate::diagnostic::likely;
+use crate::sql::named::Place;
 use crate::sql::statement::{Cardinality, kind};
 use crate::sql::tag::with_tag;
 use crate::units::{Protocol, SlotId, StatementId, TransactionId};
@@ -390,7 +391,7 @@ impl Compiler<'_> {
         let name = sql::name(self.position, &sql.text);
         let tag = format!("{}.{name}", self.context.transaction_name);
         let tagged = with_tag(&sql.text, &tag);
-        let (text, inputs) = self.numbered(&tagged, sql);
+        let (text, inputs, places) = self.numbered(&tagged, sql);
         self.statements.push(Statement {
             name,
             transaction: self.context.transaction,
@@ -399,6 +400,7 @@ impl Compiler<'_> {
             cardinality,
             kind: kind(&sql.text),
             inputs,
+            places,
             outputs: Vec::new(),
             kept: Vec::new(),
             span: sql.span.clone(),
@@ -408,9 +410,9 @@ impl Compiler<'_> {
 
     /// The text with a number of its own for each `:name` that is a variable, as pgbench counts them: the server may give
     /// each another type.
-    fn numbered(&mut self, text: &str, command: &Sql) -> (String, Vec<SlotId>) {
+    fn numbered(&mut self, text: &str, command: &Sql) -> (String, Vec<SlotId>, Vec<Place>) {
         let simple = self.context.protocol == Protocol::Simple;
-        let (mut numbered, mut inputs) = (String::with_capacity(text.len()), vec![]);
+        let (mut numbered, mut inputs, mut places) = (String::with_capacity(text.len()), vec![], vec![]);
         let mut from = 0;
         for reference in sql::references(text) {
             let name = reference.name;
@@ -430,12 +432,14 @@ impl Compiler<'_> {
                 continue;
             }
             numbered.push_str(&text[from..reference.span.start]);
+            let start = numbered.len();
             numbered.push_str(&format!("${}", inputs.len() + 1));
+            places.push(Place { range: start..numbered.len(), input: inputs.len() });
             inputs.push(self.context.names.slot(name));
             from = reference.span.end;
         }
         numbered.push_str(&text[from..]);
-        (numbered, inputs)
+        (numbered, inputs, places)
     }
 
     /// Where `:name` stands in the command at `within`; all of it where that cannot be told.

@@ -111,6 +111,7 @@ pub fn load(choice: &Choice) -> Result<Workload, Mistakes> {
         },
         description: "pgbench's scripts".to_owned(),
         fingerprint: digest(choice, &scripts),
+        protocol: Some(choice.protocol),
         statements,
         transactions,
         variables: variables.into(),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::diagnostic::Mistakes;
 use crate::generate::Key;
+use crate::sql::values::{Arena, Slot};
 use crate::units::{Protocol, Seed, SlotId};
 use crate::workload::{Work, Workload};
 
@@ -297,15 +298,15 @@ fn variables_are_sent_as_what_they_hold() {
     variables.set(id(1), Value::Double(0.1));
     variables.set(id(2), Value::Bool(true));
     variables.set_text(id(3), "it's");
-    let mut arena = crate::sql::values::Arena::default();
-    let mut texts = Vec::new();
-    for index in 0..5 {
-        let crate::sql::values::Slot::Text(text) = variables.text(id(index), &mut arena) else {
-            panic!("a text")
+    let mut arena = Arena::default();
+    let mut sent = |protocol| -> Vec<String> {
+        let slots = (0..5).map(|index| variables.sent(id(index), protocol, &mut arena)).collect::<Vec<_>>();
+        let shown = |slot: &Slot| match slot {
+            Slot::Text(text) => format!("text {}", arena.str(*text)),
+            other => format!("{other:?}"),
         };
-        texts.push(arena.str(text).to_owned());
-    }
-    assert_eq!(texts, ["5", "0.1", "true", "it's", ":e"]);
-    assert_eq!(variables.slot(id(0), &mut arena), crate::sql::values::Slot::Int(5));
-    assert_eq!(variables.slot(id(4), &mut arena), crate::sql::values::Slot::Null);
+        slots.iter().map(shown).collect()
+    };
+    assert_eq!(sent(Protocol::Simple), ["Int(5)", "text 0.1", "text true", "text it's", "text :e"]);
+    assert_eq!(sent(Protocol::Prepared), ["Int(5)", "text 0.1", "text true", "text it's", "Null"]);
 }

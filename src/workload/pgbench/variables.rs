@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::value::{Fault, Value};
 use crate::sql::values::{Arena, Slot};
-use crate::units::SlotId;
+use crate::units::{Protocol, SlotId};
 
 /// A variable of the scripts of one workload, by its slot.
 #[derive(Clone, Debug, PartialEq)]
@@ -118,25 +118,17 @@ impl Variables {
         }
     }
 
-    /// What is sent for it: an integer as it is, anything else as its text. NULL, and what nothing has set, is NULL.
+    /// What is sent for it: an integer as it is, anything else as its text, NULL as NULL. What nothing has set stays `:name` in
+    /// the simple protocol, and is NULL in the others.
     #[must_use]
-    pub fn slot(&self, slot: SlotId, arena: &mut Arena) -> Slot {
+    pub fn sent(&self, slot: SlotId, protocol: Protocol, arena: &mut Arena) -> Slot {
         match self.held[slot.index()] {
-            Held::Unset | Held::Value(Value::Null) => Slot::Null,
-            Held::Value(Value::Int(value)) => Slot::Int(value),
-            Held::Value(value) => arena.text_with(|out| value.write(out)),
-            Held::Text => arena.text(&self.texts[slot.index()]),
-        }
-    }
-
-    /// The text that takes the place of `:name` in the simple protocol; what nothing has set stays as it was written.
-    #[must_use]
-    pub fn text(&self, slot: SlotId, arena: &mut Arena) -> Slot {
-        match self.held[slot.index()] {
-            Held::Unset => arena.text_with(|out| {
+            Held::Unset if protocol == Protocol::Simple => arena.text_with(|out| {
                 out.push(b':');
                 out.extend_from_slice(self.name(slot).as_bytes());
             }),
+            Held::Unset | Held::Value(Value::Null) => Slot::Null,
+            Held::Value(Value::Int(value)) => Slot::Int(value),
             Held::Value(value) => arena.text_with(|out| value.write(out)),
             Held::Text => arena.text(&self.texts[slot.index()]),
         }

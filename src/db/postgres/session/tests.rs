@@ -11,6 +11,7 @@ use super::super::environment::Environment;
 use super::super::settings::TargetSession;
 use super::super::stream::Stream;
 use super::*;
+use crate::db::{Place, Substitution};
 use crate::sql::values::Slot;
 use crate::units::{SlotId, Stamp};
 
@@ -122,6 +123,8 @@ fn plan(rows: RowsExpected, outputs: &[(&str, u32)]) -> StatementPlan {
         rows,
         inputs: vec![SlotId(0)],
         outputs: outputs.iter().map(|(name, slot)| ((*name).to_owned(), SlotId(*slot))).collect(),
+        places: vec![Place { range: 44..46, input: 0 }],
+        substitution: Substitution::default(),
     }
 }
 
@@ -150,7 +153,7 @@ async fn try_connect(
     };
     let connecting = async {
         let started = startup::start(opened, &settings, "dbdyno pool").await?;
-        PgSession::prepare(started, Ticks::default(), &[plan], Abandoned::default()).await
+        PgSession::open(started, Ticks::default(), &[plan], Protocol::Prepared, Abandoned::default()).await
     };
     tokio::join!(connecting, Peer::greet(theirs, vec![description]))
 }
