@@ -56,7 +56,7 @@ pub(super) fn references(sql: &str) -> Vec<Reference<'_>> {
             }
             let stands = if quoted {
                 Stands::Quoted
-            } else if brackets > 0 || token.kind != TokenKind::Parameter || follows_quote(sql, at) {
+            } else if brackets > 0 || follows_operand(&bytes[..at]) {
                 Stands::BehindOperand
             } else {
                 Stands::Free
@@ -68,8 +68,10 @@ pub(super) fn references(sql: &str) -> Vec<Reference<'_>> {
     found
 }
 
-fn follows_quote(sql: &str, at: usize) -> bool {
-    sql[..at].ends_with(['\'', '"'])
+/// Whether the bytes end in a name, a number, a bracket or a quote.
+fn follows_operand(before: &[u8]) -> bool {
+    let ends = |byte: &u8| byte.is_ascii_alphanumeric() || *byte >= 0x80 || b"_$)]'\"".contains(byte);
+    before.last().is_some_and(ends)
 }
 
 /// Length of the name that the bytes begin with; letters beyond ASCII are letters.

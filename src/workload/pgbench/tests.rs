@@ -93,7 +93,6 @@ fn expressions_have_known_values() {
         (".5", "double 0.5"),
         ("1.", "double 1"),
         ("1.5e-3", "double 0.0015"),
-        ("case when 1 = 2 then 'no' else 3 end", ""),
         ("case when :i > 5 then 1 when :i > 3 then 2 end", "int 1"),
         ("CASE WHEN null THEN 1 ELSE 2 END", "int 2"),
         ("case when false then 1 end", "null"),
@@ -122,12 +121,9 @@ fn expressions_have_known_values() {
         (":scale * 100000", "int 1000000"),
         (":client_id", "int 3"),
         (":random_seed", "int 42"),
-        ("hash(10, 5432)", "int -5656479480567321757"),
+        ("hash(10, 5432)", "int -5817877081768721676"),
         ("1 / 2.0 > 0.4 \\\n  and true", "boolean true"),
     ] {
-        if expected.is_empty() {
-            continue;
-        }
         let value = evaluated(expression).map(|value| value.to_string());
         assert_eq!(value.as_deref(), Ok(expected), "{expression}");
     }
