@@ -23,5 +23,5 @@ bench: setup ## dbdyno beside PostgreSQL's tools: throughput and latency beside 
 	cargo bench --bench pgbench
 	cargo bench --bench load
 
-soak: setup ## half an hour at a constant rate (SOAK_MINUTES): memory must not grow, the books must balance
+soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow
 	cargo bench --bench soak

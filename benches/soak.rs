@@ -1,13 +1,17 @@
-//! A long run at a constant rate: memory must not grow, the books must balance, nothing may be left behind.
+//! A long run at a constant rate: memory must not grow, the books must balance, nothing may be left behind. Before it two
+//! minutes of chaos: what was reported of every transaction must agree with what the table holds.
 //!
-//! `SOAK_MINUTES` (30) is its length, `SOAK_RATE` (200) its transactions per second. A program of cargo's for the reason that
+//! `SOAK_MINUTES` (30) is its length, `SOAK_RATE` (200) its transactions per second, `CHAOS_SECONDS` (120) the length of the
+//! chaos. A program of cargo's for the reason that
 //! `pgbench.rs` gives.
 
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use dbdyno::local::{LocalOptions, start_postgres};
 
+mod chaos;
 mod common;
 
 use common::{Result, number, say};
@@ -19,13 +23,34 @@ const GROWTH_MAX: f64 = 1.2;
 const GROWTH_MAX_BYTES: u64 = 8 << 20;
 
 fn main() -> ExitCode {
-    match soak() {
+    match chaos().and_then(|()| soak()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("the soak failed: {error}"));
             ExitCode::FAILURE
         }
     }
+}
+
+fn chaos() -> Result<()> {
+    let seconds = number("CHAOS_SECONDS", 120)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let options = LocalOptions { supervisor: Some(PROGRAM.into()), ..LocalOptions::default() };
+    let server = runtime.block_on(start_postgres(&options))?;
+    say(&format!("{seconds} seconds of chaos"));
+    let aftermath = chaos::run(Path::new(PROGRAM), server.url(), seconds, |_| ())?;
+    say(&aftermath.summary());
+    let wrong = aftermath.contradictions();
+    if !wrong.is_empty() {
+        return Err(format!("the books are wrong:\n{}", wrong.join("\n")).into());
+    }
+    let missing = aftermath.missing();
+    if !missing.is_empty() {
+        return Err(format!("there was no {}", missing.join(", no ")).into());
+    }
+    runtime.block_on(server.stop())?;
+    say("every transaction is where the report says it is");
+    Ok(())
 }
 
 fn soak() -> Result<()> {

@@ -1,6 +1,6 @@
 //! What a person should know, each with its condition, evidence, effect and remedy. An id is stable: scripts may look for it.
 
-use crate::model::{Finding, GeneratorInfo, Report, Severity, Stage};
+use crate::model::{BreakReason, Finding, GeneratorInfo, Report, Severity, Stage, StageLoad};
 
 /// A worker thread that works or wants to work for this share of the time has no time left: it is the limit of what it drives.
 const WORKER_FULL: f64 = 0.9;
@@ -32,7 +32,9 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(cut_off(report));
     findings.extend(stopped_early(report));
     findings.extend(connections_failed(report));
+    findings.extend(not_steady(report));
     findings.extend(host_full(report));
+    findings.extend(breaks(report));
     findings.extend(not_kept_up(report));
     findings.extend(errors(report));
     if report.study.is_none() {
@@ -145,6 +147,82 @@ fn cut_off(report: &Report) -> Option<Finding> {
     })
 }
 
+fn not_steady(report: &Report) -> Option<Finding> {
+    let warm_ups = || report.stages.iter().filter_map(|stage| Some((stage, stage.warm_up.as_ref()?)));
+    let unsteady: Vec<_> = warm_ups().filter(|(_, warm_up)| !warm_up.steady).collect();
+    let (first, warm_up) = unsteady.first()?;
+    let waits_for = |what: &str| unsteady.iter().any(|(_, w)| w.waits_for.iter().any(|wait| wait == what));
+    let mut reasons = Vec::new();
+    if waits_for("response") {
+        reasons.push("response times still changed".to_owned());
+    }
+    if waits_for("answers") {
+        reasons.push("there were too few answers to tell".to_owned());
+    }
+    if waits_for("connections") {
+        reasons.push("connections were still being made".to_owned());
+    }
+    if waits_for("plans") {
+        let names = warm_up.unsettled_statements.join(", ");
+        reasons.push(format!(
+            "not every connection had executed {names} often enough for the plan to be settled"
+        ));
+    }
+    let place = if unsteady.len() == 1 {
+        first.name.clone()
+    } else {
+        format!("{} and in {} of {} warm-ups in all", first.name, unsteady.len(), warm_ups().count())
+    };
+    let remedy = if waits_for("response") {
+        "give it longer (--warmup-max), or look for what never rests: a backlog (offer less), tables that grow, a checkpoint \
+         that never ends"
+    } else {
+        "give it longer (--warmup-max), or more load"
+    };
+    Some(finding(
+        "no-steady-state",
+        Severity::Warning,
+        format!("no steady state within {:.0} s of warm-up", warm_up.limit_s),
+        format!("{place}: {}", reasons.join("; ")),
+        "what was measured behind it depends on when and how long it was measured",
+        remedy,
+    ))
+}
+
+fn breaks(report: &Report) -> Option<Finding> {
+    let endurance = report.endurance.as_ref()?;
+    let breaking = endurance.breaking_point.as_ref()?;
+    let level = |load: &StageLoad| match (load.offered_per_s, load.clients) {
+        (Some(offered), _) => format!("{offered:.0}/s"),
+        (None, Some(clients)) => format!("{clients} clients"),
+        (None, None) => "its load".to_owned(),
+    };
+    let effect = match breaking.reason {
+        BreakReason::BacklogGrows => {
+            "from there on response times have no steady value: they grow for as long as the load lasts"
+        }
+        BreakReason::LoadShed => "from there on part of the work is not done at all",
+        BreakReason::BudgetBroken => "from there on users wait longer, or fail more often, than they should",
+    };
+    let remedy = match &endurance.held {
+        Some(held) => format!(
+            "{} (stage {}) was borne: plan below it, or look in stage {} for what was waited for",
+            level(held),
+            held.stage,
+            breaking.load.stage
+        ),
+        None => format!("begin lower than {} to find what is borne", level(&breaking.load)),
+    };
+    Some(finding(
+        "breaking-point",
+        Severity::Warning,
+        format!("the system breaks in stage {}, at {}", breaking.load.stage, level(&breaking.load)),
+        breaking.evidence.clone(),
+        effect,
+        remedy,
+    ))
+}
+
 fn host_full(report: &Report) -> Option<Finding> {
     if !report.target.same_host {
         return None;
@@ -169,6 +247,11 @@ fn host_full(report: &Report) -> Option<Finding> {
 }
 
 fn not_kept_up(report: &Report) -> Option<Finding> {
+    let breaking = report.endurance.as_ref().and_then(|endurance| endurance.breaking_point.as_ref());
+    if breaking.is_some_and(|breaking| breaking.reason != BreakReason::BudgetBroken) {
+        // That finding says the same, and of the first stage.
+        return None;
+    }
     let (stage, offered) = measured(report)
         .filter_map(|stage| Some((stage, stage.offered_per_s?)))
         .filter(|(stage, offered)| stage.duration_s >= 1.0 && stage.achieved_per_s < KEPT_UP * offered)

@@ -3,13 +3,17 @@
 //! [`Analysis`] takes one entry after the other, while the run goes on or from a journal, and merges as it goes: what it keeps
 //! grows with the number of stages and intervals, not with the number of samples.
 
+mod changepoint;
+mod endurance;
 mod findings;
+mod intervals;
 pub mod locks;
 mod measures;
 mod pool_study;
 mod quantiles;
 mod server;
 mod stage;
+pub mod warm_up;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -94,6 +98,12 @@ impl Analysis {
                     stage.end(*at, *carried_out);
                 }
             }
+            Entry::WarmUpEnded(ended) => {
+                self.see(ended.at);
+                if let Some(stage) = self.stage(ended.stage) {
+                    stage.warmed_up(ended);
+                }
+            }
             Entry::Reading { stage, edge, reading } => {
                 self.count_probe(reading);
                 self.count_gauge_gaps(reading);
@@ -128,7 +138,13 @@ impl Analysis {
         };
         let generator = generator_info(&stages);
         let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
-        let model_stages: Vec<model::Stage> = stages.iter().map(|stage| stage.to_model(&header)).collect();
+        let mut model_stages: Vec<model::Stage> =
+            stages.iter().map(|stage| stage.to_model(&header)).collect();
+        let mut endurance = None;
+        if header.kind == RunKind::Run {
+            endurance::recover(&mut model_stages);
+            endurance = endurance::endurance(&model_stages, &header.budgets);
+        }
         let mut report = Report {
             schema_version: model::SCHEMA_VERSION,
             kind: match header.kind {
@@ -151,6 +167,7 @@ impl Analysis {
             findings: Vec::new(),
             generator,
             stages: model_stages,
+            endurance,
             study: study.flatten(),
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
@@ -337,13 +354,9 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
     let mut resident_bytes_max = 0;
     for stage in stages.iter().filter(|stage| stage.measured) {
         wake_lateness.merge(&stage.set.wake_lateness);
-        samples.extend_from_slice(&stage.generator);
+        samples.push(&stage.generator);
         ended += stage.books().closed();
-        resident_bytes_max = stage
-            .generator
-            .iter()
-            .map(|(sample, _)| sample.resident_bytes)
-            .fold(resident_bytes_max, u64::max);
+        resident_bytes_max = resident_bytes_max.max(stage.generator.0.resident_bytes);
         if let Some(sample) = &stage.host {
             host.busy_s += sample.busy_s;
             host.idle_s += sample.idle_s;
@@ -351,7 +364,7 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
             host.steal_s += sample.steal_s;
         }
     }
-    let elapsed_ns: f64 = samples.iter().map(|(_, window)| window.duration().as_nanos() as f64).sum();
+    let elapsed_ns: f64 = samples.iter().map(|(_, covered)| covered.as_nanos() as f64).sum();
     let total =
         |field: fn(&GeneratorSample) -> u64| samples.iter().map(|(s, _)| field(s) as f64).sum::<f64>();
     let workers = samples.iter().map(|(sample, _)| sample.workers).max().unwrap_or(0);

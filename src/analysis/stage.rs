@@ -1,10 +1,11 @@
 //! One stage: what its entries add up to, and its part of the report.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::model;
 use crate::record::accounting::Books;
-use crate::record::entry::{Edge, Header, Interval, LoadHeader};
+use crate::record::entry::{Edge, Header, Interval, LoadHeader, WarmUpEnded, WarmUpWait};
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::observation::{
@@ -13,12 +14,11 @@ use crate::record::observation::{
 use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
 use crate::units::{Span, StageId, Stamp, StatementId};
 
+use super::intervals::Intervals;
 use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
 use super::{locks, rfc3339, server};
 
-/// Seconds of one stage that are kept one by one; beyond them two are joined to one.
-const INTERVALS_MAX: usize = 100_000;
 /// Lock waits of one stage that are told apart; more are counted.
 const EPISODES_MAX: usize = 100_000;
 /// Long executions of one stage that are kept for the lock waits.
@@ -38,7 +38,8 @@ pub(super) struct StageAnalysis {
     /// Everything, the drain included.
     pub(super) set: Set,
     pub(super) host: Option<HostSample>,
-    pub(super) generator: Vec<(GeneratorSample, Span)>,
+    /// What the generator cost, summed over its samples, and the time that they cover.
+    pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
@@ -53,7 +54,8 @@ pub(super) struct StageAnalysis {
     /// Values inside the window, by measure.
     measured_in_window: Vec<u64>,
     window_levels: PoolLevels,
-    intervals: Vec<model::IntervalInfo>,
+    intervals: Intervals,
+    warm_up: Option<WarmUpEnded>,
     activity: BTreeMap<(Who, Option<String>), u64>,
     looks: u32,
     episodes: Vec<LockEpisode>,
@@ -72,6 +74,7 @@ impl StageAnalysis {
             transactions: workload.transactions.len(),
             statements: workload.statements.len(),
             measures: workload.measures.len(),
+            samples: None,
         };
         let plan = header.stages.get(id.index());
         Self {
@@ -80,7 +83,7 @@ impl StageAnalysis {
             pool_size: plan.map_or(0, |stage| stage.pool_size),
             set: Set::new(shape),
             host: None,
-            generator: Vec::new(),
+            generator: Default::default(),
             gauges: Gauges::default(),
             begun_at: at,
             ended_at: None,
@@ -92,7 +95,8 @@ impl StageAnalysis {
             ok_in_window: vec![0; shape.transactions],
             measured_in_window: vec![0; shape.measures],
             window_levels: PoolLevels::default(),
-            intervals: Vec::new(),
+            intervals: Intervals::default(),
+            warm_up: None,
             activity: BTreeMap::new(),
             looks: 0,
             episodes: Vec::new(),
@@ -123,10 +127,7 @@ impl StageAnalysis {
         }
         self.set.merge(&interval.set);
         self.set.spans.clear();
-        self.intervals.push(self.interval_info(interval));
-        if self.intervals.len() > INTERVALS_MAX {
-            join_pairs(&mut self.intervals);
-        }
+        self.intervals.add(interval, self.begun_at);
     }
 
     pub(super) fn end(&mut self, at: Stamp, carried_out: u64) {
@@ -137,6 +138,11 @@ impl StageAnalysis {
             let set = std::mem::take(&mut self.set);
             self.books_of_warm_up = Some(set.books());
         }
+    }
+
+    /// It was to last until the system is steady, and ended.
+    pub(super) fn warmed_up(&mut self, ended: &WarmUpEnded) {
+        self.warm_up = Some(ended.clone());
     }
 
     /// How everything ended.
@@ -176,10 +182,21 @@ impl StageAnalysis {
                 host.iowait_s += sample.iowait_s;
                 host.steal_s += sample.steal_s;
             }
-            Observation::Generator(sample) => self.generator.push((*sample, window)),
+            Observation::Generator(sample) => self.add_generator(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
             Observation::Counters(_) | Observation::Locks(_) => {}
         }
+    }
+
+    fn add_generator(&mut self, sample: &GeneratorSample, window: Span) {
+        let (sum, covered) = &mut self.generator;
+        sum.worker_cpu_ns += sample.worker_cpu_ns;
+        sum.worker_run_queue_ns += sample.worker_run_queue_ns;
+        sum.busiest_worker_cpu_ns += sample.busiest_worker_cpu_ns;
+        sum.control_cpu_ns += sample.control_cpu_ns;
+        sum.workers = sum.workers.max(sample.workers);
+        sum.resident_bytes = sum.resident_bytes.max(sample.resident_bytes);
+        *covered += window.duration();
     }
 
     /// What could not be read at its edges, with what would change it.
@@ -255,7 +272,9 @@ impl StageAnalysis {
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
             indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
             host: self.host.as_ref().and_then(host_info),
-            intervals: self.intervals.clone(),
+            warm_up: self.warm_up.as_ref().map(|ended| warm_up_info(ended, self.begun_at, header)),
+            recovery: None,
+            intervals: self.intervals.all().to_vec(),
             checks: self.checks(),
         }
     }
@@ -322,11 +341,8 @@ impl StageAnalysis {
     }
 
     fn window(&self) -> Span {
-        let last_in_window = self.intervals.iter().rev().find(|interval| !interval.drain);
-        let cut_off_at = last_in_window.map_or(self.begun_at, |interval| {
-            self.begun_at + std::time::Duration::from_secs_f64(interval.t_s.max(0.0))
-        });
-        Span { from: self.begun_at, to: self.ended_at.unwrap_or(cut_off_at) }
+        let measured = self.intervals.window(self.begun_at);
+        Span { to: self.ended_at.unwrap_or(measured.to), ..measured }
     }
 
     fn accounting(&self) -> model::Accounting {
@@ -414,27 +430,6 @@ impl StageAnalysis {
         }
     }
 
-    fn interval_info(&self, interval: &Interval) -> model::IntervalInfo {
-        let length_s = interval.span.duration().as_secs_f64();
-        let books = interval.set.books();
-        let response = super::responses(&interval.set);
-        let levels = &interval.set.pool.levels;
-        // `observed` is summed over instances, so that this is the mean over all of them together.
-        let mean = |integral: u64| integral as f64 / 1e9 / length_s.max(1e-9);
-        model::IntervalInfo {
-            t_s: (interval.span.to - self.begun_at).as_secs_f64(),
-            length_s,
-            per_s: per_second(books.ok, length_s),
-            p50_us: response.p50,
-            p99_us: response.p99,
-            max_us: response.max,
-            errors: books.closed() - books.ok,
-            busy: mean(levels.busy_ns),
-            waiting: mean(levels.waiting_ns),
-            drain: interval.drain,
-        }
-    }
-
     fn checks(&self) -> Vec<model::Check> {
         let accounting = self.accounting();
         let mut checks = vec![model::Check {
@@ -506,6 +501,26 @@ fn is_of_pool(who: &Who) -> bool {
     matches!(who, Who::Statement(_) | Who::Control(_))
 }
 
+fn warm_up_info(ended: &WarmUpEnded, begun_at: Stamp, header: &Header) -> model::WarmUpInfo {
+    let waits_for = |wait: &WarmUpWait| match wait {
+        WarmUpWait::Response => "response".to_owned(),
+        WarmUpWait::Answers => "answers".to_owned(),
+        WarmUpWait::Connections => "connections".to_owned(),
+        WarmUpWait::Plans => "plans".to_owned(),
+    };
+    model::WarmUpInfo {
+        steady: ended.waits_for.is_empty(),
+        steady_since_s: ended.steady_since.map(|since| (since - begun_at).as_secs_f64()),
+        limit_s: Duration::from_nanos(ended.limit_ns).as_secs_f64(),
+        waits_for: ended.waits_for.iter().map(waits_for).collect(),
+        unsettled_statements: ended
+            .unsettled_statements
+            .iter()
+            .filter_map(|id| header.workload.statement_name(*id))
+            .collect(),
+    }
+}
+
 fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
@@ -518,29 +533,4 @@ fn host_info(sample: &HostSample) -> Option<model::HostInfo> {
         steal_fraction: sample.steal_s / all,
         cores: sample.cores,
     })
-}
-
-/// Halves the number of intervals; of the quantiles of two, the slower one stands, since a merged one is not to be had.
-fn join_pairs(intervals: &mut Vec<model::IntervalInfo>) {
-    let pairs = std::mem::take(intervals);
-    for pair in pairs.chunks(2) {
-        let [first, second] = pair else {
-            intervals.extend_from_slice(pair);
-            continue;
-        };
-        let length_s = first.length_s + second.length_s;
-        let mean = |a: f64, b: f64| (a * first.length_s + b * second.length_s) / length_s;
-        intervals.push(model::IntervalInfo {
-            t_s: second.t_s,
-            length_s,
-            per_s: mean(first.per_s, second.per_s),
-            p50_us: first.p50_us.max(second.p50_us),
-            p99_us: first.p99_us.max(second.p99_us),
-            max_us: first.max_us.max(second.max_us),
-            errors: first.errors + second.errors,
-            busy: mean(first.busy, second.busy),
-            waiting: mean(first.waiting, second.waiting),
-            drain: first.drain && second.drain,
-        });
-    }
 }

@@ -155,6 +155,15 @@ pub(super) struct MeasureArguments {
     /// Time between two looks at the server's sessions
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = positive_duration)]
     pub(super) probe_interval: Duration,
+    /// Write a line for every transaction into this CSV file: its outcome and its stamps
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) samples: Option<PathBuf>,
+    /// Share of the transactions in the sample log, above 0 up to 1; the same ones in every run of a seed
+    #[arg(long, value_name = "F", default_value = "1", value_parser = fraction, requires = "samples")]
+    pub(super) sample_fraction: f64,
+    /// Parameters and returned values that stand in the sample log beside the stamps
+    #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',', requires = "samples")]
+    pub(super) sample_values: Vec<String>,
     /// A limit, beside those of the workload, may be repeated: 'checkout.response.p99 < 50ms'
     #[arg(long = "budget", value_name = "METRIC LIMIT")]
     pub(super) budgets: Vec<String>,
@@ -360,6 +369,10 @@ fn positive(text: &str, max: f64) -> Result<f64, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     positive(text.strip_suffix("/s").unwrap_or(text), 10_000_000.0)
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    positive(text, 1.0)
 }
 
 fn scale(text: &str) -> Result<f64, String> {

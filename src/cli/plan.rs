@@ -6,8 +6,8 @@ use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, StudyError,
-    TargetChoice, default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
+    StudyError, TargetChoice, default_jobs,
 };
 use crate::units::Seed;
 use crate::workload::{self, BudgetSpec, Load, Workload};
@@ -44,6 +44,12 @@ pub enum UsageError {
         /// Where it was looked for.
         looked: Vec<PathBuf>,
     },
+    /// A sample log on standard output, where the report goes.
+    #[error("--samples takes the path of a file, such as samples.csv: standard output is for the report")]
+    SamplesToOutput,
+    /// A value that no transaction has, or that is named twice.
+    #[error("--sample-values: {0}")]
+    SampleValues(String),
     /// A pool study of no size or of one twice.
     #[error("--sizes takes different numbers from 1 to 10000, such as 2,4,8; found `{0}`")]
     Sizes(String),
@@ -142,6 +148,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         warm_up: std::time::Duration::from_secs(1),
         reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
+        samples: None,
         budgets: Vec::new(),
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
@@ -197,6 +204,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     Ok(MeasurePlan {
         target,
         protocol: protocol(arguments, &workload),
+        samples: samples(arguments, &workload)?,
         workload,
         seed: arguments.seed,
         scale: arguments.scale,
@@ -228,6 +236,40 @@ pub(super) fn spoken(given: Option<SpokenProtocol>) -> Option<Protocol> {
         SpokenProtocol::Extended => Protocol::Extended,
         SpokenProtocol::Prepared => Protocol::Prepared,
     })
+}
+
+/// The log of single transactions. The file is tried before minutes are spent; what is there stays until then.
+fn samples(arguments: &MeasureArguments, workload: &Workload) -> Result<Option<SampleLogPlan>, CommandError> {
+    let Some(path) = &arguments.samples else { return Ok(None) };
+    if path == Path::new("-") {
+        return Err(UsageError::SamplesToOutput.into());
+    }
+    let values = &arguments.sample_values;
+    for (index, name) in values.iter().enumerate() {
+        let wrong = if values[..index].contains(name) {
+            format!("`{name}` is named twice")
+        } else if !workload.transactions.iter().any(|of| of.slots.contains(name)) {
+            no_value(name, workload)
+        } else {
+            continue;
+        };
+        return Err(UsageError::SampleValues(wrong).into());
+    }
+    let opened = std::fs::File::options().append(true).create(true).open(path);
+    opened.map(drop).map_err(super::output::unwritable(path))?;
+    let fraction = arguments.sample_fraction;
+    Ok(Some(SampleLogPlan { path: path.clone(), fraction, values: values.clone() }))
+}
+
+fn no_value(name: &str, workload: &Workload) -> String {
+    let mut known: Vec<&str> =
+        workload.transactions.iter().flat_map(|of| &of.slots).map(String::as_str).collect();
+    known.sort_unstable();
+    known.dedup();
+    if known.is_empty() {
+        return format!("no transaction has a value `{name}`: this workload has no parameters");
+    }
+    format!("no transaction has a value `{name}`; there are {}", known.join(", "))
 }
 
 fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {

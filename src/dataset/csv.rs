@@ -23,7 +23,7 @@ pub fn write_csv(
     let mut buffer = Vec::with_capacity(BUFFER_BYTES + BUFFER_BYTES / 8);
     for (index, column) in described.columns.iter().enumerate() {
         separate(index, &mut buffer);
-        put_text(column.name.as_bytes(), &mut buffer);
+        put_csv_text(column.name.as_bytes(), &mut buffer);
     }
     buffer.extend_from_slice(LINE_END);
     let mut arena = Arena::default();
@@ -31,7 +31,7 @@ pub fn write_csv(
         arena.clear();
         for column in 0..described.columns.len() {
             separate(column, &mut buffer);
-            put(dataset.value(table, column, row, &mut arena), &arena, &mut buffer);
+            put_csv(dataset.value(table, column, row, &mut arena), &arena, &mut buffer);
         }
         buffer.extend_from_slice(LINE_END);
         if buffer.len() >= BUFFER_BYTES {
@@ -63,14 +63,16 @@ fn separate(column: usize, out: &mut Vec<u8>) {
     }
 }
 
-fn put(slot: Slot, arena: &Arena, out: &mut Vec<u8>) {
+/// A value as a field.
+pub fn put_csv(slot: Slot, arena: &Arena, out: &mut Vec<u8>) {
     match slot {
-        Slot::Text(range) => put_text(arena.get(range), out),
+        Slot::Text(range) => put_csv_text(arena.get(range), out),
         slot => put_plain(slot, arena, out),
     }
 }
 
-fn put_text(text: &[u8], out: &mut Vec<u8>) {
+/// A text as a field.
+pub fn put_csv_text(text: &[u8], out: &mut Vec<u8>) {
     let is_special = |byte: &u8| matches!(byte, b'"' | b',' | b'\n' | b'\r');
     // A line of `\.` alone ends the input of psql before version 18.
     if !text.is_empty() && !text.iter().any(is_special) && text != b"\\." {
@@ -94,7 +96,7 @@ mod tests {
         let mut arena = Arena::default();
         let slot = slot(&mut arena);
         let mut out = vec![];
-        put(slot, &arena, &mut out);
+        put_csv(slot, &arena, &mut out);
         String::from_utf8(out).expect("text")
     }
 

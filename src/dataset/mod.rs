@@ -12,7 +12,7 @@ mod event;
 mod postgres;
 mod script;
 
-pub use csv::{put_plain, write_csv};
+pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use postgres::changes::{DataState, TableChanges, data_state};
 pub use postgres::check::check_statements;

@@ -13,6 +13,7 @@ use crate::workload::Workload;
 
 use super::draws::Draws;
 use super::recorder::{Ended, Recorder};
+use super::sampling::Sampling;
 use super::source::{Progress, Source, Work};
 use super::takings::Memory;
 
@@ -24,6 +25,7 @@ pub(super) struct Instance<E: Engine, N: Now> {
     pub(super) source: Source<N>,
     pub(super) timer: Timer<N>,
     pub(super) recorder: Rc<RefCell<Recorder>>,
+    pub(super) sampling: Option<Arc<Sampling>>,
     /// Set when the drain has begun to end: nothing is tried again.
     pub(super) stopping: Cell<bool>,
     /// What each client has under way, for those that must be abandoned.
@@ -33,6 +35,7 @@ pub(super) struct Instance<E: Engine, N: Now> {
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     transaction: TransactionId,
+    work: Work,
     scheduled_at: Stamp,
 }
 
@@ -44,9 +47,11 @@ impl<E: Engine, N: Now> Instance<E, N> {
         source: Source<N>,
         timer: Timer<N>,
         recorder: Rc<RefCell<Recorder>>,
+        sampling: Option<Arc<Sampling>>,
     ) -> Self {
         let under_way = RefCell::default();
-        Self { workload, draws, pool, source, timer, recorder, stopping: Cell::new(false), under_way }
+        let stopping = Cell::new(false);
+        Self { workload, draws, pool, source, timer, recorder, sampling, stopping, under_way }
     }
 
     /// Makes room for `clients`, before anything is measured.
@@ -62,7 +67,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             let transaction = self.draws.transaction(work.position);
             self.recorder.borrow_mut().begun(transaction);
             let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
-            self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, scheduled_at });
+            self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, work, scheduled_at });
             self.perform(transaction, &work, &mut memory).await;
             self.under_way.borrow_mut()[client.index()] = None;
             // An answer that is there at once would let one client starve the others of its worker.
@@ -74,9 +79,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
     /// lives any more.
     pub(super) fn close(&self, planned_until: Stamp) {
         let now = self.timer.now();
-        let mut recorder = self.recorder.borrow_mut();
         for under_way in self.under_way.borrow_mut().iter_mut().filter_map(Option::take) {
-            recorder.ended(&Ended {
+            self.recorder.borrow_mut().ended(&Ended {
                 transaction: under_way.transaction,
                 outcome: Outcome::Abandoned,
                 code: "",
@@ -86,10 +90,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 response: now - under_way.scheduled_at,
                 censored: true,
             });
+            let UnderWay { transaction, work, .. } = under_way;
+            self.sample_without_tries(transaction, &work, (now, Outcome::Abandoned));
         }
-        self.source.take_left_out(planned_until, |Work { position, scheduled_at }| {
-            let waited = now - scheduled_at.unwrap_or(now);
-            recorder.skipped(self.draws.transaction(position), waited);
+        self.source.take_left_out(planned_until, |work| {
+            let transaction = self.draws.transaction(work.position);
+            let waited = now - work.scheduled_at.unwrap_or(now);
+            self.recorder.borrow_mut().skipped(transaction, waited);
+            self.sample_without_tries(transaction, &work, (now, Outcome::Skipped));
         });
     }
 }

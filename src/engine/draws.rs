@@ -19,7 +19,9 @@ const PURPOSE_TRANSACTION: u32 = u32::MAX;
 /// Purposes from here up to [`PURPOSE_TRANSACTION`] belong to the repetitions of steps.
 const PURPOSE_TIMES: u32 = 0xFFFF_0000;
 /// The purpose of all draws of a script, one after the other.
-const PURPOSE_SCRIPT: u32 = 0xFFFD_0000;
+const PURPOSE_SCRIPT: u32 = 0xFFFC_0000;
+/// Decides whether a transaction is written to the sample log.
+const PURPOSE_SAMPLE: u32 = 0xFFFD_0000;
 /// Executions of one transaction whose `draw = "each"` parameters are told apart; later ones begin again.
 const OCCURRENCES: u32 = 1 << 12;
 
@@ -88,6 +90,11 @@ impl Draws {
         let at = position.stream(PURPOSE_TRANSACTION).unit() * total;
         let index = self.cumulative.partition_point(|&sum| sum <= at);
         TransactionId::from_index(index.min(self.cumulative.len() - 1))
+    }
+
+    /// Whether a transaction is among the `fraction` of which single samples are kept; the same ones in every run.
+    pub(super) fn sampled(position: Position, fraction: f64) -> bool {
+        fraction >= 1.0 || position.stream(PURPOSE_SAMPLE).unit() < fraction
     }
 
     /// How often a step is executed.

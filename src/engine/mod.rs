@@ -15,6 +15,7 @@ mod collector;
 mod draws;
 mod recorder;
 mod run;
+mod sampling;
 mod script;
 mod source;
 mod takings;
@@ -35,6 +36,7 @@ use crate::workload::{Load, Work, Workload};
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
 pub use run::{EngineError, Run, start};
+pub use sampling::Sampling;
 #[cfg(test)]
 pub use worker::simulate;
 
@@ -63,6 +65,8 @@ pub struct Plan {
     pub acquire_timeout: Duration,
     /// Longest time that the last stage's transactions are waited for.
     pub drain: Duration,
+    /// Which single transactions are kept for a log, if any are.
+    pub sampling: Option<Arc<Sampling>>,
 }
 
 /// One stage of a load.
@@ -111,6 +115,7 @@ impl Plan {
             transactions: self.workload.transactions.len(),
             statements: self.workload.statements.len(),
             measures: self.workload.measures.len(),
+            samples: self.sampling.as_ref().map(|sampling| sampling.shape()),
         }
     }
 

@@ -6,8 +6,9 @@ use crate::db::Reply;
 use crate::pool::AcquireTimes;
 use crate::record::accounting::Outcome;
 use crate::record::measure::Extreme;
+use crate::record::sample::Sample;
 use crate::record::set::{Set, StatementSpan};
-use crate::sql::values::Slot;
+use crate::sql::values::{Arena, Slot};
 use crate::units::{BackendId, Span, StatementId, TransactionId};
 use crate::workload::Measure;
 
@@ -150,6 +151,11 @@ impl Recorder {
         } else if ended.censored {
             set.censored.record(ended.response);
         }
+    }
+
+    /// Keeps the sample of one transaction for a log.
+    pub(super) fn sampled(&mut self, sample: &Sample, values: impl Iterator<Item = Slot>, arena: &Arena) {
+        self.set.samples.push(sample, values, arena);
     }
 
     /// Counts work that was planned and never handed out.

@@ -9,7 +9,7 @@ use crate::db::{Control, Engine, ExecError, Reply, Session};
 use crate::generate::Stream;
 use crate::sql::values::Slot;
 use crate::time::Now;
-use crate::units::{Protocol, Stamp, StatementId, TransactionId};
+use crate::units::{Protocol, SlotId, Stamp, StatementId, TransactionId};
 use crate::workload::pgbench::{Fault, Operation, Scope, Script, Variables};
 
 use super::client::Instance;
@@ -42,7 +42,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
         position: Position,
         memory: &mut Memory,
     ) -> Result<Stamp, Failure> {
-        memory.frame.reset(self.workload.variables.len());
+        // For what is sent, and behind it for what comes.
+        memory.frame.reset(2 * self.workload.variables.len());
         let mut progress = Progress {
             draws: position.of_script(),
             reply: Reply::default(),
@@ -155,8 +156,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
     /// What the statement returned becomes variables.
     fn take(&self, statement: StatementId, memory: &mut Memory) {
         for output in &self.workload.statements[statement.index()].outputs {
-            let slot = memory.frame.slots[output.slot.index()];
-            memory.variables.take(output.slot, slot, &memory.frame.arena);
+            let value = memory.frame.slots[output.slot.index()];
+            let variable = SlotId::from_index(output.slot.index() - self.workload.variables.len());
+            memory.variables.take(variable, value, &memory.frame.arena);
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::generate::Key;
 use crate::record::histogram::Distribution;
 use crate::time::{Now, Timer};
-use crate::units::{ClientId, Seed, Stamp};
+use crate::units::{ClientId, InstanceId, Seed, StageId, Stamp};
 use crate::workload::Load;
 use crate::workload::pgbench::ClientFacts;
 
@@ -31,6 +31,17 @@ pub(super) struct Work {
     pub(super) position: Position,
     /// When it was planned to start; in a closed loop nothing is planned.
     pub(super) scheduled_at: Option<Stamp>,
+    /// Whose it is.
+    pub(super) origin: Origin,
+}
+
+/// What a piece of work belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin {
+    pub(super) stage: StageId,
+    pub(super) instance: InstanceId,
+    /// The user; none in an open loop.
+    pub(super) client: Option<ClientId>,
 }
 
 /// The work of one instance.
@@ -186,7 +197,8 @@ impl<N: Now> Source<N> {
         let mut state = self.state.borrow_mut();
         state.iterations += 1;
         state.handed_out += 1;
-        Some(Work { position, scheduled_at: None })
+        let origin = Origin { client: Some(client), ..self.origin(window) };
+        Some(Work { position, scheduled_at: None, origin })
     }
 
     async fn next_arrival(&self, client: ClientId, rate: f64, window: &Window) -> Option<Work> {
@@ -221,7 +233,12 @@ impl<N: Now> Source<N> {
         Work {
             position: Position { key: self.keys[index], number },
             scheduled_at: Some(constant(window.span.from, rate, number)),
+            origin: self.origin(window),
         }
+    }
+
+    fn origin(&self, window: &Window) -> Origin {
+        Origin { stage: window.id, instance: self.share.instance, client: None }
     }
 
     /// Waits until the stage is over or the run is stopped.

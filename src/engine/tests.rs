@@ -15,6 +15,8 @@ use crate::workload::{Load, Workload};
 
 use super::{Plan, StagePlan, simulate};
 
+mod truth;
+
 const MS: Duration = Duration::from_millis(1);
 
 /// A workload of one transaction with one statement, `extra` added to the document.
@@ -50,6 +52,7 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         in_flight_max: 10_000,
         acquire_timeout: Duration::from_secs(600),
         drain: Duration::from_secs(600),
+        sampling: None,
     }
 }
 
@@ -58,6 +61,7 @@ fn all(intervals: &[Interval]) -> Set {
         transactions: intervals[0].set.transactions.len(),
         statements: intervals[0].set.statements.len(),
         measures: intervals[0].set.measures.len(),
+        samples: None,
     });
     for interval in intervals {
         set.merge(&interval.set);
@@ -111,54 +115,6 @@ fn littles_law_holds_exactly() {
     assert_balanced(&intervals);
     assert_eq!(set.pool.levels.busy_ns, set.transactions[0].hold.sum_ns());
     assert_eq!(set.pool.levels.waiting_ns, set.pool.wait.sum_ns());
-}
-
-/// The response times of a FIFO queue with `servers` servers: each arrival starts when it is there and the first server is
-/// free (the recursion of Kiefer and Wolfowitz).
-fn recursion(arrivals: &[u64], servers: usize, done: impl Fn(u64) -> u64) -> Vec<u64> {
-    let mut free = vec![0; servers];
-    let mut responses = Vec::with_capacity(arrivals.len());
-    for &at in arrivals {
-        let first = free.iter_mut().min().expect("at least one server");
-        let end = done(at.max(*first));
-        *first = end;
-        responses.push(end - at);
-    }
-    responses.sort_unstable();
-    responses
-}
-
-#[test]
-fn a_stall_is_charged_to_every_arrival_that_it_delayed() {
-    const SECOND: u64 = 1_000_000_000;
-    let (stall_from, stall_to) = (10 * SECOND, 11 * SECOND);
-    // A lock on everything from the tenth to the eleventh second: what is sent meanwhile is served after it.
-    let served_at = move |sent: u64| {
-        let begins = if (stall_from..stall_to).contains(&sent) { stall_to } else { sent };
-        begins + 2_000_000
-    };
-    let plan = plan(one_statement(), 4, &[(Load::Rate(1000.0), Duration::from_secs(20))]);
-    let intervals = simulate(&plan, move |request, now, _| match request {
-        SimRequest::Execute(_) => SimAnswer::ok(Duration::from_nanos(served_at(now.0) - now.0)),
-        _ => SimAnswer::ok(Duration::ZERO),
-    });
-    let books = assert_balanced(&intervals);
-    assert_eq!(books.ok, 20_000);
-    let arrivals: Vec<u64> = (0..20_000).map(|n| n * 1_000_000).collect();
-    let truth = recursion(&arrivals, 4, served_at);
-    let set = all(&intervals);
-    let response = set.transactions[0].response.histogram();
-    for quantile in [0.5, 0.9, 0.92, 0.94, 0.96, 0.98, 0.99, 0.999] {
-        // Twenty thousand samples: the rank is a small whole number.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let rank = (quantile * truth.len() as f64).ceil() as usize;
-        let (expected, got) = (truth[rank - 1] / 1000, response.value_at_quantile(quantile));
-        let off = expected.abs_diff(got) as f64 / expected as f64;
-        assert!(off < 0.002, "p{}: {got} µs, the recursion says {expected} µs", quantile * 100.0);
-    }
-    // Service time alone knows of four slow answers and hides the rest: that is coordinated omission.
-    let service = set.transactions[0].service.histogram();
-    assert_eq!(service.value_at_quantile(0.999), 2_000);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::db::{Control, Engine, ExecError, IsolationLevel, Reply, Session};
 use crate::pool::AcquireError;
 use crate::record::accounting::Outcome;
+use crate::sql::values::Frame;
 use crate::time::Now;
 use crate::units::{Stamp, TransactionId};
 use crate::workload::{Isolation, KeptFor, Step, Transaction, Work};
@@ -32,17 +33,20 @@ pub(super) struct Failure {
 }
 
 /// What all tries of one transaction add up to.
-struct Tries {
-    begun_at: Stamp,
-    count: u32,
-    pool_wait: Duration,
+pub(super) struct Tries {
+    pub(super) begun_at: Stamp,
+    pub(super) count: u32,
+    pub(super) pool_wait: Duration,
+    /// Of the last one that got a connection.
+    pub(super) acquired_at: Option<Stamp>,
+    pub(super) released_at: Option<Stamp>,
 }
 
 impl<E: Engine, N: Now> Instance<E, N> {
     /// Performs one transaction and records how it went.
     pub(super) async fn perform(&self, transaction: TransactionId, work: &source::Work, memory: &mut Memory) {
         let kind = &self.workload.transactions[transaction.index()];
-        let mut tries = Tries { begun_at: self.timer.now(), count: 0, pool_wait: Duration::ZERO };
+        let mut tries = Tries::begin(self.timer.now());
         loop {
             tries.count += 1;
             let (lease, times) = self.pool.acquire().await;
@@ -51,7 +55,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             self.recorder.borrow_mut().acquired(&times, timed_out);
             let mut lease = match lease {
                 Ok(lease) => lease,
-                Err(error) => return self.not_acquired(transaction, work, &tries, &error),
+                Err(error) => return self.not_acquired(transaction, work, &tries, &error, &memory.frame),
             };
             let acquired_at = lease.acquired_at();
             let result = self.attempt(transaction, kind, lease.session(), work.position, memory).await;
@@ -60,13 +64,16 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 Err(_) => self.timer.now(),
             };
             let released_at = lease.release();
+            (tries.acquired_at, tries.released_at) = (Some(acquired_at), Some(released_at));
             self.recorder.borrow_mut().held(transaction, released_at - acquired_at);
             match result {
                 Err(failure) if self.retries(kind, &failure, tries.count) => {
                     self.recorder.borrow_mut().retried(transaction, failure.error.code());
                     self.timer.sleep(retry_pause(work.position, tries.count)).await;
                 }
-                Err(failure) => return self.failed(transaction, work, &tries, finished_at, &failure),
+                Err(failure) => {
+                    return self.failed(transaction, work, &tries, finished_at, &failure, &memory.frame);
+                }
                 Ok(_) => {
                     self.settle(memory);
                     self.record_end(
@@ -77,6 +84,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                             service: Some(finished_at - acquired_at),
                             ..ended(transaction, Outcome::Ok, "")
                         },
+                        &memory.frame,
                     );
                     return;
                 }
@@ -191,13 +199,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
         work: &source::Work,
         tries: &Tries,
         error: &AcquireError,
+        frame: &Frame,
     ) {
         self.recorder.borrow_mut().first_error(transaction, error.code(), || error.to_string());
         let end = Ended {
             censored: matches!(error, AcquireError::TimedOut { .. }),
             ..ended(transaction, Outcome::Failed, error.code())
         };
-        self.record_end(work, tries, self.timer.now(), &end);
+        self.record_end(work, tries, self.timer.now(), &end, frame);
     }
 
     fn failed(
@@ -207,16 +216,25 @@ impl<E: Engine, N: Now> Instance<E, N> {
         tries: &Tries,
         finished_at: Stamp,
         failure: &Failure,
+        frame: &Frame,
     ) {
         let code = failure.error.code();
         self.recorder.borrow_mut().first_error(transaction, code, || failure.error.to_string());
         let outcome = if failure.may_have_committed { Outcome::Unknown } else { Outcome::Failed };
         // What ran into a limit, or whose end nobody saw, would have taken at least so long.
         let censored = failure.may_have_committed || TIMED_OUT.contains(&code);
-        self.record_end(work, tries, finished_at, &Ended { censored, ..ended(transaction, outcome, code) });
+        let end = Ended { censored, ..ended(transaction, outcome, code) };
+        self.record_end(work, tries, finished_at, &end, frame);
     }
 
-    fn record_end(&self, work: &source::Work, tries: &Tries, finished_at: Stamp, end: &Ended<'_>) {
+    fn record_end(
+        &self,
+        work: &source::Work,
+        tries: &Tries,
+        finished_at: Stamp,
+        end: &Ended<'_>,
+        frame: &Frame,
+    ) {
         let scheduled_at = work.scheduled_at.unwrap_or(tries.begun_at);
         self.recorder.borrow_mut().ended(&Ended {
             lag: work.scheduled_at.map(|at| tries.begun_at - at),
@@ -224,6 +242,13 @@ impl<E: Engine, N: Now> Instance<E, N> {
             response: finished_at - scheduled_at,
             ..*end
         });
+        self.sample(end.transaction, work, tries, (finished_at, end.outcome, end.code), frame);
+    }
+}
+
+impl Tries {
+    fn begin(begun_at: Stamp) -> Self {
+        Self { begun_at, count: 0, pool_wait: Duration::ZERO, acquired_at: None, released_at: None }
     }
 }
 

@@ -118,6 +118,7 @@ pub(super) async fn run<E: Engine, N: Now>(
                 source,
                 timer.clone(),
                 Rc::clone(&recorder),
+                plan.sampling.clone(),
             );
             Rc::new(instance)
         })

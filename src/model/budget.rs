@@ -273,6 +273,8 @@ mod tests {
             tables: Vec::new(),
             indexes: Vec::new(),
             host: None,
+            warm_up: None,
+            recovery: None,
             intervals: Vec::new(),
             checks: Vec::new(),
         }

@@ -4,6 +4,7 @@
 //! samples do not carry is absent; one that falls among work that never ended is a lower bound.
 
 pub mod budget;
+mod endurance;
 mod limit;
 mod measures;
 pub mod metric;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::{Protocol, Seed};
 
+pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -62,6 +64,9 @@ pub struct Report {
     pub generator: GeneratorInfo,
     /// The stages, in order.
     pub stages: Vec<Stage>,
+    /// The load that the system bears, where several stages of a run tell.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub endurance: Option<Endurance>,
     /// What a pool study adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub study: Option<PoolStudy>,
@@ -325,6 +330,12 @@ pub struct Stage {
     pub indexes: Vec<IndexInfo>,
     /// The generator's host.
     pub host: Option<HostInfo>,
+    /// How it ended, where it was to warm up until the system is steady.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub warm_up: Option<WarmUpInfo>,
+    /// How the system came back, where a peak went before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recovery: Option<Recovery>,
     /// By second.
     pub intervals: Vec<IntervalInfo>,
     /// The self-tests of the measurement.
@@ -610,7 +621,7 @@ pub struct HostInfo {
     pub cores: u32,
 }
 
-/// One second.
+/// One second; in a stage of more than 100,000 of them, two or more together. Of their quantiles the slowest stands.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalInfo {
     /// Its end, seconds since the stage began.
@@ -619,6 +630,9 @@ pub struct IntervalInfo {
     pub length_s: f64,
     /// Ended ok, per second.
     pub per_s: f64,
+    /// Mean response of those that ended ok.
+    #[serde(default)]
+    pub mean_us: Option<f64>,
     /// Median response of those that ended ok.
     pub p50_us: Option<u64>,
     /// 99 % of the responses of those that ended ok; absent below 1,000 of them.
@@ -631,6 +645,9 @@ pub struct IntervalInfo {
     pub busy: f64,
     /// Mean waiting requests.
     pub waiting: f64,
+    /// Planned and not ended at its end: under way, waiting, or late to start.
+    #[serde(default)]
+    pub in_flight: u64,
     /// Whether it lies in the drain.
     pub drain: bool,
 }

@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::observation::Reading;
 use crate::record::set::Set;
-use crate::units::{Direction, Protocol, RunId, Seed, Span, StageId, Stamp, TransactionId, ValueUnit};
+use crate::units::{
+    Direction, Protocol, RunId, Seed, Span, StageId, Stamp, StatementId, TransactionId, ValueUnit,
+};
 
 /// Version of this format. A reader refuses a newer one and migrates an older one.
 pub const FORMAT_VERSION: u32 = 1;
@@ -39,6 +41,8 @@ pub enum Entry {
         /// Transactions in flight that go on in the next stage.
         carried_out: u64,
     },
+    /// A warm-up that was to last until the system is steady is over.
+    WarmUpEnded(WarmUpEnded),
     /// A probe looked.
     Reading {
         /// The stage it belongs to.
@@ -171,6 +175,16 @@ pub struct WorkloadHeader {
     /// What is read beside the run.
     #[serde(default)]
     pub gauges: Vec<GaugeHeader>,
+}
+
+impl WorkloadHeader {
+    /// A statement as people name it, `TRANSACTION.STATEMENT`; nothing where there is none of this id.
+    #[must_use]
+    pub fn statement_name(&self, id: StatementId) -> Option<String> {
+        let statement = self.statements.get(id.index())?;
+        let transaction = self.transactions.get(statement.transaction.index())?;
+        Some(format!("{}.{}", transaction.name, statement.name))
+    }
 }
 
 /// One measure of returned values.
@@ -314,6 +328,38 @@ pub struct Interval {
     pub planned: u64,
     /// Transactions in flight at the end of the interval.
     pub in_flight: u64,
+}
+
+/// The end of a warm-up that was to last until the system is steady.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WarmUpEnded {
+    /// The stage.
+    pub stage: StageId,
+    /// Its end.
+    pub at: Stamp,
+    /// Longest time that it might have taken, in nanoseconds.
+    pub limit_ns: u64,
+    /// Since when response times rest; absent where they do not.
+    pub steady_since: Option<Stamp>,
+    /// What was still to come when it ended; nothing where the system was steady.
+    pub waits_for: Vec<WarmUpWait>,
+    /// Statements that not every connection has executed so often that its plan is settled. Those that are too rare for it are not
+    /// waited for.
+    pub unsettled_statements: Vec<StatementId>,
+}
+
+/// What a warm-up waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WarmUpWait {
+    /// The response times still change.
+    Response,
+    /// There are too few answers to tell.
+    Answers,
+    /// Connections were made, or could not be.
+    Connections,
+    /// Connections have not executed every statement so often that its plan is settled.
+    Plans,
 }
 
 /// Something that happened.

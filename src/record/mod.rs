@@ -10,4 +10,5 @@ pub mod gauge;
 pub mod histogram;
 pub mod measure;
 pub mod observation;
+pub mod sample;
 pub mod set;

@@ -8,6 +8,7 @@ use crate::record::accounting::Books;
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::measure::MeasureSet;
+use crate::record::sample::{SampleShape, Samples};
 use crate::units::{BackendId, Span, StatementId};
 
 /// Distinct error codes that are told apart for one transaction; the rest counts under `OTHER`.
@@ -188,6 +189,9 @@ pub struct Set {
     pub spans: Vec<StatementSpan>,
     /// Long executions beyond the bound.
     pub spans_dropped: u64,
+    /// Single transactions, where the user wishes a log of them; not in the journal.
+    #[serde(skip)]
+    pub samples: Samples,
 }
 
 /// How much there is to measure in a workload.
@@ -199,6 +203,8 @@ pub struct Shape {
     pub statements: usize,
     /// Measures of returned values.
     pub measures: usize,
+    /// Of single transactions, where samples are wanted.
+    pub samples: Option<SampleShape>,
 }
 
 impl Set {
@@ -211,6 +217,7 @@ impl Set {
             statements: (0..shape.statements).map(|_| StatementSet::default()).collect(),
             measures: (0..shape.measures).map(|_| MeasureSet::default()).collect(),
             spans: Vec::with_capacity(SPANS_MAX),
+            samples: Samples::new(shape.samples),
             ..Self::default()
         }
     }
@@ -245,6 +252,7 @@ impl Set {
         self.wake_lateness.merge(&other.wake_lateness);
         self.spans.extend_from_slice(&other.spans);
         self.spans_dropped += other.spans_dropped;
+        self.samples.merge(&other.samples);
     }
 
     /// Forgets everything, keeps the memory.
@@ -256,6 +264,7 @@ impl Set {
         self.wake_lateness.clear();
         self.spans.clear();
         self.spans_dropped = 0;
+        self.samples.clear();
     }
 
     /// The books of all transactions together.

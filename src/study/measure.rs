@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::dataset::{self, DataState};
-use crate::engine::{self, Collected, Plan, StagePlan};
+use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
@@ -14,7 +14,7 @@ use crate::record::entry::{
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{StageId, Stamp};
+use crate::units::{Protocol, StageId, Stamp};
 use crate::workload::StageSpec;
 
 use super::fresh::{self, Fresh};
@@ -22,6 +22,7 @@ use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::ready::{Data, ready};
+use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
 
 /// A target that gives nothing but failed connections for so long is gone.
@@ -60,6 +61,7 @@ pub(super) struct Bench<'a> {
     epoch: Epoch,
     clock: RealClock,
     recording: Recording,
+    samples: Option<SampleLog>,
     probes: Option<Probes>,
     /// What probes write to, whichever segment they are started for.
     out: mpsc::Sender<Probed>,
@@ -113,6 +115,7 @@ impl<'a> Bench<'a> {
             sessions: header::sessions(plan),
         };
         let stage_count = header.stages.len();
+        let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
         if let Some(fresh) = &fresh {
@@ -127,6 +130,7 @@ impl<'a> Bench<'a> {
             epoch,
             clock,
             recording,
+            samples,
             probes: None,
             out,
             probed,
@@ -150,6 +154,7 @@ impl<'a> Bench<'a> {
             Some(interval) => {
                 let plan = ProbePlan {
                     statements: header::tags(&self.plan.workload),
+                    values_apart: self.plan.protocol != Protocol::Simple,
                     interval,
                     gauges: header::gauges(&self.plan.workload),
                 };
@@ -293,6 +298,9 @@ impl<'a> Bench<'a> {
         self.stop_probes().await?;
         self.data_at_end().await?;
         let at = self.clock.now();
+        if let Some(gap) = self.samples.as_ref().and_then(SampleLog::gap) {
+            self.recording.event(at, "samples_dropped", gap)?;
+        }
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
         // A report that is made is shown, whatever becomes of the server.
         if let Err(error) = self.target.close().await {
@@ -332,6 +340,11 @@ impl<'a> Bench<'a> {
             in_flight_max: self.plan.in_flight_max,
             acquire_timeout: self.plan.acquire_timeout,
             drain: self.plan.drain,
+            sampling: self
+                .plan
+                .samples
+                .as_ref()
+                .map(|wished| Arc::new(Sampling::new(&self.plan.workload, wished.fraction, &wished.values))),
         }
     }
 
@@ -349,6 +362,9 @@ impl<'a> Bench<'a> {
             self.recording.event(interval.span.to, "first_error", words)?;
         }
         self.recording.write(collected.entry(), interval.span.to)?;
+        if let Some(Err(error)) = self.samples.as_mut().map(|samples| samples.write(interval)) {
+            self.recording.event(interval.span.to, "samples_failed", error.to_string())?;
+        }
         walk.in_flight = interval.in_flight;
         if !interval.drain {
             walk.window_end = interval.span.to;

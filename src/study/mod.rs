@@ -12,6 +12,7 @@ mod pool;
 mod ready;
 mod recover;
 mod run;
+mod sample_log;
 mod target;
 
 use std::path::PathBuf;
@@ -29,12 +30,14 @@ use crate::store::StoreError;
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use load::load;
 pub use plan::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, StageChoice, TargetChoice,
+    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
+    TargetChoice,
 };
 pub use pool::pool;
 pub use ready::default_jobs;
 pub use recover::{Recovered, recover};
 pub use run::run;
+pub use sample_log::SampleLogError;
 pub use target::OpenTarget;
 
 /// What a study tells while it works.
@@ -135,6 +138,9 @@ pub enum StudyError {
     /// The history.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The log of single transactions.
+    #[error(transparent)]
+    Samples(#[from] SampleLogError),
     /// The journal makes no report.
     #[error(transparent)]
     Analysis(#[from] crate::analysis::AnalysisError),

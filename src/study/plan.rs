@@ -56,12 +56,25 @@ pub struct MeasurePlan {
     pub reset: Reset,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
+    /// The log of single transactions, if one is wished.
+    pub samples: Option<SampleLogPlan>,
     /// Limits, those of the workload included.
     pub budgets: Vec<BudgetSpec>,
     /// Where runs are kept.
     pub runs_dir: PathBuf,
     /// The command as given, passwords removed.
     pub command: Vec<String>,
+}
+
+/// A log of single transactions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SampleLogPlan {
+    /// The file.
+    pub path: PathBuf,
+    /// Share of the transactions, above 0 up to 1.
+    pub fraction: f64,
+    /// Parameters and returned values that stand beside the stamps, by their names.
+    pub values: Vec<String>,
 }
 
 /// One run.

@@ -77,6 +77,7 @@ pub(super) fn compile(folder: Folder) -> Result<Workload, Mistakes> {
             ("finish.sql", bytes(finish.as_ref())),
             ("generator", &GENERATOR_VERSION.to_le_bytes()),
         ]),
+        document: SqlFile { path: folder.join("workload.toml"), text: document_text },
         name: document.name,
         protocol: document.protocol,
         description: document.description,

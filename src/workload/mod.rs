@@ -44,6 +44,8 @@ pub struct Workload {
     pub data_fingerprint: String,
     /// How transactions talk to the server, where the document says it.
     pub protocol: Option<Protocol>,
+    /// `workload.toml`, for messages that point into it.
+    pub document: SqlFile,
     /// `schema.sql`, when the folder has one. Without it the workload runs only on a database that somebody else made.
     pub schema: Option<SqlFile>,
     /// `finish.sql`, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
@@ -120,7 +122,7 @@ impl Workload {
     }
 }
 
-/// One SQL file of the folder.
+/// One file of the folder.
 #[derive(Clone, Debug)]
 pub struct SqlFile {
     /// Where it lies, for messages.

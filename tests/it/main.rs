@@ -3,6 +3,7 @@
 //! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
 
 mod architecture;
+mod chaos;
 mod cli;
 mod dataset;
 mod disaster;
@@ -16,6 +17,7 @@ mod preview;
 mod probe;
 mod reset;
 mod run;
+mod samples;
 mod session;
 mod source;
 mod timing;

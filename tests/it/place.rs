@@ -95,6 +95,11 @@ impl Place {
         dir.clone()
     }
 
+    /// A file beside the workload and the runs.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
     /// Whether a run has been measuring for `seconds` whole seconds.
     fn has_measured(&self, seconds: usize) -> bool {
         let Ok(mut entries) = std::fs::read_dir(self.runs()) else { return false };

@@ -7,6 +7,7 @@ use dbdyno::model::{Report, Verdict};
 
 use crate::harness::{Database, own_environment, program, wait_until};
 use crate::place::{Measured, Place, Running, assert_checks, assert_same, measured, statement};
+use crate::samples;
 
 /// Three transactions that are told apart by their counts.
 fn mix() -> Place {
@@ -437,4 +438,68 @@ fn a_journal_that_cannot_be_written_does_not_cost_the_report() {
     let recovered = Measured::from(&place.dbdyno("report --recover --json -").output().expect("it runs"));
     assert_eq!(recovered.code, Some(0), "{}", recovered.errors);
     assert_eq!(recovered.report().ended, "cut_off");
+}
+
+#[test]
+fn every_transaction_of_every_stage_has_its_line_in_the_sample_log() {
+    let database = Database::empty();
+    let place = Place::new(
+        "name = \"two\"\n[[transaction]]\nname = \"a, b\"\nstatements = [\"one\"]\n[transaction.parameter]\n\
+         word = { weighted = { x = 1, y = 1 } }\n[[transaction]]\nname = \"bad\"\nstatements = [\"bad\"]\n",
+        "-- name: one :one\nSELECT :word::text AS said, pg_sleep(0.01);\n-- name: bad :many\nSELECT 1 / (random() * 0)::int;\n",
+    );
+    let log = place.path("samples.csv");
+    std::fs::write(&log, "what was there goes").expect("a file");
+    let words =
+        "run --clients 3 --pool-size 2 --warmup 1s --duration 1s --no-probes --sample-values word --samples";
+    let report = place.report(database.url(), &format!("{words} {}", log.display()));
+    let text = std::fs::read_to_string(&log).expect("a log");
+    // The only comma within a field: quoted, as CSV wants it.
+    assert!(text.contains("run,\"a, b\",0,"), "{text}");
+    std::fs::write(&log, text.replace("\"a, b\"", "ab")).expect("a file");
+    let rows = samples::read(&log, &["word"]);
+    let issued: u64 = report.stages.iter().map(|stage| stage.accounting.issued).sum();
+    assert_eq!(rows.len() as u64, issued);
+    let stage = measured(&report);
+    let of_run: Vec<_> = rows.iter().filter(|row| row.stage == "run").collect();
+    assert_eq!(of_run.len() as u64, stage.accounting.issued);
+    for row in &rows {
+        assert!(row.scheduled_at_ns.is_none(), "a closed loop plans nothing: {row:?}");
+        assert!(row.client.is_some_and(|client| client < 3) && row.tries == 1, "{row:?}");
+        let (at, hold, service) = row.at_hold_service();
+        assert!(service <= hold && row.acquired_at_ns >= Some(at + row.pool_wait_ns), "{row:?}");
+        let good = row.transaction == "ab";
+        assert_eq!(
+            (row.outcome.as_str(), row.code.as_str()),
+            if good { ("ok", "") } else { ("failed", "22012") }
+        );
+        assert_eq!(["x", "y"].contains(&row.values[0].as_str()), good, "{row:?}");
+    }
+    let failed = of_run.iter().filter(|row| row.transaction == "bad").count() as u64;
+    assert!(failed > 0 && failed.abs_diff(stage.accounting.failed) <= 3, "{failed}: {:?}", stage.accounting);
+}
+
+#[test]
+fn a_sample_log_that_cannot_be_is_refused_before_anything_is_measured() {
+    let place = Place::one_statement("SELECT 1");
+    let refused = |words: &str| {
+        let words = format!("run --clients 1 --duration 1s {words}");
+        let refused = place.measure("postgres://nobody@127.0.0.1:1/none", &words);
+        assert_eq!(refused.output, "");
+        (refused.code, refused.errors)
+    };
+    for (words, reason) in [
+        ("--samples -", "takes the path of a file"),
+        (
+            "--samples s.csv --sample-values id",
+            "no transaction has a value `id`: this workload has no parameters",
+        ),
+        ("--samples s.csv --sample-fraction 1.5", "above 0 and at most at 1"),
+        ("--sample-fraction 0.5", "--samples"),
+    ] {
+        let (code, errors) = refused(words);
+        assert!(code == Some(2) && errors.contains(reason), "{words}: {code:?} {errors}");
+    }
+    let (code, errors) = refused("--samples /nowhere/s.csv");
+    assert!(code == Some(1) && errors.contains("/nowhere/s.csv"), "{code:?} {errors}");
 }

@@ -1,5 +1,7 @@
 //! Figures that depend on time. Run alone; bounds are ratios, orders and counts, since the machine may be slow.
 
+mod truth;
+
 use std::time::{Duration, Instant};
 
 use dbdyno::model::{LockEpisodeInfo, Report};

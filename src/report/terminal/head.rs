@@ -1,5 +1,6 @@
 //! The top of the page: what was run and how it ended, findings, budgets.
 
+use super::endurance;
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
 use super::value::plural;
@@ -28,6 +29,7 @@ pub(super) fn title(page: &mut Page, report: &Report) {
     }
     page.blank();
     page.labelled(0, "load", Style::Plain, &load(report));
+    endurance::summary(page, report);
     page.labelled(0, "target", Style::Plain, &target(report));
     page.labelled(0, "data", Style::Plain, &data(report));
     page.labelled(0, "run", Style::Plain, &format!("{} · {}", report.id, report.started_at));

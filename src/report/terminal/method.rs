@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::endurance;
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{
@@ -36,6 +37,7 @@ pub(super) fn section(page: &mut Page, report: &Report, full: bool) {
     page.heading("measurement", "whether it can be trusted, and how to repeat it");
     books(page, report, full);
     checks(page, report);
+    endurance::warm_ups(page, &report.stages);
     if !report.stages.is_empty() {
         generator(page, &report.generator);
     }

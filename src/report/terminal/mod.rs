@@ -2,12 +2,14 @@
 //! a function of a part of the model.
 
 mod contention;
+mod endurance;
 mod grid;
 mod head;
 mod load;
 mod measures;
 mod method;
 mod page;
+mod phases;
 mod server;
 mod spark;
 mod statements;
@@ -105,6 +107,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     statements::times(page, stage, full);
     if full {
         statements::costs(page, stage);
+        phases::section(page, stage);
     }
     contention::pool(page, stage);
     contention::waits(page, stage, full);

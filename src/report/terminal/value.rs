@@ -8,8 +8,11 @@ use crate::report::format::{DASH, NBSP, duration_us, percent, whole_us};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Statistic {
     P50,
+    P90,
     P95,
     P99,
+    P999,
+    P9999,
     Max,
 }
 
@@ -17,8 +20,11 @@ impl Statistic {
     fn quantile(self) -> f64 {
         match self {
             Self::P50 => 0.5,
+            Self::P90 => 0.9,
             Self::P95 => 0.95,
             Self::P99 => 0.99,
+            Self::P999 => 0.999,
+            Self::P9999 => 0.9999,
             Self::Max => 1.0,
         }
     }
@@ -26,8 +32,11 @@ impl Statistic {
     fn of(self, times: &Quantiles) -> Option<u64> {
         match self {
             Self::P50 => times.p50,
+            Self::P90 => times.p90,
             Self::P95 => times.p95,
             Self::P99 => times.p99,
+            Self::P999 => times.p99_9,
+            Self::P9999 => times.p99_99,
             Self::Max => times.max,
         }
     }

@@ -497,13 +497,16 @@ fn part(word: &Word, of: Range<usize>) -> Word {
     Word { text: word.text[of.clone()].to_owned(), span: start + of.start..start + of.end }
 }
 
-/// Fills in the columns that each statement keeps, now that all variables are known.
+/// Fills in the columns that each statement keeps, now that all variables are known. Results have slots of their own, in the
+/// order of the variables and behind them.
 pub(super) fn complete_outputs(statements: &mut [Statement], names: &Names) {
     for statement in statements {
         let Some(Output { column: prefix, .. }) = statement.outputs.pop() else { continue };
         let named = names.slots.iter().filter_map(|(name, slot)| {
             let column = name.strip_prefix(prefix.as_str()).filter(|column| !column.is_empty())?;
-            Some(Output { column: column.to_owned(), slot: *slot })
+            // A column that is not there must leave alone what the statement is sent with.
+            let slot = SlotId::from_index(names.declared.len() + slot.index());
+            Some(Output { column: column.to_owned(), slot })
         });
         statement.outputs = named.collect();
     }

@@ -260,7 +260,10 @@ fn what_a_result_sets_is_kept_by_the_names_of_its_columns() {
     let outputs: Vec<(&str, &str)> = workload.statements[0]
         .outputs
         .iter()
-        .map(|output| (output.column.as_str(), workload.variables[output.slot.index()].name.as_str()))
+        .map(|output| {
+            let variable = output.slot.index() - workload.variables.len();
+            (output.column.as_str(), workload.variables[variable].name.as_str())
+        })
         .collect();
     assert_eq!(outputs, [("one", "p_one"), ("two", "p_two")]);
     assert!(matches!(operations(&workload)[0], Operation::Execute { takes: true, commits: false, .. }));

@@ -152,13 +152,13 @@ fn is_integer(text: &str) -> bool {
     digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// C's `%.15g`.
+/// The `%.15g` of PostgreSQL's printf.
 fn write_double(value: f64, out: &mut Vec<u8>) {
     if !value.is_finite() {
         let word: &[u8] = match (value.is_nan(), value > 0.0) {
-            (true, _) => b"nan",
-            (false, true) => b"inf",
-            (false, false) => b"-inf",
+            (true, _) => b"NaN",
+            (false, true) => b"Infinity",
+            (false, false) => b"-Infinity",
         };
         out.extend_from_slice(word);
         return;
@@ -206,7 +206,7 @@ mod tests {
         String::from_utf8(out).expect("ASCII")[1..].to_owned()
     }
 
-    /// Answers of C's printf.
+    /// Answers of PostgreSQL's printf.
     #[test]
     fn doubles_are_written_as_c_writes_them() {
         for (value, expected) in [
@@ -227,9 +227,9 @@ mod tests {
             (1e300, "1e+300"),
             (5e-324, "4.94065645841247e-324"),
             (std::f64::consts::PI, "3.14159265358979"),
-            (f64::INFINITY, "inf"),
-            (f64::NEG_INFINITY, "-inf"),
-            (f64::NAN, "nan"),
+            (f64::INFINITY, "Infinity"),
+            (f64::NEG_INFINITY, "-Infinity"),
+            (f64::NAN, "NaN"),
         ] {
             assert_eq!(text(value), expected);
         }

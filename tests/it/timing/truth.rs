@@ -1,0 +1,194 @@
+//! That the numbers are true on a real server: what was recorded of each arrival, fed into the recursion of a queue that is
+//! served first come, first served, must give what was recorded of its waiting. So a busy machine bends both sides alike.
+
+use std::time::{Duration, Instant};
+
+use dbdyno::model::Stage;
+
+use super::assert_near;
+use crate::harness::Database;
+use crate::place::{Place, assert_checks, measured};
+use crate::samples::{self, Row};
+
+/// How long each arrival waits on `servers` servers, first come, first served (Kiefer and Wolfowitz, "On the theory of queues
+/// with many servers", 1955). Arrivals as instant and hold, in the order of the instants.
+fn waits(arrivals: impl Iterator<Item = (u64, u64)>, servers: usize) -> Vec<u64> {
+    let mut free = vec![0; servers];
+    arrivals
+        .map(|(at, hold)| {
+            let first = free.iter_mut().min().expect("at least one server");
+            let begins = at.max(*first);
+            *first = begins + hold;
+            begins - at
+        })
+        .collect()
+}
+
+/// The log of a run in which everything went well, in the order in which connections were asked for.
+fn all_ok(rows: Vec<Row>, stage: &Stage) -> Vec<Row> {
+    let mut rows = rows;
+    assert_eq!(rows.len() as u64, stage.accounting.issued);
+    assert!(rows.iter().all(|row| row.outcome == "ok" && row.code.is_empty() && row.tries == 1));
+    rows.sort_by_key(|row| (row.acquire_begun_at_ns, row.number));
+    rows
+}
+
+/// The smallest of sorted values that is not exceeded by a share `q`.
+fn quantile(sorted: &[u64], q: f64) -> f64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let rank = (q.clamp(0.0, 1.0) * sorted.len() as f64).ceil() as usize;
+    sorted[rank.max(1) - 1] as f64
+}
+
+fn sorted(values: impl Iterator<Item = u64>) -> Vec<u64> {
+    let mut values: Vec<u64> = values.collect();
+    values.sort_unstable();
+    values
+}
+
+#[test]
+fn a_stall_of_a_second_is_told_in_full_by_a_real_server() {
+    const CONNECTIONS: usize = 16;
+    let database = Database::empty();
+    database.execute("CREATE TABLE stock (i int); INSERT INTO stock VALUES (1)");
+    let place = Place::one_statement("SELECT pg_sleep(0.002) FROM stock");
+    let log = place.path("samples.csv");
+    let foreign = database.session("a migration");
+    // Sixteen connections do 8,000 a second of 2 ms each. What waits does so for a connection: nothing is late to start.
+    let running = place.begin(
+        database.url(),
+        &format!(
+            "run --rate 1000 --pool-size {CONNECTIONS} --in-flight-max 5000 --duration 20s --warmup 0s --no-probes \
+             --samples {}",
+            log.display()
+        ),
+    );
+    place.wait_for_seconds(9);
+    // Four users who wait for each answer, beside it.
+    let closed_place = Place::one_statement("SELECT pg_sleep(0.004) FROM stock");
+    let closed = closed_place
+        .begin(database.url(), "run --clients 4 --pool-size 4 --duration 6s --warmup 0s --no-probes");
+    closed_place.wait_for_seconds(2);
+    let before = Instant::now();
+    foreign.execute("BEGIN; LOCK TABLE stock IN ACCESS EXCLUSIVE MODE");
+    let taken = Instant::now();
+    std::thread::sleep(Duration::from_secs(1));
+    let shortest = taken.elapsed();
+    foreign.execute("COMMIT");
+    let longest = before.elapsed();
+
+    let (closed, open) = (closed.end(), running.end());
+    assert_eq!((closed.code, open.code), (Some(0), Some(0)), "{} {}", closed.errors, open.errors);
+    let (closed, open) = (closed.report(), open.report());
+    let (closed, stage) = (measured(&closed), measured(&open));
+    assert_eq!(stage.accounting.issued, 20_000, "planned are rate × duration, whatever the target does");
+    let rows = all_ok(samples::read(&log, &[]), stage);
+    let held = (longest + shortest).as_secs_f64() / 2.0;
+
+    // The recursion of the recorded arrivals and holds says every response.
+    let arrivals: Vec<_> = rows.iter().map(Row::at_hold_service).collect();
+    let response = |row: &Row, wait: u64| {
+        let (at, _, service) = row.at_hold_service();
+        at - row.scheduled_at_ns.expect("planned") + wait + service
+    };
+    let truth: Vec<u64> = waits(arrivals.iter().map(|&(at, hold, _)| (at, hold)), CONNECTIONS)
+        .into_iter()
+        .zip(&rows)
+        .map(|(wait, row)| response(row, wait))
+        .collect();
+    let recorded = sorted(rows.iter().map(Row::response_ns));
+    let said = sorted(truth.iter().copied());
+    for q in [0.96, 0.98, 0.99, 0.999, 1.0] {
+        let what = format!("p{} of the responses", q * 100.0);
+        assert_near(&what, quantile(&recorded, q), quantile(&said, q), 0.05);
+    }
+    // And the report is of these samples.
+    let reported = &stage.response_us;
+    for (q, reported) in [(0.99, reported.p99), (0.999, reported.p99_9), (1.0, reported.max)] {
+        let us = reported.expect("20,000 samples") as f64;
+        assert_near(&format!("p{} of the report", q * 100.0), us, quantile(&recorded, q) / 1e3, 0.01);
+    }
+
+    // Without the stall: the same arrivals and holds, but for those that held a connection while they waited for the lock.
+    let usual = quantile(&sorted(arrivals.iter().map(|&(_, hold, _)| hold)), 0.5) as u64;
+    let half = (held * 0.5e9) as u64;
+    let smooth = |hold: u64| if hold > half { usual } else { hold };
+    let stalled = arrivals.iter().filter(|(_, hold, _)| *hold > half).count();
+    assert!((1..=CONNECTIONS).contains(&stalled), "each connection met the lock at most once: {stalled}");
+    let without = waits(arrivals.iter().map(|&(at, hold, _)| (at, smooth(hold))), CONNECTIONS);
+    let without: Vec<u64> = without
+        .into_iter()
+        .zip(&rows)
+        .map(|(wait, row)| {
+            let (at, _, service) = row.at_hold_service();
+            at - row.scheduled_at_ns.expect("planned") + wait + smooth(service)
+        })
+        .collect();
+    // A change of a share d of the samples moves no quantile further than by d, whatever the change: p50 and p90 know
+    // nothing else of the stall.
+    let delayed = truth.iter().zip(&without).filter(|(with, without)| with != without).count();
+    let share = delayed as f64 / rows.len() as f64;
+    let without = sorted(without.into_iter());
+    for (q, reported) in [(0.5, reported.p50), (0.9, reported.p90)] {
+        let us = reported.expect("20,000 samples") as f64;
+        let (low, high) = (quantile(&without, q - share) / 1e3, quantile(&without, q + share) / 1e3);
+        assert!(us >= low * 0.95 && us <= high * 1.05, "p{}: {us} is not in {low} … {high}", q * 100.0);
+    }
+    // Of the thousand that were planned while everything was locked, those of the first half waited for half of it or more.
+    let charged = rows.iter().filter(|row| row.response_ns() >= half).count() as f64;
+    assert!(charged >= shortest.as_secs_f64() / 2.0 * 1000.0 - 10.0, "{charged}");
+    assert_near("the longest response", reported.max.expect("samples") as f64 / 1e6, held, 0.10);
+
+    // What hides it: the service time, which knows of sixteen, and a closed loop, which stood still itself.
+    let p99 = reported.p99.expect("20,000 samples");
+    let hidden = [("service", stage.service_us.p99), ("closed loop", closed.response_us.p99)];
+    for (what, hidden) in hidden {
+        let hidden = hidden.expect("more than a thousand samples");
+        assert!(hidden * 2 < p99, "p99 of the {what} is {hidden} µs, of the responses {p99} µs");
+    }
+    let closed_max = closed.response_us.max.expect("samples") as f64 / 1e6;
+    assert!(closed_max >= shortest.as_secs_f64() * 0.9, "its users did meet it: {closed_max}");
+    assert_checks(stage);
+}
+
+#[test]
+fn each_wait_for_a_connection_is_what_arrivals_and_holds_say() {
+    const CONNECTIONS: usize = 4;
+    let database = Database::empty();
+    let place = Place::new(
+        "name = \"naps\"\n[[transaction]]\nname = \"only\"\nstatements = [\"nap\"]\n\
+         [transaction.parameter]\nnap_s = { exponential = { mean = 0.04, scale = 6 } }\n",
+        "-- name: nap :many\nSELECT pg_sleep(:nap_s);\n",
+    );
+    let log = place.path("samples.csv");
+    // Nine tenths of what four connections can do, for five seconds.
+    let words = format!(
+        "run --rate 90 --pool-size {CONNECTIONS} --duration 5s --warmup 0s --drain 60s --no-probes \
+         --samples {} --sample-values nap_s",
+        log.display()
+    );
+    let report = place.report(database.url(), &words);
+    let stage = measured(&report);
+    let rows = all_ok(samples::read(&log, &["nap_s"]), stage);
+    assert_eq!(rows.len(), 450);
+    for (row, (_, hold, _)) in rows.iter().zip(rows.iter().map(Row::at_hold_service)) {
+        let nap_s: f64 = row.values[0].parse().expect("a number");
+        assert!(hold as f64 >= nap_s * 1e9, "it held its connection for at least its nap: {row:?}");
+    }
+    let said = waits(rows.iter().map(Row::at_hold_service).map(|(at, hold, _)| (at, hold)), CONNECTIONS);
+    // Those that waited at all, by either account: at this load most do.
+    let mut errors: Vec<f64> = said
+        .iter()
+        .zip(&rows)
+        .filter(|(said, row)| **said > 0 && row.pool_wait_ns > 0)
+        .map(|(said, row)| (row.pool_wait_ns as f64 / *said as f64 - 1.0).abs())
+        .collect();
+    assert!(errors.len() > 100, "only {} waited", errors.len());
+    errors.sort_by(f64::total_cmp);
+    let median = errors[errors.len() / 2];
+    assert!(median < 0.05, "the median wait is off by {median}");
+    let sums = [rows.iter().map(|row| row.pool_wait_ns).sum::<u64>(), said.iter().sum()];
+    assert_near("all waiting", sums[0] as f64, sums[1] as f64, 0.05);
+    assert_near("the report's", stage.pool.wait_us.mean.expect("samples") * 450e3, sums[0] as f64, 0.001);
+    assert_checks(stage);
+}
