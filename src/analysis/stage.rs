@@ -378,6 +378,7 @@ impl StageAnalysis {
                 lag_us: quantiles(&set.lag),
                 hold_us: quantiles(&set.hold),
                 commit_us: quantiles(&set.commit),
+                pipeline_us: quantiles(&set.pipeline),
                 errors: set.errors.clone(),
             })
             .collect()
@@ -393,7 +394,8 @@ impl StageAnalysis {
                 transaction: header.workload.transactions[statement.transaction.index()].name.clone(),
                 kind: statement.kind.clone(),
                 sql: statement.sql.clone(),
-                count: set.execute.count(),
+                count: set.execute.count() + set.pipelined,
+                pipelined: set.pipelined,
                 errors: set.errors,
                 rows: set.rows,
                 empty: set.empty,

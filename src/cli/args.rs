@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::units::{Seed, parse_duration};
+use crate::units::{CpuList, Seed, parse_duration};
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -36,6 +36,8 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Show the report of a run again
     Report(ReportArguments),
+    /// Measure what this machine's generator can do by itself; later reports say how far from that they were
+    Calibrate(CalibrateArguments),
     /// Say what a target lets dbdyno see and do, and what is missing
     Doctor(DoctorArguments),
     /// Print the JSON schema of workload.toml, for editors
@@ -70,6 +72,9 @@ pub(super) struct LocalArguments {
     /// Folder with the binaries of the throwaway server (initdb, postgres)
     #[arg(long = "local-bindir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bindir: Option<PathBuf>,
+    /// Processors that the throwaway server keeps to: `0,2-3`
+    #[arg(long, value_name = "CPUS")]
+    pub(super) server_cpus: Option<CpuList>,
 }
 
 #[derive(Debug, Args)]
@@ -122,6 +127,15 @@ pub(super) struct MeasureArguments {
     /// How transactions talk to the server [default: as the workload says, else prepared; scripts of pgbench: simple]
     #[arg(short = 'M', long, value_enum, value_name = "HOW")]
     pub(super) protocol: Option<SpokenProtocol>,
+    /// The server ends a statement that takes longer, which fails with 57014 [default: as the workload says, else no limit]
+    #[arg(long, value_name = "TIME", value_parser = whole_milliseconds)]
+    pub(super) statement_timeout: Option<Duration>,
+    /// Add this delay to each round trip, as a network between application and server would: `0.5ms`
+    #[arg(long, value_name = "TIME", value_parser = round_trip)]
+    pub(super) rtt: Option<Duration>,
+    /// Processors that dbdyno keeps to: `0,2-3`
+    #[arg(long, value_name = "CPUS")]
+    pub(super) client_cpus: Option<CpuList>,
     /// Application processes to simulate, each with a pool of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) instances: u32,
@@ -332,6 +346,22 @@ pub(super) struct ReportArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CalibrateArguments {
+    /// Also write the figures as JSON; `-` writes them, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) json: Option<PathBuf>,
+    /// How long each of its loads is measured
+    #[arg(long, value_name = "TIME", default_value = "1250ms", value_parser = positive_duration)]
+    pub(super) duration: Duration,
+    /// Where runs are kept, and the calibration with them [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
     #[command(flatten)]
     pub(super) target: TargetArguments,
@@ -356,6 +386,21 @@ pub(super) struct CompletionsArguments {
 fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn whole_milliseconds(text: &str) -> Result<Duration, String> {
+    let duration = positive_duration(text)?;
+    if duration < Duration::from_millis(1) {
+        Err("it counts whole milliseconds, at least one".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+fn round_trip(text: &str) -> Result<Duration, String> {
+    const MAX: Duration = Duration::from_secs(10);
+    let duration = positive_duration(text)?;
+    if duration > MAX { Err("no network is that far: at most 10s".to_owned()) } else { Ok(duration) }
 }
 
 fn positive(text: &str, max: f64) -> Result<f64, String> {

@@ -32,6 +32,16 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Processors of a server that dbdyno does not start.
+    #[error(
+        "--server-cpus is for a server that dbdyno starts (--target local); keep another one to its CPUs with taskset"
+    )]
+    ServerCpus,
+    /// A pipeline in a protocol without.
+    #[error(
+        "transaction `{0}` is a pipeline, which the simple protocol does not have: choose --protocol extended or prepared"
+    )]
+    SimplePipeline(String),
     /// A length without a load.
     #[error("--duration goes with --rate or --clients; without them the workload's own stages are run")]
     DurationAlone,
@@ -137,6 +147,9 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
         protocol: workload.protocol.unwrap_or_default(),
+        statement_timeout: workload.statement_timeout,
+        rtt: std::time::Duration::ZERO,
+        client_cpus: None,
         workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
@@ -182,6 +195,9 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
     if matches!(arguments.target.as_str(), "local" | "local:postgres" | "local:postgresql") {
         return Ok(TargetChoice::Local(local(&arguments.local)?));
     }
+    if arguments.local.server_cpus.is_some() {
+        return Err(UsageError::ServerCpus.into());
+    }
     let target = Target::parse(&arguments.target).map_err(StudyError::from)?;
     Ok(TargetChoice::Existing(target))
 }
@@ -199,11 +215,17 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
     }
-    let cores =
-        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = match &arguments.client_cpus {
+        Some(cpus) => cpus.count(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    let cores = u32::try_from(cores).unwrap_or(1);
     Ok(MeasurePlan {
         target,
-        protocol: protocol(arguments, &workload),
+        protocol: protocol(arguments, &workload)?,
+        statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
+        rtt: arguments.rtt.unwrap_or_default(),
+        client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,
         seed: arguments.seed,
@@ -226,8 +248,13 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
 }
 
 /// The flag, else the workload's key.
-fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Protocol {
-    spoken(arguments.protocol).or(workload.protocol).unwrap_or_default()
+fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Result<Protocol, UsageError> {
+    let protocol = spoken(arguments.protocol).or(workload.protocol).unwrap_or_default();
+    // The workload itself was checked; here the flag says otherwise.
+    match workload.transactions.iter().find(|kind| kind.pipeline) {
+        Some(kind) if protocol == Protocol::Simple => Err(UsageError::SimplePipeline(kind.name.clone())),
+        _ => Ok(protocol),
+    }
 }
 
 pub(super) fn spoken(given: Option<SpokenProtocol>) -> Option<Protocol> {
@@ -294,7 +321,12 @@ fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
         let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
         settings.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
+    Ok(LocalOptions {
+        bindir: arguments.bindir.clone(),
+        settings,
+        cpus: arguments.server_cpus.clone(),
+        supervisor: None,
+    })
 }
 
 pub(super) fn read(folder: &Path) -> Result<Workload, CommandError> {

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::db::Engine;
 use crate::pool::Pool;
@@ -11,6 +12,7 @@ use crate::time::{Now, Timer};
 use crate::units::{ClientId, Stamp, TransactionId};
 use crate::workload::Workload;
 
+use super::Plan;
 use super::draws::Draws;
 use super::recorder::{Ended, Recorder};
 use super::sampling::Sampling;
@@ -26,6 +28,8 @@ pub(super) struct Instance<E: Engine, N: Now> {
     pub(super) timer: Timer<N>,
     pub(super) recorder: Rc<RefCell<Recorder>>,
     pub(super) sampling: Option<Arc<Sampling>>,
+    /// Added to each round trip.
+    pub(super) rtt: Duration,
     /// Set when the drain has begun to end: nothing is tried again.
     pub(super) stopping: Cell<bool>,
     /// What each client has under way, for those that must be abandoned.
@@ -41,17 +45,25 @@ struct UnderWay {
 
 impl<E: Engine, N: Now> Instance<E, N> {
     pub(super) fn new(
-        workload: Arc<Workload>,
+        plan: &Plan,
         draws: Rc<Draws>,
         pool: Pool<E, N>,
         source: Source<N>,
         timer: Timer<N>,
         recorder: Rc<RefCell<Recorder>>,
-        sampling: Option<Arc<Sampling>>,
     ) -> Self {
-        let under_way = RefCell::default();
-        let stopping = Cell::new(false);
-        Self { workload, draws, pool, source, timer, recorder, sampling, stopping, under_way }
+        Self {
+            workload: Arc::clone(&plan.workload),
+            draws,
+            pool,
+            source,
+            timer,
+            recorder,
+            sampling: plan.sampling.clone(),
+            rtt: plan.rtt,
+            stopping: Cell::new(false),
+            under_way: RefCell::default(),
+        }
     }
 
     /// Makes room for `clients`, before anything is measured.

@@ -13,6 +13,8 @@ mod arrivals;
 mod client;
 mod collector;
 mod draws;
+mod line;
+mod pipeline;
 mod recorder;
 mod run;
 mod sampling;
@@ -61,6 +63,8 @@ pub struct Plan {
     pub workers: u32,
     /// Open loop: transactions of one instance under way at once. Beyond it a late start is lag.
     pub in_flight_max: u32,
+    /// Added to each round trip of the measured sessions.
+    pub rtt: Duration,
     /// An acquire is given up after this.
     pub acquire_timeout: Duration,
     /// Longest time that the last stage's transactions are waited for.

@@ -15,6 +15,7 @@ use crate::workload::{Load, Workload};
 
 use super::{Plan, StagePlan, simulate};
 
+mod sessions;
 mod truth;
 
 const MS: Duration = Duration::from_millis(1);
@@ -53,6 +54,7 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         acquire_timeout: Duration::from_secs(600),
         drain: Duration::from_secs(600),
         sampling: None,
+        rtt: Duration::ZERO,
     }
 }
 

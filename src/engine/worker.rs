@@ -111,15 +111,8 @@ pub(super) async fn run<E: Engine, N: Now>(
         .map(|(instance, pool)| {
             let share = Share { instance, of: plan.instances };
             let source = Source::new(timer.clone(), share, Rc::clone(&windows), plan.seed);
-            let instance = Instance::new(
-                Arc::clone(&plan.workload),
-                Rc::clone(&draws),
-                pool,
-                source,
-                timer.clone(),
-                Rc::clone(&recorder),
-                plan.sampling.clone(),
-            );
+            let instance =
+                Instance::new(plan, Rc::clone(&draws), pool, source, timer.clone(), Rc::clone(&recorder));
             Rc::new(instance)
         })
         .collect();

@@ -239,6 +239,7 @@ mod tests {
             lag_us: Quantiles::default(),
             hold_us: Quantiles::default(),
             commit_us: Quantiles::default(),
+            pipeline_us: Quantiles::default(),
             errors: BTreeMap::from([("40001".to_owned(), 3), ("40P01".to_owned(), 1)]),
         };
         Stage {

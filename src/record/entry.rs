@@ -110,6 +110,9 @@ pub struct Header {
     /// How the measured sessions talked to the server.
     #[serde(default)]
     pub sessions: SessionHeader,
+    /// What the generator needs on this machine at least, where that was calibrated.
+    #[serde(default)]
+    pub floor: Option<FloorHeader>,
 }
 
 /// How the measured sessions talked to the server.
@@ -118,6 +121,23 @@ pub struct SessionHeader {
     /// In which protocol.
     #[serde(default)]
     pub protocol: Protocol,
+    /// How long a statement could take on the server, in milliseconds; absent where dbdyno set no limit.
+    #[serde(default)]
+    pub statement_timeout_ms: Option<u64>,
+    /// What was added to each round trip, in nanoseconds.
+    #[serde(default)]
+    pub rtt_ns: u64,
+}
+
+/// What the generator can do on a session that answers at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FloorHeader {
+    /// When that was measured: RFC 3339, UTC.
+    pub measured_at: String,
+    /// CPU of the worker per transaction of one statement.
+    pub cpu_us_per_transaction: f64,
+    /// The most transactions per second on one thread.
+    pub rate_max_per_s: f64,
 }
 
 /// The state of the data.
@@ -273,6 +293,12 @@ pub struct Environment {
     pub cores: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Processors that the generator kept to, where it was told to: `0,2-3`.
+    #[serde(default)]
+    pub client_cpus: Option<String>,
+    /// Processors that a throwaway server kept to, where it was told to.
+    #[serde(default)]
+    pub server_cpus: Option<String>,
 }
 
 /// One stage as planned.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::dataset::{self, DataState};
+use crate::db::SessionOptions;
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
@@ -15,8 +16,9 @@ use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
 use crate::units::{Protocol, StageId, Stamp};
-use crate::workload::StageSpec;
+use crate::workload::{Setting, StageSpec};
 
+use super::calibrate;
 use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
@@ -85,6 +87,11 @@ impl<'a> Bench<'a> {
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
         let mut target = OpenTarget::open(&plan.target, observer).await?;
+        if let Some(cpus) = &plan.client_cpus {
+            // Behind the start of a server, which would be kept to them as well; before there is another thread.
+            crate::local::pin(cpus)
+                .map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))?;
+        }
         let data = ready(plan, &target, segments, observer).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
         let state = dataset::data_state(&target.control, &plan.workload).await?;
@@ -95,6 +102,7 @@ impl<'a> Bench<'a> {
         let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
         let mut recording = Recording::new(Journal::create(&plan.runs_dir, &id)?);
+        let environment = header::environment(plan);
         let header = Header {
             format_version: FORMAT_VERSION,
             dbdyno_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -105,7 +113,8 @@ impl<'a> Bench<'a> {
             command: plan.command.clone(),
             workload: header::workload(&plan.workload, data.scale),
             target: header::target(&target).await?,
-            environment: crate::probe::host::environment(),
+            floor: calibrate::floor(&plan.runs_dir, &environment, observer),
+            environment,
             stages: stage_headers(plan, segments),
             budgets: header::budgets(&plan.budgets),
             probe_interval_ms: plan
@@ -226,7 +235,7 @@ impl<'a> Bench<'a> {
         let connections = plan.pool_size * plan.instances;
         let plural = if connections == 1 { "" } else { "s" };
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
-        let engine = self.target.target.engine(self.clock, self.plan.protocol);
+        let engine = self.target.target.engine(self.clock, session_options(self.plan));
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,
@@ -338,6 +347,7 @@ impl<'a> Bench<'a> {
             instances: self.plan.instances,
             workers: self.plan.threads,
             in_flight_max: self.plan.in_flight_max,
+            rtt: self.plan.rtt,
             acquire_timeout: self.plan.acquire_timeout,
             drain: self.plan.drain,
             sampling: self
@@ -507,6 +517,17 @@ impl StageWalk<'_> {
 fn without_cost(mut probed: Probed) -> Probed {
     probed.reading.cost = ProbeCost::default();
     probed
+}
+
+/// How the measured sessions talk to the server. The settings of a transaction have its number.
+fn session_options(plan: &MeasurePlan) -> SessionOptions {
+    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    let settings = plan.workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect());
+    SessionOptions {
+        protocol: plan.protocol,
+        statement_timeout: plan.statement_timeout,
+        settings: settings.collect(),
+    }
 }
 
 fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {

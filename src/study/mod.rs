@@ -1,6 +1,7 @@
 //! Studies: what is measured, in which order, and what is written down. Each file reads from top to bottom. A study prints
 //! nothing: it tells an observer what happens and returns a report.
 
+mod calibrate;
 mod fresh;
 mod header;
 mod interrupt;
@@ -28,6 +29,7 @@ use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
+pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use load::load;
 pub use plan::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
-use crate::units::Seed;
+use crate::units::{CpuList, Seed};
 use crate::workload::{BudgetSpec, Load, Workload};
 
 /// Which server.
@@ -40,6 +40,12 @@ pub struct MeasurePlan {
     pub scale: Option<f64>,
     /// How transactions talk to the server.
     pub protocol: Protocol,
+    /// How long a statement may take on the server.
+    pub statement_timeout: Option<Duration>,
+    /// Added to each round trip of the measured sessions.
+    pub rtt: Duration,
+    /// The processors that dbdyno keeps to.
+    pub client_cpus: Option<CpuList>,
     /// Application processes that are simulated.
     pub instances: u32,
     /// Threads of the generator.

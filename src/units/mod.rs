@@ -1,11 +1,13 @@
 //! Newtypes that every other module speaks in: instants, ids, the seed. Imports nothing of the crate.
 
+mod cpus;
 mod duration;
 mod id;
 mod protocol;
 mod quantity;
 mod stamp;
 
+pub use cpus::{CPU_MAX, CpuList, CpuListError};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{BackendId, ClientId, InstanceId, RunId, SlotId, StageId, StatementId, TransactionId, WorkerId};
 pub use protocol::Protocol;

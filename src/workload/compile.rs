@@ -80,6 +80,7 @@ pub(super) fn compile(folder: Folder) -> Result<Workload, Mistakes> {
         document: SqlFile { path: folder.join("workload.toml"), text: document_text },
         name: document.name,
         protocol: document.protocol,
+        statement_timeout: document.statement_timeout,
         description: document.description,
         folder,
         schema,

@@ -69,6 +69,13 @@ impl Walk<'_> {
             document.name = head.value.name.map(|name| name.value).unwrap_or_default();
             document.description = head.value.description;
             document.protocol = head.value.protocol;
+            if let Some(limit) = head.value.statement_timeout {
+                if limit.value < std::time::Duration::from_millis(1) {
+                    let message = "`statement_timeout` counts whole milliseconds";
+                    self.blame(limit.span, message, "expected at least 1 ms", None);
+                }
+                document.statement_timeout = Some(limit.value);
+            }
             document.scale_query = head.value.scale.map(|scale| scale.query);
         }
         for (name, node) in self.entries(tables, "table", "[table.NAME]") {
@@ -278,6 +285,10 @@ impl Walk<'_> {
             steps: nodes,
             incomplete,
             isolation: doc.isolation,
+            read_only: doc.read_only,
+            deferrable: doc.deferrable,
+            set: doc.set,
+            pipeline: doc.pipeline,
             retry: doc.retry,
             parameters,
         })

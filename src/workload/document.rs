@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::settings::SettingsDoc;
 use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
 use crate::units::{Direction, Protocol, ValueUnit, parse_duration};
 
@@ -55,6 +56,8 @@ pub(super) struct HeadDoc {
     pub description: String,
     /// How transactions talk to the server, `prepared` unless said; `--protocol` overrides it.
     pub protocol: Option<Protocol>,
+    /// The server ends a statement that takes longer: `500ms`; `--statement-timeout` overrides it.
+    pub statement_timeout: Option<TextDuration>,
     /// How to ask a database that dbdyno did not fill for its scale.
     pub scale: Option<ScaleDoc>,
 }
@@ -111,6 +114,18 @@ pub(super) struct TransactionDoc {
     pub statements: Option<Located<Vec<Located<String>>>>,
     /// The isolation level that BEGIN asks for; the server's default unless said.
     pub isolation: Option<IsolationDoc>,
+    /// Whether BEGIN says that nothing is changed.
+    #[schemars(with = "Option<bool>")]
+    pub read_only: Option<Located<bool>>,
+    /// Whether BEGIN waits until the transaction can neither fail nor make others fail. For transactions that are
+    /// serializable and read only.
+    #[schemars(with = "Option<bool>")]
+    pub deferrable: Option<Located<bool>>,
+    /// Settings that hold in the transaction, set with BEGIN in one round trip: `{ work_mem = "64MB" }`.
+    pub set: Option<SettingsDoc>,
+    /// Whether BEGIN, all statements and COMMIT are sent at once and answered together: one round trip, and one sample.
+    #[schemars(with = "Option<bool>")]
+    pub pipeline: Option<Located<bool>>,
     /// When a failed try is begun again, with the same draws.
     pub retry: Option<RetryDoc>,
 }
@@ -126,15 +141,20 @@ pub(super) enum IsolationDoc {
     Serializable,
 }
 
-/// `retry = { on = ["40001"], max_tries = 5 }`
+/// `retry = { on = ["40001"], max_tries = 5, backoff = "1ms", backoff_max = "100ms" }`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RetryDoc {
-    /// SQLSTATEs after which to retry: `40001` is a serialization failure, `40P01` a deadlock.
+    /// SQLSTATEs after which to retry: `40001` is a serialization failure, `40P01` a deadlock; or classes of them: `40` is
+    /// both.
     pub on: Vec<Located<String>>,
     /// Tries in all, the first included.
     #[schemars(range(min = 1))]
     pub max_tries: Located<u32>,
+    /// Pause before the second try, doubled with each further one; half of it is drawn at random. 1 ms unless said.
+    pub backoff: Option<TextDuration>,
+    /// Longest pause; 100 ms unless said.
+    pub backoff_max: Option<TextDuration>,
 }
 
 /// `[[transaction.step]]`
@@ -376,6 +396,7 @@ pub(super) struct Document {
     pub name: String,
     pub description: String,
     pub protocol: Option<Protocol>,
+    pub statement_timeout: Option<Duration>,
     pub scale_query: Option<Located<String>>,
     pub tables: Vec<TableNode>,
     pub transactions: Vec<TransactionNode>,
@@ -420,6 +441,10 @@ pub(super) struct TransactionNode {
     /// Whether a step is missing since its mistake was reported.
     pub incomplete: bool,
     pub isolation: Option<IsolationDoc>,
+    pub read_only: Option<Located<bool>>,
+    pub deferrable: Option<Located<bool>>,
+    pub set: Option<SettingsDoc>,
+    pub pipeline: Option<Located<bool>>,
     pub retry: Option<RetryDoc>,
     pub parameters: Vec<ParameterNode>,
 }

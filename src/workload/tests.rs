@@ -323,7 +323,15 @@ fn what_the_readme_says_of_transactions_and_measures_is_right() {
     let tables = &shop[..shop.find("\n[[transaction]]").expect("tables stand first")];
     let document = format!("{tables}\n{}", blocks(&readme[from..to], "toml"));
     let workload = compiled(&document, &blocks(&readme[from..to], "sql"));
-    assert_eq!((workload.transactions.len(), workload.measures.len(), workload.gauges.len()), (5, 2, 2));
+    assert_eq!((workload.transactions.len(), workload.measures.len(), workload.gauges.len()), (7, 2, 2));
+    let modes = &workload.transactions[2].modes;
+    let set: Vec<_> = modes.set.iter().map(|set| (set.name.as_str(), set.value.as_str())).collect();
+    assert_eq!(set, [("work_mem", "64MB"), ("enable_seqscan", "off"), ("app.tenant", "de")]);
+    assert!(modes.read_only && modes.deferrable && workload.transactions[2].explicit);
+    let take = &workload.transactions[3];
+    assert!(take.pipeline && take.explicit && take.retry.covers("40P01") && !take.retry.covers("57014"));
+    let pauses: Vec<_> = (1..8).map(|tries| take.retry.pause_max(tries).as_millis()).collect();
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 50, 50]);
     assert_eq!(workload.budgets.len(), 5);
     // Every workload that ships stands in the table.
     for folder in repository_workloads() {

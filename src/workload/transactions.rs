@@ -1,5 +1,6 @@
 //! Compiles transactions: one id for each statement that a transaction uses, one slot for each of its values.
 
+mod modes;
 mod parameters;
 mod returned;
 
@@ -7,7 +8,7 @@ use std::ops::Range;
 
 use super::document::{Document, IsolationDoc, Located, SourceNode, StepNode, TimesDoc, TransactionNode};
 use super::{
-    InsertedRows, Isolation, Measure, Output, Statement, Step, Table, Times, Transaction, Work, check,
+    InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, Work, check,
 };
 use crate::diagnostic::{Mistakes, likely};
 use crate::sql::columns::{ResultColumns, result_columns};
@@ -151,6 +152,8 @@ impl<'a> Compiler<'a> {
         let first = self.statements.len();
         let ids = self.add_statements(id, &name, &queries);
         self.keep_returned(first, &mut frame);
+        let modes = self.modes(node, &queries);
+        self.blame_pipeline(node, &queries, first);
         for at in 0..queries.len() {
             self.resolve_inputs(node, &queries, &ids, at, &mut frame);
         }
@@ -166,8 +169,10 @@ impl<'a> Compiler<'a> {
         Transaction {
             name,
             weight,
-            explicit: is_explicit(&node.steps, isolation),
+            explicit: is_explicit(&node.steps, isolation) || modes != Modes::default(),
             isolation,
+            modes,
+            pipeline: node.pipeline.as_ref().is_some_and(|key| key.value),
             retry,
             work: Work::Steps(steps),
             slots: frame.slots,
@@ -260,6 +265,7 @@ impl<'a> Compiler<'a> {
             } else if let Some(from) = (0..at).rev().find(|step| gives(queries[*step], name)) {
                 let slot = frame.slot(name);
                 self.blame_if_skipped(node, from, name);
+                self.blame_dependence(node, at, from, name);
                 self.add_output(ids[from], name, slot);
                 Some(slot)
             } else {

@@ -444,7 +444,7 @@ fn a_journal_that_cannot_be_written_does_not_cost_the_report() {
 fn every_transaction_of_every_stage_has_its_line_in_the_sample_log() {
     let database = Database::empty();
     let place = Place::new(
-        "name = \"two\"\n[[transaction]]\nname = \"a, b\"\nstatements = [\"one\"]\n[transaction.parameter]\n\
+        "name = \"two\"\n[[transaction]]\nname = \"good\"\nstatements = [\"one\"]\n[transaction.parameter]\n\
          word = { weighted = { x = 1, y = 1 } }\n[[transaction]]\nname = \"bad\"\nstatements = [\"bad\"]\n",
         "-- name: one :one\nSELECT :word::text AS said, pg_sleep(0.01);\n-- name: bad :many\nSELECT 1 / (random() * 0)::int;\n",
     );
@@ -453,10 +453,6 @@ fn every_transaction_of_every_stage_has_its_line_in_the_sample_log() {
     let words =
         "run --clients 3 --pool-size 2 --warmup 1s --duration 1s --no-probes --sample-values word --samples";
     let report = place.report(database.url(), &format!("{words} {}", log.display()));
-    let text = std::fs::read_to_string(&log).expect("a log");
-    // The only comma within a field: quoted, as CSV wants it.
-    assert!(text.contains("run,\"a, b\",0,"), "{text}");
-    std::fs::write(&log, text.replace("\"a, b\"", "ab")).expect("a file");
     let rows = samples::read(&log, &["word"]);
     let issued: u64 = report.stages.iter().map(|stage| stage.accounting.issued).sum();
     assert_eq!(rows.len() as u64, issued);
@@ -468,7 +464,7 @@ fn every_transaction_of_every_stage_has_its_line_in_the_sample_log() {
         assert!(row.client.is_some_and(|client| client < 3) && row.tries == 1, "{row:?}");
         let (at, hold, service) = row.at_hold_service();
         assert!(service <= hold && row.acquired_at_ns >= Some(at + row.pool_wait_ns), "{row:?}");
-        let good = row.transaction == "ab";
+        let good = row.transaction == "good";
         assert_eq!(
             (row.outcome.as_str(), row.code.as_str()),
             if good { ("ok", "") } else { ("failed", "22012") }

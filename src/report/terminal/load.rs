@@ -137,6 +137,11 @@ pub(super) fn transactions(page: &mut Page, stage: &Stage) {
         ]);
     }
     page.grid(&grid);
+    for transaction in stage.transactions.iter().filter(|transaction| transaction.pipeline_us.count > 0) {
+        let text =
+            format!("{}, all statements at once: {}", transaction.name, times(&transaction.pipeline_us));
+        page.fact("pipeline", &text);
+    }
     if let Some(text) = errors_by_code(&stage.transactions) {
         page.fact("errors", &text);
     }

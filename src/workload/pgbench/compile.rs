@@ -107,14 +107,12 @@ pub(super) struct Context<'a> {
 
 /// Compiles the commands of `text`.
 pub(super) fn compile(text: &str, commands: &[Command], context: Context<'_>) -> Compiled {
-    let is_pipeline = |command: &Command| matches!(command, Command::Meta(meta) if meta.is("startpipeline"));
     let mut compiler = Compiler {
         text,
         context,
         operations: Vec::new(),
         statements: Vec::new(),
         conditions: Conditions::default(),
-        pipelines: commands.iter().any(is_pipeline),
         pipeline: Pipeline::Closed,
         position: 0,
         wrongs: Vec::new(),
@@ -166,8 +164,6 @@ struct Compiler<'a> {
     operations: Vec<Operation>,
     statements: Vec<Statement>,
     conditions: Conditions,
-    /// Whether the script has any pipeline.
-    pipelines: bool,
     pipeline: Pipeline,
     /// SQL commands so far.
     position: usize,
@@ -376,13 +372,8 @@ impl Compiler<'_> {
                 self.statements[statement.index() - self.context.statements_before].outputs = outputs;
                 Operation::Execute { statement, commits, takes }
             }
-            Some(boundary) => {
-                let statement = self.pipelines.then(|| self.statement(sql, Cardinality::Exec));
-                match boundary {
-                    Boundary::Begin(isolation) => Operation::Begin { isolation, statement },
-                    Boundary::Commit => Operation::Commit { statement },
-                }
-            }
+            Some(Boundary::Begin(isolation)) => Operation::Begin { isolation },
+            Some(Boundary::Commit) => Operation::Commit,
         };
         self.operations.push(operation);
     }

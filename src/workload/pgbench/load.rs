@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::builtin::BuiltIn;
 use super::compile::{Compiled, Context, Names, compile, complete_outputs};
@@ -14,7 +15,7 @@ use crate::model::metric::MetricPath;
 use crate::units::{Protocol, TransactionId};
 use crate::workload::compile::{Folder, compile as compile_folder};
 use crate::workload::fingerprint::fingerprint;
-use crate::workload::{Retry, SqlFile, Transaction, Work, Workload};
+use crate::workload::{Modes, Retry, SqlFile, Transaction, Work, Workload};
 
 /// Scripts of one workload, as many as pgbench takes.
 const SCRIPTS_MAX: usize = 128;
@@ -88,6 +89,8 @@ pub fn load(choice: &Choice) -> Result<Workload, Mistakes> {
             weight: f64::from(script.weight),
             explicit: false,
             isolation: None,
+            modes: Modes::default(),
+            pipeline: false,
             retry: retry(choice.max_tries),
             work: Work::Script(Arc::new(compiled)),
             slots: Vec::new(),
@@ -239,7 +242,9 @@ fn placeless(message: String, help: Option<String>) -> Mistake {
 
 fn retry(max_tries: u32) -> Retry {
     let on = RETRIED.map(str::to_owned).to_vec();
-    Retry { on: if max_tries > 1 { on } else { Vec::new() }, max_tries }
+    let on = if max_tries > 1 { on } else { Vec::new() };
+    // pgbench tries again at once.
+    Retry { on, max_tries, backoff: Duration::ZERO, backoff_max: Duration::ZERO }
 }
 
 /// Everything that decides what the scripts do.

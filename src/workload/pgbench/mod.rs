@@ -58,18 +58,13 @@ pub enum Operation {
         /// Index of an operation.
         to: usize,
     },
-    /// `BEGIN`, as a call of its own; inside a pipeline it is `statement` that is sent.
+    /// `BEGIN`
     Begin {
         /// What it asks for.
         isolation: Option<Isolation>,
-        /// Present in scripts with pipelines.
-        statement: Option<StatementId>,
     },
-    /// `COMMIT` or `END`, in the same manner.
-    Commit {
-        /// Present in scripts with pipelines.
-        statement: Option<StatementId>,
-    },
+    /// `COMMIT` or `END`
+    Commit,
     /// Any other SQL.
     Execute {
         /// What is sent.

@@ -236,8 +236,8 @@ fn the_built_in_scripts_become_transactions_with_their_weights() {
     assert_eq!(inputs, ["tid", "bid", "aid", "delta"]);
     assert!(workload.schema.is_some() && workload.tables.len() == 3);
     let first = operations(&workload);
-    assert!(matches!(first[4], Operation::Begin { isolation: None, statement: None }), "{:?}", first[4]);
-    assert!(matches!(first.last(), Some(Operation::Commit { statement: None })));
+    assert!(matches!(first[4], Operation::Begin { isolation: None }), "{:?}", first[4]);
+    assert!(matches!(first.last(), Some(Operation::Commit)));
 }
 
 #[test]

@@ -143,10 +143,10 @@ clients = 3
       --> shop/workload.toml:20:17
        |
     20 | retry = { on = ["4001"], max_tries = 0 }
-       |                 ^^^^^^ expected five characters
+       |                 ^^^^^^ expected five characters, or two
        |
        = help: five digits or capitals: `40001` is a serialization failure,
-               `40P01` a deadlock
+               `40P01` a deadlock; two name a class: `40` is both
 
     error: the transaction is never tried
       --> shop/workload.toml:20:38
@@ -653,4 +653,55 @@ fn a_value_that_is_made_of_too_many_others_is_refused_at_once() {
     let blamed = blamed(&document);
     assert_eq!(blamed.len(), 39 - 12, "{blamed:?}");
     assert!(blamed[0].0.contains("`t.c13` is made of too many others"), "{:?}", blamed[0]);
+}
+
+/// How a transaction begins and how it is sent: what cannot be, with what would help.
+#[test]
+fn modes_and_pipelines_that_cannot_be_are_refused() {
+    let document = r#"name = "modes"
+protocol = "simple"
+statement_timeout = "500us"
+
+[[transaction]]
+name = "read"
+statements = ["write", "lock"]
+read_only = true
+deferrable = true
+set = { "work mem" = "1MB", work_mem = [1] }
+
+[[transaction]]
+name = "sent"
+pipeline = true
+retry = { on = ["40", "4"], max_tries = 2, backoff = "1s", backoff_max = "5ms" }
+[[transaction.step]]
+statement = "give"
+times = 2
+[[transaction.step]]
+statement = "take"
+hold = "1ms"
+[measure.given]
+statement = "give"
+column = "id"
+unit = "count"
+"#;
+    let queries = "-- name: write :exec\nUPDATE t SET a = 1;\n-- name: lock :many\nSELECT 1 FROM t FOR SHARE;\n\
+                   -- name: give :one\nSELECT 1 AS id;\n-- name: take :exec\nUPDATE t SET a = :id;\n";
+    let said = said(document, queries);
+    for expected in [
+        "`statement_timeout` counts whole milliseconds",
+        "`write` cannot run in a read-only transaction",
+        "`lock` cannot run in a read-only transaction",
+        "`deferrable` is for transactions that are serializable and read only",
+        "add `isolation = \"serializable\"`",
+        "`work mem` cannot be the name of a setting",
+        "a text, a number or a truth value",
+        "the simple protocol has no pipelines",
+        "`4` is no SQLSTATE",
+        "the longest pause is shorter than the first",
+        "a pipeline is sent at once, and `take` waits before it",
+        "`take` needs `:id`, which `give` returns in the same pipeline",
+        "`give` may run more than once, and what it returns is kept",
+    ] {
+        assert!(said.contains(expected), "{expected} is missing in\n{said}");
+    }
 }

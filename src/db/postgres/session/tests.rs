@@ -8,10 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::super::dial::Opened;
 use super::super::environment::Environment;
+use super::super::exchange::rows_of_tag;
 use super::super::settings::TargetSession;
 use super::super::stream::Stream;
 use super::*;
-use crate::db::{Place, Substitution};
+use crate::db::{Begin, Place, RowsExpected, Substitution};
 use crate::sql::values::Slot;
 use crate::units::{SlotId, Stamp};
 
@@ -153,7 +154,8 @@ async fn try_connect(
     };
     let connecting = async {
         let started = startup::start(opened, &settings, "dbdyno pool").await?;
-        PgSession::open(started, Ticks::default(), &[plan], Protocol::Prepared, Abandoned::default()).await
+        PgSession::open(started, Ticks::default(), &[plan], &SessionOptions::default(), Abandoned::default())
+            .await
     };
     tokio::join!(connecting, Peer::greet(theirs, vec![description]))
 }
@@ -324,12 +326,16 @@ async fn a_transaction_is_followed_by_what_the_server_says_of_it() {
     let done = |tag: &str, status: &[u8]| {
         [message(b'C', &[tag.as_bytes(), &[0]].concat()), message(b'Z', status)].concat()
     };
-    control(&mut session, &mut peer, Control::Begin(None), &done("BEGIN", b"T")).await.expect("begun");
+    control(&mut session, &mut peer, Control::Begin(Begin::default()), &done("BEGIN", b"T"))
+        .await
+        .expect("begun");
     assert!(!session.usable());
     control(&mut session, &mut peer, Control::Commit, &done("COMMIT", b"I")).await.expect("committed");
     assert!(session.usable());
 
-    control(&mut session, &mut peer, Control::Begin(None), &done("BEGIN", b"T")).await.expect("begun");
+    control(&mut session, &mut peer, Control::Begin(Begin::default()), &done("BEGIN", b"T"))
+        .await
+        .expect("begun");
     let error = control(&mut session, &mut peer, Control::Commit, &done("ROLLBACK", b"I"))
         .await
         .expect_err("a commit that rolls back");
