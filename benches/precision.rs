@@ -139,7 +139,7 @@ fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
 
 /// Arrivals of the engine on a session that answers at once.
 fn open_loop(workload: &Workload, clock: RealClock, length: Duration) -> Result<Turn> {
-    let load = Load::Rate(RATE);
+    let load = Load::rate(RATE);
     let plan = plan(workload, &[(load, WARM_UP), (load, length)]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -208,7 +208,7 @@ fn memory_of_clients(workload: &Workload, clock: RealClock) -> Result<u64> {
         Ok(process.status()?.vmrss.ok_or("no VmRSS")? * 1024)
     };
     let before = resident()?;
-    let mut plan = plan(workload, &[(Load::Clients(CLIENTS), WARM_UP * 3)]);
+    let mut plan = plan(workload, &[(Load::clients(CLIENTS), WARM_UP * 3)]);
     plan.pool_size = 100;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -287,7 +287,11 @@ fn not_kept_up(report: &Report) -> Option<Finding> {
             stage.achieved_per_s,
             stage.accounting.skipped + stage.accounting.abandoned + stage.accounting.carried_out
         ),
-        "a backlog grows as long as the load lasts, and response times with it: they have no steady value",
+        if stage.load.as_ref().is_some_and(|load| load.max_lag().is_some()) {
+            "what is too late is skipped: who is served is served in time, and the others are not served"
+        } else {
+            "a backlog grows as long as the load lasts, and response times with it: they have no steady value"
+        },
         remedy,
     ))
 }
@@ -330,6 +334,12 @@ fn errors(report: &Report) -> Option<Finding> {
         ended += not_ok + books.ok;
         for (code, count) in stage.transactions.iter().flat_map(|transaction| &transaction.errors) {
             *codes.entry(code).or_default() += count;
+        }
+        // No error of the server, and yet nothing that a user would call served.
+        for (what, count) in [("skipped", books.skipped), ("abandoned", books.abandoned)] {
+            if count > 0 {
+                *codes.entry(what).or_default() += count;
+            }
         }
     }
     if ended == 0 || (bad as f64) < ERRORS_HIGH * ended as f64 {

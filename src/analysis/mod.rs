@@ -477,3 +477,6 @@ fn event_infos(events: Vec<Event>) -> Vec<model::EventInfo> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

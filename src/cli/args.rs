@@ -1,11 +1,12 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::units::{CpuList, Seed, parse_duration};
+use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -142,9 +143,12 @@ pub(super) struct MeasureArguments {
     /// Threads of the generator [default: the smaller of instances and cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
-    /// Time before each measurement that does not count
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
-    pub(super) warmup: Duration,
+    /// Time before each measurement that does not count; `auto`: until the system is steady
+    #[arg(long, value_name = "TIME|auto", default_value = "2s", value_parser = warm_up)]
+    pub(super) warmup: GivenWarmUp,
+    /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = warm_up_max)]
+    pub(super) warmup_max: Option<Duration>,
     /// Longest time that unfinished transactions are waited for at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) drain: Duration,
@@ -206,19 +210,65 @@ pub(super) struct PgbenchArguments {
 
 #[derive(Debug, Args)]
 #[group(multiple = false)]
+pub(super) struct Level {
+    /// Open loop: transactions per second, whatever the target answers. `200`, or over the time of the stage `100..800`,
+    /// `100,200,400`, `'100 spike 800 at 10s for 5s'`
+    #[arg(long, value_name = "PER_SECOND", value_parser = course, allow_negative_numbers = true)]
+    pub(super) rate: Option<Course>,
+    /// Closed loop: users who wait for each answer; a number, or a course as of --rate
+    #[arg(long, value_name = "N", value_parser = clients, allow_negative_numbers = true)]
+    pub(super) clients: Option<Course>,
+    /// Partly open loop: sessions per second that make several --transactions each; a number, or a course as of --rate
+    #[arg(long, value_name = "PER_SECOND", value_parser = course, allow_negative_numbers = true)]
+    pub(super) sessions: Option<Course>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ArrivalsArgument {
+    /// In equal gaps
+    Constant,
+    /// As independent users come: gaps are exponentially distributed
+    Poisson,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct LoadOfRun {
-    /// Open loop: transactions per second, whatever the target answers
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate, allow_negative_numbers = true)]
-    pub(super) rate: Option<f64>,
-    /// Closed loop: users who wait for each answer
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) clients: Option<u32>,
+    #[command(flatten)]
+    pub(super) level: Level,
+    /// How the transactions of --rate or the --sessions arrive [default: constant]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(super) arrivals: Option<ArrivalsArgument>,
+    /// How many each of the --sessions makes: `8`, `1..10`, `'geometric 5'`
+    #[arg(long, value_name = "N", value_parser = drawn::<Amount>)]
+    pub(super) transactions: Option<Amount>,
+    /// Time between a transaction and the next one of the same client or session: `200ms`, `'uniform 100ms..300ms'`,
+    /// `'exponential 200ms'`, `'lognormal 200ms 0.8'`
+    #[arg(long, value_name = "TIME", value_parser = drawn::<Pause>)]
+    pub(super) think: Option<Pause>,
+    /// Skip and count what arrives and cannot be started for longer [default: start it, however late]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) max_lag: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProfileName {
+    /// baseline (half), normal, peak (twice), stress (a ramp from twice to four times), spike (five times, for a while), soak
+    Progressive,
+    /// Ten stages from half to five times, to find where it breaks
+    Stress,
+    /// normal, a spike of five times, and the time after it
+    Spike,
+    /// normal, all the time
+    Soak,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) load: LoadOfRun,
+    /// Stages made of the load of --rate, --clients or --sessions, which is the normal one [default --duration: 5m]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) profile: Option<ProfileName>,
     /// Connections of each instance
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) pool_size: u32,
@@ -383,6 +433,36 @@ pub(super) struct CompletionsArguments {
     pub(super) shell: clap_complete::Shell,
 }
 
+/// A warm-up as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenWarmUp {
+    Fixed(Duration),
+    Auto,
+}
+
+fn warm_up(text: &str) -> Result<GivenWarmUp, String> {
+    if text == "auto" {
+        return Ok(GivenWarmUp::Auto);
+    }
+    parse_duration(text)
+        .map(GivenWarmUp::Fixed)
+        .map_err(|error| format!("{error}, or `auto` to warm up until the system is steady"))
+}
+
+fn warm_up_max(text: &str) -> Result<Duration, String> {
+    // Rest shows after ten seconds at the earliest, and an interval more is needed to end a stage everywhere at once.
+    const MIN: Duration = Duration::from_secs(15);
+    // What is looked at is kept, second by second.
+    const MAX: Duration = Duration::from_secs(4 * 3600);
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if (MIN..=MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err("it must be at least 15s, since less does not show that a system is steady, and at most 4h"
+            .to_owned())
+    }
+}
+
 fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
@@ -412,8 +492,17 @@ fn positive(text: &str, max: f64) -> Result<f64, String> {
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    positive(text.strip_suffix("/s").unwrap_or(text), 10_000_000.0)
+fn course(text: &str) -> Result<Course, String> {
+    text.parse().map_err(|error: CourseError| error.to_string())
+}
+
+fn clients(text: &str) -> Result<Course, String> {
+    let course = course(text)?;
+    if course.is_whole() { Ok(course) } else { Err("part of a client cannot be".to_owned()) }
+}
+
+fn drawn<T: FromStr<Err = DrawnError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: DrawnError| error.to_string())
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

@@ -249,6 +249,12 @@ pub trait Engine: Clone + Send + Sync + 'static {
         statements: Arc<[StatementPlan]>,
     ) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
 
+    /// Executions of a statement after which a connection keeps to one kind of plan for it, because the server tries several at
+    /// first; zero where it does not.
+    fn plan_settles_after(&self) -> u8 {
+        0
+    }
+
     /// Asks the server to end the requests that dropped sessions left unanswered. That it does is not waited for.
     fn cancel_abandoned(&self) -> impl Future<Output = ()> + Send;
 }

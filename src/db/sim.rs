@@ -130,6 +130,11 @@ impl<N: Now> Engine for SimEngine<N> {
         })
     }
 
+    /// As PostgreSQL does it.
+    fn plan_settles_after(&self) -> u8 {
+        6
+    }
+
     /// A request that nobody listens to is answered to nobody.
     async fn cancel_abandoned(&self) {}
 }

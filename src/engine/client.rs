@@ -77,6 +77,11 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let mut progress = Progress::default();
         while let Some(work) = self.source.next(client, &mut progress).await {
             let transaction = self.draws.transaction(work.position);
+            if work.too_late {
+                self.skip(transaction, &work);
+                tokio::task::coop::consume_budget().await;
+                continue;
+            }
             self.recorder.borrow_mut().begun(transaction);
             let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
             self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, work, scheduled_at });
@@ -85,6 +90,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
             // An answer that is there at once would let one client starve the others of its worker.
             tokio::task::coop::consume_budget().await;
         }
+    }
+
+    /// Counts work that nobody starts any more, with how long it waited.
+    fn skip(&self, transaction: TransactionId, work: &Work) {
+        let now = self.timer.now();
+        let waited = now - work.scheduled_at.unwrap_or(now);
+        self.recorder.borrow_mut().skipped(transaction, waited);
+        self.sample_without_tries(transaction, work, (now, Outcome::Skipped));
     }
 
     /// Closes the books at the end of the drain: what runs is abandoned, what never began is skipped. Call it when no client
@@ -106,10 +119,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             self.sample_without_tries(transaction, &work, (now, Outcome::Abandoned));
         }
         self.source.take_left_out(planned_until, |work| {
-            let transaction = self.draws.transaction(work.position);
-            let waited = now - work.scheduled_at.unwrap_or(now);
-            self.recorder.borrow_mut().skipped(transaction, waited);
-            self.sample_without_tries(transaction, &work, (now, Outcome::Skipped));
+            self.skip(self.draws.transaction(work.position), &work);
         });
     }
 }

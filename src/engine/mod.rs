@@ -15,6 +15,7 @@ mod collector;
 mod draws;
 mod line;
 mod pipeline;
+mod plans;
 mod recorder;
 mod run;
 mod sampling;
@@ -32,8 +33,8 @@ use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
-use crate::units::{InstanceId, Seed, StageId, Stamp};
-use crate::workload::{Load, Work, Workload};
+use crate::units::{InstanceId, Load, Seed, StageId, Stamp};
+use crate::workload::{Work, Workload};
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -82,6 +83,8 @@ pub struct StagePlan {
     pub duration: Duration,
     /// What it puts on.
     pub load: Load,
+    /// Whether it is the first one and may be ended early: then it is counted how often each connection executes each statement.
+    pub until_steady: bool,
 }
 
 impl Plan {
@@ -125,22 +128,8 @@ impl Plan {
 
     /// The stages with their first and last instants, when the first begins at `start`.
     fn windows(&self, start: Stamp) -> Vec<arrivals::Window> {
-        let mut from = start;
-        self.stages
-            .iter()
-            .enumerate()
-            .map(|(index, stage)| {
-                let to = from + stage.duration;
-                let window = arrivals::Window {
-                    index,
-                    id: stage.id,
-                    span: crate::units::Span { from, to },
-                    load: stage.load,
-                };
-                from = to;
-                window
-            })
-            .collect()
+        let stages = self.stages.iter().map(|stage| (stage.id, stage.duration, &stage.load));
+        arrivals::windows(start, stages)
     }
 
     /// The instances that worker `worker` carries: every `workers`-th, so that they are spread evenly.

@@ -12,6 +12,8 @@ use crate::sql::values::{Arena, Slot};
 use crate::units::{BackendId, Span, Stamp, StatementId, TransactionId};
 use crate::workload::Measure;
 
+use super::plans::Plans;
+
 /// Executions at least this long are kept one by one, so that lock waits can be joined to them: a tenth of the interval
 /// between two looks of the probe.
 const SPAN_MIN: Duration = Duration::from_millis(10);
@@ -53,12 +55,14 @@ pub(super) struct Recorder {
     /// Of each measure, how far its values have come in this worker.
     furthest: Vec<Extreme>,
     pub(super) first_errors: Vec<FirstError>,
+    /// While a warm-up waits for it.
+    pub(super) plans: Option<Plans>,
 }
 
 impl Recorder {
     pub(super) fn new(set: Box<Set>) -> Self {
         let furthest = vec![Extreme::default(); set.measures.len()];
-        Self { set, in_flight: 0, seen_errors: Vec::new(), furthest, first_errors: Vec::new() }
+        Self { set, in_flight: 0, seen_errors: Vec::new(), furthest, first_errors: Vec::new(), plans: None }
     }
 
     pub(super) fn begun(&mut self, transaction: TransactionId) {
@@ -104,6 +108,9 @@ impl Recorder {
             }
             set.rows += reply.rows;
             set.empty += u64::from(reply.rows == 0);
+            if let Some(plans) = &mut self.plans {
+                plans.executed(statement, backend);
+            }
         } else {
             set.errors += 1;
         }

@@ -248,6 +248,7 @@ mod tests {
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             duration_s: 10.0,
             drain_s: 0.1,
+            load: None,
             offered_per_s: Some(100.0),
             clients: None,
             achieved_per_s: 99.0,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Protocol, Seed};
+use crate::units::{Load, Protocol, Seed};
 
 pub use calibration::{CALIBRATION_VERSION, Calibration, ClosedPoint, FloorInfo, OpenPoint};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
@@ -309,9 +309,13 @@ pub struct Stage {
     pub duration_s: f64,
     /// Length of the drain in seconds.
     pub drain_s: f64,
-    /// Offered load: transactions per second, absent in a closed loop.
+    /// What was put on, as planned; absent in reports from before it could be more than a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// Offered load: transactions per second over the window, absent in a closed loop. The mean of the rate; where arrivals are
+    /// drawn or belong to sessions, what was planned in fact.
     pub offered_per_s: Option<f64>,
-    /// Closed-loop users, absent in an open loop.
+    /// Closed-loop users, the most at once; absent in an open loop.
     pub clients: Option<u32>,
     /// Transactions that ended ok inside the window, per second.
     pub achieved_per_s: f64,

@@ -129,6 +129,8 @@ fn info(of: &Environment) -> EnvironmentInfo {
         cpu: of.cpu.clone(),
         cores: of.cores,
         memory_bytes: of.memory_bytes,
+        client_cpus: of.client_cpus.clone(),
+        server_cpus: of.server_cpus.clone(),
     }
 }
 
@@ -174,7 +176,7 @@ impl Measured {
 
 impl Bench {
     async fn closed(&self, clients: &[u32], threads: u32) -> Result<Vec<ClosedPoint>, StudyError> {
-        let loads: Vec<Load> = clients.iter().copied().map(Load::Clients).collect();
+        let loads: Vec<Load> = clients.iter().copied().map(Load::clients).collect();
         let measured = self.measure(&loads, threads).await?;
         let point = |(&clients, measured): (&u32, Measured)| ClosedPoint {
             clients,
@@ -186,7 +188,7 @@ impl Bench {
     }
 
     async fn open(&self, rates: &[f64]) -> Result<Vec<OpenPoint>, StudyError> {
-        let loads: Vec<Load> = rates.iter().copied().map(Load::Rate).collect();
+        let loads: Vec<Load> = rates.iter().copied().map(Load::rate).collect();
         let measured = self.measure(&loads, 1).await?;
         let point = |(&offered_per_s, measured): (&f64, Measured)| OpenPoint {
             offered_per_s,
@@ -227,9 +229,9 @@ impl Bench {
     }
 
     fn plan(&self, loads: &[Load], threads: u32) -> Plan {
-        let edge = |load: Option<&Load>| (load.copied().unwrap_or(Load::Clients(1)), EDGE);
+        let edge = |load: Option<&Load>| (load.cloned().unwrap_or_else(|| Load::clients(1)), EDGE);
         let mut stages = vec![edge(loads.first())];
-        stages.extend(loads.iter().map(|&load| (load, self.each)));
+        stages.extend(loads.iter().map(|load| (load.clone(), self.each)));
         stages.push(edge(loads.last()));
         let seed = Seed::default();
         Plan {
@@ -240,7 +242,12 @@ impl Bench {
             stages: stages
                 .into_iter()
                 .enumerate()
-                .map(|(index, (load, duration))| StagePlan { id: StageId::from_index(index), duration, load })
+                .map(|(index, (load, duration))| StagePlan {
+                    id: StageId::from_index(index),
+                    duration,
+                    load,
+                    until_steady: false,
+                })
                 .collect(),
             pool_size: POOL_SIZE,
             instances: threads,
@@ -249,6 +256,7 @@ impl Bench {
             acquire_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(1),
             sampling: None,
+            rtt: Duration::ZERO,
         }
     }
 }

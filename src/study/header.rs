@@ -4,11 +4,11 @@ use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
-    BudgetHeader, DataHeader, Environment, GaugeHeader, LoadHeader, MeasureHeader, SessionHeader,
-    StatementHeader, TableChanges, TargetHeader, TransactionHeader, WorkloadHeader,
+    BudgetHeader, DataHeader, Environment, GaugeHeader, MeasureHeader, SessionHeader, StatementHeader,
+    TableChanges, TargetHeader, TransactionHeader, WorkloadHeader,
 };
 use crate::units::StatementId;
-use crate::workload::{BudgetSpec, Load, Workload};
+use crate::workload::{BudgetSpec, Workload};
 
 use super::{MeasurePlan, OpenTarget, StudyError, TargetChoice};
 
@@ -87,13 +87,6 @@ pub(super) fn changed(changes: Vec<dataset::TableChanges>) -> Vec<TableChanges> 
         deleted: of.deleted,
     };
     changes.into_iter().map(entry).collect()
-}
-
-pub(super) fn load(load: Load) -> LoadHeader {
-    match load {
-        Load::Rate(rate) => LoadHeader::Rate(rate),
-        Load::Clients(clients) => LoadHeader::Clients(clients),
-    }
 }
 
 /// How the measured sessions talk to the server.

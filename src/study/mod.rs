@@ -10,6 +10,7 @@ mod load;
 mod measure;
 mod plan;
 mod pool;
+mod profile;
 mod ready;
 mod recover;
 mod run;
@@ -33,9 +34,10 @@ pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use load::load;
 pub use plan::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
-    TargetChoice,
+    TargetChoice, WarmUp,
 };
 pub use pool::pool;
+pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};
 pub use ready::default_jobs;
 pub use recover::{Recovered, recover};
 pub use run::run;
@@ -65,6 +67,8 @@ pub enum Happening<'a> {
         duration: Duration,
         /// Whether it is measured, or warms up.
         measured: bool,
+        /// Whether it ends as soon as the system is steady.
+        until_steady: bool,
     },
     /// An interval is over.
     Second(Second<'a>),

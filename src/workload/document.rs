@@ -1,6 +1,8 @@
 //! `workload.toml` as it is written: plain serde types for each kind of table, and what the walk over them collects.
 //! Knows no other file; whether names lead anywhere is checked later.
 
+mod stage;
+
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use super::settings::SettingsDoc;
 use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
 use crate::units::{Direction, Protocol, ValueUnit, parse_duration};
+
+pub(super) use stage::{AmountDoc, CourseDoc, CourseTable, DrawnAmount, DrawnPause, PauseDoc, StageDoc};
 
 /// A value and the bytes where it stands. Only in plain structs: `flatten` and internally tagged enums lose the span.
 #[derive(Clone, Debug)]
@@ -274,24 +278,6 @@ impl JsonSchema for TextDuration {
     }
 }
 
-/// `[[stage]]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StageDoc {
-    /// Name of the stage, as reports show it: `baseline`, `peak`.
-    #[schemars(required, with = "String")]
-    pub name: Option<Located<String>>,
-    /// How long it is measured: `30s`.
-    #[schemars(required, with = "TextDuration")]
-    pub duration: Option<TextDuration>,
-    /// Open loop: transactions per second over all instances, whatever the target answers. Excludes `clients`.
-    #[schemars(range(min = 0))]
-    pub rate: Option<Located<f64>>,
-    /// Closed loop: users over all instances, each of whom waits for the answer. Excludes `rate`.
-    #[schemars(range(min = 1))]
-    pub clients: Option<Located<u32>>,
-}
-
 /// `{ key = { table = "products", zipf = 1.1 } }`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -402,10 +388,21 @@ pub(super) struct Document {
     pub transactions: Vec<TransactionNode>,
     pub measures: Vec<MeasureNode>,
     pub gauges: Vec<GaugeNode>,
-    pub stages: Vec<StageDoc>,
+    pub stages: Vec<StageNode>,
     pub budgets: Vec<BudgetNode>,
     /// The tables of the document in a canonical form: what decides a load besides the SQL files.
     pub tables_canonical: String,
+}
+
+/// A stage with its load.
+#[derive(Clone, Debug)]
+pub(super) struct StageNode {
+    /// Absent when it is missing, which was reported.
+    pub name: Option<Located<String>>,
+    /// Absent when it is missing, which was reported.
+    pub duration: Option<Duration>,
+    /// Absent when its mistake was reported.
+    pub load: Option<crate::units::Load>,
 }
 
 /// A table with its columns.

@@ -27,6 +27,7 @@ use crate::sql::named::Place;
 use crate::sql::statement::{Cardinality, StatementKind};
 use crate::units::{Direction, Protocol, Seed, SlotId, StatementId, TransactionId, ValueUnit};
 
+pub use crate::units::Load;
 pub use compile::load;
 pub use measurable::{Foreign, Measurable};
 
@@ -506,15 +507,6 @@ pub struct StageSpec {
     pub duration: Duration,
     /// The load it puts on.
     pub load: Load,
-}
-
-/// The load of a stage.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Load {
-    /// Open loop: transactions per second, over all instances, whatever the target answers.
-    Rate(f64),
-    /// Closed loop: users, over all instances, each of whom waits for the answer before the next transaction.
-    Clients(u32),
 }
 
 /// A limit on a metric, as the document states it.

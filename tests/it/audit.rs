@@ -83,6 +83,7 @@ fn header(floor: Option<FloorHeader>) -> Header {
             measured: true,
             duration_ns: SECOND,
             load: LoadHeader::Clients(1),
+            put_on: None,
             pool_size: 1,
             instances: 1,
             workers: 1,

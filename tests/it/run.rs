@@ -128,6 +128,32 @@ fn stages_follow_each_other_and_hand_on_what_is_under_way() {
     }
 }
 
+/// Flags to load to journal to report: what was asked for is what was put on, and what the report says of it.
+#[test]
+fn sessions_arrive_think_and_are_reported_as_what_they_are() {
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT pg_sleep(0.005)");
+    let words = "run --sessions 20..60 --transactions 3 --think 50ms --arrivals poisson --max-lag 20s --pool-size 8 \
+                 --instances 2 --duration 2s --warmup 0s";
+    let report = place.report(database.url(), words);
+    let [stage] = report.stages.as_slice() else { panic!("one stage") };
+    assert_checks(stage);
+    let load = stage.load.as_ref().expect("a new report says all of its load");
+    let said = serde_json::to_value(load).expect("JSON");
+    assert_eq!(said["kind"], "partly_open");
+    assert_eq!(said["sessions"]["ramp"], serde_json::json!([20.0, 60.0]));
+    assert_eq!((&said["think"]["constant"]["us"], &said["max_lag_us"]), (&50_000.into(), &20_000_000.into()));
+    // 80 sessions in the mean with a standard deviation of 9, of which those of the last 110 ms do not get to their third.
+    let issued = stage.accounting.issued;
+    assert!((120..=360).contains(&issued), "{issued}");
+    assert_eq!(stage.offered_per_s, Some(issued as f64 / stage.duration_s));
+    assert_eq!(stage.clients, None);
+    assert_eq!(stage.accounting.skipped, 0, "nothing waits for twenty seconds");
+    let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
+    let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(page.contains("partly open loop from 20 to 60 sessions/s, Poisson arrivals"), "{page}");
+}
+
 #[test]
 fn each_instance_has_a_pool_of_its_own() {
     let database = Database::empty();

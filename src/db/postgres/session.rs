@@ -50,6 +50,12 @@ impl<N: Now> Engine for PgEngine<N> {
         PgSession::open(started, clock, &statements, &self.options, abandoned).await
     }
 
+    /// The first five executions are planned with their values; then the server compares what that cost with a plan for all values
+    /// (`choose_custom_plan` in `plancache.c`). What is not prepared is planned with its values each time.
+    fn plan_settles_after(&self) -> u8 {
+        if self.protocol == Protocol::Prepared { 6 } else { 0 }
+    }
+
     async fn cancel_abandoned(&self) {
         self.abandoned.cancel(&self.settings).await;
     }

@@ -40,7 +40,7 @@ fn a_round_trip_delay_is_added_to_every_request_and_the_connection_is_held_as_lo
         "name = \"one\"\n[[transaction]]\nname = \"t\"\nisolation = \"repeatable read\"\nstatements = [\"s\"]\n",
         "-- name: s :one\nSELECT 1;\n",
     );
-    let mut plan = plan(one, 1, &[(Load::Clients(1), Duration::from_secs(4))]);
+    let mut plan = plan(one, 1, &[(Load::clients(1), Duration::from_secs(4))]);
     plan.rtt = 8 * MS;
     let log = Log::default();
     let seen = Arc::clone(&log);
@@ -78,7 +78,7 @@ fn a_retry_repeats_its_draws_after_a_pause_between_its_bounds() {
         let retry = format!(
             "retry = {{ on = [\"40\"], max_tries = {TRIES}, backoff = \"8ms\", backoff_max = \"50ms\" }}"
         );
-        let plan = plan(two(&retry), 1, &[(Load::Clients(1), Duration::from_secs(60))]);
+        let plan = plan(two(&retry), 1, &[(Load::clients(1), Duration::from_secs(60))]);
         let log = Log::default();
         let seen = Arc::clone(&log);
         let intervals = simulate(&plan, move |request, now, _| {
@@ -101,7 +101,9 @@ fn a_retry_repeats_its_draws_after_a_pause_between_its_bounds() {
     };
     let (transactions, log) = run();
     // Each try: BEGIN, one to four times `a`, `b`, ROLLBACK.
-    let requests: Vec<_> = log.iter().filter(|(request, _)| *request != SimRequest::Connect).collect();
+    let is_own =
+        |request| !matches!(request, SimRequest::Connect | SimRequest::Control(Control::FlushStatistics));
+    let requests: Vec<_> = log.iter().filter(|(request, _)| is_own(*request)).collect();
     let tries: Vec<_> = requests
         .chunk_by(|_, next| !matches!(next.0, SimRequest::Control(Control::Begin(_))))
         .map(|requests| (requests.len(), requests[0].1, requests[requests.len() - 1].1 + MS))
@@ -125,7 +127,7 @@ fn a_retry_repeats_its_draws_after_a_pause_between_its_bounds() {
 #[test]
 fn a_pipeline_is_one_sample_and_its_statements_are_counted() {
     let one_round = two("pipeline = true");
-    let mut plan = plan(one_round, 1, &[(Load::Clients(1), Duration::from_secs(20))]);
+    let mut plan = plan(one_round, 1, &[(Load::clients(1), Duration::from_secs(20))]);
     plan.rtt = 10 * MS;
     let failing = std::sync::atomic::AtomicU64::new(0);
     let intervals = simulate(&plan, move |request, _, _| match request {
@@ -156,7 +158,7 @@ fn a_pipeline_is_one_sample_and_its_statements_are_counted() {
 
 #[test]
 fn a_pipeline_whose_connection_is_lost_may_have_committed_unless_the_server_says_why_before() {
-    let plan = plan(two("pipeline = true"), 1, &[(Load::Clients(1), Duration::from_secs(5))]);
+    let plan = plan(two("pipeline = true"), 1, &[(Load::clients(1), Duration::from_secs(5))]);
     let count = std::sync::atomic::AtomicU64::new(0);
     let intervals = simulate(&plan, move |request, _, _| match request {
         SimRequest::Execute(StatementId(1)) => {

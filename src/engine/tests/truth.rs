@@ -96,8 +96,8 @@ fn with_stall(load: Load, stall: std::ops::Range<u64>) -> Vec<Interval> {
 fn a_stall_of_a_second_is_told_in_full() {
     const NO_STALL: std::ops::Range<u64> = 0..0;
     let stall = 10 * SECOND..11 * SECOND;
-    let open = Load::Rate(1000.0);
-    let (stalled, smooth) = (with_stall(open, stall.clone()), with_stall(open, NO_STALL));
+    let open = Load::rate(1000.0);
+    let (stalled, smooth) = (with_stall(open.clone(), stall.clone()), with_stall(open, NO_STALL));
     assert_eq!(assert_balanced(&stalled).ok, 20_000);
     let (stalled, smooth) = (all(&stalled), all(&smooth));
     let (response, without) = (&stalled.transactions[0].response, &smooth.transactions[0].response);
@@ -132,7 +132,7 @@ fn a_stall_of_a_second_is_told_in_full() {
     // Service time knows of the eight that had a connection, and a closed loop of nothing but its eight users.
     let service = &stalled.transactions[0].service;
     assert_eq!(us_at(service, 0.999), 2_000, "8 of 20,000 are fewer than one in a thousand");
-    let closed = all(&with_stall(Load::Clients(8), stall));
+    let closed = all(&with_stall(Load::clients(8), stall));
     let closed = &closed.transactions[0].response;
     assert_eq!((us_at(closed, 0.999), closed.count()), (2_000, 8 * 500 * 19));
     assert!(us_at(closed, 1.0) >= 1_000_000 && us_at(response, 0.999) > 400 * us_at(closed, 0.999));
@@ -304,7 +304,7 @@ fn cases() -> [Case; 9] {
 #[test]
 fn every_arrival_waits_as_long_as_the_recursion_says() {
     for case in cases() {
-        case.engine_is_the_recursion(Load::Rate(ENGINE_RATE));
+        case.engine_is_the_recursion(Load::rate(ENGINE_RATE));
     }
 }
 
@@ -331,7 +331,7 @@ fn every_transaction_has_a_sample_and_the_samples_are_the_report() {
     let document = "name = \"r\"\n[[transaction]]\nname = \"t\"\nweight = 1\nisolation = \"serializable\"\n\
                     statements = [\"s\"]\nretry = { on = [\"40001\"], max_tries = 2 }\n";
     let workload = workload(document, "-- name: s :exec\nUPDATE a SET b = 1;\n");
-    let mut plan = sampled(plan(workload, 2, &[(Load::Rate(100.0), Duration::from_secs(6))]), 1.0);
+    let mut plan = sampled(plan(workload, 2, &[(Load::rate(100.0), Duration::from_secs(6))]), 1.0);
     plan.acquire_timeout = 400 * MS;
     plan.drain = Duration::from_secs(1);
     let executions = Mutex::new(0_u64);
@@ -404,15 +404,15 @@ fn a_share_of_the_samples_is_the_same_whatever_the_pool() {
         let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(3 * MS));
         samples(&intervals).iter().map(|sample| sample.number).collect::<Vec<_>>()
     };
-    let open = Load::Rate(500.0);
-    let tenth = kept(2, open, 0.1);
-    assert_eq!(tenth, kept(16, open, 0.1));
+    let open = Load::rate(500.0);
+    let tenth = kept(2, open.clone(), 0.1);
+    assert_eq!(tenth, kept(16, open.clone(), 0.1));
     // 2,000 × 0.1 within five standard deviations of a binomial.
     assert!(tenth.len().abs_diff(200) < 68, "{}", tenth.len());
     // A larger share holds the smaller one.
     let half = kept(2, open, 0.5);
     assert!(tenth.iter().all(|number| half.contains(number)));
-    let closed = kept(2, Load::Clients(3), 0.1);
+    let closed = kept(2, Load::clients(3), 0.1);
     assert!(!closed.is_empty() && closed.len() < 600, "{}", closed.len());
 }
 
@@ -422,7 +422,7 @@ fn values_of_a_sample_are_those_that_were_sent_and_returned() {
                     [transaction.parameter]\nkind = { uniform = [1, 9] }\n";
     let queries = "-- name: insert :one\nINSERT INTO a (kind) VALUES (:kind) RETURNING id;\n\
                    -- name: look :many\nSELECT FROM a WHERE id = :id;\n";
-    let mut plan = plan(workload(document, queries), 1, &[(Load::Clients(1), Duration::from_secs(2))]);
+    let mut plan = plan(workload(document, queries), 1, &[(Load::clients(1), Duration::from_secs(2))]);
     plan.sampling = Some(Sampling::new(&plan.workload, 1.0, &["id".to_owned(), "kind".to_owned()]).into());
     let intervals = simulate(&plan, |_, _, n| SimAnswer {
         value: Slot::Int(i64::try_from(n).expect("few")),

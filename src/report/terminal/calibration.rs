@@ -122,6 +122,8 @@ mod tests {
                 cpu: "An Example Processor".to_owned(),
                 cores: 2,
                 memory_bytes: 8 << 30,
+                client_cpus: None,
+                server_cpus: None,
             },
             closed: vec![
                 closed(1, 1, 780_000.0, 1.28),

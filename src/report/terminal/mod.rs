@@ -11,6 +11,7 @@ mod measures;
 mod method;
 mod page;
 mod phases;
+mod put_on;
 mod server;
 mod spark;
 mod statements;
