@@ -53,7 +53,7 @@ impl<N: Now> Engine for PgEngine<N> {
     /// The first five executions are planned with their values; then the server compares what that cost with a plan for all values
     /// (`choose_custom_plan` in `plancache.c`). What is not prepared is planned with its values each time.
     fn plan_settles_after(&self) -> u8 {
-        if self.protocol == Protocol::Prepared { 6 } else { 0 }
+        if self.options.protocol == Protocol::Prepared { 6 } else { 0 }
     }
 
     async fn cancel_abandoned(&self) {
