@@ -337,6 +337,46 @@ END;
     assert_eq!(seen, expected);
 }
 
+#[test]
+fn pipelines_are_sent_as_pipelines() {
+    let database = Database::empty();
+    database.execute("CREATE TABLE pipelined (n int)");
+    let folder = Folder::new();
+    let script = folder.script(
+        "pipeline.sql",
+        "\\set n random(1, 1000)\n\\startpipeline\nBEGIN;\nINSERT INTO pipelined VALUES (:n);\n\
+         INSERT INTO pipelined VALUES (0 - :n);\nEND;\n\\endpipeline\n\
+         SELECT sum(n) AS total FROM pipelined \\gset\n\\if :total <> 0\nSELECT 1 / 0;\n\\endif\n\
+         \\startpipeline\nINSERT INTO pipelined VALUES (1);\n\\syncpipeline\nINSERT INTO pipelined VALUES (-1);\n\
+         \\endpipeline\n",
+    );
+    let mut rows = 0;
+    for protocol in ["extended", "prepared"] {
+        let words = format!("-M {protocol} --clients 1 --duration 1s --warmup 0s --no-probes");
+        let report = folder.report(database.url(), &words, &[&script]);
+        let stage = measured(&report);
+        assert!(stage.accounting.ok > 0, "{protocol}: {:?}", report.events);
+        assert_eq!(stage.accounting.failed, 0, "{protocol}: {:?}", report.events);
+        rows += 4 * stage.accounting.ok;
+    }
+    assert_eq!(database.value("SELECT count(*) FROM pipelined"), rows.to_string());
+    assert_eq!(database.value("SELECT sum(n) FROM pipelined"), "0");
+
+    // What fails inside a pipeline fails the script, and takes the rest of its part with it.
+    let failing = folder.script(
+        "failing.sql",
+        "\\startpipeline\nINSERT INTO pipelined VALUES (7);\nSELECT 1 / 0;\n\\endpipeline\n",
+    );
+    let open =
+        folder.script("open.sql", "\\if true\n\\startpipeline\n\\endif\nINSERT INTO pipelined VALUES (7);\n");
+    let words = "-M prepared --rate 50 --duration 1s --warmup 0s --no-probes";
+    let report = folder.report(database.url(), words, &[&failing, &open]);
+    let codes: Vec<Vec<&String>> =
+        measured(&report).transactions.iter().map(|kind| kind.errors.keys().collect()).collect();
+    assert_eq!(codes, [["22012"], ["pipeline"]]);
+    assert_eq!(database.value("SELECT count(*) FROM pipelined WHERE n = 7"), "0");
+}
+
 /// What fails is counted by its code, and the client goes on; what cannot be run is refused before anything is.
 #[test]
 fn failures_have_codes() {
