@@ -120,7 +120,12 @@ fn workload() -> Result<Workload> {
 
 fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
     let seed = Seed::default();
-    let stage = |(index, &(load, duration))| StagePlan { id: StageId::from_index(index), duration, load };
+    let stage = |(index, (load, duration)): (usize, &(Load, Duration))| StagePlan {
+        id: StageId::from_index(index),
+        duration: *duration,
+        load: load.clone(),
+        until_steady: false,
+    };
     Plan {
         dataset: Arc::new(workload.dataset(seed, 1.0)),
         query_values: Arc::new(vec![vec![Vec::new()]]),
@@ -134,13 +139,14 @@ fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(1),
         sampling: None,
+        rtt: Duration::ZERO,
     }
 }
 
 /// Arrivals of the engine on a session that answers at once.
 fn open_loop(workload: &Workload, clock: RealClock, length: Duration) -> Result<Turn> {
     let load = Load::rate(RATE);
-    let plan = plan(workload, &[(load, WARM_UP), (load, length)]);
+    let plan = plan(workload, &[(load.clone(), WARM_UP), (load, length)]);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut run = engine::start(&plan, &SimEngine::at_once(clock), clock)?;
