@@ -19,6 +19,7 @@ mod plans;
 mod recorder;
 mod run;
 mod sampling;
+mod script;
 mod source;
 mod takings;
 mod transaction;
@@ -33,7 +34,7 @@ use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Load, Seed, StageId, Stamp};
-use crate::workload::{Setting, Workload};
+use crate::workload::{Setting, Work, Workload};
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -114,7 +115,10 @@ impl Plan {
                     .map(|output| (output.column.clone(), output.slot))
                     .collect(),
                 places: statement.places.clone(),
-                substitution: Substitution::Literal,
+                substitution: match self.workload.transactions[statement.transaction.index()].work {
+                    Work::Steps(_) => Substitution::Literal,
+                    Work::Script(_) => Substitution::Raw,
+                },
             })
             .collect()
     }

@@ -19,6 +19,7 @@ use crate::generate::{Key, interval};
 use crate::record::histogram::Distribution;
 use crate::time::{Now, Timer};
 use crate::units::{ClientId, InstanceId, Load, Pause, Seed, StageId, Stamp};
+use crate::workload::pgbench::ClientFacts;
 
 use super::arrivals::{Planned, Schedule, Share, Window};
 use super::draws::{Draws, PURPOSE_SESSION, PURPOSE_THINK, Position};
@@ -53,6 +54,7 @@ pub(super) struct Source<N> {
     timer: Timer<N>,
     share: Share,
     windows: Rc<[Window]>,
+    seed: Seed,
     keys: Vec<Key>,
     state: RefCell<State>,
     /// Counts apart from what is handed out.
@@ -188,7 +190,16 @@ impl<N: Now> Source<N> {
         let planned = RefCell::new(Planned::new(&windows, &keys));
         let state = RefCell::new(State::new(Schedule::of(&windows, &keys, 0)));
         let in_flight_max = Cell::new(u32::MAX);
-        Self { timer, share, windows, keys, state, planned, in_flight_max, stop: Cell::new(false) }
+        Self { timer, share, windows, seed, keys, state, planned, in_flight_max, stop: Cell::new(false) }
+    }
+
+    /// What the scripts of a client begin with.
+    pub(super) fn facts(&self, client: ClientId) -> ClientFacts {
+        ClientFacts {
+            client: self.share.number(u64::from(client.0)),
+            default_seed: Draws::default_seed(self.seed),
+            random_seed: self.seed.0,
+        }
     }
 
     /// How many clients the instance needs over all stages, of whom `in_flight_max` take arrivals.

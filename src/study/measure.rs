@@ -18,7 +18,7 @@ use crate::record::entry::{
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{CpuList, StageId, Stamp, format_duration};
+use crate::units::{CpuList, Protocol, StageId, Stamp, format_duration};
 use crate::workload::StageSpec;
 
 use super::calibrate;
@@ -168,6 +168,7 @@ impl<'a> Bench<'a> {
             Some(interval) => {
                 let plan = ProbePlan {
                     statements: header::tags(&self.plan.workload),
+                    values_apart: self.plan.protocol != Protocol::Simple,
                     interval,
                     gauges: header::gauges(&self.plan.workload),
                 };
@@ -356,7 +357,7 @@ impl<'a> Bench<'a> {
 
     fn engine_plan(&self, segment: &Segment) -> Plan {
         Plan {
-            workload: Arc::new(self.plan.workload.clone()),
+            workload: Arc::new(self.plan.workload.at_scale(self.data.scale)),
             dataset: Arc::clone(&self.data.dataset),
             query_values: Arc::clone(&self.data.query_values),
             seed: self.plan.seed,
