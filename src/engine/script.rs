@@ -92,18 +92,18 @@ impl<E: Engine, N: Now> Instance<E, N> {
             match operation {
                 Operation::Set { variable, expression } => {
                     let mut scope = progress.scope(&memory.variables);
-                    let value = expression.evaluate(&mut scope).map_err(meta_command)?;
+                    let value = expression.evaluate(&mut scope).map_err(|fault| meta_command(&fault))?;
                     memory.variables.set(*variable, value);
                 }
                 Operation::JumpUnless { condition, to } => {
                     let mut scope = progress.scope(&memory.variables);
-                    if !condition.evaluate(&mut scope).map_err(meta_command)?.truth() {
+                    if !condition.evaluate(&mut scope).map_err(|fault| meta_command(&fault))?.truth() {
                         at = *to;
                     }
                 }
                 Operation::Jump { to } => at = *to,
                 Operation::Sleep(sleep) => {
-                    let length = sleep.length(&memory.variables).map_err(meta_command)?;
+                    let length = sleep.length(&memory.variables).map_err(|fault| meta_command(&fault))?;
                     self.timer.sleep(length).await;
                     progress.finished_at = self.timer.now();
                 }
@@ -240,6 +240,6 @@ fn in_pipeline(message: &str) -> Failure {
     Failure::before_commit(ExecError::Client { code: PIPELINE, message: message.to_owned() })
 }
 
-fn meta_command(fault: Fault) -> Failure {
+fn meta_command(fault: &Fault) -> Failure {
     Failure::before_commit(ExecError::Client { code: META_COMMAND, message: fault.to_string() })
 }

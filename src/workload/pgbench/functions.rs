@@ -210,7 +210,7 @@ mod tests {
 
     #[test]
     fn uniform_draws_are_alike() {
-        assert_law("uniform", &[1.0; 10], |bounds, stream| bounds.uniform(stream));
+        assert_law("uniform", &[1.0; 10], Bounds::uniform);
     }
 
     /// The density that pgbench documents for `random_exponential`.

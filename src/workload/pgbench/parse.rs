@@ -394,13 +394,13 @@ impl<'t> Parser<'t, '_> {
                 Ok((Token::Word(word), at))
             }
             b'~' => Ok((Token::Sign("~"), start..start + 1)),
-            _ => match SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
-                Some(sign) => Ok((Token::Sign(sign), start..start + sign.len())),
-                None => {
-                    let at = start..start + 1;
-                    Err(Wrong::new(at, format!("unexpected character `{}`", char::from(first)), "here"))
+            _ => {
+                if let Some(sign) = SIGNS.into_iter().find(|sign| rest.starts_with(sign)) {
+                    return Ok((Token::Sign(sign), start..start + sign.len()));
                 }
-            },
+                let at = start..start + 1;
+                Err(Wrong::new(at, format!("unexpected character `{}`", char::from(first)), "here"))
+            }
         }
     }
 

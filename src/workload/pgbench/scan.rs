@@ -79,8 +79,7 @@ impl Scanner<'_> {
                 self.wrongs.push(Wrong::new(start..end, unclosed(token.kind), "opened here"));
             }
             if token.is_punctuation(source, "\\") {
-                let escaped = |mark: &char| matches!(mark, ';' | ':');
-                if source[token.span.end..].chars().next().filter(escaped).is_none() {
+                if !source[token.span.end..].starts_with([';', ':']) {
                     self.at = start;
                     break;
                 }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display};
 use std::io::Write as _;
 
 /// Significant digits of a double's text form: `DBL_DIG` of C, which pgbench prints with.
-const DIGITS: usize = 15;
+const DIGITS: i32 = 15;
 
 /// A value of an expression.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -78,6 +78,9 @@ impl Value {
     }
 
     /// Appends the text that stands for it in SQL.
+    ///
+    /// # Panics
+    /// Never: a vector takes every write.
     pub fn write(self, out: &mut Vec<u8>) {
         let written = match self {
             Self::Null => out.write_all(b"NULL"),
@@ -164,7 +167,7 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
         return;
     }
     let start = out.len();
-    write!(out, "{value:.*e}", DIGITS - 1).expect("a vector takes every write");
+    write!(out, "{value:.*e}", DIGITS.unsigned_abs() as usize - 1).expect("a vector takes every write");
     let mark = start + out[start..].iter().position(|byte| *byte == b'e').unwrap_or(out.len() - start);
     let exponent: i32 = std::str::from_utf8(&out[mark..])
         .ok()
@@ -172,7 +175,7 @@ fn write_double(value: f64, out: &mut Vec<u8>) {
         .unwrap_or(0);
     out.truncate(mark);
     // Outside of these C writes the exponent.
-    if let Some(decimals) = (DIGITS as i32 - 1).checked_sub(exponent).filter(|_| exponent >= -4)
+    if let Some(decimals) = (DIGITS - 1).checked_sub(exponent).filter(|_| exponent >= -4)
         && let Ok(decimals) = usize::try_from(decimals)
     {
         out.truncate(start);
