@@ -248,7 +248,11 @@ fn every_text_is_the_same_text_on_the_server() {
                         .0
                         .unwrap_or_else(|error| panic!("{text}: {error}"));
                     assert_eq!(shown(&frame, 1), format!("Text({text})"), "{protocol}");
-                    assert_eq!(frame.slots[2], Slot::Int(text.len() as i64), "{protocol}: {text}");
+                    assert_eq!(
+                        frame.slots[2],
+                        Slot::Int(text.len().try_into().expect("short")),
+                        "{protocol}: {text}"
+                    );
                 }
                 let mut frame = Frame::default();
                 frame.reset(3);
