@@ -134,6 +134,9 @@ impl Recorder {
                 set.pipelined += 1;
                 set.rows += answered.rows;
                 set.empty += u64::from(answered.rows == 0);
+                if let Some(plans) = &mut self.plans {
+                    plans.executed(statement, backend);
+                }
             }
             QueuedOutcome::Failed => set.errors += 1,
             QueuedOutcome::Skipped => return,
