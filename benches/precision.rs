@@ -133,13 +133,13 @@ fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
         seed,
         stages: stages.iter().enumerate().map(stage).collect(),
         pool_size: 16,
+        rtt: Duration::ZERO,
         instances: 1,
         workers: 1,
         in_flight_max: 1000,
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(1),
         sampling: None,
-        rtt: Duration::ZERO,
     }
 }
 

@@ -1,5 +1,5 @@
 //! After warm-up dbdyno allocates nothing per transaction: counted by the allocator itself, of all threads, on a simulated and
-//! on a real session, in closed and in open loop, with the sample log on. A program of its own, since the count is of the
+//! on a real session in every protocol, in closed and in open loop, with the sample log on. A program of its own, since the count is of the
 //! whole process; one test, since two would count each other.
 
 use std::alloc::System;
@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbdyno::db::sim::SimEngine;
-use dbdyno::db::{Engine, Protocol, Target};
+use dbdyno::db::{Engine, Protocol, SessionOptions, Target};
 use dbdyno::engine::{self, Plan, Sampling, StagePlan};
 use dbdyno::local::{LocalOptions, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
-use dbdyno::units::{Seed, StageId};
-use dbdyno::workload::{Load, Workload};
+use dbdyno::units::{Load, Seed, StageId};
+use dbdyno::workload::Workload;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
@@ -31,13 +31,25 @@ id = { uniform = [1, 100] }
 [[transaction]]
 name = "write"
 statements = ["account", "change"]
+set = { work_mem = "1MB" }
 retry = { on = ["40001"], max_tries = 3 }
 [transaction.parameter]
 id = { uniform = [1, 100] }
 new_note = { uuid = {} }
 "#;
+/// Sent at once. The simple protocol has none of it.
+const PIPELINE: &str = r#"
+[[transaction]]
+name = "at_once"
+statements = ["account", "change_at_once"]
+pipeline = true
+[transaction.parameter]
+id = { uniform = [1, 100] }
+new_note = { uuid = {} }
+"#;
 const QUERIES: &str = "-- name: account :one\nSELECT n, note FROM account WHERE id = :id;\n\
-                       -- name: change :exec\nUPDATE account SET n = :n, note = :new_note WHERE id = :id;\n";
+                       -- name: change :exec\nUPDATE account SET n = :n, note = :new_note WHERE id = :id;\n\
+                       -- name: change_at_once :exec\nUPDATE account SET n = n + 1, note = :new_note WHERE id = :id;\n";
 const SCHEMA: &str = "CREATE TABLE account (id int PRIMARY KEY, n bigint NOT NULL, note uuid NOT NULL);
                       INSERT INTO account SELECT i, i, gen_random_uuid() FROM generate_series(1, 100) i";
 
@@ -50,16 +62,13 @@ const WARM_AFTER: Duration = Duration::from_millis(500);
 #[test]
 fn a_transaction_allocates_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("workload.toml"), WORKLOAD).expect("writable");
-    std::fs::write(folder.path().join("queries.sql"), QUERIES).expect("writable");
-    let workload = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let workload = read(&[WORKLOAD, PIPELINE].concat());
     let clock = Epoch::begin().clock();
     // Twice as many users as connections: half of the acquires wait.
-    let loads = [Load::Clients(4), Load::Rate(2_000.0)];
+    let loads = [Load::clients(4), Load::rate(2_000.0)];
 
     let simulated = SimEngine::at_once(clock);
-    for load in loads {
+    for load in &loads {
         runtime.block_on(assert_frugal("simulated", &simulated, clock, plan(&workload, load)));
     }
     // A commit that waits for the disk would leave few transactions to count.
@@ -72,11 +81,27 @@ fn a_transaction_allocates_nothing() {
     let server = runtime.block_on(start_postgres(&options)).unwrap_or_else(|error| panic!("{error}"));
     prepare(&runtime, server.url());
     let target = Target::of_local_server(server.url()).expect("its own URL");
-    let real = target.engine(clock, Protocol::default());
-    for load in loads {
-        runtime.block_on(assert_frugal("real", &real, clock, plan(&workload, load)));
+    let without_pipeline = read(WORKLOAD);
+    for (protocol, workload, loads) in [
+        (Protocol::Prepared, &workload, &loads[..]),
+        (Protocol::Extended, &workload, &loads[..1]),
+        (Protocol::Simple, &without_pipeline, &loads[..1]),
+    ] {
+        let options =
+            SessionOptions { settings: engine::settings_of_transactions(workload), ..protocol.into() };
+        let real = target.engine(clock, options);
+        for load in loads {
+            runtime.block_on(assert_frugal(protocol.as_str(), &real, clock, plan(workload, load)));
+        }
     }
     runtime.block_on(server.stop()).expect("it stops");
+}
+
+fn read(document: &str) -> Workload {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("workload.toml"), document).expect("writable");
+    std::fs::write(folder.path().join("queries.sql"), QUERIES).expect("writable");
+    dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
 fn prepare(runtime: &Runtime, url: &str) {
@@ -87,18 +112,25 @@ fn prepare(runtime: &Runtime, url: &str) {
     });
 }
 
-fn plan(workload: &Workload, load: Load) -> Plan {
+fn plan(workload: &Workload, load: &Load) -> Plan {
     let seed = Seed(7);
     Plan {
         dataset: Arc::new(workload.dataset(seed, 1.0)),
         query_values: Arc::new(vec![Vec::new(); workload.transactions.len()]),
         workload: Arc::new(workload.clone()),
         seed,
-        stages: vec![StagePlan { id: StageId(0), duration: Duration::from_secs(60), load }],
+        stages: vec![StagePlan {
+            id: StageId(0),
+            duration: Duration::from_secs(60),
+            load: load.clone(),
+            until_steady: false,
+        }],
         pool_size: 2,
+        rtt: Duration::ZERO,
         instances: 1,
         workers: 1,
         in_flight_max: 100,
+        rtt: Duration::ZERO,
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(10),
         sampling: Some(Arc::new(Sampling::new(workload, 1.0, &["id".to_owned(), "new_note".to_owned()]))),
@@ -107,7 +139,7 @@ fn plan(workload: &Workload, load: Load) -> Plan {
 
 /// Allocations of the second half of the first interval, against its transactions.
 async fn assert_frugal<E: Engine>(what: &str, engine: &E, clock: RealClock, plan: Plan) {
-    let load = plan.stages[0].load;
+    let load = plan.stages[0].load.clone();
     let mut run = engine::start(&plan, engine, clock).expect("workers");
     run.warm().await.expect("connections");
     let begins_at = clock.now() + Duration::from_millis(20);

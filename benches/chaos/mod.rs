@@ -81,7 +81,6 @@ const SCHEMA: &str = "
     CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NULL; END';
     CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON ledger DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION nap();
-    ALTER ROLE CURRENT_USER SET statement_timeout = '300ms';
     ALTER ROLE CURRENT_USER SET deadlock_timeout = '20ms'";
 
 /// Transactions per second: each connection has something to do, and most of it succeeds.
@@ -125,7 +124,7 @@ pub fn run(
     command
         .args(["run", "-t", url, "--pool-size", "8", "--warmup", "0s", "--drain", "60s", "--no-probes"])
         .args(["--rate", &RATE.to_string(), "--duration", &format!("{seconds}s"), "--quiet", "--json", "-"])
-        .args(["--sample-values", "id", "--samples"])
+        .args(["--statement-timeout", "300ms", "--sample-values", "id", "--samples"])
         .arg(&samples)
         .arg("-w")
         .arg(&workload)

@@ -328,7 +328,7 @@ mod tests {
         let falling = stage("falling", 100.0, |second| 500 - u64::from(second) * 50, |_| 1e3);
         assert_eq!(backlog(&falling), None);
         // One in a hundred more than it can: no measurement of ten seconds tells that from one that keeps up.
-        assert_eq!(backlog(&stage("full", 100.0, |second| u64::from(second), |_| 1e3)), None);
+        assert_eq!(backlog(&stage("full", 100.0, u64::from, |_| 1e3)), None);
         assert!(backlog(&stage("over", 100.0, |second| u64::from(second) * 20, |_| 1e3)).is_some());
         // A ramp passes its limit half-way.
         let ramp = |second: u32| u64::from(second.saturating_sub(4).pow(2)) * 12;

@@ -112,12 +112,21 @@ pub(super) enum SpokenProtocol {
 #[derive(Debug, Args)]
 pub(super) struct MeasureArguments {
     /// Folder of the workload
-    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(super) workload: PathBuf,
+    #[arg(
+        short,
+        long,
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        required_unless_present_any = ["scripts", "builtins"],
+        conflicts_with_all = ["scripts", "builtins"]
+    )]
+    pub(super) workload: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) pgbench: PgbenchArguments,
     #[command(flatten)]
     pub(super) target: TargetArguments,
-    /// How transactions talk to the server [default: as the workload says, else prepared]
-    #[arg(long, value_enum, value_name = "HOW")]
+    /// How transactions talk to the server [default: as the workload says, else prepared; scripts of pgbench: simple]
+    #[arg(short = 'M', long, value_enum, value_name = "HOW")]
     pub(super) protocol: Option<SpokenProtocol>,
     /// The server ends a statement that takes longer, which fails with 57014 [default: as the workload says, else no limit]
     #[arg(long, value_name = "TIME", value_parser = whole_milliseconds)]
@@ -181,6 +190,22 @@ pub(super) struct MeasureArguments {
     pub(super) runs_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(super) output: Output,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PgbenchArguments {
+    /// A script of pgbench to run, instead of a workload; may be repeated
+    #[arg(long = "pgbench", value_name = "FILE[@WEIGHT]", value_hint = ValueHint::FilePath)]
+    pub(super) scripts: Vec<String>,
+    /// A script that pgbench has built in, to run in the same manner: tpcb-like, simple-update, select-only
+    #[arg(short = 'b', long = "builtin", value_name = "NAME[@WEIGHT]")]
+    pub(super) builtins: Vec<String>,
+    /// A variable of the scripts, may be repeated
+    #[arg(short = 'D', long = "define", value_name = "NAME=VALUE")]
+    pub(super) defines: Vec<String>,
+    /// Tries of a script that meets a serialization failure or a deadlock [default: 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(super) max_tries: Option<u32>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod args;
 mod doctor;
 mod output;
+mod pgbench;
 mod plan;
 mod preview;
 

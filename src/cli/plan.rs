@@ -13,11 +13,11 @@ use crate::study::{
 use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Workload};
 
-use super::CommandError;
 use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
     MeasureArguments, PoolArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
+use super::{CommandError, pgbench};
 
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,26 @@ pub enum UsageError {
         "{0} tables do not fit into one CSV: name one with --table, or a folder with --out DIR for one file each"
     )]
     ManyTables(usize),
+    /// A script or a built-in one whose share is no number.
+    #[error("{flag} {given}: the weight behind the last @ must be a whole number from 0 to 2147483647")]
+    Weight {
+        /// `--pgbench` or `-b`.
+        flag: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// A built-in script that pgbench does not have.
+    #[error("-b {0}: pgbench has the built-in scripts tpcb-like, simple-update and select-only")]
+    BuiltIn(String),
+    /// A variable without a value.
+    #[error("-D takes NAME=VALUE, such as nbranches=10; found `{0}`")]
+    Define(String),
+    /// A flag of scripts without a script.
+    #[error("{0} goes with --pgbench FILE or -b NAME")]
+    WithoutScript(&'static str),
+    /// A scale that pgbench's tables cannot have.
+    #[error("--scale {0}: the scale of pgbench's scripts is a whole number of branches, 1 or more")]
+    ScriptScale(f64),
     /// A folder for what is no file.
     #[error("--out goes with --format csv")]
     OutAlone,
@@ -263,7 +283,14 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
 }
 
 fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
-    let workload = read(&arguments.workload)?;
+    let target = target(&arguments.target)?;
+    let workload = match &arguments.workload {
+        Some(folder) => {
+            pgbench::refuse_alone(&arguments.pgbench)?;
+            read(folder)?
+        }
+        None => pgbench::read(arguments, matches!(target, TargetChoice::Local(_)))?,
+    };
     let mut budgets = workload.budgets.clone();
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
@@ -274,7 +301,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     };
     let cores = u32::try_from(cores).unwrap_or(1);
     Ok(MeasurePlan {
-        target: target(&arguments.target)?,
+        target,
         protocol: protocol(arguments, &workload)?,
         statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
         rtt: arguments.rtt.unwrap_or_default(),
@@ -302,17 +329,20 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
 
 /// The flag, else the workload's key.
 fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Result<Protocol, UsageError> {
-    let given = arguments.protocol.map(|given| match given {
-        SpokenProtocol::Simple => Protocol::Simple,
-        SpokenProtocol::Extended => Protocol::Extended,
-        SpokenProtocol::Prepared => Protocol::Prepared,
-    });
-    let protocol = given.or(workload.protocol).unwrap_or_default();
+    let protocol = spoken(arguments.protocol).or(workload.protocol).unwrap_or_default();
     // The workload itself was checked; here the flag says otherwise.
     match workload.transactions.iter().find(|kind| kind.pipeline) {
         Some(kind) if protocol == Protocol::Simple => Err(UsageError::SimplePipeline(kind.name.clone())),
         _ => Ok(protocol),
     }
+}
+
+pub(super) fn spoken(given: Option<SpokenProtocol>) -> Option<Protocol> {
+    given.map(|given| match given {
+        SpokenProtocol::Simple => Protocol::Simple,
+        SpokenProtocol::Extended => Protocol::Extended,
+        SpokenProtocol::Prepared => Protocol::Prepared,
+    })
 }
 
 fn warm_up(given: GivenWarmUp, max: Option<Duration>) -> Result<WarmUp, UsageError> {

@@ -20,5 +20,5 @@ pub use postgres::load::load;
 pub use postgres::mark::{Holds, Mark, MarkState};
 pub use postgres::parameters::check_parameters;
 pub use postgres::query_values::query_values;
-pub use postgres::state::{TargetState, inspect};
+pub use postgres::state::{TargetState, inspect, pgbench_scale};
 pub use postgres::template::Template;

@@ -80,13 +80,21 @@ pub enum ExecError {
         /// `no row`, `more than one row`
         got: &'static str,
     },
+    /// What the client itself had to do between two statements failed, or was left undone; the connection goes on.
+    #[error("{message}")]
+    Client {
+        /// The name under which the report counts it.
+        code: &'static str,
+        /// What failed.
+        message: String,
+    },
     /// A value cannot be sent as the type of its parameter, or an output cannot be read.
     #[error("{0}")]
     Value(String),
 }
 
 impl ExecError {
-    /// The name under which the report counts it: a SQLSTATE, or `no_row`, `many_rows`, `bad_value`.
+    /// The name under which the report counts it: a SQLSTATE, or `no_row`, `many_rows`, `bad_value`, or a client's own.
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
@@ -96,13 +104,14 @@ impl ExecError {
             Self::Rows { got: "no row", .. } => "no_row",
             Self::Rows { .. } => "many_rows",
             Self::Value(_) => "bad_value",
+            Self::Client { code, .. } => code,
         }
     }
 
     /// Whether the connection can go on after it.
     #[must_use]
     pub fn session_survives(&self) -> bool {
-        matches!(self, Self::Server { .. } | Self::Rows { .. } | Self::Value(_))
+        matches!(self, Self::Server { .. } | Self::Rows { .. } | Self::Value(_) | Self::Client { .. })
     }
 }
 

@@ -47,8 +47,11 @@ pub enum Substitution {
     #[default]
     Literal,
     /// The value's text as it is, NULL as `NULL`. Nothing is asked of the server before the first execution, so that the text
-    /// may hold several statements, and such as cannot be prepared. Outputs come from the last row that the last statement
-    /// gives, as far as it has columns of their names; others keep their values. Promised rows are those of that statement.
+    /// may hold several statements, and such as cannot be prepared. Promised rows are those of the last statement.
+    ///
+    /// In every protocol outputs come as integers or texts, NULL as an empty one, as far as there are columns of their names;
+    /// others keep their values. They are of the last row: that of the last statement where rows are promised, else those of
+    /// each.
     Raw,
 }
 

@@ -73,7 +73,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
 
     /// The life of one client: work after work, until there is none left.
     pub(super) async fn live(self: Rc<Self>, client: ClientId) {
-        let mut memory = Memory::new(&self.workload);
+        let mut memory = Memory::new(&self.workload, self.source.facts(client));
         let mut progress = Progress::default();
         while let Some(work) = self.source.next(client, &mut progress).await {
             let transaction = self.draws.transaction(work.position);

@@ -18,6 +18,8 @@ use super::takings::Inserted;
 const PURPOSE_TRANSACTION: u32 = u32::MAX;
 /// Purposes from here up to [`PURPOSE_TRANSACTION`] belong to the repetitions of steps.
 const PURPOSE_TIMES: u32 = 0xFFFF_0000;
+/// The purpose of all draws of a script, one after the other.
+const PURPOSE_SCRIPT: u32 = 0xFFFB_0000;
 /// Decides whether a transaction is written to the sample log.
 const PURPOSE_SAMPLE: u32 = 0xFFFD_0000;
 /// The number of transactions of a session.
@@ -37,6 +39,11 @@ pub(super) struct Position {
 }
 
 impl Position {
+    /// The draws of a script: a retry begins them anew.
+    pub(super) fn of_script(self) -> Stream {
+        self.stream(PURPOSE_SCRIPT)
+    }
+
     pub(super) fn stream(self, purpose: u32) -> Stream {
         self.key.at(self.number, purpose)
     }
@@ -74,6 +81,11 @@ impl Draws {
     /// The key under which a stage draws; its clients or arrivals lie below it.
     pub(super) fn stage_key(seed: Seed, stage: usize) -> Key {
         Key::root(seed).name("mix").number(stage as u64)
+    }
+
+    /// The seed of the hashes and permutations of scripts that name none: the same for all clients of a run.
+    pub(super) fn default_seed(seed: Seed) -> i64 {
+        Key::root(seed).name("default seed").at(0, 0).next_u64().cast_signed()
     }
 
     /// Which transaction it is.

@@ -56,6 +56,10 @@ impl<'a, S: Session, N: Now> Line<'a, S, N> {
         self.session.queue_control(what)
     }
 
+    pub(super) fn queue_sync(&mut self) {
+        self.session.queue_sync();
+    }
+
     /// One round trip for all that was queued.
     pub(super) async fn sync(&mut self, frame: &mut Frame, reply: &mut Reply) -> Result<(), ExecError> {
         if self.rtt.is_zero() {

@@ -19,6 +19,7 @@ mod plans;
 mod recorder;
 mod run;
 mod sampling;
+mod script;
 mod source;
 mod takings;
 mod transaction;
@@ -33,7 +34,7 @@ use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
 use crate::units::{InstanceId, Load, Seed, StageId, Stamp};
-use crate::workload::Workload;
+use crate::workload::{Setting, Work, Workload};
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -86,6 +87,13 @@ pub struct StagePlan {
     pub until_steady: bool,
 }
 
+/// What is set for each transaction, name and value, in the order of the workload: what its sessions must know to begin it.
+#[must_use]
+pub fn settings_of_transactions(workload: &Workload) -> Arc<[Vec<(String, String)>]> {
+    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect()).collect()
+}
+
 impl Plan {
     /// The statements as a session must know them.
     #[must_use]
@@ -107,7 +115,10 @@ impl Plan {
                     .map(|output| (output.column.clone(), output.slot))
                     .collect(),
                 places: statement.places.clone(),
-                substitution: Substitution::Literal,
+                substitution: match self.workload.transactions[statement.transaction.index()].work {
+                    Work::Steps(_) => Substitution::Literal,
+                    Work::Script(_) => Substitution::Raw,
+                },
             })
             .collect()
     }

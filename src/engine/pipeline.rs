@@ -50,7 +50,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             line.queue_control(Control::Begin(begin(transaction, kind)))?;
         }
         let mut occurrence = 0;
-        for (index, step) in kind.steps.iter().enumerate() {
+        for (index, step) in kind.steps().iter().enumerate() {
             for _ in 0..Draws::times(step, index, position) {
                 self.draws.fill_each(transaction, position, occurrence, &mut memory.frame);
                 occurrence += 1;
@@ -64,7 +64,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
     }
 
     /// Counts each statement, and holds back what outlives the transaction.
-    fn record_answers(&self, line: &Line<'_, E::Session, N>, memory: &mut Memory, reply: &Reply) {
+    pub(super) fn record_answers(&self, line: &Line<'_, E::Session, N>, memory: &mut Memory, reply: &Reply) {
         let mut recorder = self.recorder.borrow_mut();
         let mut before = reply.sent_at;
         for answered in line.answered() {
@@ -92,7 +92,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         if error.session_survives() {
             return false;
         }
-        let writes = kind.steps.iter().any(|step| {
+        let writes = kind.steps().iter().any(|step| {
             let statement = &self.workload.statements[step.statement.index()];
             statement.kind.writes()
         });

@@ -19,6 +19,7 @@ use crate::generate::{Key, interval};
 use crate::record::histogram::Distribution;
 use crate::time::{Now, Timer};
 use crate::units::{ClientId, InstanceId, Load, Pause, Seed, StageId, Stamp};
+use crate::workload::pgbench::ClientFacts;
 
 use super::arrivals::{Planned, Schedule, Share, Window};
 use super::draws::{Draws, PURPOSE_SESSION, PURPOSE_THINK, Position};
@@ -53,10 +54,13 @@ pub(super) struct Source<N> {
     timer: Timer<N>,
     share: Share,
     windows: Rc<[Window]>,
+    seed: Seed,
     keys: Vec<Key>,
     state: RefCell<State>,
     /// Counts apart from what is handed out.
     planned: RefCell<Planned>,
+    /// Clients that take arrivals; in a stage of more clients than that the rest stands by.
+    in_flight_max: Cell<u32>,
     stop: Cell<bool>,
 }
 
@@ -185,11 +189,22 @@ impl<N: Now> Source<N> {
         let keys: Vec<Key> = windows.iter().map(|window| Draws::stage_key(seed, window.index)).collect();
         let planned = RefCell::new(Planned::new(&windows, &keys));
         let state = RefCell::new(State::new(Schedule::of(&windows, &keys, 0)));
-        Self { timer, share, windows, keys, state, planned, stop: Cell::new(false) }
+        let in_flight_max = Cell::new(u32::MAX);
+        Self { timer, share, windows, seed, keys, state, planned, in_flight_max, stop: Cell::new(false) }
     }
 
-    /// How many clients the instance needs over all stages.
+    /// What the scripts of a client begin with.
+    pub(super) fn facts(&self, client: ClientId) -> ClientFacts {
+        ClientFacts {
+            client: self.share.number(u64::from(client.0)),
+            default_seed: Draws::default_seed(self.seed),
+            random_seed: self.seed.0,
+        }
+    }
+
+    /// How many clients the instance needs over all stages, of whom `in_flight_max` take arrivals.
     pub(super) fn clients(&self, in_flight_max: u32) -> u32 {
+        self.in_flight_max.set(in_flight_max);
         let of_stage = |window: &Window| match window.load {
             Load::Closed { .. } => u32::try_from(self.share.part(window.clients_max())).unwrap_or(u32::MAX),
             Load::Open { .. } | Load::PartlyOpen { .. } => in_flight_max,
@@ -211,6 +226,10 @@ impl<N: Now> Source<N> {
             let work = match &window.load {
                 Load::Closed { think, .. } => {
                     self.next_iteration(client, think.as_ref(), window, progress).await
+                }
+                Load::Open { .. } | Load::PartlyOpen { .. } if client.0 >= self.in_flight_max.get() => {
+                    self.stand_by(client, window.index).await;
+                    None
                 }
                 Load::Open { .. } | Load::PartlyOpen { .. } => {
                     self.next_arrival(client, window, progress).await

@@ -3,6 +3,7 @@
 
 use crate::record::measure::Extreme;
 use crate::sql::values::{Arena, Frame, Slot};
+use crate::workload::pgbench::{ClientFacts, Variables};
 use crate::workload::{InsertedRows, Kept, KeptFor, Workload};
 
 /// Values that one transaction may hold back. Those beyond are counted as missing.
@@ -13,10 +14,12 @@ pub(super) const ROWS_MAX: usize = 1024;
 const TEXT_MAX: usize = 128;
 
 /// The memory of one client.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Memory {
     /// Values of the transaction under way.
     pub(super) frame: Frame,
+    /// What scripts keep from one transaction to the next.
+    pub(super) variables: Variables,
     takings: Vec<Taking>,
     /// Of each measure, how far its values have come.
     pub(super) furthest: Vec<Extreme>,
@@ -31,9 +34,13 @@ pub(super) struct Taking {
 }
 
 impl Memory {
-    pub(super) fn new(workload: &Workload) -> Self {
-        let furthest = vec![Extreme::default(); workload.measures.len()];
-        Self { furthest, ..Self::default() }
+    pub(super) fn new(workload: &Workload, facts: ClientFacts) -> Self {
+        Self {
+            frame: Frame::default(),
+            variables: Variables::new(&workload.variables, facts),
+            takings: Vec::new(),
+            furthest: vec![Extreme::default(); workload.measures.len()],
+        }
     }
 
     /// A try begins: what an earlier one held back never was.

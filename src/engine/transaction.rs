@@ -8,13 +8,13 @@ use crate::record::accounting::Outcome;
 use crate::sql::values::Frame;
 use crate::time::Now;
 use crate::units::{Stamp, TransactionId};
-use crate::workload::{Isolation, KeptFor, Retry, Transaction};
+use crate::workload::{Isolation, KeptFor, Retry, Step, Transaction, Work};
 
 use super::client::Instance;
 use super::draws::{Draws, Position};
 use super::line::Line;
 use super::recorder::Ended;
-use super::source::Work;
+use super::source;
 use super::takings::Memory;
 
 /// SQLSTATEs of work that was given up for taking too long: a statement's or a lock's limit.
@@ -41,7 +41,7 @@ pub(super) struct Tries {
 
 impl<E: Engine, N: Now> Instance<E, N> {
     /// Performs one transaction and records how it went.
-    pub(super) async fn perform(&self, transaction: TransactionId, work: &Work, memory: &mut Memory) {
+    pub(super) async fn perform(&self, transaction: TransactionId, work: &source::Work, memory: &mut Memory) {
         let kind = &self.workload.transactions[transaction.index()];
         let mut tries = Tries::begin(self.timer.now());
         loop {
@@ -100,6 +100,10 @@ impl<E: Engine, N: Now> Instance<E, N> {
         memory: &mut Memory,
     ) -> Result<Stamp, Failure> {
         memory.forget();
+        let steps = match &kind.work {
+            Work::Script(script) => return self.play(transaction, script, line, position, memory).await,
+            Work::Steps(steps) => steps,
+        };
         self.draws.fill_once(transaction, position, &mut memory.frame);
         let mut reply = Reply::default();
         if kind.pipeline {
@@ -112,7 +116,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
             }
             self.recorder.borrow_mut().controlled(transaction, false, &reply);
         }
-        if let Err(failure) = self.steps(transaction, kind, line, position, memory, &mut reply).await {
+        if let Err(failure) = self.steps(transaction, (kind, steps), line, position, memory, &mut reply).await
+        {
             self.roll_back(line, &failure.error).await;
             return Err(failure);
         }
@@ -134,14 +139,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
     async fn steps(
         &self,
         transaction: TransactionId,
-        kind: &Transaction,
+        (kind, steps): (&Transaction, &[Step]),
         line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
         reply: &mut Reply,
     ) -> Result<(), Failure> {
         let mut occurrence = 0;
-        for (index, step) in kind.steps.iter().enumerate() {
+        for (index, step) in steps.iter().enumerate() {
             for _ in 0..Draws::times(step, index, position) {
                 if !step.hold.is_zero() {
                     self.timer.sleep(step.hold).await;
@@ -196,7 +201,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
     fn not_acquired(
         &self,
         transaction: TransactionId,
-        work: &Work,
+        work: &source::Work,
         tries: &Tries,
         error: &AcquireError,
         frame: &Frame,
@@ -212,7 +217,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
     fn failed(
         &self,
         transaction: TransactionId,
-        work: &Work,
+        work: &source::Work,
         tries: &Tries,
         finished_at: Stamp,
         failure: &Failure,
@@ -227,7 +232,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
         self.record_end(work, tries, finished_at, &end, frame);
     }
 
-    fn record_end(&self, work: &Work, tries: &Tries, finished_at: Stamp, end: &Ended<'_>, frame: &Frame) {
+    fn record_end(
+        &self,
+        work: &source::Work,
+        tries: &Tries,
+        finished_at: Stamp,
+        end: &Ended<'_>,
+        frame: &Frame,
+    ) {
         let scheduled_at = work.scheduled_at.unwrap_or(tries.begun_at);
         self.recorder.borrow_mut().ended(&Ended {
             lag: work.scheduled_at.map(|at| tries.begun_at - at),
@@ -286,7 +298,7 @@ pub(super) fn begin(transaction: TransactionId, kind: &Transaction) -> Begin {
     }
 }
 
-fn isolation_level(isolation: Isolation) -> IsolationLevel {
+pub(super) fn isolation_level(isolation: Isolation) -> IsolationLevel {
     match isolation {
         Isolation::ReadCommitted => IsolationLevel::ReadCommitted,
         Isolation::RepeatableRead => IsolationLevel::RepeatableRead,

@@ -41,6 +41,7 @@ pub use json::plain as write_plain;
 pub use pick::{RowPick, newest};
 pub use stream::{Key, Stream};
 pub use value::ValueGenerator;
+pub use zipf::zipf_rank;
 
 /// Version of the values: stated in every result, changed when any value of any generator changes.
 pub const GENERATOR_VERSION: u32 = 1;

@@ -67,6 +67,12 @@ impl Zipf {
     }
 }
 
+/// One draw of a law that is met once: a rank from 1 to `n` (at least 1), rank k with a probability proportional to
+/// 1 ÷ k^`exponent` (above zero).
+pub fn zipf_rank(n: u64, exponent: f64, stream: &mut Stream) -> u64 {
+    Zipf::new(n, exponent).rank(stream)
+}
+
 /// Ranks of which the exact sums are kept; beyond, the law is so flat that its integral gives them to nine digits.
 const TABLE: u64 = 1024;
 

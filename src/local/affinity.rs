@@ -24,6 +24,9 @@ pub enum AffinityError {
 }
 
 /// Keeps the calling thread to `cpus` and gives those that it was kept to before.
+///
+/// # Panics
+/// Never: a thread that runs has a processor.
 #[cfg(target_os = "linux")]
 pub fn pin(cpus: &CpuList) -> Result<CpuList, AffinityError> {
     use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -57,7 +60,7 @@ pub fn pin(cpus: &CpuList) -> Result<CpuList, AffinityError> {
         sched_setaffinity(None, &wanted(&before)).map_err(refused)?;
         return Err(match error {
             AffinityError::Missing { missing, .. } => AffinityError::Missing { missing, allowed: before },
-            error => error,
+            refused @ AffinityError::Refused { .. } => refused,
         });
     }
     Ok(before)

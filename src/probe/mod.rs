@@ -26,6 +26,9 @@ use postgres::gauge::GaugeProbe;
 pub struct ProbePlan {
     /// The statements: id, tag, and the text that is sent (tag included).
     pub statements: Vec<(StatementId, String, String)>,
+    /// Whether values travel apart from the texts. Where they stand in them, the server gives the texts other numbers than it
+    /// would tell beforehand.
+    pub values_apart: bool,
     /// Time between two looks at the sessions.
     pub interval: Duration,
     /// Numbers of the workload's own that are read beside the run.

@@ -138,7 +138,7 @@ impl Samples {
     }
 
     /// Each sample with its values; see [`Samples::arena`] for their texts.
-    pub fn iter(&self) -> impl Iterator<Item = (&Sample, &[Slot])> {
+    pub fn rows(&self) -> impl Iterator<Item = (&Sample, &[Slot])> {
         let values = |row: usize| &self.values[row * self.width..(row + 1) * self.width];
         self.rows.iter().enumerate().map(move |(row, sample)| (sample, values(row)))
     }
@@ -237,7 +237,7 @@ mod tests {
         // Where the transaction has one of the two names only, the other is NULL.
         theirs.push(&sample(2), [texts[1]].into_iter(), &arena);
         mine.merge(&theirs);
-        let rows: Vec<_> = mine.iter().map(|(sample, values)| (sample.number, values.to_vec())).collect();
+        let rows: Vec<_> = mine.rows().map(|(sample, values)| (sample.number, values.to_vec())).collect();
         assert_eq!(rows.len(), 2);
         let text = |slot: Slot| match slot {
             Slot::Text(range) => mine.arena().str(range).to_owned(),
@@ -257,7 +257,7 @@ mod tests {
         for number in 0..SAMPLES_MAX as u64 + 7 {
             samples.push(&sample(number), [Slot::Int(1)].into_iter(), &arena);
         }
-        assert_eq!((samples.iter().count(), samples.dropped), (SAMPLES_MAX, 7));
+        assert_eq!((samples.rows().count(), samples.dropped), (SAMPLES_MAX, 7));
         assert_eq!((samples.rows.capacity(), samples.values.capacity()), (rows, values));
         samples.clear();
         assert!(samples.is_empty());

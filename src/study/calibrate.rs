@@ -114,7 +114,7 @@ fn key(environment: &Environment) -> String {
         version(),
     ];
     let digest = Sha256::digest(parts.join("\n").as_bytes());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().take(8).fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn version() -> String {

@@ -18,8 +18,8 @@ use crate::record::entry::{
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{CpuList, StageId, Stamp, format_duration};
-use crate::workload::{Setting, StageSpec};
+use crate::units::{CpuList, Protocol, StageId, Stamp, format_duration};
+use crate::workload::StageSpec;
 
 use super::calibrate;
 use super::fresh::{self, Fresh};
@@ -168,6 +168,7 @@ impl<'a> Bench<'a> {
             Some(interval) => {
                 let plan = ProbePlan {
                     statements: header::tags(&self.plan.workload),
+                    values_apart: self.plan.protocol != Protocol::Simple,
                     interval,
                     gauges: header::gauges(&self.plan.workload),
                 };
@@ -356,7 +357,7 @@ impl<'a> Bench<'a> {
 
     fn engine_plan(&self, segment: &Segment) -> Plan {
         Plan {
-            workload: Arc::new(self.plan.workload.clone()),
+            workload: Arc::new(self.plan.workload.at_scale(self.data.scale)),
             dataset: Arc::clone(&self.data.dataset),
             query_values: Arc::clone(&self.data.query_values),
             seed: self.plan.seed,
@@ -595,14 +596,12 @@ fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
     pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
 }
 
-/// How the measured sessions talk to the server. The settings of a transaction have its number.
+/// How the measured sessions talk to the server.
 fn session_options(plan: &MeasurePlan) -> SessionOptions {
-    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
-    let settings = plan.workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect());
     SessionOptions {
         protocol: plan.protocol,
         statement_timeout: plan.statement_timeout,
-        settings: settings.collect(),
+        settings: engine::settings_of_transactions(&plan.workload),
     }
 }
 

@@ -40,9 +40,13 @@ pub(super) async fn ready(
 ) -> Result<Data, StudyError> {
     room_for_connections(plan, target, segments).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
-    dataset::check_statements(&target.control, &plan.workload).await?;
     let query_values = dataset::query_values(&target.control, &plan.workload).await?;
     let dataset = plan.workload.dataset(seed, scale.unwrap_or(1.0));
+    if plan.workload.is_script() {
+        // A script may make the tables that it uses, and its texts need not be statements before variables stand in them.
+        return Ok(Data { scale, dataset: Arc::new(dataset), query_values: Arc::new(query_values) });
+    }
+    dataset::check_statements(&target.control, &plan.workload).await?;
     dataset::check_parameters(&target.control, &plan.workload, &dataset, &query_values).await?;
     Ok(Data { scale, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
 }
@@ -72,6 +76,13 @@ async fn data_of(
             fill(target, &plan.workload, shape, observer).await?;
         }
         return Ok((Some(shape.scale), shape.seed));
+    }
+    if plan.workload.is_script() {
+        let scale = match plan.scale {
+            Some(scale) => Some(scale),
+            None => dataset::pgbench_scale(&target.control).await?,
+        };
+        return Ok((scale, plan.seed));
     }
     let state = dataset::inspect(&target.control, &plan.workload).await?;
     refuse_missing_tables(plan, target, &state)?;

@@ -67,7 +67,7 @@ impl SampleLog {
             return Ok(());
         }
         self.lines.clear();
-        for (sample, values) in samples.iter() {
+        for (sample, values) in samples.rows() {
             self.put(sample, values, samples);
         }
         if let Err(error) = self.file.write_all(&self.lines) {

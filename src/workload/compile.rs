@@ -1,6 +1,7 @@
 //! From documents to indexes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::document::{Document, StageNode};
 use super::fingerprint::fingerprint;
@@ -13,16 +14,32 @@ use crate::sql::named;
 /// Gauges of one workload: each is a connection to the target.
 const GAUGES_MAX: usize = 8;
 
+/// The files of a workload, read.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) document: String,
+    pub(super) queries: String,
+    pub(super) schema: Option<SqlFile>,
+    pub(super) finish: Option<SqlFile>,
+}
+
 /// Reads the folder and checks everything that can be checked without a server. All mistakes come back at once.
 pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let document_text = read_required(folder, "workload.toml", &mut mistakes);
-    let queries_text = read_required(folder, "queries.sql", &mut mistakes);
-    let schema = read_optional(folder, "schema.sql", &mut mistakes);
-    let finish = read_optional(folder, "finish.sql", &mut mistakes);
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
+    let read = Folder {
+        path: folder.to_owned(),
+        document: read_required(folder, "workload.toml", &mut mistakes),
+        queries: read_required(folder, "queries.sql", &mut mistakes),
+        schema: read_optional(folder, "schema.sql", &mut mistakes),
+        finish: read_optional(folder, "finish.sql", &mut mistakes),
+    };
+    if mistakes.is_empty() { compile(read) } else { Err(mistakes) }
+}
+
+/// Checks and compiles what was read.
+pub(super) fn compile(folder: Folder) -> Result<Workload, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let Folder { path: folder, document: document_text, queries: queries_text, schema, finish } = folder;
     let in_document = mistakes.add_source(folder.join("workload.toml"), document_text.as_str());
     let in_queries = mistakes.add_source(folder.join("queries.sql"), queries_text.as_str());
 
@@ -58,11 +75,12 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
             ("finish.sql", bytes(finish.as_ref())),
             ("generator", &GENERATOR_VERSION.to_le_bytes()),
         ]),
+        document: SqlFile { path: folder.join("workload.toml"), text: document_text },
         name: document.name,
         protocol: document.protocol,
         statement_timeout: document.statement_timeout,
         description: document.description,
-        folder: folder.to_owned(),
+        folder,
         schema,
         finish,
         tables,
@@ -72,6 +90,7 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
         measures: mix.measures,
         gauges,
         inserted: mix.inserted,
+        variables: Arc::default(),
         stages,
         budgets,
     })

@@ -9,6 +9,7 @@ mod explain;
 mod fingerprint;
 mod measurable;
 mod node;
+pub mod pgbench;
 pub mod schema;
 mod settings;
 mod tables;
@@ -17,6 +18,7 @@ mod tests;
 mod transactions;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::diagnostic::Mistakes;
@@ -46,6 +48,8 @@ pub struct Workload {
     pub protocol: Option<Protocol>,
     /// How long a statement may take, where the document says it. At least 1 ms.
     pub statement_timeout: Option<Duration>,
+    /// `workload.toml`, for messages that point into it.
+    pub document: SqlFile,
     /// `schema.sql`, when the folder has one. Without it the workload runs only on a database that somebody else made.
     pub schema: Option<SqlFile>,
     /// `finish.sql`, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
@@ -68,6 +72,8 @@ pub struct Workload {
     pub stages: Vec<StageSpec>,
     /// Limits that the document sets.
     pub budgets: Vec<BudgetSpec>,
+    /// Variables of pgbench's scripts, by their slots; each client has its own. Empty where there are no scripts.
+    pub variables: Arc<[pgbench::Variable]>,
 }
 
 impl Workload {
@@ -86,6 +92,25 @@ impl Workload {
         Dataset::new(seed, tables.collect())
     }
 
+    /// Whether it runs scripts of pgbench.
+    #[must_use]
+    pub fn is_script(&self) -> bool {
+        self.transactions.iter().any(|transaction| matches!(transaction.work, Work::Script(_)))
+    }
+
+    /// The same with the scale of the data as the scripts' variable `scale`, unless `-D` says another.
+    #[must_use]
+    pub fn at_scale(&self, scale: Option<f64>) -> Self {
+        let mut workload = self.clone();
+        let Some(scale) = scale else { return workload };
+        for variable in Arc::make_mut(&mut workload.variables) {
+            if variable.initial == pgbench::Initial::Scale {
+                variable.initial = pgbench::Initial::Text(scale.to_string());
+            }
+        }
+        workload
+    }
+
     /// Blames the columns that cannot be made at the size of `dataset`: what is unique at one scale can be too many rows at
     /// another. `source` is the document. To be asked before any row is made.
     pub fn check_size(&self, dataset: &Dataset, source: usize, mistakes: &mut Mistakes) {
@@ -101,7 +126,7 @@ impl Workload {
     }
 }
 
-/// One SQL file of the folder.
+/// One file of the folder.
 #[derive(Clone, Debug)]
 pub struct SqlFile {
     /// Where it lies, for messages.
@@ -284,12 +309,32 @@ pub struct Transaction {
     pub pipeline: bool,
     /// When a failed try is begun again.
     pub retry: Retry,
-    /// In order.
-    pub steps: Vec<Step>,
+    /// What is done.
+    pub work: Work,
     /// Names of the frame's slots, by [`SlotId`].
     pub slots: Vec<String>,
     /// What is drawn and when.
     pub draws: Vec<Draw>,
+}
+
+impl Transaction {
+    /// Its steps; none where a script says what is done.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        match &self.work {
+            Work::Steps(steps) => steps,
+            Work::Script(_) => &[],
+        }
+    }
+}
+
+/// What a transaction does with its connection.
+#[derive(Clone, Debug)]
+pub enum Work {
+    /// Statements, in order.
+    Steps(Vec<Step>),
+    /// A script of pgbench. It begins and ends its transactions itself.
+    Script(Arc<pgbench::Script>),
 }
 
 /// One statement of a transaction, with its repetition and pause.

@@ -206,7 +206,7 @@ fn each_statement_of_each_transaction_has_an_id_a_tag_and_its_slots() {
     assert_eq!(workload.statements[1].outputs[0].column, "order_id");
     assert_eq!(workload.statements[1].outputs[0].slot, SlotId(3));
     assert_eq!(workload.statements[2].inputs, [SlotId(3), SlotId(1)]);
-    let ids: Vec<StatementId> = checkout.steps.iter().map(|step| step.statement).collect();
+    let ids: Vec<StatementId> = checkout.steps().iter().map(|step| step.statement).collect();
     assert_eq!(ids, [StatementId(1), StatementId(2), StatementId(2)]);
     assert_eq!(&QUERIES[workload.statements[1].span.clone()], "-- name: insert_order :one");
 }
@@ -224,8 +224,8 @@ fn steps_draws_and_stages_are_as_written() {
     assert!(checkout.explicit);
     assert_eq!(checkout.isolation, Some(Isolation::ReadCommitted));
     assert_eq!(checkout.retry.on, ["40001", "40P01"]);
-    assert_eq!(checkout.steps[1].times, Times { min: 1, max: 4 });
-    assert_eq!(checkout.steps[1].hold, Duration::from_millis(2));
+    assert_eq!(checkout.steps()[1].times, Times { min: 1, max: 4 });
+    assert_eq!(checkout.steps()[1].hold, Duration::from_millis(2));
     let each: Vec<bool> = checkout.draws.iter().map(|draw| draw.each).collect();
     assert_eq!(each, [false, true, false]);
     assert!(matches!(

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::document::{Document, IsolationDoc, Located, SourceNode, StepNode, TimesDoc, TransactionNode};
 use super::{
-    InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, check,
+    InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, Work, check,
 };
 use crate::diagnostic::{Mistakes, likely};
 use crate::sql::columns::{ResultColumns, result_columns};
@@ -174,7 +174,7 @@ impl<'a> Compiler<'a> {
             modes,
             pipeline: node.pipeline.as_ref().is_some_and(|key| key.value),
             retry,
-            steps,
+            work: Work::Steps(steps),
             slots: frame.slots,
             draws,
         }

@@ -12,6 +12,7 @@ mod harness;
 mod load;
 mod local;
 mod measures;
+mod pgbench;
 mod place;
 mod preview;
 mod probe;

@@ -30,6 +30,7 @@ fn plan(texts: &[&str]) -> ProbePlan {
     let tag = |text: &str| dbdyno::sql::tag::tag_of(text).expect("the text is tagged").to_owned();
     let numbered = texts.iter().enumerate();
     ProbePlan {
+        values_apart: true,
         statements: numbered
             .map(|(index, text)| (StatementId::from_index(index), tag(text), (*text).to_owned()))
             .collect(),

@@ -311,10 +311,8 @@ impl Load<'_> {
         made: &[Created],
         mistakes: &mut Mistakes,
     ) -> Result<Vec<Arc<TablePlan>>, DatasetError> {
-        let path = self.workload.folder.join("workload.toml");
-        let text = std::fs::read_to_string(&path)
-            .map_err(|source| DatasetError::File { path: path.clone(), source })?;
-        let source = mistakes.add_source(path, text);
+        let SqlFile { path, text } = &self.workload.document;
+        let source = mistakes.add_source(path, text.as_str());
         self.workload.check_size(&self.dataset, source, mistakes);
         let mut plans = vec![];
         for (index, table) in self.workload.tables.iter().enumerate() {

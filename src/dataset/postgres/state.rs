@@ -45,6 +45,18 @@ pub async fn inspect(client: &Client, workload: &Workload) -> Result<TargetState
     Ok(TargetState { holds, scale, missing_tables })
 }
 
+/// The scale of pgbench's tables, as pgbench asks for it: the number of branches. Unknown where there are none.
+pub async fn pgbench_scale(client: &Client) -> Result<Option<f64>, DatasetError> {
+    let failed = || failed("ask the target for the scale of pgbench's tables");
+    let there = client.query_one("SELECT to_regclass('pgbench_branches') IS NOT NULL", &[]).await;
+    if !there.map_err(failed())?.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let counted = client.query_one("SELECT count(*)::double precision FROM pgbench_branches", &[]).await;
+    let branches: f64 = counted.map_err(failed())?.get(0);
+    Ok(Some(branches).filter(|branches| *branches > 0.0))
+}
+
 async fn ask_scale(client: &Client, query: &str) -> Result<f64, DatasetError> {
     let doing = || "ask the target for its scale";
     // The column may have any numeric type; its text is the same for all of them.

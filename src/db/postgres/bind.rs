@@ -17,11 +17,11 @@ pub(super) struct Bind {
     /// of formats.
     head: Box<[u8]>,
     /// Where in `head` Bind begins.
-    bind_at: usize,
+    starts_at: usize,
     /// Bind from the result formats on, Execute, Sync.
     tail: Box<[u8]>,
     /// Bytes of `tail` that still belong to Bind.
-    tail_of_bind: usize,
+    own_tail: usize,
 }
 
 impl Bind {
@@ -44,14 +44,14 @@ impl Bind {
                 out.extend(types.iter().flat_map(|oid| oid.to_be_bytes()));
             });
         }
-        let bind_at = head.len();
+        let starts_at = head.len();
         // The length is filled in with the values; the portal has no name.
         head.extend_from_slice(&[b'B', 0, 0, 0, 0, 0]);
         head.extend_from_slice(name(index, protocol).as_bytes());
         head.push(0);
         head.extend_from_slice(&count(plan.inputs.len()));
-        let (tail, tail_of_bind) = tail(columns, outputs);
-        Self { head: head.into(), bind_at, tail: tail.into(), tail_of_bind }
+        let (tail, own_tail) = tail(columns, outputs);
+        Self { head: head.into(), starts_at, tail: tail.into(), own_tail }
     }
 
     /// Appends the request with the frame's values, its Sync included. Where one does not fit, says which.
@@ -61,7 +61,7 @@ impl Bind {
         frame: &Frame,
         out: &mut Vec<u8>,
     ) -> Result<(), (usize, Unfit)> {
-        let start = out.len() + self.bind_at;
+        let start = out.len() + self.starts_at;
         out.extend_from_slice(&self.head);
         let formats = out.len();
         out.resize(formats + 2 * inputs.len(), 0);
@@ -71,7 +71,7 @@ impl Bind {
             let format = input.encoder.encode(slot, &frame.arena, out).map_err(|unfit| (index, unfit))?;
             out[formats + 2 * index..formats + 2 * index + 2].copy_from_slice(&format.to_be_bytes());
         }
-        let bind = out.len() + self.tail_of_bind - start - 1;
+        let bind = out.len() + self.own_tail - start - 1;
         let bind = u32::try_from(bind).map_err(|_| (0, Unfit("more than 4 GiB of values")))?;
         out[start + 1..start + 5].copy_from_slice(&bind.to_be_bytes());
         out.extend_from_slice(&self.tail);

@@ -90,6 +90,9 @@ fn begin_text(begin: Begin) -> [&'static str; 4] {
 
 /// `SET LOCAL "work_mem" = '64MB'`: a setting that holds until the end of the transaction. Neither name nor value can be
 /// anything else, whatever they are.
+///
+/// # Panics
+/// Never: what is made of texts is a text.
 #[must_use]
 pub fn set_local(name: &str, value: &str) -> String {
     let mut text = b"SET LOCAL ".to_vec();

@@ -95,8 +95,10 @@ impl Encoder {
     /// form as well.
     pub(super) fn put_text(self, slot: Slot, out: &mut Vec<u8>) -> Result<(), Unfit> {
         match (self, slot) {
-            (Self::Text, _) => {}
-            (Self::Bool, Slot::Bool(_)) | (Self::Date, Slot::Date(_)) | (Self::Uuid, Slot::Uuid(_)) => {}
+            (Self::Text, _)
+            | (Self::Bool, Slot::Bool(_))
+            | (Self::Date, Slot::Date(_))
+            | (Self::Uuid, Slot::Uuid(_)) => {}
             (Self::Int2, slot) => drop(narrow::<i16>(slot)?),
             (Self::Int4, slot) => drop(narrow::<i32>(slot)?),
             (Self::Int8, slot) => drop(narrow::<i64>(slot)?),

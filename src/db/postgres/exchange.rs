@@ -90,16 +90,20 @@ impl<N: Now> Exchange<'_, N> {
                 // Only where no columns were described before.
                 b'T' => {
                     let body = self.wire.body(head).await.map_err(broken)?;
-                    if let Sink::Last(wanted, _, last_row) = &mut sink {
-                        last_row.describe(body, wanted)?;
+                    if let Sink::Last(last) = &mut sink {
+                        last.row.describe(body, last.wanted)?;
                     }
                 }
                 b'C' => {
                     answer.last_rows = std::mem::take(&mut rows_of_result);
-                    if let Sink::Last(_, _, last_row) = &mut sink
-                        && answer.last_rows == 0
-                    {
-                        last_row.begin();
+                    if let Sink::Last(last) = &mut sink {
+                        if answer.last_rows == 0 {
+                            last.row.begin();
+                        } else if last.of_each
+                            && let Err(error) = last.row.decode(last.frame)
+                        {
+                            failed.get_or_insert(error);
+                        }
                     }
                     let tag = self.wire.body(head).await.map_err(broken)?;
                     changed_rows += rows_of_tag(tag);
@@ -127,10 +131,10 @@ impl<N: Now> Exchange<'_, N> {
         if answer.data_rows == 0 {
             self.reply.rows = changed_rows;
         }
-        if let Sink::Last(_, frame, last_row) = &mut sink
+        if let Sink::Last(last) = &mut sink
             && failed.is_none()
         {
-            last_row.decode(frame)?;
+            last.row.decode(last.frame)?;
         }
         failed.map_or(Ok(answer), Err)
     }
@@ -152,7 +156,7 @@ impl<N: Now> Exchange<'_, N> {
                     return if error.session_survives() { Ok(Some(error)) } else { Err(error) };
                 }
             }
-            Sink::Last(_, _, last_row) => last_row.keep(body),
+            Sink::Last(last) => last.row.keep(body),
         }
         Ok(None)
     }

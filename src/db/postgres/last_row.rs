@@ -1,11 +1,11 @@
-//! The last row of a text whose results nobody described before: its columns are found by name in what the server says of
-//! them with the rows.
+//! The last row of a script's statement, as integers and texts. Where nobody described the results before, its columns are
+//! found by name in what the server says of them with the rows.
 
 use super::decode::Decoder;
 use super::describe::each_column;
 use super::statement::{Field, Fields, cut_off};
 use crate::db::ExecError;
-use crate::sql::values::{Frame, Slot};
+use crate::sql::values::Frame;
 use crate::units::SlotId;
 
 /// What the row may keep between requests.
@@ -13,10 +13,21 @@ const KEPT_MAX: usize = 1024 * 1024;
 
 /// A column that becomes a value.
 #[derive(Clone, Copy, Debug)]
-struct Found {
+pub(super) struct Found {
     column: usize,
     slot: SlotId,
     decoder: Decoder,
+}
+
+impl Found {
+    /// A column of the type with this oid. Only integers are told from their text: it is all that there is to them.
+    pub(super) fn new(column: usize, slot: SlotId, oid: u32) -> Self {
+        let decoder = match Decoder::of(oid) {
+            integer @ (Decoder::Int2 | Decoder::Int4 | Decoder::Int8) => integer,
+            _ => Decoder::Text,
+        };
+        Self { column, slot, decoder }
+    }
 }
 
 /// The row and what is wanted of it. Its memory is that of the session.
@@ -37,13 +48,19 @@ impl LastRow {
         }
     }
 
+    /// Rows of columns that are known follow.
+    pub(super) fn expect(&mut self, columns: &[Found]) {
+        self.begin();
+        self.columns.extend_from_slice(columns);
+    }
+
     /// Rows of these columns follow.
     pub(super) fn describe(&mut self, body: &[u8], wanted: &[(String, SlotId)]) -> Result<(), ExecError> {
         self.begin();
         let mut column = 0;
         each_column(body, |name, oid| {
             for (_, slot) in wanted.iter().filter(|(wanted, _)| wanted.as_bytes() == name) {
-                self.columns.push(Found { column, slot: *slot, decoder: Decoder::of(oid) });
+                self.columns.push(Found::new(column, *slot, oid));
             }
             column += 1;
         })
@@ -60,7 +77,7 @@ impl LastRow {
         self.is_there = true;
     }
 
-    /// All results are over: the last row of the last one becomes values.
+    /// A result is over: its last row becomes values.
     pub(super) fn decode(&mut self, frame: &mut Frame) -> Result<(), ExecError> {
         if !std::mem::take(&mut self.is_there) {
             return Ok(());
@@ -74,7 +91,7 @@ impl LastRow {
                 next += 1;
             }
             frame.slots[found.slot.index()] = match field {
-                Field::Null => Slot::Null,
+                Field::Null => frame.arena.text(""),
                 Field::Value(bytes) => found.decoder.decode_text(bytes, &mut frame.arena).map_err(|_| {
                     ExecError::Value(format!("result column {} cannot be read", found.column + 1))
                 })?,

@@ -7,7 +7,7 @@ use super::bind::{Bind, SYNC};
 use super::decode::Decoder;
 use super::describe::{Description, describe_all};
 use super::encode::{Encoder, Unfit};
-use super::last_row::LastRow;
+use super::last_row::{Found, LastRow};
 use super::template::{Template, put_literal, put_raw};
 use super::types::TypeNames;
 use super::wire::Wire;
@@ -32,6 +32,8 @@ pub(super) struct Statement {
 enum Request {
     /// Values apart from the text.
     Bind(Bind),
+    /// The same, for a script: its last row in these columns.
+    BindLast(Bind, Box<[Found]>),
     /// Values as literals in the text, of types with these names.
     Literal(Template, Box<[Box<str>]>),
     /// Values as plain text in the text; outputs by name, whose columns are found with the rows.
@@ -58,8 +60,18 @@ pub(super) enum Sink<'a> {
     Nothing,
     /// The first is decoded.
     First(&'a Statement, &'a mut Frame),
-    /// The last is decoded, by what comes with it.
-    Last(&'a [(String, SlotId)], &'a mut Frame, &'a mut LastRow),
+    /// The last is decoded.
+    Last(LastSink<'a>),
+}
+
+/// What becomes of the last row of an answer, or of the last rows of all its results.
+pub(super) struct LastSink<'a> {
+    /// Columns by their names, where they are described with the rows.
+    pub(super) wanted: &'a [(String, SlotId)],
+    pub(super) frame: &'a mut Frame,
+    pub(super) row: &'a mut LastRow,
+    /// Whether each result counts, or the last one.
+    pub(super) of_each: bool,
 }
 
 /// Learns what the statements take and give, and makes their requests. Where they are sent as one text, `before` stands in
@@ -123,8 +135,9 @@ impl Statement {
         }
         let columns = described.columns.unwrap_or_default();
         let inputs = plan.inputs.iter().zip(&described.parameters);
+        let of_script = plan.substitution == Substitution::Raw;
         let mut outputs = Vec::with_capacity(plan.outputs.len());
-        for (name, slot) in &plan.outputs {
+        for (name, slot) in plan.outputs.iter().filter(|_| !of_script) {
             let column = columns.iter().position(|(column, _)| column == name).ok_or_else(|| {
                 let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
                 refused("42703", format!("it returns no column `{name}` (it returns: {})", names.join(", ")))
@@ -142,7 +155,8 @@ impl Statement {
             Request::Literal(Template::new(before, &plan.sql, &plan.places), names)
         } else {
             let types = &described.parameters;
-            Request::Bind(Bind::new(index, plan, protocol, types, columns.len(), &outputs))
+            let bind = Bind::new(index, plan, protocol, types, columns.len(), &outputs);
+            if of_script { Request::BindLast(bind, found(plan, &columns)) } else { Request::Bind(bind) }
         };
         Ok(Self {
             request,
@@ -174,7 +188,7 @@ impl Statement {
     pub(super) fn put_execution(&self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), ExecError> {
         let slot = |input: usize| frame.slots[self.inputs[input].slot.index()];
         let put = match &self.request {
-            Request::Bind(bind) => bind.put(&self.inputs, frame, out),
+            Request::Bind(bind) | Request::BindLast(bind, _) => bind.put(&self.inputs, frame, out),
             Request::Literal(template, names) => template.put_query(out, |input, out| {
                 put_literal(self.inputs[input].encoder, &names[input], slot(input), &frame.arena, out)
             }),
@@ -187,7 +201,7 @@ impl Statement {
 
     /// Appends the request without its Sync, as a part of a pipeline.
     pub(super) fn put_queued(&self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), ExecError> {
-        if !matches!(self.request, Request::Bind(_)) {
+        if !matches!(self.request, Request::Bind(_) | Request::BindLast(..)) {
             let label = &self.label;
             return Err(ExecError::Value(format!(
                 "`{label}` cannot be a part of a pipeline in the simple protocol"
@@ -213,10 +227,15 @@ impl Statement {
     /// Says what becomes of its rows. The slots that it must fill are emptied, so that none keeps the value of a former
     /// execution.
     pub(super) fn sink<'a>(&'a self, frame: &'a mut Frame, last_row: &'a mut LastRow) -> Sink<'a> {
+        let of_each = self.rows == RowsExpected::Any;
         match &self.request {
             Request::Raw(_, wanted) if !wanted.is_empty() => {
                 last_row.begin();
-                Sink::Last(wanted, frame, last_row)
+                Sink::Last(LastSink { wanted, frame, row: last_row, of_each })
+            }
+            Request::BindLast(_, found) if !found.is_empty() => {
+                last_row.expect(found);
+                Sink::Last(LastSink { wanted: &[], frame, row: last_row, of_each })
             }
             _ if self.outputs.is_empty() => Sink::Nothing,
             _ => {
@@ -268,6 +287,15 @@ impl Statement {
             "parameter ${number} of `{label}` has type {name}, which cannot take {what}"
         ))
     }
+}
+
+/// The columns that a script wants, as far as they are there.
+fn found(plan: &StatementPlan, columns: &[(String, u32)]) -> Box<[Found]> {
+    let named = columns.iter().enumerate().flat_map(|(at, (name, oid))| {
+        let wanted = plan.outputs.iter().filter(move |(wanted, _)| wanted == name);
+        wanted.map(move |(_, slot)| Found::new(at, *slot, *oid))
+    });
+    named.collect()
 }
 
 pub(super) fn cut_off() -> ExecError {

@@ -225,3 +225,19 @@ fn after_a_stall_the_backlog_is_skipped_and_not_worked_off() {
     let after: Vec<&Interval> = window(&intervals).skip(6).take(4).collect();
     assert!(after.iter().all(|interval| interval.set.books().ok.abs_diff(1_000) <= 2));
 }
+
+/// Clients of a closed stage are no more runners for the arrivals of the next one than `in_flight_max` says.
+#[test]
+fn a_stage_of_many_clients_does_not_lift_the_limit_of_the_next() {
+    let stages = [(Load::clients(20), 2 * SECOND), (Load::rate(100.0), 5 * SECOND)];
+    let mut plan = plan(one_statement(), 20, &stages);
+    plan.in_flight_max = 4;
+    let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
+    assert_balanced(&intervals);
+    let busy_max = |stage: u32| {
+        // What the stage before left under way ends in the first second.
+        let of_stage = window(&intervals).filter(|interval| interval.stage == StageId(stage)).skip(1);
+        of_stage.map(|interval| interval.set.pool.levels.busy_max).max()
+    };
+    assert_eq!((busy_max(0), busy_max(1)), (Some(20), Some(4)));
+}

@@ -8,8 +8,8 @@ use crate::db::sim::{SimAnswer, SimRequest};
 use crate::db::{Control, ExecError, error::SqlState};
 use crate::engine::simulate;
 use crate::sql::values::Slot;
-use crate::units::{Stamp, StatementId};
-use crate::workload::{Load, Workload};
+use crate::units::{Load, Stamp, StatementId};
+use crate::workload::Workload;
 
 /// What was asked of the server, and when.
 type Log = Arc<Mutex<Vec<(SimRequest, Stamp)>>>;

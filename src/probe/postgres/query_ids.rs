@@ -43,7 +43,8 @@ impl QueryIds {
         let mut ids = Self::default();
         client.batch_execute(SETUP).await?;
         for (index, (statement, tag, text)) in plan.statements.iter().enumerate() {
-            match query_id(client, index, text).await {
+            let asked = if plan.values_apart { query_id(client, index, text).await } else { Ok(None) };
+            match asked {
                 Ok(Some(query_id)) => ids.add(query_id, *statement),
                 Err(error) if client.is_closed() => return Err(error),
                 Ok(None) | Err(_) => ids.unknown.push(Unknown {

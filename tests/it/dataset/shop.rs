@@ -144,7 +144,7 @@ impl Shopper {
         found: &mut BTreeMap<&'a str, u64>,
     ) {
         self.execute("BEGIN");
-        for step in &transaction.steps {
+        for step in transaction.steps() {
             let statement = &workload.statements[step.statement.index()];
             let inputs: Vec<&str> =
                 statement.inputs.iter().map(|slot| values[slot.index()].as_str()).collect();

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use dbdyno::model::Stage;
+use dbdyno::model::{Report, Stage};
 
 use super::assert_near;
 use crate::harness::Database;
@@ -46,108 +46,123 @@ fn sorted(values: impl Iterator<Item = u64>) -> Vec<u64> {
     values
 }
 
-#[test]
-fn a_stall_of_a_second_is_told_in_full_by_a_real_server() {
-    const CONNECTIONS: usize = 16;
-    let database = Database::empty();
-    database.execute("CREATE TABLE stock (i int); INSERT INTO stock VALUES (1)");
-    let place = Place::one_statement("SELECT pg_sleep(0.002) FROM stock");
-    let log = place.path("samples.csv");
-    let foreign = database.session("a migration");
-    // Sixteen connections do 8,000 a second of 2 ms each. What waits does so for a connection: nothing is late to start.
-    let running = place.begin(
-        database.url(),
-        &format!(
+/// Connections of the open loop that meets the stall: sixteen do 8,000 a second of 2 ms each.
+const CONNECTIONS: usize = 16;
+
+/// A thousand transactions a second for twenty seconds, and a foreign session that locks their table for one.
+struct Stalled {
+    open: Report,
+    /// Beside it: four users who wait for each answer.
+    closed: Report,
+    /// In the order in which connections were asked for.
+    rows: Vec<Row>,
+    /// From after the table was locked until before it was free.
+    shortest: Duration,
+}
+
+impl Stalled {
+    fn measure() -> Self {
+        let database = Database::empty();
+        database.execute("CREATE TABLE stock (i int); INSERT INTO stock VALUES (1)");
+        let place = Place::one_statement("SELECT pg_sleep(0.002) FROM stock");
+        let log = place.path("samples.csv");
+        let foreign = database.session("a migration");
+        // What waits does so for a connection: nothing is late to start.
+        let words = format!(
             "run --rate 1000 --pool-size {CONNECTIONS} --in-flight-max 5000 --duration 20s --warmup 0s --no-probes \
              --samples {}",
             log.display()
-        ),
-    );
-    place.wait_for_seconds(9);
-    // Four users who wait for each answer, beside it.
-    let closed_place = Place::one_statement("SELECT pg_sleep(0.004) FROM stock");
-    let closed = closed_place
-        .begin(database.url(), "run --clients 4 --pool-size 4 --duration 6s --warmup 0s --no-probes");
-    closed_place.wait_for_seconds(2);
-    let before = Instant::now();
-    foreign.execute("BEGIN; LOCK TABLE stock IN ACCESS EXCLUSIVE MODE");
-    let taken = Instant::now();
-    std::thread::sleep(Duration::from_secs(1));
-    let shortest = taken.elapsed();
-    foreign.execute("COMMIT");
-    let longest = before.elapsed();
+        );
+        let running = place.begin(database.url(), &words);
+        place.wait_for_seconds(9);
+        let closed_place = Place::one_statement("SELECT pg_sleep(0.004) FROM stock");
+        let closed = closed_place
+            .begin(database.url(), "run --clients 4 --pool-size 4 --duration 6s --warmup 0s --no-probes");
+        closed_place.wait_for_seconds(2);
+        foreign.execute("BEGIN; LOCK TABLE stock IN ACCESS EXCLUSIVE MODE");
+        let taken = Instant::now();
+        std::thread::sleep(Duration::from_secs(1));
+        let shortest = taken.elapsed();
+        foreign.execute("COMMIT");
 
-    let (closed, open) = (closed.end(), running.end());
-    assert_eq!((closed.code, open.code), (Some(0), Some(0)), "{} {}", closed.errors, open.errors);
-    let (closed, open) = (closed.report(), open.report());
-    let (closed, stage) = (measured(&closed), measured(&open));
+        let (closed, open) = (closed.end(), running.end());
+        assert_eq!((closed.code, open.code), (Some(0), Some(0)), "{} {}", closed.errors, open.errors);
+        let (closed, open) = (closed.report(), open.report());
+        let rows = all_ok(samples::read(&log, &[]), measured(&open));
+        Self { open, closed, rows, shortest }
+    }
+
+    /// The responses that the recursion says, if each hold was what `hold` makes of it.
+    fn recursion(&self, hold: impl Fn(u64) -> u64) -> Vec<u64> {
+        let arrivals = self.rows.iter().map(Row::at_hold_service);
+        let waits = waits(arrivals.clone().map(|(at, held, _)| (at, hold(held))), CONNECTIONS);
+        let response = |((wait, row), (at, _, service)): ((u64, &Row), (u64, u64, u64))| {
+            at - row.scheduled_at_ns.expect("planned") + wait + hold(service)
+        };
+        waits.into_iter().zip(&self.rows).zip(arrivals).map(response).collect()
+    }
+
+    /// The recursion of the recorded arrivals and holds says every response, and the report is of these samples.
+    fn assert_told_in_full(&self) {
+        let recorded = sorted(self.rows.iter().map(Row::response_ns));
+        let said = sorted(self.recursion(|hold| hold).into_iter());
+        for q in [0.96, 0.98, 0.99, 0.999, 1.0] {
+            let what = format!("p{} of the responses", q * 100.0);
+            assert_near(&what, quantile(&recorded, q), quantile(&said, q), 0.05);
+        }
+        let reported = &measured(&self.open).response_us;
+        for (q, reported) in [(0.99, reported.p99), (0.999, reported.p99_9), (1.0, reported.max)] {
+            let us = reported.expect("20,000 samples") as f64;
+            assert_near(&format!("p{} of the report", q * 100.0), us, quantile(&recorded, q) / 1e3, 0.01);
+        }
+        // Of the thousand that were planned while everything was locked, those of its first half waited for half of it or more.
+        let half = self.shortest / 2;
+        let charged = recorded.iter().filter(|&&ns| u128::from(ns) >= half.as_nanos()).count() as f64;
+        assert!(charged >= half.as_secs_f64() * 1000.0 - 10.0, "{charged}");
+    }
+
+    /// p50 and p90 are those of the same run without the stall. A change of a share d of the samples moves no quantile further
+    /// than by d, whatever the change: the bound is exact.
+    fn assert_middle_untouched(&self) {
+        let half = u64::try_from(self.shortest.as_nanos() / 2).expect("half a second");
+        let holds = sorted(self.rows.iter().map(|row| row.at_hold_service().1));
+        let stalled = holds.iter().filter(|hold| **hold > half).count();
+        assert!((1..=CONNECTIONS).contains(&stalled), "each connection met the lock at most once: {stalled}");
+        let usual = holds[holds.len() / 2];
+        let without = self.recursion(|hold| if hold > half { usual } else { hold });
+        let with = self.recursion(|hold| hold);
+        let delayed = with.iter().zip(&without).filter(|(with, without)| with != without).count();
+        let share = delayed as f64 / with.len() as f64;
+        let without = sorted(without.into_iter());
+        let reported = &measured(&self.open).response_us;
+        for (q, reported) in [(0.5, reported.p50), (0.9, reported.p90)] {
+            let us = reported.expect("20,000 samples") as f64;
+            let (low, high) = (quantile(&without, q - share) / 1e3, quantile(&without, q + share) / 1e3);
+            assert!(us >= low * 0.95 && us <= high * 1.05, "p{}: {us} is not in {low} … {high}", q * 100.0);
+        }
+    }
+
+    /// What hides a stall: the service time, which knows of sixteen, and a closed loop, which stood still itself.
+    fn assert_hidden_elsewhere(&self) {
+        let (open, closed) = (measured(&self.open), measured(&self.closed));
+        let p99 = open.response_us.p99.expect("20,000 samples");
+        for (what, hidden) in [("service", open.service_us.p99), ("closed loop", closed.response_us.p99)] {
+            let hidden = hidden.expect("more than a thousand samples");
+            assert!(hidden * 2 < p99, "p99 of the {what} is {hidden} µs, of the responses {p99} µs");
+        }
+        let met = closed.response_us.max.expect("samples") as f64 / 1e6;
+        assert!(met >= self.shortest.as_secs_f64() * 0.9, "its users did meet it: {met}");
+    }
+}
+
+#[test]
+fn a_stall_of_a_second_is_told_in_full_by_a_real_server() {
+    let stalled = Stalled::measure();
+    let stage = measured(&stalled.open);
     assert_eq!(stage.accounting.issued, 20_000, "planned are rate × duration, whatever the target does");
-    let rows = all_ok(samples::read(&log, &[]), stage);
-    let held = (longest + shortest).as_secs_f64() / 2.0;
-
-    // The recursion of the recorded arrivals and holds says every response.
-    let arrivals: Vec<_> = rows.iter().map(Row::at_hold_service).collect();
-    let response = |row: &Row, wait: u64| {
-        let (at, _, service) = row.at_hold_service();
-        at - row.scheduled_at_ns.expect("planned") + wait + service
-    };
-    let truth: Vec<u64> = waits(arrivals.iter().map(|&(at, hold, _)| (at, hold)), CONNECTIONS)
-        .into_iter()
-        .zip(&rows)
-        .map(|(wait, row)| response(row, wait))
-        .collect();
-    let recorded = sorted(rows.iter().map(Row::response_ns));
-    let said = sorted(truth.iter().copied());
-    for q in [0.96, 0.98, 0.99, 0.999, 1.0] {
-        let what = format!("p{} of the responses", q * 100.0);
-        assert_near(&what, quantile(&recorded, q), quantile(&said, q), 0.05);
-    }
-    // And the report is of these samples.
-    let reported = &stage.response_us;
-    for (q, reported) in [(0.99, reported.p99), (0.999, reported.p99_9), (1.0, reported.max)] {
-        let us = reported.expect("20,000 samples") as f64;
-        assert_near(&format!("p{} of the report", q * 100.0), us, quantile(&recorded, q) / 1e3, 0.01);
-    }
-
-    // Without the stall: the same arrivals and holds, but for those that held a connection while they waited for the lock.
-    let usual = quantile(&sorted(arrivals.iter().map(|&(_, hold, _)| hold)), 0.5) as u64;
-    let half = (held * 0.5e9) as u64;
-    let smooth = |hold: u64| if hold > half { usual } else { hold };
-    let stalled = arrivals.iter().filter(|(_, hold, _)| *hold > half).count();
-    assert!((1..=CONNECTIONS).contains(&stalled), "each connection met the lock at most once: {stalled}");
-    let without = waits(arrivals.iter().map(|&(at, hold, _)| (at, smooth(hold))), CONNECTIONS);
-    let without: Vec<u64> = without
-        .into_iter()
-        .zip(&rows)
-        .map(|(wait, row)| {
-            let (at, _, service) = row.at_hold_service();
-            at - row.scheduled_at_ns.expect("planned") + wait + smooth(service)
-        })
-        .collect();
-    // A change of a share d of the samples moves no quantile further than by d, whatever the change: p50 and p90 know
-    // nothing else of the stall.
-    let delayed = truth.iter().zip(&without).filter(|(with, without)| with != without).count();
-    let share = delayed as f64 / rows.len() as f64;
-    let without = sorted(without.into_iter());
-    for (q, reported) in [(0.5, reported.p50), (0.9, reported.p90)] {
-        let us = reported.expect("20,000 samples") as f64;
-        let (low, high) = (quantile(&without, q - share) / 1e3, quantile(&without, q + share) / 1e3);
-        assert!(us >= low * 0.95 && us <= high * 1.05, "p{}: {us} is not in {low} … {high}", q * 100.0);
-    }
-    // Of the thousand that were planned while everything was locked, those of the first half waited for half of it or more.
-    let charged = rows.iter().filter(|row| row.response_ns() >= half).count() as f64;
-    assert!(charged >= shortest.as_secs_f64() / 2.0 * 1000.0 - 10.0, "{charged}");
-    assert_near("the longest response", reported.max.expect("samples") as f64 / 1e6, held, 0.10);
-
-    // What hides it: the service time, which knows of sixteen, and a closed loop, which stood still itself.
-    let p99 = reported.p99.expect("20,000 samples");
-    let hidden = [("service", stage.service_us.p99), ("closed loop", closed.response_us.p99)];
-    for (what, hidden) in hidden {
-        let hidden = hidden.expect("more than a thousand samples");
-        assert!(hidden * 2 < p99, "p99 of the {what} is {hidden} µs, of the responses {p99} µs");
-    }
-    let closed_max = closed.response_us.max.expect("samples") as f64 / 1e6;
-    assert!(closed_max >= shortest.as_secs_f64() * 0.9, "its users did meet it: {closed_max}");
+    stalled.assert_told_in_full();
+    stalled.assert_middle_untouched();
+    stalled.assert_hidden_elsewhere();
     assert_checks(stage);
 }
 
