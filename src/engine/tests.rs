@@ -465,14 +465,13 @@ fn a_first_stage_that_ends_early_moves_the_others_forward() {
         let planned = |stage: u32| -> u64 {
             intervals.iter().filter(|i| i.stage == StageId(stage)).map(|interval| interval.planned).sum()
         };
+        // What is handed out at the very instant of an end, by three clients at most, may be counted on either side of it.
+        let is_about = |count: u64, expected: f64| (count as f64 - expected).abs() < 3.5;
         if let Some(rate) = rate_of(&measured) {
-            assert!((planned(1) as f64 - rate * 5.0).abs() < 0.5, "the whole stage, as planned");
+            assert!(is_about(planned(1), rate * 5.0), "the whole stage: {}", planned(1));
         }
         if let Some(rate) = rate_of(&warm_up) {
-            assert!(
-                (planned(0) as f64 - (rate * 4.0).ceil()).abs() < 0.5,
-                "no more than fits into four seconds"
-            );
+            assert!(is_about(planned(0), rate * 4.0), "what fits into four seconds: {}", planned(0));
             // Arrivals of the next stage were on time, from its first on. A client of a closed loop first ends what it does.
             assert!(all(&intervals).transactions[0].lag.histogram().max() < 10, "nobody was late");
         }

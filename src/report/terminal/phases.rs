@@ -27,6 +27,7 @@ pub(super) fn section(page: &mut Page, stage: &Stage) {
             ("pool wait", &transaction.pool_wait_us),
             ("service", &transaction.service_us),
             ("hold", &transaction.hold_us),
+            ("pipeline", &transaction.pipeline_us),
             ("commit", &transaction.commit_us),
         ];
         rows.extend(phases.map(|(phase, times)| (transaction.name.as_str(), phase, times)));
