@@ -303,7 +303,7 @@ SELECT 1 AS nobody WHERE false \aset
 INSERT INTO seen VALUES ('gset', ':p_two :p_three'), ('aset', ':four :five'), ('unset', ':nobody'), ('null', :divx),
   ('cast', '1'::text || ':ntellers'), ('client', :client_id), ('text', ':text');
 END;
-\if :p_two + :p_three = 5 and :five
+\if :p_two + :p_three = 5 and :five = 5
   \if false
     SELECT 1 / 0;
   \elif not false
