@@ -210,6 +210,11 @@ impl ConnectError {
                     "is this the workload's database, and is it loaded? `dbdyno load` creates the schema and the rows"
                         .to_owned(),
                 ),
+                "42P05" => Some(
+                    "a pooler between gives one of the server's sessions to several clients: choose `--protocol extended`, \
+                     or let it know of prepared statements (PgBouncer 1.21 or newer: max_prepared_statements)"
+                        .to_owned(),
+                ),
                 "42501" => Some("GRANT the right to the user, or connect as the owner of the tables".to_owned()),
                 _ => None,
             },
@@ -283,6 +288,12 @@ mod tests {
             message: "relation \"orders\" does not exist".to_owned(),
         };
         assert!(prepare.hint().expect("a hint").contains("dbdyno load"));
+        let pooled = ConnectError::Prepare {
+            statement: "checkout.insert_order".to_owned(),
+            code: SqlState::new("42P05"),
+            message: "prepared statement \"d0\" already exists".to_owned(),
+        };
+        assert!(pooled.hint().expect("a hint").contains("--protocol extended"));
         let closed = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
         let unreachable = ConnectError::Unreachable { address: "h:1".to_owned(), source: closed };
         assert!(unreachable.hint().expect("a hint").contains("is the server running"));
