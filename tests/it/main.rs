@@ -5,6 +5,7 @@
 mod architecture;
 mod chaos;
 mod cli;
+mod contract;
 mod dataset;
 mod disaster;
 mod harness;
