@@ -19,7 +19,8 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 	cargo clippy --all-targets -- -D warnings
 	scripts/test.sh
 
-bench: setup ## dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i
+bench: setup ## how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i
+	cargo bench --bench precision
 	cargo bench --bench pgbench
 	cargo bench --bench load
 

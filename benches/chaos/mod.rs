@@ -87,6 +87,9 @@ const SCHEMA: &str = "
 /// Transactions per second: each connection has something to do, and most of it succeeds.
 const RATE: u32 = 120;
 
+/// Longest time until the first transaction is there.
+const BEGINS_WITHIN: Duration = Duration::from_secs(60);
+
 /// What is left when the dust has settled.
 pub struct Aftermath {
     /// What dbdyno reports.
@@ -165,6 +168,10 @@ pub fn run(
 async fn torment(config: &Config, seconds: u32) -> u32 {
     const VICTIM: &str = "FROM pg_stat_activity WHERE application_name = 'dbdyno pool' AND state <> 'idle'
                           ORDER BY random() LIMIT 1";
+    let begin_limit = Instant::now() + BEGINS_WITHIN;
+    while Instant::now() < begin_limit && !has_begun(config).await {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     let (begun, length) = (Instant::now(), Duration::from_secs(seconds.into()));
     let mut terminated = 0;
     let mut restarts = 0;
@@ -183,6 +190,12 @@ async fn torment(config: &Config, seconds: u32) -> u32 {
         }
     }
     terminated
+}
+
+/// Whether the first transactions are there: a pool that cannot be filled ends a run before it begins.
+async fn has_begun(config: &Config) -> bool {
+    let Ok(client) = connect(config).await else { return false };
+    value(&client, "SELECT count(*) > 0 FROM ledger").await.as_deref() == Some("t")
 }
 
 async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {

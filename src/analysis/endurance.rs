@@ -1,12 +1,15 @@
 //! The load that the system bears: the first stage that it does not, the highest load before that, and how long it takes to come
 //! back after a peak.
 
+use std::time::Duration;
+
 use crate::model::budget::evaluate;
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{
     BreakReason, BreakingPoint, Endurance, IntervalInfo, Recovery, Stage, StageLoad, Verdict,
 };
 use crate::record::entry::BudgetHeader;
+use crate::units::Course;
 
 use super::changepoint::median;
 
@@ -65,8 +68,9 @@ fn breaking_point(stage: &Stage, budgets: &[BudgetHeader]) -> Option<BreakingPoi
     reasons.extend(shed(stage).map(|evidence| (BreakReason::LoadShed, evidence)));
     reasons.extend(broken(stage, budgets).map(|evidence| (BreakReason::BudgetBroken, evidence)));
     let reason = reasons.first()?.0;
+    let from_level = (reason == BreakReason::BacklogGrows).then(|| grows_from(stage)).flatten();
     let evidence: Vec<String> = reasons.into_iter().map(|(_, evidence)| evidence).collect();
-    Some(BreakingPoint { load: load(stage), reason, evidence: evidence.join("; ") })
+    Some(BreakingPoint { load: load(stage), from_level, reason, evidence: evidence.join("; ") })
 }
 
 /// Whether what was planned and has not ended grows through the stage, and still at its end.
@@ -97,6 +101,19 @@ fn backlog(stage: &Stage) -> Option<String> {
             stage.achieved_per_s
         )
     })
+}
+
+/// Where the load changes through the stage: its level when the backlog was last no larger than in the first quarter.
+fn grows_from(stage: &Stage) -> Option<f64> {
+    let course = stage.load.as_ref()?.course();
+    if matches!(course, Course::Constant(_)) {
+        return None;
+    }
+    let points = in_flight(stage);
+    let first = &points[..points.len().div_ceil(4)];
+    let usual = first.iter().map(|(_, in_flight)| *in_flight).fold(0.0, f64::max);
+    let (at_s, _) = points.iter().rfind(|(_, in_flight)| *in_flight <= usual)?;
+    Some(course.over(Duration::from_secs_f64(stage.duration_s)).level(Duration::from_secs_f64(*at_s)))
 }
 
 /// Planned and not ended, over the seconds of the window.
@@ -145,12 +162,32 @@ fn broken(stage: &Stage, budgets: &[BudgetHeader]) -> Option<String> {
     (!broken.is_empty()).then(|| broken.join(", "))
 }
 
-/// Tells each stage that follows a peak how long it took until the response was as before it.
+/// Tells each stage with a spike, and each that follows a peak, how long it took until the response was as before.
 pub(super) fn recover(stages: &mut [Stage]) {
-    for index in 2..stages.len() {
-        let recovery = recovery(&stages[..index], &stages[index]);
+    for index in 0..stages.len() {
+        let recovery = after_spike(&stages[index]).or_else(|| recovery(&stages[..index], &stages[index]));
         stages[index].recovery = recovery;
     }
+}
+
+/// Of a spike in the middle of a stage.
+fn after_spike(stage: &Stage) -> Option<Recovery> {
+    let Course::Spike { base, spike, at, lasts } = stage.load.as_ref()?.course() else { return None };
+    let (at_s, until_s) = (at.as_secs_f64(), (*at + *lasts).as_secs_f64());
+    let mut before: Vec<f64> = window(stage)
+        .filter(|interval| interval.t_s <= at_s)
+        .filter_map(|interval| interval.mean_us)
+        .collect();
+    if !stage.measured || *spike <= PEAK * base || before.len() < CALM_INTERVALS {
+        return None;
+    }
+    // What the stage before left behind may be worked off in the first half.
+    let half = before.len() / 2;
+    let before_us = median(&mut before[half..]);
+    let behind: Vec<&IntervalInfo> =
+        window(stage).filter(|interval| interval.t_s - interval.length_s >= until_s - 1e-3).collect();
+    let took_s = calm_after_s(&behind, AS_BEFORE * before_us).map(|at_s| (at_s - until_s).max(0.0));
+    Some(Recovery { after: "the spike".to_owned(), took_s, before_us })
 }
 
 /// Before the peak is the last stage with as much load as the one after it.
@@ -197,6 +234,7 @@ fn calm_after_s(intervals: &[&IntervalInfo], limit_us: f64) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::model::{Accounting, LockInfo, PoolInfo, Quantiles};
+    use crate::units::{Arrivals, Load};
 
     /// A stage of ten seconds at so many a second, with so many in flight at the end of each second and so long a mean response.
     fn stage(
@@ -226,6 +264,7 @@ mod tests {
             started_at: String::new(),
             duration_s: 10.0,
             drain_s: 0.0,
+            load: Some(crate::units::Load::rate(offered)),
             offered_per_s: Some(offered),
             clients: None,
             achieved_per_s: offered - (at_end / 10.0).max(0.001),
@@ -353,6 +392,7 @@ mod tests {
         let closed = |name: &str, clients, p50| {
             let mut stage = calm(name, 1.0);
             (stage.offered_per_s, stage.clients) = (None, Some(clients));
+            stage.load = Some(Load::clients(clients));
             stage.response_us.p50 = Some(p50);
             stage
         };
@@ -360,7 +400,7 @@ mod tests {
         let Endurance { breaking_point, held } = endurance(&stages, &budget("< 5ms")).expect("several");
         let breaking = breaking_point.expect("9 ms is not below 5 ms");
         assert_eq!((breaking.reason, breaking.load.clients), (BreakReason::BudgetBroken, Some(16)));
-        assert_eq!(breaking.evidence, "response.p50 is 9.00 ms, not < 5ms");
+        assert_eq!(breaking.evidence, "response.p50 is 9 ms, not < 5ms");
         assert_eq!(held.and_then(|held| held.clients), Some(8));
         // All are borne where the limit is higher, and nothing is said where there is none.
         let Endurance { breaking_point, held } = endurance(&stages, &budget("< 50ms")).expect("several");
@@ -392,5 +432,38 @@ mod tests {
         assert_eq!(took(slow_until(0)).expect("a peak").took_s, Some(0.0));
         assert_eq!(took(slow_until(9)).expect("a peak").took_s, None, "one second is no recovery");
         assert_eq!(took(calm("after", 900.0)), None, "another load has another response");
+    }
+
+    fn with_course(mut stage: Stage, rate: Course) -> Stage {
+        stage.load = Some(Load::Open { rate, arrivals: Arrivals::Constant, max_lag: None });
+        stage
+    }
+
+    #[test]
+    fn a_ramp_says_from_which_rate_on_it_was_too_much() {
+        let ramp = |second: u32| u64::from(second.saturating_sub(4).pow(2)) * 12;
+        let ramp = with_course(stage("ramp", 100.0, ramp, |_| 1e3), Course::Ramp { ramp: [50.0, 150.0] });
+        let breaking = breaking_point(&ramp, &[]).expect("its backlog grows");
+        // After four of ten seconds it was at 90/s.
+        assert!((breaking.from_level.expect("it rises") - 90.0).abs() < 1e-6, "{breaking:?}");
+        let constant = stage("peak", 900.0, |second| u64::from(second) * 100, |_| 1_000.0);
+        assert_eq!(breaking_point(&constant, &[]).expect("its backlog grows").from_level, None);
+    }
+
+    #[test]
+    fn a_spike_in_a_stage_is_recovered_from_in_it() {
+        let seconds = Duration::from_secs;
+        let spike = |mean_us: fn(u32) -> f64| {
+            let course = Course::Spike { base: 100.0, spike: 900.0, at: seconds(4), lasts: seconds(1) };
+            let mut stages = [with_course(stage("spike", 260.0, |_| 0, mean_us), course)];
+            recover(&mut stages);
+            stages[0].recovery.clone().expect("there is a spike")
+        };
+        let recovery = spike(|second| if (5..=7).contains(&second) { 9e4 } else { 1e3 });
+        assert_eq!((recovery.after.as_str(), recovery.took_s), ("the spike", Some(2.0)));
+        assert!((recovery.before_us - 1e3).abs() < 1e-9);
+        assert_eq!(spike(|second| if second >= 5 { 9e4 } else { 1e3 }).took_s, None);
+        // What the stage before left behind is not what was usual.
+        assert_eq!(spike(|second| if second <= 2 { 9e4 } else { 1e3 }).took_s, Some(0.0));
     }
 }

@@ -1,6 +1,9 @@
 //! What a person should know, each with its condition, evidence, effect and remedy. An id is stable: scripts may look for it.
 
-use crate::model::{BreakReason, Finding, GeneratorInfo, Report, Severity, Stage, StageLoad};
+use crate::model::{
+    BreakReason, EnvironmentInfo, Finding, GeneratorInfo, Report, Severity, Stage, StageLoad,
+};
+use crate::units::CpuList;
 
 /// A worker thread that works or wants to work for this share of the time has no time left: it is the limit of what it drives.
 const WORKER_FULL: f64 = 0.9;
@@ -224,7 +227,8 @@ fn breaks(report: &Report) -> Option<Finding> {
 }
 
 fn host_full(report: &Report) -> Option<Finding> {
-    if !report.target.same_host {
+    // Cores that are kept apart are full of one of the two, and the numbers are its own.
+    if !report.target.same_host || cores_are_apart(&report.environment) {
         return None;
     }
     let full = measured(report)
@@ -242,8 +246,18 @@ fn host_full(report: &Report) -> Option<Finding> {
             full.0.name
         ),
         "throughput and tail latencies are those of this arrangement, not of the server alone",
-        "run dbdyno on another machine than the server, or offer less load (--rate)",
+        "run dbdyno on another machine than the server, keep them to cores of their own (--client-cpus, --server-cpus), or \
+         offer less load (--rate)",
     ))
+}
+
+/// Whether generator and server kept to processors that the other did not have.
+fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
+    let read = |text: &Option<String>| text.as_ref()?.parse::<CpuList>().ok();
+    match (read(&environment.client_cpus), read(&environment.server_cpus)) {
+        (Some(client), Some(server)) => client.without(&server).as_ref() == Some(&client),
+        _ => false,
+    }
 }
 
 fn not_kept_up(report: &Report) -> Option<Finding> {
@@ -273,7 +287,11 @@ fn not_kept_up(report: &Report) -> Option<Finding> {
             stage.achieved_per_s,
             stage.accounting.skipped + stage.accounting.abandoned + stage.accounting.carried_out
         ),
-        "a backlog grows as long as the load lasts, and response times with it: they have no steady value",
+        if stage.load.as_ref().is_some_and(|load| load.max_lag().is_some()) {
+            "what is too late is skipped: who is served is served in time, and the others are not served"
+        } else {
+            "a backlog grows as long as the load lasts, and response times with it: they have no steady value"
+        },
         remedy,
     ))
 }
@@ -316,6 +334,12 @@ fn errors(report: &Report) -> Option<Finding> {
         ended += not_ok + books.ok;
         for (code, count) in stage.transactions.iter().flat_map(|transaction| &transaction.errors) {
             *codes.entry(code).or_default() += count;
+        }
+        // No error of the server, and yet nothing that a user would call served.
+        for (what, count) in [("skipped", books.skipped), ("abandoned", books.abandoned)] {
+            if count > 0 {
+                *codes.entry(what).or_default() += count;
+            }
         }
     }
     if ended == 0 || (bad as f64) < ERRORS_HIGH * ended as f64 {

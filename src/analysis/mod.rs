@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
 use crate::record::entry::{
-    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind, TableChanges,
+    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind, SessionHeader, TableChanges,
 };
 use crate::record::histogram::Distribution;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
@@ -136,7 +136,7 @@ impl Analysis {
             Some((_, EndReason::Failed)) => "failed",
             None => "cut_off",
         };
-        let generator = generator_info(&stages);
+        let generator = generator_info(&header, &stages);
         let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
         let mut model_stages: Vec<model::Stage> =
             stages.iter().map(|stage| stage.to_model(&header)).collect();
@@ -259,6 +259,12 @@ pub fn responses(set: &Set) -> model::Quantiles {
     quantiles::quantiles(&responses)
 }
 
+/// The quantiles of one distribution, as every report prints them.
+#[must_use]
+pub fn quantiles(distribution: &Distribution) -> model::Quantiles {
+    quantiles::quantiles(distribution)
+}
+
 /// Wall-clock time of an instant of the run.
 fn rfc3339(header: &Header, at: Stamp) -> String {
     let us = header.epoch_unix_us.saturating_add(i64::try_from(at.0 / 1000).unwrap_or(i64::MAX));
@@ -332,7 +338,8 @@ fn cache_regime(header: &Header) -> Option<String> {
 }
 
 fn session_info(header: &Header) -> model::SessionInfo {
-    model::SessionInfo { protocol: header.sessions.protocol }
+    let SessionHeader { protocol, statement_timeout_ms, rtt_ns } = header.sessions;
+    model::SessionInfo { protocol, statement_timeout_ms, rtt_us: rtt_ns / 1000 }
 }
 
 fn environment_info(header: &Header) -> model::EnvironmentInfo {
@@ -343,10 +350,12 @@ fn environment_info(header: &Header) -> model::EnvironmentInfo {
         cpu: environment.cpu.clone(),
         cores: environment.cores,
         memory_bytes: environment.memory_bytes,
+        client_cpus: environment.client_cpus.clone(),
+        server_cpus: environment.server_cpus.clone(),
     }
 }
 
-fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
+fn generator_info(header: &Header, stages: &[StageAnalysis]) -> model::GeneratorInfo {
     let mut wake_lateness = Distribution::default();
     let mut samples = Vec::new();
     let mut host = HostSample::default();
@@ -381,9 +390,16 @@ fn generator_info(stages: &[StageAnalysis]) -> model::GeneratorInfo {
         run_queue_fraction: share(total(|sample| sample.worker_run_queue_ns), f64::from(workers)),
         steal_fraction: (host_s > 0.0).then(|| host.steal_s / host_s),
         cpu_us_per_transaction: (ended > 0 && cpu_ns > 0.0).then(|| cpu_ns / 1000.0 / ended as f64),
+        floor: None,
         wake_lateness_us: quantiles::quantiles(&wake_lateness),
         resident_bytes_max: (resident_bytes_max > 0).then_some(resident_bytes_max),
     };
+    info.floor = header.floor.as_ref().map(|floor| model::FloorInfo {
+        measured_at: floor.measured_at.clone(),
+        cpu_us_per_transaction: floor.cpu_us_per_transaction,
+        rate_max_per_s: floor.rate_max_per_s,
+        cpu_ratio: info.cpu_us_per_transaction.map(|us| us / floor.cpu_us_per_transaction),
+    });
     info.reason = findings::generator_limit(&info);
     info.valid = info.reason.is_none();
     info
@@ -461,3 +477,6 @@ fn event_infos(events: Vec<Event>) -> Vec<model::EventInfo> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{PoolPoint, PoolStudy};
-use crate::record::entry::{Header, LoadHeader};
+use crate::record::entry::Header;
 use crate::record::histogram::Distribution;
 
 use super::quantiles::{quantiles, with_censored};
@@ -32,11 +32,8 @@ pub(super) fn analyse(header: &Header, stages: &[StageAnalysis]) -> Option<PoolS
     if sizes.is_empty() {
         return None;
     }
-    let offered_per_s =
-        header.stages.iter().filter(|stage| stage.measured).find_map(|stage| match stage.load {
-            LoadHeader::Rate(rate) => Some(rate),
-            LoadHeader::Clients(_) => None,
-        });
+    let offered: Vec<f64> = measured.iter().filter_map(|stage| stage.offered_per_s(header)).collect();
+    let offered_per_s = (!offered.is_empty()).then(|| offered.iter().sum::<f64>() / offered.len() as f64);
     // At a fixed rate the throughput is that rate at every size that keeps up: there is no knee in it.
     let knee = if offered_per_s.is_some() || still_grows(&sizes) { None } else { knee(&sizes) };
     let recommendation =

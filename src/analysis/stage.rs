@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use crate::model;
 use crate::record::accounting::Books;
-use crate::record::entry::{Edge, Header, Interval, LoadHeader, WarmUpEnded, WarmUpWait};
+use crate::record::entry::{Edge, Header, Interval, LoadHeader, StageHeader, WarmUpEnded, WarmUpWait};
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::observation::{
     ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
 };
 use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
-use crate::units::{Span, StageId, Stamp, StatementId};
+use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
 use super::intervals::Intervals;
 use super::measures::{self, Gauges};
@@ -234,14 +234,29 @@ impl StageAnalysis {
         per_second(self.ok_in_window.iter().sum(), self.window_s())
     }
 
+    /// Transactions per second that the arrivals of the window put on; nothing in a closed loop. Where arrivals are drawn, or
+    /// follow from what ended before, that is what was planned in fact, else the mean of the rate over the window.
+    pub(super) fn offered_per_s(&self, header: &Header) -> Option<f64> {
+        let plan = header.stages.get(self.id.index())?;
+        let planned = || per_second(self.planned, self.window_s());
+        match plan.whole_load() {
+            Load::Closed { .. } => None,
+            Load::Open { rate: Course::Constant(rate), arrivals: Arrivals::Constant, .. } => Some(rate),
+            Load::Open { rate, arrivals: Arrivals::Constant, .. } if self.window_s() > 0.0 => {
+                let course = rate.over(std::time::Duration::from_nanos(plan.duration_ns));
+                Some(course.area(self.window().duration()) / self.window_s())
+            }
+            Load::Open { .. } | Load::PartlyOpen { .. } => Some(planned()),
+        }
+    }
+
     /// This stage's part of the report.
     pub(super) fn to_model(&self, header: &Header) -> model::Stage {
         let plan = header.stages.get(self.id.index());
-        let (offered_per_s, clients) = match plan.map(|stage| stage.load) {
-            Some(LoadHeader::Rate(rate)) => (Some(rate), None),
-            Some(LoadHeader::Clients(clients)) => (None, Some(clients)),
-            None => (None, None),
-        };
+        let clients = plan.and_then(|stage| match stage.load {
+            LoadHeader::Clients(clients) => Some(clients),
+            LoadHeader::Rate(_) | LoadHeader::Sessions(_) => None,
+        });
         let counters = self.counters();
         model::Stage {
             name: plan.map_or_else(|| format!("stage {}", self.id.0), |stage| stage.name.clone()),
@@ -249,7 +264,8 @@ impl StageAnalysis {
             started_at: rfc3339(header, self.begun_at),
             duration_s: self.window_s(),
             drain_s: (self.last_at - self.window().to).as_secs_f64(),
-            offered_per_s,
+            load: plan.map(StageHeader::whole_load),
+            offered_per_s: self.offered_per_s(header),
             clients,
             achieved_per_s: self.achieved_per_s(),
             accounting: self.accounting(),
@@ -378,6 +394,7 @@ impl StageAnalysis {
                 lag_us: quantiles(&set.lag),
                 hold_us: quantiles(&set.hold),
                 commit_us: quantiles(&set.commit),
+                pipeline_us: quantiles(&set.pipeline),
                 errors: set.errors.clone(),
             })
             .collect()
@@ -393,7 +410,8 @@ impl StageAnalysis {
                 transaction: header.workload.transactions[statement.transaction.index()].name.clone(),
                 kind: statement.kind.clone(),
                 sql: statement.sql.clone(),
-                count: set.execute.count(),
+                count: set.execute.count() + set.pipelined,
+                pipelined: set.pipelined,
                 errors: set.errors,
                 rows: set.rows,
                 empty: set.empty,

@@ -1,11 +1,12 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use crate::units::{Seed, parse_duration};
+use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Show the report of a run again
     Report(ReportArguments),
+    /// Measure what this machine's generator can do by itself; later reports say how far from that they were
+    Calibrate(CalibrateArguments),
     /// Say what a target lets dbdyno see and do, and what is missing
     Doctor(DoctorArguments),
     /// Print the JSON schema of workload.toml, for editors
@@ -70,6 +73,9 @@ pub(super) struct LocalArguments {
     /// Folder with the binaries of the throwaway server (initdb, postgres)
     #[arg(long = "local-bindir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bindir: Option<PathBuf>,
+    /// Processors that the throwaway server keeps to: `0,2-3`
+    #[arg(long, value_name = "CPUS")]
+    pub(super) server_cpus: Option<CpuList>,
 }
 
 #[derive(Debug, Args)]
@@ -113,15 +119,27 @@ pub(super) struct MeasureArguments {
     /// How transactions talk to the server [default: as the workload says, else prepared]
     #[arg(long, value_enum, value_name = "HOW")]
     pub(super) protocol: Option<SpokenProtocol>,
+    /// The server ends a statement that takes longer, which fails with 57014 [default: as the workload says, else no limit]
+    #[arg(long, value_name = "TIME", value_parser = whole_milliseconds)]
+    pub(super) statement_timeout: Option<Duration>,
+    /// Add this delay to each round trip, as a network between application and server would: `0.5ms`
+    #[arg(long, value_name = "TIME", value_parser = round_trip)]
+    pub(super) rtt: Option<Duration>,
+    /// Processors that dbdyno keeps to: `0,2-3`
+    #[arg(long, value_name = "CPUS")]
+    pub(super) client_cpus: Option<CpuList>,
     /// Application processes to simulate, each with a pool of its own
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) instances: u32,
     /// Threads of the generator [default: the smaller of instances and cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
-    /// Time before each measurement that does not count
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = parse_duration)]
-    pub(super) warmup: Duration,
+    /// Time before each measurement that does not count; `auto`: until the system is steady
+    #[arg(long, value_name = "TIME|auto", default_value = "2s", value_parser = warm_up)]
+    pub(super) warmup: GivenWarmUp,
+    /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
+    #[arg(long, value_name = "TIME", value_parser = warm_up_max)]
+    pub(super) warmup_max: Option<Duration>,
     /// Longest time that unfinished transactions are waited for at the end
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
     pub(super) drain: Duration,
@@ -167,19 +185,65 @@ pub(super) struct MeasureArguments {
 
 #[derive(Debug, Args)]
 #[group(multiple = false)]
+pub(super) struct Level {
+    /// Open loop: transactions per second, whatever the target answers. `200`, or over the time of the stage `100..800`,
+    /// `100,200,400`, `'100 spike 800 at 10s for 5s'`
+    #[arg(long, value_name = "PER_SECOND", value_parser = course, allow_negative_numbers = true)]
+    pub(super) rate: Option<Course>,
+    /// Closed loop: users who wait for each answer; a number, or a course as of --rate
+    #[arg(long, value_name = "N", value_parser = clients, allow_negative_numbers = true)]
+    pub(super) clients: Option<Course>,
+    /// Partly open loop: sessions per second that make several --transactions each; a number, or a course as of --rate
+    #[arg(long, value_name = "PER_SECOND", value_parser = course, allow_negative_numbers = true)]
+    pub(super) sessions: Option<Course>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ArrivalsArgument {
+    /// In equal gaps
+    Constant,
+    /// As independent users come: gaps are exponentially distributed
+    Poisson,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct LoadOfRun {
-    /// Open loop: transactions per second, whatever the target answers
-    #[arg(long, value_name = "PER_SECOND", value_parser = rate, allow_negative_numbers = true)]
-    pub(super) rate: Option<f64>,
-    /// Closed loop: users who wait for each answer
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(super) clients: Option<u32>,
+    #[command(flatten)]
+    pub(super) level: Level,
+    /// How the transactions of --rate or the --sessions arrive [default: constant]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub(super) arrivals: Option<ArrivalsArgument>,
+    /// How many each of the --sessions makes: `8`, `1..10`, `'geometric 5'`
+    #[arg(long, value_name = "N", value_parser = drawn::<Amount>)]
+    pub(super) transactions: Option<Amount>,
+    /// Time between a transaction and the next one of the same client or session: `200ms`, `'uniform 100ms..300ms'`,
+    /// `'exponential 200ms'`, `'lognormal 200ms 0.8'`
+    #[arg(long, value_name = "TIME", value_parser = drawn::<Pause>)]
+    pub(super) think: Option<Pause>,
+    /// Skip and count what arrives and cannot be started for longer [default: start it, however late]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub(super) max_lag: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProfileName {
+    /// baseline (half), normal, peak (twice), stress (a ramp from twice to four times), spike (five times, for a while), soak
+    Progressive,
+    /// Ten stages from half to five times, to find where it breaks
+    Stress,
+    /// normal, a spike of five times, and the time after it
+    Spike,
+    /// normal, all the time
+    Soak,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct RunArguments {
     #[command(flatten)]
     pub(super) load: LoadOfRun,
+    /// Stages made of the load of --rate, --clients or --sessions, which is the normal one [default --duration: 5m]
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(super) profile: Option<ProfileName>,
     /// Connections of each instance
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) pool_size: u32,
@@ -307,6 +371,22 @@ pub(super) struct ReportArguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct CalibrateArguments {
+    /// Also write the figures as JSON; `-` writes them, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) json: Option<PathBuf>,
+    /// How long each of its loads is measured
+    #[arg(long, value_name = "TIME", default_value = "1250ms", value_parser = positive_duration)]
+    pub(super) duration: Duration,
+    /// Where runs are kept, and the calibration with them [default: dbdyno/runs in the user's data folder]
+    #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct DoctorArguments {
     #[command(flatten)]
     pub(super) target: TargetArguments,
@@ -328,9 +408,54 @@ pub(super) struct CompletionsArguments {
     pub(super) shell: clap_complete::Shell,
 }
 
+/// A warm-up as it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GivenWarmUp {
+    Fixed(Duration),
+    Auto,
+}
+
+fn warm_up(text: &str) -> Result<GivenWarmUp, String> {
+    if text == "auto" {
+        return Ok(GivenWarmUp::Auto);
+    }
+    parse_duration(text)
+        .map(GivenWarmUp::Fixed)
+        .map_err(|error| format!("{error}, or `auto` to warm up until the system is steady"))
+}
+
+fn warm_up_max(text: &str) -> Result<Duration, String> {
+    // Rest shows after ten seconds at the earliest, and an interval more is needed to end a stage everywhere at once.
+    const MIN: Duration = Duration::from_secs(15);
+    // What is looked at is kept, second by second.
+    const MAX: Duration = Duration::from_secs(4 * 3600);
+    let limit = parse_duration(text).map_err(|error| error.to_string())?;
+    if (MIN..=MAX).contains(&limit) {
+        Ok(limit)
+    } else {
+        Err("it must be at least 15s, since less does not show that a system is steady, and at most 4h"
+            .to_owned())
+    }
+}
+
 fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn whole_milliseconds(text: &str) -> Result<Duration, String> {
+    let duration = positive_duration(text)?;
+    if duration < Duration::from_millis(1) {
+        Err("it counts whole milliseconds, at least one".to_owned())
+    } else {
+        Ok(duration)
+    }
+}
+
+fn round_trip(text: &str) -> Result<Duration, String> {
+    const MAX: Duration = Duration::from_secs(10);
+    let duration = positive_duration(text)?;
+    if duration > MAX { Err("no network is that far: at most 10s".to_owned()) } else { Ok(duration) }
 }
 
 fn positive(text: &str, max: f64) -> Result<f64, String> {
@@ -342,8 +467,17 @@ fn positive(text: &str, max: f64) -> Result<f64, String> {
     }
 }
 
-fn rate(text: &str) -> Result<f64, String> {
-    positive(text.strip_suffix("/s").unwrap_or(text), 10_000_000.0)
+fn course(text: &str) -> Result<Course, String> {
+    text.parse().map_err(|error: CourseError| error.to_string())
+}
+
+fn clients(text: &str) -> Result<Course, String> {
+    let course = course(text)?;
+    if course.is_whole() { Ok(course) } else { Err("part of a client cannot be".to_owned()) }
+}
+
+fn drawn<T: FromStr<Err = DrawnError>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: DrawnError| error.to_string())
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

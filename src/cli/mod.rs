@@ -100,7 +100,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                     StudyError::Workload(_)
                     | StudyError::Target(_)
                     | StudyError::Refused(_)
-                    | StudyError::Local(LocalError::Setting { .. })
+                    | StudyError::Local(LocalError::Setting { .. } | LocalError::Affinity(_))
                     | StudyError::Dataset(DatasetError::Mistakes(_) | DatasetError::QueryValues { .. }),
                 ) => code::USAGE,
                 CommandError::Study(StudyError::Interrupted | StudyError::LoadInterrupted { .. }) => {
@@ -149,6 +149,7 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
         }
         Command::Preview(arguments) => preview::preview(&arguments),
         Command::Report(arguments) => show_report(&arguments),
+        Command::Calibrate(arguments) => calibrate(&arguments).await,
         Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         Command::Schema(_) => {
             output::print(&output::pretty(&crate::workload::schema::json_schema()))?;
@@ -169,6 +170,23 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             Ok(code::OK)
         }
     }
+}
+
+/// Measures the generator itself, and shows it in the way that was asked for.
+async fn calibrate(arguments: &args::CalibrateArguments) -> Result<u8, CommandError> {
+    let mut live = Plain::new(arguments.quiet);
+    let runs_dir = plan::runs_dir(arguments.runs_dir.as_ref())?;
+    let plan = study::CalibratePlan { each: arguments.duration, runs_dir };
+    output::check_file(arguments.json.as_deref())?;
+    let calibrated = study::calibrate(&plan, &mut |what| live.tell(&what)).await;
+    live.finish();
+    let study::Calibrated { calibration, path } = calibrated?;
+    let shown = output::show_calibration(&calibration, arguments.json.as_deref());
+    if !arguments.quiet {
+        output::tell(&format!("kept in {}", path.display()));
+    }
+    shown?;
+    Ok(code::OK)
 }
 
 /// Prints the report, writes it where it is wanted, and says how it went by the exit code.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::dataset::DatasetError;
 use crate::db::redact::redact;
 use crate::engine::EngineError;
-use crate::model::Report;
+use crate::model::{Calibration, Report};
 use crate::report;
 use crate::study::StudyError;
 
@@ -22,7 +22,12 @@ const WIDTH_MAX: usize = 120;
 
 /// Makes sure, before minutes are spent on it, that the report can be written where it is wanted. What is there stays.
 pub(super) fn check(wanted: &Output) -> Result<(), CommandError> {
-    match &wanted.json {
+    check_file(wanted.json.as_deref())
+}
+
+/// The same of one file.
+pub(super) fn check_file(json: Option<&Path>) -> Result<(), CommandError> {
+    match json {
         Some(path) if path != Path::new("-") => {
             let opened = std::fs::File::options().append(true).create(true).open(path);
             opened.map(drop).map_err(unwritable(path))
@@ -47,6 +52,21 @@ pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError>
         detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
     };
     print(&report::terminal(report, &options))?;
+    written
+}
+
+/// Shows a calibration in the way that was asked for.
+pub(super) fn show_calibration(calibration: &Calibration, json: Option<&Path>) -> Result<(), CommandError> {
+    let mut written = Ok(());
+    if let Some(path) = json {
+        let text = pretty(calibration);
+        if path == Path::new("-") {
+            return print(&text);
+        }
+        written = std::fs::write(path, text + "\n").map_err(unwritable(path));
+    }
+    let options = report::Options { width: width_of_page(), colour: colour(), ..report::Options::default() };
+    print(&report::calibration(calibration, &options))?;
     written
 }
 

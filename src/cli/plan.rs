@@ -1,21 +1,22 @@
 //! From arguments to one immutable plan, in one fallible step.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
-    StudyError, TargetChoice, default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
+    RunPlan, SampleLogPlan, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
 };
-use crate::units::Seed;
-use crate::workload::{self, BudgetSpec, Load, Workload};
+use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
+use crate::workload::{self, BudgetSpec, Workload};
 
 use super::CommandError;
 use super::args::{
-    DemoArguments, LoadArguments, LoadOfRun, LocalArguments, MeasureArguments, PoolArguments, ResetTo,
-    RunArguments, SpokenProtocol, TargetArguments,
+    ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
+    MeasureArguments, PoolArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
 
 /// Arguments that do not fit together.
@@ -32,12 +33,52 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Processors of a server that dbdyno does not start.
+    #[error(
+        "--server-cpus is for a server that dbdyno starts (--target local); keep another one to its CPUs with taskset"
+    )]
+    ServerCpus,
+    /// A pipeline in a protocol without.
+    #[error(
+        "transaction `{0}` is a pipeline, which the simple protocol does not have: choose --protocol extended or prepared"
+    )]
+    SimplePipeline(String),
+    /// A profile is made of one number.
+    #[error("--profile needs its normal load as one number: --rate R, --clients N or --sessions S")]
+    ProfileWithoutLoad,
+    /// Its stages would be too short.
+    #[error("a profile takes at least {}: say more with --duration", format_duration(PROFILE_MIN))]
+    ProfileTooShort,
+    /// A multiple of the normal load cannot be.
+    #[error("a profile goes up to five times the normal load, and there {0}: say a lower one")]
+    ProfileTooHigh(CourseError),
+    /// A limit of what has none.
+    #[error("--warmup-max goes with --warmup auto; a fixed warm-up lasts as long as --warmup says")]
+    WarmUpMaxAlone,
     /// A length without a load.
-    #[error("--duration goes with --rate or --clients; without them the workload's own stages are run")]
+    #[error(
+        "--duration goes with --rate, --clients or --sessions; without them the workload's own stages are run"
+    )]
     DurationAlone,
     /// A load without a length.
     #[error("say how long with --duration, such as --duration 20s")]
     NoDuration,
+    /// A flag that says more of a load that is not there, or that it cannot be said of.
+    #[error("{flag} goes with {with}: {why}")]
+    NotOfThisLoad {
+        /// The flag.
+        flag: &'static str,
+        /// The flags that it goes with.
+        with: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// Sessions of no length.
+    #[error("--sessions needs the number of transactions that each makes, such as --transactions 8")]
+    NoTransactions,
+    /// A load that is not over when the stage is.
+    #[error("{0}: give the stage more time with --duration")]
+    Course(crate::units::CourseError),
     /// The demonstration's workload is not where it is looked for.
     #[error("cannot find the shop workload in {}: name its folder with --workload", looked.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or "))]
     NoDemoWorkload {
@@ -76,18 +117,61 @@ pub enum UsageError {
     OutAlone,
 }
 
+/// Longest warm-up until the system is steady, unless the user says another.
+const WARM_UP_MAX: Duration = Duration::from_secs(60);
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
 const CLIENTS_PER_CONNECTION: u32 = 2;
 
 pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunPlan, CommandError> {
-    let stages = match (load(&arguments.load), arguments.duration) {
+    let stages = match (load(&arguments.load)?, arguments.duration) {
+        (normal, whole) if arguments.profile.is_some() => profile(arguments.profile, normal, whole)?,
         (None, None) => StageChoice::Workload,
         (None, Some(_)) => return Err(UsageError::DurationAlone.into()),
         (Some(_), None) => return Err(UsageError::NoDuration.into()),
-        (Some(load), Some(duration)) => StageChoice::One { load, duration },
+        (Some(load), Some(duration)) => {
+            load.course().check_length(duration).map_err(UsageError::Course)?;
+            StageChoice::One { load, duration }
+        }
     };
-    let measure = measure(&arguments.measure, command)?;
+    let mut measure = measure(&arguments.measure, command)?;
+    if let Some(max_lag) = arguments.load.max_lag {
+        if matches!(stages, StageChoice::Workload)
+            && !measure.workload.stages.iter().any(|s| s.load.arrives())
+        {
+            let why = "no stage of the workload has one";
+            let with = "--rate or --sessions";
+            return Err(UsageError::NotOfThisLoad { flag: "--max-lag", with, why }.into());
+        }
+        for stage in &mut measure.workload.stages {
+            stage.load = stage.load.clone().with_max_lag(max_lag);
+        }
+    }
     Ok(RunPlan { measure, pool_size: arguments.pool_size, stages })
+}
+
+/// The stages of a profile. All that they put on is known to be possible.
+fn profile(
+    name: Option<ProfileName>,
+    normal: Option<Load>,
+    whole: Option<Duration>,
+) -> Result<StageChoice, UsageError> {
+    let profile = match name {
+        Some(ProfileName::Progressive) | None => Profile::Progressive,
+        Some(ProfileName::Stress) => Profile::Stress,
+        Some(ProfileName::Spike) => Profile::Spike,
+        Some(ProfileName::Soak) => Profile::Soak,
+    };
+    let normal = normal
+        .filter(|load| matches!(load.course(), Course::Constant(_)))
+        .ok_or(UsageError::ProfileWithoutLoad)?;
+    let whole = whole.unwrap_or(PROFILE_DEFAULT);
+    if whole < PROFILE_MIN {
+        return Err(UsageError::ProfileTooShort);
+    }
+    for stage in profile.stages(&normal, whole) {
+        stage.load.course().check().map_err(UsageError::ProfileTooHigh)?;
+    }
+    Ok(StageChoice::Profile { profile, normal, whole })
 }
 
 pub(super) fn pool(arguments: &PoolArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
@@ -100,8 +184,14 @@ pub(super) fn pool(arguments: &PoolArguments, command: Vec<String>) -> Result<Po
         return Err(UsageError::Sizes(given.join(",")).into());
     }
     let largest = sizes.last().copied().unwrap_or(1);
-    let load = load(&arguments.load)
-        .unwrap_or(Load::Clients(largest * CLIENTS_PER_CONNECTION * arguments.measure.instances));
+    let given = load(&arguments.load)?;
+    if given.is_none() && arguments.load.max_lag.is_some() {
+        let why = "without them clients are measured, for whom nothing is planned";
+        return Err(UsageError::NotOfThisLoad { flag: "--max-lag", with: "--rate or --sessions", why }.into());
+    }
+    let load = given
+        .unwrap_or_else(|| Load::clients(largest * CLIENTS_PER_CONNECTION * arguments.measure.instances));
+    load.course().check_length(arguments.duration).map_err(UsageError::Course)?;
     let shape = PoolShape { sizes, repeats: arguments.repeats, duration: arguments.duration, load };
     Ok(PoolPlan { measure: measure(&arguments.measure, command)?, shape })
 }
@@ -112,11 +202,14 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         None => demo_workload()?,
     };
     let sizes = vec![1, 2, 4, 8, 16];
-    let load = Load::Clients(32);
+    let load = Load::clients(32);
     let workload = read(&folder)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
         protocol: workload.protocol.unwrap_or_default(),
+        statement_timeout: workload.statement_timeout,
+        rtt: std::time::Duration::ZERO,
+        client_cpus: None,
         workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
@@ -125,7 +218,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         in_flight_max: 1000,
         acquire_timeout: std::time::Duration::from_secs(30),
         drain: std::time::Duration::from_secs(10),
-        warm_up: std::time::Duration::from_secs(1),
+        warm_up: WarmUp::Fixed(std::time::Duration::from_secs(1)),
         reset: Reset::None,
         probe_interval: Some(std::time::Duration::from_millis(100)),
         samples: None,
@@ -162,6 +255,9 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
     if matches!(arguments.target.as_str(), "local" | "local:postgres" | "local:postgresql") {
         return Ok(TargetChoice::Local(local(&arguments.local)?));
     }
+    if arguments.local.server_cpus.is_some() {
+        return Err(UsageError::ServerCpus.into());
+    }
     let target = Target::parse(&arguments.target).map_err(StudyError::from)?;
     Ok(TargetChoice::Existing(target))
 }
@@ -172,11 +268,17 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
     }
-    let cores =
-        std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    let cores = match &arguments.client_cpus {
+        Some(cpus) => cpus.count(),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    };
+    let cores = u32::try_from(cores).unwrap_or(1);
     Ok(MeasurePlan {
         target: target(&arguments.target)?,
-        protocol: protocol(arguments, &workload),
+        protocol: protocol(arguments, &workload)?,
+        statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
+        rtt: arguments.rtt.unwrap_or_default(),
+        client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,
         seed: arguments.seed,
@@ -186,7 +288,7 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
         in_flight_max: arguments.in_flight_max,
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
-        warm_up: arguments.warmup,
+        warm_up: warm_up(arguments.warmup, arguments.warmup_max)?,
         reset: match arguments.reset {
             ResetTo::None => Reset::None,
             ResetTo::Template => Reset::Template,
@@ -199,13 +301,26 @@ fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<Measure
 }
 
 /// The flag, else the workload's key.
-fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Protocol {
+fn protocol(arguments: &MeasureArguments, workload: &Workload) -> Result<Protocol, UsageError> {
     let given = arguments.protocol.map(|given| match given {
         SpokenProtocol::Simple => Protocol::Simple,
         SpokenProtocol::Extended => Protocol::Extended,
         SpokenProtocol::Prepared => Protocol::Prepared,
     });
-    given.or(workload.protocol).unwrap_or_default()
+    let protocol = given.or(workload.protocol).unwrap_or_default();
+    // The workload itself was checked; here the flag says otherwise.
+    match workload.transactions.iter().find(|kind| kind.pipeline) {
+        Some(kind) if protocol == Protocol::Simple => Err(UsageError::SimplePipeline(kind.name.clone())),
+        _ => Ok(protocol),
+    }
+}
+
+fn warm_up(given: GivenWarmUp, max: Option<Duration>) -> Result<WarmUp, UsageError> {
+    match (given, max) {
+        (GivenWarmUp::Auto, limit) => Ok(WarmUp::UntilSteady { limit: limit.unwrap_or(WARM_UP_MAX) }),
+        (GivenWarmUp::Fixed(_), Some(_)) => Err(UsageError::WarmUpMaxAlone),
+        (GivenWarmUp::Fixed(length), None) => Ok(WarmUp::Fixed(length)),
+    }
 }
 
 /// The log of single transactions. The file is tried before minutes are spent; what is there stays until then.
@@ -254,8 +369,44 @@ fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {
     Ok(BudgetSpec { metric, limit })
 }
 
-fn load(arguments: &LoadOfRun) -> Option<Load> {
-    arguments.rate.map(Load::Rate).or(arguments.clients.map(Load::Clients))
+/// The load that the flags say, if they say one.
+fn load(arguments: &LoadOfRun) -> Result<Option<Load>, UsageError> {
+    let LoadOfRun { level, arrivals, transactions, think, max_lag } = arguments;
+    let Level { rate, clients, sessions } = level;
+    let of_stages = "in the workload's own stages it is said with the key of that name";
+    let only = |given: bool, flag, with, has_it: bool, why| {
+        let has_load = rate.is_some() || clients.is_some() || sessions.is_some();
+        let why = if has_load { why } else { of_stages };
+        if given && !has_it { Err(UsageError::NotOfThisLoad { flag, with, why }) } else { Ok(()) }
+    };
+    let arrives = rate.is_some() || sessions.is_some();
+    let thinks = clients.is_some() || sessions.is_some();
+    let why = "a client begins when its last transaction has ended";
+    only(arrivals.is_some(), "--arrivals", "--rate or --sessions", arrives, why)?;
+    let why = "at a rate nobody waits for an answer before the next transaction";
+    only(think.is_some(), "--think", "--clients or --sessions", thinks, why)?;
+    let why = "it says how many each session makes";
+    only(transactions.is_some(), "--transactions", "--sessions", sessions.is_some(), why)?;
+    // Without a load it is said of the workload's stages.
+    let why = "with --clients nothing is planned, so that nothing is late";
+    only(max_lag.is_some(), "--max-lag", "--rate or --sessions", clients.is_none(), why)?;
+    let arrivals = match arrivals {
+        Some(ArrivalsArgument::Poisson) => Arrivals::Poisson,
+        Some(ArrivalsArgument::Constant) | None => Arrivals::Constant,
+    };
+    let (think, max_lag) = (*think, *max_lag);
+    Ok(match (rate, clients, sessions) {
+        (Some(rate), ..) => Some(Load::Open { rate: rate.clone(), arrivals, max_lag }),
+        (None, Some(clients), _) => Some(Load::Closed { clients: clients.clone(), think }),
+        (None, None, Some(sessions)) => Some(Load::PartlyOpen {
+            sessions: sessions.clone(),
+            arrivals,
+            transactions: transactions.ok_or(UsageError::NoTransactions)?,
+            think,
+            max_lag,
+        }),
+        (None, None, None) => None,
+    })
 }
 
 fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
@@ -264,7 +415,12 @@ fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
         let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
         settings.push((name.trim().to_owned(), value.trim().to_owned()));
     }
-    Ok(LocalOptions { bindir: arguments.bindir.clone(), settings, supervisor: None })
+    Ok(LocalOptions {
+        bindir: arguments.bindir.clone(),
+        settings,
+        cpus: arguments.server_cpus.clone(),
+        supervisor: None,
+    })
 }
 
 pub(super) fn read(folder: &Path) -> Result<Workload, CommandError> {

@@ -13,6 +13,7 @@ mod target;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::sql::values::Frame;
 use crate::units::{BackendId, SlotId, Stamp, StatementId};
@@ -79,14 +80,81 @@ impl RowsExpected {
 /// What a session is asked for besides statements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
-    /// Begin a transaction with the isolation, the server's default when absent.
-    Begin(Option<IsolationLevel>),
+    /// Begin a transaction.
+    Begin(Begin),
     /// Commit.
     Commit,
     /// Roll back.
     Rollback,
     /// Publish the statistics that this connection holds back, where the server can be asked to.
     FlushStatistics,
+}
+
+/// How a transaction begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begin {
+    /// The server's default when absent.
+    pub isolation: Option<IsolationLevel>,
+    /// Changes nothing.
+    pub read_only: bool,
+    /// Waits at its begin until it can neither fail nor make others fail. For serializable, read-only transactions.
+    pub deferrable: bool,
+    /// What is set for it: an index into [`SessionOptions::settings`].
+    pub settings: Option<usize>,
+}
+
+/// How the sessions of an engine talk to the server.
+#[derive(Clone, Debug, Default)]
+pub struct SessionOptions {
+    /// How statements and their values travel.
+    pub protocol: Protocol,
+    /// The server ends a statement that takes longer, with SQLSTATE 57014. Whole milliseconds.
+    pub statement_timeout: Option<Duration>,
+    /// Lists of settings, name and value, that a transaction can have.
+    pub settings: Arc<[Vec<(String, String)>]>,
+}
+
+impl From<Protocol> for SessionOptions {
+    fn from(protocol: Protocol) -> Self {
+        Self { protocol, ..Self::default() }
+    }
+}
+
+/// A request of a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// A statement.
+    Statement(StatementId),
+    /// BEGIN, COMMIT, ROLLBACK, with what is set.
+    Control(Control),
+    /// What the session itself has put in front.
+    Setting,
+    /// The end of a part: an error skips what stands before it, and without BEGIN the part commits here.
+    Sync,
+}
+
+/// What became of a request of a pipeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// The request.
+    pub request: Queued,
+    /// How it went.
+    pub outcome: QueuedOutcome,
+    /// Rows of a statement, returned or changed.
+    pub rows: u64,
+    /// When its answer was complete.
+    pub done_at: Stamp,
+}
+
+/// How a request of a pipeline went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueuedOutcome {
+    /// As it should.
+    Done,
+    /// By an error, or it gave another number of rows than promised.
+    Failed,
+    /// Not at all: an earlier one failed, or the connection ended before.
+    Skipped,
 }
 
 /// SQL's isolation levels, as far as servers tell them apart.
@@ -138,6 +206,35 @@ pub trait Session: Send + 'static {
         reply: &mut Reply,
     ) -> impl Future<Output = Result<(), ExecError>> + Send;
 
+    /// Puts a statement with the frame's values to the requests of a pipeline. Nothing is sent. On an error the pipeline is
+    /// forgotten.
+    fn queue(&mut self, _statement: StatementId, _frame: &Frame) -> Result<(), ExecError> {
+        Err(no_pipelines())
+    }
+
+    /// Puts BEGIN, COMMIT or ROLLBACK to the requests of a pipeline. Nothing is sent.
+    fn queue_control(&mut self, _what: Control) -> Result<(), ExecError> {
+        Err(no_pipelines())
+    }
+
+    /// Puts the end of a part to the requests of a pipeline. Nothing is sent.
+    fn queue_sync(&mut self) {}
+
+    /// Sends what was queued and the end behind it, reads all answers, decodes outputs into the frame. The reply is that of
+    /// the whole. Gives the first error; [`Session::answered`] says whose it was.
+    fn sync(
+        &mut self,
+        _frame: &mut Frame,
+        _reply: &mut Reply,
+    ) -> impl Future<Output = Result<(), ExecError>> + Send {
+        std::future::ready(Err(no_pipelines()))
+    }
+
+    /// The requests of the last pipeline in their order, and what became of each.
+    fn answered(&self) -> &[Answered] {
+        &[]
+    }
+
     /// The server's number for this connection.
     fn backend(&self) -> BackendId;
 
@@ -146,6 +243,10 @@ pub trait Session: Send + 'static {
 
     /// Whether the next user can have it: connected, nothing half sent or half read, no transaction open.
     fn usable(&self) -> bool;
+}
+
+fn no_pipelines() -> ExecError {
+    ExecError::Value("pipelines are not supported with this server".to_owned())
 }
 
 /// Makes measured connections to one target.
@@ -158,6 +259,12 @@ pub trait Engine: Clone + Send + Sync + 'static {
         &self,
         statements: Arc<[StatementPlan]>,
     ) -> impl Future<Output = Result<Self::Session, ConnectError>> + Send;
+
+    /// Executions of a statement after which a connection keeps to one kind of plan for it, because the server tries several at
+    /// first; zero where it does not.
+    fn plan_settles_after(&self) -> u8 {
+        0
+    }
 
     /// Asks the server to end the requests that dropped sessions left unanswered. That it does is not waited for.
     fn cancel_abandoned(&self) -> impl Future<Output = ()> + Send;

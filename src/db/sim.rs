@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::db::{ConnectError, Control, Engine, ExecError, Now, Reply, Session, StatementPlan};
+use crate::db::{
+    Answered, ConnectError, Control, Engine, ExecError, Now, Queued, QueuedOutcome, Reply, Session,
+    StatementPlan,
+};
 use crate::sql::values::{Frame, Slot};
 use crate::time::Timer;
 use crate::units::{BackendId, SlotId, Stamp, StatementId};
@@ -116,7 +119,20 @@ impl<N: Now> Engine for SimEngine<N> {
         let backend = BackendId(self.backends.fetch_add(1, Ordering::Relaxed) + 1);
         let outputs = |plan: &StatementPlan| plan.outputs.iter().map(|(_, slot)| *slot).collect();
         let outputs = statements.iter().map(outputs).collect();
-        Ok(SimSession { engine: self.clone(), outputs, backend, usable: true, in_transaction: false })
+        Ok(SimSession {
+            engine: self.clone(),
+            outputs,
+            pipeline: Vec::new(),
+            is_synced: false,
+            backend,
+            usable: true,
+            in_transaction: false,
+        })
+    }
+
+    /// As PostgreSQL does it.
+    fn plan_settles_after(&self) -> u8 {
+        6
     }
 
     /// A request that nobody listens to is answered to nobody.
@@ -128,6 +144,9 @@ pub struct SimSession<N> {
     engine: SimEngine<N>,
     /// The slots that each statement fills.
     outputs: Vec<Vec<SlotId>>,
+    /// What was queued, and what became of it.
+    pipeline: Vec<Answered>,
+    is_synced: bool,
     backend: BackendId,
     usable: bool,
     in_transaction: bool,
@@ -155,6 +174,30 @@ impl<N: Now> SimSession<N> {
     }
 }
 
+impl<N> SimSession<N> {
+    fn fill(&self, statement: StatementId, value: Slot, frame: &mut Frame) {
+        for slot in self.outputs.get(statement.index()).into_iter().flatten() {
+            frame.slots[slot.index()] = value;
+        }
+    }
+
+    fn controlled(&mut self, what: Control) {
+        match what {
+            Control::Begin(_) => self.in_transaction = true,
+            Control::Commit | Control::Rollback => self.in_transaction = false,
+            Control::FlushStatistics => {}
+        }
+    }
+
+    fn put(&mut self, request: Queued) {
+        if std::mem::take(&mut self.is_synced) {
+            self.pipeline.clear();
+        }
+        let outcome = QueuedOutcome::Skipped;
+        self.pipeline.push(Answered { request, outcome, rows: 0, done_at: Stamp::ZERO });
+    }
+}
+
 impl<N: Now> Session for SimSession<N> {
     async fn execute(
         &mut self,
@@ -163,19 +206,78 @@ impl<N: Now> Session for SimSession<N> {
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
         let value = self.request(SimRequest::Execute(statement), reply).await?;
-        for slot in self.outputs.get(statement.index()).into_iter().flatten() {
-            frame.slots[slot.index()] = value;
-        }
+        self.fill(statement, value, frame);
         Ok(())
+    }
+
+    fn queue(&mut self, statement: StatementId, _frame: &Frame) -> Result<(), ExecError> {
+        self.put(Queued::Statement(statement));
+        Ok(())
+    }
+
+    fn queue_control(&mut self, what: Control) -> Result<(), ExecError> {
+        self.put(Queued::Control(what));
+        Ok(())
+    }
+
+    fn queue_sync(&mut self) {
+        self.put(Queued::Sync);
+    }
+
+    /// One request after the other, each in its own time.
+    async fn sync(&mut self, frame: &mut Frame, reply: &mut Reply) -> Result<(), ExecError> {
+        self.queue_sync();
+        let mut whole = Reply { sent_at: self.engine.clock.now(), ..Reply::default() };
+        let mut first = None;
+        let mut skips = false;
+        for at in 0..self.pipeline.len() {
+            let request = match self.pipeline[at].request {
+                Queued::Statement(id) => SimRequest::Execute(id),
+                Queued::Control(what) => SimRequest::Control(what),
+                Queued::Setting | Queued::Sync => {
+                    skips = false;
+                    self.pipeline[at].outcome = QueuedOutcome::Done;
+                    continue;
+                }
+            };
+            if skips {
+                continue;
+            }
+            let answer = self.request(request, reply).await;
+            self.pipeline[at].done_at = reply.done_at;
+            self.pipeline[at].outcome = QueuedOutcome::Done;
+            match (answer, self.pipeline[at].request) {
+                (Ok(value), Queued::Statement(id)) => {
+                    self.pipeline[at].rows = reply.rows;
+                    whole.rows += reply.rows;
+                    whole.first_row_at = whole.first_row_at.or(reply.first_row_at);
+                    self.fill(id, value, frame);
+                }
+                (Ok(_), Queued::Control(what)) => self.controlled(what),
+                (Ok(_), _) => {}
+                (Err(error), _) => {
+                    self.pipeline[at].outcome = QueuedOutcome::Failed;
+                    skips = true;
+                    let survives = error.session_survives();
+                    first.get_or_insert(error);
+                    if !survives {
+                        break;
+                    }
+                }
+            }
+        }
+        self.is_synced = true;
+        *reply = Reply { done_at: self.engine.clock.now(), ..whole };
+        first.map_or(Ok(()), Err)
+    }
+
+    fn answered(&self) -> &[Answered] {
+        &self.pipeline
     }
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
         self.request(SimRequest::Control(what), reply).await?;
-        match what {
-            Control::Begin(_) => self.in_transaction = true,
-            Control::Commit | Control::Rollback => self.in_transaction = false,
-            Control::FlushStatistics => {}
-        }
+        self.controlled(what);
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::db::postgres::{Environment, PgEngine, SettingsError, connect};
-use crate::db::{ConnectError, Engine, Now, Protocol};
+use crate::db::{ConnectError, Engine, Now, SessionOptions};
 
 /// Where a target is and as whom to connect.
 pub type Settings = crate::db::postgres::Settings;
@@ -71,9 +71,9 @@ impl Target {
 
     /// Makes measured connections to it.
     #[must_use]
-    pub fn engine<N: Now>(&self, clock: N, protocol: Protocol) -> impl Engine + use<N> {
+    pub fn engine<N: Now>(&self, clock: N, options: SessionOptions) -> impl Engine + use<N> {
         match self {
-            Self::Postgres(settings) => PgEngine::new(Arc::clone(settings), clock, protocol),
+            Self::Postgres(settings) => PgEngine::new(Arc::clone(settings), clock, options),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::db::Engine;
 use crate::pool::Pool;
@@ -11,6 +12,7 @@ use crate::time::{Now, Timer};
 use crate::units::{ClientId, Stamp, TransactionId};
 use crate::workload::Workload;
 
+use super::Plan;
 use super::draws::Draws;
 use super::recorder::{Ended, Recorder};
 use super::sampling::Sampling;
@@ -26,6 +28,8 @@ pub(super) struct Instance<E: Engine, N: Now> {
     pub(super) timer: Timer<N>,
     pub(super) recorder: Rc<RefCell<Recorder>>,
     pub(super) sampling: Option<Arc<Sampling>>,
+    /// Added to each round trip.
+    pub(super) rtt: Duration,
     /// Set when the drain has begun to end: nothing is tried again.
     pub(super) stopping: Cell<bool>,
     /// What each client has under way, for those that must be abandoned.
@@ -41,17 +45,25 @@ struct UnderWay {
 
 impl<E: Engine, N: Now> Instance<E, N> {
     pub(super) fn new(
-        workload: Arc<Workload>,
+        plan: &Plan,
         draws: Rc<Draws>,
         pool: Pool<E, N>,
         source: Source<N>,
         timer: Timer<N>,
         recorder: Rc<RefCell<Recorder>>,
-        sampling: Option<Arc<Sampling>>,
     ) -> Self {
-        let under_way = RefCell::default();
-        let stopping = Cell::new(false);
-        Self { workload, draws, pool, source, timer, recorder, sampling, stopping, under_way }
+        Self {
+            workload: Arc::clone(&plan.workload),
+            draws,
+            pool,
+            source,
+            timer,
+            recorder,
+            sampling: plan.sampling.clone(),
+            rtt: plan.rtt,
+            stopping: Cell::new(false),
+            under_way: RefCell::default(),
+        }
     }
 
     /// Makes room for `clients`, before anything is measured.
@@ -65,6 +77,11 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let mut progress = Progress::default();
         while let Some(work) = self.source.next(client, &mut progress).await {
             let transaction = self.draws.transaction(work.position);
+            if work.too_late {
+                self.skip(transaction, &work);
+                tokio::task::coop::consume_budget().await;
+                continue;
+            }
             self.recorder.borrow_mut().begun(transaction);
             let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
             self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, work, scheduled_at });
@@ -73,6 +90,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
             // An answer that is there at once would let one client starve the others of its worker.
             tokio::task::coop::consume_budget().await;
         }
+    }
+
+    /// Counts work that nobody starts any more, with how long it waited.
+    fn skip(&self, transaction: TransactionId, work: &Work) {
+        let now = self.timer.now();
+        let waited = now - work.scheduled_at.unwrap_or(now);
+        self.recorder.borrow_mut().skipped(transaction, waited);
+        self.sample_without_tries(transaction, work, (now, Outcome::Skipped));
     }
 
     /// Closes the books at the end of the drain: what runs is abandoned, what never began is skipped. Call it when no client
@@ -94,10 +119,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             self.sample_without_tries(transaction, &work, (now, Outcome::Abandoned));
         }
         self.source.take_left_out(planned_until, |work| {
-            let transaction = self.draws.transaction(work.position);
-            let waited = now - work.scheduled_at.unwrap_or(now);
-            self.recorder.borrow_mut().skipped(transaction, waited);
-            self.sample_without_tries(transaction, &work, (now, Outcome::Skipped));
+            self.skip(self.draws.transaction(work.position), &work);
         });
     }
 }

@@ -16,6 +16,8 @@ pub struct Collected {
     entry: Entry,
     /// Failures that were seen for the first time.
     pub first_errors: Vec<FirstError>,
+    /// By statement: connections that have not executed it so often that its plan is settled; empty where nobody counts.
+    pub unsettled: Vec<u32>,
     owner: WorkerId,
 }
 
@@ -51,12 +53,20 @@ pub struct Collector {
     spare_sets: Vec<mpsc::Sender<Box<Set>>>,
     /// What each worker had open at its last tick.
     open: Vec<u64>,
+    /// What each worker's connections had not settled at its last tick.
+    unsettled: Vec<Vec<u32>>,
 }
 
 impl Collector {
     pub(super) fn new(spare_sets: Vec<mpsc::Sender<Box<Set>>>) -> Self {
         let workers = spare_sets.len();
-        Self { ticks: vec![0; workers], pending: Vec::new(), spare_sets, open: vec![0; workers] }
+        Self {
+            ticks: vec![0; workers],
+            pending: Vec::new(),
+            spare_sets,
+            open: vec![0; workers],
+            unsettled: vec![Vec::new(); workers],
+        }
     }
 
     /// Takes one worker's interval and gives the intervals that are complete now, in order.
@@ -96,9 +106,12 @@ impl Collector {
     fn add(&mut self, mut part: WorkerInterval, joins: bool, collected: &mut Vec<Collected>) {
         self.open[part.worker.index()] = part.open;
         let in_flight = self.open.iter().sum();
+        self.unsettled[part.worker.index()] = std::mem::take(&mut part.unsettled);
+        let unsettled = self.unsettled();
         match collected.last_mut() {
             Some(last) if joins => {
                 last.first_errors.append(&mut part.first_errors);
+                last.unsettled = unsettled;
                 let interval = last.interval_mut();
                 interval.set.merge(&part.set);
                 interval.span.from = interval.span.from.min(part.span.from);
@@ -117,9 +130,22 @@ impl Collector {
                     in_flight,
                 }),
                 first_errors: part.first_errors,
+                unsettled,
                 owner: part.worker,
             }),
         }
+    }
+
+    /// Of all workers together.
+    fn unsettled(&self) -> Vec<u32> {
+        let mut all = Vec::new();
+        for of_worker in &self.unsettled {
+            all.resize(all.len().max(of_worker.len()), 0);
+            for (sum, connections) in all.iter_mut().zip(of_worker) {
+                *sum += connections;
+            }
+        }
+        all
     }
 
     /// Takes back the memory of an interval that nobody needs any more. A worker without a set to go on with makes its
@@ -154,6 +180,7 @@ mod tests {
             planned,
             open: planned,
             first_errors: Vec::new(),
+            unsettled: vec![worker + 1, 0],
         }
     }
 
@@ -174,7 +201,8 @@ mod tests {
     fn a_second_is_told_when_every_worker_has_told_it() {
         let mut collector = collector(2);
         assert!(collector.push(told(0, 1, 0, 1, 3)).is_empty());
-        assert_eq!(seconds(&collector.push(told(1, 1, 0, 1, 4))), [(0.0, 1.0, 7)]);
+        let first = collector.push(told(1, 1, 0, 1, 4));
+        assert_eq!((seconds(&first), &first[0].unsettled), (vec![(0.0, 1.0, 7)], &vec![3, 0]));
         assert!(collector.push(told(1, 2, 1, 2, 4)).is_empty());
         assert_eq!(seconds(&collector.push(told(0, 2, 1, 2, 3))), [(1.0, 2.0, 7)]);
     }

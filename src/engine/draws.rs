@@ -1,8 +1,8 @@
 //! What a transaction does and with which values: every draw keyed by what asks for it, never by what was drawn before.
 //!
-//! The key of a transaction is (seed, stage, client and iteration), or (seed, stage, arrival) in an open loop. So two pool
-//! sizes see the same work, and a retry repeats it. What the run itself inserted is the exception: it depends on what was
-//! done before.
+//! The key of a transaction is (seed, stage, client and iteration), or (seed, stage, arrival) in an open loop, or (seed,
+//! stage, session and iteration) in a partly open one. So two pool sizes see the same work, and a retry repeats it. What the
+//! run itself inserted is the exception: it depends on what was done before.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -20,20 +20,24 @@ const PURPOSE_TRANSACTION: u32 = u32::MAX;
 const PURPOSE_TIMES: u32 = 0xFFFF_0000;
 /// Decides whether a transaction is written to the sample log.
 const PURPOSE_SAMPLE: u32 = 0xFFFD_0000;
+/// The number of transactions of a session.
+pub(super) const PURPOSE_SESSION: u32 = 0xFFFC_0000;
+/// The think time before a transaction.
+pub(super) const PURPOSE_THINK: u32 = 0xFFFC_0001;
 /// Executions of one transaction whose `draw = "each"` parameters are told apart; later ones begin again.
 const OCCURRENCES: u32 = 1 << 12;
 
 /// The position of one transaction's draws.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
-    /// Seed, stage, and in a closed loop the client.
+    /// Seed, stage, and in a closed loop the client, in a partly open one the session.
     pub(super) key: Key,
-    /// Iteration of the client, or number of the arrival.
+    /// Iteration of the client or session, or number of the arrival.
     pub(super) number: u64,
 }
 
 impl Position {
-    fn stream(self, purpose: u32) -> Stream {
+    pub(super) fn stream(self, purpose: u32) -> Stream {
         self.key.at(self.number, purpose)
     }
 }

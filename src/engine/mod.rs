@@ -13,6 +13,9 @@ mod arrivals;
 mod client;
 mod collector;
 mod draws;
+mod line;
+mod pipeline;
+mod plans;
 mod recorder;
 mod run;
 mod sampling;
@@ -29,8 +32,8 @@ use crate::generate::Dataset;
 use crate::record::set::Shape;
 use crate::sql::statement::Cardinality;
 use crate::sql::values::QueryValues;
-use crate::units::{InstanceId, Seed, StageId, Stamp};
-use crate::workload::{Load, Workload};
+use crate::units::{InstanceId, Load, Seed, StageId, Stamp};
+use crate::workload::Workload;
 
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
@@ -60,6 +63,8 @@ pub struct Plan {
     pub workers: u32,
     /// Open loop: transactions of one instance under way at once. Beyond it a late start is lag.
     pub in_flight_max: u32,
+    /// Added to each round trip of the measured sessions.
+    pub rtt: Duration,
     /// An acquire is given up after this.
     pub acquire_timeout: Duration,
     /// Longest time that the last stage's transactions are waited for.
@@ -77,6 +82,8 @@ pub struct StagePlan {
     pub duration: Duration,
     /// What it puts on.
     pub load: Load,
+    /// Whether it is the first one and may be ended early: then it is counted how often each connection executes each statement.
+    pub until_steady: bool,
 }
 
 impl Plan {
@@ -117,22 +124,8 @@ impl Plan {
 
     /// The stages with their first and last instants, when the first begins at `start`.
     fn windows(&self, start: Stamp) -> Vec<arrivals::Window> {
-        let mut from = start;
-        self.stages
-            .iter()
-            .enumerate()
-            .map(|(index, stage)| {
-                let to = from + stage.duration;
-                let window = arrivals::Window {
-                    index,
-                    id: stage.id,
-                    span: crate::units::Span { from, to },
-                    load: stage.load,
-                };
-                from = to;
-                window
-            })
-            .collect()
+        let stages = self.stages.iter().map(|stage| (stage.id, stage.duration, &stage.load));
+        arrivals::windows(start, stages)
     }
 
     /// The instances that worker `worker` carries: every `workers`-th, so that they are spread evenly.

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use crate::db::Reply;
+use crate::db::{Answered, Queued, QueuedOutcome, Reply};
 use crate::pool::AcquireTimes;
 use crate::record::accounting::Outcome;
 use crate::record::measure::Extreme;
 use crate::record::sample::Sample;
 use crate::record::set::{Set, StatementSpan};
 use crate::sql::values::{Arena, Slot};
-use crate::units::{BackendId, Span, StatementId, TransactionId};
+use crate::units::{BackendId, Span, Stamp, StatementId, TransactionId};
 use crate::workload::Measure;
+
+use super::plans::Plans;
 
 /// Executions at least this long are kept one by one, so that lock waits can be joined to them: a tenth of the interval
 /// between two looks of the probe.
@@ -53,12 +55,14 @@ pub(super) struct Recorder {
     /// Of each measure, how far its values have come in this worker.
     furthest: Vec<Extreme>,
     pub(super) first_errors: Vec<FirstError>,
+    /// While a warm-up waits for it.
+    pub(super) plans: Option<Plans>,
 }
 
 impl Recorder {
     pub(super) fn new(set: Box<Set>) -> Self {
         let furthest = vec![Extreme::default(); set.measures.len()];
-        Self { set, in_flight: 0, seen_errors: Vec::new(), furthest, first_errors: Vec::new() }
+        Self { set, in_flight: 0, seen_errors: Vec::new(), furthest, first_errors: Vec::new(), plans: None }
     }
 
     pub(super) fn begun(&mut self, transaction: TransactionId) {
@@ -104,11 +108,38 @@ impl Recorder {
             }
             set.rows += reply.rows;
             set.empty += u64::from(reply.rows == 0);
+            if let Some(plans) = &mut self.plans {
+                plans.executed(statement, backend);
+            }
         } else {
             set.errors += 1;
         }
         if took >= SPAN_MIN {
             let span = Span { from: reply.sent_at, to: reply.done_at };
+            self.set.keep_span(StatementSpan { backend, statement, span });
+        }
+    }
+
+    /// Records a whole pipeline that ended well.
+    pub(super) fn pipelined(&mut self, transaction: TransactionId, reply: &Reply) {
+        self.set.transactions[transaction.index()].pipeline.record(reply.done_at - reply.sent_at);
+    }
+
+    /// Counts one statement of a pipeline, whose answer followed that of `before`.
+    pub(super) fn answered(&mut self, backend: BackendId, before: Stamp, answered: &Answered) {
+        let Queued::Statement(statement) = answered.request else { return };
+        let set = &mut self.set.statements[statement.index()];
+        match answered.outcome {
+            QueuedOutcome::Done => {
+                set.pipelined += 1;
+                set.rows += answered.rows;
+                set.empty += u64::from(answered.rows == 0);
+            }
+            QueuedOutcome::Failed => set.errors += 1,
+            QueuedOutcome::Skipped => return,
+        }
+        if answered.done_at - before >= SPAN_MIN {
+            let span = Span { from: before, to: answered.done_at };
             self.set.keep_span(StatementSpan { backend, statement, span });
         }
     }

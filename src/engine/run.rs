@@ -10,11 +10,14 @@ use crate::db::{ConnectError, Engine};
 use crate::time::{RealClock, Timer};
 use crate::units::{Stamp, WorkerId};
 
-use super::worker::{Lines, Message, Order};
+use super::worker::{Cut, Lines, Message, Order, TICK};
 use super::{Collected, Collector, Plan, worker};
 
 /// Intervals that one worker may be ahead of the collector.
 const MESSAGES_MAX: usize = 16;
+
+/// Between the order to end a stage and its end: time for every worker to hear it.
+const HEARD_AFTER: Duration = Duration::from_millis(300);
 
 /// Why a load cannot be driven.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,7 @@ pub enum EngineError {
 /// A load under way.
 pub struct Run {
     orders: watch::Sender<Order>,
+    cuts: watch::Sender<Option<Cut>>,
     messages: mpsc::Receiver<Message>,
     threads: Vec<JoinHandle<()>>,
     workers: usize,
@@ -46,13 +50,15 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     let workers = plan.workers.clamp(1, plan.instances.max(1));
     let plan = Plan { workers, ..plan.clone() };
     let (orders, _) = watch::channel(Order::Wait);
+    let (cuts, _) = watch::channel(None);
     let (out, messages) = mpsc::channel(MESSAGES_MAX * workers as usize);
     let mut threads = Vec::new();
     let mut spares = Vec::new();
     for id in (0..workers).map(WorkerId) {
         let (spare, spare_sets) = mpsc::channel(MESSAGES_MAX);
         spares.push(spare);
-        let lines = Lines { orders: orders.subscribe(), out: out.clone(), spare_sets };
+        let lines =
+            Lines { orders: orders.subscribe(), cuts: cuts.subscribe(), out: out.clone(), spare_sets };
         let (plan, engine) = (plan.clone(), engine.clone());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let out = out.clone();
@@ -75,7 +81,7 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     }
     let collector = Collector::new(spares);
     let ready = std::collections::VecDeque::new();
-    Ok(Run { orders, messages, threads, workers: workers as usize, collector, finished: 0, ready })
+    Ok(Run { orders, cuts, messages, threads, workers: workers as usize, collector, finished: 0, ready })
 }
 
 impl Run {
@@ -99,6 +105,15 @@ impl Run {
     /// The first stage begins at `at`.
     pub fn begin(&self, at: Stamp) {
         self.orders.send_replace(Order::Start(at));
+    }
+
+    /// Ends the first stage, which began at `began_at`, with an interval: the next one that every worker hears of in time. The
+    /// stages behind it begin earlier by as much. Gives that instant. To be called once, before the end that was planned.
+    pub fn end_first_stage(&self, began_at: Stamp, now: Stamp) -> Stamp {
+        let ticks = (now + HEARD_AFTER - began_at).as_nanos().div_ceil(TICK.as_nanos());
+        let at = began_at + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
+        self.cuts.send_replace(Some(Cut { at }));
+        at
     }
 
     /// Ends the window now; what runs is drained for at most `drain`.

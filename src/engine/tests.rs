@@ -1,6 +1,8 @@
 //! The engine's arithmetic on a simulated server in virtual time: what the queueing laws say is what must come out, to the
 //! nanosecond where nothing is random.
 
+mod loads;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +12,17 @@ use crate::record::accounting::Books;
 use crate::record::entry::Interval;
 use crate::record::set::{Set, Shape};
 use crate::sql::values::Slot;
-use crate::units::{Seed, StageId, Stamp, StatementId};
-use crate::workload::{Load, Workload};
+use crate::units::{
+    Amount, Arrivals, ClientId, Course, InstanceId, Load, Pause, Seed, StageId, Stamp, StatementId,
+};
+use crate::workload::Workload;
 
+use super::arrivals::{self, Share, Window};
+use super::source::{Progress, Source};
+use super::worker::simulate_with_cut;
 use super::{Plan, StagePlan, simulate};
 
+mod sessions;
 mod truth;
 
 const MS: Duration = Duration::from_millis(1);
@@ -44,7 +52,12 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         stages: stages
             .iter()
             .enumerate()
-            .map(|(index, &(load, duration))| StagePlan { id: StageId::from_index(index), duration, load })
+            .map(|(index, (load, duration))| StagePlan {
+                id: StageId::from_index(index),
+                duration: *duration,
+                load: load.clone(),
+                until_steady: false,
+            })
             .collect(),
         pool_size,
         instances: 1,
@@ -53,6 +66,7 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         acquire_timeout: Duration::from_secs(600),
         drain: Duration::from_secs(600),
         sampling: None,
+        rtt: Duration::ZERO,
     }
 }
 
@@ -85,7 +99,7 @@ fn median_us(distribution: &crate::record::histogram::Distribution) -> u64 {
 
 #[test]
 fn eight_clients_on_two_connections_wait_three_times_as_long_as_they_are_served() {
-    let plan = plan(one_statement(), 2, &[(Load::Clients(8), Duration::from_secs(20))]);
+    let plan = plan(one_statement(), 2, &[(Load::clients(8), Duration::from_secs(20))]);
     let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
     let set = all(&intervals);
     assert_balanced(&intervals);
@@ -108,7 +122,7 @@ fn eight_clients_on_two_connections_wait_three_times_as_long_as_they_are_served(
 
 #[test]
 fn littles_law_holds_exactly() {
-    let plan = plan(one_statement(), 3, &[(Load::Rate(170.0), Duration::from_secs(30))]);
+    let plan = plan(one_statement(), 3, &[(Load::rate(170.0), Duration::from_secs(30))]);
     // Unequal service times, so that the queue breathes.
     let intervals = simulate(&plan, |_, _, n| SimAnswer::ok(MS * u32::try_from(5 + n * 7 % 23).unwrap_or(5)));
     let set = all(&intervals);
@@ -119,7 +133,7 @@ fn littles_law_holds_exactly() {
 
 #[test]
 fn beyond_the_limit_of_transactions_under_way_a_late_start_is_lag() {
-    let mut plan = plan(one_statement(), 4, &[(Load::Rate(100.0), Duration::from_secs(10))]);
+    let mut plan = plan(one_statement(), 4, &[(Load::rate(100.0), Duration::from_secs(10))]);
     plan.in_flight_max = 4;
     let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(50 * MS));
     let set = all(&intervals);
@@ -135,7 +149,7 @@ fn beyond_the_limit_of_transactions_under_way_a_late_start_is_lag() {
 
 #[test]
 fn what_never_ends_is_abandoned_and_what_never_began_is_skipped() {
-    let mut plan = plan(one_statement(), 2, &[(Load::Rate(10.0), Duration::from_secs(5))]);
+    let mut plan = plan(one_statement(), 2, &[(Load::rate(10.0), Duration::from_secs(5))]);
     plan.in_flight_max = 4;
     plan.drain = Duration::from_secs(3);
     let intervals = simulate(&plan, |request, _, _| match request {
@@ -152,7 +166,7 @@ fn what_never_ends_is_abandoned_and_what_never_began_is_skipped() {
 
 #[test]
 fn an_acquire_that_times_out_fails_by_that_name_and_counts_among_the_slow() {
-    let mut plan = plan(one_statement(), 1, &[(Load::Clients(2), Duration::from_secs(4))]);
+    let mut plan = plan(one_statement(), 1, &[(Load::clients(2), Duration::from_secs(4))]);
     plan.acquire_timeout = 100 * MS;
     let intervals = simulate(&plan, |request, _, _| match request {
         SimRequest::Execute(_) => SimAnswer::ok(Duration::from_secs(1)),
@@ -174,7 +188,7 @@ fn a_retry_repeats_the_transaction_and_the_response_covers_all_tries() {
          retry = { on = [\"40001\"], max_tries = 3 }\n",
         "-- name: s :exec\nUPDATE a SET b = 1;\n",
     );
-    let plan = plan(workload, 1, &[(Load::Clients(1), Duration::from_secs(5))]);
+    let plan = plan(workload, 1, &[(Load::clients(1), Duration::from_secs(5))]);
     let executions = std::sync::atomic::AtomicU64::new(0);
     let intervals = simulate(&plan, move |request, _, _| match request {
         // Every second execution of the statement is refused.
@@ -209,7 +223,7 @@ fn a_connection_lost_at_commit_is_unknown_and_before_it_failed() {
         "name = \"u\"\n[[transaction]]\nname = \"t\"\nweight = 1\nstatements = [\"a\", \"b\"]\n",
         "-- name: a :exec\nUPDATE a SET b = 1;\n-- name: b :exec\nUPDATE a SET b = 2;\n",
     );
-    let plan = plan(workload, 1, &[(Load::Clients(1), Duration::from_secs(10))]);
+    let plan = plan(workload, 1, &[(Load::clients(1), Duration::from_secs(10))]);
     let commits = std::sync::atomic::AtomicU64::new(0);
     let begins = std::sync::atomic::AtomicU64::new(0);
     let count = |counter: &std::sync::atomic::AtomicU64| {
@@ -237,7 +251,7 @@ fn two_pool_sizes_and_two_thread_counts_see_the_same_work() {
     let queries = "-- name: s :one\nSELECT 1;\n";
     let issued = |pool_size: u32, instances: u32| {
         let mut plan =
-            plan(workload(document, queries), pool_size, &[(Load::Rate(500.0), Duration::from_secs(8))]);
+            plan(workload(document, queries), pool_size, &[(Load::rate(500.0), Duration::from_secs(8))]);
         plan.instances = instances;
         let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(3 * MS));
         assert_balanced(&intervals);
@@ -254,9 +268,9 @@ fn two_pool_sizes_and_two_thread_counts_see_the_same_work() {
 #[test]
 fn stages_follow_each_other_without_a_gap_and_carry_what_is_under_way() {
     let stages = [
-        (Load::Rate(100.0), Duration::from_secs(3)),
-        (Load::Clients(5), Duration::from_millis(2500)),
-        (Load::Rate(10.0), Duration::from_secs(2)),
+        (Load::rate(100.0), Duration::from_secs(3)),
+        (Load::clients(5), Duration::from_millis(2500)),
+        (Load::rate(10.0), Duration::from_secs(2)),
     ];
     let plan = plan(one_statement(), 3, &stages);
     let intervals = simulate(&plan, |_, _, _| SimAnswer::ok(70 * MS));
@@ -306,7 +320,7 @@ const JOBS_QUERIES: &str =
 /// What was taken counts when its transaction has committed, and not before.
 #[test]
 fn measured_values_are_those_of_transactions_that_ended_ok() {
-    let plan = plan(workload(JOBS, JOBS_QUERIES), 1, &[(Load::Clients(1), Duration::from_secs(10))]);
+    let plan = plan(workload(JOBS, JOBS_QUERIES), 1, &[(Load::clients(1), Duration::from_secs(10))]);
     let taken = std::sync::atomic::AtomicI64::new(0);
     let finished = std::sync::atomic::AtomicI64::new(0);
     let next = |counter: &std::sync::atomic::AtomicI64| {
@@ -407,4 +421,179 @@ fn what_the_run_inserted_is_drawn_by_later_transactions() {
     // Of 1003 rows by age the first has a share of 0.13, and the first three have 0.24: ± 5 standard deviations of 1000 draws.
     assert!((77..=183).contains(&newest), "{newest}");
     assert!((690..=830).contains(&loaded), "{loaded}");
+}
+
+/// The control thread ends the first stage; the others begin then and last as long as planned, and nothing is lost or counted
+/// twice.
+#[test]
+fn a_first_stage_that_ends_early_moves_the_others_forward() {
+    let seconds = Duration::from_secs;
+    for loads in [
+        [Load::rate(50.0), Load::rate(400.0)],
+        [Load::clients(3), Load::rate(1.0)],
+        [Load::rate(0.2), Load::clients(3)],
+        [poisson(300.0), poisson(90.0)],
+        [sessions(20.0), sessions(30.0)],
+    ] {
+        let [warm_up, measured] = loads;
+        let mut plan = plan(
+            one_statement(),
+            2,
+            &[
+                (warm_up.clone(), seconds(60)),
+                (measured.clone(), seconds(5)),
+                (Load::clients(2), Duration::from_millis(2500)),
+            ],
+        );
+        plan.instances = 2;
+        let cut_at = seconds(4);
+        let mut begun_at = None;
+        // The interval that ends after three seconds decides; there is time until the fourth is over.
+        let intervals = simulate_with_cut(
+            &plan,
+            |_, _, _| SimAnswer::ok(7 * MS),
+            |collected| {
+                let begun_at = *begun_at.get_or_insert(collected.interval().span.from);
+                (collected.interval().span.to == begun_at + seconds(3)).then_some(begun_at + cut_at)
+            },
+        );
+        assert_balanced(&intervals);
+        let begin = intervals[0].span.from;
+        let ends: Vec<Duration> = (0..3).map(|stage| end_of(&intervals, stage) - begin).collect();
+        assert_eq!(ends, [cut_at, seconds(9), Duration::from_millis(11_500)]);
+        assert!(intervals.windows(2).all(|pair| pair[0].span.to == pair[1].span.from), "no gap");
+        let planned = |stage: u32| -> u64 {
+            intervals.iter().filter(|i| i.stage == StageId(stage)).map(|interval| interval.planned).sum()
+        };
+        if let Some(rate) = rate_of(&measured) {
+            assert!((planned(1) as f64 - rate * 5.0).abs() < 0.5, "the whole stage, as planned");
+        }
+        if let Some(rate) = rate_of(&warm_up) {
+            assert!(
+                (planned(0) as f64 - (rate * 4.0).ceil()).abs() < 0.5,
+                "no more than fits into four seconds"
+            );
+            // Arrivals of the next stage were on time, from its first on. A client of a closed loop first ends what it does.
+            assert!(all(&intervals).transactions[0].lag.histogram().max() < 10, "nobody was late");
+        }
+    }
+}
+
+/// A worker that hears too late ends the stage with its next interval, and its books balance all the same.
+#[test]
+fn an_end_that_is_told_too_late_comes_with_the_next_interval() {
+    for load in [Load::rate(100.0), poisson(100.0), sessions(30.0), Load::clients(3)] {
+        told_too_late(load);
+    }
+}
+
+fn told_too_late(warm_up: Load) {
+    let seconds = Duration::from_secs;
+    let plan = plan(one_statement(), 2, &[(warm_up, seconds(60)), (Load::rate(30.0), seconds(3))]);
+    let mut begun_at = None;
+    let intervals = simulate_with_cut(
+        &plan,
+        |_, _, _| SimAnswer::ok(7 * MS),
+        |collected| {
+            let begun_at = *begun_at.get_or_insert(collected.interval().span.from);
+            (collected.interval().span.to == begun_at + seconds(3)).then_some(begun_at + seconds(2))
+        },
+    );
+    assert_balanced(&intervals);
+    let begin = intervals[0].span.from;
+    assert_eq!((end_of(&intervals, 0) - begin, end_of(&intervals, 1) - begin), (seconds(4), seconds(7)));
+    // An end behind the planned one changes nothing.
+    let intervals = simulate_with_cut(&plan, |_, _, _| SimAnswer::ok(7 * MS), |_| Some(Stamp::NEVER));
+    assert_balanced(&intervals);
+    assert_eq!(end_of(&intervals, 1) - intervals[0].span.from, seconds(63));
+}
+
+/// Of one instance, whose worker hears of the end a second and a half after it.
+#[test]
+fn what_was_handed_out_behind_an_end_that_nobody_knew_counts_as_planned() {
+    for load in [Load::rate(10.0), poisson(10.0)] {
+        let (planned, handed_out) = crate::time::block_on_virtual(|timer| async move {
+            let at = |ms: u32| Stamp::ZERO + MS * ms;
+            let next = Load::rate(1.0);
+            let stages = [(StageId(0), MS * 60_000, &load), (StageId(1), MS * 5_000, &next)];
+            let windows: std::rc::Rc<[Window]> = arrivals::windows(Stamp::ZERO, stages).into();
+            let share = Share { instance: InstanceId(0), of: 1 };
+            let source = Source::new(timer.clone(), share, std::rc::Rc::clone(&windows), Seed(7));
+            let mut progress = Progress::default();
+            while timer.now() < at(3_500) {
+                source.next(ClientId(0), &mut progress).await;
+            }
+            assert!(arrivals::end_early(&windows, at(2_000)) && !arrivals::end_early(&windows, at(2_500)));
+            source.look_up();
+            while source.next(ClientId(0), &mut progress).await.is_some() {}
+            assert_eq!(timer.now(), at(7_000));
+            (source.planned(timer.now()), source.handed_out())
+        });
+        assert_eq!(planned, handed_out);
+        assert!(handed_out > 20 + 5, "some were handed out behind the end: {handed_out}");
+    }
+}
+
+fn poisson(rate: f64) -> Load {
+    Load::Open { rate: Course::Constant(rate), arrivals: Arrivals::Poisson, max_lag: None }
+}
+
+fn sessions(per_s: f64) -> Load {
+    Load::PartlyOpen {
+        sessions: Course::Constant(per_s),
+        arrivals: Arrivals::Poisson,
+        transactions: Amount::Constant { number: 4 },
+        think: Some(Pause::Constant { time: 300 * MS }),
+        max_lag: None,
+    }
+}
+
+/// The rate of arrivals that come evenly, so that their number is known.
+fn rate_of(load: &Load) -> Option<f64> {
+    matches!(load, Load::Open { arrivals: Arrivals::Constant, .. }).then(|| load.course().max())
+}
+
+fn end_of(intervals: &[Interval], stage: u32) -> Stamp {
+    let of_stage = intervals.iter().filter(|interval| interval.stage == StageId(stage) && !interval.drain);
+    of_stage.map(|interval| interval.span.to).max().expect("every stage has intervals")
+}
+
+/// Connections take turns, so that each of four has executed the statement six times after twenty-four transactions; a
+/// connection that is lost makes the three that are left begin anew.
+#[test]
+fn a_first_stage_counts_until_every_connection_has_settled_its_plans() {
+    let mut plan = plan(
+        one_statement(),
+        4,
+        &[(Load::rate(10.0), Duration::from_secs(9)), (Load::rate(10.0), Duration::from_secs(2))],
+    );
+    let unsettled = |plan: &Plan, lost_at: Option<u64>| {
+        let mut unsettled = Vec::new();
+        let executions = std::sync::atomic::AtomicU64::new(0);
+        let script = move |request: SimRequest, _: Stamp, _: u64| match request {
+            SimRequest::Execute(_)
+                if Some(executions.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) == lost_at =>
+            {
+                SimAnswer {
+                    after: MS,
+                    with: Err(ExecError::Lost(std::io::Error::other("cut"))),
+                    value: Slot::Null,
+                }
+            }
+            _ => SimAnswer::ok(MS),
+        };
+        simulate_with_cut(plan, script, |collected| {
+            unsettled.push(collected.unsettled.clone());
+            None
+        });
+        unsettled
+    };
+    assert!(unsettled(&plan, None).iter().all(Vec::is_empty), "nobody asked");
+    plan.stages[0].until_steady = true;
+    let counted = unsettled(&plan, None);
+    assert_eq!(counted[..4], [[4], [4], [0], [0]].map(Vec::from), "{counted:?}");
+    assert!(counted[9..].iter().all(Vec::is_empty), "not in the second stage: {counted:?}");
+    let lost = unsettled(&plan, Some(45));
+    assert_eq!((&lost[3], &lost[4]), (&vec![0], &vec![3]), "{lost:?}");
+    assert_eq!(lost[8], vec![0], "{lost:?}");
 }

@@ -2,34 +2,31 @@
 
 use std::time::Duration;
 
-use crate::db::{Control, Engine, ExecError, IsolationLevel, Reply, Session};
+use crate::db::{Begin, Control, Engine, ExecError, IsolationLevel, Reply};
 use crate::pool::AcquireError;
 use crate::record::accounting::Outcome;
 use crate::sql::values::Frame;
 use crate::time::Now;
 use crate::units::{Stamp, TransactionId};
-use crate::workload::{Isolation, KeptFor, Transaction};
+use crate::workload::{Isolation, KeptFor, Retry, Transaction};
 
 use super::client::Instance;
 use super::draws::{Draws, Position};
+use super::line::Line;
 use super::recorder::Ended;
 use super::source::Work;
 use super::takings::Memory;
 
-/// First pause before a retry; doubled with each further one, and half of it drawn.
-const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
-/// Longest pause before a retry.
-const RETRY_PAUSE_MAX: Duration = Duration::from_millis(100);
 /// SQLSTATEs of work that was given up for taking too long: a statement's or a lock's limit.
 const TIMED_OUT: [&str; 2] = ["57014", "55P03"];
 /// The purpose of the draws of retry pauses, beside those of `draws`.
 const PURPOSE_RETRY: u32 = 0xFFFE_0000;
 
 /// Why a try did not end well.
-struct Failure {
-    error: ExecError,
+pub(super) struct Failure {
+    pub(super) error: ExecError,
     /// The server may have committed although no answer came.
-    may_have_committed: bool,
+    pub(super) may_have_committed: bool,
 }
 
 /// What all tries of one transaction add up to.
@@ -58,7 +55,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 Err(error) => return self.not_acquired(transaction, work, &tries, &error, &memory.frame),
             };
             let acquired_at = lease.acquired_at();
-            let result = self.attempt(transaction, kind, lease.session(), work.position, memory).await;
+            let mut line = Line::new(lease.session(), &self.timer, self.rtt);
+            let result = self.attempt(transaction, kind, &mut line, work.position, memory).await;
             let finished_at = match &result {
                 Ok(finished_at) => *finished_at,
                 Err(_) => self.timer.now(),
@@ -69,7 +67,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
             match result {
                 Err(failure) if self.retries(kind, &failure, tries.count) => {
                     self.recorder.borrow_mut().retried(transaction, failure.error.code());
-                    self.timer.sleep(retry_pause(work.position, tries.count)).await;
+                    self.timer.sleep(retry_pause(&kind.retry, work.position, tries.count)).await;
                 }
                 Err(failure) => {
                     return self.failed(transaction, work, &tries, finished_at, &failure, &memory.frame);
@@ -97,37 +95,47 @@ impl<E: Engine, N: Now> Instance<E, N> {
         &self,
         transaction: TransactionId,
         kind: &Transaction,
-        session: &mut E::Session,
+        line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
     ) -> Result<Stamp, Failure> {
         memory.forget();
         self.draws.fill_once(transaction, position, &mut memory.frame);
         let mut reply = Reply::default();
+        if kind.pipeline {
+            return self.pipeline(transaction, kind, line, position, memory, &mut reply).await;
+        }
         if kind.explicit {
-            let begin = Control::Begin(kind.isolation.map(isolation_level));
-            session.control(begin, &mut reply).await.map_err(Failure::before_commit)?;
+            if let Err(error) = line.control(Control::Begin(begin(transaction, kind)), &mut reply).await {
+                self.roll_back(line, &error).await;
+                return Err(Failure::before_commit(error));
+            }
             self.recorder.borrow_mut().controlled(transaction, false, &reply);
         }
-        if let Err(failure) = self.steps(transaction, kind, session, position, memory, &mut reply).await {
-            if kind.explicit && failure.error.session_survives() {
-                // The error that is reported is the first one; a session that cannot roll back is not usable again.
-                let _ = session.control(Control::Rollback, &mut reply).await;
-            }
+        if let Err(failure) = self.steps(transaction, kind, line, position, memory, &mut reply).await {
+            self.roll_back(line, &failure.error).await;
             return Err(failure);
         }
         if kind.explicit {
-            session.control(Control::Commit, &mut reply).await.map_err(Failure::at_commit)?;
+            line.control(Control::Commit, &mut reply).await.map_err(Failure::at_commit)?;
             self.recorder.borrow_mut().controlled(transaction, true, &reply);
         }
         Ok(reply.done_at)
+    }
+
+    /// Ends a transaction that has failed.
+    pub(super) async fn roll_back(&self, line: &mut Line<'_, E::Session, N>, error: &ExecError) {
+        if error.session_survives() && line.in_transaction() {
+            // The error that is reported is the first one; a session that cannot roll back is not usable again.
+            let _ = line.control(Control::Rollback, &mut Reply::default()).await;
+        }
     }
 
     async fn steps(
         &self,
         transaction: TransactionId,
         kind: &Transaction,
-        session: &mut E::Session,
+        line: &mut Line<'_, E::Session, N>,
         position: Position,
         memory: &mut Memory,
         reply: &mut Reply,
@@ -140,8 +148,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 }
                 self.draws.fill_each(transaction, position, occurrence, &mut memory.frame);
                 occurrence += 1;
-                let result = session.execute(step.statement, &mut memory.frame, reply).await;
-                self.recorder.borrow_mut().executed(step.statement, session.backend(), reply, result.is_ok());
+                let result = line.execute(step.statement, &mut memory.frame, reply).await;
+                self.recorder.borrow_mut().executed(step.statement, line.backend(), reply, result.is_ok());
                 let statement = &self.workload.statements[step.statement.index()];
                 if let Err(error) = result {
                     let writes = statement.kind.writes();
@@ -182,7 +190,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         !failure.may_have_committed
             && tries < kind.retry.max_tries
             && !self.stopping.get()
-            && kind.retry.on.iter().any(|code| code == failure.error.code())
+            && kind.retry.covers(failure.error.code())
     }
 
     fn not_acquired(
@@ -238,11 +246,11 @@ impl Tries {
 }
 
 impl Failure {
-    fn before_commit(error: ExecError) -> Self {
+    pub(super) fn before_commit(error: ExecError) -> Self {
         Self { error, may_have_committed: false }
     }
 
-    fn at_commit(error: ExecError) -> Self {
+    pub(super) fn at_commit(error: ExecError) -> Self {
         let may_have_committed = !error.session_survives();
         Self { error, may_have_committed }
     }
@@ -261,10 +269,21 @@ fn ended(transaction: TransactionId, outcome: Outcome, code: &str) -> Ended<'_> 
     }
 }
 
-fn retry_pause(position: Position, tries: u32) -> Duration {
-    let pause = RETRY_PAUSE_MIN.saturating_mul(1 << (tries - 1).min(10)).min(RETRY_PAUSE_MAX);
+/// Half of the longest pause, and a share of the other half: who failed together does not come back together. Drawn by what
+/// it is for, so that it is the same each time the run is repeated.
+fn retry_pause(retry: &Retry, position: Position, tries: u32) -> Duration {
     let drawn = position.key.at(position.number, PURPOSE_RETRY | (tries & 0xFFFF)).unit();
-    pause.mul_f64(0.5 + drawn / 2.0)
+    retry.pause_max(tries).mul_f64(0.5 + drawn / 2.0)
+}
+
+/// How the transaction begins. Its settings are those of its own number.
+pub(super) fn begin(transaction: TransactionId, kind: &Transaction) -> Begin {
+    Begin {
+        isolation: kind.isolation.map(isolation_level),
+        read_only: kind.modes.read_only,
+        deferrable: kind.modes.deferrable,
+        settings: (!kind.modes.set.is_empty()).then_some(transaction.index()),
+    }
 }
 
 fn isolation_level(isolation: Isolation) -> IsolationLevel {

@@ -15,9 +15,10 @@ use crate::time::{Now, Timer};
 use crate::units::{ClientId, Span, StageId, Stamp, WorkerId};
 
 use super::Plan;
-use super::arrivals::{Share, Window};
+use super::arrivals::{self, Share, Window};
 use super::client::Instance;
 use super::draws::Draws;
+use super::plans::Plans;
 use super::recorder::{FirstError, Recorder};
 use super::source::Source;
 
@@ -35,6 +36,13 @@ pub(super) enum Order {
     Stop(Duration),
     /// Nothing was started; go home.
     Dismiss,
+}
+
+/// The control thread ends the first stage early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// When.
+    pub(super) at: Stamp,
 }
 
 /// What a worker tells the control thread.
@@ -63,11 +71,14 @@ pub(super) struct WorkerInterval {
     /// Planned and not ended at its end.
     pub(super) open: u64,
     pub(super) first_errors: Vec<FirstError>,
+    /// By statement: connections that have not settled its plan; empty where nobody counts.
+    pub(super) unsettled: Vec<u32>,
 }
 
 /// The lines to and from the control thread.
 pub(super) struct Lines {
     pub(super) orders: watch::Receiver<Order>,
+    pub(super) cuts: watch::Receiver<Option<Cut>>,
     pub(super) out: mpsc::Sender<Message>,
     pub(super) spare_sets: mpsc::Receiver<Box<Set>>,
 }
@@ -104,6 +115,7 @@ pub(super) async fn run<E: Engine, N: Now>(
         let _ = lines.out.send(Message::Finished(id)).await;
         return;
     };
+    recorder.borrow_mut().plans = plans_to_count(plan, engine.plan_settles_after());
     let windows: Rc<[Window]> = plan.windows(start).into();
     let instances: Vec<_> = plan
         .instances_of(id.0)
@@ -111,15 +123,8 @@ pub(super) async fn run<E: Engine, N: Now>(
         .map(|(instance, pool)| {
             let share = Share { instance, of: plan.instances };
             let source = Source::new(timer.clone(), share, Rc::clone(&windows), plan.seed);
-            let instance = Instance::new(
-                Arc::clone(&plan.workload),
-                Rc::clone(&draws),
-                pool,
-                source,
-                timer.clone(),
-                Rc::clone(&recorder),
-                plan.sampling.clone(),
-            );
+            let instance =
+                Instance::new(plan, Rc::clone(&draws), pool, source, timer.clone(), Rc::clone(&recorder));
             Rc::new(instance)
         })
         .collect();
@@ -148,6 +153,12 @@ async fn warm_pools<E: Engine, N: Now>(
         pools.push(pool);
     }
     Ok((pools, created))
+}
+
+/// What is counted of the first stage, if it waits for it.
+fn plans_to_count(plan: &Plan, settles_after: u8) -> Option<Plans> {
+    let waits = settles_after > 0 && plan.stages.first().is_some_and(|stage| stage.until_steady);
+    waits.then(|| Plans::new(settles_after, plan.workload.statements.len()))
 }
 
 async fn wait_for_start(orders: &mut watch::Receiver<Order>) -> Option<Stamp> {
@@ -190,15 +201,25 @@ impl<E: Engine, N: Now> Worker<E, N> {
         for instance in &self.instances {
             instance.pool.take_levels(start);
         }
-        let end = self.windows.last().map_or(start, |window| window.span.to);
+        let end = self.windows.last().map_or(start, |window| window.span().to);
         let mut progress =
             Progress { tick: 0, sent_until: start, planned: 0, end, drain_end: end + plan.drain };
         let mut orders_open = true;
-        let mut boundary = self.next_boundary(start, progress.end);
+        let mut cuts_open = true;
+        let mut last = start;
+        let mut boundary = self.next_boundary(last, progress.end);
         loop {
-            let orders = &mut self.lines.orders;
+            let (orders, cuts) = (&mut self.lines.orders, &mut self.lines.cuts);
             tokio::select! {
                 biased;
+                changed = cuts.changed(), if cuts_open => {
+                    cuts_open = changed.is_ok();
+                    let cut = *cuts.borrow_and_update();
+                    if let Some(cut) = cut {
+                        self.end_first_stage(cut, last, &mut progress, plan.drain);
+                        boundary = self.next_boundary(last, progress.end);
+                    }
+                }
                 changed = orders.changed(), if orders_open => {
                     orders_open = changed.is_ok();
                     let order = *orders.borrow_and_update();
@@ -217,7 +238,8 @@ impl<E: Engine, N: Now> Worker<E, N> {
                         break;
                     }
                     self.tick(&mut progress, boundary).await;
-                    boundary = self.next_boundary(boundary, progress.end);
+                    last = boundary;
+                    boundary = self.next_boundary(last, progress.end);
                 }
                 finished = clients.join_next() => match finished {
                     Some(Err(panicked)) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
@@ -229,6 +251,20 @@ impl<E: Engine, N: Now> Worker<E, N> {
             }
         }
         self.finish(clients, progress).await;
+    }
+
+    /// Ends the first stage before its planned end. A worker that hears of it too late ends it with its next interval, the one
+    /// after `last`: what was told is told.
+    fn end_first_stage(&self, cut: Cut, last: Stamp, progress: &mut Progress, drain: Duration) {
+        let at = if cut.at > last { cut.at } else { last + TICK };
+        if at >= progress.end || !arrivals::end_early(&self.windows, at) {
+            return;
+        }
+        for instance in &self.instances {
+            instance.source.look_up();
+        }
+        progress.end = self.windows.last().map_or(at, |window| window.span().to);
+        progress.drain_end = progress.end + drain;
     }
 
     fn spawn_clients(&self, plan: &Plan) -> JoinSet<()> {
@@ -245,8 +281,8 @@ impl<E: Engine, N: Now> Worker<E, N> {
 
     /// The next end of an interval after `last`: each second since the stage began, and the end of the stage.
     fn next_boundary(&self, last: Stamp, end: Stamp) -> Stamp {
-        let window = self.windows.iter().find(|window| last < window.span.to);
-        let limit = window.map_or(Stamp::NEVER, |window| window.span.to);
+        let window = self.windows.iter().find(|window| last < window.span().to);
+        let limit = window.map_or(Stamp::NEVER, |window| window.span().to);
         let limit = if last < end { limit.min(end) } else { limit };
         (last + TICK).min(limit)
     }
@@ -254,7 +290,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
     /// The stage that the interval ending at `boundary` belongs to, and whether it lies in the drain.
     fn stage_at(&self, boundary: Stamp, end: Stamp) -> (StageId, bool) {
         let inside = boundary.min(end);
-        let within = self.windows.iter().find(|window| inside <= window.span.to);
+        let within = self.windows.iter().find(|window| inside <= window.span().to);
         let window = within.or(self.windows.last()).expect("a plan has at least one stage");
         (window.id, boundary > end)
     }
@@ -262,7 +298,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
     async fn tick(&mut self, progress: &mut Progress, boundary: Stamp) {
         progress.tick += 1;
         let stage_ends =
-            self.windows.iter().any(|window| window.span.to == boundary) || boundary == progress.end;
+            self.windows.iter().any(|window| window.span().to == boundary) || boundary == progress.end;
         let next = match self.lines.spare_sets.try_recv() {
             Ok(set) => set,
             // A late collector lengthens the interval; two stages are never mixed.
@@ -289,6 +325,16 @@ impl<E: Engine, N: Now> Worker<E, N> {
             set.pool.create_errors += counts.create_errors;
             set.pool.discarded += counts.discarded;
             instance.source.take_wake_lateness(&mut set.wake_lateness);
+            if counts.discarded > 0
+                && let Some(plans) = &mut recorder.plans
+            {
+                plans.forget();
+            }
+        }
+        let connections = || self.instances.iter().map(|instance| instance.pool.connections()).sum();
+        let unsettled = recorder.plans.as_ref().map_or_else(Vec::new, |plans| plans.unsettled(connections()));
+        if self.windows.first().is_some_and(|first| boundary >= first.span().to) {
+            recorder.plans = None;
         }
         let interval = WorkerInterval {
             worker: self.id,
@@ -300,6 +346,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
             planned: planned_total - progress.planned,
             open: recorder.in_flight + (planned_total - handed_out),
             first_errors: std::mem::take(&mut recorder.first_errors),
+            unsettled,
         };
         progress.planned = planned_total;
         progress.sent_until = boundary;
@@ -354,14 +401,25 @@ pub fn simulate(
     plan: &Plan,
     script: impl Fn(crate::db::sim::SimRequest, Stamp, u64) -> crate::db::sim::SimAnswer + Send + Sync + 'static,
 ) -> Vec<crate::record::entry::Interval> {
+    simulate_with_cut(plan, script, |_| None)
+}
+
+/// As [`simulate`], with a control thread that may end the first stage early: `cut` is shown every interval and says when.
+#[cfg(test)]
+pub(super) fn simulate_with_cut(
+    plan: &Plan,
+    script: impl Fn(crate::db::sim::SimRequest, Stamp, u64) -> crate::db::sim::SimAnswer + Send + Sync + 'static,
+    mut cut: impl FnMut(&super::Collected) -> Option<Stamp>,
+) -> Vec<crate::record::entry::Interval> {
     use super::Collector;
     assert_eq!(plan.workers, 1, "virtual time has one thread");
     crate::time::block_on_virtual(|timer| async move {
         let engine = crate::db::sim::SimEngine::scripted(&timer, script);
         let (orders, orders_in) = watch::channel(Order::Wait);
+        let (cuts, cuts_in) = watch::channel(None);
         let (out, mut messages) = mpsc::channel(4);
         let (spares, spare_sets) = mpsc::channel(4);
-        let lines = Lines { orders: orders_in, out, spare_sets };
+        let lines = Lines { orders: orders_in, cuts: cuts_in, out, spare_sets };
         let worker = {
             let (plan, timer) = (plan.clone(), timer.clone());
             tokio::task::spawn_local(async move { run(&plan, WorkerId(0), engine, timer, lines).await })
@@ -370,6 +428,9 @@ pub fn simulate(
         let mut intervals = Vec::new();
         let mut keep = |collector: &Collector, collected: Vec<super::Collected>| {
             for collected in collected {
+                if let Some(at) = cut(&collected) {
+                    cuts.send_replace(Some(Cut { at }));
+                }
                 intervals.push(collected.interval().clone());
                 collector.recycle(collected);
             }

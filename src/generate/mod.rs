@@ -14,6 +14,7 @@ mod exact;
 mod expression;
 mod fan_out;
 mod histogram;
+pub mod interval;
 mod json;
 mod lexicon;
 mod network;

@@ -193,7 +193,7 @@ fn round(value: f64) -> i64 {
 
 /// Marsaglia's polar method (Marsaglia and Bray, "A Convenient Method for Generating Normal Variables", 1964). A quarter of
 /// the tries fails, so the bound is never reached.
-fn standard_normal(stream: &mut Stream) -> f64 {
+pub(super) fn standard_normal(stream: &mut Stream) -> f64 {
     for _ in 0..TRIES_MAX {
         let x = 2.0 * stream.unit() - 1.0;
         let y = 2.0 * stream.unit() - 1.0;

@@ -36,10 +36,11 @@ impl Plain {
             Happening::Step(words) => self.line(words),
             Happening::Load(event) => self.load(event),
             Happening::Loaded(summary) => self.line(&loaded_line(summary)),
-            Happening::StageBegun { name, number, of, duration, measured } => {
+            Happening::StageBegun { name, number, of, duration, measured, until_steady } => {
                 let what = if *measured { "" } else { ", not measured" };
+                let most = if *until_steady { "until steady, at most " } else { "" };
                 let length = crate::units::format_duration(*duration);
-                self.line(&format!("[{number}/{of}] {name}: {length}{what}"));
+                self.line(&format!("[{number}/{of}] {name}: {most}{length}{what}"));
                 self.last_line_at = Some(Instant::now());
             }
             Happening::Second(second) => self.second(second),

@@ -10,6 +10,7 @@
 //! A `kill -9` of the server can leave its small segments in `/dev/shm`, as it does with every PostgreSQL.
 
 mod account;
+mod affinity;
 mod binaries;
 mod cluster;
 mod folder;
@@ -25,7 +26,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::db::secret::Secret;
+use crate::units::CpuList;
 
+pub use affinity::{AffinityError, pin};
 pub use start::{start_mariadb, start_postgres};
 pub use supervisor::{SUPERVISE, supervise};
 
@@ -39,6 +42,8 @@ pub struct LocalOptions {
     pub bindir: Option<PathBuf>,
     /// Settings of the server, beside ours and above them (`--local-setting name=value`).
     pub settings: Vec<(String, String)>,
+    /// The processors that the server keeps to (`--server-cpus`).
+    pub cpus: Option<CpuList>,
     /// The program that has the hidden subcommand [`SUPERVISE`]; the running one when absent. For tests and for programs
     /// that use the library.
     pub supervisor: Option<PathBuf>,
@@ -167,6 +172,9 @@ pub enum LocalError {
         /// Why not.
         reason: &'static str,
     },
+    /// It cannot keep to the processors that are wanted.
+    #[error("--server-cpus: {0}")]
+    Affinity(#[from] AffinityError),
     /// The supervisor could not be started or did not answer.
     #[error("the supervisor of the local server failed: {0}")]
     Supervisor(#[source] io::Error),

@@ -6,6 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
+use super::affinity::pin;
 use super::cluster::check_setting;
 use super::supervisor::{Answer, MARIADB, POSTGRES, Request, SUPERVISE};
 use super::{LocalError, LocalOptions, LocalServer, binaries, mariadb};
@@ -43,16 +44,26 @@ async fn converse(
         Some(program) => program.clone(),
         None => std::env::current_exe()?,
     };
-    let mut supervisor = Command::new(&program)
+    let mut command = Command::new(&program);
+    command
         .args([SUPERVISE, kind])
         // Ours would be held open by it, and whoever reads our output to its end would wait for the server's end.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .current_dir("/")
-        .process_group(0)
-        .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+        .process_group(0);
+    // What this thread is kept to when it starts a process, that process and all of its own are kept to.
+    let before = match options.cpus.as_ref().map(pin).transpose() {
+        Ok(before) => before,
+        Err(error) => return Ok(Err(error.into())),
+    };
+    let spawned = command.spawn();
+    if let Some(Err(error)) = before.as_ref().map(pin) {
+        return Ok(Err(error.into()));
+    }
+    let mut supervisor =
+        spawned.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))?;
     let (Some(mut pipe), Some(output)) = (supervisor.stdin.take(), supervisor.stdout.take()) else {
         return Err(io::Error::other("it has no pipe"));
     };

@@ -239,6 +239,7 @@ mod tests {
             lag_us: Quantiles::default(),
             hold_us: Quantiles::default(),
             commit_us: Quantiles::default(),
+            pipeline_us: Quantiles::default(),
             errors: BTreeMap::from([("40001".to_owned(), 3), ("40P01".to_owned(), 1)]),
         };
         Stage {
@@ -247,6 +248,7 @@ mod tests {
             started_at: "2026-01-01T00:00:00Z".to_owned(),
             duration_s: 10.0,
             drain_s: 0.1,
+            load: None,
             offered_per_s: Some(100.0),
             clients: None,
             achieved_per_s: 99.0,

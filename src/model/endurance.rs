@@ -46,6 +46,9 @@ pub struct BreakingPoint {
     /// Which, and its load.
     #[serde(flatten)]
     pub load: StageLoad,
+    /// Where the load changes through the stage: the level, in transactions or sessions per second, from which the backlog grew.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub from_level: Option<f64>,
     /// The gravest reason.
     pub reason: BreakReason,
     /// Every reason in numbers.

@@ -4,6 +4,7 @@
 //! samples do not carry is absent; one that falls among work that never ended is a lower bound.
 
 pub mod budget;
+mod calibration;
 mod endurance;
 mod limit;
 mod measures;
@@ -14,8 +15,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::units::{Protocol, Seed};
+use crate::units::{Load, Protocol, Seed};
 
+pub use calibration::{CALIBRATION_VERSION, Calibration, ClosedPoint, FloorInfo, OpenPoint};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 
@@ -149,6 +151,12 @@ pub struct SessionInfo {
     /// In which protocol.
     #[serde(default)]
     pub protocol: Protocol,
+    /// How long a statement could take on the server, in milliseconds; absent where dbdyno set no limit.
+    #[serde(default)]
+    pub statement_timeout_ms: Option<u64>,
+    /// What was added to each round trip, in microseconds.
+    #[serde(default)]
+    pub rtt_us: u64,
 }
 
 /// The machine of the generator.
@@ -164,6 +172,12 @@ pub struct EnvironmentInfo {
     pub cores: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Processors that the generator kept to, where it was told to: `0,2-3`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_cpus: Option<String>,
+    /// Processors that a throwaway server kept to, where it was told to.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server_cpus: Option<String>,
 }
 
 /// What a measurement says of a limit, or of all of them.
@@ -247,6 +261,9 @@ pub struct GeneratorInfo {
     pub steal_fraction: Option<f64>,
     /// CPU of the workers per transaction.
     pub cpu_us_per_transaction: Option<f64>,
+    /// What it needs on this machine at least, where that was calibrated.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub floor: Option<FloorInfo>,
     /// How late the timer woke.
     pub wake_lateness_us: Quantiles,
     /// Most memory resident, in bytes.
@@ -292,9 +309,13 @@ pub struct Stage {
     pub duration_s: f64,
     /// Length of the drain in seconds.
     pub drain_s: f64,
-    /// Offered load: transactions per second, absent in a closed loop.
+    /// What was put on, as planned; absent in reports from before it could be more than a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// Offered load: transactions per second over the window, absent in a closed loop. The mean of the rate; where arrivals are
+    /// drawn or belong to sessions, what was planned in fact.
     pub offered_per_s: Option<f64>,
-    /// Closed-loop users, absent in an open loop.
+    /// Closed-loop users, the most at once; absent in an open loop.
     pub clients: Option<u32>,
     /// Transactions that ended ok inside the window, per second.
     pub achieved_per_s: f64,
@@ -390,6 +411,9 @@ pub struct TransactionInfo {
     pub hold_us: Quantiles,
     /// COMMIT sent to its answer.
     pub commit_us: Quantiles,
+    /// All statements sent in one pipeline to the last answer, where the transaction is one and ended ok.
+    #[serde(default)]
+    pub pipeline_us: Quantiles,
     /// Failed tries by SQLSTATE; one that was begun again and ended well stands here as well.
     pub errors: BTreeMap<String, u64>,
 }
@@ -407,6 +431,9 @@ pub struct StatementInfo {
     pub sql: String,
     /// Successful executions.
     pub count: u64,
+    /// Of them, those in a pipeline: their time is a part of the transaction's `pipeline_us`.
+    #[serde(default)]
+    pub pipelined: u64,
     /// Failed executions.
     pub errors: u64,
     /// Rows returned or changed.

@@ -197,6 +197,12 @@ impl<E: Engine, N: Now> Pool<E, N> {
         self.gauge.borrow_mut().take(now)
     }
 
+    /// How many connections there are, in use or not. Takes the pool's lock: not for the hot path.
+    #[must_use]
+    pub fn connections(&self) -> u32 {
+        u32::try_from(self.inner.status().size).unwrap_or(u32::MAX)
+    }
+
     /// What the pool had to do since the last call.
     pub fn take_counts(&self) -> PoolCounts {
         let manager = self.inner.manager();

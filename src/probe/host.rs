@@ -58,6 +58,27 @@ fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(u32::MAX))
 }
 
+/// The generator's own use of the machine from one look to the next, for who measures the generator itself.
+pub struct GeneratorWatch {
+    before: Option<ProcessTimes>,
+}
+
+impl GeneratorWatch {
+    /// Counts from now on.
+    #[must_use]
+    pub fn begin() -> Self {
+        Self { before: system::process().ok() }
+    }
+
+    /// What was used since the last look; nothing where the machine does not tell.
+    pub fn lap(&mut self) -> Option<GeneratorSample> {
+        let after = system::process().ok();
+        let sample = self.before.as_ref().zip(after.as_ref()).map(|(before, after)| used(before, after));
+        self.before = after;
+        sample
+    }
+}
+
 /// The probe of the host and of the generator.
 pub struct HostProbe<N> {
     clock: N,
@@ -159,6 +180,10 @@ fn host_sample(before: &HostTimes, after: &HostTimes) -> Observation {
 }
 
 fn generator_sample(before: &ProcessTimes, after: &ProcessTimes) -> Observation {
+    Observation::Generator(used(before, after))
+}
+
+fn used(before: &ProcessTimes, after: &ProcessTimes) -> GeneratorSample {
     let mut sample = GeneratorSample { resident_bytes: after.resident_bytes, ..GeneratorSample::default() };
     for thread in &after.threads {
         // A thread that began in between counts from zero.
@@ -177,7 +202,7 @@ fn generator_sample(before: &ProcessTimes, after: &ProcessTimes) -> Observation 
             sample.control_cpu_ns += cpu_ns;
         }
     }
-    Observation::Generator(sample)
+    sample
 }
 
 #[cfg(test)]

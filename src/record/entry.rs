@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::record::observation::Reading;
 use crate::record::set::Set;
 use crate::units::{
-    Direction, Protocol, RunId, Seed, Span, StageId, Stamp, StatementId, TransactionId, ValueUnit,
+    Direction, Load, Protocol, RunId, Seed, Span, StageId, Stamp, StatementId, TransactionId, ValueUnit,
 };
 
 /// Version of this format. A reader refuses a newer one and migrates an older one.
@@ -110,6 +110,9 @@ pub struct Header {
     /// How the measured sessions talked to the server.
     #[serde(default)]
     pub sessions: SessionHeader,
+    /// What the generator needs on this machine at least, where that was calibrated.
+    #[serde(default)]
+    pub floor: Option<FloorHeader>,
 }
 
 /// How the measured sessions talked to the server.
@@ -118,6 +121,23 @@ pub struct SessionHeader {
     /// In which protocol.
     #[serde(default)]
     pub protocol: Protocol,
+    /// How long a statement could take on the server, in milliseconds; absent where dbdyno set no limit.
+    #[serde(default)]
+    pub statement_timeout_ms: Option<u64>,
+    /// What was added to each round trip, in nanoseconds.
+    #[serde(default)]
+    pub rtt_ns: u64,
+}
+
+/// What the generator can do on a session that answers at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FloorHeader {
+    /// When that was measured: RFC 3339, UTC.
+    pub measured_at: String,
+    /// CPU of the worker per transaction of one statement.
+    pub cpu_us_per_transaction: f64,
+    /// The most transactions per second on one thread.
+    pub rate_max_per_s: f64,
 }
 
 /// The state of the data.
@@ -273,6 +293,12 @@ pub struct Environment {
     pub cores: u32,
     /// Memory in bytes.
     pub memory_bytes: u64,
+    /// Processors that the generator kept to, where it was told to: `0,2-3`.
+    #[serde(default)]
+    pub client_cpus: Option<String>,
+    /// Processors that a throwaway server kept to, where it was told to.
+    #[serde(default)]
+    pub server_cpus: Option<String>,
 }
 
 /// One stage as planned.
@@ -284,8 +310,11 @@ pub struct StageHeader {
     pub measured: bool,
     /// Planned length in nanoseconds.
     pub duration_ns: u64,
-    /// Open or closed loop.
+    /// What is put on, in one number.
     pub load: LoadHeader,
+    /// All of what is put on; absent in journals from before it could be more than a number.
+    #[serde(default)]
+    pub put_on: Option<Load>,
     /// Connections of each instance.
     pub pool_size: u32,
     /// Instances.
@@ -294,7 +323,7 @@ pub struct StageHeader {
     pub workers: u32,
 }
 
-/// The load of a stage.
+/// The load of a stage in one number, the highest where it changes.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadHeader {
@@ -302,6 +331,32 @@ pub enum LoadHeader {
     Rate(f64),
     /// Closed-loop users, over all instances.
     Clients(u32),
+    /// Sessions per second, over all instances.
+    Sessions(f64),
+}
+
+impl From<&Load> for LoadHeader {
+    fn from(load: &Load) -> Self {
+        let max = load.course().max();
+        match load {
+            Load::Open { .. } => Self::Rate(max),
+            Load::PartlyOpen { .. } => Self::Sessions(max),
+            // Clients are whole, not negative, and at most ten million.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+            Load::Closed { .. } => Self::Clients(max.round() as u32),
+        }
+    }
+}
+
+impl StageHeader {
+    /// What is put on. Of a journal that has one number, that number all the time.
+    #[must_use]
+    pub fn whole_load(&self) -> Load {
+        self.put_on.clone().unwrap_or_else(|| match self.load {
+            LoadHeader::Rate(rate) | LoadHeader::Sessions(rate) => Load::rate(rate),
+            LoadHeader::Clients(clients) => Load::clients(clients),
+        })
+    }
 }
 
 /// One budget.
@@ -396,4 +451,41 @@ pub enum EndReason {
     TargetLost,
     /// A part of it could not be measured; an event says why.
     Failed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::{Arrivals, Course};
+
+    #[test]
+    fn a_stage_of_an_older_journal_puts_on_the_number_that_it_says() {
+        let older = r#"{"name":"run","measured":true,"duration_ns":1000000000,"load":{"rate":200.0},"pool_size":8,"instances":1,"workers":1}"#;
+        let stage: StageHeader = serde_json::from_str(older).expect("it was written so");
+        assert_eq!(stage.whole_load(), Load::rate(200.0));
+        let closed: StageHeader = serde_json::from_str(&older.replace(r#""rate":200.0"#, r#""clients":16"#))
+            .expect("it was written so");
+        assert_eq!(closed.whole_load(), Load::clients(16));
+    }
+
+    #[test]
+    fn a_stage_says_all_of_its_load_and_one_number_of_it() {
+        let rate = Course::Ramp { ramp: [100.0, 800.0] };
+        let load = Load::Open { rate, arrivals: Arrivals::Poisson, max_lag: None };
+        let number = LoadHeader::from(&load);
+        assert_eq!(number, LoadHeader::Rate(800.0));
+        let stage = StageHeader {
+            name: "morning".to_owned(),
+            measured: true,
+            duration_ns: 1,
+            load: number,
+            put_on: Some(load.clone()),
+            pool_size: 1,
+            instances: 1,
+            workers: 1,
+        };
+        let line = serde_json::to_string(&stage).expect("JSON");
+        let read: StageHeader = serde_json::from_str(&line).expect("as it was written");
+        assert_eq!((read.load, read.whole_load()), (number, load));
+    }
 }

@@ -57,9 +57,9 @@ pub struct Sample {
     pub transaction: TransactionId,
     /// The instance that did it.
     pub instance: InstanceId,
-    /// The user of a closed loop; absent in an open loop.
+    /// The user of a closed loop, the session of a partly open one; absent in an open loop.
     pub client: Option<ClientId>,
-    /// Number of the arrival in its stage, from 0; in a closed loop the client's own count.
+    /// Number of the arrival in its stage, from 0; in a closed loop the client's own count, in a partly open one the session's.
     pub number: u64,
     /// How often it was begun; 0 for what never was, and for what was given up in the middle.
     pub tries: u32,

@@ -33,6 +33,9 @@ pub struct TransactionSet {
     pub begin: Distribution,
     /// COMMIT sent to its answer, where the transaction is explicit.
     pub commit: Distribution,
+    /// A pipeline sent to all of its answers, where the transaction is one and ended ok: one sample for all statements.
+    #[serde(default)]
+    pub pipeline: Distribution,
     /// How they ended.
     pub books: Books,
     /// How long those were waited for that were skipped, abandoned, or ran into the acquire timeout: at least so long would
@@ -61,6 +64,7 @@ impl TransactionSet {
         self.hold.merge(&other.hold);
         self.begin.merge(&other.begin);
         self.commit.merge(&other.commit);
+        self.pipeline.merge(&other.pipeline);
         self.censored.merge(&other.censored);
         self.books.add(&other.books);
         for (code, count) in &other.errors {
@@ -77,6 +81,7 @@ impl TransactionSet {
             &mut self.hold,
             &mut self.begin,
             &mut self.commit,
+            &mut self.pipeline,
             &mut self.censored,
         ] {
             distribution.clear();
@@ -93,6 +98,9 @@ pub struct StatementSet {
     pub execute: Distribution,
     /// Sent to the first row, where there was one.
     pub first_row: Distribution,
+    /// Executions in a pipeline that ended well: their time is a part of the pipeline's, and not in `execute`.
+    #[serde(default)]
+    pub pipelined: u64,
     /// Executions that ended in an error; they are not in `execute`.
     pub errors: u64,
     /// Rows returned or changed.
@@ -105,6 +113,7 @@ impl StatementSet {
     fn merge(&mut self, other: &Self) {
         self.execute.merge(&other.execute);
         self.first_row.merge(&other.first_row);
+        self.pipelined += other.pipelined;
         self.errors += other.errors;
         self.rows += other.rows;
         self.empty += other.empty;
@@ -113,6 +122,7 @@ impl StatementSet {
     fn clear(&mut self) {
         self.execute.clear();
         self.first_row.clear();
+        self.pipelined = 0;
         self.errors = 0;
         self.rows = 0;
         self.empty = 0;

@@ -4,7 +4,9 @@ mod journal;
 
 use std::path::{Path, PathBuf};
 
-use crate::model::Report;
+use serde::de::DeserializeOwned;
+
+use crate::model::{Calibration, Report};
 use crate::units::RunId;
 
 pub use journal::{Journal, read};
@@ -13,6 +15,8 @@ pub use journal::{Journal, read};
 pub const JOURNAL: &str = "journal.jsonl";
 /// Name of the report in a run's folder.
 pub const REPORT: &str = "report.json";
+/// Name of the folder of calibrations, beside those of the runs.
+const CALIBRATIONS: &str = "calibration";
 
 /// Why the history cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -114,14 +118,40 @@ pub fn write_report(run_dir: &Path, report: &Report) -> Result<(), StoreError> {
 
 /// The report that was written beside a journal; nothing where the run did not come so far.
 pub fn read_report(run_dir: &Path) -> Result<Option<Report>, StoreError> {
-    let path = run_dir.join(REPORT);
-    let bytes = match std::fs::read(&path) {
+    read_json(&run_dir.join(REPORT))
+}
+
+/// Keeps a calibration under its key beside the runs, in place of an earlier one.
+pub fn write_calibration(
+    runs_dir: &Path,
+    key: &str,
+    calibration: &Calibration,
+) -> Result<PathBuf, StoreError> {
+    let path = calibration_path(runs_dir, key);
+    let dir = runs_dir.join(CALIBRATIONS);
+    std::fs::create_dir_all(&dir).map_err(StoreError::io("make the folder", &dir))?;
+    let json = serde_json::to_vec_pretty(calibration).map_err(std::io::Error::from);
+    json.and_then(|json| std::fs::write(&path, json)).map_err(StoreError::io("write", &path))?;
+    Ok(path)
+}
+
+/// The calibration that is kept under a key, if there is one.
+pub fn read_calibration(runs_dir: &Path, key: &str) -> Result<Option<Calibration>, StoreError> {
+    read_json(&calibration_path(runs_dir, key))
+}
+
+fn calibration_path(runs_dir: &Path, key: &str) -> PathBuf {
+    runs_dir.join(CALIBRATIONS).join(format!("{key}.json"))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
+    let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(StoreError::io("read", &path)(error)),
+        Err(error) => return Err(StoreError::io("read", path)(error)),
     };
-    let report = serde_json::from_slice(&bytes).map_err(std::io::Error::from);
-    report.map(Some).map_err(StoreError::io("read", &path))
+    let value = serde_json::from_slice(&bytes).map_err(std::io::Error::from);
+    value.map(Some).map_err(StoreError::io("read", path))
 }
 
 /// A new name: the time in UTC, and four digits that tell runs of one second apart.

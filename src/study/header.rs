@@ -4,13 +4,13 @@ use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
-    BudgetHeader, DataHeader, GaugeHeader, LoadHeader, MeasureHeader, SessionHeader, StatementHeader,
+    BudgetHeader, DataHeader, Environment, GaugeHeader, MeasureHeader, SessionHeader, StatementHeader,
     TableChanges, TargetHeader, TransactionHeader, WorkloadHeader,
 };
 use crate::units::StatementId;
-use crate::workload::{BudgetSpec, Load, Workload};
+use crate::workload::{BudgetSpec, Workload};
 
-use super::{MeasurePlan, OpenTarget, StudyError};
+use super::{MeasurePlan, OpenTarget, StudyError, TargetChoice};
 
 pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeader {
     let weights: f64 = workload.transactions.iter().map(|transaction| transaction.weight).sum();
@@ -89,16 +89,28 @@ pub(super) fn changed(changes: Vec<dataset::TableChanges>) -> Vec<TableChanges> 
     changes.into_iter().map(entry).collect()
 }
 
-pub(super) fn load(load: Load) -> LoadHeader {
-    match load {
-        Load::Rate(rate) => LoadHeader::Rate(rate),
-        Load::Clients(clients) => LoadHeader::Clients(clients),
+/// How the measured sessions talk to the server.
+pub(super) fn sessions(plan: &MeasurePlan) -> SessionHeader {
+    SessionHeader {
+        protocol: plan.protocol,
+        statement_timeout_ms: plan
+            .statement_timeout
+            .map(|limit| u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)),
+        rtt_ns: u64::try_from(plan.rtt.as_nanos()).unwrap_or(u64::MAX),
     }
 }
 
-/// How the measured sessions talk to the server.
-pub(super) fn sessions(plan: &MeasurePlan) -> SessionHeader {
-    SessionHeader { protocol: plan.protocol }
+/// The machine, and who keeps to which of its processors.
+pub(super) fn environment(plan: &MeasurePlan) -> Environment {
+    let server_cpus = match &plan.target {
+        TargetChoice::Local(options) => options.cpus.as_ref(),
+        TargetChoice::Existing(_) => None,
+    };
+    Environment {
+        client_cpus: plan.client_cpus.as_ref().map(ToString::to_string),
+        server_cpus: server_cpus.map(ToString::to_string),
+        ..crate::probe::host::environment()
+    }
 }
 
 pub(super) fn budgets(budgets: &[BudgetSpec]) -> Vec<BudgetHeader> {

@@ -5,18 +5,23 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
+use crate::db::{Engine as _, SessionOptions};
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
+use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
-    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, RunKind, StageHeader,
+    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, RunKind, StageHeader,
+    WarmUpEnded,
 };
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{StageId, Stamp};
-use crate::workload::StageSpec;
+use crate::units::{CpuList, StageId, Stamp, format_duration};
+use crate::workload::{Setting, StageSpec};
 
+use super::calibrate;
 use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
@@ -49,6 +54,8 @@ pub(super) struct NamedStage {
     pub(super) id: StageId,
     pub(super) spec: StageSpec,
     pub(super) measured: bool,
+    /// Whether it is the first of its segment and ends as soon as the system is steady.
+    pub(super) until_steady: bool,
 }
 
 /// A target made ready, and the journal of what is measured on it.
@@ -84,7 +91,12 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
+        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
+        if let Some(before) = keep_to_cpus(plan)? {
+            pinned(&before)?;
+        }
         let mut target = OpenTarget::open(&plan.target, observer).await?;
+        keep_to_cpus(plan)?;
         let data = ready(plan, &target, segments, observer).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
         let state = dataset::data_state(&target.control, &plan.workload).await?;
@@ -95,6 +107,7 @@ impl<'a> Bench<'a> {
         let clock = epoch.clock();
         let id = new_run_id(epoch.unix_us(), rand::random());
         let mut recording = Recording::new(Journal::create(&plan.runs_dir, &id)?);
+        let environment = header::environment(plan);
         let header = Header {
             format_version: FORMAT_VERSION,
             dbdyno_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -105,7 +118,8 @@ impl<'a> Bench<'a> {
             command: plan.command.clone(),
             workload: header::workload(&plan.workload, data.scale),
             target: header::target(&target).await?,
-            environment: crate::probe::host::environment(),
+            floor: calibrate::floor(&plan.runs_dir, &environment, observer),
+            environment,
             stages: stage_headers(plan, segments),
             budgets: header::budgets(&plan.budgets),
             probe_interval_ms: plan
@@ -225,7 +239,7 @@ impl<'a> Bench<'a> {
         let connections = plan.pool_size * plan.instances;
         let plural = if connections == 1 { "" } else { "s" };
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
-        let engine = self.target.target.engine(self.clock, self.plan.protocol);
+        let engine = self.target.target.engine(self.clock, session_options(self.plan));
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,
@@ -238,8 +252,23 @@ impl<'a> Bench<'a> {
         let at_edge = self.read_edge(Edge::Begin).await;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
-        let mut walk =
-            StageWalk { segment, index: 0, began_at: begins_at, in_flight: 0, window_end: begins_at };
+        let mut walk = StageWalk {
+            segment,
+            index: 0,
+            began_at: begins_at,
+            in_flight: 0,
+            window_end: begins_at,
+            warm_up: first.until_steady.then(|| {
+                WarmUp::new(WarmUpPlan {
+                    stage: first.id,
+                    began_at: begins_at,
+                    limit: first.spec.duration,
+                    connections,
+                    plan_settles_after: u32::from(engine.plan_settles_after()),
+                })
+            }),
+            ends_at: begins_at + first.spec.duration,
+        };
         self.stage_begun(&walk, 0, observer)?;
         self.readings(first.id, at_edge)?;
         loop {
@@ -249,6 +278,9 @@ impl<'a> Bench<'a> {
                     self.interval(&mut walk, &collected, observer)?;
                     if self.target_is_lost(collected.interval())? {
                         run.stop(Duration::ZERO);
+                    }
+                    if walk.is_steady_with(&collected) {
+                        walk.ends_at = run.end_first_stage(walk.began_at, self.clock.now()).min(walk.ends_at);
                     }
                     run.recycle(collected);
                     if walk.stage_is_over() {
@@ -331,12 +363,18 @@ impl<'a> Bench<'a> {
             stages: segment
                 .stages
                 .iter()
-                .map(|stage| StagePlan { id: stage.id, duration: stage.spec.duration, load: stage.spec.load })
+                .map(|stage| StagePlan {
+                    id: stage.id,
+                    duration: stage.spec.duration,
+                    load: stage.spec.load.clone(),
+                    until_steady: stage.until_steady,
+                })
                 .collect(),
             pool_size: segment.pool_size,
             instances: self.plan.instances,
             workers: self.plan.threads,
             in_flight_max: self.plan.in_flight_max,
+            rtt: self.plan.rtt,
             acquire_timeout: self.plan.acquire_timeout,
             drain: self.plan.drain,
             sampling: self
@@ -379,6 +417,9 @@ impl<'a> Bench<'a> {
         walk: &mut StageWalk<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
+        if let Some(warm_up) = walk.warm_up.take() {
+            self.warmed_up(&warm_up.ended(walk.window_end), walk, observer)?;
+        }
         let at_end = self.read_edge(Edge::End).await;
         let at_begin =
             at_end.clone().map(|probed| without_cost(Probed { edge: Some(Edge::Begin), ..probed }));
@@ -386,8 +427,30 @@ impl<'a> Bench<'a> {
         self.stage_ended(walk, carried, at_end)?;
         walk.index += 1;
         walk.began_at = walk.window_end;
+        walk.ends_at = walk.began_at + walk.stage().spec.duration;
         self.stage_begun(walk, carried, observer)?;
         self.readings(walk.id(), at_begin)
+    }
+
+    /// Writes down how a warm-up ended that was to last until the system is steady, and says so.
+    fn warmed_up(
+        &mut self,
+        ended: &WarmUpEnded,
+        walk: &StageWalk<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        self.recording.write(&Entry::WarmUpEnded(ended.clone()), ended.at)?;
+        let length = ended.at - walk.began_at + Duration::from_millis(500);
+        let length = format_duration(Duration::from_secs(length.as_secs()));
+        let name = &walk.stage().spec.name;
+        if ended.waits_for.is_empty() {
+            observer(Happening::Step(&format!("{name}: steady after {length}")));
+        } else {
+            observer(Happening::Note(&format!(
+                "{name}: no steady state within {length}; it is measured all the same"
+            )));
+        }
+        Ok(())
     }
 
     fn stage_begun(
@@ -405,6 +468,7 @@ impl<'a> Bench<'a> {
             of: self.stage_count,
             duration: stage.spec.duration,
             measured: stage.measured,
+            until_steady: stage.until_steady,
         });
         Ok(())
     }
@@ -484,6 +548,10 @@ struct StageWalk<'a> {
     in_flight: u64,
     /// End of the last interval that was not in the drain.
     window_end: Stamp,
+    /// The warm-up under way, if it lasts until the system is steady.
+    warm_up: Option<WarmUp>,
+    /// When the stage under way ends: as planned, or as soon as it may.
+    ends_at: Stamp,
 }
 
 impl StageWalk<'_> {
@@ -497,8 +565,18 @@ impl StageWalk<'_> {
 
     /// Whether the window of this stage has passed and another stage follows. An interval ends exactly there.
     fn stage_is_over(&self) -> bool {
-        self.index + 1 < self.segment.stages.len()
-            && self.window_end >= self.began_at + self.stage().spec.duration
+        self.index + 1 < self.segment.stages.len() && self.window_end >= self.ends_at
+    }
+
+    /// Whether the warm-up has nothing to wait for any more, with this interval of it, and nobody knew that before.
+    fn is_steady_with(&mut self, collected: &Collected) -> bool {
+        let planned_end = self.began_at + self.stage().spec.duration;
+        let Some(warm_up) = &mut self.warm_up else { return false };
+        if collected.interval().drain || self.ends_at < planned_end {
+            return false;
+        }
+        warm_up.add(collected.interval(), &collected.unsettled);
+        warm_up.is_steady()
     }
 }
 
@@ -506,6 +584,26 @@ impl StageWalk<'_> {
 fn without_cost(mut probed: Probed) -> Probed {
     probed.reading.cost = ProbeCost::default();
     probed
+}
+
+/// Keeps this thread, and those that it starts from now on, to the processors that the user named. Gives those of before.
+fn keep_to_cpus(plan: &MeasurePlan) -> Result<Option<CpuList>, StudyError> {
+    plan.client_cpus.as_ref().map_or(Ok(None), pinned)
+}
+
+fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
+    pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
+}
+
+/// How the measured sessions talk to the server. The settings of a transaction have its number.
+fn session_options(plan: &MeasurePlan) -> SessionOptions {
+    let setting = |setting: &Setting| (setting.name.clone(), setting.value.clone());
+    let settings = plan.workload.transactions.iter().map(|kind| kind.modes.set.iter().map(setting).collect());
+    SessionOptions {
+        protocol: plan.protocol,
+        statement_timeout: plan.statement_timeout,
+        settings: settings.collect(),
+    }
 }
 
 fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
@@ -516,7 +614,8 @@ fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
             name: stage.spec.name.clone(),
             measured: stage.measured,
             duration_ns: u64::try_from(stage.spec.duration.as_nanos()).unwrap_or(u64::MAX),
-            load: header::load(stage.spec.load),
+            load: LoadHeader::from(&stage.spec.load),
+            put_on: Some(stage.spec.load.clone()),
             pool_size,
             instances: plan.instances,
             workers: plan.threads.clamp(1, plan.instances.max(1)),

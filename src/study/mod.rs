@@ -1,6 +1,7 @@
 //! Studies: what is measured, in which order, and what is written down. Each file reads from top to bottom. A study prints
 //! nothing: it tells an observer what happens and returns a report.
 
+mod calibrate;
 mod fresh;
 mod header;
 mod interrupt;
@@ -9,6 +10,7 @@ mod load;
 mod measure;
 mod plan;
 mod pool;
+mod profile;
 mod ready;
 mod recover;
 mod run;
@@ -28,12 +30,14 @@ use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
+pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use load::load;
 pub use plan::{
     LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
-    TargetChoice,
+    TargetChoice, WarmUp,
 };
 pub use pool::pool;
+pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};
 pub use ready::default_jobs;
 pub use recover::{Recovered, recover};
 pub use run::run;
@@ -63,6 +67,8 @@ pub enum Happening<'a> {
         duration: Duration,
         /// Whether it is measured, or warms up.
         measured: bool,
+        /// Whether it ends as soon as the system is steady.
+        until_steady: bool,
     },
     /// An interval is over.
     Second(Second<'a>),

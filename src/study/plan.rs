@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
-use crate::units::Seed;
-use crate::workload::{BudgetSpec, Load, Workload};
+use crate::units::{CpuList, Load, Seed};
+use crate::workload::{BudgetSpec, Workload};
+
+use super::profile::Profile;
 
 /// Which server.
 #[derive(Clone)]
@@ -27,6 +29,36 @@ pub enum Reset {
     Template,
 }
 
+/// What goes before a measurement and does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WarmUp {
+    /// So much time; none when it is zero.
+    Fixed(Duration),
+    /// Until the system is steady.
+    UntilSteady {
+        /// Or until so much time has passed.
+        limit: Duration,
+    },
+}
+
+impl WarmUp {
+    /// The longest time that it takes; nothing when there is none.
+    #[must_use]
+    pub fn longest(self) -> Option<Duration> {
+        let longest = match self {
+            Self::Fixed(length) => length,
+            Self::UntilSteady { limit } => limit,
+        };
+        (!longest.is_zero()).then_some(longest)
+    }
+
+    /// Whether it may end before that.
+    #[must_use]
+    pub fn is_until_steady(self) -> bool {
+        matches!(self, Self::UntilSteady { .. })
+    }
+}
+
 /// What every measuring command needs.
 #[derive(Clone)]
 pub struct MeasurePlan {
@@ -40,6 +72,12 @@ pub struct MeasurePlan {
     pub scale: Option<f64>,
     /// How transactions talk to the server.
     pub protocol: Protocol,
+    /// How long a statement may take on the server.
+    pub statement_timeout: Option<Duration>,
+    /// Added to each round trip of the measured sessions.
+    pub rtt: Duration,
+    /// The processors that dbdyno keeps to.
+    pub client_cpus: Option<CpuList>,
     /// Application processes that are simulated.
     pub instances: u32,
     /// Threads of the generator.
@@ -50,8 +88,8 @@ pub struct MeasurePlan {
     pub acquire_timeout: Duration,
     /// Longest time that unfinished transactions are waited for at the end.
     pub drain: Duration,
-    /// Time before each measurement that is not measured.
-    pub warm_up: Duration,
+    /// What goes before each measurement and is not measured.
+    pub warm_up: WarmUp,
     /// What the data are before each measurement.
     pub reset: Reset,
     /// Time between two looks at the server's sessions; none without probes.
@@ -93,6 +131,15 @@ pub struct RunPlan {
 pub enum StageChoice {
     /// Those of the workload.
     Workload,
+    /// Those of a profile.
+    Profile {
+        /// Which.
+        profile: Profile,
+        /// The load from which all levels follow; its own does not change.
+        normal: Load,
+        /// How long they are together.
+        whole: Duration,
+    },
     /// One stage of this load and length.
     One {
         /// The load.

@@ -36,18 +36,16 @@ pub(super) fn segments(measure: &MeasurePlan, shape: &PoolShape) -> Result<Vec<S
         }
         for &size in &sizes {
             let mut stages = Vec::new();
-            for (what, duration, measured) in
-                [(" warm-up", measure.warm_up, false), ("", shape.duration, true)]
-            {
-                if duration.is_zero() {
-                    continue;
-                }
+            let warm_up = measure.warm_up.longest().map(|longest| (" warm-up", longest, false));
+            for (what, duration, measured) in warm_up.into_iter().chain([("", shape.duration, true)]) {
+                let until_steady = !measured && measure.warm_up.is_until_steady();
                 let name = match shape.repeats {
                     0 | 1 => format!("pool {size}{what}"),
                     _ => format!("pool {size} #{}{what}", repeat + 1),
                 };
-                let spec = StageSpec { name, duration, load: shape.load };
-                stages.push(NamedStage { id: StageId::from_index(stage), spec, measured });
+                let load = if measured { shape.load.clone() } else { shape.load.opening() };
+                let spec = StageSpec { name, duration, load };
+                stages.push(NamedStage { id: StageId::from_index(stage), spec, measured, until_steady });
                 stage += 1;
             }
             segments.push(Segment { pool_size: size, stages });

@@ -19,28 +19,31 @@ pub async fn run(plan: &RunPlan, observer: &mut Observer<'_>) -> Result<Outcome,
 fn segments(plan: &RunPlan) -> Result<Vec<Segment>, StudyError> {
     let measured: Vec<StageSpec> = match &plan.stages {
         StageChoice::One { load, duration } => {
-            vec![StageSpec { name: "run".to_owned(), duration: *duration, load: *load }]
+            vec![StageSpec { name: "run".to_owned(), duration: *duration, load: load.clone() }]
         }
+        StageChoice::Profile { profile, normal, whole } => profile.stages(normal, *whole),
         StageChoice::Workload => plan.measure.workload.stages.clone(),
     };
     if measured.is_empty() {
         return Err(StudyError::Refused(
-            "the workload has no [[stage]]: say --clients N or --rate R, and --duration D".to_owned(),
+            "the workload has no [[stage]]: say --clients N, --rate R or --sessions S, and --duration D"
+                .to_owned(),
         ));
     }
     let size = if plan.measure.reset == Reset::Template { 1 } else { measured.len() };
     let mut number = 0;
-    let mut named = |spec: StageSpec, measured| {
+    let mut named = |spec: StageSpec, measured: bool| {
         number += 1;
-        NamedStage { id: StageId::from_index(number - 1), spec, measured }
+        let until_steady = !measured && plan.measure.warm_up.is_until_steady();
+        NamedStage { id: StageId::from_index(number - 1), spec, measured, until_steady }
     };
     let alone = measured.len() == 1 || size > 1;
     let segment = |specs: &[StageSpec]| {
         let first = &specs[0];
         let mut stages = Vec::with_capacity(specs.len() + 1);
-        if !plan.measure.warm_up.is_zero() {
+        if let Some(duration) = plan.measure.warm_up.longest() {
             let name = if alone { "warm-up".to_owned() } else { format!("{} warm-up", first.name) };
-            let warm_up = StageSpec { name, duration: plan.measure.warm_up, load: first.load };
+            let warm_up = StageSpec { name, duration, load: first.load.opening() };
             stages.push(named(warm_up, false));
         }
         stages.extend(specs.iter().map(|spec| named(spec.clone(), true)));

@@ -1,13 +1,20 @@
 //! Newtypes that every other module speaks in: instants, ids, the seed. Imports nothing of the crate.
 
+mod course;
+mod cpus;
 mod duration;
 mod id;
+mod load;
+mod micros;
 mod protocol;
 mod quantity;
 mod stamp;
 
+pub use course::{Course, CourseError, LEVEL_MAX, Pieces, STEPS_MAX};
+pub use cpus::{CPU_MAX, CpuList, CpuListError};
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{BackendId, ClientId, InstanceId, RunId, SlotId, StageId, StatementId, TransactionId, WorkerId};
+pub use load::{Amount, Arrivals, DrawnError, Load, Pause, SESSION_MAX};
 pub use protocol::Protocol;
 pub use quantity::{BaseUnit, Direction, ValueUnit};
 pub use stamp::{Span, Stamp};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::document::{BudgetNode, Located, RetryDoc, TableNode};
+use super::document::{BudgetNode, Located, RetryDoc, TableNode, TextDuration};
 use super::explain::apart;
 use super::measurable::Measurable;
 use super::{BudgetSpec, Retry};
@@ -185,18 +185,19 @@ pub(super) fn query(query: &Located<String>, source: usize, mistakes: &mut Mista
 
 /// Reads `retry`.
 pub(super) fn retry(doc: Option<&RetryDoc>, source: usize, mistakes: &mut Mistakes) -> Retry {
-    let Some(doc) = doc else { return Retry { on: Vec::new(), max_tries: 1 } };
+    let Some(doc) = doc else { return Retry::default() };
     for code in &doc.on {
-        let is_sqlstate = code.value.len() == 5
+        let is_sqlstate = matches!(code.value.len(), 2 | 5)
             && code.value.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
         if !is_sqlstate {
-            let help = "five digits or capitals: `40001` is a serialization failure, `40P01` a deadlock";
+            let help = "five digits or capitals: `40001` is a serialization failure, `40P01` a deadlock; two name a \
+                        class: `40` is both";
             let message = format!("`{}` is no SQLSTATE", code.value);
             mistakes.at(
                 source,
                 code.span.clone(),
                 message,
-                "expected five characters",
+                "expected five characters, or two",
                 Some(help.to_owned()),
             );
         }
@@ -206,7 +207,17 @@ pub(super) fn retry(doc: Option<&RetryDoc>, source: usize, mistakes: &mut Mistak
         mistakes.at(source, doc.max_tries.span.clone(), "the transaction is never tried", label, None);
     }
     let on = doc.on.iter().map(|code| code.value.clone()).collect();
-    Retry { on, max_tries: doc.max_tries.value.max(1) }
+    let unless_said = Retry::default();
+    let given = |doc: &Option<TextDuration>| doc.as_ref().map(|pause| pause.value);
+    let (backoff, backoff_max) = (given(&doc.backoff), given(&doc.backoff_max));
+    // A first pause that is longer than the usual limit needs no limit of its own.
+    let backoff = backoff.unwrap_or(unless_said.backoff.min(backoff_max.unwrap_or(unless_said.backoff)));
+    let longest = backoff_max.unwrap_or(unless_said.backoff_max.max(backoff));
+    if let Some(max) = doc.backoff_max.as_ref().filter(|max| max.value < backoff) {
+        let label = "shorter than `backoff`";
+        mistakes.at(source, max.span.clone(), "the longest pause is shorter than the first", label, None);
+    }
+    Retry { on, max_tries: doc.max_tries.value.max(1), backoff, backoff_max: longest.max(backoff) }
 }
 
 /// Reads a line of `[budget]`.

@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use super::document::{Document, StageDoc};
+use super::document::{Document, StageNode};
 use super::fingerprint::fingerprint;
 use super::measurable::Measurable;
-use super::{
-    BudgetSpec, Gauge, Load, Measure, SqlFile, StageSpec, Workload, check, decode, tables, transactions,
-};
+use super::{BudgetSpec, Gauge, Measure, SqlFile, StageSpec, Workload, check, decode, tables, transactions};
 use crate::diagnostic::{Mistake, Mistakes};
 use crate::generate::GENERATOR_VERSION;
 use crate::sql::named;
@@ -62,6 +60,7 @@ pub fn load(folder: &Path) -> Result<Workload, Mistakes> {
         ]),
         name: document.name,
         protocol: document.protocol,
+        statement_timeout: document.statement_timeout,
         description: document.description,
         folder: folder.to_owned(),
         schema,
@@ -108,22 +107,13 @@ fn bytes(file: Option<&SqlFile>) -> &[u8] {
     file.map_or(&[], |file| file.text.as_bytes())
 }
 
-fn stages(docs: &[StageDoc], source: usize, mistakes: &mut Mistakes) -> Vec<StageSpec> {
-    check::distinct("stage", docs.iter().filter_map(|doc| doc.name.as_ref()), source, mistakes);
-    docs.iter()
-        .filter_map(|doc| {
-            let load = match (&doc.rate, &doc.clients) {
-                (Some(rate), None) => Load::Rate(rate.value),
-                (None, Some(clients)) => Load::Clients(clients.value),
-                _ => return None,
-            };
-            Some(StageSpec {
-                name: doc.name.as_ref()?.value.clone(),
-                duration: doc.duration.as_ref()?.value,
-                load,
-            })
-        })
-        .collect()
+fn stages(nodes: &[StageNode], source: usize, mistakes: &mut Mistakes) -> Vec<StageSpec> {
+    check::distinct("stage", nodes.iter().filter_map(|node| node.name.as_ref()), source, mistakes);
+    let stage = |node: &StageNode| {
+        let name = node.name.as_ref()?.value.clone();
+        Some(StageSpec { name, duration: node.duration?, load: node.load.clone()? })
+    };
+    nodes.iter().filter_map(stage).collect()
 }
 
 fn gauges(document: &Document, source: usize, mistakes: &mut Mistakes) -> Vec<Gauge> {

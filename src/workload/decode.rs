@@ -2,6 +2,7 @@
 
 mod measures;
 mod parameters;
+mod stages;
 
 use std::ops::Range;
 
@@ -11,8 +12,8 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::Aged;
 use super::document::{
-    AgedDoc, BudgetNode, ColumnNode, Document, HeadDoc, Located, StageDoc, StepDoc, StepNode, TableDoc,
-    TableNode, TransactionDoc, TransactionNode,
+    AgedDoc, BudgetNode, ColumnNode, Document, HeadDoc, Located, StepDoc, StepNode, TableDoc, TableNode,
+    TransactionDoc, TransactionNode,
 };
 use super::explain::{Explained, explain, list, suggest};
 use super::node::{Name, Node, canonical, kind_of, take_off};
@@ -69,6 +70,13 @@ impl Walk<'_> {
             document.name = head.value.name.map(|name| name.value).unwrap_or_default();
             document.description = head.value.description;
             document.protocol = head.value.protocol;
+            if let Some(limit) = head.value.statement_timeout {
+                if limit.value < std::time::Duration::from_millis(1) {
+                    let message = "`statement_timeout` counts whole milliseconds";
+                    self.blame(limit.span, message, "expected at least 1 ms", None);
+                }
+                document.statement_timeout = Some(limit.value);
+            }
             document.scale_query = head.value.scale.map(|scale| scale.query);
         }
         for (name, node) in self.entries(tables, "table", "[table.NAME]") {
@@ -278,6 +286,10 @@ impl Walk<'_> {
             steps: nodes,
             incomplete,
             isolation: doc.isolation,
+            read_only: doc.read_only,
+            deferrable: doc.deferrable,
+            set: doc.set,
+            pipeline: doc.pipeline,
             retry: doc.retry,
             parameters,
         })
@@ -304,40 +316,6 @@ impl Walk<'_> {
             None => std::time::Duration::ZERO,
         };
         Some(StepNode { statement: statement?, times, hold })
-    }
-
-    fn stage(&mut self, node: Node<'_>) -> Option<StageDoc> {
-        let span = node.span();
-        let Decoded { value: stage, dropped } = self.node::<StageDoc>(node, &[], "a stage")?;
-        self.require(&dropped, "name", stage.name.is_some(), span.clone(), "the stage");
-        self.require(&dropped, "duration", stage.duration.is_some(), span.clone(), "the stage");
-        if let Some(name) = stage.name.as_ref().filter(|name| name.value.trim().is_empty()) {
-            self.blame(name.span.clone(), "the stage's name is empty", "expected a name", None);
-        }
-        if let Some(duration) = stage.duration.as_ref().filter(|duration| duration.value.is_zero()) {
-            self.blame(duration.span.clone(), "the stage lasts no time", "expected more than zero", None);
-        }
-        let lost = dropped.iter().any(|key| key == "rate" || key == "clients");
-        match (&stage.rate, &stage.clients) {
-            (Some(_), Some(clients)) => {
-                let help = "keep `rate` for an open loop, `clients` for a closed one".to_owned();
-                let message = "`rate` and `clients` exclude each other";
-                self.blame(clients.span.clone(), message, "the stage has a rate as well", Some(help));
-            }
-            (None, None) if !lost => {
-                let help = "write `rate = 200` (per second) or `clients = 16`".to_owned();
-                self.blame(span, "the stage has no load", "neither `rate` nor `clients`", Some(help));
-            }
-            (Some(rate), _) if !(rate.value.is_finite() && rate.value > 0.0) => {
-                let label = "expected more than 0 transactions per second";
-                self.blame(rate.span.clone(), "the stage offers no load", label, None);
-            }
-            (_, Some(clients)) if clients.value == 0 => {
-                self.blame(clients.span.clone(), "the stage has no clients", "expected at least 1", None);
-            }
-            _ => {}
-        }
-        Some(stage)
     }
 
     /// Both `"a.b" = "…"` and `a.b = "…"`: the quotes are easily forgotten, and what is meant is plain.

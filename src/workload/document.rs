@@ -1,6 +1,8 @@
 //! `workload.toml` as it is written: plain serde types for each kind of table, and what the walk over them collects.
 //! Knows no other file; whether names lead anywhere is checked later.
 
+mod stage;
+
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
@@ -10,8 +12,11 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
+use super::settings::SettingsDoc;
 use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
 use crate::units::{Direction, Protocol, ValueUnit, parse_duration};
+
+pub(super) use stage::{AmountDoc, CourseDoc, CourseTable, DrawnAmount, DrawnPause, PauseDoc, StageDoc};
 
 /// A value and the bytes where it stands. Only in plain structs: `flatten` and internally tagged enums lose the span.
 #[derive(Clone, Debug)]
@@ -55,6 +60,8 @@ pub(super) struct HeadDoc {
     pub description: String,
     /// How transactions talk to the server, `prepared` unless said; `--protocol` overrides it.
     pub protocol: Option<Protocol>,
+    /// The server ends a statement that takes longer: `500ms`; `--statement-timeout` overrides it.
+    pub statement_timeout: Option<TextDuration>,
     /// How to ask a database that dbdyno did not fill for its scale.
     pub scale: Option<ScaleDoc>,
 }
@@ -111,6 +118,18 @@ pub(super) struct TransactionDoc {
     pub statements: Option<Located<Vec<Located<String>>>>,
     /// The isolation level that BEGIN asks for; the server's default unless said.
     pub isolation: Option<IsolationDoc>,
+    /// Whether BEGIN says that nothing is changed.
+    #[schemars(with = "Option<bool>")]
+    pub read_only: Option<Located<bool>>,
+    /// Whether BEGIN waits until the transaction can neither fail nor make others fail. For transactions that are
+    /// serializable and read only.
+    #[schemars(with = "Option<bool>")]
+    pub deferrable: Option<Located<bool>>,
+    /// Settings that hold in the transaction, set with BEGIN in one round trip: `{ work_mem = "64MB" }`.
+    pub set: Option<SettingsDoc>,
+    /// Whether BEGIN, all statements and COMMIT are sent at once and answered together: one round trip, and one sample.
+    #[schemars(with = "Option<bool>")]
+    pub pipeline: Option<Located<bool>>,
     /// When a failed try is begun again, with the same draws.
     pub retry: Option<RetryDoc>,
 }
@@ -126,15 +145,20 @@ pub(super) enum IsolationDoc {
     Serializable,
 }
 
-/// `retry = { on = ["40001"], max_tries = 5 }`
+/// `retry = { on = ["40001"], max_tries = 5, backoff = "1ms", backoff_max = "100ms" }`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RetryDoc {
-    /// SQLSTATEs after which to retry: `40001` is a serialization failure, `40P01` a deadlock.
+    /// SQLSTATEs after which to retry: `40001` is a serialization failure, `40P01` a deadlock; or classes of them: `40` is
+    /// both.
     pub on: Vec<Located<String>>,
     /// Tries in all, the first included.
     #[schemars(range(min = 1))]
     pub max_tries: Located<u32>,
+    /// Pause before the second try, doubled with each further one; half of it is drawn at random. 1 ms unless said.
+    pub backoff: Option<TextDuration>,
+    /// Longest pause; 100 ms unless said.
+    pub backoff_max: Option<TextDuration>,
 }
 
 /// `[[transaction.step]]`
@@ -254,24 +278,6 @@ impl JsonSchema for TextDuration {
     }
 }
 
-/// `[[stage]]`
-#[derive(Clone, Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StageDoc {
-    /// Name of the stage, as reports show it: `baseline`, `peak`.
-    #[schemars(required, with = "String")]
-    pub name: Option<Located<String>>,
-    /// How long it is measured: `30s`.
-    #[schemars(required, with = "TextDuration")]
-    pub duration: Option<TextDuration>,
-    /// Open loop: transactions per second over all instances, whatever the target answers. Excludes `clients`.
-    #[schemars(range(min = 0))]
-    pub rate: Option<Located<f64>>,
-    /// Closed loop: users over all instances, each of whom waits for the answer. Excludes `rate`.
-    #[schemars(range(min = 1))]
-    pub clients: Option<Located<u32>>,
-}
-
 /// `{ key = { table = "products", zipf = 1.1 } }`
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -376,15 +382,27 @@ pub(super) struct Document {
     pub name: String,
     pub description: String,
     pub protocol: Option<Protocol>,
+    pub statement_timeout: Option<Duration>,
     pub scale_query: Option<Located<String>>,
     pub tables: Vec<TableNode>,
     pub transactions: Vec<TransactionNode>,
     pub measures: Vec<MeasureNode>,
     pub gauges: Vec<GaugeNode>,
-    pub stages: Vec<StageDoc>,
+    pub stages: Vec<StageNode>,
     pub budgets: Vec<BudgetNode>,
     /// The tables of the document in a canonical form: what decides a load besides the SQL files.
     pub tables_canonical: String,
+}
+
+/// A stage with its load.
+#[derive(Clone, Debug)]
+pub(super) struct StageNode {
+    /// Absent when it is missing, which was reported.
+    pub name: Option<Located<String>>,
+    /// Absent when it is missing, which was reported.
+    pub duration: Option<Duration>,
+    /// Absent when its mistake was reported.
+    pub load: Option<crate::units::Load>,
 }
 
 /// A table with its columns.
@@ -420,6 +438,10 @@ pub(super) struct TransactionNode {
     /// Whether a step is missing since its mistake was reported.
     pub incomplete: bool,
     pub isolation: Option<IsolationDoc>,
+    pub read_only: Option<Located<bool>>,
+    pub deferrable: Option<Located<bool>>,
+    pub set: Option<SettingsDoc>,
+    pub pipeline: Option<Located<bool>>,
     pub retry: Option<RetryDoc>,
     pub parameters: Vec<ParameterNode>,
 }

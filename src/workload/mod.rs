@@ -10,6 +10,7 @@ mod fingerprint;
 mod measurable;
 mod node;
 pub mod schema;
+mod settings;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use crate::sql::named::Place;
 use crate::sql::statement::{Cardinality, StatementKind};
 use crate::units::{Direction, Protocol, Seed, SlotId, StatementId, TransactionId, ValueUnit};
 
+pub use crate::units::Load;
 pub use compile::load;
 pub use measurable::{Foreign, Measurable};
 
@@ -42,6 +44,8 @@ pub struct Workload {
     pub data_fingerprint: String,
     /// How transactions talk to the server, where the document says it.
     pub protocol: Option<Protocol>,
+    /// How long a statement may take, where the document says it. At least 1 ms.
+    pub statement_timeout: Option<Duration>,
     /// `schema.sql`, when the folder has one. Without it the workload runs only on a database that somebody else made.
     pub schema: Option<SqlFile>,
     /// `finish.sql`, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
@@ -274,6 +278,10 @@ pub struct Transaction {
     pub explicit: bool,
     /// The isolation that BEGIN asks for; the server's default when absent.
     pub isolation: Option<Isolation>,
+    /// What BEGIN asks for besides.
+    pub modes: Modes,
+    /// Whether BEGIN, all statements and COMMIT are sent as one pipeline.
+    pub pipeline: bool,
     /// When a failed try is begun again.
     pub retry: Retry,
     /// In order.
@@ -381,13 +389,68 @@ pub enum Isolation {
     Serializable,
 }
 
-/// When a failed try is begun again, with the same draws.
+/// What BEGIN asks for besides the isolation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// Nothing is changed.
+    pub read_only: bool,
+    /// BEGIN waits for a safe snapshot; only where the transaction is serializable and read only.
+    pub deferrable: bool,
+    /// What is set for the transaction, in the order of the document.
+    pub set: Vec<Setting>,
+}
+
+/// A setting of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// As the server knows it: `work_mem`, `app.tenant`.
+    pub name: String,
+    /// As SQL writes it between quotes.
+    pub value: String,
+    /// Byte range of the value in `workload.toml`, for messages about it.
+    pub span: std::ops::Range<usize>,
+}
+
+/// When a failed try is begun again, with the same draws.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Retry {
-    /// SQLSTATEs after which to retry.
+    /// SQLSTATEs after which to retry, and classes of them: their first two characters.
     pub on: Vec<String>,
     /// Tries in all, the first included; at least 1.
     pub max_tries: u32,
+    /// Pause before the second try; doubled with each further one.
+    pub backoff: Duration,
+    /// Longest pause; at least `backoff`.
+    pub backoff_max: Duration,
+}
+
+impl Default for Retry {
+    /// One try.
+    fn default() -> Self {
+        Self {
+            on: Vec::new(),
+            max_tries: 1,
+            backoff: Duration::from_millis(1),
+            backoff_max: Duration::from_millis(100),
+        }
+    }
+}
+
+impl Retry {
+    /// Whether a failure of this code is one after which to retry.
+    #[must_use]
+    pub fn covers(&self, code: &str) -> bool {
+        // A class names SQLSTATEs, which have five characters; dbdyno's own codes are longer.
+        let of_class = |on: &str| on.len() == 2 && code.len() == 5 && code.starts_with(on);
+        self.on.iter().any(|on| on == code || of_class(on))
+    }
+
+    /// The longest pause after `tries` tries; at least half of it is waited.
+    #[must_use]
+    pub fn pause_max(&self, tries: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(tries.saturating_sub(1));
+        self.backoff.saturating_mul(doubled).min(self.backoff_max)
+    }
 }
 
 /// A part of a run, as the document describes it.
@@ -399,15 +462,6 @@ pub struct StageSpec {
     pub duration: Duration,
     /// The load it puts on.
     pub load: Load,
-}
-
-/// The load of a stage.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Load {
-    /// Open loop: transactions per second, over all instances, whatever the target answers.
-    Rate(f64),
-    /// Closed loop: users, over all instances, each of whom waits for the answer before the next transaction.
-    Clients(u32),
 }
 
 /// A limit on a metric, as the document states it.

@@ -144,7 +144,7 @@ fn gauges(generator: &mut SchemaGenerator) -> Value {
 
 fn stages(generator: &mut SchemaGenerator) -> Value {
     let mut stage = object::<StageDoc>(generator);
-    stage.insert("oneOf".to_owned(), json!([{ "required": ["rate"] }, { "required": ["clients"] }]));
+    stage.insert("oneOf".to_owned(), json!([{ "required": ["rate"] }, { "required": ["clients"] }, { "required": ["sessions", "transactions"] }]));
     json!({ "description": "The parts of a run, in order.", "type": "array", "items": stage })
 }
 
@@ -310,6 +310,12 @@ mod tests {
             ("unit = \"count\"\norder = \"ascending\"\n", ""),
             ("order = \"ascending\"", "order = \"upwards\""),
             ("every = \"500ms\"", "every = 500"),
+            ("spike = 800.5, ", ""),
+            ("ramp = [0, 64]", "ramp = [0, 64, 1]"),
+            ("ramp = [0, 64]", "ramp = [0, 64], steps = [1]"),
+            ("arrivals = \"poisson\"", "arrivals = \"random\""),
+            ("transactions = { uniform = [1, 10] }", ""),
+            ("uniform = [\"100ms\", \"300ms\"]", "normal = [\"100ms\", \"300ms\"]"),
         ] {
             assert!(document.contains(good), "{good}");
             assert!(!is_accepted(&document.replacen(good, bad, 1)), "{good} → {bad}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::{Isolation, Kept, KeptFor, Load, ParameterSource, Times, Workload, load};
 use crate::generate::RowPick;
 use crate::sql::values::{Arena, Slot};
-use crate::units::{Direction, Seed, SlotId, StatementId, ValueUnit};
+use crate::units::{Amount, Arrivals, Course, Direction, Pause, Seed, SlotId, StatementId, ValueUnit};
 
 pub(super) const DOCUMENT: &str = r#"
 name = "shop"
@@ -106,6 +106,26 @@ order = "ascending"
 [gauge.open_orders]
 query = "SELECT count(*) FROM orders"
 every = "500ms"
+
+[[stage]]
+name = "spike"
+duration = "1m"
+rate = { base = 100, spike = 800.5, at = "10s", for = "5s" }
+arrivals = "poisson"
+max_lag = "5s"
+
+[[stage]]
+name = "users"
+duration = "1m"
+clients = { ramp = [0, 64] }
+think = { uniform = ["100ms", "300ms"] }
+
+[[stage]]
+name = "visitors"
+duration = "1m"
+sessions = { steps = [1, 2.5, 0] }
+transactions = { uniform = [1, 10] }
+think = "2s"
 "#;
 
 /// [`DOCUMENT`] and [`MORE`].
@@ -212,8 +232,8 @@ fn steps_draws_and_stages_are_as_written() {
         checkout.draws[2].source,
         ParameterSource::RowNumber { table: 2, pick: RowPick::Uniform }
     ));
-    assert_eq!(workload.stages[0].load, Load::Rate(200.0));
-    assert_eq!(workload.stages[1].load, Load::Clients(16));
+    assert_eq!(workload.stages[0].load, Load::rate(200.0));
+    assert_eq!(workload.stages[1].load, Load::clients(16));
     assert_eq!(workload.stages[1].duration, Duration::from_secs(90));
     let budgets: Vec<String> = workload.budgets.iter().map(|budget| budget.metric.to_string()).collect();
     assert_eq!(budgets, ["checkout.response.p99", "errors.rate"]);
@@ -323,8 +343,33 @@ fn what_the_readme_says_of_transactions_and_measures_is_right() {
     let tables = &shop[..shop.find("\n[[transaction]]").expect("tables stand first")];
     let document = format!("{tables}\n{}", blocks(&readme[from..to], "toml"));
     let workload = compiled(&document, &blocks(&readme[from..to], "sql"));
-    assert_eq!((workload.transactions.len(), workload.measures.len(), workload.gauges.len()), (5, 2, 2));
+    assert_eq!((workload.transactions.len(), workload.measures.len(), workload.gauges.len()), (7, 2, 2));
+    let modes = &workload.transactions[2].modes;
+    let set: Vec<_> = modes.set.iter().map(|set| (set.name.as_str(), set.value.as_str())).collect();
+    assert_eq!(set, [("work_mem", "64MB"), ("enable_seqscan", "off"), ("app.tenant", "de")]);
+    assert!(modes.read_only && modes.deferrable && workload.transactions[2].explicit);
+    let take = &workload.transactions[3];
+    assert!(take.pipeline && take.explicit && take.retry.covers("40P01") && !take.retry.covers("57014"));
+    let pauses: Vec<_> = (1..8).map(|tries| take.retry.pause_max(tries).as_millis()).collect();
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 50, 50]);
     assert_eq!(workload.budgets.len(), 5);
+    let [.., visitors, morning, stairs, sale] = workload.stages.as_slice() else { panic!("six stages") };
+    let time = |text: &str| crate::units::parse_duration(text).expect("a duration");
+    assert_eq!(
+        visitors.load,
+        Load::PartlyOpen {
+            sessions: Course::Constant(5.0),
+            arrivals: Arrivals::Poisson,
+            transactions: Amount::Geometric { mean: 8.0 },
+            think: Some(Pause::Lognormal { median: time("2s"), sigma: 0.8 }),
+            max_lag: None,
+        }
+    );
+    assert_eq!(morning.load.course(), &Course::Ramp { ramp: [100.0, 800.0] });
+    assert_eq!(stairs.load.course(), &Course::Steps { steps: vec![4.0, 8.0, 16.0] });
+    let spike = Course::Spike { base: 100.0, spike: 800.0, at: time("20s"), lasts: time("10s") };
+    let max_lag = Some(time("5s"));
+    assert_eq!(sale.load, Load::Open { rate: spike, arrivals: Arrivals::Poisson, max_lag });
     // Every workload that ships stands in the table.
     for folder in repository_workloads() {
         let name = folder.file_name().expect("a name").to_string_lossy().into_owned();

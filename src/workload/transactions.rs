@@ -1,12 +1,15 @@
 //! Compiles transactions: one id for each statement that a transaction uses, one slot for each of its values.
 
+mod modes;
 mod parameters;
 mod returned;
 
 use std::ops::Range;
 
 use super::document::{Document, IsolationDoc, Located, SourceNode, StepNode, TimesDoc, TransactionNode};
-use super::{InsertedRows, Isolation, Measure, Output, Statement, Step, Table, Times, Transaction, check};
+use super::{
+    InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, check,
+};
 use crate::diagnostic::{Mistakes, likely};
 use crate::sql::columns::{ResultColumns, result_columns};
 use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Place, Positional, positional};
@@ -149,6 +152,8 @@ impl<'a> Compiler<'a> {
         let first = self.statements.len();
         let ids = self.add_statements(id, &name, &queries);
         self.keep_returned(first, &mut frame);
+        let modes = self.modes(node, &queries);
+        self.blame_pipeline(node, &queries, first);
         for at in 0..queries.len() {
             self.resolve_inputs(node, &queries, &ids, at, &mut frame);
         }
@@ -164,8 +169,10 @@ impl<'a> Compiler<'a> {
         Transaction {
             name,
             weight,
-            explicit: is_explicit(&node.steps, isolation),
+            explicit: is_explicit(&node.steps, isolation) || modes != Modes::default(),
             isolation,
+            modes,
+            pipeline: node.pipeline.as_ref().is_some_and(|key| key.value),
             retry,
             steps,
             slots: frame.slots,
@@ -258,6 +265,7 @@ impl<'a> Compiler<'a> {
             } else if let Some(from) = (0..at).rev().find(|step| gives(queries[*step], name)) {
                 let slot = frame.slot(name);
                 self.blame_if_skipped(node, from, name);
+                self.blame_dependence(node, at, from, name);
                 self.add_output(ids[from], name, slot);
                 Some(slot)
             } else {

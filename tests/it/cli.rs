@@ -107,6 +107,19 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
         ("run --clients 0 --duration 1s", &["--clients", "0"]),
         ("run --rate=-3 --duration 1s", &["--rate"]),
         ("run --rate NaN --duration 1s", &["--rate"]),
+        ("run --rate 1..fast --duration 1s", &["--rate", "100..800"]),
+        ("run --rate 0..0 --duration 1s", &["--rate", "0"]),
+        ("run --clients 1.5 --duration 1s", &["--clients", "part of a client"]),
+        ("run --sessions 5 --duration 1s", &["--sessions", "--transactions 8"]),
+        ("run --sessions 5 --transactions 0 --duration 1s", &["--transactions", "from 1"]),
+        ("run --rate 5 --transactions 2 --duration 1s", &["--transactions", "--sessions"]),
+        ("run --rate 5 --think 1s --duration 1s", &["--think", "--clients or --sessions"]),
+        ("run --clients 5 --think soon --duration 1s", &["--think", "exponential 200ms"]),
+        ("run --clients 5 --arrivals poisson --duration 1s", &["--arrivals", "--rate or --sessions"]),
+        ("run --clients 5 --max-lag 1s --duration 1s", &["--max-lag", "--rate or --sessions"]),
+        ("run --max-lag 1s", &["--max-lag", "no stage of the workload"]),
+        ("run --think 1s", &["--think", "the workload's own stages"]),
+        ("pool --max-lag 1s", &["--max-lag", "--rate or --sessions"]),
         ("run --clients 1 --duration 1s --scale 0", &["--scale"]),
         (
             "run --clients 1 --duration 1s --no-probes --probe-interval 1s",
@@ -115,6 +128,12 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
         ("run --clients 1 --duration 1s --budget p99", &["--budget", "p99"]),
         ("run --clients 1 --duration 1s --budget onl.response.p99<1s", &["onl", "did you mean `only`"]),
         ("run --clients 1 --duration 1s --budget only.respnse.p99<1s", &["--budget", "response"]),
+        ("run --clients 1 --duration 1s --protocol fast", &["--protocol", "extended"]),
+        ("run --clients 1 --duration 1s --rtt 1m", &["--rtt", "10s"]),
+        ("run --clients 1 --duration 1s --statement-timeout 10us", &["--statement-timeout", "millisecond"]),
+        ("run --clients 1 --duration 1s --client-cpus 3-1", &["--client-cpus", "0,2-3"]),
+        ("run --clients 1 --duration 1s --client-cpus 1023", &["--client-cpus", "no CPU 1023"]),
+        ("run --clients 1 --duration 1s --server-cpus 0", &["--server-cpus", "--target local"]),
         ("pool --sizes 1,0", &["--sizes"]),
         ("pool --sizes 2,2", &["--sizes", "2,2"]),
         ("pool --sizes", &["--sizes"]),
@@ -455,4 +474,47 @@ fn a_run_that_is_not_there_is_named() {
     let place = Place::one_statement("SELECT 1");
     assert_refused(&run(&mut place.dbdyno("report")), 1, &["no run"]);
     assert_refused(&run(&mut place.dbdyno("report 20990101")), 1, &["20990101"]);
+}
+
+#[test]
+fn a_calibration_is_shown_and_kept_for_later_runs() {
+    let runs = tempfile::tempdir().expect("a folder");
+    let output = dbdyno()
+        .args(["calibrate", "--duration", "250ms", "--json", "-", "--runs-dir"])
+        .arg(runs.path())
+        .output()
+        .expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown: dbdyno::model::Calibration = serde_json::from_slice(&output.stdout).expect("JSON");
+    let kept: Vec<_> = std::fs::read_dir(runs.path().join("calibration"))
+        .expect("it is kept beside the runs")
+        .map(|entry| std::fs::read(entry.expect("an entry").path()).expect("a file"))
+        .collect();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(serde_json::from_slice::<dbdyno::model::Calibration>(&kept[0]).expect("JSON"), shown);
+    let clients: Vec<_> =
+        shown.closed.iter().filter(|point| point.threads == 1).map(|point| point.clients).collect();
+    assert_eq!(clients, [1, 8, 64, 1024]);
+    for point in &shown.closed {
+        // A transaction costs some CPU, and a thread has no more than one core of it; a busy machine is late to read either.
+        let cpu_us = point.cpu_us_per_transaction.expect("/proc tells");
+        let cores = cpu_us * point.per_s / 1e6;
+        assert!(cores > 0.05 && cores < f64::from(point.threads) * 1.5, "{point:?}");
+    }
+    assert_eq!(shown.open.len(), 3);
+    for point in &shown.open {
+        assert!(point.lag_us.count > 0 && point.lag_us.max >= point.lag_us.p50, "{point:?}");
+    }
+    assert!(shown.open[0].offered_per_s < shown.rate_max_per_s() / 5.0);
+
+    // A later run knows it.
+    let database = Database::empty();
+    let place = Place::one_statement("SELECT 1");
+    std::fs::create_dir_all(place.runs()).expect("a folder");
+    std::fs::rename(runs.path().join("calibration"), place.runs().join("calibration")).expect("moved");
+    let report = place.report(database.url(), "run --clients 2 --pool-size 2 --duration 2s --warmup 0s");
+    let floor = report.generator.floor.expect("a floor");
+    assert_eq!(Some(floor.cpu_us_per_transaction), shown.cpu_us_min());
+    // A real session costs more than one that answers at once.
+    assert!(floor.cpu_ratio.expect("a worker's CPU") > 1.0, "{floor:?}");
 }

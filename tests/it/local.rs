@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use dbdyno::local::{LocalServer, SUPERVISE, start_postgres};
+use dbdyno::local::{LocalOptions, LocalServer, SUPERVISE, start_postgres};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -50,6 +50,28 @@ fn dropping_it_is_enough() {
     let (pid, folder) = (server.pid(), server.folder().to_path_buf());
     drop(server);
     assert!(!lives(pid) && !folder.exists());
+}
+
+/// The processors that a thread may run on, as the kernel lists them.
+fn processors(task: &str) -> String {
+    let status = fs::read_to_string(format!("/proc/{task}/status")).expect("it runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    line.expect("the kernel says it").trim().to_owned()
+}
+
+#[test]
+fn a_server_with_all_its_processes_keeps_to_its_processors() {
+    let ours = processors("thread-self");
+    let first = ours.split([',', '-']).next().expect("at least one").to_owned();
+    let options = LocalOptions { cpus: Some(first.parse().expect("a list")), ..local_options() };
+    let server = runtime().block_on(start_postgres(&options)).expect("it starts");
+    assert_eq!(processors("thread-self"), ours, "whoever starts it goes on everywhere");
+    let session = Session::open(server.url(), "test");
+    let pids = session.rows("SELECT pid FROM pg_stat_activity");
+    assert!(pids.len() > 3, "itself and the server's own: {pids:?}");
+    for pid in pids.into_iter().flatten().flatten().chain([server.pid().to_string()]) {
+        assert_eq!(processors(&pid), first, "process {pid}");
+    }
 }
 
 #[test]

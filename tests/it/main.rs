@@ -3,6 +3,7 @@
 //! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
 
 mod architecture;
+mod audit;
 mod chaos;
 mod cli;
 mod contract;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use dbdyno::db::postgres::{Environment, PgEngine, PgSession, Settings, connect, server_version};
 use dbdyno::db::{
-    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Place, Protocol, Reply, RowsExpected,
-    Session as _, StatementPlan, Substitution,
+    Begin, ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Place, Protocol, QueuedOutcome,
+    Reply, RowsExpected, Session as _, SessionOptions, StatementPlan, Substitution,
 };
 use dbdyno::local::{LocalServer, start_postgres};
 use dbdyno::sql::values::{Frame, Slot};
@@ -454,11 +454,12 @@ fn a_transaction_that_failed_is_not_committed() {
     let database = Database::empty();
     let statements =
         vec![any("INSERT INTO t VALUES (1)"), any("SELECT 1 / 0"), any("SHOW transaction_isolation")];
+    let serializable = Begin { isolation: Some(IsolationLevel::Serializable), ..Begin::default() };
     for protocol in PROTOCOLS {
         database.execute("DROP TABLE IF EXISTS t; CREATE TABLE t (id integer PRIMARY KEY)");
         runtime().block_on(async {
             let mut session = open_in(protocol, database.url(), statements.clone()).await;
-            control(&mut session, Control::Begin(Some(IsolationLevel::Serializable))).await.expect("begun");
+            control(&mut session, Control::Begin(serializable)).await.expect("begun");
             assert!(session.in_transaction() && !session.usable(), "a transaction is open");
             assert_eq!(run(&mut session, 0).await.expect("inserted").rows, 1);
             assert_eq!(run(&mut session, 1).await.expect_err("division by zero").code(), "22012");
@@ -467,13 +468,202 @@ fn a_transaction_that_failed_is_not_committed() {
             assert_eq!(error.code(), "25P02", "{protocol}");
             assert!(session.usable());
 
-            control(&mut session, Control::Begin(None)).await.expect("begun");
+            control(&mut session, Control::Begin(Begin::default())).await.expect("begun");
             run(&mut session, 0).await.expect("inserted");
             control(&mut session, Control::Commit).await.expect("committed");
             assert_eq!(run(&mut session, 0).await.expect_err("a duplicate").code(), "23505");
         });
         assert_eq!(database.value("SELECT count(*) FROM t"), "1", "{protocol}");
     }
+}
+
+#[test]
+fn a_transaction_begins_with_its_modes_and_settings() {
+    let database = Database::empty();
+    database.execute("CREATE SCHEMA app; CREATE TABLE app.t AS SELECT 1 AS i");
+    let shown = "SELECT concat_ws('|', current_setting('work_mem'), current_setting('app.tenant', true), \
+                 current_setting('transaction_read_only'), current_setting('transaction_deferrable'), \
+                 current_setting('search_path')) AS shown";
+    let statements =
+        vec![plan(shown, RowsExpected::One, 0, &["shown"]), any("SELECT i FROM t"), any("DELETE FROM app.t")];
+    let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let settings = vec![
+        setting("work_mem", "7MB"),
+        setting("app.tenant", "it's \\"),
+        setting("search_path", "app, \"$user\""),
+    ];
+    let begin = Begin {
+        isolation: Some(IsolationLevel::Serializable),
+        read_only: true,
+        deferrable: true,
+        settings: Some(0),
+    };
+    runtime().block_on(async {
+        for protocol in PROTOCOLS {
+            // Prepared before the path leads to the table, which then must be named in full.
+            let mut statements = statements.clone();
+            if protocol == Protocol::Prepared {
+                statements[1] = any("SELECT i FROM app.t");
+            }
+            let url = format!("{}&options=-c%20search_path%3Dapp", database.url());
+            let options = SessionOptions { settings: vec![settings.clone()].into(), ..protocol.into() };
+            let engine = PgEngine::new(self::settings(&url), Clock(Instant::now()), options);
+            let mut session = engine.connect(statements.into()).await.expect("a session");
+            let mut frame = Frame::default();
+            frame.reset(1);
+            control(&mut session, Control::Begin(begin)).await.expect("begun");
+            execute(&mut session, 0, &mut frame).await.0.expect("a row");
+            assert_eq!(self::shown(&frame, 0), "Text(7MB|it's \\|on|on|app, \"$user\")", "{protocol}");
+            run(&mut session, 1).await.expect("the table is found");
+            assert_eq!(run(&mut session, 2).await.expect_err("read only").code(), "25006", "{protocol}");
+            control(&mut session, Control::Rollback).await.expect("rolled back");
+            execute(&mut session, 0, &mut frame).await.0.expect("a row");
+            let after = self::shown(&frame, 0);
+            assert!(!after.contains("7MB") && !after.contains("it's"), "it held until the end: {after}");
+        }
+    });
+}
+
+#[test]
+fn a_statement_that_takes_too_long_is_ended_and_the_session_goes_on() {
+    let server = server();
+    runtime().block_on(async {
+        for protocol in PROTOCOLS {
+            let limit = Some(Duration::from_micros(49_001));
+            let options = SessionOptions { statement_timeout: limit, ..protocol.into() };
+            let engine = PgEngine::new(settings(server.url()), Clock(Instant::now()), options);
+            let statements = vec![
+                any("SELECT pg_sleep(10)"),
+                plan("SELECT current_setting('statement_timeout') AS t", RowsExpected::One, 0, &["t"]),
+            ];
+            let mut session = engine.connect(statements.into()).await.expect("a session");
+            assert_eq!(run(&mut session, 0).await.expect_err("a timeout").code(), "57014", "{protocol}");
+            assert!(session.usable());
+            let mut frame = Frame::default();
+            frame.reset(1);
+            execute(&mut session, 1, &mut frame).await.0.expect("a row");
+            assert_eq!(shown(&frame, 0), "Text(50ms)", "whole milliseconds, never less than asked for");
+        }
+    });
+}
+
+/// The outcome of each request of the last pipeline, as one letter.
+fn outcomes(session: &Measured) -> String {
+    let letter = |outcome| match outcome {
+        QueuedOutcome::Done => 'd',
+        QueuedOutcome::Failed => 'F',
+        QueuedOutcome::Skipped => '-',
+    };
+    session.answered().iter().map(|answered| letter(answered.outcome)).collect()
+}
+
+#[test]
+fn a_pipeline_is_one_round_trip_and_tells_who_failed() {
+    let database = Database::empty();
+    let statements = vec![
+        plan("INSERT INTO t VALUES ($1) RETURNING id, id * 2 AS double", RowsExpected::One, 1, &["double"]),
+        any("SELECT 1 / 0"),
+        plan("SELECT id FROM t ORDER BY id", RowsExpected::Optional, 0, &[]),
+        any("SELECT FROM generate_series(1, 3)"),
+    ];
+    for protocol in [Protocol::Extended, Protocol::Prepared] {
+        database.execute(
+            "DROP TABLE IF EXISTS t; CREATE TABLE t (id integer PRIMARY KEY DEFERRABLE INITIALLY DEFERRED)",
+        );
+        runtime().block_on(async {
+            let mut session = open_in(protocol, database.url(), statements.clone()).await;
+            let mut frame = Frame::default();
+            frame.reset(2);
+            let mut reply = Reply::default();
+            let begin = Control::Begin(Begin::default());
+
+            frame.slots[0] = Slot::Int(7);
+            session.queue_control(begin).expect("queued");
+            session.queue(StatementId(0), &frame).expect("queued");
+            session.queue(StatementId(3), &frame).expect("queued");
+            session.queue_control(Control::Commit).expect("queued");
+            assert!(!session.usable(), "what is queued is to be sent");
+            session.sync(&mut frame, &mut reply).await.expect("all is well");
+            assert_eq!((outcomes(&session).as_str(), reply.rows), ("ddddd", 4), "{protocol}");
+            assert_eq!(frame.slots[1], Slot::Int(14));
+            let rows: Vec<_> = session.answered().iter().map(|answered| answered.rows).collect();
+            assert_eq!(rows, [0, 1, 3, 0, 0]);
+            let stamps: Vec<_> = session.answered().iter().map(|answered| answered.done_at).collect();
+            assert!(reply.sent_at < stamps[0] && stamps.is_sorted() && stamps[4] <= reply.done_at);
+            assert!(session.usable());
+
+            // In the middle: nothing behind it is done, and COMMIT is not either.
+            frame.slots[0] = Slot::Int(8);
+            session.queue_control(begin).expect("queued");
+            session.queue(StatementId(0), &frame).expect("queued");
+            session.queue(StatementId(1), &frame).expect("queued");
+            session.queue(StatementId(3), &frame).expect("queued");
+            session.queue_control(Control::Commit).expect("queued");
+            let error = session.sync(&mut frame, &mut reply).await.expect_err("division by zero");
+            assert_eq!((error.code(), outcomes(&session).as_str()), ("22012", "ddF--d"), "{protocol}");
+            assert!(session.in_transaction() && !session.usable());
+            control(&mut session, Control::Rollback).await.expect("rolled back");
+            assert!(session.usable());
+
+            // At COMMIT, and without BEGIN at the Sync that commits.
+            frame.slots[0] = Slot::Int(7);
+            session.queue_control(begin).expect("queued");
+            session.queue(StatementId(0), &frame).expect("queued");
+            session.queue_control(Control::Commit).expect("queued");
+            let error = session.sync(&mut frame, &mut reply).await.expect_err("a duplicate");
+            assert_eq!((error.code(), outcomes(&session).as_str()), ("23505", "ddFd"), "{protocol}");
+            session.queue(StatementId(0), &frame).expect("queued");
+            let error = session.sync(&mut frame, &mut reply).await.expect_err("a duplicate");
+            assert_eq!(error.code(), "23505", "{protocol}");
+            assert!(session.usable(), "{}", outcomes(&session));
+
+            // Parts of their own: what fails in one is nothing to the next.
+            frame.slots[0] = Slot::Int(9);
+            session.queue(StatementId(1), &frame).expect("queued");
+            session.queue_sync();
+            session.queue(StatementId(0), &frame).expect("queued");
+            session.queue(StatementId(2), &frame).expect("queued");
+            let error = session.sync(&mut frame, &mut reply).await.expect_err("division by zero");
+            assert_eq!(
+                (error.code(), outcomes(&session).as_str()),
+                ("22012", "FddFd"),
+                "two rows are too many"
+            );
+            assert!(session.usable());
+
+            // What cannot be sent is the end of the pipeline before anything of it was sent.
+            session.queue(StatementId(3), &frame).expect("queued");
+            frame.slots[0] = Slot::Bool(true);
+            assert_eq!(session.queue(StatementId(0), &frame).expect_err("no number").code(), "bad_value");
+            assert!(session.usable());
+            assert_eq!(run(&mut session, 3).await.expect("rows").rows, 3);
+        });
+        assert_eq!(
+            database.value("SELECT string_agg(id::text, ' ' ORDER BY id) FROM t"),
+            "7 9",
+            "{protocol}"
+        );
+    }
+}
+
+/// More than the buffers of both sides hold, both ways: who only writes would wait for the other for ever.
+#[test]
+fn a_pipeline_that_is_larger_than_every_buffer_goes_through() {
+    const REQUESTS: usize = 120;
+    let long = format!("SELECT repeat('y', 100000), '{}'", "x".repeat(100_000));
+    let server = server();
+    runtime().block_on(async {
+        let mut session = open_in(Protocol::Extended, server.url(), vec![any(&long)]).await;
+        let mut frame = Frame::default();
+        let mut reply = Reply::default();
+        for _ in 0..REQUESTS {
+            session.queue(StatementId(0), &frame).expect("queued");
+        }
+        let synced = tokio::time::timeout(Duration::from_secs(60), session.sync(&mut frame, &mut reply));
+        synced.await.expect("nobody waits for ever").expect("all rows");
+        assert_eq!(reply.rows, REQUESTS as u64);
+        assert!(session.usable());
+    });
 }
 
 #[test]

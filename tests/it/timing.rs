@@ -136,27 +136,6 @@ fn a_foreign_lock_is_charged_to_its_holder_for_as_long_as_it_was_held() {
 }
 
 #[test]
-fn a_stall_is_charged_to_every_arrival_that_it_delayed() {
-    // Open loop: fifty arrivals a second meet a row that is locked for two seconds; none is left out of the figures.
-    let lock =
-        ForeignLock::during("run --rate 50 --pool-size 4 --warmup 0s --duration 5s", Duration::from_secs(2));
-    let stage = measured(&lock.report);
-    assert_eq!(stage.accounting.issued, 250, "planned are rate × duration, whatever the target does");
-    assert_eq!(stage.accounting.ok, 250);
-    assert!(!lock.episodes().is_empty());
-    let held = (lock.longest + lock.shortest).as_secs_f64() / 2.0;
-    // Two of five seconds stood still: 40 % of the arrivals were delayed, evenly by 0 to `held`. Of all responses the
-    // slowest tenth waited at least three quarters of that; a tool that waits for the answer would have four such samples.
-    let p90 = stage.response_us.p90.expect("25 samples beyond it") as f64 / 1e6;
-    assert_near("p90 of the response", p90, held * 0.75, 0.15);
-    assert_near("the longest response", stage.response_us.max.expect("samples") as f64 / 1e6, held, 0.10);
-    // Four held a connection, the others waited for one: that is where their time went.
-    let wait_p90 = stage.pool.wait_us.p90.expect("25 samples beyond it") as f64 / 1e6;
-    assert_near("p90 of the pool wait", wait_p90, p90, 0.15);
-    assert_checks(stage);
-}
-
-#[test]
 fn an_offered_rate_is_achieved_and_lag_is_told_apart() {
     let database = Database::empty();
     let place = Place::one_statement("SELECT 1");

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::server::{failed, place, words};
 use crate::dataset::DatasetError;
-use crate::db::postgres::Client;
+use crate::db::postgres::{Client, set_local};
 use crate::diagnostic::Mistakes;
 use crate::sql::statement::StatementKind;
-use crate::workload::{Statement, Workload};
+use crate::workload::{Setting, Statement, Workload};
 
 /// Prepares every statement of the workload and asks for the rights it needs; nothing is executed. What the server refuses
 /// points into `queries.sql`, one mistake for each distinct refusal with all statements that meet it.
@@ -15,8 +15,10 @@ pub async fn check_statements(client: &Client, workload: &Workload) -> Result<()
     client.batch_execute("BEGIN").await.map_err(failed("check the statements"))?;
     let mut mistakes = Mistakes::default();
     let refusals = refusals(client, workload, true).await;
+    let refused_settings = refused_settings(client, workload).await;
     client.batch_execute("ROLLBACK").await.map_err(failed("check the statements"))?;
     report(&refusals?, workload, &mut mistakes)?;
+    report_settings(refused_settings?, workload, &mut mistakes)?;
     if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
 }
 
@@ -74,6 +76,48 @@ pub(super) async fn refusals(
         }
     }
     Ok(refusals)
+}
+
+/// The settings of transactions that the server refuses, with its words. Leaves the transaction as it was.
+async fn refused_settings<'w>(
+    client: &Client,
+    workload: &'w Workload,
+) -> Result<Vec<(&'w Setting, String)>, DatasetError> {
+    let mut refused = Vec::new();
+    for setting in workload.transactions.iter().flat_map(|transaction| &transaction.modes.set) {
+        client.batch_execute("SAVEPOINT dbdyno_check").await.map_err(failed("check the settings"))?;
+        let set = client.batch_execute(&set_local(&setting.name, &setting.value)).await;
+        client
+            .batch_execute("ROLLBACK TO SAVEPOINT dbdyno_check; RELEASE SAVEPOINT dbdyno_check")
+            .await
+            .map_err(failed("check the settings"))?;
+        match set {
+            Ok(()) => {}
+            Err(error) if error.as_db_error().is_some() => refused.push((setting, words(&error))),
+            Err(error) => return Err(failed("check the settings")(error)),
+        }
+    }
+    Ok(refused)
+}
+
+fn report_settings(
+    refused: Vec<(&Setting, String)>,
+    workload: &Workload,
+    mistakes: &mut Mistakes,
+) -> Result<(), DatasetError> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let path = workload.folder.join("workload.toml");
+    let text =
+        std::fs::read_to_string(&path).map_err(|source| DatasetError::File { path: path.clone(), source })?;
+    let source = mistakes.add_source(path, text);
+    for (setting, words) in refused {
+        let label = format!("the server refuses this value of `{}`", setting.name);
+        let help = "`set` takes what `SET LOCAL` takes from this user".to_owned();
+        mistakes.at(source, setting.span.clone(), words, label, Some(help));
+    }
+    Ok(())
 }
 
 async fn prepare(

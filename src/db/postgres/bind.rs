@@ -54,7 +54,7 @@ impl Bind {
         Self { head: head.into(), bind_at, tail: tail.into(), tail_of_bind }
     }
 
-    /// Appends the request with the frame's values. Where one does not fit, says which.
+    /// Appends the request with the frame's values, its Sync included. Where one does not fit, says which.
     pub(super) fn put(
         &self,
         inputs: &[Input],
@@ -77,6 +77,20 @@ impl Bind {
         out.extend_from_slice(&self.tail);
         Ok(())
     }
+}
+
+/// Appends a statement without parameters, of these parts, as one that nothing is kept of: Parse, Bind, Execute.
+pub(super) fn put_unnamed(text: &[&str], out: &mut Vec<u8>) {
+    put(out, b'P', |out| {
+        out.push(0);
+        for part in text {
+            out.extend_from_slice(part.as_bytes());
+        }
+        out.extend_from_slice(&[0, 0, 0]);
+    });
+    // No portal's and no statement's name, no values, all columns as text.
+    put(out, b'B', |out| out.extend_from_slice(&[0; 8]));
+    put(out, b'E', |out| out.extend_from_slice(&[0; 5]));
 }
 
 /// As the protocol counts parameters and columns.

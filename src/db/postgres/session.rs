@@ -3,17 +3,21 @@
 use std::io;
 use std::sync::Arc;
 
+use super::bind::{SYNC, put_unnamed};
 use super::cancel::{Abandoned, CancelKey};
+use super::control::Controls;
 use super::dial::dial;
+use super::exchange::{Exchange, Status, check_rows};
 use super::last_row::LastRow;
+use super::pipeline::{Pipeline, Run, commit_rolled_back};
 use super::settings::Settings;
 use super::startup::{self, Started};
 use super::statement::{Sink, Statement, learn_all};
-use super::wire::{HELD_MAX, Head, ServerError, Wire, put};
-use crate::db::error::SqlState;
+use super::types::ask;
+use super::wire::Wire;
 use crate::db::{
-    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Protocol, Reply, RowsExpected, Session,
-    StatementPlan,
+    Answered, ConnectError, Control, Engine, ExecError, Now, Protocol, Queued, Reply, Session,
+    SessionOptions, StatementPlan,
 };
 use crate::sql::values::Frame;
 use crate::units::{BackendId, StatementId};
@@ -23,15 +27,15 @@ use crate::units::{BackendId, StatementId};
 pub struct PgEngine<N> {
     settings: Arc<Settings>,
     clock: N,
-    protocol: Protocol,
+    options: SessionOptions,
     abandoned: Abandoned,
 }
 
 impl<N: Now> PgEngine<N> {
     /// Connections by `settings` (application name `dbdyno pool`), stamped by `clock`.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, clock: N, protocol: Protocol) -> Self {
-        Self { settings, clock, protocol, abandoned: Abandoned::default() }
+    pub fn new(settings: Arc<Settings>, clock: N, options: impl Into<SessionOptions>) -> Self {
+        Self { settings, clock, options: options.into(), abandoned: Abandoned::default() }
     }
 }
 
@@ -43,7 +47,13 @@ impl<N: Now> Engine for PgEngine<N> {
         let name = settings.application_name("pool");
         let started = dial(settings, |opened| startup::start(opened, settings, &name)).await?;
         let (clock, abandoned) = (self.clock.clone(), self.abandoned.clone());
-        PgSession::open(started, clock, &statements, self.protocol, abandoned).await
+        PgSession::open(started, clock, &statements, &self.options, abandoned).await
+    }
+
+    /// The first five executions are planned with their values; then the server compares what that cost with a plan for all values
+    /// (`choose_custom_plan` in `plancache.c`). What is not prepared is planned with its values each time.
+    fn plan_settles_after(&self) -> u8 {
+        if self.options.protocol == Protocol::Prepared { 6 } else { 0 }
     }
 
     async fn cancel_abandoned(&self) {
@@ -59,6 +69,10 @@ pub struct PgSession<N> {
     statements: Vec<Statement>,
     /// For statements whose columns are known only with their rows.
     last_row: LastRow,
+    controls: Controls,
+    /// What stands in front of a statement that is a transaction of its own, where the server forgets what is set once.
+    before: Box<[u8]>,
+    pipeline: Pipeline,
     key: CancelKey,
     server_version: String,
     status: Status,
@@ -71,14 +85,6 @@ pub struct PgSession<N> {
     abandoned: Abandoned,
 }
 
-/// What the server says of the transaction each time it is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Idle,
-    InTransaction,
-    Failed,
-}
-
 impl<N: Now> Session for PgSession<N> {
     async fn execute(
         &mut self,
@@ -87,6 +93,7 @@ impl<N: Now> Session for PgSession<N> {
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
         self.begin(reply)?;
+        let results_before = self.put_before();
         let statement = &self.statements[statement.index()];
         if let Err(error) = statement.put_execution(frame, &mut self.wire.outbound) {
             // Nothing was sent, so the connection is as it was.
@@ -95,8 +102,13 @@ impl<N: Now> Session for PgSession<N> {
         }
         let sink = statement.sink(frame, &mut self.last_row);
         let rows = statement.rows;
-        let mut exchange =
-            Exchange { wire: &mut self.wire, clock: &self.clock, status: &mut self.status, reply };
+        let mut exchange = Exchange {
+            wire: &mut self.wire,
+            clock: &self.clock,
+            status: &mut self.status,
+            reply,
+            results_before,
+        };
         self.busy = true;
         let answer = exchange.run(sink).await;
         self.end(answer).and_then(|answer| check_rows(rows, answer.last_rows))
@@ -104,26 +116,80 @@ impl<N: Now> Session for PgSession<N> {
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
         self.begin(reply)?;
-        let Some(text) = self.control_text(what) else {
+        if !self.controls.put_query(what, &mut self.wire.outbound) {
             reply.done_at = reply.sent_at;
             return Ok(());
+        }
+        let mut exchange = Exchange {
+            wire: &mut self.wire,
+            clock: &self.clock,
+            status: &mut self.status,
+            reply,
+            results_before: 0,
         };
-        put(&mut self.wire.outbound, b'Q', |out| {
-            out.extend_from_slice(text.as_bytes());
-            out.push(0);
-        });
-        let mut exchange =
-            Exchange { wire: &mut self.wire, clock: &self.clock, status: &mut self.status, reply };
         self.busy = true;
         let answer = exchange.run(Sink::Nothing).await;
         let answer = self.end(answer)?;
         if what == Control::Commit && answer.rolled_back {
-            return Err(ExecError::Server {
-                code: SqlState::new("25P02"),
-                message: "COMMIT was answered by ROLLBACK: the transaction had failed before".to_owned(),
-            });
+            return Err(commit_rolled_back());
         }
         Ok(())
+    }
+
+    fn queue(&mut self, statement: StatementId, frame: &Frame) -> Result<(), ExecError> {
+        self.pipeline.make_room();
+        if !self.pipeline.is_waiting() && self.put_before() > 0 {
+            self.pipeline.push(Queued::Setting, 1);
+        }
+        let queued = self.statements[statement.index()].put_queued(frame, &mut self.wire.outbound);
+        match queued {
+            Ok(()) => self.pipeline.push(Queued::Statement(statement), 1),
+            Err(_) => self.forget_queued(),
+        }
+        queued
+    }
+
+    fn queue_control(&mut self, what: Control) -> Result<(), ExecError> {
+        self.pipeline.make_room();
+        let results = self.controls.put_queued(what, &mut self.wire.outbound);
+        if results > 0 {
+            self.pipeline.push(Queued::Control(what), results);
+        }
+        Ok(())
+    }
+
+    fn queue_sync(&mut self) {
+        self.pipeline.make_room();
+        self.wire.outbound.extend_from_slice(&SYNC);
+        self.pipeline.push(Queued::Sync, 1);
+    }
+
+    async fn sync(&mut self, frame: &mut Frame, reply: &mut Reply) -> Result<(), ExecError> {
+        self.queue_sync();
+        for answered in self.pipeline.answered() {
+            if let Queued::Statement(id) = answered.request {
+                self.statements[id.index()].clear_outputs(frame);
+            }
+        }
+        if let Err(error) = self.begin_request(reply) {
+            self.forget_queued();
+            return Err(error);
+        }
+        let mut run = Run {
+            wire: &mut self.wire,
+            clock: &self.clock,
+            status: &mut self.status,
+            statements: &self.statements,
+            pipeline: &mut self.pipeline,
+        };
+        self.busy = true;
+        let answer = run.run(frame, reply).await;
+        self.pipeline.end();
+        self.end(answer)
+    }
+
+    fn answered(&self) -> &[Answered] {
+        self.pipeline.answered()
     }
 
     fn backend(&self) -> BackendId {
@@ -135,7 +201,11 @@ impl<N: Now> Session for PgSession<N> {
     }
 
     fn usable(&self) -> bool {
-        !self.busy && !self.broken && self.status == Status::Idle && !self.wire.has_unread()
+        !self.busy
+            && !self.broken
+            && self.status == Status::Idle
+            && !self.wire.has_unread()
+            && !self.pipeline.is_waiting()
     }
 }
 
@@ -144,11 +214,25 @@ impl<N> PgSession<N> {
         mut started: Started,
         clock: N,
         statements: &[StatementPlan],
-        protocol: Protocol,
+        options: &SessionOptions,
         abandoned: Abandoned,
     ) -> Result<Self, ConnectError> {
-        let statements = learn_all(&mut started.wire, statements, protocol, &started.address).await?;
+        let (wire, address) = (&mut started.wire, &*started.address);
+        let each = limit_statements(wire, started.key, options, address).await?;
+        let protocol = options.protocol;
+        // As a part of the text it is a statement more, which needs no result of its own to be skipped.
+        let in_text = each.as_ref().map_or_else(String::new, |limit| format!("{}; ", limit.set_local()));
+        let statements = learn_all(wire, statements, protocol, &in_text, address).await?;
+        let mut before = Vec::new();
+        if let Some(limit) = each.as_ref().filter(|_| protocol != Protocol::Simple) {
+            put_unnamed(&[&limit.set_config()], &mut before);
+        }
+        let set_local = each.map(|limit| limit.set_local());
+        let major_version = major_version(&started.server_version);
         Ok(Self {
+            controls: Controls::new(options, set_local.as_deref(), major_version),
+            before: before.into(),
+            pipeline: Pipeline::default(),
             wire: started.wire,
             clock,
             statements,
@@ -171,26 +255,25 @@ impl<N> PgSession<N> {
     /// The number of the release: 16 of `16.4`. Zero if the server did not say.
     #[must_use]
     pub fn major_version(&self) -> u32 {
-        let digits = self.server_version.split(|c: char| !c.is_ascii_digit()).next();
-        digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+        major_version(&self.server_version)
     }
 
-    /// What is asked, in SQL; `None` where this server has no way to do it.
-    fn control_text(&self, what: Control) -> Option<&'static str> {
-        Some(match what {
-            Control::Begin(None) => "BEGIN",
-            Control::Begin(Some(IsolationLevel::ReadCommitted)) => "BEGIN ISOLATION LEVEL READ COMMITTED",
-            Control::Begin(Some(IsolationLevel::RepeatableRead)) => "BEGIN ISOLATION LEVEL REPEATABLE READ",
-            Control::Begin(Some(IsolationLevel::Serializable)) => "BEGIN ISOLATION LEVEL SERIALIZABLE",
-            Control::Commit => "COMMIT",
-            Control::Rollback => "ROLLBACK",
-            // 14 flushes when it sees fit.
-            Control::FlushStatistics if self.major_version() < 15 => return None,
-            Control::FlushStatistics => "SELECT pg_stat_force_next_flush()",
-        })
+    /// Puts what must stand in front of a transaction of one statement; gives the results that it has.
+    fn put_before(&mut self) -> u32 {
+        if self.before.is_empty() || self.status != Status::Idle {
+            return 0;
+        }
+        self.wire.outbound.extend_from_slice(&self.before);
+        1
     }
 
-    fn end(&mut self, answer: Result<Answer, ExecError>) -> Result<Answer, ExecError> {
+    /// Nothing of it was sent, so that the connection is as it was.
+    fn forget_queued(&mut self) {
+        self.wire.outbound.clear();
+        self.pipeline.clear();
+    }
+
+    fn end<T>(&mut self, answer: Result<T, ExecError>) -> Result<T, ExecError> {
         self.busy = false;
         self.broken |= answer.as_ref().is_err_and(|error| !error.session_survives());
         answer
@@ -198,8 +281,16 @@ impl<N> PgSession<N> {
 }
 
 impl<N: Now> PgSession<N> {
-    /// Starts a reply. A session that is no more usable says so instead of sending anything.
+    /// Starts a request of its own: what was queued and never synced is not sent with it.
     fn begin(&mut self, reply: &mut Reply) -> Result<(), ExecError> {
+        if self.pipeline.is_waiting() {
+            self.forget_queued();
+        }
+        self.begin_request(reply)
+    }
+
+    /// Starts a reply. A session that is no more usable says so instead of sending anything.
+    fn begin_request(&mut self, reply: &mut Reply) -> Result<(), ExecError> {
         let now = self.clock.now();
         *reply = Reply { sent_at: now, done_at: now, ..Reply::default() };
         if self.busy || self.broken {
@@ -224,179 +315,47 @@ impl<N> Drop for PgSession<N> {
     }
 }
 
-fn check_rows(expected: RowsExpected, rows: u64) -> Result<(), ExecError> {
-    match (expected, rows) {
-        (RowsExpected::Any, _) | (_, 1) | (RowsExpected::Optional, 0) => Ok(()),
-        (RowsExpected::One, 0) => Err(ExecError::Rows { promised: "exactly one row", got: "no row" }),
-        (RowsExpected::One, _) => {
-            Err(ExecError::Rows { promised: "exactly one row", got: "more than one row" })
-        }
-        (RowsExpected::Optional, _) => {
-            Err(ExecError::Rows { promised: "at most one row", got: "more than one row" })
-        }
+/// The number of the release; zero if the server did not say.
+fn major_version(version: &str) -> u32 {
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next();
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+/// A limit on the time of each statement that must be set in each transaction.
+struct EachTime {
+    limit_ms: u128,
+}
+
+impl EachTime {
+    fn set_local(&self) -> String {
+        format!("SET LOCAL statement_timeout = {}", self.limit_ms)
+    }
+
+    /// Outside of a transaction block the server would warn of `SET LOCAL`, once for every statement.
+    fn set_config(&self) -> String {
+        format!("SELECT pg_catalog.set_config('statement_timeout', '{}', true)", self.limit_ms)
     }
 }
 
-/// One request and its answer.
-struct Exchange<'a, N> {
-    wire: &'a mut Wire,
-    clock: &'a N,
-    status: &'a mut Status,
-    reply: &'a mut Reply,
-}
-
-/// What an answer said as a whole.
-#[derive(Clone, Copy, Debug, Default)]
-struct Answer {
-    data_rows: u64,
-    /// Of them, those of the last result.
-    last_rows: u64,
-    /// A command ended with the tag `ROLLBACK`.
-    rolled_back: bool,
-}
-
-impl<N: Now> Exchange<'_, N> {
-    /// Sends what is in the buffer and reads until the server is ready again. The row that `sink` wants is decoded, all
-    /// others pass by uncopied.
-    async fn run(&mut self, sink: Sink<'_>) -> Result<Answer, ExecError> {
-        self.reply.sent_at = self.clock.now();
-        let answer = match self.wire.send().await {
-            Ok(()) => self.read_answer(sink).await,
-            Err(error) => Err(self.last_words(error).await),
-        };
-        self.reply.done_at = self.clock.now();
-        answer
+/// Sets the limit on the time of each statement, if there is one. Any user may. Behind a pooler the next transaction can run on
+/// another of the server's sessions: there the limit must be a part of each transaction. A pooler gives itself away by the
+/// number of the connection, which is not that of the session behind it.
+async fn limit_statements(
+    wire: &mut Wire,
+    key: CancelKey,
+    options: &SessionOptions,
+    address: &str,
+) -> Result<Option<EachTime>, ConnectError> {
+    let Some(limit) = options.statement_timeout else { return Ok(None) };
+    // Zero would be no limit.
+    let limit_ms = limit.as_micros().div_ceil(1000).max(1);
+    let rows = ask(wire, "SELECT pg_catalog.pg_backend_pid()", address).await?;
+    let session = rows.first().and_then(|row| row.first()?.parse::<i32>().ok());
+    if session != Some(key.process) {
+        return Ok(Some(EachTime { limit_ms }));
     }
-
-    async fn read_answer(&mut self, mut sink: Sink<'_>) -> Result<Answer, ExecError> {
-        let mut answer = Answer::default();
-        let mut rows_of_result = 0;
-        let mut changed_rows = 0;
-        let mut failed = None;
-        loop {
-            let head = self.wire.head().await.map_err(broken)?;
-            self.reply.bytes += head.total();
-            match head.tag {
-                b'D' => {
-                    if answer.data_rows == 0 {
-                        self.reply.first_row_at = Some(self.clock.now());
-                    }
-                    answer.data_rows += 1;
-                    rows_of_result += 1;
-                    self.reply.rows = answer.data_rows;
-                    if matches!(sink, Sink::Nothing) {
-                        self.wire.skip(head).await.map_err(broken)?;
-                    } else if let Some(error) = self.read_row(head, &mut sink).await? {
-                        failed = Some(error);
-                    }
-                }
-                // Only where no columns were described before.
-                b'T' => {
-                    let body = self.wire.body(head).await.map_err(broken)?;
-                    if let Sink::Last(wanted, _, last_row) = &mut sink {
-                        last_row.describe(body, wanted)?;
-                    }
-                }
-                b'C' => {
-                    answer.last_rows = std::mem::take(&mut rows_of_result);
-                    if let Sink::Last(_, _, last_row) = &mut sink
-                        && answer.last_rows == 0
-                    {
-                        last_row.begin();
-                    }
-                    let tag = self.wire.body(head).await.map_err(broken)?;
-                    changed_rows += rows_of_tag(tag);
-                    answer.rolled_back |= tag.starts_with(b"ROLLBACK");
-                }
-                b'Z' => {
-                    *self.status = read_status(self.wire.body(head).await.map_err(broken)?)?;
-                    break;
-                }
-                b'E' => {
-                    let ServerError { fatal, code, message } =
-                        ServerError::parse(self.wire.body(head).await.map_err(broken)?);
-                    if fatal {
-                        return Err(ExecError::Ended { code, message });
-                    }
-                    failed = Some(ExecError::Server { code, message });
-                }
-                // Parsed, bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
-                b'1' | b'2' | b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
-                    self.wire.skip(head).await.map_err(broken)?;
-                }
-                other => return Err(ExecError::Protocol(format!("message {:?}", char::from(other)))),
-            }
-        }
-        if answer.data_rows == 0 {
-            self.reply.rows = changed_rows;
-        }
-        if let Sink::Last(_, frame, last_row) = &mut sink
-            && failed.is_none()
-        {
-            last_row.decode(frame)?;
-        }
-        failed.map_or(Ok(answer), Err)
-    }
-
-    /// Takes a row that may be wanted. An error inside is one of the value: the answer is read on to its end.
-    async fn read_row(&mut self, head: Head, sink: &mut Sink<'_>) -> Result<Option<ExecError>, ExecError> {
-        if head.len > HELD_MAX {
-            self.wire.skip(head).await.map_err(broken)?;
-            let message = format!("a row of {} MiB is too large to read values from", head.len >> 20);
-            return Ok(Some(ExecError::Value(message)));
-        }
-        let body = self.wire.body(head).await.map_err(broken)?;
-        match sink {
-            Sink::Nothing => {}
-            Sink::First(statement, frame) => {
-                let decoded = statement.decode_row(body, frame);
-                *sink = Sink::Nothing;
-                if let Err(error) = decoded {
-                    return if error.session_survives() { Ok(Some(error)) } else { Err(error) };
-                }
-            }
-            Sink::Last(_, _, last_row) => last_row.keep(body),
-        }
-        Ok(None)
-    }
-
-    /// A server that ends a connection says why before it closes it, and that stays readable after a failed write.
-    async fn last_words(&mut self, error: io::Error) -> ExecError {
-        while let Ok(head) = self.wire.head().await {
-            match self.wire.body(head).await.map(ServerError::parse) {
-                Ok(ServerError { fatal: true, code, message }) if head.tag == b'E' => {
-                    return ExecError::Ended { code, message };
-                }
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        ExecError::Lost(error)
-    }
-}
-
-fn broken(error: io::Error) -> ExecError {
-    if error.kind() == io::ErrorKind::InvalidData {
-        return ExecError::Protocol(error.to_string());
-    }
-    ExecError::Lost(error)
-}
-
-fn read_status(body: &[u8]) -> Result<Status, ExecError> {
-    match body {
-        [b'I'] => Ok(Status::Idle),
-        [b'T'] => Ok(Status::InTransaction),
-        [b'E'] => Ok(Status::Failed),
-        _ => Err(ExecError::Protocol("an unknown transaction status".to_owned())),
-    }
-}
-
-/// The number at the end of a command's tag: `UPDATE 3`, `INSERT 0 1`, none in `BEGIN`.
-fn rows_of_tag(tag: &[u8]) -> u64 {
-    let tag = tag.strip_suffix(&[0]).unwrap_or(tag);
-    let digits = tag.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    parsed.unwrap_or(0)
+    ask(wire, &format!("SET statement_timeout = {limit_ms}"), address).await?;
+    Ok(None)
 }
 
 #[cfg(test)]

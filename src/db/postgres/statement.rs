@@ -3,7 +3,7 @@
 
 use tokio_postgres::types::Type;
 
-use super::bind::Bind;
+use super::bind::{Bind, SYNC};
 use super::decode::Decoder;
 use super::describe::{Description, describe_all};
 use super::encode::{Encoder, Unfit};
@@ -62,11 +62,13 @@ pub(super) enum Sink<'a> {
     Last(&'a [(String, SlotId)], &'a mut Frame, &'a mut LastRow),
 }
 
-/// Learns what the statements take and give, and makes their requests.
+/// Learns what the statements take and give, and makes their requests. Where they are sent as one text, `before` stands in
+/// front of it.
 pub(super) async fn learn_all(
     wire: &mut Wire,
     plans: &[StatementPlan],
     protocol: Protocol,
+    before: &str,
     address: &str,
 ) -> Result<Vec<Statement>, ConnectError> {
     let is_raw =
@@ -85,10 +87,10 @@ pub(super) async fn learn_all(
     let mut statements = Vec::with_capacity(plans.len());
     for plan in plans {
         statements.push(if is_raw(plan) {
-            Statement::raw(plan)
+            Statement::raw(plan, before)
         } else {
             let description = described.next().expect("one for each statement that was asked about");
-            Statement::resolve(statements.len(), plan, description, protocol, &names)?
+            Statement::resolve(statements.len(), plan, description, (protocol, before), &names)?
         });
     }
     Ok(statements)
@@ -103,7 +105,7 @@ impl Statement {
         index: usize,
         plan: &StatementPlan,
         described: Description,
-        protocol: Protocol,
+        (protocol, before): (Protocol, &str),
         names: &TypeNames,
     ) -> Result<Self, ConnectError> {
         let label = label(&plan.sql);
@@ -137,7 +139,7 @@ impl Statement {
 
         let request = if protocol == Protocol::Simple {
             let names = described.parameters.iter().map(|oid| names.of(*oid).into()).collect();
-            Request::Literal(Template::new(&plan.sql, &plan.places), names)
+            Request::Literal(Template::new(before, &plan.sql, &plan.places), names)
         } else {
             let types = &described.parameters;
             Request::Bind(Bind::new(index, plan, protocol, types, columns.len(), &outputs))
@@ -154,11 +156,14 @@ impl Statement {
     }
 
     /// A text of which the server is asked nothing.
-    fn raw(plan: &StatementPlan) -> Self {
+    fn raw(plan: &StatementPlan, before: &str) -> Self {
         let inputs = plan.inputs.iter();
         Self {
             label: label(&plan.sql),
-            request: Request::Raw(Template::new(&plan.sql, &plan.places), plan.outputs.clone().into()),
+            request: Request::Raw(
+                Template::new(before, &plan.sql, &plan.places),
+                plan.outputs.clone().into(),
+            ),
             inputs: inputs.map(|slot| Input { slot: *slot, encoder: Encoder::Text, type_oid: 0 }).collect(),
             outputs: Box::default(),
             rows: plan.rows,
@@ -180,6 +185,31 @@ impl Statement {
         put.map_err(|(input, unfit)| self.unfit(input, &unfit))
     }
 
+    /// Appends the request without its Sync, as a part of a pipeline.
+    pub(super) fn put_queued(&self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), ExecError> {
+        if !matches!(self.request, Request::Bind(_)) {
+            let label = &self.label;
+            return Err(ExecError::Value(format!(
+                "`{label}` cannot be a part of a pipeline in the simple protocol"
+            )));
+        }
+        self.put_execution(frame, out)?;
+        out.truncate(out.len() - SYNC.len());
+        Ok(())
+    }
+
+    /// Whether its first row is read.
+    pub(super) fn fills_slots(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// Empties the slots that it fills.
+    pub(super) fn clear_outputs(&self, frame: &mut Frame) {
+        for output in &self.outputs {
+            frame.slots[output.slot.index()] = Slot::Null;
+        }
+    }
+
     /// Says what becomes of its rows. The slots that it must fill are emptied, so that none keeps the value of a former
     /// execution.
     pub(super) fn sink<'a>(&'a self, frame: &'a mut Frame, last_row: &'a mut LastRow) -> Sink<'a> {
@@ -190,9 +220,7 @@ impl Statement {
             }
             _ if self.outputs.is_empty() => Sink::Nothing,
             _ => {
-                for output in &self.outputs {
-                    frame.slots[output.slot.index()] = Slot::Null;
-                }
+                self.clear_outputs(frame);
                 Sink::First(self, frame)
             }
         }

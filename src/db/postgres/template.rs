@@ -12,8 +12,14 @@ pub(super) struct Template {
 }
 
 impl Template {
-    pub(super) fn new(sql: &str, places: &[Place]) -> Self {
-        Self { sql: sql.into(), places: places.into() }
+    /// `before` is sent with it each time.
+    pub(super) fn new(before: &str, sql: &str, places: &[Place]) -> Self {
+        let moved = |at: usize| before.len() + at;
+        let place = |place: &Place| Place {
+            range: moved(place.range.start)..moved(place.range.end),
+            input: place.input,
+        };
+        Self { sql: format!("{before}{sql}").into(), places: places.iter().map(place).collect() }
     }
 
     /// Appends Query with each place filled by `put`. Where that fails, says whose value it was.
@@ -76,7 +82,7 @@ pub(super) fn put_literal(
 
 /// Quotes as libpq's `PQescapeLiteral` does: a text with a backslash becomes an `E''` literal. That is right whatever
 /// `standard_conforming_strings` says at the moment.
-fn put_quoted(text: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
+pub(super) fn put_quoted(text: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
     refuse_zero(text)?;
     let opening: &[u8] = if text.contains(&b'\\') { b" E'" } else { b"'" };
     out.extend_from_slice(opening);
@@ -154,7 +160,7 @@ mod tests {
     #[test]
     fn values_stand_where_the_parameters_stood() {
         let read = positional("SELECT ':a', :b, :a -- :c\n, x[1:a] FROM t WHERE y = :a");
-        let template = Template::new(&read.sql, &read.places);
+        let template = Template::new("SET a; ", &read.sql, &read.places);
         let mut out = b"before".to_vec();
         let put = |input: usize, out: &mut Vec<u8>| {
             out.extend_from_slice(format!("<{input}>").as_bytes());
@@ -164,7 +170,10 @@ mod tests {
         assert_eq!(&out[..7], b"beforeQ");
         let len = u32::try_from(out.len() - 7).expect("short");
         assert_eq!(out[7..11], len.to_be_bytes());
-        assert_eq!(&out[11..], b"SELECT ':a', <0>, <1> -- :c\n, x[1:a] FROM t WHERE y = <1>\0".as_slice());
+        assert_eq!(
+            &out[11..],
+            b"SET a; SELECT ':a', <0>, <1> -- :c\n, x[1:a] FROM t WHERE y = <1>\0".as_slice()
+        );
     }
 
     proptest! {

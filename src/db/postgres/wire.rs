@@ -1,9 +1,12 @@
 //! Messages over a stream, without copying them: one buffer each way, reused for the life of the connection. Knows how
 //! messages are framed, not what they say.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::stream::Stream;
 use crate::db::error::SqlState;
@@ -60,6 +63,42 @@ impl Wire {
         };
         self.outbound.clear();
         sent
+    }
+
+    /// Sends all of `outbound` as [`Wire::send`] does, and takes in meanwhile what comes: a server that waits until its answers
+    /// are read would not read on either.
+    pub(super) async fn send_reading(&mut self) -> io::Result<()> {
+        let mut sent = 0;
+        while sent < self.outbound.len() {
+            sent += poll_fn(|context| self.poll_send(sent, context)).await?;
+        }
+        self.outbound.clear();
+        self.stream.flush().await
+    }
+
+    fn poll_send(&mut self, sent: usize, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let written = Pin::new(&mut self.stream).poll_write(context, &self.outbound[sent..]);
+            if !written.is_pending() {
+                return written;
+            }
+            if self.end == self.inbound.len() {
+                if self.inbound.len() >= HELD_MAX {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::OutOfMemory,
+                        "the answers of a pipeline take more than 64 MiB while it is being sent",
+                    )));
+                }
+                self.inbound.resize(2 * self.inbound.len(), 0);
+            }
+            let mut room = ReadBuf::new(&mut self.inbound[self.end..]);
+            match Pin::new(&mut self.stream).poll_read(context, &mut room) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) if room.filled().is_empty() => return Poll::Ready(Err(closed())),
+                Poll::Ready(Ok(())) => self.end += room.filled().len(),
+            }
+        }
     }
 
     /// The next message's head. The body must be taken or skipped before the next one is asked for.
@@ -147,7 +186,7 @@ impl Wire {
         }
         let count = self.stream.read(&mut self.inbound[self.end..]).await?;
         if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+            return Err(closed());
         }
         self.end += count;
         Ok(())
@@ -162,6 +201,10 @@ pub(super) fn put(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
     body(out);
     let len = u32::try_from(out.len() - start).expect("what we send besides values stays below 4 GiB");
     out[start..start + 4].copy_from_slice(&len.to_be_bytes());
+}
+
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
 }
 
 fn malformed() -> io::Error {

@@ -70,5 +70,6 @@ pub fn environment() -> Environment {
         cpu: cpu.unwrap_or_else(|| std::env::consts::ARCH.to_owned()),
         cores: 0,
         memory_bytes: procfs::Meminfo::current().map_or(0, |memory| memory.mem_total),
+        ..Environment::default()
     }
 }

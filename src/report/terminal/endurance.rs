@@ -14,7 +14,11 @@ pub(super) fn summary(page: &mut Page, report: &Report) {
                     || "no lower load was measured before it".to_owned(),
                     |held| format!("it bore {}", load(held)),
                 );
-                let text = format!("{}: {}; {bore}", load(&breaking.load), breaking.evidence);
+                let at = match breaking.from_level {
+                    Some(level) => format!("about {}/s, in stage {}", per_call(level), breaking.load.stage),
+                    None => load(&breaking.load),
+                };
+                let text = format!("{at}: {}; {bore}", breaking.evidence);
                 page.labelled(0, "breaks at", Style::Bad, &text);
             }
             (None, Some(held)) => {
@@ -82,9 +86,11 @@ pub(super) fn warm_ups(page: &mut Page, stages: &[Stage]) {
             page.fact("warm-ups", &text);
         }
     }
+    let is_only = steady.is_empty() && unsteady.len() == 1;
     for (stage, warm_up) in unsteady {
+        let name = if is_only { String::new() } else { format!("{}: ", stage.name) };
         let limit = length_s(warm_up.limit_s);
-        let text = format!("{}: no steady state within {limit}, {}", stage.name, waited_for(warm_up));
+        let text = format!("{name}no steady state within {limit}: {}", waited_for(warm_up));
         page.labelled(INDENT, "warm-up", Style::Caution, &text);
     }
     let rare: std::collections::BTreeSet<&str> = stages

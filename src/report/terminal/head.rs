@@ -3,9 +3,10 @@
 use super::endurance;
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
+use super::put_on;
 use super::value::plural;
 use crate::model::{BudgetResult, Finding, Report, Severity, Stage, Verdict};
-use crate::report::format::{NBSP, bytes, decimal, length_s, per_call};
+use crate::report::format::{bytes, decimal, length_s};
 
 /// Findings that a summary shows in full.
 const FINDINGS_SHOWN: usize = 3;
@@ -100,15 +101,14 @@ fn load(report: &Report) -> String {
     }
 }
 
-/// `500 transactions/s planned (open loop) for 60.0 s`.
+/// `open loop at 500 transactions/s for 60 s`.
 pub(super) fn stage_load(stage: &Stage) -> String {
-    let length = length_s(stage.duration_s);
-    match (stage.offered_per_s, stage.clients) {
-        (Some(offered), _) => format!("open loop at {}{NBSP}transactions/s for {length}", per_call(offered)),
-        (None, Some(clients)) => {
-            format!("closed loop of {} for {length}", plural(u64::from(clients), "client"))
-        }
-        (None, None) => length,
+    let (load, length) = (put_on::sentence(stage), length_s(stage.duration_s));
+    match load.is_empty() {
+        true => length,
+        // Behind a comma it would be a part of the last remark.
+        false if load.contains(',') => format!("{load}; for {length}"),
+        false => format!("{load} for {length}"),
     }
 }
 

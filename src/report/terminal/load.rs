@@ -3,6 +3,7 @@
 use super::grid::{Cell, Column, Grid};
 use super::head::stage_load;
 use super::page::{INDENT, Page, Style};
+use super::put_on;
 use super::spark::{spark, values_per_mark};
 use super::value::{Statistic, plural, time, times};
 use crate::model::{IntervalInfo, Report, Stage, TransactionInfo};
@@ -34,15 +35,10 @@ pub(super) fn comparison(page: &mut Page, stages: &[Stage], full: bool) {
         Column::number("not ok"),
     ]);
     for stage in shown {
-        let load = match (stage.offered_per_s, stage.clients) {
-            (Some(offered), _) => format!("{}/s", per_call(offered)),
-            (None, Some(clients)) => plural(u64::from(clients), "client"),
-            (None, None) => String::new(),
-        };
         let name = if stage.measured { stage.name.clone() } else { format!("{} (not measured)", stage.name) };
         grid.row(vec![
             Cell::new(name),
-            Cell::new(load),
+            Cell::new(put_on::short(stage)),
             Cell::new(rate(stage.achieved_per_s)),
             Cell::new(time(&stage.response_us, Statistic::P50)),
             Cell::new(time(&stage.response_us, Statistic::P99)),
@@ -137,6 +133,11 @@ pub(super) fn transactions(page: &mut Page, stage: &Stage) {
         ]);
     }
     page.grid(&grid);
+    for transaction in stage.transactions.iter().filter(|transaction| transaction.pipeline_us.count > 0) {
+        let text =
+            format!("{}, all statements at once: {}", transaction.name, times(&transaction.pipeline_us));
+        page.fact("pipeline", &text);
+    }
     if let Some(text) = errors_by_code(&stage.transactions) {
         page.fact("errors", &text);
     }

@@ -6,9 +6,10 @@ use super::endurance;
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{
-    Accounting, DataInfo, EventInfo, GeneratorInfo, ProbeInfo, Report, SessionInfo, Stage, TableChangesInfo,
+    Accounting, DataInfo, EventInfo, FloorInfo, GeneratorInfo, ProbeInfo, Report, SessionInfo, Stage,
+    TableChangesInfo,
 };
-use crate::report::format::{NBSP, bytes, count, decimal, duration_us, percent, whole_us};
+use crate::report::format::{NBSP, bytes, count, decimal, duration_us, per_call, percent, whole_us};
 use crate::units::Protocol;
 
 /// Events that a summary shows.
@@ -152,12 +153,19 @@ fn generator(page: &mut Page, generator: &GeneratorInfo) {
     parts.extend(
         generator.cpu_us_per_transaction.map(|us| format!("{} of CPU a transaction", duration_us(us))),
     );
+    parts.extend(generator.floor.as_ref().and_then(against_floor));
     parts.extend(generator.resident_bytes_max.map(|size| format!("{} of memory", bytes(size))));
     let style = if generator.valid { Style::Plain } else { Style::Bad };
     page.labelled(INDENT, "generator", style, &parts.join(" · "));
     if generator.wake_lateness_us.count > 0 {
         page.fact("timer", &format!("woke late by {}", times(&generator.wake_lateness_us)));
     }
+}
+
+/// `7.6 × the floor of 4.10 µs`.
+fn against_floor(floor: &FloorInfo) -> Option<String> {
+    let times = floor.cpu_ratio?;
+    Some(format!("{}{NBSP}× the floor of {}", per_call(times), duration_us(floor.cpu_us_per_transaction)))
 }
 
 fn probes(page: &mut Page, probes: &[ProbeInfo], full: bool) {
@@ -232,12 +240,19 @@ fn changes(changed: &[TableChangesInfo], full: bool) -> String {
 
 /// How the measured sessions talked to the server.
 fn sessions(sessions: &SessionInfo) -> String {
-    match sessions.protocol {
+    let protocol = match sessions.protocol {
         Protocol::Simple => "simple protocol: values written into the text of each statement",
         Protocol::Extended => "extended protocol: statements parsed anew each time",
         Protocol::Prepared => "statements prepared once for a connection",
+    };
+    let mut parts = vec![protocol.to_owned()];
+    if sessions.rtt_us > 0 {
+        parts.push(format!("{} added to each round trip", whole_us(sessions.rtt_us)));
     }
-    .to_owned()
+    parts.extend(
+        sessions.statement_timeout_ms.map(|ms| format!("statements end after {}", whole_us(ms * 1000))),
+    );
+    parts.join(" · ")
 }
 
 fn environment(page: &mut Page, report: &Report, full: bool) {
@@ -251,6 +266,14 @@ fn environment(page: &mut Page, report: &Report, full: bool) {
         bytes(machine.memory_bytes)
     );
     page.fact("machine", &text);
+    let kept = |who: &str, cpus: &Option<String>| cpus.as_ref().map(|cpus| format!("{who} on {cpus}"));
+    let kept: Vec<String> = [kept("dbdyno", &machine.client_cpus), kept("the server", &machine.server_cpus)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if !kept.is_empty() {
+        page.fact("CPUs", &kept.join(" · "));
+    }
     if full {
         let settings: Vec<String> =
             report.target.settings.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -1,6 +1,7 @@
 //! The report for a terminal: what a person reads in ten seconds stands on top, details below. Each section is a file and
 //! a function of a part of the model.
 
+mod calibration;
 mod contention;
 mod endurance;
 mod grid;
@@ -10,6 +11,7 @@ mod measures;
 mod method;
 mod page;
 mod phases;
+mod put_on;
 mod server;
 mod spark;
 mod statements;
@@ -18,6 +20,8 @@ mod value;
 
 use crate::model::{Report, Stage, Verdict};
 use page::Page;
+
+pub use calibration::render as calibration;
 
 /// Narrowest page; a smaller terminal wraps by itself.
 const WIDTH_MIN: usize = 80;

@@ -2,6 +2,7 @@
 
 use super::grid::{Cell, Column, Grid};
 use super::page::Page;
+use super::statements::{key, names};
 use super::value::{Statistic, time};
 use crate::model::{Quantiles, Stage};
 
@@ -30,9 +31,10 @@ pub(super) fn section(page: &mut Page, stage: &Stage) {
         ];
         rows.extend(phases.map(|(phase, times)| (transaction.name.as_str(), phase, times)));
     }
+    let names = names(&stage.statements);
     for statement in &stage.statements {
         let phases = [("first row", &statement.first_row_us), ("execute", &statement.execute_us)];
-        rows.extend(phases.map(|(phase, times)| (statement.name.as_str(), phase, times)));
+        rows.extend(phases.map(|(phase, times)| (names[&key(statement)].as_str(), phase, times)));
     }
     rows.retain(|(_, _, times)| times.count > 0);
     if rows.is_empty() {

@@ -119,14 +119,14 @@ fn shared_rows(page: &mut Page, shown: &[&StatementInfo]) {
     }
 }
 
-type Key<'a> = (&'a str, &'a str);
+pub(super) type Key<'a> = (&'a str, &'a str);
 
-fn key(statement: &StatementInfo) -> Key<'_> {
+pub(super) fn key(statement: &StatementInfo) -> Key<'_> {
     (&statement.transaction, &statement.name)
 }
 
 /// The statement's name alone, or with its transaction where two transactions have one of that name.
-fn names(statements: &[StatementInfo]) -> BTreeMap<Key<'_>, String> {
+pub(super) fn names(statements: &[StatementInfo]) -> BTreeMap<Key<'_>, String> {
     let mut uses: BTreeMap<&str, u32> = BTreeMap::new();
     for statement in statements {
         *uses.entry(&statement.name).or_default() += 1;

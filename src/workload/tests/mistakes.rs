@@ -143,10 +143,10 @@ clients = 3
       --> shop/workload.toml:20:17
        |
     20 | retry = { on = ["4001"], max_tries = 0 }
-       |                 ^^^^^^ expected five characters
+       |                 ^^^^^^ expected five characters, or two
        |
        = help: five digits or capitals: `40001` is a serialization failure,
-               `40P01` a deadlock
+               `40P01` a deadlock; two name a class: `40` is both
 
     error: the transaction is never tried
       --> shop/workload.toml:20:38
@@ -208,7 +208,8 @@ clients = 3
     36 | clients = 3
        |           ^ the stage has a rate as well
        |
-       = help: keep `rate` for an open loop, `clients` for a closed one
+       = help: keep `rate` for an open loop, `clients` for a closed one,
+               `sessions` for a partly open one
 
     error: no transaction is called `brouse`
       --> shop/workload.toml:39:1
@@ -391,8 +392,9 @@ fn mistakes_stay_readable_at_eighty_columns() {
     4 | mood = 1
       | ^^^^ not known here
       |
-      = help: known are `name`, `description`, `scale`, `table`, `transaction`,
-              `measure`, `gauge`, `stage`, `budget`
+      = help: known are `name`, `description`, `protocol`, `statement_timeout`,
+              `scale`, `table`, `transaction`, `measure`, `gauge`, `stage`,
+              `budget`
 
     error: unknown key `naem`
       --> shop/workload.toml:24:1
@@ -473,9 +475,10 @@ fn what_is_missing_is_asked_for() {
      --> shop/workload.toml:2:1
       |
     2 | [[stage]]
-      | ^^^^^^^^^ neither `rate` nor `clients`
+      | ^^^^^^^^^ no `rate`, `clients` or `sessions`
       |
-      = help: write `rate = 200` (per second) or `clients = 16`
+      = help: write `rate = 200` (transactions per second), `clients = 16`, or
+              `sessions = 5` (per second) with `transactions = 8`
 
     error: the stage lasts no time
      --> shop/workload.toml:4:12
@@ -653,4 +656,116 @@ fn a_value_that_is_made_of_too_many_others_is_refused_at_once() {
     let blamed = blamed(&document);
     assert_eq!(blamed.len(), 39 - 12, "{blamed:?}");
     assert!(blamed[0].0.contains("`t.c13` is made of too many others"), "{:?}", blamed[0]);
+}
+
+/// How a transaction begins and how it is sent: what cannot be, with what would help.
+#[test]
+fn modes_and_pipelines_that_cannot_be_are_refused() {
+    let document = r#"name = "modes"
+protocol = "simple"
+statement_timeout = "500us"
+
+[[transaction]]
+name = "read"
+statements = ["write", "lock"]
+read_only = true
+deferrable = true
+set = { "work mem" = "1MB", work_mem = [1] }
+
+[[transaction]]
+name = "sent"
+pipeline = true
+retry = { on = ["40", "4"], max_tries = 2, backoff = "1s", backoff_max = "5ms" }
+[[transaction.step]]
+statement = "give"
+times = 2
+[[transaction.step]]
+statement = "take"
+hold = "1ms"
+[measure.given]
+statement = "give"
+column = "id"
+unit = "count"
+"#;
+    let queries = "-- name: write :exec\nUPDATE t SET a = 1;\n-- name: lock :many\nSELECT 1 FROM t FOR SHARE;\n\
+                   -- name: give :one\nSELECT 1 AS id;\n-- name: take :exec\nUPDATE t SET a = :id;\n";
+    let said = said(document, queries);
+    for expected in [
+        "`statement_timeout` counts whole milliseconds",
+        "`write` cannot run in a read-only transaction",
+        "`lock` cannot run in a read-only transaction",
+        "`deferrable` is for transactions that are serializable and read only",
+        "add `isolation = \"serializable\"`",
+        "`work mem` cannot be the name of a setting",
+        "a text, a number or a truth value",
+        "the simple protocol has no pipelines",
+        "`4` is no SQLSTATE",
+        "the longest pause is shorter than the first",
+        "a pipeline is sent at once, and `take` waits before it",
+        "`take` needs `:id`, which `give` returns in the same pipeline",
+        "`give` may run more than once, and what it returns is kept",
+    ] {
+        assert!(said.contains(expected), "{expected} is missing in\n{said}");
+    }
+}
+
+/// Each wrong stage has one mistake, which points at what is wrong with it and says what would be right.
+#[test]
+fn what_a_stage_cannot_put_on_is_said_at_its_place() {
+    let cases = [
+        ("rate = \"fast\"", "\"fast\"", "expected a number or a table such as `{ ramp = [100, 800] }`"),
+        ("rate = -3", "-3", "the stage offers less than nothing"),
+        ("rate = nan", "nan", "the stage offers too much"),
+        ("rate = { ramp = [0, 0] }", "{ ramp = [0, 0] }", "the stage offers no load"),
+        ("rate = { ramp = [1] }", "[1]", "expected a list of 2"),
+        ("rate = { rampp = [1, 2] }", "rampp", "unknown key `rampp`"),
+        ("rate = { steps = [] }", "{ steps = [] }", "this is no list of steps"),
+        ("rate = { base = 1, spike = 9 }", "{ base = 1, spike = 9 }", "`rate` says not what is meant"),
+        (
+            "rate = { base = 1, spike = 9, at = \"50s\", for = \"11s\" }",
+            "{ base = 1, spike = 9, at = \"50s\", for = \"11s\" }",
+            "the spike ends 1m 1s after the beginning, the stage already after 1m",
+        ),
+        ("rate = { base = 1, spike = 9, at = \"50\", for = \"11s\" }", "\"50\"", "`50` is not a duration"),
+        ("clients = 2.5", "2.5", "part of a client cannot be"),
+        ("clients = 1\narrivals = \"poisson\"", "\"poisson\"", "`arrivals` goes with `rate` or `sessions`"),
+        ("clients = 1\nmax_lag = \"1s\"", "\"1s\"", "`max_lag` goes with `rate` or `sessions`"),
+        ("rate = 1\narrivals = \"normal\"", "\"normal\"", "`normal` is not one of the choices"),
+        ("rate = 1\nthink = \"1s\"", "\"1s\"", "`think` goes with `clients` or `sessions`"),
+        ("rate = 1\ntransactions = 3", "3", "`transactions` goes with `sessions`"),
+        ("clients = 1\nthink = \"0s\"", "\"0s\"", "this is no think time"),
+        ("clients = 1\nthink = 200", "200", "expected a duration such as `\"200ms\"`"),
+        (
+            "clients = 1\nthink = { uniform = [\"2s\", \"1s\"] }",
+            "{ uniform = [\"2s\", \"1s\"] }",
+            "this is no think time",
+        ),
+        ("clients = 1\nthink = { exponential = \"1s\" }", "\"1s\"", "expected a table"),
+        ("clients = 1\nthink = { normal = \"1s\" }", "normal", "unknown key `normal`"),
+        ("clients = 1\nthink = {}", "{}", "`think` says not what is meant"),
+        ("sessions = 1", "[[stage]]", "the stage does not say how many transactions a session makes"),
+        ("sessions = 1\ntransactions = 0", "0", "this is no number of transactions"),
+        (
+            "sessions = 1\ntransactions = { geometric = { mean = 0.5 } }",
+            "{ geometric = { mean = 0.5 } }",
+            "this is no number of transactions",
+        ),
+        (
+            "rate = 1\nsessions = 25\ntransactions = 3\nthink = \"1s\"",
+            "25",
+            "`rate` and `sessions` exclude each other",
+        ),
+    ];
+    for (load_keys, at, message) in cases {
+        let document = format!(
+            "name = \"a\"\n[[transaction]]\nname = \"t\"\nstatements = [\"s\"]\n[[stage]]\nname = \"s\"\nduration = \"1m\"\n{load_keys}\n"
+        );
+        let folder =
+            folder(&[("workload.toml", &document), ("queries.sql", "-- name: s :exec\nSELECT 1;\n")]);
+        let mistakes = load(folder.path()).expect_err(load_keys);
+        let [mistake] = mistakes.items() else { panic!("{load_keys}: {mistakes}") };
+        assert!(mistake.message.starts_with(message), "{load_keys}: {mistakes}");
+        assert_eq!(&document[mistake.span.clone()], at, "{load_keys}: {mistakes}");
+        assert!(!mistake.label.is_empty(), "{load_keys}: {mistakes}");
+    }
 }

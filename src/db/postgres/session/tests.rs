@@ -8,10 +8,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::super::dial::Opened;
 use super::super::environment::Environment;
+use super::super::exchange::rows_of_tag;
 use super::super::settings::TargetSession;
 use super::super::stream::Stream;
 use super::*;
-use crate::db::{Place, Substitution};
+use crate::db::{Begin, Place, RowsExpected, Substitution};
 use crate::sql::values::Slot;
 use crate::units::{SlotId, Stamp};
 
@@ -31,8 +32,8 @@ struct Peer {
 }
 
 impl Peer {
-    /// Answers the startup message and one Parse, Describe, Sync for each description.
-    async fn greet(mut stream: DuplexStream, descriptions: Vec<Vec<u8>>) -> Self {
+    /// Answers the startup message, and each request that is expected then.
+    async fn greet(mut stream: DuplexStream, expected: Vec<(&str, Vec<u8>)>) -> Self {
         let len = stream.read_u32().await.expect("the length of the startup message");
         let mut startup = vec![0; len as usize - 4];
         stream.read_exact(&mut startup).await.expect("the startup message");
@@ -46,24 +47,31 @@ impl Peer {
             message(b'Z', b"I"),
         ];
         peer.send(&greeting.concat()).await;
-        for description in descriptions {
-            assert_eq!(peer.request().await, b"PDS");
-            peer.send(&description).await;
+        for (tags, answer) in expected {
+            assert_eq!(peer.request().await, tags.as_bytes());
+            peer.send(&answer).await;
         }
         peer
     }
 
     /// The message types up to the next Sync or Query.
     async fn request(&mut self) -> Vec<u8> {
+        self.messages().await.0
+    }
+
+    /// The message types up to the next Sync or Query, and what the first message says.
+    async fn messages(&mut self) -> (Vec<u8>, Vec<u8>) {
         let mut tags = Vec::new();
+        let mut first = None;
         loop {
             let tag = self.stream.read_u8().await.expect("a message");
             let len = self.stream.read_u32().await.expect("its length");
             let mut body = vec![0; len as usize - 4];
             self.stream.read_exact(&mut body).await.expect("its body");
             tags.push(tag);
+            first.get_or_insert(body);
             if tag == b'S' || tag == b'Q' {
-                return tags;
+                return (tags, first.unwrap_or_default());
             }
         }
     }
@@ -142,6 +150,14 @@ async fn try_connect(
     plan: StatementPlan,
     description: Vec<u8>,
 ) -> (Result<PgSession<Ticks>, ConnectError>, Peer) {
+    connect_as(&SessionOptions::default(), plan, vec![("PDS", description)]).await
+}
+
+async fn connect_as(
+    options: &SessionOptions,
+    plan: StatementPlan,
+    expected: Vec<(&str, Vec<u8>)>,
+) -> (Result<PgSession<Ticks>, ConnectError>, Peer) {
     let (ours, theirs) = duplex(1024);
     let settings = Settings::from_url_in("postgres://u@test/d", &Environment::empty()).expect("settings");
     let opened = Opened {
@@ -153,9 +169,9 @@ async fn try_connect(
     };
     let connecting = async {
         let started = startup::start(opened, &settings, "dbdyno pool").await?;
-        PgSession::open(started, Ticks::default(), &[plan], Protocol::Prepared, Abandoned::default()).await
+        PgSession::open(started, Ticks::default(), &[plan], options, Abandoned::default()).await
     };
-    tokio::join!(connecting, Peer::greet(theirs, vec![description]))
+    tokio::join!(connecting, Peer::greet(theirs, expected))
 }
 
 fn frame() -> Frame {
@@ -324,12 +340,16 @@ async fn a_transaction_is_followed_by_what_the_server_says_of_it() {
     let done = |tag: &str, status: &[u8]| {
         [message(b'C', &[tag.as_bytes(), &[0]].concat()), message(b'Z', status)].concat()
     };
-    control(&mut session, &mut peer, Control::Begin(None), &done("BEGIN", b"T")).await.expect("begun");
+    control(&mut session, &mut peer, Control::Begin(Begin::default()), &done("BEGIN", b"T"))
+        .await
+        .expect("begun");
     assert!(!session.usable());
     control(&mut session, &mut peer, Control::Commit, &done("COMMIT", b"I")).await.expect("committed");
     assert!(session.usable());
 
-    control(&mut session, &mut peer, Control::Begin(None), &done("BEGIN", b"T")).await.expect("begun");
+    control(&mut session, &mut peer, Control::Begin(Begin::default()), &done("BEGIN", b"T"))
+        .await
+        .expect("begun");
     let error = control(&mut session, &mut peer, Control::Commit, &done("ROLLBACK", b"I"))
         .await
         .expect_err("a commit that rolls back");
@@ -426,6 +446,71 @@ async fn a_statement_that_cannot_be_prepared_is_named() {
     let (result, _) = try_connect(plan(RowsExpected::One, &[]), described(&[INT4], &[])).await;
     let message = result.err().expect("an error").to_string();
     assert!(message.contains("RETURNING"), "{message}");
+}
+
+/// The number of the connection is not that of the session behind it, so that what is set once may be gone at the next
+/// transaction: the limit goes with each.
+#[tokio::test]
+async fn behind_a_pooler_the_limit_of_statements_goes_with_each_transaction() {
+    let text_row = |text: &str| {
+        let done = [message(b'C', b"SELECT 1\0"), message(b'Z', b"I")].concat();
+        [row(&[text.as_bytes()]), done].concat()
+    };
+    let limited = |protocol: Protocol| SessionOptions {
+        statement_timeout: Some(std::time::Duration::from_millis(500)),
+        ..protocol.into()
+    };
+    let description = described(&[INT4], &[("a", INT4), ("b", TEXT)]);
+    for protocol in [Protocol::Prepared, Protocol::Extended] {
+        let expected = vec![("Q", text_row("77")), ("PDS", description.clone())];
+        let (session, mut peer) =
+            connect_as(&limited(protocol), plan(RowsExpected::One, &[("a", 1)]), expected).await;
+        let mut session = session.expect("a session");
+
+        // A statement that is its own transaction: what is set stands in front, and its row is nobody's.
+        let mut frame = frame();
+        let mut reply = Reply::default();
+        let set =
+            [message(b'1', &[]), message(b'2', &[]), row(&[b"500"]), message(b'C', b"SELECT 1\0")].concat();
+        let whole = [set, answer(&[row(&[&9_i32.to_be_bytes(), b"x"])], "SELECT 1", b"I")].concat();
+        let answering = async {
+            let (tags, first) = peer.messages().await;
+            assert_eq!(tags, if protocol == Protocol::Prepared { b"PBEBES".as_slice() } else { b"PBEPBES" });
+            let first = String::from_utf8_lossy(&first).into_owned();
+            assert!(first.contains("set_config('statement_timeout', '500', true)"), "{first}");
+            peer.send(&whole).await;
+        };
+        let (result, ()) = tokio::join!(session.execute(StatementId(0), &mut frame, &mut reply), answering);
+        result.expect("one row");
+        assert_eq!((frame.slots[1], reply.rows), (Slot::Int(9), 1));
+
+        // In a transaction it is a part of BEGIN, and of nothing else.
+        let begun = [message(b'C', b"BEGIN\0"), message(b'C', b"SET\0"), message(b'Z', b"T")].concat();
+        let answering = async {
+            let (tags, text) = peer.messages().await;
+            assert_eq!(tags, b"Q");
+            assert_eq!(text, b"BEGIN; SET LOCAL statement_timeout = 500\0");
+            peer.send(&begun).await;
+        };
+        let begin = Control::Begin(Begin::default());
+        let (result, ()) = tokio::join!(session.control(begin, &mut reply), answering);
+        result.expect("begun");
+        let tags = if protocol == Protocol::Prepared { "BES" } else { "PBES" };
+        let answering = async {
+            assert_eq!(peer.request().await, tags.as_bytes());
+            peer.send(&answer(&[row(&[&9_i32.to_be_bytes(), b"x"])], "SELECT 1", b"T")).await;
+        };
+        let (result, ()) = tokio::join!(session.execute(StatementId(0), &mut frame, &mut reply), answering);
+        result.expect("one row");
+    }
+
+    // Face to face with the server it is set once.
+    let once = [message(b'C', b"SET\0"), message(b'Z', b"I")].concat();
+    let expected = vec![("Q", text_row(&0x1234.to_string())), ("Q", once), ("PDS", description)];
+    let (session, mut peer) =
+        connect_as(&limited(Protocol::Prepared), plan(RowsExpected::One, &[]), expected).await;
+    let good = answer(&[row(&[b"1", b"x"])], "SELECT 1", b"I");
+    execute(&mut session.expect("a session"), &mut peer, &mut frame(), &good).await.0.expect("one row");
 }
 
 #[test]

@@ -1,0 +1,140 @@
+//! After warm-up dbdyno allocates nothing per transaction: counted by the allocator itself, of all threads, on a simulated and
+//! on a real session, in closed and in open loop, with the sample log on. A program of its own, since the count is of the
+//! whole process; one test, since two would count each other.
+
+use std::alloc::System;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dbdyno::db::sim::SimEngine;
+use dbdyno::db::{Engine, Protocol, Target};
+use dbdyno::engine::{self, Plan, Sampling, StagePlan};
+use dbdyno::local::{LocalOptions, start_postgres};
+use dbdyno::time::{Epoch, Now, RealClock};
+use dbdyno::units::{Seed, StageId};
+use dbdyno::workload::{Load, Workload};
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tokio::runtime::Runtime;
+use tokio_postgres::NoTls;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Values of all kinds: drawn, returned and used again, numbers and text; with BEGIN and without.
+const WORKLOAD: &str = r#"
+name = "counted"
+[[transaction]]
+name = "read"
+statements = ["account"]
+[transaction.parameter]
+id = { uniform = [1, 100] }
+[[transaction]]
+name = "write"
+statements = ["account", "change"]
+retry = { on = ["40001"], max_tries = 3 }
+[transaction.parameter]
+id = { uniform = [1, 100] }
+new_note = { uuid = {} }
+"#;
+const QUERIES: &str = "-- name: account :one\nSELECT n, note FROM account WHERE id = :id;\n\
+                       -- name: change :exec\nUPDATE account SET n = :n, note = :new_note WHERE id = :id;\n";
+const SCHEMA: &str = "CREATE TABLE account (id int PRIMARY KEY, n bigint NOT NULL, note uuid NOT NULL);
+                      INSERT INTO account SELECT i, i, gen_random_uuid() FROM generate_series(1, 100) i";
+
+/// What the end of an interval costs, however many transactions it holds: messages between worker and collector, the next
+/// interval, the event loop. Measured: some dozens.
+const PER_INTERVAL: usize = 200;
+/// Then the memory of the clients is as large as it will be.
+const WARM_AFTER: Duration = Duration::from_millis(500);
+
+#[test]
+fn a_transaction_allocates_nothing() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("workload.toml"), WORKLOAD).expect("writable");
+    std::fs::write(folder.path().join("queries.sql"), QUERIES).expect("writable");
+    let workload = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let clock = Epoch::begin().clock();
+    // Twice as many users as connections: half of the acquires wait.
+    let loads = [Load::Clients(4), Load::Rate(2_000.0)];
+
+    let simulated = SimEngine::at_once(clock);
+    for load in loads {
+        runtime.block_on(assert_frugal("simulated", &simulated, clock, plan(&workload, load)));
+    }
+    // A commit that waits for the disk would leave few transactions to count.
+    let settings = vec![("synchronous_commit".to_owned(), "off".to_owned())];
+    let options = LocalOptions {
+        supervisor: Some(env!("CARGO_BIN_EXE_dbdyno").into()),
+        settings,
+        ..LocalOptions::default()
+    };
+    let server = runtime.block_on(start_postgres(&options)).unwrap_or_else(|error| panic!("{error}"));
+    prepare(&runtime, server.url());
+    let target = Target::of_local_server(server.url()).expect("its own URL");
+    let real = target.engine(clock, Protocol::default());
+    for load in loads {
+        runtime.block_on(assert_frugal("real", &real, clock, plan(&workload, load)));
+    }
+    runtime.block_on(server.stop()).expect("it stops");
+}
+
+fn prepare(runtime: &Runtime, url: &str) {
+    runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client.batch_execute(SCHEMA).await.expect("the schema");
+    });
+}
+
+fn plan(workload: &Workload, load: Load) -> Plan {
+    let seed = Seed(7);
+    Plan {
+        dataset: Arc::new(workload.dataset(seed, 1.0)),
+        query_values: Arc::new(vec![Vec::new(); workload.transactions.len()]),
+        workload: Arc::new(workload.clone()),
+        seed,
+        stages: vec![StagePlan { id: StageId(0), duration: Duration::from_secs(60), load }],
+        pool_size: 2,
+        instances: 1,
+        workers: 1,
+        in_flight_max: 100,
+        acquire_timeout: Duration::from_secs(30),
+        drain: Duration::from_secs(10),
+        sampling: Some(Arc::new(Sampling::new(workload, 1.0, &["id".to_owned(), "new_note".to_owned()]))),
+    }
+}
+
+/// Allocations of the second half of the first interval, against its transactions.
+async fn assert_frugal<E: Engine>(what: &str, engine: &E, clock: RealClock, plan: Plan) {
+    let load = plan.stages[0].load;
+    let mut run = engine::start(&plan, engine, clock).expect("workers");
+    run.warm().await.expect("connections");
+    let begins_at = clock.now() + Duration::from_millis(20);
+    run.begin(begins_at);
+    tokio::time::sleep(Duration::from_millis(20) + WARM_AFTER).await;
+    let before = allocations();
+    let collected = run.next().await.expect("workers live").expect("an interval");
+    let counted = allocations() - before;
+    let books = collected.interval().set.books();
+    run.recycle(collected);
+    run.stop(Duration::ZERO);
+    while let Some(collected) = run.next().await.expect("workers live") {
+        run.recycle(collected);
+    }
+    assert_eq!(books.ok, books.closed(), "{what}, {load:?}: {books:?}");
+    // The half that was counted has fewer than all of them: so many that an allocation in each would show.
+    assert!(books.ok > 600, "{what}, {load:?}: too few to tell: {books:?}");
+    let allowed = PER_INTERVAL + usize::try_from(books.ok / 100).expect("few");
+    assert!(
+        counted <= allowed,
+        "{what}, {load:?}: {counted} allocations while {} transactions ended",
+        books.ok / 2
+    );
+}
+
+/// Allocations and reallocations of the process so far.
+fn allocations() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.allocations + stats.reallocations
+}
