@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use dbdyno::db::mysql::MySqlEngine;
 use dbdyno::db::postgres::{Environment, PgEngine, Settings};
 use dbdyno::db::{
-    ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Protocol, Reply, RowsExpected, Session,
-    StatementPlan,
+    Begin, ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Reply, RowsExpected, Session,
+    SessionOptions, StatementPlan,
 };
 use dbdyno::local::{LocalServer, start_mariadb};
 use dbdyno::sql::values::{Frame, Slot};
@@ -136,16 +136,20 @@ async fn keeps_its_promises<E: Engine>(engine: &E, dialect: &Dialect) {
         Some(IsolationLevel::RepeatableRead),
         Some(IsolationLevel::Serializable),
     ] {
-        control(&mut session, Control::Begin(isolation)).await.expect("begun");
+        control(&mut session, Control::Begin(Begin { isolation, ..Begin::default() })).await.expect("begun");
         assert!(session.in_transaction() && !session.usable(), "{isolation:?}");
         execute(&mut session, INSERT, 3).await.0.expect("inserted");
         control(&mut session, Control::Rollback).await.expect("rolled back");
         assert!(!session.in_transaction() && session.usable(), "{isolation:?}");
     }
-    control(&mut session, Control::Begin(None)).await.expect("begun");
+    control(&mut session, Control::Begin(Begin::default())).await.expect("begun");
     execute(&mut session, INSERT, 3).await.0.expect("inserted");
     control(&mut session, Control::Commit).await.expect("committed");
     assert_eq!(execute(&mut session, ALL, 0).await.0.expect("all").rows, 3);
+    let read_only = Begin { read_only: true, ..Begin::default() };
+    control(&mut session, Control::Begin(read_only)).await.expect("begun");
+    execute(&mut session, INSERT, 4).await.0.expect_err("it only reads");
+    control(&mut session, Control::Rollback).await.expect("rolled back");
     control(&mut session, Control::FlushStatistics).await.expect("published, or nothing to do");
     assert!(session.usable());
 }
@@ -155,7 +159,7 @@ async fn tells_of_a_deadlock<E: Engine>(engine: &E, dialect: &Dialect) {
     let mut sessions = [connect(engine, dialect).await, connect(engine, dialect).await];
     let mine = [1, 2];
     for (session, id) in sessions.iter_mut().zip(mine) {
-        control(session, Control::Begin(None)).await.expect("begun");
+        control(session, Control::Begin(Begin::default())).await.expect("begun");
         execute(session, INCREASE, id).await.0.expect("the row is free");
     }
     let [left, right] = &mut sessions;
@@ -224,7 +228,7 @@ fn postgresql_keeps_what_a_session_promises() {
     database.execute("CREATE TABLE t (id bigint PRIMARY KEY, name text, amount bigint)");
     let settings = Settings::from_url_in(database.url(), &Environment::empty()).expect("its URL");
     runtime().block_on(all(
-        &PgEngine::new(settings.into(), Clock(Instant::now()), Protocol::default()),
+        &PgEngine::new(settings.into(), Clock(Instant::now()), SessionOptions::default()),
         &POSTGRES,
     ));
 }

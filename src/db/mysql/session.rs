@@ -8,7 +8,7 @@ use mysql_async::{Conn, Params};
 use super::engine::Abandoned;
 use super::failure;
 use super::statement::Prepared;
-use crate::db::{Control, ExecError, IsolationLevel, Now, Reply, Session};
+use crate::db::{Begin, Control, ExecError, IsolationLevel, Now, Reply, Session};
 use crate::sql::values::Frame;
 use crate::units::{BackendId, StatementId};
 
@@ -80,16 +80,13 @@ impl<N: Now> Session for MySqlSession<N> {
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
         self.begin(reply)?;
         let text = match what {
-            Control::Begin(None) => "START TRANSACTION",
-            Control::Begin(Some(IsolationLevel::ReadCommitted)) => {
-                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"
-            }
-            Control::Begin(Some(IsolationLevel::RepeatableRead)) => {
-                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION"
-            }
-            Control::Begin(Some(IsolationLevel::Serializable)) => {
-                "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION"
-            }
+            Control::Begin(begin) => match begin_text(begin) {
+                Ok(text) => text,
+                Err(error) => {
+                    reply.done_at = reply.sent_at;
+                    return Err(error);
+                }
+            },
             Control::Commit => "COMMIT",
             Control::Rollback => "ROLLBACK",
             // The server counts at once.
@@ -124,6 +121,37 @@ impl<N> Drop for MySqlSession<N> {
             self.abandoned.lock().expect("no holder of the lock panics").push(self.conn.id());
         }
     }
+}
+
+/// How a transaction begins, in one round trip: the isolation is that of the next transaction.
+fn begin_text(begin: Begin) -> Result<&'static str, ExecError> {
+    let Begin { isolation, read_only, deferrable, settings } = begin;
+    if deferrable || settings.is_some() {
+        let what = if deferrable { "a deferrable transaction" } else { "a setting for one transaction" };
+        return Err(ExecError::Value(format!("{what} is not known to this server")));
+    }
+    Ok(match (isolation, read_only) {
+        (None, false) => "START TRANSACTION",
+        (None, true) => "START TRANSACTION READ ONLY",
+        (Some(IsolationLevel::ReadCommitted), false) => {
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"
+        }
+        (Some(IsolationLevel::ReadCommitted), true) => {
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ ONLY"
+        }
+        (Some(IsolationLevel::RepeatableRead), false) => {
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION"
+        }
+        (Some(IsolationLevel::RepeatableRead), true) => {
+            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY"
+        }
+        (Some(IsolationLevel::Serializable), false) => {
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION"
+        }
+        (Some(IsolationLevel::Serializable), true) => {
+            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION READ ONLY"
+        }
+    })
 }
 
 /// Sends one execution and drains its answer. Gives the number of rows that came.
