@@ -4,7 +4,7 @@
 # of the machine is made or touched.
 #
 #   scripts/setup.sh           for the demo and the benchmark
-#   scripts/setup.sh tests     also rustfmt and clippy
+#   scripts/setup.sh tests     also MariaDB's server, rustfmt and clippy
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -24,9 +24,20 @@ has_postgresql() {
     has initdb && has postgres && has pgbench
 }
 
+# MariaDB's server, of which the tests start one.
+has_mariadb() {
+    local bin
+    for bin in "${DBDYNO_MARIADB_BINDIR:-}" /usr/sbin /usr/libexec /opt/homebrew/opt/mariadb/bin /usr/local/opt/mariadb/bin; do
+        if [ -x "$bin/mariadbd" ]; then return 0; fi
+    done
+    has mariadbd
+}
+
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
+    # The core is the programs alone: no service, no database, no account.
+    if [ "${1:-}" = tests ]; then has_mariadb || printf 'mariadb-server-core '; fi
 }
 
 as_root() {
@@ -59,29 +70,31 @@ install_on_debian() {
 install_on_macos() {
     has brew || fail "install Homebrew (https://brew.sh), or PostgreSQL 14 or newer with pgbench on your PATH"
     has_postgresql || brew install postgresql@17
+    if [ "${1:-}" = tests ]; then has_mariadb || brew install mariadb; fi
     has cc || fail "install the command line tools: xcode-select --install"
 }
 
 has cargo || fail "install Rust first: https://rustup.rs"
-packages=$(missing_packages)
+packages=$(missing_packages "${1:-}")
 if [ -n "$packages" ]; then
     say "missing: $packages"
     # shellcheck disable=SC2086 # a list of words
     if [ "$(uname)" = Darwin ]; then
-        install_on_macos
+        install_on_macos "${1:-}"
     elif has apt-get; then
         install_on_debian $packages
     else
-        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench) and a C compiler, for example
-  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc
-  Arch Linux:  sudo pacman -S postgresql gcc
-  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev
-or name the folder of the binaries in DBDYNO_PG_BINDIR"
+        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, and for the tests MariaDB, for example
+  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server
+  Arch Linux:  sudo pacman -S postgresql gcc mariadb
+  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb
+or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDIR"
     fi
     has_postgresql || fail "PostgreSQL is still not found; name the folder of its binaries in DBDYNO_PG_BINDIR"
 fi
 
 if [ "${1:-}" = tests ]; then
+    has_mariadb || fail "MariaDB is still not found; name the folder of mariadbd in DBDYNO_MARIADB_BINDIR"
     components=()
     cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
     cargo clippy --version >/dev/null 2>&1 || components+=(clippy)

@@ -4,6 +4,7 @@
 //! index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
 
 pub mod error;
+pub mod mysql;
 pub mod postgres;
 pub mod redact;
 pub mod secret;
@@ -64,6 +65,19 @@ pub enum RowsExpected {
     Optional,
     /// Any number.
     Any,
+}
+
+impl RowsExpected {
+    /// Whether `rows` rows keep the promise.
+    pub fn check(self, rows: u64) -> Result<(), ExecError> {
+        let (promised, got) = match (self, rows) {
+            (Self::Any, _) | (_, 1) | (Self::Optional, 0) => return Ok(()),
+            (Self::One, 0) => ("exactly one row", "no row"),
+            (Self::One, _) => ("exactly one row", "more than one row"),
+            (Self::Optional, _) => ("at most one row", "more than one row"),
+        };
+        Err(ExecError::Rows { promised, got })
+    }
 }
 
 /// What a session is asked for besides statements.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::account::Account;
 use super::processes;
 
-const PREFIX: &str = "dbdyno-pg-";
+const PREFIX: &str = "dbdyno-server-";
 /// The supervisor holds its lock as long as it lives; the kernel lets go of it, whatever happens.
 const LOCK: &str = "supervisor.lock";
 /// What the server says, in the folder.

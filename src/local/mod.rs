@@ -14,8 +14,10 @@ mod affinity;
 mod binaries;
 mod cluster;
 mod folder;
-mod postgres;
+mod ground;
+mod mariadb;
 mod processes;
+mod start;
 mod supervisor;
 
 use std::io;
@@ -27,7 +29,7 @@ use crate::db::secret::Secret;
 use crate::units::CpuList;
 
 pub use affinity::{AffinityError, pin};
-pub use postgres::start as start_postgres;
+pub use start::{start_mariadb, start_postgres};
 pub use supervisor::{SUPERVISE, supervise};
 
 /// Longer than the supervisor's own patience with a server that does not stop.
@@ -62,7 +64,7 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// A URL of its superuser and default database, for `db::postgres::Settings::from_url`. It holds the password.
+    /// A URL of its superuser and default database, for the settings of its engine. It holds the password.
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.reveal()
@@ -151,6 +153,15 @@ pub enum LocalError {
     )]
     NotFound {
         /// One line for each place, with what was wrong with it.
+        looked_at: String,
+    },
+    /// There is no MariaDB.
+    #[error(
+        "no `mariadbd` was found; looked at {looked_at}\ninstall it with `make setup` (Debian, Ubuntu: mariadb-server-core; \
+         macOS: brew install mariadb), or name its folder with DBDYNO_MARIADB_BINDIR"
+    )]
+    NoMariaDb {
+        /// The folders.
         looked_at: String,
     },
     /// A setting cannot be given to a throwaway server.

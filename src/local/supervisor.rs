@@ -13,9 +13,15 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::cluster::Cluster;
+use super::ground::{Ground, Ready};
+use super::mariadb::MariaDb;
 
 /// Name of the hidden subcommand.
 pub const SUPERVISE: &str = "supervise-local-server";
+
+/// The kinds of server, as the hidden subcommand's argument names them.
+pub(super) const POSTGRES: &str = "postgres";
+pub(super) const MARIADB: &str = "mariadb";
 
 /// What to start: the first line of the input.
 #[derive(Serialize, Deserialize)]
@@ -38,17 +44,49 @@ pub(super) enum Answer {
     Failed(String),
 }
 
-/// Body of the hidden subcommand; the arguments after its name are the kind of server (`postgres`).
+/// A server of one kind.
+enum Server {
+    Postgres(Cluster),
+    MariaDb(MariaDb),
+}
+
+impl Server {
+    fn ground(&self) -> &Ground {
+        match self {
+            Self::Postgres(cluster) => cluster.ground(),
+            Self::MariaDb(server) => server.ground(),
+        }
+    }
+
+    async fn start(&mut self) -> Result<Ready, String> {
+        match self {
+            Self::Postgres(cluster) => cluster.start().await,
+            Self::MariaDb(server) => server.start().await,
+        }
+    }
+
+    async fn remove(self) -> io::Result<()> {
+        match self {
+            Self::Postgres(cluster) => cluster.remove().await,
+            Self::MariaDb(server) => server.remove().await,
+        }
+    }
+}
+
+/// Body of the hidden subcommand; the argument after its name is the kind of server ([`POSTGRES`] or [`MARIADB`]).
 ///
 /// Returns when the server and its folder are gone: after the end of the input, or after SIGTERM, SIGINT or SIGHUP.
 pub fn supervise(arguments: &[String]) -> io::Result<()> {
-    if arguments != ["postgres"] {
-        return Err(io::Error::other("this subcommand is for dbdyno's own use"));
-    }
+    let [kind] = arguments else { return Err(io::Error::other("this subcommand is for dbdyno's own use")) };
     let mut input = BufReader::new(io::stdin());
     let mut line = String::new();
     input.read_line(&mut line)?;
     let request: Request = serde_json::from_str(&line)?;
+    let make: fn(Request) -> Result<Server, String> = match kind.as_str() {
+        POSTGRES => |request| Cluster::new(request.bindir, request.settings).map(Server::Postgres),
+        MARIADB => |request| MariaDb::new(request.bindir, request.settings).map(Server::MariaDb),
+        _ => return Err(io::Error::other("this subcommand is for dbdyno's own use")),
+    };
 
     let (closing, closed) = oneshot::channel();
     std::thread::spawn(move || {
@@ -57,27 +95,30 @@ pub fn supervise(arguments: &[String]) -> io::Result<()> {
         let _ = closing.send(());
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(hold(request, closed))
+    runtime.block_on(hold(|| make(request), closed))
 }
 
 /// Makes the server, answers, and keeps it until the end. A server that dies by itself is kept as well, for its log.
-async fn hold(request: Request, closed: oneshot::Receiver<()>) -> io::Result<()> {
+async fn hold(
+    make: impl FnOnce() -> Result<Server, String>,
+    closed: oneshot::Receiver<()>,
+) -> io::Result<()> {
     let mut end = pin!(end(closed)?);
-    let mut cluster = match Cluster::new(request.bindir, request.settings) {
-        Ok(cluster) => cluster,
+    let mut server = match make() {
+        Ok(server) => server,
         Err(message) => return answer(&Answer::Failed(message)),
     };
     let outcome = tokio::select! {
         biased;
-        () = &mut end => return cluster.remove().await,
-        outcome = cluster.start() => outcome,
+        () = &mut end => return server.remove().await,
+        outcome = server.start() => outcome,
     };
     match outcome {
         Ok(ready) => {
             let ready = Answer::Ready {
                 url: ready.url,
                 pid: i32::try_from(ready.pid).map_err(io::Error::other)?,
-                folder: cluster.folder().to_path_buf(),
+                folder: server.ground().folder().to_path_buf(),
                 version: ready.version,
                 notices: ready.notices,
             };
@@ -85,11 +126,11 @@ async fn hold(request: Request, closed: oneshot::Receiver<()>) -> io::Result<()>
             if answer(&ready).is_ok() {
                 end.await;
             }
-            cluster.remove().await
+            server.remove().await
         }
         Err(message) => {
             // First the removal, so that whoever hears of the failure finds nothing left of it.
-            cluster.remove().await?;
+            server.remove().await?;
             answer(&Answer::Failed(message))
         }
     }

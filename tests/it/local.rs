@@ -232,10 +232,10 @@ fn a_start_removes_what_killed_supervisors_left_and_nothing_else() {
         (folder, lock)
     };
     let hour = Duration::from_secs(3600);
-    let (abandoned, _) = make("dbdyno-pg-abandoned", hour);
-    let (young, _) = make("dbdyno-pg-young", Duration::ZERO);
+    let (abandoned, _) = make("dbdyno-server-abandoned", hour);
+    let (young, _) = make("dbdyno-server-young", Duration::ZERO);
     let (foreign, _) = make("other-pg-folder", hour);
-    let (held, lock) = make("dbdyno-pg-held", hour);
+    let (held, lock) = make("dbdyno-server-held", hour);
     lock.lock().expect("nobody else has it");
 
     let starter = Starter::spawn(temporary.path(), |_| ());
@@ -384,7 +384,10 @@ pub fn temporary() -> TempDir {
 /// Folders of throwaway servers.
 pub fn left_in(temporary: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(temporary).expect("it exists").flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().contains("/dbdyno-pg-")).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.to_string_lossy().contains("/dbdyno-server-"))
+        .collect()
 }
 
 fn supervisor(temporary: &Path) -> std::process::Child {

@@ -6,6 +6,7 @@ mod architecture;
 mod audit;
 mod chaos;
 mod cli;
+mod contract;
 mod dataset;
 mod disaster;
 mod harness;

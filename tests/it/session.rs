@@ -69,7 +69,7 @@ fn plan(sql: &str, rows: RowsExpected, inputs: u32, outputs: &[&str]) -> Stateme
 }
 
 /// Where the parameters stand in a text that has `$1` … `$9` nowhere else.
-fn places(sql: &str) -> Vec<Place> {
+pub fn places(sql: &str) -> Vec<Place> {
     sql.match_indices('$')
         .filter_map(|(at, _)| {
             let number = sql[at + 1..].chars().next()?.to_digit(10)?;

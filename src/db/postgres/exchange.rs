@@ -4,7 +4,7 @@ use std::io;
 
 use super::statement::Sink;
 use super::wire::{HELD_MAX, Head, ServerError, Wire};
-use crate::db::{ExecError, Now, Reply, RowsExpected};
+use crate::db::{ExecError, Now, Reply};
 
 /// What the server says of the transaction each time it is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,20 +12,6 @@ pub(super) enum Status {
     Idle,
     InTransaction,
     Failed,
-}
-
-/// Holds the number of rows against what was promised.
-pub(super) fn check_rows(expected: RowsExpected, rows: u64) -> Result<(), ExecError> {
-    match (expected, rows) {
-        (RowsExpected::Any, _) | (_, 1) | (RowsExpected::Optional, 0) => Ok(()),
-        (RowsExpected::One, 0) => Err(ExecError::Rows { promised: "exactly one row", got: "no row" }),
-        (RowsExpected::One, _) => {
-            Err(ExecError::Rows { promised: "exactly one row", got: "more than one row" })
-        }
-        (RowsExpected::Optional, _) => {
-            Err(ExecError::Rows { promised: "at most one row", got: "more than one row" })
-        }
-    }
 }
 
 /// One request and its answer.

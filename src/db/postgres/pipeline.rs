@@ -1,7 +1,7 @@
 //! Several requests under one Sync: sent together, answered one after the other. An error makes the server skip everything up
 //! to the Sync, so that what stands behind it was never begun.
 
-use super::exchange::{Status, broken, check_rows, last_words, read_status, rows_of_tag};
+use super::exchange::{Status, broken, last_words, read_status, rows_of_tag};
 use super::statement::Statement;
 use super::wire::{HELD_MAX, Head, ServerError, Wire};
 use crate::db::error::SqlState;
@@ -186,7 +186,7 @@ impl<N: Now> Run<'_, N> {
     fn finish(&mut self, current: &mut Current) -> Option<ExecError> {
         let request = self.pipeline.answered[current.at].request;
         let promised = match request {
-            Queued::Statement(id) => check_rows(self.statements[id.index()].rows, current.rows).err(),
+            Queued::Statement(id) => self.statements[id.index()].rows.check(current.rows).err(),
             Queued::Control(Control::Commit) if current.rolled_back => Some(commit_rolled_back()),
             _ => None,
         };

@@ -7,7 +7,7 @@ use super::bind::{SYNC, put_unnamed};
 use super::cancel::{Abandoned, CancelKey};
 use super::control::Controls;
 use super::dial::dial;
-use super::exchange::{Exchange, Status, check_rows};
+use super::exchange::{Exchange, Status};
 use super::last_row::LastRow;
 use super::pipeline::{Pipeline, Run, commit_rolled_back};
 use super::settings::Settings;
@@ -111,7 +111,7 @@ impl<N: Now> Session for PgSession<N> {
         };
         self.busy = true;
         let answer = exchange.run(sink).await;
-        self.end(answer).and_then(|answer| check_rows(rows, answer.last_rows))
+        self.end(answer).and_then(|answer| rows.check(answer.last_rows))
     }
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {

@@ -1,4 +1,4 @@
-//! Starts a throwaway PostgreSQL from dbdyno's side: finds the binaries, spawns the supervisor, hears its answer.
+//! Starts a throwaway server from dbdyno's side: finds the binaries, spawns the supervisor, hears its answer.
 
 use std::io;
 use std::process::Stdio;
@@ -8,32 +8,45 @@ use tokio::process::Command;
 
 use super::affinity::pin;
 use super::cluster::check_setting;
-use super::supervisor::{Answer, Request, SUPERVISE};
-use super::{LocalError, LocalOptions, LocalServer, binaries};
+use super::supervisor::{Answer, MARIADB, POSTGRES, Request, SUPERVISE};
+use super::{LocalError, LocalOptions, LocalServer, binaries, mariadb};
 use crate::db::secret::Secret;
 
 /// Makes a cluster in a new folder, starts a server on it and waits until it answers; takes about a second.
 ///
 /// It listens on a free port of 127.0.0.1 and on a Unix socket in its folder, and wants a random password on both. A future
 /// that is dropped midway takes everything back.
-pub async fn start(options: &LocalOptions) -> Result<LocalServer, LocalError> {
+pub async fn start_postgres(options: &LocalOptions) -> Result<LocalServer, LocalError> {
     for (name, value) in &options.settings {
         check_setting(name, value).map_err(|reason| LocalError::Setting { name: name.clone(), reason })?;
     }
     let bindir = binaries::find(options.bindir.as_deref())?;
     let request = Request { bindir, settings: options.settings.clone() };
-    converse(options, &request).await.map_err(LocalError::Supervisor)?
+    converse(options, POSTGRES, &request).await.map_err(LocalError::Supervisor)?
+}
+
+/// Makes the system tables in a new folder, starts a MariaDB on them and waits until it answers; takes about two seconds.
+///
+/// It listens on a free port of 127.0.0.1 and wants a random password. A future that is dropped midway takes everything back.
+pub async fn start_mariadb(options: &LocalOptions) -> Result<LocalServer, LocalError> {
+    let bindir = mariadb::find(options.bindir.as_deref())?;
+    let request = Request { bindir, settings: options.settings.clone() };
+    converse(options, MARIADB, &request).await.map_err(LocalError::Supervisor)?
 }
 
 /// One line there, one line back.
-async fn converse(options: &LocalOptions, request: &Request) -> io::Result<Result<LocalServer, LocalError>> {
+async fn converse(
+    options: &LocalOptions,
+    kind: &str,
+    request: &Request,
+) -> io::Result<Result<LocalServer, LocalError>> {
     let program = match &options.supervisor {
         Some(program) => program.clone(),
         None => std::env::current_exe()?,
     };
     let mut command = Command::new(&program);
     command
-        .args([SUPERVISE, "postgres"])
+        .args([SUPERVISE, kind])
         // Ours would be held open by it, and whoever reads our output to its end would wait for the server's end.
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -1,0 +1,82 @@
+//! Where the server is, and how its connections are made and taken back.
+
+use std::sync::{Arc, Mutex};
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder};
+
+use super::failure;
+use super::session::MySqlSession;
+use super::statement::Prepared;
+use crate::db::{ConnectError, Engine, Now, StatementPlan};
+
+/// Numbers of connections whose last request nobody waits for any more.
+pub(super) type Abandoned = Arc<Mutex<Vec<u32>>>;
+
+/// Makes measured connections to one MariaDB or MySQL.
+#[derive(Clone)]
+pub struct MySqlEngine<N> {
+    opts: Opts,
+    clock: N,
+    abandoned: Abandoned,
+}
+
+impl<N: Now> MySqlEngine<N> {
+    /// Connections to the server of a URL (`mysql://user:password@host:port/database`), stamped by `clock`.
+    pub fn from_url(url: &str, clock: N) -> Result<Self, ConnectError> {
+        let opts = Opts::from_url(url).map_err(|error| ConnectError::Protocol {
+            address: "the URL of the server".to_owned(),
+            message: error.to_string(),
+        })?;
+        let setup = [
+            // Every instant travels in UTC.
+            "SET time_zone = '+00:00'",
+            // As in PostgreSQL, a value that does not fit is an error and not another value.
+            "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
+        ];
+        let opts = OptsBuilder::from_opts(opts)
+            // A socket beside a TCP address would be another path than the one that was asked for.
+            .prefer_socket(false)
+            .tcp_nodelay(true)
+            // The session keeps its statements itself; a cache would close those that were used last long ago.
+            .stmt_cache_size(0)
+            .setup(setup.map(str::to_owned).to_vec());
+        Ok(Self { opts: opts.into(), clock, abandoned: Abandoned::default() })
+    }
+
+    /// Host and port, without a password.
+    fn address(&self) -> String {
+        format!("{}:{}", self.opts.ip_or_hostname(), self.opts.tcp_port())
+    }
+
+    async fn open(&self) -> Result<Conn, ConnectError> {
+        Conn::new(self.opts.clone()).await.map_err(|error| failure::connecting(error, self.address()))
+    }
+}
+
+impl<N: Now> Engine for MySqlEngine<N> {
+    type Session = MySqlSession<N>;
+
+    async fn connect(&self, statements: Arc<[StatementPlan]>) -> Result<MySqlSession<N>, ConnectError> {
+        let mut conn = self.open().await?;
+        let mut prepared = Vec::with_capacity(statements.len());
+        for plan in &*statements {
+            prepared.push(Prepared::make(plan, &mut conn, || self.address()).await?);
+        }
+        Ok(MySqlSession::new(conn, prepared, self.clock.clone(), Arc::clone(&self.abandoned)))
+    }
+
+    async fn cancel_abandoned(&self) {
+        let abandoned = std::mem::take(&mut *self.abandoned.lock().expect("no holder of the lock panics"));
+        if abandoned.is_empty() {
+            return;
+        }
+        // A server that is gone has nothing to end.
+        let Ok(mut conn) = self.open().await else { return };
+        for id in abandoned {
+            // It may have ended by itself.
+            let _ = conn.query_drop(format!("KILL {id}")).await;
+        }
+        let _ = conn.disconnect().await;
+    }
+}
