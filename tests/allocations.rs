@@ -126,7 +126,6 @@ fn plan(workload: &Workload, load: &Load) -> Plan {
             until_steady: false,
         }],
         pool_size: 2,
-        rtt: Duration::ZERO,
         instances: 1,
         workers: 1,
         in_flight_max: 100,
