@@ -39,7 +39,7 @@ struct Dialect {
 }
 
 const POSTGRES: Dialect = Dialect {
-    insert: "INSERT INTO t (id, name, amount) VALUES ($1, $2, $1 * 2)",
+    insert: "INSERT INTO t (id, name, amount) VALUES ($1, $2, $1::bigint * 2)",
     increase: "UPDATE t SET amount = amount + 1 WHERE id = $1",
     sleep: "SELECT pg_sleep(30)",
     unique_violation: "23505",
@@ -48,6 +48,7 @@ const POSTGRES: Dialect = Dialect {
 };
 
 const MARIADB: Dialect = Dialect {
+    insert: "INSERT INTO t (id, name, amount) VALUES ($1, $2, $1 * 2)",
     sleep: "SELECT sleep(30)",
     unique_violation: "23000",
     deadlock: "40001",

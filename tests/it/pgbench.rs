@@ -365,16 +365,16 @@ fn pipelines_are_sent_as_pipelines() {
     // What fails inside a pipeline fails the script, and takes the rest of its part with it.
     let failing = folder.script(
         "failing.sql",
-        "\\startpipeline\nINSERT INTO pipelined VALUES (7);\nSELECT 1 / 0;\n\\endpipeline\n",
+        "\\startpipeline\nINSERT INTO pipelined VALUES (7000);\nSELECT 1 / 0;\n\\endpipeline\n",
     );
     let open =
-        folder.script("open.sql", "\\if true\n\\startpipeline\n\\endif\nINSERT INTO pipelined VALUES (7);\n");
+        folder.script("open.sql", "\\if true\n\\startpipeline\n\\endif\nINSERT INTO pipelined VALUES (7000);\n");
     let words = "-M prepared --rate 50 --duration 1s --warmup 0s --no-probes";
     let report = folder.report(database.url(), words, &[&failing, &open]);
     let codes: Vec<Vec<&String>> =
         measured(&report).transactions.iter().map(|kind| kind.errors.keys().collect()).collect();
     assert_eq!(codes, [["22012"], ["pipeline"]]);
-    assert_eq!(database.value("SELECT count(*) FROM pipelined WHERE n = 7"), "0");
+    assert_eq!(database.value("SELECT count(*) FROM pipelined WHERE n = 7000"), "0");
 }
 
 /// What fails is counted by its code, and the client goes on; what cannot be run is refused before anything is.
