@@ -41,12 +41,11 @@ pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, LocalError> {
     let named = named
         .map(Path::to_path_buf)
         .or_else(|| std::env::var_os(BINDIR_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from));
-    let places: Vec<PathBuf> = match named {
-        Some(folder) => vec![folder],
-        None => {
-            let on_path = std::env::var_os("PATH").unwrap_or_default();
-            USUAL_PLACES.iter().map(PathBuf::from).chain(std::env::split_paths(&on_path)).collect()
-        }
+    let places: Vec<PathBuf> = if let Some(folder) = named {
+        vec![folder]
+    } else {
+        let on_path = std::env::var_os("PATH").unwrap_or_default();
+        USUAL_PLACES.iter().map(PathBuf::from).chain(std::env::split_paths(&on_path)).collect()
     };
     let found = places.iter().find(|folder| folder.join("mariadbd").is_file());
     found.cloned().ok_or_else(|| LocalError::NoMariaDb {

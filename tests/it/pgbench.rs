@@ -367,8 +367,8 @@ fn pipelines_are_sent_as_pipelines() {
         "failing.sql",
         "\\startpipeline\nINSERT INTO pipelined VALUES (7000);\nSELECT 1 / 0;\n\\endpipeline\n",
     );
-    let open =
-        folder.script("open.sql", "\\if true\n\\startpipeline\n\\endif\nINSERT INTO pipelined VALUES (7000);\n");
+    let open = folder
+        .script("open.sql", "\\if true\n\\startpipeline\n\\endif\nINSERT INTO pipelined VALUES (7000);\n");
     let words = "-M prepared --rate 50 --duration 1s --warmup 0s --no-probes";
     let report = folder.report(database.url(), words, &[&failing, &open]);
     let codes: Vec<Vec<&String>> =

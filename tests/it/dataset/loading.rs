@@ -233,7 +233,8 @@ fn what_the_sql_files_fill_is_vacuumed_and_analyzed_as_well() {
     let database = Database::empty();
     try_load(database.url(), &workload, &options(1.0, 1, Existing::Refuse)).expect("it loads");
     // Not by what is all visible: a page that the checkpointer is writing at that moment is left out.
-    let seen = "SELECT string_agg(c.relname || ' ' || reltuples || ' ' || vacuum_count, ', ' ORDER BY c.relname)
+    let seen =
+        "SELECT string_agg(c.relname || ' ' || reltuples || ' ' || vacuum_count, ', ' ORDER BY c.relname)
                 FROM pg_class c JOIN pg_stat_all_tables s ON s.relid = c.oid
                 WHERE c.relname IN ('per_country', 'totals')";
     assert_eq!(database.value(seen), "per_country 3 1, totals 1 1");
