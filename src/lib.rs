@@ -26,15 +26,15 @@
 //!
 //! | module | what it is for |
 //! |---|---|
-//! | [`units`] | instants, spans, ids, the seed |
+//! | [`units`] | instants, spans, ids, the seed, what a stage puts on |
 //! | [`time`] | the clock of a run, real or virtual, and one timer for each worker |
 //! | [`diagnostic`] | mistakes collected and shown all at once, each at its place |
 //! | [`sql`] | SQL as text and values: tokens, named statements, the tag |
 //! | [`model`] | the report as versioned data; metrics, limits, budgets |
 //! | [`generate`] | values from keys: the counter-based generator and everything made of it |
 //! | [`record`] | histogram sets, books, gauges, observations: the run format |
-//! | [`workload`] | the folder that a user writes, checked as a whole and compiled to indexes |
-//! | [`db`] | connections: the lean measured session, the full client, the simulated server |
+//! | [`workload`] | the folder that a user writes, or pgbench's scripts, checked as a whole and compiled to indexes |
+//! | [`db`] | connections: the measured sessions (PostgreSQL; MariaDB and MySQL), the full client, the simulated server |
 //! | [`local`] | throwaway servers and the supervisor that removes them |
 //! | [`dataset`] | schema, introspection, COPY, the mark of what was loaded |
 //! | [`pool`] | deadpool with the times that it does not tell |
@@ -61,6 +61,7 @@
 //!   collector lengthens the interval and never stops the worker.
 //! - Everything that can grow has a bound: queues, kept errors, spans, retries, drain.
 //! - Every draw is keyed by what asks for it, so that another pool size, another thread count or a retry changes none.
+//! - After warm-up our code allocates nothing for a transaction on PostgreSQL (`tests/allocations.rs`).
 //! - A reading carries its window. A failed one is a counted gap, never a zero.
 //! - A `Secret` has no `Debug` and no `Serialize`.
 
