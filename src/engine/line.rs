@@ -94,8 +94,8 @@ impl<'a, S: Session, N: Now> Line<'a, S, N> {
     async fn back(&self, sent_at: Stamp, reply: &mut Reply) {
         let on_server = reply.done_at - reply.sent_at;
         self.timer.sleep_until(sent_at + self.rtt + on_server).await;
-        reply.first_row_at = reply.first_row_at.map(|at| at + self.rtt / 2);
-        reply.sent_at = sent_at;
+        let set_out_at = std::mem::replace(&mut reply.sent_at, sent_at);
+        reply.first_row_at = reply.first_row_at.map(|at| sent_at + self.rtt + (at - set_out_at));
         reply.done_at = self.timer.now();
     }
 }

@@ -103,6 +103,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let answered = line.answered();
         let failed = answered.iter().position(|answered| answered.outcome == QueuedOutcome::Failed);
         let commit = answered.iter().rposition(|answered| answered.request == commits);
-        !(matches!(error, ExecError::Ended { .. }) && failed < commit)
+        // Words that came without an answer to any request leave open how far the server was.
+        let before_commit = failed.is_some_and(|failed| Some(failed) < commit);
+        !(matches!(error, ExecError::Ended { .. }) && before_commit)
     }
 }

@@ -268,8 +268,17 @@ impl<N: Now> Source<N> {
     pub(super) fn planned(&self, until: Stamp) -> u64 {
         let arrivals = self.planned.borrow_mut().until(&self.windows, &self.keys, self.share, until);
         let state = self.state.borrow();
+        let until = self.sessions_until(state.stage, until);
         let due = state.thinking.iter().filter(|Reverse(next)| next.due < until).count();
         arrivals + state.followed + due as u64
+    }
+
+    /// Until when the next transactions of sessions count: what would come in a stage of clients never comes.
+    fn sessions_until(&self, stage: usize, until: Stamp) -> Stamp {
+        match (self.windows.get(stage), self.windows.get(stage + 1)) {
+            (Some(window), Some(next)) if !next.load.arrives() => until.min(window.span().to),
+            _ => until,
+        }
     }
 
     /// How many were handed out.
@@ -294,6 +303,7 @@ impl<N: Now> Source<N> {
                 left += 1;
             }
         }
+        let until = self.sessions_until(state.stage, until);
         for Reverse(FollowUp { due, session }) in state.thinking.drain() {
             if due < until {
                 take(self.of_session(&self.windows[session.window], session, due));

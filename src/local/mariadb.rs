@@ -24,6 +24,7 @@ const USUAL_PLACES: [&str; 4] =
 
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(120);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A free port can be taken by another process between our look and the server's start.
 const PORT_TRIES: usize = 5;
 
@@ -167,9 +168,11 @@ impl MariaDb {
             if self.ground.server_has_ended()? {
                 return Ok(None);
             }
-            let why = match answers(&opts).await {
-                Ok(version) => return Ok(Some(version)),
-                Err(why) => why,
+            // Whoever else took the port may accept and say nothing.
+            let why = match tokio::time::timeout(ANSWER_TIMEOUT, answers(&opts)).await {
+                Ok(Ok(version)) => return Ok(Some(version)),
+                Ok(Err(why)) => why.to_string(),
+                Err(_) => "it accepts a connection and says nothing".to_owned(),
             };
             if begun.elapsed() > READY_TIMEOUT {
                 let (limit, log) = (READY_TIMEOUT.as_secs(), self.ground.log_tail());
