@@ -21,6 +21,13 @@ pub fn tag_of(sql: &str) -> Option<&str> {
     rest.split_once(CLOSE).map(|(tag, _)| tag)
 }
 
+/// What a statement is called in messages: its tag, or how the text begins where it has none.
+#[must_use]
+pub fn label_of(sql: &str) -> String {
+    const SHOWN: usize = 60;
+    tag_of(sql).map_or_else(|| sql.trim().chars().take(SHOWN).collect(), str::to_owned)
+}
+
 /// Where the leading hint comment ends; 0 without one.
 fn hint_end(sql: &str) -> usize {
     lex(sql)

@@ -7,7 +7,7 @@ use mysql_async::{Column, Conn, Row, Value};
 use super::{failure, value};
 use crate::db::error::SqlState;
 use crate::db::{ConnectError, ExecError, RowsExpected, StatementPlan};
-use crate::sql::tag::tag_of;
+use crate::sql::tag::label_of;
 use crate::sql::values::{Frame, Slot};
 use crate::units::SlotId;
 
@@ -34,7 +34,7 @@ impl Prepared {
         conn: &mut Conn,
         address: impl Fn() -> String,
     ) -> Result<Self, ConnectError> {
-        let label = label(&plan.sql);
+        let label = label_of(&plan.sql);
         let (text, inputs) = with_question_marks(plan);
         let statement =
             conn.prep(text).await.map_err(|error| failure::preparing(error, label.clone(), &address))?;
@@ -115,10 +115,4 @@ fn is_binary(column: &Column) -> bool {
             | ColumnType::MYSQL_TYPE_BIT
     );
     holds_bytes && column.character_set() == BINARY && column.flags().contains(ColumnFlags::BINARY_FLAG)
-}
-
-/// The tag, or how the text begins where it has none.
-fn label(sql: &str) -> String {
-    const SHOWN: usize = 60;
-    tag_of(sql).map_or_else(|| sql.trim().chars().take(SHOWN).collect(), str::to_owned)
 }

@@ -13,7 +13,7 @@ use super::types::TypeNames;
 use super::wire::Wire;
 use crate::db::error::SqlState;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
-use crate::sql::tag::tag_of;
+use crate::sql::tag::label_of;
 use crate::sql::values::{Frame, Slot};
 use crate::units::SlotId;
 
@@ -86,7 +86,7 @@ pub(super) async fn learn_all(
     let is_raw =
         |plan: &StatementPlan| protocol == Protocol::Simple && plan.substitution == Substitution::Raw;
     if let Some(plan) = plans.iter().find(|plan| plan.sql.contains('\0')) {
-        return Err(refused(&label(&plan.sql), "22021", "its text holds a zero byte".to_owned()));
+        return Err(refused(&label_of(&plan.sql), "22021", "its text holds a zero byte".to_owned()));
     }
     let asked: Vec<&StatementPlan> = plans.iter().filter(|plan| !is_raw(plan)).collect();
     let described = describe_all(wire, &asked, protocol, address).await?;
@@ -120,7 +120,7 @@ impl Statement {
         (protocol, before): (Protocol, &str),
         names: &TypeNames,
     ) -> Result<Self, ConnectError> {
-        let label = label(&plan.sql);
+        let label = label_of(&plan.sql);
         let refused = |code: &str, message: String| refused(&label, code, message);
         if let Some(error) = described.error {
             return Err(refused(error.code.as_str(), error.message));
@@ -173,7 +173,7 @@ impl Statement {
     fn raw(plan: &StatementPlan, before: &str) -> Self {
         let inputs = plan.inputs.iter();
         Self {
-            label: label(&plan.sql),
+            label: label_of(&plan.sql),
             request: Request::Raw(
                 Template::new(before, &plan.sql, &plan.places),
                 plan.outputs.clone().into(),
@@ -328,10 +328,4 @@ impl<'a> Fields<'a> {
         self.rest = rest;
         Some(Field::Value(field))
     }
-}
-
-/// The tag, or how the text begins where it has none.
-fn label(sql: &str) -> String {
-    const SHOWN: usize = 60;
-    tag_of(sql).map_or_else(|| sql.trim().chars().take(SHOWN).collect(), str::to_owned)
 }
