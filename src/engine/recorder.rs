@@ -76,9 +76,6 @@ impl Recorder {
         if let Some(create) = times.create {
             pool.create.record(create);
         }
-        if let Some(recycle) = times.recycle {
-            pool.recycle.record(recycle);
-        }
         pool.timeouts += u64::from(timed_out);
     }
 

@@ -1,4 +1,5 @@
-//! Makes and checks connections for deadpool, and keeps the times of both.
+//! Makes and checks connections for deadpool, and keeps the times of making. A check asks the session what it knows, which
+//! takes less than a look at the clock.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -32,7 +33,7 @@ struct Backoff {
     not_before: Stamp,
 }
 
-/// A connection with the time that it took to make or to check it, until somebody asks.
+/// A connection with the time that it took to make it, until somebody asks.
 pub struct Connection<S> {
     /// Boxed, since deadpool moves a connection several times on its way out and back.
     session: Box<S>,
@@ -46,14 +47,12 @@ pub struct Times {
     pub(super) paused: Duration,
     /// Making a connection.
     pub(super) created: Option<Duration>,
-    /// Checking one.
-    pub(super) recycled: Option<Duration>,
 }
 
 impl Times {
     /// All of it.
     pub(super) fn total(&self) -> Duration {
-        self.paused + self.created.unwrap_or_default() + self.recycled.unwrap_or_default()
+        self.paused + self.created.unwrap_or_default()
     }
 }
 
@@ -110,7 +109,25 @@ impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
     type Type = Connection<E::Session>;
     type Error = CreateError;
 
-    async fn create(&self) -> Result<Self::Type, CreateError> {
+    fn create(&self) -> impl Future<Output = Result<Self::Type, CreateError>> + Send {
+        // Boxed, since it is large, lies inside every acquire's future, and is needed almost never.
+        Box::pin(self.make())
+    }
+
+    async fn recycle(&self, connection: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<CreateError> {
+        // What the session knows is enough; a round trip to the server would double the cost of a short transaction.
+        if connection.session.usable() {
+            Ok(())
+        } else {
+            self.discarded.fetch_add(1, Ordering::Relaxed);
+            Err(RecycleError::message("the connection is of no more use"))
+        }
+    }
+}
+
+impl<E: Engine, N: Now> Manager<E, N> {
+    /// Makes a connection, after the pause that failed attempts have earned.
+    async fn make(&self) -> Result<Connection<E::Session>, CreateError> {
         let begun_at = self.clock.now();
         let pause = self.pause();
         if !pause.is_zero() {
@@ -119,11 +136,8 @@ impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
         }
         let connecting_at = self.clock.now();
         let connected = self.engine.connect(Arc::clone(&self.statements)).await;
-        let times = Times {
-            paused: connecting_at - begun_at,
-            created: Some(self.clock.now() - connecting_at),
-            recycled: None,
-        };
+        let times =
+            Times { paused: connecting_at - begun_at, created: Some(self.clock.now() - connecting_at) };
         match connected {
             Ok(session) => {
                 *self.backoff.lock().expect("no holder of the lock panics") = Backoff::default();
@@ -133,18 +147,6 @@ impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
                 self.failed();
                 Err(CreateError { error, times })
             }
-        }
-    }
-
-    async fn recycle(&self, connection: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<CreateError> {
-        let begun_at = self.clock.now();
-        // What the session knows is enough; a round trip to the server would double the cost of a short transaction.
-        if connection.session.usable() {
-            connection.times.recycled = Some(self.clock.now() - begun_at);
-            Ok(())
-        } else {
-            self.discarded.fetch_add(1, Ordering::Relaxed);
-            Err(RecycleError::message("the connection is of no more use"))
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The measured pool of one instance: deadpool, with the times that deadpool does not tell.
 //!
-//! An acquire has three parts that mean different things: waiting for a connection to be free, making a new one, and
-//! checking a returned one. Only the first is pool wait. It never prints and never retries; it knows no transaction.
+//! An acquire has two parts that mean different things: waiting for a connection to be free, and making a new one. Only the
+//! first is pool wait. It never prints and never retries; it knows no transaction.
 
 mod manager;
 
 use std::cell::RefCell;
-use std::rc::Rc;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,15 +29,14 @@ const REFUSALS_MAX: u32 = 8;
 pub struct Pool<E: Engine, N: Now> {
     inner: deadpool::managed::Pool<Manager<E, N>>,
     timer: Timer<N>,
-    gauge: Rc<RefCell<PoolGauge>>,
+    gauge: RefCell<PoolGauge>,
     acquire_timeout: Duration,
 }
 
 /// A connection in hand. Dropping it gives it back.
-pub struct Lease<E: Engine, N: Now> {
+pub struct Lease<'a, E: Engine, N: Now> {
     connection: Option<Object<Manager<E, N>>>,
-    gauge: Rc<RefCell<PoolGauge>>,
-    timer: Timer<N>,
+    pool: &'a Pool<E, N>,
     acquired_at: Stamp,
 }
 
@@ -48,8 +47,6 @@ pub struct AcquireTimes {
     pub wait: Duration,
     /// Making a connection, where one was made.
     pub create: Option<Duration>,
-    /// Checking a returned one, where one was taken.
-    pub recycle: Option<Duration>,
 }
 
 /// Why there is no connection.
@@ -110,20 +107,20 @@ impl<E: Engine, N: Now> Pool<E, N> {
             .queue_mode(QueueMode::Fifo)
             .build()
             .expect("a pool without timeouts needs no runtime");
-        let gauge = Rc::new(RefCell::new(PoolGauge::new(size, timer.now())));
+        let gauge = RefCell::new(PoolGauge::new(size, timer.now()));
         Self { inner, timer, gauge, acquire_timeout }
     }
 
-    /// Takes a connection, waiting for one if it must. The times come back also when there is none in the end.
-    pub async fn acquire(&self) -> (Result<Lease<E, N>, AcquireError>, AcquireTimes) {
-        let begun_at = self.timer.now();
+    /// Takes a connection at `begun_at`, which is now, waiting for one if it must. The times come back also when there is none
+    /// in the end.
+    pub async fn acquire(&self, begun_at: Stamp) -> (Result<Lease<'_, E, N>, AcquireError>, AcquireTimes) {
         // Nine of ten acquires find a connection free; asking without waiting costs a fifth of a timed wait.
         let at_once = Timeouts { wait: Some(Duration::ZERO), create: None, recycle: None };
         let mut times = AcquireTimes::default();
-        let got = match self.within_timeout(begun_at, self.inner.timeout_get(&at_once)).await {
+        let got = match self.within_timeout(begun_at, pin!(self.inner.timeout_get(&at_once))).await {
             Some(Err(PoolError::Timeout(_))) => {
                 let waiting = Waiting::begin(&self.gauge, &self.timer);
-                let got = self.within_timeout(begun_at, self.inner.get()).await;
+                let got = self.within_timeout(begun_at, pin!(self.inner.get())).await;
                 times.wait = waiting.end();
                 got
             }
@@ -139,15 +136,10 @@ impl<E: Engine, N: Now> Pool<E, N> {
             Some(Err(_)) => Err(AcquireError::Closed),
             Some(Ok(mut connection)) => {
                 let spent = connection.take_times();
-                (times.create, times.recycle) = (spent.created, spent.recycled);
+                times.create = spent.created;
                 times.wait = times.wait.saturating_sub(spent.total());
                 self.gauge.borrow_mut().busy_begins(acquired_at);
-                Ok(Lease {
-                    connection: Some(connection),
-                    gauge: Rc::clone(&self.gauge),
-                    timer: self.timer.clone(),
-                    acquired_at,
-                })
+                Ok(Lease { connection: Some(connection), pool: self, acquired_at })
             }
         };
         (result, times)
@@ -212,7 +204,7 @@ impl<E: Engine, N: Now> Pool<E, N> {
         }
     }
 
-    async fn within_timeout<F: Future>(&self, begun_at: Stamp, acquire: F) -> Option<F::Output> {
+    async fn within_timeout<F: Future>(&self, begun_at: Stamp, acquire: Pin<&mut F>) -> Option<F::Output> {
         tokio::select! {
             biased;
             got = acquire => Some(got),
@@ -256,7 +248,7 @@ impl<N: Now> Drop for Waiting<'_, N> {
     }
 }
 
-impl<E: Engine, N: Now> Lease<E, N> {
+impl<E: Engine, N: Now> Lease<'_, E, N> {
     /// When it was acquired.
     #[must_use]
     pub fn acquired_at(&self) -> Stamp {
@@ -272,8 +264,9 @@ impl<E: Engine, N: Now> Lease<E, N> {
     }
 
     /// Gives the connection back and says when that was.
+    #[must_use]
     pub fn release(mut self) -> Stamp {
-        let now = self.timer.now();
+        let now = self.pool.timer.now();
         self.give_back(now);
         now
     }
@@ -281,14 +274,16 @@ impl<E: Engine, N: Now> Lease<E, N> {
     fn give_back(&mut self, now: Stamp) {
         if let Some(connection) = self.connection.take() {
             // Told first: the next in line must not be counted as busy beside this one.
-            self.gauge.borrow_mut().busy_ends(now);
+            self.pool.gauge.borrow_mut().busy_ends(now);
             drop(connection);
         }
     }
 }
 
-impl<E: Engine, N: Now> Drop for Lease<E, N> {
+impl<E: Engine, N: Now> Drop for Lease<'_, E, N> {
     fn drop(&mut self) {
-        self.give_back(self.timer.now());
+        if self.connection.is_some() {
+            self.give_back(self.pool.timer.now());
+        }
     }
 }

@@ -136,8 +136,6 @@ pub struct PoolSet {
     pub wait: Distribution,
     /// Connections made, and how long that took.
     pub create: Distribution,
-    /// Checks of a returned connection before it was handed out again.
-    pub recycle: Distribution,
     /// Acquires that ran into the acquire timeout.
     pub timeouts: u64,
     /// Attempts to connect that failed.
@@ -152,7 +150,6 @@ impl PoolSet {
     fn merge(&mut self, other: &Self) {
         self.wait.merge(&other.wait);
         self.create.merge(&other.create);
-        self.recycle.merge(&other.recycle);
         self.timeouts += other.timeouts;
         self.create_errors += other.create_errors;
         self.discarded += other.discarded;
@@ -162,7 +159,6 @@ impl PoolSet {
     fn clear(&mut self) {
         self.wait.clear();
         self.create.clear();
-        self.recycle.clear();
         self.timeouts = 0;
         self.create_errors = 0;
         self.discarded = 0;
