@@ -83,7 +83,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 continue;
             }
             self.recorder.borrow_mut().begun(transaction);
-            let scheduled_at = work.scheduled_at.unwrap_or_else(|| self.timer.now());
+            let scheduled_at = work.scheduled_at.unwrap_or(work.taken_at);
             self.under_way.borrow_mut()[client.index()] = Some(UnderWay { transaction, work, scheduled_at });
             self.perform(transaction, &work, &mut memory).await;
             self.under_way.borrow_mut()[client.index()] = None;

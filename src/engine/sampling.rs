@@ -41,6 +41,11 @@ impl Sampling {
         SampleShape { values: self.values }
     }
 
+    /// The slots of the values that are wanted of a transaction.
+    pub(super) fn slots(&self, transaction: TransactionId) -> impl Iterator<Item = SlotId> + '_ {
+        self.slots[transaction.index()].iter().copied().flatten()
+    }
+
     fn values<'a>(&'a self, transaction: TransactionId, frame: &'a Frame) -> impl Iterator<Item = Slot> + 'a {
         let wanted = self.slots[transaction.index()].iter();
         // A frame that was never filled has no slots.

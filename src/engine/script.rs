@@ -10,7 +10,7 @@ use crate::generate::Stream;
 use crate::sql::values::Slot;
 use crate::time::Now;
 use crate::units::{Protocol, SlotId, Stamp, StatementId, TransactionId};
-use crate::workload::pgbench::{Fault, Operation, Scope, Script, Variables};
+use crate::workload::pgbench::{Effect, Fault, Operation, Scope, Script, Variables};
 
 use super::client::Instance;
 use super::draws::Position;
@@ -29,16 +29,16 @@ const PIPELINE: &str = "pipeline";
 struct Progress {
     draws: Stream,
     reply: Reply,
-    /// Between a `BEGIN` and a `COMMIT` of the script.
-    in_transaction: bool,
     pipeline: Option<OpenPipeline>,
     /// The last answer, or the end of the last sleep.
     finished_at: Stamp,
 }
 
 /// A pipeline whose requests wait to be sent.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct OpenPipeline {
+    /// Whether a transaction is open behind what was queued, as far as is known for certain.
+    in_transaction: bool,
     /// Whether any of them may commit something.
     commits: bool,
 }
@@ -58,7 +58,6 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let mut progress = Progress {
             draws: position.of_script(),
             reply: Reply::default(),
-            in_transaction: false,
             pipeline: None,
             finished_at: self.timer.now(),
         };
@@ -66,6 +65,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         if played.is_ok() {
             played = ended(&progress, line.in_transaction());
         }
+        self.show_variables(transaction, memory);
         if let Err(failure) = played {
             let is_open = line.in_transaction() || progress.pipeline.is_some();
             if failure.error.session_survives() && is_open {
@@ -113,13 +113,16 @@ impl<E: Engine, N: Now> Instance<E, N> {
                     self.control(transaction, begin, line, progress).await?;
                 }
                 Operation::Commit => self.control(transaction, Control::Commit, line, progress).await?,
-                Operation::Execute { statement, commits, takes } => {
-                    self.execute(*statement, *commits, *takes, line, memory, progress).await?;
+                Operation::Execute { statement, effect, takes } => {
+                    self.execute(*statement, *effect, *takes, line, memory, progress).await?;
                 }
                 Operation::StartPipeline if progress.pipeline.is_some() => {
                     return Err(in_pipeline("a pipeline is open already"));
                 }
-                Operation::StartPipeline => progress.pipeline = Some(OpenPipeline::default()),
+                Operation::StartPipeline => {
+                    let in_transaction = line.in_transaction();
+                    progress.pipeline = Some(OpenPipeline { in_transaction, commits: false });
+                }
                 Operation::SyncPipeline | Operation::EndPipeline if progress.pipeline.is_none() => {
                     return Err(in_pipeline("no pipeline is open"));
                 }
@@ -141,6 +144,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let commits = what == Control::Commit;
         if let Some(pipeline) = &mut progress.pipeline {
             pipeline.commits |= commits;
+            pipeline.in_transaction = !commits;
             line.queue_control(what).map_err(Failure::before_commit)?;
         } else {
             let done = line.control(what, &mut progress.reply).await;
@@ -148,14 +152,13 @@ impl<E: Engine, N: Now> Instance<E, N> {
             progress.finished_at = progress.reply.done_at;
             self.recorder.borrow_mut().controlled(transaction, commits, &progress.reply);
         }
-        progress.in_transaction = !commits;
         Ok(())
     }
 
     async fn execute(
         &self,
         statement: StatementId,
-        commits: bool,
+        effect: Effect,
         takes: bool,
         line: &mut Line<'_, E::Session, N>,
         memory: &mut Memory,
@@ -167,15 +170,15 @@ impl<E: Engine, N: Now> Instance<E, N> {
             let value = memory.variables.sent(*slot, protocol, &mut memory.frame.arena);
             memory.frame.slots[slot.index()] = value;
         }
-        // Outside a transaction it commits itself: a lost answer leaves open whether it did.
-        let commits = commits && !progress.in_transaction;
         if let Some(pipeline) = &mut progress.pipeline {
             if takes {
                 return Err(in_pipeline("\\gset and \\aset cannot keep what a pipeline brings"));
             }
-            pipeline.commits |= commits;
+            pipeline.commits |= effect.may_commit(pipeline.in_transaction);
+            pipeline.in_transaction &= !matches!(effect, Effect::Commits | Effect::RollsBack);
             return line.queue(statement, &memory.frame).map_err(Failure::before_commit);
         }
+        let commits = effect.may_commit(line.in_transaction());
         // A column that is not there leaves its slot, and so its variable, as it is.
         for output in &sent.outputs {
             memory.frame.slots[output.slot.index()] = Slot::Null;
@@ -206,6 +209,15 @@ impl<E: Engine, N: Now> Instance<E, N> {
         result.map_err(if commits { Failure::at_commit } else { Failure::before_commit })?;
         self.recorder.borrow_mut().pipelined(transaction, &progress.reply);
         Ok(())
+    }
+
+    /// Puts what the script's variables hold in the end where a sample of it looks for them, sent or not.
+    fn show_variables(&self, transaction: TransactionId, memory: &mut Memory) {
+        for slot in self.sampling.iter().flat_map(|sampling| sampling.slots(transaction)) {
+            // Not in the simple protocol: what nothing has set is nothing.
+            let value = memory.variables.sent(slot, Protocol::Prepared, &mut memory.frame.arena);
+            memory.frame.slots[slot.index()] = value;
+        }
     }
 
     /// What the statement returned becomes variables.

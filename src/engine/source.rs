@@ -36,6 +36,8 @@ pub(super) struct Work {
     pub(super) scheduled_at: Option<Stamp>,
     /// Whose it is.
     pub(super) origin: Origin,
+    /// When it was handed out.
+    pub(super) taken_at: Stamp,
     /// Whether it is to be skipped: nobody could start it in time.
     pub(super) too_late: bool,
 }
@@ -371,7 +373,7 @@ impl<N: Now> Source<N> {
         state.followed += 1;
         state.handed_out += 1;
         let origin = self.origin(window, Some(u64::from(client.0)));
-        Some(Work { position, scheduled_at: None, origin, too_late: false })
+        Some(Work { position, scheduled_at: None, origin, taken_at: now, too_late: false })
     }
 
     async fn next_arrival(&self, client: ClientId, window: &Window, progress: &mut Progress) -> Option<Work> {
@@ -384,7 +386,7 @@ impl<N: Now> Source<N> {
             let due = self.next_instant(window);
             let now = self.timer.now();
             match due.filter(|due| *due < window.span().to) {
-                Some(due) if due <= now => return Some(self.hand_out(client, window, late, progress)),
+                Some(due) if due <= now => return Some(self.hand_out(client, window, now, late, progress)),
                 Some(due) => late = self.sleep_for_work(client, due, window).await,
                 None if now >= window.span().to => {
                     self.advance(window.index);
@@ -408,6 +410,7 @@ impl<N: Now> Source<N> {
         &self,
         client: ClientId,
         window: &Window,
+        now: Stamp,
         woke_late: Option<Duration>,
         progress: &mut Progress,
     ) -> Work {
@@ -425,7 +428,8 @@ impl<N: Now> Source<N> {
             (self.of_arrival(window, number, arrival), session)
         };
         let turned_away = !has_room && session.is_none();
-        let waited = work.scheduled_at.map_or(Duration::ZERO, |at| self.timer.now() - at);
+        work.taken_at = now;
+        let waited = work.scheduled_at.map_or(Duration::ZERO, |at| now - at);
         work.too_late = turned_away || window.load.max_lag().is_some_and(|limit| waited > limit);
         progress.session = session.map(|session| Session { made: session.made + 1, ..session });
         if let Some(late) = woke_late {
@@ -455,13 +459,25 @@ impl<N: Now> Source<N> {
             return self.of_session(window, first, at);
         }
         let position = Position { key: self.keys[window.index], number };
-        Work { position, scheduled_at: Some(at), origin: self.origin(window, None), too_late: false }
+        Work {
+            position,
+            scheduled_at: Some(at),
+            origin: self.origin(window, None),
+            taken_at: at,
+            too_late: false,
+        }
     }
 
     /// The next transaction of a session.
     fn of_session(&self, window: &Window, session: Session, at: Stamp) -> Work {
         let origin = self.origin(window, Some(session.number));
-        Work { position: self.position(session), scheduled_at: Some(at), origin, too_late: false }
+        Work {
+            position: self.position(session),
+            scheduled_at: Some(at),
+            origin,
+            taken_at: at,
+            too_late: false,
+        }
     }
 
     fn position(&self, session: Session) -> Position {

@@ -40,13 +40,14 @@ pub(super) struct Tries {
 }
 
 impl<E: Engine, N: Now> Instance<E, N> {
-    /// Performs one transaction and records how it went.
+    /// Performs one transaction that was taken just now, and records how it went.
     pub(super) async fn perform(&self, transaction: TransactionId, work: &source::Work, memory: &mut Memory) {
         let kind = &self.workload.transactions[transaction.index()];
-        let mut tries = Tries::begin(self.timer.now());
+        let mut tries = Tries::begin(work.taken_at);
+        let mut asked_at = work.taken_at;
         loop {
             tries.count += 1;
-            let (lease, times) = self.pool.acquire().await;
+            let (lease, times) = self.pool.acquire(asked_at).await;
             tries.pool_wait += times.wait;
             let timed_out = matches!(lease, Err(AcquireError::TimedOut { .. }));
             self.recorder.borrow_mut().acquired(&times, timed_out);
@@ -68,6 +69,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 Err(failure) if self.retries(kind, &failure, tries.count) => {
                     self.recorder.borrow_mut().retried(transaction, failure.error.code());
                     self.timer.sleep(retry_pause(&kind.retry, work.position, tries.count)).await;
+                    asked_at = self.timer.now();
                 }
                 Err(failure) => {
                     return self.failed(transaction, work, &tries, finished_at, &failure, &memory.frame);

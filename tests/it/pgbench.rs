@@ -377,6 +377,34 @@ fn pipelines_are_sent_as_pipelines() {
     assert_eq!(database.value("SELECT count(*) FROM pipelined WHERE n = 7000"), "0");
 }
 
+/// A lost answer leaves open whether it was committed only where it can have been: behind a transaction that is over, or with
+/// a COMMIT in the same request.
+#[test]
+fn a_lost_answer_is_unknown_where_something_may_be_committed() {
+    let database = Database::empty();
+    database.execute("CREATE TABLE lost (n int)");
+    let folder = Folder::new();
+    let dies = "INSERT INTO lost SELECT 1 FROM pg_terminate_backend(pg_backend_pid())";
+    let alone = format!("{dies};\n");
+    let behind = format!("BEGIN;\nSELECT 1;\nROLLBACK;\n{dies};\n");
+    let together = format!("BEGIN;\nSELECT 1\\;\n{dies}\\;\nCOMMIT;\n");
+    let inside = format!("BEGIN;\n{dies};\nEND;\n");
+    let read = "SELECT pg_terminate_backend(pg_backend_pid());\n".to_owned();
+    for (texts, unknown) in [(vec![alone, behind, together], true), (vec![inside, read], false)] {
+        let scripts: Vec<PathBuf> =
+            texts.iter().enumerate().map(|(at, text)| folder.script(&format!("s{at}.sql"), text)).collect();
+        let scripts: Vec<&Path> = scripts.iter().map(PathBuf::as_path).collect();
+        let words = "--rate 60 --duration 1s --warmup 0s --pool-size 2 --no-probes";
+        let report = folder.run(database.url(), words, &scripts).report();
+        let books = measured(&report).accounting;
+        let (lost, other) =
+            if unknown { (books.unknown, books.failed) } else { (books.failed, books.unknown) };
+        // No script ends well, and of each kind some were drawn.
+        assert_eq!((lost, other, books.ok), (60, 0, 0), "{texts:?}: {books:?}");
+    }
+    assert_eq!(database.value("SELECT count(*) FROM lost"), "0");
+}
+
 /// What fails is counted by its code, and the client goes on; what cannot be run is refused before anything is.
 #[test]
 fn failures_have_codes() {

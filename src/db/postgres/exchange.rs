@@ -53,7 +53,10 @@ impl<N: Now> Exchange<'_, N> {
         let mut changed_rows = 0;
         let mut failed = None;
         loop {
-            let head = self.wire.head().await.map_err(broken)?;
+            let head = match self.wire.held_head() {
+                Some(head) => head,
+                None => self.wire.head().await.map_err(broken)?,
+            };
             self.reply.bytes += head.total();
             match head.tag {
                 b'D' | b'C' if self.results_before > 0 => {
@@ -107,8 +110,10 @@ impl<N: Now> Exchange<'_, N> {
                     }
                     failed = Some(ExecError::Server { code, message });
                 }
-                // Parsed, bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
-                b'1' | b'2' | b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
+                // Parsed or bound, with nothing in it.
+                b'1' | b'2' if head.len == 0 => {}
+                // Described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
+                b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
                     self.wire.skip(head).await.map_err(broken)?;
                 }
                 other => return Err(ExecError::Protocol(format!("message {:?}", char::from(other)))),
@@ -181,7 +186,15 @@ pub(super) fn read_status(body: &[u8]) -> Result<Status, ExecError> {
 /// The number at the end of a command's tag: `UPDATE 3`, `INSERT 0 1`, none in `BEGIN`.
 pub(super) fn rows_of_tag(tag: &[u8]) -> u64 {
     let tag = tag.strip_suffix(&[0]).unwrap_or(tag);
-    let digits = tag.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    let parsed = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-    parsed.unwrap_or(0)
+    let mut rows = 0_u64;
+    let mut unit = 1_u64;
+    for byte in tag.iter().rev() {
+        match byte {
+            b'0'..=b'9' => rows = rows.saturating_add(unit.saturating_mul(u64::from(byte - b'0'))),
+            b' ' => return rows,
+            _ => break,
+        }
+        unit = unit.saturating_mul(10);
+    }
+    0
 }

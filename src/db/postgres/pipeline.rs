@@ -25,6 +25,21 @@ impl Pipeline {
         !self.is_over && !self.answered.is_empty()
     }
 
+    /// Whether what is queued next begins a transaction of its own: it is the first of the pipeline or behind a Sync, and no
+    /// transaction is open there. `in_transaction` says whether one was before the pipeline.
+    pub(super) fn begins_part(&self, in_transaction: bool) -> bool {
+        let queued = if self.is_over { &[][..] } else { &self.answered[..] };
+        if queued.last().is_some_and(|last| last.request != Queued::Sync) {
+            return false;
+        }
+        let boundary = queued.iter().rev().find_map(|queued| match queued.request {
+            Queued::Control(Control::Begin(_)) => Some(true),
+            Queued::Control(Control::Commit | Control::Rollback) => Some(false),
+            _ => None,
+        });
+        !boundary.unwrap_or(in_transaction)
+    }
+
     /// Forgets the pipeline before, if it is over.
     pub(super) fn make_room(&mut self) {
         if self.is_over {

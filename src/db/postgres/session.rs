@@ -93,11 +93,13 @@ impl<N: Now> Session for PgSession<N> {
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
         self.begin(reply)?;
-        let results_before = self.put_before();
+        let results_before = if self.status == Status::Idle { self.put_before() } else { 0 };
         let statement = &self.statements[statement.index()];
-        if let Err(error) = statement.put_execution(frame, &mut self.wire.outbound) {
+        let in_transaction = self.status != Status::Idle;
+        if let Err(error) = statement.put_execution(frame, in_transaction, &mut self.wire.outbound) {
             // Nothing was sent, so the connection is as it was.
             self.wire.outbound.clear();
+            self.not_sent(reply);
             return Err(error);
         }
         let sink = statement.sink(frame, &mut self.last_row);
@@ -117,7 +119,7 @@ impl<N: Now> Session for PgSession<N> {
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
         self.begin(reply)?;
         if !self.controls.put_query(what, &mut self.wire.outbound) {
-            reply.done_at = reply.sent_at;
+            self.not_sent(reply);
             return Ok(());
         }
         let mut exchange = Exchange {
@@ -138,7 +140,7 @@ impl<N: Now> Session for PgSession<N> {
 
     fn queue(&mut self, statement: StatementId, frame: &Frame) -> Result<(), ExecError> {
         self.pipeline.make_room();
-        if !self.pipeline.is_waiting() && self.put_before() > 0 {
+        if self.pipeline.begins_part(self.status != Status::Idle) && self.put_before() > 0 {
             self.pipeline.push(Queued::Setting, 1);
         }
         let queued = self.statements[statement.index()].put_queued(frame, &mut self.wire.outbound);
@@ -260,7 +262,7 @@ impl<N> PgSession<N> {
 
     /// Puts what must stand in front of a transaction of one statement; gives the results that it has.
     fn put_before(&mut self) -> u32 {
-        if self.before.is_empty() || self.status != Status::Idle {
+        if self.before.is_empty() {
             return 0;
         }
         self.wire.outbound.extend_from_slice(&self.before);
@@ -291,14 +293,20 @@ impl<N: Now> PgSession<N> {
 
     /// Starts a reply. A session that is no more usable says so instead of sending anything.
     fn begin_request(&mut self, reply: &mut Reply) -> Result<(), ExecError> {
-        let now = self.clock.now();
-        *reply = Reply { sent_at: now, done_at: now, ..Reply::default() };
+        *reply = Reply::default();
         if self.busy || self.broken {
+            self.not_sent(reply);
             let gone = "the session was used after it broke or was left in the middle of a request";
             return Err(ExecError::Lost(io::Error::new(io::ErrorKind::NotConnected, gone)));
         }
         self.wire.settle();
         Ok(())
+    }
+
+    /// Stamps the reply to a request that was never sent; what is sent is stamped when it is.
+    fn not_sent(&self, reply: &mut Reply) {
+        reply.sent_at = self.clock.now();
+        reply.done_at = reply.sent_at;
     }
 }
 

@@ -185,15 +185,20 @@ impl Statement {
     }
 
     /// Appends the request with the frame's values.
-    pub(super) fn put_execution(&self, frame: &Frame, out: &mut Vec<u8>) -> Result<(), ExecError> {
+    pub(super) fn put_execution(
+        &self,
+        frame: &Frame,
+        in_transaction: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecError> {
         let slot = |input: usize| frame.slots[self.inputs[input].slot.index()];
         let put = match &self.request {
             Request::Bind(bind) | Request::BindLast(bind, _) => bind.put(&self.inputs, frame, out),
-            Request::Literal(template, names) => template.put_query(out, |input, out| {
+            Request::Literal(template, names) => template.put_query(in_transaction, out, |input, out| {
                 put_literal(self.inputs[input].encoder, &names[input], slot(input), &frame.arena, out)
             }),
             Request::Raw(template, _) => {
-                template.put_query(out, |input, out| put_raw(slot(input), &frame.arena, out))
+                template.put_query(in_transaction, out, |input, out| put_raw(slot(input), &frame.arena, out))
             }
         };
         put.map_err(|(input, unfit)| self.unfit(input, &unfit))
@@ -207,7 +212,7 @@ impl Statement {
                 "`{label}` cannot be a part of a pipeline in the simple protocol"
             )));
         }
-        self.put_execution(frame, out)?;
+        self.put_execution(frame, true, out)?;
         out.truncate(out.len() - SYNC.len());
         Ok(())
     }

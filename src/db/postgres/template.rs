@@ -7,29 +7,30 @@ use crate::sql::values::{Arena, Slot};
 
 /// A text with places for values.
 pub(super) struct Template {
+    /// A statement that stands in front where no transaction is open.
+    before: Box<str>,
     sql: Box<str>,
     places: Box<[Place]>,
 }
 
 impl Template {
-    /// `before` is sent with it each time.
+    /// `before` is sent in front of it where it is a transaction of its own.
     pub(super) fn new(before: &str, sql: &str, places: &[Place]) -> Self {
-        let moved = |at: usize| before.len() + at;
-        let place = |place: &Place| Place {
-            range: moved(place.range.start)..moved(place.range.end),
-            input: place.input,
-        };
-        Self { sql: format!("{before}{sql}").into(), places: places.iter().map(place).collect() }
+        Self { before: before.into(), sql: sql.into(), places: places.into() }
     }
 
     /// Appends Query with each place filled by `put`. Where that fails, says whose value it was.
     pub(super) fn put_query(
         &self,
+        in_transaction: bool,
         out: &mut Vec<u8>,
         mut put: impl FnMut(usize, &mut Vec<u8>) -> Result<(), Unfit>,
     ) -> Result<(), (usize, Unfit)> {
         let start = out.len();
         out.extend_from_slice(&[b'Q', 0, 0, 0, 0]);
+        if !in_transaction {
+            out.extend_from_slice(self.before.as_bytes());
+        }
         let mut from = 0;
         for place in &self.places {
             out.extend_from_slice(&self.sql.as_bytes()[from..place.range.start]);
@@ -166,7 +167,10 @@ mod tests {
             out.extend_from_slice(format!("<{input}>").as_bytes());
             Ok(())
         };
-        template.put_query(&mut out, put).expect("a query");
+        let mut inside = Vec::new();
+        template.put_query(true, &mut inside, put).expect("a query");
+        assert!(inside[5..].starts_with(b"SELECT"), "the transaction's own settings hold");
+        template.put_query(false, &mut out, put).expect("a query");
         assert_eq!(&out[..7], b"beforeQ");
         let len = u32::try_from(out.len() - 7).expect("short");
         assert_eq!(out[7..11], len.to_be_bytes());

@@ -104,11 +104,17 @@ impl Wire {
     /// The next message's head. The body must be taken or skipped before the next one is asked for.
     pub(super) async fn head(&mut self) -> io::Result<Head> {
         self.hold(5).await?;
-        let bytes = &self.inbound[self.start..self.start + 5];
-        let (tag, len) = (bytes[0], [bytes[1], bytes[2], bytes[3], bytes[4]]);
+        self.held_head().ok_or_else(malformed)
+    }
+
+    /// The same, if it is here already and makes sense: an answer comes as a whole mostly, and a future for each of its messages
+    /// would take longer than to read it.
+    #[inline]
+    pub(super) fn held_head(&mut self) -> Option<Head> {
+        let [tag, len @ ..] = *self.inbound[self.start..self.end].first_chunk::<5>()?;
+        let len = u32::from_be_bytes(len).checked_sub(4)?;
         self.start += 5;
-        let len = u32::from_be_bytes(len).checked_sub(4).ok_or_else(malformed)?;
-        Ok(Head { tag, len: usize::try_from(len).map_err(|_| malformed())? })
+        Some(Head { tag, len: usize::try_from(len).ok()? })
     }
 
     /// The body as a whole, at most [`HELD_MAX`] bytes.

@@ -367,10 +367,10 @@ impl Compiler<'_> {
                 let (outputs, cardinality) =
                     taking.map_or_else(|| (Vec::new(), Cardinality::Exec), |meta| self.outputs(meta));
                 let takes = taking.is_some();
-                let commits = sql::may_commit(&sql.text, sql.commands);
+                let effect = sql::effect(&sql.text, sql.commands);
                 let statement = self.statement(sql, cardinality);
                 self.statements[statement.index() - self.context.statements_before].outputs = outputs;
-                Operation::Execute { statement, commits, takes }
+                Operation::Execute { statement, effect, takes }
             }
             Some(Boundary::Begin(isolation)) => Operation::Begin { isolation },
             Some(Boundary::Commit) => Operation::Commit,

@@ -69,8 +69,8 @@ pub enum Operation {
     Execute {
         /// What is sent.
         statement: StatementId,
-        /// Whether it may have committed something when its answer is lost and no transaction was open.
-        commits: bool,
+        /// What it may have done when its answer is lost.
+        effect: Effect,
         /// Whether its results become variables: `\gset`, `\aset`. Not inside a pipeline.
         takes: bool,
     },
@@ -82,6 +82,19 @@ pub enum Operation {
     SyncPipeline,
     /// `\endpipeline`
     EndPipeline,
+}
+
+/// What the SQL of a script may do to the database for good, and to the transaction that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// It reads.
+    Nothing,
+    /// It changes something, for good where no transaction is open. Of what is no plain query nobody can tell.
+    Changes,
+    /// It commits what is open, or may do so in the middle.
+    Commits,
+    /// It rolls back what is open: what follows is on its own.
+    RollsBack,
 }
 
 /// How long `\sleep` sleeps.
@@ -96,6 +109,18 @@ pub enum Sleep {
         /// One of them.
         unit: Duration,
     },
+}
+
+impl Effect {
+    /// Whether something may be committed when the answer is lost.
+    #[must_use]
+    pub fn may_commit(self, in_transaction: bool) -> bool {
+        match self {
+            Self::Nothing | Self::RollsBack => false,
+            Self::Changes => !in_transaction,
+            Self::Commits => true,
+        }
+    }
 }
 
 impl Sleep {

@@ -7,6 +7,8 @@ use crate::sql::lex::{Token, TokenKind, lex, significant};
 use crate::sql::statement::{StatementKind, kind};
 use crate::workload::Isolation;
 
+use super::Effect;
+
 /// A `:name` in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reference<'t> {
@@ -121,10 +123,31 @@ pub(super) fn boundary(sql: &str) -> Option<Boundary> {
     }
 }
 
-/// Whether an execution outside a transaction may change something. Of what is not a plain query nobody can tell.
-pub(super) fn may_commit(sql: &str, commands: usize) -> bool {
+/// What an execution of a text of so many commands may do.
+pub(super) fn effect(sql: &str, commands: usize) -> Effect {
+    let tokens = significant(sql);
+    let is = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.is_word(sql, word));
+    let commits =
+        |at: usize| is(at, "COMMIT") || is(at, "END") || is(at, "PREPARE") && is(at + 1, "TRANSACTION");
+    let rolls_back =
+        |at: usize| is(at, "ABORT") || is(at, "ROLLBACK") && !(1..=2).any(|next| is(at + next, "TO"));
+    if commands > 1 {
+        // What stands behind a ROLLBACK in the same text may be committed by itself.
+        let starts = (0..tokens.len()).filter(|at| *at == 0 || tokens[at - 1].is_punctuation(sql, ";"));
+        let ends = starts.into_iter().any(|at| commits(at) || rolls_back(at));
+        return if ends { Effect::Commits } else { Effect::Changes };
+    }
+    if is(0, "ROLLBACK") && is(1, "PREPARED") {
+        return Effect::Changes;
+    }
+    if commits(0) {
+        return Effect::Commits;
+    }
+    if rolls_back(0) {
+        return Effect::RollsBack;
+    }
     let kind = kind(sql);
-    commands > 1 || kind.writes() || kind == StatementKind::Other
+    if kind.writes() || kind == StatementKind::Other { Effect::Changes } else { Effect::Nothing }
 }
 
 /// The name of the `position`-th statement of a script, from 1: its first words, as far as a name can hold them.
@@ -187,6 +210,30 @@ mod tests {
             ("BEGIN ; SELECT 1", None),
         ] {
             assert_eq!(boundary(sql), expected, "{sql}");
+        }
+    }
+
+    #[test]
+    fn what_a_text_may_do_for_good_is_told_from_its_words() {
+        for (sql, commands, expected) in [
+            ("SELECT 1", 1, Effect::Nothing),
+            ("UPDATE t SET a = 1", 1, Effect::Changes),
+            ("CALL p()", 1, Effect::Changes),
+            ("SAVEPOINT a", 1, Effect::Changes),
+            ("COMMIT AND CHAIN", 1, Effect::Commits),
+            ("PREPARE TRANSACTION 'x'", 1, Effect::Commits),
+            ("PREPARE q AS SELECT 1", 1, Effect::Changes),
+            ("/* back */ ROLLBACK", 1, Effect::RollsBack),
+            ("ABORT WORK", 1, Effect::RollsBack),
+            ("ROLLBACK TO SAVEPOINT a", 1, Effect::Changes),
+            ("ROLLBACK WORK TO a", 1, Effect::Changes),
+            ("ROLLBACK PREPARED 'x'", 1, Effect::Changes),
+            ("SELECT 1; SELECT 2", 2, Effect::Changes),
+            ("UPDATE t SET a = 1; COMMIT", 2, Effect::Commits),
+            ("ROLLBACK; UPDATE t SET a = 1", 2, Effect::Commits),
+            ("SELECT 'COMMIT'; SELECT 2", 2, Effect::Changes),
+        ] {
+            assert_eq!(effect(sql, commands), expected, "{sql}");
         }
     }
 

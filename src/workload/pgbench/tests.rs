@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::variables::Initial;
 use super::{
-    BuiltIn, Choice, Chosen, ClientFacts, Fault, Operation, Scope, ScriptSource, Value, Variable, Variables,
-    load,
+    BuiltIn, Choice, Chosen, ClientFacts, Effect, Fault, Operation, Scope, ScriptSource, Value, Variable,
+    Variables, load,
 };
 use crate::diagnostic::Mistakes;
 use crate::generate::Key;
@@ -266,7 +266,10 @@ fn what_a_result_sets_is_kept_by_the_names_of_its_columns() {
         })
         .collect();
     assert_eq!(outputs, [("one", "p_one"), ("two", "p_two")]);
-    assert!(matches!(operations(&workload)[0], Operation::Execute { takes: true, commits: false, .. }));
+    assert!(matches!(
+        operations(&workload)[0],
+        Operation::Execute { takes: true, effect: Effect::Nothing, .. }
+    ));
 }
 
 #[test]
