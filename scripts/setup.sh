@@ -24,9 +24,13 @@ has_postgresql() {
     has initdb && has postgres && has pgbench
 }
 
-# MariaDB's server, of which the tests start one.
+# MariaDB's server, of which the tests start one, and the program that its installer reads option files with: Debian keeps that
+# among the clients.
 has_mariadb() {
     local bin
+    has my_print_defaults || [ -x "${DBDYNO_MARIADB_BINDIR:-}/my_print_defaults" ] ||
+        [ -x /opt/homebrew/opt/mariadb/bin/my_print_defaults ] ||
+        [ -x /usr/local/opt/mariadb/bin/my_print_defaults ] || return 1
     for bin in "${DBDYNO_MARIADB_BINDIR:-}" /usr/sbin /usr/libexec /opt/homebrew/opt/mariadb/bin /usr/local/opt/mariadb/bin; do
         if [ -x "$bin/mariadbd" ]; then return 0; fi
     done
@@ -36,8 +40,8 @@ has_mariadb() {
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
-    # The core is the programs alone: no service, no database, no account.
-    if [ "${1:-}" = tests ]; then has_mariadb || printf 'mariadb-server-core '; fi
+    # The cores are the programs alone: no service, no database, no account.
+    if [ "${1:-}" = tests ]; then has_mariadb || printf 'mariadb-server-core mariadb-client-core '; fi
 }
 
 as_root() {
