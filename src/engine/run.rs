@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::runtime::LocalRuntime;
 use tokio::sync::{mpsc, watch};
 
 use crate::db::{ConnectError, Engine};
@@ -26,7 +27,7 @@ pub enum EngineError {
     /// The pool cannot be filled.
     #[error("cannot fill the pool: {0}")]
     Connect(#[from] ConnectError),
-    /// The operating system gives no thread or no event loop.
+    /// The operating system gives no thread.
     #[error("cannot start a worker: {0}")]
     Thread(#[from] std::io::Error),
     /// A worker ended in the middle. What it had sent is in the journal.
@@ -63,22 +64,26 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
         let lines =
             Lines { orders: orders.subscribe(), cuts: cuts.subscribe(), out: out.clone(), spare_sets };
         let (plan, engine) = (plan.clone(), engine.clone());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let out = out.clone();
         let thread = std::thread::Builder::new().name(format!("dyno-worker-{}", id.0)).spawn(move || {
             let work = async move {
                 let timer = Timer::real(clock).map_err(|error| error.to_string())?;
-                tokio::task::spawn_local(timer.clone().drive());
-                worker::run(&plan, id, engine, timer, lines).await;
-                Ok(())
+                // The event loop looks at this future before its tasks, whenever it comes back from waiting. So the timer is never
+                // late for a crowd of clients, and an interval ends before an arrival of the same instant is handed out.
+                tokio::select! {
+                    biased;
+                    () = timer.clone().drive() => Err("its timer is lost".to_owned()),
+                    () = worker::run(&plan, id, engine, timer, lines) => Ok(()),
+                }
             };
-            // A `LocalSet` looks at its own future before its tasks, and takes what the event loop wakes before what waits: so an
-            // interval ends before an arrival of the same instant is handed out, and no crowd of clients delays either. The one
-            // queue of a `LocalRuntime` does neither.
-            //
+            let work = || {
+                // Its tasks stand in the event loop's own queue: those of a `LocalSet` go through a second one.
+                let event_loop =
+                    LocalRuntime::new().map_err(|error| format!("cannot make an event loop: {error}"))?;
+                event_loop.block_on(work)
+            };
             // A worker that panics tells so at once: the others would go on measuring without it.
-            let worked =
-                catch_unwind(AssertUnwindSafe(|| tokio::task::LocalSet::new().block_on(&runtime, work)));
+            let worked = catch_unwind(AssertUnwindSafe(work));
             if let Err(words) = worked.unwrap_or_else(|panic| Err(words_of(&*panic))) {
                 // Nobody listens any more when the run was given up.
                 let _ = out.blocking_send(Message::Died(words));
