@@ -3,7 +3,7 @@
 //! It is a program of cargo's (`cargo bench --bench pgbench`) and not a shell script, because the throwaway server is held by
 //! a process that lives as long as the comparison, and the library can be that process.
 //!
-//! `BENCH_SECONDS` (5) is the length of a run, `BENCH_PAIRS` (15) their number for each case, `BENCH_SCALE` (10) pgbench's
+//! `BENCH_SECONDS` (5) is the length of a run, `BENCH_PAIRS` (21) their number for each case, `BENCH_SCALE` (10) pgbench's
 //! scale, `BENCH_CASES` (all) which cases. Fails when the client's CPU per transaction can be more than a twentieth above
 //! pgbench's, or throughput is more than a fiftieth below.
 
@@ -64,7 +64,7 @@ fn main() -> ExitCode {
 
 /// Whether dbdyno is no dearer in any case.
 fn compare() -> Result<bool> {
-    let (seconds, pairs) = (number("BENCH_SECONDS", 5)?, number("BENCH_PAIRS", 15)?);
+    let (seconds, pairs) = (number("BENCH_SECONDS", 5)?, number("BENCH_PAIRS", 21)?);
     let wanted = std::env::var("BENCH_CASES").unwrap_or_default();
     let cases: Vec<&Case> = CASES
         .iter()
