@@ -9,6 +9,7 @@ mod findings;
 mod intervals;
 pub mod locks;
 mod measures;
+pub mod paired;
 mod pool_study;
 mod quantiles;
 mod server;
