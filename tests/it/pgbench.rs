@@ -377,6 +377,22 @@ fn pipelines_are_sent_as_pipelines() {
     assert_eq!(database.value("SELECT count(*) FROM pipelined WHERE n = 7000"), "0");
 }
 
+/// A sample shows what a variable holds in the end, whether a statement sends it or not.
+#[test]
+fn a_sample_shows_variables_that_no_statement_sends() {
+    let database = Database::empty();
+    let folder = Folder::new();
+    let script = folder.script("sampled.sql", "\\set a 1 + 1\n\\set b :a * 2\nSELECT :b;\n\\set b :b + 1\n");
+    let samples = folder.0.path().join("samples.csv");
+    let words = "--clients 1 --duration 1s --warmup 0s --no-probes --sample-values a,b --samples";
+    let words = format!("{words} {}", samples.display());
+    let report = folder.report(database.url(), &words, &[&script]);
+    let written = std::fs::read_to_string(&samples).expect("the samples are there");
+    let lines: Vec<&str> = written.lines().skip(1).collect();
+    assert_eq!(lines.len() as u64, measured(&report).accounting.ok);
+    assert!(lines.iter().all(|line| line.ends_with(",2,5")), "{:?}", lines.first());
+}
+
 /// A lost answer leaves open whether it was committed only where it can have been: behind a transaction that is over, or with
 /// a COMMIT in the same request.
 #[test]
