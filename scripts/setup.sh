@@ -28,13 +28,11 @@ has_postgresql() {
 # among the clients.
 has_mariadb() {
     local bin
-    has my_print_defaults || [ -x "${DBDYNO_MARIADB_BINDIR:-}/my_print_defaults" ] ||
-        [ -x /opt/homebrew/opt/mariadb/bin/my_print_defaults ] ||
-        [ -x /usr/local/opt/mariadb/bin/my_print_defaults ] || return 1
     for bin in "${DBDYNO_MARIADB_BINDIR:-}" /usr/sbin /usr/libexec /opt/homebrew/opt/mariadb/bin /usr/local/opt/mariadb/bin; do
-        if [ -x "$bin/mariadbd" ]; then return 0; fi
+        [ -x "$bin/mariadbd" ] || continue
+        if has my_print_defaults || [ -x "$bin/my_print_defaults" ]; then return 0; fi
     done
-    has mariadbd
+    has mariadbd && has my_print_defaults
 }
 
 missing_packages() {

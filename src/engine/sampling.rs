@@ -11,7 +11,7 @@ use crate::units::{SlotId, Stamp, TransactionId};
 use crate::workload::Workload;
 
 use super::client::Instance;
-use super::draws::Draws;
+use super::draws::{Draws, Position};
 use super::source::Work;
 use super::transaction::Tries;
 
@@ -41,6 +41,11 @@ impl Sampling {
         SampleShape { values: self.values }
     }
 
+    /// Whether the transaction at this position is among those that are kept.
+    pub(super) fn takes(&self, position: Position) -> bool {
+        Draws::sampled(position, self.fraction)
+    }
+
     /// The slots of the values that are wanted of a transaction.
     pub(super) fn slots(&self, transaction: TransactionId) -> impl Iterator<Item = SlotId> + '_ {
         self.slots[transaction.index()].iter().copied().flatten()
@@ -65,7 +70,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         frame: &Frame,
     ) {
         let Some(sampling) = &self.sampling else { return };
-        if !Draws::sampled(work.position, sampling.fraction) {
+        if !sampling.takes(work.position) {
             return;
         }
         let sample = Sample {
@@ -89,7 +94,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         (finished_at, outcome): (Stamp, Outcome),
     ) {
         let Some(sampling) = &self.sampling else { return };
-        if Draws::sampled(work.position, sampling.fraction) {
+        if sampling.takes(work.position) {
             let sample = never_begun(transaction, work, finished_at, outcome, "");
             let none = Frame::default();
             self.recorder.borrow_mut().sampled(&sample, std::iter::empty(), &none.arena);

@@ -65,7 +65,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
         if played.is_ok() {
             played = ended(&progress, line.in_transaction());
         }
-        self.show_variables(transaction, memory);
+        self.show_variables(transaction, position, memory);
         if let Err(failure) = played {
             let is_open = line.in_transaction() || progress.pipeline.is_some();
             if failure.error.session_survives() && is_open {
@@ -212,8 +212,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
     }
 
     /// Puts what the script's variables hold in the end where a sample of it looks for them, sent or not.
-    fn show_variables(&self, transaction: TransactionId, memory: &mut Memory) {
-        for slot in self.sampling.iter().flat_map(|sampling| sampling.slots(transaction)) {
+    fn show_variables(&self, transaction: TransactionId, position: Position, memory: &mut Memory) {
+        let sampling = self.sampling.iter().filter(|sampling| sampling.takes(position));
+        for slot in sampling.flat_map(|sampling| sampling.slots(transaction)) {
             // Not in the simple protocol: what nothing has set is nothing.
             let value = memory.variables.sent(slot, Protocol::Prepared, &mut memory.frame.arena);
             memory.frame.slots[slot.index()] = value;

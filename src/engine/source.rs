@@ -42,6 +42,13 @@ pub(super) struct Work {
     pub(super) too_late: bool,
 }
 
+impl Work {
+    /// Planned for `at`, and taken there as far as is known.
+    fn planned(position: Position, at: Stamp, origin: Origin) -> Self {
+        Self { position, scheduled_at: Some(at), origin, taken_at: at, too_late: false }
+    }
+}
+
 /// What a piece of work belongs to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
@@ -459,25 +466,13 @@ impl<N: Now> Source<N> {
             return self.of_session(window, first, at);
         }
         let position = Position { key: self.keys[window.index], number };
-        Work {
-            position,
-            scheduled_at: Some(at),
-            origin: self.origin(window, None),
-            taken_at: at,
-            too_late: false,
-        }
+        Work::planned(position, at, self.origin(window, None))
     }
 
     /// The next transaction of a session.
     fn of_session(&self, window: &Window, session: Session, at: Stamp) -> Work {
         let origin = self.origin(window, Some(session.number));
-        Work {
-            position: self.position(session),
-            scheduled_at: Some(at),
-            origin,
-            taken_at: at,
-            too_late: false,
-        }
+        Work::planned(self.position(session), at, origin)
     }
 
     fn position(&self, session: Session) -> Position {

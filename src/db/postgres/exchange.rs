@@ -110,10 +110,10 @@ impl<N: Now> Exchange<'_, N> {
                     }
                     failed = Some(ExecError::Server { code, message });
                 }
-                // Parsed or bound, with nothing in it.
+                // Parsed or bound, which has no body.
                 b'1' | b'2' if head.len == 0 => {}
-                // Described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
-                b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
+                // Parsed, bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
+                b'1' | b'2' | b'n' | b'I' | b's' | b'H' | b'd' | b'c' | b'N' | b'S' | b'A' => {
                     self.wire.skip(head).await.map_err(broken)?;
                 }
                 other => return Err(ExecError::Protocol(format!("message {:?}", char::from(other)))),
@@ -186,15 +186,10 @@ pub(super) fn read_status(body: &[u8]) -> Result<Status, ExecError> {
 /// The number at the end of a command's tag: `UPDATE 3`, `INSERT 0 1`, none in `BEGIN`.
 pub(super) fn rows_of_tag(tag: &[u8]) -> u64 {
     let tag = tag.strip_suffix(&[0]).unwrap_or(tag);
-    let mut rows = 0_u64;
-    let mut unit = 1_u64;
-    for byte in tag.iter().rev() {
-        match byte {
-            b'0'..=b'9' => rows = rows.saturating_add(unit.saturating_mul(u64::from(byte - b'0'))),
-            b' ' => return rows,
-            _ => break,
-        }
-        unit = unit.saturating_mul(10);
-    }
-    0
+    let digits = tag.rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+    let rows = digits.iter().try_fold(0_u64, |rows, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        rows.checked_mul(10)?.checked_add(digit.into())
+    });
+    rows.unwrap_or(0)
 }

@@ -93,9 +93,9 @@ impl<N: Now> Session for PgSession<N> {
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
         self.begin(reply)?;
-        let results_before = if self.status == Status::Idle { self.put_before() } else { 0 };
+        let in_transaction = self.in_transaction();
+        let results_before = if in_transaction { 0 } else { self.put_before() };
         let statement = &self.statements[statement.index()];
-        let in_transaction = self.status != Status::Idle;
         if let Err(error) = statement.put_execution(frame, in_transaction, &mut self.wire.outbound) {
             // Nothing was sent, so the connection is as it was.
             self.wire.outbound.clear();
@@ -140,7 +140,7 @@ impl<N: Now> Session for PgSession<N> {
 
     fn queue(&mut self, statement: StatementId, frame: &Frame) -> Result<(), ExecError> {
         self.pipeline.make_room();
-        if self.pipeline.begins_part(self.status != Status::Idle) && self.put_before() > 0 {
+        if self.pipeline.begins_part(self.in_transaction()) && self.put_before() > 0 {
             self.pipeline.push(Queued::Setting, 1);
         }
         let queued = self.statements[statement.index()].put_queued(frame, &mut self.wire.outbound);

@@ -133,8 +133,8 @@ pub(super) fn effect(sql: &str, commands: usize) -> Effect {
         |at: usize| is(at, "ABORT") || is(at, "ROLLBACK") && !(1..=2).any(|next| is(at + next, "TO"));
     if commands > 1 {
         // What stands behind a ROLLBACK in the same text may be committed by itself.
-        let starts = (0..tokens.len()).filter(|at| *at == 0 || tokens[at - 1].is_punctuation(sql, ";"));
-        let ends = starts.into_iter().any(|at| commits(at) || rolls_back(at));
+        let mut starts = (0..tokens.len()).filter(|at| *at == 0 || tokens[at - 1].is_punctuation(sql, ";"));
+        let ends = starts.any(|at| commits(at) || rolls_back(at));
         return if ends { Effect::Commits } else { Effect::Changes };
     }
     if is(0, "ROLLBACK") && is(1, "PREPARED") {
