@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::{self, LevelAt, Levels, MeasureInfo, OrderInfo};
-use crate::record::entry::{GaugeHeader, Header, MeasureHeader};
+use crate::record::entry::{GaugeHeader, MeasureHeader, WorkloadHeader};
 use crate::record::measure::MeasureSet;
 use crate::units::{BaseUnit, Span, Stamp};
 
@@ -16,12 +16,12 @@ const READINGS_MAX: usize = 10_000;
 
 /// What the measures of a stage come to. `in_window` are the values inside its window of `window_s` seconds.
 pub(super) fn measures(
-    header: &Header,
+    workload: &WorkloadHeader,
     sets: &[MeasureSet],
     in_window: &[u64],
     window_s: f64,
 ) -> Vec<MeasureInfo> {
-    let measured = header.workload.measures.iter().zip(sets).zip(in_window);
+    let measured = workload.measures.iter().zip(sets).zip(in_window);
     measured.map(|((measure, set), in_window)| info(measure, set, *in_window, window_s)).collect()
 }
 
@@ -88,8 +88,8 @@ impl Gauges {
         }
     }
 
-    pub(super) fn to_model(&self, header: &Header, begun_at: Stamp) -> Vec<model::GaugeInfo> {
-        header.workload.gauges.iter().map(|gauge| self.info(gauge, begun_at)).collect()
+    pub(super) fn to_model(&self, workload: &WorkloadHeader, begun_at: Stamp) -> Vec<model::GaugeInfo> {
+        workload.gauges.iter().map(|gauge| self.info(gauge, begun_at)).collect()
     }
 
     fn info(&self, gauge: &GaugeHeader, begun_at: Stamp) -> model::GaugeInfo {

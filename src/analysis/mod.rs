@@ -3,7 +3,11 @@
 //! [`Analysis`] takes one entry after the other, while the run goes on or from a journal, and merges as it goes: what it keeps
 //! grows with the number of stages and intervals, not with the number of samples.
 
+mod answer;
 mod changepoint;
+pub mod comparable;
+pub mod compare;
+pub mod comparison;
 mod endurance;
 mod findings;
 mod intervals;
@@ -23,9 +27,11 @@ use jiff::Timestamp;
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
 use crate::record::entry::{
-    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, RunKind, SessionHeader, TableChanges,
+    BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, Prepared, RunKind, SessionHeader,
+    TableChanges,
 };
 use crate::record::histogram::Distribution;
+use crate::record::kept::KeptDistribution;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
 use crate::record::set::Set;
 use crate::units::{Span, StageId, Stamp};
@@ -58,6 +64,7 @@ pub struct Analysis {
     stages: Vec<StageAnalysis>,
     probes: BTreeMap<String, ProbeTotals>,
     events: Vec<Event>,
+    prepared: Vec<Prepared>,
     /// Rows changed between the load and the end of the run.
     changed_after: Option<Vec<TableChanges>>,
     end: Option<(Stamp, EndReason)>,
@@ -105,6 +112,9 @@ impl Analysis {
                     stage.warmed_up(ended);
                 }
             }
+            Entry::Prepared(prepared) => {
+                self.prepared.push(prepared.clone());
+            }
             Entry::Reading { stage, edge, reading } => {
                 self.count_probe(reading);
                 self.count_gauge_gaps(reading);
@@ -127,7 +137,7 @@ impl Analysis {
 
     /// Makes the report.
     pub fn finish(self) -> Result<Report, AnalysisError> {
-        let Self { header, stages, probes, events, changed_after, end, last_at } = self;
+        let Self { header, stages, probes, events, prepared, changed_after, end, last_at } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
         let missing: BTreeSet<String> = stages.iter().flat_map(StageAnalysis::missing).collect();
         let ended = match end {
@@ -141,6 +151,7 @@ impl Analysis {
         let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
         let mut model_stages: Vec<model::Stage> =
             stages.iter().map(|stage| stage.to_model(&header)).collect();
+        let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
         let mut endurance = None;
         if header.kind == RunKind::Run {
             endurance::recover(&mut model_stages);
@@ -148,10 +159,7 @@ impl Analysis {
         }
         let mut report = Report {
             schema_version: model::SCHEMA_VERSION,
-            kind: match header.kind {
-                RunKind::Run => "run".to_owned(),
-                RunKind::Pool => "pool".to_owned(),
-            },
+            kind: header.kind.as_str().to_owned(),
             id: header.id.0.clone(),
             started_at: rfc3339(&header, Stamp::ZERO),
             dbdyno_version: header.dbdyno_version.clone(),
@@ -170,13 +178,36 @@ impl Analysis {
             stages: model_stages,
             endurance,
             study: study.flatten(),
+            comparison,
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
         report.target.blind_spots.extend(missing);
         report.findings = findings::find(&report);
         (report.verdict, report.budgets) = judge(&header, &report);
+        if let Some(comparison) = &report.comparison {
+            report.verdict = comparison::verdict(comparison, comparison::is_valid(&report));
+        }
         Ok(report)
+    }
+
+    /// The distributions of the measured stages of a run, for comparisons with others. Studies have none: their stages are parts
+    /// of one answer.
+    #[must_use]
+    pub fn kept(&self) -> Vec<KeptDistribution> {
+        let Some(header) = self.header.as_ref().filter(|header| header.kind == RunKind::Run) else {
+            return Vec::new();
+        };
+        self.stages.iter().filter(|stage| stage.measured).flat_map(|stage| stage.kept(header)).collect()
+    }
+
+    /// Whether more slices would tell nothing that was asked. Never, where nothing is compared.
+    #[must_use]
+    pub fn is_decided(&self) -> bool {
+        let Some(header) = &self.header else { return false };
+        let models: Vec<model::Stage> = self.stages.iter().map(|stage| stage.to_model(header)).collect();
+        let so_far = comparison_of(header, &self.stages, &models, &self.prepared);
+        so_far.is_some_and(|comparison| comparison::is_decided(&comparison))
     }
 
     fn stage(&mut self, id: StageId) -> Option<&mut StageAnalysis> {
@@ -248,6 +279,20 @@ impl Analysis {
             same.count += event.count;
         }
     }
+}
+
+fn comparison_of(
+    header: &Header,
+    stages: &[StageAnalysis],
+    models: &[model::Stage],
+    prepared: &[Prepared],
+) -> Option<model::Comparison> {
+    let placed: Vec<comparison::Placed<'_>> = stages
+        .iter()
+        .zip(models)
+        .map(|(of, stage)| comparison::Placed { id: of.id, began_at: of.begun_at(), stage })
+        .collect();
+    comparison::analyse(header, &placed, prepared)
 }
 
 /// The responses of all transactions that ended ok in one interval.

@@ -2,7 +2,7 @@
 //! process: it is left out, never shown as zero.
 
 use crate::model;
-use crate::record::entry::Header;
+use crate::record::entry::WorkloadHeader;
 use crate::record::observation::{Counters, StatementCounters, TableCounters};
 use crate::units::StatementId;
 
@@ -39,7 +39,7 @@ pub(super) fn statement(
     id: StatementId,
     begin: &Counters,
     end: &Counters,
-    header: &Header,
+    workload: &WorkloadHeader,
 ) -> Option<model::StatementServerInfo> {
     if begin.statement_evictions != end.statement_evictions {
         // A row that was thrown away and came back counts from zero, and nobody can tell which rows those are.
@@ -70,9 +70,9 @@ pub(super) fn statement(
             .statements
             .iter()
             .filter(|other| **other != id)
-            .filter_map(|other| header.workload.statements.get(other.index()))
+            .filter_map(|other| workload.statements.get(other.index()))
             .map(|other| {
-                let transaction = &header.workload.transactions[other.transaction.index()].name;
+                let transaction = &workload.transactions[other.transaction.index()].name;
                 format!("{transaction}.{}", other.name)
             })
             .collect(),

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use crate::model;
 use crate::record::accounting::Books;
-use crate::record::entry::{Edge, Header, Interval, LoadHeader, StageHeader, WarmUpEnded, WarmUpWait};
+use crate::record::entry::{
+    Edge, Header, Interval, LoadHeader, StageHeader, WarmUpEnded, WarmUpWait, WorkloadHeader,
+};
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
+use crate::record::kept::{Kept, KeptDistribution};
 use crate::record::observation::{
     ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
 };
@@ -69,7 +72,7 @@ pub(super) struct StageAnalysis {
 
 impl StageAnalysis {
     pub(super) fn begin(id: StageId, at: Stamp, carried_in: u64, header: &Header) -> Self {
-        let workload = &header.workload;
+        let workload = header.workload_of(id);
         let shape = Shape {
             transactions: workload.transactions.len(),
             statements: workload.statements.len(),
@@ -139,6 +142,8 @@ impl StageAnalysis {
     pub(super) fn end(&mut self, at: Stamp, carried_out: u64) {
         self.ended_at = Some(at);
         self.carried_out = carried_out;
+        // A study has many stages, and little in each.
+        self.set.shrink();
         if !self.measured {
             // Of a warm-up only the books are told; its distributions would take megabytes for nothing.
             let set = std::mem::take(&mut self.set);
@@ -230,6 +235,11 @@ impl StageAnalysis {
         total
     }
 
+    /// When it began.
+    pub(super) fn begun_at(&self) -> Stamp {
+        self.begun_at
+    }
+
     /// Length of the window in seconds.
     pub(super) fn window_s(&self) -> f64 {
         self.window().duration().as_secs_f64()
@@ -281,12 +291,12 @@ impl StageAnalysis {
             transactions: self.transactions(header),
             statements: self.statements(header),
             measures: measures::measures(
-                header,
+                header.workload_of(self.id),
                 &self.set.measures,
                 &self.measured_in_window,
                 self.window_s(),
             ),
-            gauges: self.gauges.to_model(header, self.begun_at),
+            gauges: self.gauges.to_model(header.workload_of(self.id), self.begun_at),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
             locks: self.locks(header),
             waits: self.waits(is_of_pool),
@@ -294,21 +304,55 @@ impl StageAnalysis {
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
             indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
             host: self.host.as_ref().and_then(host_info),
-            warm_up: self.warm_up.as_ref().map(|ended| warm_up_info(ended, self.begun_at, header)),
+            warm_up: self
+                .warm_up
+                .as_ref()
+                .map(|ended| warm_up_info(ended, self.begun_at, header.workload_of(self.id))),
             recovery: None,
             intervals: self.intervals.all().to_vec(),
             checks: self.checks(),
         }
     }
 
+    /// The distributions by which the stage can be compared with that of another run; empty ones are left out.
+    pub(super) fn kept(&self, header: &Header) -> Vec<KeptDistribution> {
+        let workload = header.workload_of(self.id);
+        let stage_name =
+            header.stages.get(self.id.index()).map_or_else(String::new, |stage| stage.name.clone());
+        let keep = |owner: &str, what: Kept, distribution: &Distribution| KeptDistribution {
+            stage: self.id,
+            stage_name: stage_name.clone(),
+            owner: owner.to_owned(),
+            what,
+            distribution: distribution.clone(),
+        };
+        let mut kept = Vec::new();
+        for (set, transaction) in self.set.transactions.iter().zip(&workload.transactions) {
+            kept.extend([
+                keep(&transaction.name, Kept::Response, &set.response),
+                keep(&transaction.name, Kept::Censored, &set.censored),
+                keep(&transaction.name, Kept::Service, &set.service),
+                keep(&transaction.name, Kept::PoolWait, &set.pool_wait),
+                keep(&transaction.name, Kept::Lag, &set.lag),
+            ]);
+        }
+        for (index, set) in self.set.statements.iter().enumerate() {
+            if let Some(owner) = workload.statement_name(StatementId::from_index(index)) {
+                kept.push(keep(&owner, Kept::Execute, &set.execute));
+            }
+        }
+        kept.retain(|kept| !kept.distribution.is_empty());
+        kept
+    }
+
     /// Waits for locks, joined to the client's own stamps.
     pub(super) fn locks(&self, header: &Header) -> model::LockInfo {
-        let names: Vec<(String, String)> = header
-            .workload
+        let workload = header.workload_of(self.id);
+        let names: Vec<(String, String)> = workload
             .statements
             .iter()
             .map(|statement| {
-                let transaction = &header.workload.transactions[statement.transaction.index()];
+                let transaction = &workload.transactions[statement.transaction.index()];
                 (transaction.name.clone(), statement.name.clone())
             })
             .collect();
@@ -388,7 +432,7 @@ impl StageAnalysis {
 
     fn transactions(&self, header: &Header) -> Vec<model::TransactionInfo> {
         let sets = self.set.transactions.iter().zip(&self.ok_in_window);
-        sets.zip(&header.workload.transactions)
+        sets.zip(&header.workload_of(self.id).transactions)
             .map(|((set, ok_in_window), transaction)| model::TransactionInfo {
                 name: transaction.name.clone(),
                 count: set.books.closed(),
@@ -408,12 +452,13 @@ impl StageAnalysis {
 
     fn statements(&self, header: &Header) -> Vec<model::StatementInfo> {
         let counters = self.counters();
-        let sets = self.set.statements.iter().zip(&header.workload.statements).enumerate();
+        let workload = header.workload_of(self.id);
+        let sets = self.set.statements.iter().zip(&workload.statements).enumerate();
         sets.map(|(index, (set, statement))| {
             let id = StatementId::from_index(index);
             model::StatementInfo {
                 name: statement.name.clone(),
-                transaction: header.workload.transactions[statement.transaction.index()].name.clone(),
+                transaction: workload.transactions[statement.transaction.index()].name.clone(),
                 kind: statement.kind.clone(),
                 sql: statement.sql.clone(),
                 count: set.execute.count() + set.pipelined,
@@ -423,7 +468,7 @@ impl StageAnalysis {
                 empty: set.empty,
                 execute_us: quantiles(&set.execute),
                 first_row_us: quantiles(&set.first_row),
-                server: counters.and_then(|(begin, end, _)| server::statement(id, begin, end, header)),
+                server: counters.and_then(|(begin, end, _)| server::statement(id, begin, end, workload)),
                 waits: self.waits_of(id),
             }
         })
@@ -525,7 +570,7 @@ fn is_of_pool(who: &Who) -> bool {
     matches!(who, Who::Statement(_) | Who::Control(_))
 }
 
-fn warm_up_info(ended: &WarmUpEnded, begun_at: Stamp, header: &Header) -> model::WarmUpInfo {
+fn warm_up_info(ended: &WarmUpEnded, begun_at: Stamp, workload: &WorkloadHeader) -> model::WarmUpInfo {
     let waits_for = |wait: &WarmUpWait| match wait {
         WarmUpWait::Response => "response".to_owned(),
         WarmUpWait::Answers => "answers".to_owned(),
@@ -540,7 +585,7 @@ fn warm_up_info(ended: &WarmUpEnded, begun_at: Stamp, header: &Header) -> model:
         unsettled_statements: ended
             .unsettled_statements
             .iter()
-            .filter_map(|id| header.workload.statement_name(*id))
+            .filter_map(|id| workload.statement_name(*id))
             .collect(),
     }
 }

@@ -35,6 +35,8 @@ pub(super) enum Command {
     Run(RunArguments),
     /// Measure several pool sizes and find the knee
     Pool(PoolArguments),
+    /// Compare two arms that differ in one thing, in slices by turns
+    Ab(AbArguments),
     /// Show the report of a run again
     Report(ReportArguments),
     /// Measure what this machine's generator can do by itself; later reports say how far from that they were
@@ -292,6 +294,50 @@ pub(super) struct PoolArguments {
     /// How long each size is measured each time
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = positive_duration)]
     pub(super) duration: Duration,
+    #[command(flatten)]
+    pub(super) measure: MeasureArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "An arm is one of
+  'as is'            nothing is different
+  'set NAME=VALUE'   a setting of its sessions: 'set work_mem=64MB'
+  'sql FILE'         a SQL script that is run before each of its slices, statement by statement
+  'pool N'           connections of each instance
+  'workload DIR'     another workload on the same data")]
+pub(super) struct AbArguments {
+    /// The arm that is compared with
+    #[arg(long, value_name = "ARM", default_value = "as is")]
+    pub(super) a: String,
+    /// The arm that is compared
+    #[arg(long, value_name = "ARM", required_unless_present = "is_self")]
+    pub(super) b: Option<String>,
+    /// Both arms as they are: says how small a change can be seen here
+    #[arg(long = "self", conflicts_with_all = ["a", "b", "limits"])]
+    pub(super) is_self: bool,
+    /// Pairs of slices; below 8 there can be no verdict at 1 %
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(8..=64))]
+    pub(super) pairs: u32,
+    /// As many pairs as it takes: until every limit is kept or broken; without limits, until something differs
+    #[arg(long, conflicts_with = "pairs")]
+    pub(super) until_decided: bool,
+    /// With --until-decided: end after this, decided or not [default: 20m]
+    #[arg(long, value_name = "TIME", requires = "until_decided", value_parser = positive_duration)]
+    pub(super) at_most: Option<Duration>,
+    /// How much worse B may be, may be repeated: 'p99 +10%', 'throughput -5%', 'checkout.take_stock.execute.mean +20%'
+    #[arg(long = "limit", value_name = "METRIC CHANGE")]
+    pub(super) limits: Vec<String>,
+    #[command(flatten)]
+    pub(super) load: LoadOfRun,
+    /// Connections of each instance
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(super) pool_size: u32,
+    /// How long a slice is measured
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = positive_duration)]
+    pub(super) slice: Duration,
+    /// Pause before each slice, in which the server gets over the one before
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = parse_duration)]
+    pub(super) settle: Duration,
     #[command(flatten)]
     pub(super) measure: MeasureArguments,
 }

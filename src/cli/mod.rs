@@ -1,5 +1,6 @@
 //! The command line: arguments to a plan, a study, its result to standard output, and the exit code.
 
+mod ab;
 mod args;
 mod doctor;
 mod output;
@@ -137,6 +138,14 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let plan = plan::pool(&arguments, command_line)?;
             output::check(&arguments.measure.output)?;
             let outcome = study::pool(&plan, &mut |what| live.tell(&what)).await;
+            live.finish();
+            conclude(&outcome?, &arguments.measure.output)
+        }
+        Command::Ab(arguments) => {
+            let mut live = Plain::new(arguments.measure.output.quiet);
+            let plan = ab::plan(&arguments, command_line)?;
+            output::check(&arguments.measure.output)?;
+            let outcome = study::ab(&plan, &mut |what| live.tell(&what)).await;
             live.finish();
             conclude(&outcome?, &arguments.measure.output)
         }

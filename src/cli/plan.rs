@@ -132,6 +132,61 @@ pub enum UsageError {
     /// A scale that pgbench's tables cannot have.
     #[error("--scale {0}: the scale of pgbench's scripts is a whole number of branches, 1 or more")]
     ScriptScale(f64),
+    /// An arm of a comparison that is none.
+    #[error("{flag} '{given}': {reason}")]
+    Arm {
+        /// `--a` or `--b`.
+        flag: &'static str,
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two arms that are one.
+    #[error(
+        "both arms are `{0}`: name what B does otherwise, or ask how small a change can be seen with --self"
+    )]
+    SameArms(String),
+    /// A difference that could have two causes.
+    #[error(
+        "`{a}` and `{b}` differ in two things, so that a difference would have two causes: change one thing"
+    )]
+    TwoDifferences {
+        /// The one arm.
+        a: String,
+        /// The other.
+        b: String,
+    },
+    /// A script whose effect stays.
+    #[error(
+        "a script changes the database for the slices of both arms: give the other arm a script that undoes it, or a fresh copy \
+         to each slice with --reset template"
+    )]
+    ScriptWithoutOther,
+    /// A limit on a change that names no metric, or no change.
+    #[error("--limit '{given}': {reason}")]
+    Limit {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A budget of a comparison.
+    #[error("ab judges differences, not values: say how much worse B may be, such as --limit 'p99 +10%'")]
+    BudgetOfAb,
+    /// A sample log of transactions that have other names in each arm.
+    #[error("--samples does not go with an arm that has a workload of its own")]
+    SamplesOfArms,
+    /// A comparison that cannot be decided in its time.
+    #[error(
+        "--at-most leaves time for {fit} pairs of slices, and a verdict takes at least 8: give it {least}, or shorten --slice and --warmup"
+    )]
+    AtMostTooShort {
+        /// How many pairs there is time for.
+        fit: u32,
+        /// How long it takes at least.
+        least: String,
+    },
     /// A folder for what is no file.
     #[error("--out goes with --format csv")]
     OutAlone,
@@ -140,7 +195,7 @@ pub enum UsageError {
 /// Longest warm-up until the system is steady, unless the user says another.
 const WARM_UP_MAX: Duration = Duration::from_secs(60);
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
-const CLIENTS_PER_CONNECTION: u32 = 2;
+pub(super) const CLIENTS_PER_CONNECTION: u32 = 2;
 
 pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunPlan, CommandError> {
     let stages = match (load(&arguments.load)?, arguments.duration) {
@@ -282,7 +337,10 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
     Ok(TargetChoice::Existing(target))
 }
 
-fn measure(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
+pub(super) fn measure(
+    arguments: &MeasureArguments,
+    command: Vec<String>,
+) -> Result<MeasurePlan, CommandError> {
     let target = target(&arguments.target)?;
     let workload = match &arguments.workload {
         Some(folder) => {
@@ -400,7 +458,7 @@ fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {
 }
 
 /// The load that the flags say, if they say one.
-fn load(arguments: &LoadOfRun) -> Result<Option<Load>, UsageError> {
+pub(super) fn load(arguments: &LoadOfRun) -> Result<Option<Load>, UsageError> {
     let LoadOfRun { level, arrivals, transactions, think, max_lag } = arguments;
     let Level { rate, clients, sessions } = level;
     let of_stages = "in the workload's own stages it is said with the key of that name";

@@ -54,6 +54,14 @@ impl Target {
         }
     }
 
+    /// The same, where every measured session begins with these settings, name and value.
+    #[must_use]
+    pub fn with_session_settings(&self, values: &[(String, String)]) -> Self {
+        match self {
+            Self::Postgres(settings) => Self::Postgres(Arc::new(settings.with_session_settings(values))),
+        }
+    }
+
     /// Settings for connections that are not measured.
     #[must_use]
     pub fn settings(&self) -> &Settings {

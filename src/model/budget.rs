@@ -10,6 +10,22 @@ pub fn measure(metric: &MetricPath, stage: &Stage) -> Option<f64> {
     read(metric, stage).ok().map(|reading| reading.value)
 }
 
+/// The metric in its own unit, or `None` where the samples do not carry it or only say that it is at least so much: two lower
+/// bounds tell nothing of which is higher.
+#[must_use]
+pub fn exact(metric: &MetricPath, stage: &Stage) -> Option<f64> {
+    read(metric, stage).ok().filter(|reading| !reading.is_lower_bound).map(|reading| reading.value)
+}
+
+/// The same of one statistic of a distribution.
+#[must_use]
+pub fn exact_statistic(quantiles: &Quantiles, statistic: Statistic) -> Option<f64> {
+    read_statistic(quantiles, statistic)
+        .ok()
+        .filter(|reading| !reading.is_lower_bound)
+        .map(|reading| reading.value)
+}
+
 /// Judges the limit over all measured stages: by the worst of those that break it, else by one that cannot tell, else by
 /// the worst of those that keep it.
 #[must_use]

@@ -5,7 +5,10 @@
 
 pub mod budget;
 mod calibration;
+mod change;
+mod comparison;
 mod endurance;
+mod history;
 mod limit;
 mod measures;
 pub mod metric;
@@ -18,7 +21,13 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Load, Protocol, Seed};
 
 pub use calibration::{CALIBRATION_VERSION, Calibration, ClosedPoint, FloorInfo, OpenPoint};
+pub use change::{ChangeError, ChangeLimit, ComparedMetric};
+pub use comparison::{
+    ChangeVerdict, CompareReport, Comparison, CounterChange, CounterDifference, MetricDifference, RunGroup,
+    SliceInfo, SliceStep, Unlike,
+};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
+pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -29,7 +38,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
-    /// `run` or `pool`.
+    /// `run`, `pool` or `ab`.
     pub kind: String,
     /// Name of the run in the history.
     pub id: String,
@@ -72,6 +81,9 @@ pub struct Report {
     /// What a pool study adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub study: Option<PoolStudy>,
+    /// What a comparison adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub comparison: Option<Comparison>,
     /// Price of the probes.
     pub probes: Vec<ProbeInfo>,
     /// What happened on the way.

@@ -43,6 +43,8 @@ pub enum Entry {
     },
     /// A warm-up that was to last until the system is steady is over.
     WarmUpEnded(WarmUpEnded),
+    /// What was done before a slice of a comparison, so that it begins as its twin does.
+    Prepared(Prepared),
     /// A probe looked.
     Reading {
         /// The stage it belongs to.
@@ -84,7 +86,7 @@ pub struct Header {
     pub dbdyno_version: String,
     /// Which run.
     pub id: RunId,
-    /// `run` or `pool`.
+    /// What kind of measurement it is.
     pub kind: RunKind,
     /// Wall-clock time of the epoch, microseconds since the Unix epoch.
     pub epoch_unix_us: i64,
@@ -113,6 +115,110 @@ pub struct Header {
     /// What the generator needs on this machine at least, where that was calibrated.
     #[serde(default)]
     pub floor: Option<FloorHeader>,
+    /// What is compared, where the stages are slices of two arms.
+    #[serde(default)]
+    pub comparison: Option<ComparisonHeader>,
+}
+
+impl Header {
+    /// The workload of a stage: an arm can have one of its own.
+    #[must_use]
+    pub fn workload_of(&self, stage: StageId) -> &WorkloadHeader {
+        let of_arm = || {
+            let arm = self.stages.get(stage.index())?.slice?.arm;
+            self.comparison.as_ref()?.arm(arm).workload.as_ref()
+        };
+        of_arm().unwrap_or(&self.workload)
+    }
+}
+
+/// Two arms that differ in one thing, measured in slices by turns.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ComparisonHeader {
+    /// The arm that is compared with.
+    pub a: ArmHeader,
+    /// The arm that is compared.
+    pub b: ArmHeader,
+    /// Pairs of slices, the most of them where it ends as soon as it is decided.
+    pub pairs: u32,
+    /// Whether it ends as soon as it is decided.
+    pub until_decided: bool,
+    /// The error rate of all verdicts together.
+    pub alpha: f64,
+    /// How much worse is accepted.
+    pub limits: Vec<ChangeLimitHeader>,
+}
+
+impl ComparisonHeader {
+    /// One of the two.
+    #[must_use]
+    pub fn arm(&self, arm: Arm) -> &ArmHeader {
+        match arm {
+            Arm::A => &self.a,
+            Arm::B => &self.b,
+        }
+    }
+}
+
+/// One arm.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ArmHeader {
+    /// In what it differs, as the user said it: `pool 16`, `set work_mem=64MB`, `as is`.
+    pub what: String,
+    /// Its workload, where it is another.
+    #[serde(default)]
+    pub workload: Option<WorkloadHeader>,
+}
+
+/// Which arm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Arm {
+    /// The one that is compared with.
+    A,
+    /// The one that is compared.
+    B,
+}
+
+/// How much worse a metric may become.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ChangeLimitHeader {
+    /// `checkout.response.p99`, `checkout.take_stock.execute.mean`
+    pub metric: String,
+    /// As a fraction, positive whichever direction is the good one: 0.1 accepts 10 % more time, or 10 % less throughput.
+    pub worse_by: f64,
+}
+
+/// What was done before a slice, step by step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The stage that follows.
+    pub stage: StageId,
+    /// In order.
+    pub steps: Vec<PreparedStep>,
+}
+
+/// One step between two slices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedStep {
+    /// What was done.
+    pub what: PreparedBy,
+    /// When.
+    pub span: Span,
+}
+
+/// What is done between two slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PreparedBy {
+    /// The SQL script of the arm.
+    Script,
+    /// A pause, until what the slice before set off is over: autovacuum, and a while more.
+    Settle,
+    /// A checkpoint, so that none of the slice before falls into this one.
+    Checkpoint,
+    /// All connections of the pool, each with its statements prepared.
+    Connect,
 }
 
 /// How the measured sessions talked to the server.
@@ -172,6 +278,20 @@ pub enum RunKind {
     Run,
     /// A pool study: one stage a size and repetition.
     Pool,
+    /// Two arms in alternating slices: one stage a slice.
+    Ab,
+}
+
+impl RunKind {
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Pool => "pool",
+            Self::Ab => "ab",
+        }
+    }
 }
 
 /// The workload as far as a report needs it.
@@ -321,6 +441,18 @@ pub struct StageHeader {
     pub instances: u32,
     /// Workers.
     pub workers: u32,
+    /// Which slice of a comparison it is, or warms up for.
+    #[serde(default)]
+    pub slice: Option<SliceHeader>,
+}
+
+/// A slice of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceHeader {
+    /// Its pair, from 0.
+    pub pair: u32,
+    /// Its arm.
+    pub arm: Arm,
 }
 
 /// The load of a stage in one number, the highest where it changes.
@@ -483,6 +615,7 @@ mod tests {
             pool_size: 1,
             instances: 1,
             workers: 1,
+            slice: None,
         };
         let line = serde_json::to_string(&stage).expect("JSON");
         let read: StageHeader = serde_json::from_str(&line).expect("as it was written");

@@ -46,6 +46,19 @@ impl Distribution {
         self.sum_ns = 0;
     }
 
+    /// Gives back the memory that its samples do not need. Others can be merged into it, and it grows with them; it is not
+    /// for recording any more.
+    ///
+    /// # Panics
+    /// Never: the bounds are constant, or those of what is held already.
+    pub fn shrink(&mut self) {
+        let mut small = hdrhistogram::Histogram::new_with_bounds(1, self.histogram.max().max(2), DIGITS)
+            .expect("bounds below those that the library accepts");
+        small.auto(true);
+        small.add(&self.histogram).expect("the highest sample fits");
+        self.histogram = small;
+    }
+
     /// Adds the samples of `other`.
     ///
     /// # Panics
@@ -56,6 +69,24 @@ impl Distribution {
         }
         self.histogram.add(&other.histogram).expect("both histograms have the same bounds");
         self.sum_ns = self.sum_ns.saturating_add(other.sum_ns);
+    }
+
+    /// The samples without their exact sum, as `HdrHistogram` V2, deflated.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, String> {
+        let mut bytes = Vec::new();
+        V2DeflateSerializer::new()
+            .serialize(&self.histogram, &mut bytes)
+            .map_err(|error| format!("{error:?}"))?;
+        Ok(bytes)
+    }
+
+    /// What [`Distribution::to_bytes`] wrote, and the exact sum beside it.
+    pub fn from_bytes(sum_ns: u64, mut bytes: &[u8]) -> Result<Self, String> {
+        let mut distribution = Self { sum_ns, ..Self::default() };
+        let read: hdrhistogram::Histogram<u32> =
+            HdrDeserializer::new().deserialize(&mut bytes).map_err(|error| format!("{error:?}"))?;
+        distribution.histogram.add(read).map_err(|error| format!("{error:?}"))?;
+        Ok(distribution)
     }
 
     /// Number of samples.
@@ -138,6 +169,23 @@ mod tests {
         let after: Distribution = serde_json::from_str(&text).expect("what was written is read");
         assert_eq!(before.histogram(), after.histogram());
         assert_eq!(before.sum_ns(), after.sum_ns());
+    }
+
+    #[test]
+    fn a_shrunk_one_holds_the_same_and_takes_more() {
+        let mut whole = Distribution::default();
+        for us in [3, 40, 40, 700, 52_000] {
+            whole.record(Duration::from_micros(us));
+        }
+        let mut small = whole.clone();
+        small.shrink();
+        assert_eq!(small.histogram(), whole.histogram());
+        assert!(small.histogram().distinct_values() < whole.histogram().distinct_values() / 2);
+        let mut later = Distribution::default();
+        later.record(Duration::from_secs(90));
+        small.merge(&later);
+        whole.merge(&later);
+        assert_eq!((small.histogram(), small.sum_ns()), (whole.histogram(), whole.sum_ns()));
     }
 
     #[test]

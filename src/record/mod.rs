@@ -8,6 +8,7 @@ pub mod accounting;
 pub mod entry;
 pub mod gauge;
 pub mod histogram;
+pub mod kept;
 pub mod measure;
 pub mod observation;
 pub mod sample;

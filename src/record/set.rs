@@ -72,8 +72,8 @@ impl TransactionSet {
         }
     }
 
-    fn clear(&mut self) {
-        for distribution in [
+    fn distributions_mut(&mut self) -> [&mut Distribution; 9] {
+        [
             &mut self.lag,
             &mut self.pool_wait,
             &mut self.service,
@@ -83,9 +83,11 @@ impl TransactionSet {
             &mut self.commit,
             &mut self.pipeline,
             &mut self.censored,
-        ] {
-            distribution.clear();
-        }
+        ]
+    }
+
+    fn clear(&mut self) {
+        self.distributions_mut().into_iter().for_each(Distribution::clear);
         self.books = Books::default();
         self.errors.clear();
     }
@@ -271,6 +273,21 @@ impl Set {
         self.spans.clear();
         self.spans_dropped = 0;
         self.samples.clear();
+    }
+
+    /// Gives back the memory that its samples do not need. Others can still be merged into it; it is not for recording any
+    /// more.
+    pub fn shrink(&mut self) {
+        let transactions = self.transactions.iter_mut().flat_map(TransactionSet::distributions_mut);
+        transactions.for_each(Distribution::shrink);
+        for statement in &mut self.statements {
+            statement.execute.shrink();
+            statement.first_row.shrink();
+        }
+        for distribution in [&mut self.pool.wait, &mut self.pool.create, &mut self.wake_lateness] {
+            distribution.shrink();
+        }
+        self.spans.shrink_to_fit();
     }
 
     /// The books of all transactions together.

@@ -9,7 +9,7 @@ mod text;
 mod fixture;
 
 pub use format::{bytes, count, decimal, duration_us, per_call, percent, rate};
-pub use terminal::{Detail, Options, calibration, render as terminal};
+pub use terminal::{Detail, Options, calibration, compared, difference, render as terminal, runs, trend};
 pub use text::{cut, sanitise, width, wrap};
 
 use crate::model::Report;

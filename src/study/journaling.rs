@@ -40,6 +40,11 @@ impl Recording {
         Ok(())
     }
 
+    /// What was analysed so far.
+    pub(super) fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
     /// Writes down that something happened.
     pub(super) fn event(
         &mut self,

@@ -1,10 +1,12 @@
 //! What all measuring studies share: a target made ready, and segments of stages measured on it into one journal.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::analysis::Analysis;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
@@ -12,21 +14,22 @@ use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
-    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, RunKind, StageHeader,
-    WarmUpEnded,
+    ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, Prepared,
+    PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
 };
 use crate::record::observation::ProbeCost;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{CpuList, Protocol, StageId, Stamp, format_duration};
-use crate::workload::StageSpec;
+use crate::units::{CpuList, Protocol, Seed, Span, StageId, Stamp, format_duration};
+use crate::workload::{StageSpec, Workload};
 
+use super::between::{self, check_session_settings};
 use super::calibrate;
 use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
-use super::ready::{Data, ready};
+use super::ready::{Data, ready, ready_variants};
 use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
 
@@ -46,6 +49,57 @@ const BEGIN_AFTER: Duration = Duration::from_millis(20);
 pub(super) struct Segment {
     pub(super) pool_size: u32,
     pub(super) stages: Vec<NamedStage>,
+    /// Where its draws come from.
+    pub(super) seed: Seed,
+    /// What it is a slice of, if it is one.
+    pub(super) slice: Option<Slice>,
+}
+
+impl Segment {
+    /// One that works with the plan's own seed and is nobody's slice.
+    pub(super) fn new(plan: &MeasurePlan, pool_size: u32, stages: Vec<NamedStage>) -> Self {
+        Self { pool_size, stages, seed: plan.seed, slice: None }
+    }
+}
+
+/// A slice of a comparison: what is different in it, and what goes before it.
+#[derive(Clone, Debug)]
+pub(super) struct Slice {
+    /// Its pair and arm.
+    pub(super) of: SliceHeader,
+    /// Its workload, where it is another than the plan's: an index into the bench's variants.
+    pub(super) variant: Option<usize>,
+    /// What its sessions begin with, name and value.
+    pub(super) settings: Vec<(String, String)>,
+    /// What is run before it.
+    pub(super) script: Option<Arc<Script>>,
+    /// The pause before it.
+    pub(super) settle: Duration,
+}
+
+/// A SQL script that is run before slices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Where it was read, for messages.
+    pub path: PathBuf,
+    /// Its text.
+    pub sql: String,
+}
+
+/// What is measured: kind, segments, and what is compared.
+pub(super) struct Subject<'a> {
+    pub(super) kind: RunKind,
+    pub(super) segments: &'a [Segment],
+    /// Workloads of arms that have one of their own.
+    pub(super) variants: Vec<Workload>,
+    pub(super) comparison: Option<ComparisonHeader>,
+}
+
+impl<'a> Subject<'a> {
+    /// One that compares nothing.
+    pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
+        Self { kind, segments, variants: Vec::new(), comparison: None }
+    }
 }
 
 /// One stage with its place in the journal.
@@ -63,6 +117,8 @@ pub(super) struct Bench<'a> {
     plan: &'a MeasurePlan,
     target: OpenTarget,
     data: Data,
+    /// Workloads of arms that have one of their own.
+    variants: Vec<(Workload, Data)>,
     /// Where copies of the loaded database come from, if each segment has one of its own.
     fresh: Option<Fresh>,
     epoch: Epoch,
@@ -70,6 +126,10 @@ pub(super) struct Bench<'a> {
     recording: Recording,
     samples: Option<SampleLog>,
     probes: Option<Probes>,
+    /// The workload whose statements they know.
+    probed_variant: Option<usize>,
+    /// Whether the user may make checkpoints, as far as it was tried.
+    may_checkpoint: bool,
     /// What probes write to, whichever segment they are started for.
     out: mpsc::Sender<Probed>,
     probed: mpsc::Receiver<Probed>,
@@ -87,10 +147,10 @@ impl<'a> Bench<'a> {
     /// before everything that the workload needs is known to be there.
     pub(super) async fn open(
         plan: &'a MeasurePlan,
-        kind: RunKind,
-        segments: &[Segment],
+        subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
+        let Subject { kind, segments, variants, comparison } = subject;
         // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
         if let Some(before) = keep_to_cpus(plan)? {
             pinned(&before)?;
@@ -98,6 +158,8 @@ impl<'a> Bench<'a> {
         let mut target = OpenTarget::open(&plan.target, observer).await?;
         keep_to_cpus(plan)?;
         let data = ready(plan, &target, segments, observer).await?;
+        let variants = ready_variants(plan, &target, variants, &data).await?;
+        check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
         let state = dataset::data_state(&target.control, &plan.workload).await?;
         if fresh.is_some() {
@@ -127,6 +189,7 @@ impl<'a> Bench<'a> {
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
             data: header::data(state, fresh.is_some()),
             sessions: header::sessions(plan),
+            comparison,
         };
         let stage_count = header.stages.len();
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
@@ -140,12 +203,15 @@ impl<'a> Bench<'a> {
             plan,
             target,
             data,
+            variants,
             fresh,
             epoch,
             clock,
             recording,
             samples,
             probes: None,
+            probed_variant: None,
+            may_checkpoint: true,
             out,
             probed,
             stage_count,
@@ -155,19 +221,30 @@ impl<'a> Bench<'a> {
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         };
         if bench.fresh.is_none() {
-            bench.start_probes().await?;
+            bench.start_probes(None).await?;
         }
         Ok(bench)
     }
 
-    /// Begins to look at the database at hand.
-    async fn start_probes(&mut self) -> Result<(), StudyError> {
+    /// The workload of an arm, or the plan's.
+    fn workload(&self, variant: Option<usize>) -> &Workload {
+        variant.map_or(&self.plan.workload, |index| &self.variants[index].0)
+    }
+
+    /// What it draws its values from.
+    fn data(&self, variant: Option<usize>) -> &Data {
+        variant.map_or(&self.data, |index| &self.variants[index].1)
+    }
+
+    /// Begins to look at the database at hand, for the statements of this workload.
+    async fn start_probes(&mut self, variant: Option<usize>) -> Result<(), StudyError> {
+        self.probed_variant = variant;
         let out = self.out.clone();
         self.probes = Some(match self.plan.probe_interval {
             None => Probes::host_only(self.clock, out),
             Some(interval) => {
                 let plan = ProbePlan {
-                    statements: header::tags(&self.plan.workload),
+                    statements: header::tags(self.workload(variant)),
                     values_apart: self.plan.protocol != Protocol::Simple,
                     interval,
                     gauges: header::gauges(&self.plan.workload),
@@ -181,15 +258,29 @@ impl<'a> Bench<'a> {
 
     /// Measures all segments, and makes the report of what could be measured.
     pub(super) async fn measure_all(
-        mut self,
+        self,
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
+        self.measure_until(segments, |_, _| false, observer).await
+    }
+
+    /// The same; `enough` is asked after each segment, with how many there are, whether no more is needed.
+    pub(super) async fn measure_until(
+        mut self,
+        segments: &[Segment],
+        mut enough: impl FnMut(usize, &Analysis) -> bool,
+        observer: &mut Observer<'_>,
+    ) -> Result<Outcome, StudyError> {
         let mut notes = Vec::new();
-        for segment in segments {
+        for (index, segment) in segments.iter().enumerate() {
             let measured = self.measure_fresh(segment, &mut notes, observer).await;
             match measured {
-                Ok(()) if self.ended == EndReason::Completed => {}
+                Ok(()) if self.ended == EndReason::Completed => {
+                    if enough(index + 1, self.recording.analysis()) {
+                        break;
+                    }
+                }
                 Ok(()) => break,
                 // What was measured before is not lost for what cannot be measured now.
                 Err(error) if self.stage.is_some() && error.leaves_report() => {
@@ -210,9 +301,16 @@ impl<'a> Bench<'a> {
         notes: &mut Vec<String>,
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
-        let Some(mut fresh) = self.fresh.take() else { return self.measure(segment, observer).await };
+        let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
+        let Some(mut fresh) = self.fresh.take() else {
+            if variant != self.probed_variant {
+                self.stop_probes().await?;
+                self.start_probes(variant).await?;
+            }
+            return self.measure(segment, observer).await;
+        };
         let measured = match fresh.enter(&mut self.target, self.interrupts.next(), observer).await {
-            Ok(true) => match self.start_probes().await {
+            Ok(true) => match self.start_probes(variant).await {
                 Ok(()) => self.measure(segment, observer).await,
                 Err(error) => Err(error),
             },
@@ -236,11 +334,22 @@ impl<'a> Bench<'a> {
 
     /// Measures one segment.
     async fn measure(&mut self, segment: &Segment, observer: &mut Observer<'_>) -> Result<(), StudyError> {
+        let mut prepared = Vec::new();
+        if let Some(slice) = &segment.slice
+            && !self.prepare(slice, &mut prepared, observer).await?
+        {
+            self.ended = EndReason::Interrupted;
+            return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
+        }
         let plan = self.engine_plan(segment);
         let connections = plan.pool_size * plan.instances;
         let plural = if connections == 1 { "" } else { "s" };
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
-        let engine = self.target.target.engine(self.clock, session_options(self.plan));
+        let connecting_from = self.clock.now();
+        let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
+        let options = session_options(self.plan, self.workload(variant));
+        let settings = segment.slice.as_ref().map_or(&[][..], |slice| &slice.settings);
+        let engine = self.target.target.with_session_settings(settings).engine(self.clock, options);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,
@@ -250,6 +359,12 @@ impl<'a> Bench<'a> {
             }
         };
         let Some(first) = segment.stages.first() else { return Ok(()) };
+        if segment.slice.is_some() {
+            let span = Span { from: connecting_from, to: self.clock.now() };
+            prepared.push(PreparedStep { what: PreparedBy::Connect, span });
+            let entry = Entry::Prepared(Prepared { stage: first.id, steps: prepared });
+            self.recording.write(&entry, span.to)?;
+        }
         let at_edge = self.read_edge(Edge::Begin).await;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
@@ -300,6 +415,48 @@ impl<'a> Bench<'a> {
         let at_edge =
             if self.ended == EndReason::TargetLost { None } else { self.read_edge(Edge::End).await };
         self.stage_ended(&walk, 0, at_edge)
+    }
+
+    /// Does what goes before a slice. False when the user wants to stop.
+    async fn prepare(
+        &mut self,
+        slice: &Slice,
+        steps: &mut Vec<PreparedStep>,
+        observer: &mut Observer<'_>,
+    ) -> Result<bool, StudyError> {
+        let (control, clock, may_checkpoint) = (&self.target.control, self.clock, self.may_checkpoint);
+        let preparing = async {
+            let mut from = clock.now();
+            let mut step = |what| {
+                let span = Span { from, to: clock.now() };
+                from = span.to;
+                steps.push(PreparedStep { what, span });
+            };
+            if let Some(script) = &slice.script {
+                observer(Happening::Step(&format!("running {}", script.path.display())));
+                between::run_script(control, script).await?;
+                step(PreparedBy::Script);
+            }
+            observer(Happening::Step("letting the server settle"));
+            between::settle(control, slice.settle).await?;
+            step(PreparedBy::Settle);
+            if may_checkpoint && dataset::checkpoint(control).await? {
+                step(PreparedBy::Checkpoint);
+                return Ok::<bool, StudyError>(true);
+            }
+            Ok(false)
+        };
+        let checkpointed = tokio::select! {
+            prepared = preparing => prepared?,
+            () = self.interrupts.next() => return Ok(false),
+        };
+        if may_checkpoint && !checkpointed {
+            self.may_checkpoint = false;
+            observer(Happening::Note(
+                "the user may not CHECKPOINT: one may fall into any slice (GRANT pg_checkpoint TO … from version 15 on)",
+            ));
+        }
+        Ok(true)
     }
 
     /// Ends the probes. What they still have goes to the stage that was begun last.
@@ -356,11 +513,13 @@ impl<'a> Bench<'a> {
     }
 
     fn engine_plan(&self, segment: &Segment) -> Plan {
+        let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
+        let (workload, data) = (self.workload(variant), self.data(variant));
         Plan {
-            workload: Arc::new(self.plan.workload.at_scale(self.data.scale)),
-            dataset: Arc::clone(&self.data.dataset),
-            query_values: Arc::clone(&self.data.query_values),
-            seed: self.plan.seed,
+            workload: Arc::new(workload.at_scale(data.scale)),
+            dataset: Arc::clone(&data.dataset),
+            query_values: Arc::clone(&data.query_values),
+            seed: segment.seed,
             stages: segment
                 .stages
                 .iter()
@@ -382,7 +541,7 @@ impl<'a> Bench<'a> {
                 .plan
                 .samples
                 .as_ref()
-                .map(|wished| Arc::new(Sampling::new(&self.plan.workload, wished.fraction, &wished.values))),
+                .map(|wished| Arc::new(Sampling::new(workload, wished.fraction, &wished.values))),
         }
     }
 
@@ -395,7 +554,8 @@ impl<'a> Bench<'a> {
     ) -> Result<(), StudyError> {
         let interval = collected.interval();
         for error in &collected.first_errors {
-            let transaction = &self.plan.workload.transactions[error.transaction.index()].name;
+            let variant = walk.segment.slice.as_ref().and_then(|slice| slice.variant);
+            let transaction = &self.workload(variant).transactions[error.transaction.index()].name;
             let words = format!("{transaction}: {}", error.message);
             self.recording.event(interval.span.to, "first_error", words)?;
         }
@@ -597,27 +757,28 @@ fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
 }
 
 /// How the measured sessions talk to the server.
-fn session_options(plan: &MeasurePlan) -> SessionOptions {
+fn session_options(plan: &MeasurePlan, workload: &Workload) -> SessionOptions {
     SessionOptions {
         protocol: plan.protocol,
         statement_timeout: plan.statement_timeout,
-        settings: engine::settings_of_transactions(&plan.workload),
+        settings: engine::settings_of_transactions(workload),
     }
 }
 
 fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
     segments
         .iter()
-        .flat_map(|segment| segment.stages.iter().map(move |stage| (segment.pool_size, stage)))
-        .map(|(pool_size, stage)| StageHeader {
+        .flat_map(|segment| segment.stages.iter().map(move |stage| (segment, stage)))
+        .map(|(segment, stage)| StageHeader {
             name: stage.spec.name.clone(),
             measured: stage.measured,
             duration_ns: u64::try_from(stage.spec.duration.as_nanos()).unwrap_or(u64::MAX),
             load: LoadHeader::from(&stage.spec.load),
             put_on: Some(stage.spec.load.clone()),
-            pool_size,
+            pool_size: segment.pool_size,
             instances: plan.instances,
             workers: plan.threads.clamp(1, plan.instances.max(1)),
+            slice: segment.slice.as_ref().map(|slice| slice.of),
         })
         .collect()
 }

@@ -1,6 +1,8 @@
 //! Studies: what is measured, in which order, and what is written down. Each file reads from top to bottom. A study prints
 //! nothing: it tells an observer what happens and returns a report.
 
+mod ab;
+mod between;
 mod calibrate;
 mod fresh;
 mod header;
@@ -30,11 +32,13 @@ use crate::record::entry::EndReason;
 use crate::store::StoreError;
 
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
+pub use ab::ab;
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use load::load;
+pub use measure::Script;
 pub use plan::{
-    LoadPlan, LoadShape, MeasurePlan, PoolPlan, PoolShape, Reset, RunPlan, SampleLogPlan, StageChoice,
-    TargetChoice, WarmUp,
+    AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
+    Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice, WarmUp,
 };
 pub use pool::pool;
 pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};

@@ -1,13 +1,16 @@
 //! What the user asked for, as one immutable value. Made in one fallible step by `cli`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
+use crate::model::ChangeLimit;
 use crate::units::{CpuList, Load, Seed};
 use crate::workload::{BudgetSpec, Workload};
 
+use super::measure::Script;
 use super::profile::Profile;
 
 /// Which server.
@@ -169,6 +172,89 @@ pub struct PoolShape {
     pub duration: Duration,
     /// The load at every size.
     pub load: Load,
+}
+
+/// A comparison of two arms.
+#[derive(Clone)]
+pub struct AbPlan {
+    /// What every measuring command needs.
+    pub measure: MeasurePlan,
+    /// What is compared, and how often.
+    pub shape: AbShape,
+}
+
+/// The measurements of a comparison.
+#[derive(Clone)]
+pub struct AbShape {
+    /// What is compared with.
+    pub a: ArmPlan,
+    /// What is compared.
+    pub b: ArmPlan,
+    /// Connections of each instance, where the arm does not say otherwise.
+    pub pool_size: u32,
+    /// The load in every slice.
+    pub load: Load,
+    /// How long a slice is measured.
+    pub slice: Duration,
+    /// The pause before it.
+    pub settle: Duration,
+    /// How many pairs.
+    pub pairs: Pairs,
+    /// How much worse is accepted.
+    pub limits: Vec<ChangeLimit>,
+}
+
+/// How many pairs of slices are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pairs {
+    /// So many.
+    Fixed(u32),
+    /// As many as it takes.
+    UntilDecided {
+        /// And at most so many.
+        max: u32,
+        /// Or until so much time has passed.
+        at_most: Duration,
+    },
+}
+
+impl Pairs {
+    /// The most.
+    #[must_use]
+    pub fn max(self) -> u32 {
+        match self {
+            Self::Fixed(pairs) | Self::UntilDecided { max: pairs, .. } => pairs,
+        }
+    }
+}
+
+/// One arm of a comparison.
+#[derive(Clone)]
+pub struct ArmPlan {
+    /// As the user said it.
+    pub what: String,
+    /// In what it differs.
+    pub difference: Difference,
+}
+
+/// In what an arm differs.
+#[derive(Clone)]
+pub enum Difference {
+    /// In nothing.
+    AsIs,
+    /// Its sessions begin with another setting.
+    Setting {
+        /// `work_mem`
+        name: String,
+        /// `64MB`
+        value: String,
+    },
+    /// A script is run before each of its slices.
+    Script(Arc<Script>),
+    /// Connections of each instance.
+    PoolSize(u32),
+    /// Another workload on the same data.
+    Workload(Box<Workload>),
 }
 
 /// A load of the dataset.

@@ -8,13 +8,13 @@ use crate::record::entry::RunKind;
 use crate::units::StageId;
 use crate::workload::StageSpec;
 
-use super::measure::{Bench, NamedStage, Segment};
+use super::measure::{Bench, NamedStage, Segment, Subject};
 use super::{MeasurePlan, Observer, Outcome, PoolPlan, PoolShape, StudyError};
 
 /// Measures every size.
 pub async fn pool(plan: &PoolPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let segments = segments(&plan.measure, &plan.shape)?;
-    let bench = Bench::open(&plan.measure, RunKind::Pool, &segments, observer).await?;
+    let bench = Bench::open(&plan.measure, Subject::new(RunKind::Pool, &segments), observer).await?;
     bench.measure_all(&segments, observer).await
 }
 
@@ -48,7 +48,7 @@ pub(super) fn segments(measure: &MeasurePlan, shape: &PoolShape) -> Result<Vec<S
                 stages.push(NamedStage { id: StageId::from_index(stage), spec, measured, until_steady });
                 stage += 1;
             }
-            segments.push(Segment { pool_size: size, stages });
+            segments.push(Segment::new(measure, size, stages));
         }
     }
     Ok(segments)

@@ -8,6 +8,7 @@ use crate::generate::Dataset;
 use crate::probe::capabilities;
 use crate::sql::values::QueryValues;
 use crate::units::Seed;
+use crate::workload::Workload;
 
 use super::load::fill;
 use super::measure::Segment;
@@ -27,6 +28,8 @@ const OWN_CONNECTIONS: u64 = 4;
 pub(super) struct Data {
     /// Scale of the dataset, as far as known.
     pub(super) scale: Option<f64>,
+    /// From which its values follow.
+    seed: Seed,
     pub(super) dataset: Arc<Dataset>,
     pub(super) query_values: Arc<QueryValues>,
 }
@@ -40,15 +43,47 @@ pub(super) async fn ready(
 ) -> Result<Data, StudyError> {
     room_for_connections(plan, target, segments).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
-    let query_values = dataset::query_values(&target.control, &plan.workload).await?;
-    let dataset = plan.workload.dataset(seed, scale.unwrap_or(1.0));
-    if plan.workload.is_script() {
-        // A script may make the tables that it uses, and its texts need not be statements before variables stand in them.
-        return Ok(Data { scale, dataset: Arc::new(dataset), query_values: Arc::new(query_values) });
+    values(&plan.workload, target, scale, seed).await
+}
+
+/// The same of workloads that are measured beside the plan's: they must find the same data.
+pub(super) async fn ready_variants(
+    plan: &MeasurePlan,
+    target: &OpenTarget,
+    variants: Vec<Workload>,
+    data: &Data,
+) -> Result<Vec<(Workload, Data)>, StudyError> {
+    let mut ready = Vec::with_capacity(variants.len());
+    for workload in variants {
+        if workload.data_fingerprint != plan.workload.data_fingerprint {
+            return Err(StudyError::Refused(format!(
+                "the workloads in {} and {} describe other data (schema.sql, finish.sql or the tables of workload.toml): both arms \
+                 must ask the same data, and may differ in queries.sql, transactions and parameters",
+                plan.workload.folder.display(),
+                workload.folder.display()
+            )));
+        }
+        let values = values(&workload, target, data.scale, data.seed).await?;
+        ready.push((workload, values));
     }
-    dataset::check_statements(&target.control, &plan.workload).await?;
-    dataset::check_parameters(&target.control, &plan.workload, &dataset, &query_values).await?;
-    Ok(Data { scale, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
+    Ok(ready)
+}
+
+/// What a workload draws its values from, once all of its statements are known to fit the target.
+async fn values(
+    workload: &Workload,
+    target: &OpenTarget,
+    scale: Option<f64>,
+    seed: Seed,
+) -> Result<Data, StudyError> {
+    let query_values = dataset::query_values(&target.control, workload).await?;
+    let dataset = workload.dataset(seed, scale.unwrap_or(1.0));
+    // A script may make the tables that it uses, and its texts need not be statements before variables stand in them.
+    if !workload.is_script() {
+        dataset::check_statements(&target.control, workload).await?;
+        dataset::check_parameters(&target.control, workload, &dataset, &query_values).await?;
+    }
+    Ok(Data { scale, seed, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
 }
 
 /// Scale and seed of the data on the target. The seed of the data is not that of the run: the same data can be asked in many

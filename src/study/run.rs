@@ -4,13 +4,13 @@ use crate::record::entry::RunKind;
 use crate::units::StageId;
 use crate::workload::StageSpec;
 
-use super::measure::{Bench, NamedStage, Segment};
+use super::measure::{Bench, NamedStage, Segment, Subject};
 use super::{Observer, Outcome, Reset, RunPlan, StageChoice, StudyError};
 
 /// Measures one run.
 pub async fn run(plan: &RunPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let segments = segments(plan)?;
-    let bench = Bench::open(&plan.measure, RunKind::Run, &segments, observer).await?;
+    let bench = Bench::open(&plan.measure, Subject::new(RunKind::Run, &segments), observer).await?;
     bench.measure_all(&segments, observer).await
 }
 
@@ -47,7 +47,7 @@ fn segments(plan: &RunPlan) -> Result<Vec<Segment>, StudyError> {
             stages.push(named(warm_up, false));
         }
         stages.extend(specs.iter().map(|spec| named(spec.clone(), true)));
-        Segment { pool_size: plan.pool_size, stages }
+        Segment::new(&plan.measure, plan.pool_size, stages)
     };
     Ok(measured.chunks(size).map(segment).collect())
 }

@@ -87,12 +87,14 @@ fn header(floor: Option<FloorHeader>) -> Header {
             pool_size: 1,
             instances: 1,
             workers: 1,
+            slice: None,
         }],
         budgets: vec![BudgetHeader { metric: "errors.rate".to_owned(), limit: "< 1%".to_owned() }],
         probe_interval_ms: 0,
         data: DataHeader::default(),
         floor,
         sessions: SessionHeader::default(),
+        comparison: None,
     }
 }
 

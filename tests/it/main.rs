@@ -2,6 +2,7 @@
 //!
 //! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
 
+mod ab;
 mod architecture;
 mod audit;
 mod chaos;

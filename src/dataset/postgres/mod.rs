@@ -2,6 +2,7 @@
 
 mod ageing;
 mod array;
+pub(super) mod between;
 pub(super) mod changes;
 pub(super) mod check;
 mod constraints;

@@ -30,6 +30,8 @@ pub struct Settings {
     application_name: Option<String>,
     /// Command-line options for the backend: `-c statement_timeout=5s`.
     pub(super) options: Option<String>,
+    /// What measured sessions begin with, name and value.
+    pub(super) session_settings: Vec<(String, String)>,
     warnings: Vec<String>,
 }
 
@@ -156,6 +158,7 @@ impl Settings {
             connect_timeout: connect_timeout(&info)?,
             application_name: info.get("application_name").map(str::to_owned),
             options: info.get("options").map(str::to_owned),
+            session_settings: Vec::new(),
             warnings: info.warnings,
         };
         settings.warnings.extend(passfile.warning);
@@ -166,6 +169,13 @@ impl Settings {
     #[must_use]
     pub fn with_database(&self, database: &str) -> Self {
         Self { database: database.to_owned(), ..self.clone() }
+    }
+
+    /// The same, where every measured session begins with these settings: they are its defaults, so that a RESET does not take
+    /// them away.
+    #[must_use]
+    pub fn with_session_settings(&self, settings: &[(String, String)]) -> Self {
+        Self { session_settings: settings.to_vec(), ..self.clone() }
     }
 
     /// `user@host:port/database`, without a password: for messages and reports.

@@ -76,6 +76,8 @@ impl Startup<'_> {
         if let Some(options) = &self.settings.options {
             parameters.push(("options", options));
         }
+        let settings = &self.settings.session_settings;
+        parameters.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let mut message = BytesMut::new();
         frontend::startup_message(parameters, &mut message)
             .map_err(|error| self.protocol(error.to_string()))?;

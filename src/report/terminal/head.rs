@@ -5,7 +5,7 @@ use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
 use super::put_on;
 use super::value::plural;
-use crate::model::{BudgetResult, Finding, Report, Severity, Stage, Verdict};
+use crate::model::{BudgetResult, ChangeVerdict, Comparison, Finding, Report, Severity, Stage, Verdict};
 use crate::report::format::{bytes, decimal, length_s};
 
 /// Findings that a summary shows in full.
@@ -30,10 +30,33 @@ pub(super) fn title(page: &mut Page, report: &Report) {
     }
     page.blank();
     page.labelled(0, "load", Style::Plain, &load(report));
+    arms(page, report);
     endurance::summary(page, report);
     page.labelled(0, "target", Style::Plain, &target(report));
     page.labelled(0, "data", Style::Plain, &data(report));
     page.labelled(0, "run", Style::Plain, &format!("{} · {}", report.id, report.started_at));
+}
+
+/// What is compared.
+fn arms(page: &mut Page, report: &Report) {
+    let Some(comparison) = &report.comparison else { return };
+    page.labelled(0, "A", Style::Plain, &comparison.a);
+    page.labelled(0, "B", Style::Plain, &comparison.b);
+}
+
+/// What a comparison with limits comes to.
+fn limits(report: &Report) -> Option<String> {
+    let metrics = &report.comparison.as_ref()?.metrics;
+    let limited: Vec<_> = metrics.iter().filter(|metric| metric.limit.is_some()).collect();
+    let count = |kept| limited.iter().filter(|metric| metric.limit_kept == kept).count();
+    let of =
+        |number: usize, what: &str| format!("{number} of {} {what}", plural(limited.len() as u64, "limit"));
+    Some(match report.verdict {
+        Verdict::None => return None,
+        Verdict::Pass => of(count(Some(true)), "kept"),
+        Verdict::Fail => of(count(Some(false)), "broken"),
+        Verdict::Inconclusive => of(count(None), "unclear"),
+    })
 }
 
 fn verdict(report: &Report) -> (Style, String, String) {
@@ -48,12 +71,21 @@ fn verdict(report: &Report) -> (Style, String, String) {
     if let Some(gravest) = report.findings.iter().find(|finding| finding.severity == Severity::Invalid) {
         return (Style::Bad, "INVALID".to_owned(), gravest.title.clone());
     }
+    if let Some(sentence) = limits(report) {
+        let (style, badge) = match report.verdict {
+            Verdict::Pass => (Style::Good, "PASS"),
+            Verdict::Fail => (Style::Bad, "FAIL"),
+            Verdict::Inconclusive | Verdict::None => (Style::Caution, "INCONCLUSIVE"),
+        };
+        return (style, badge.to_owned(), sentence);
+    }
     let (style, badge, sentence) = match report.verdict {
         Verdict::Pass => (Style::Good, "PASS", of(kept, "kept")),
         Verdict::Fail => (Style::Bad, "FAIL", of(broken, "broken")),
         Verdict::Inconclusive => (Style::Caution, "INCONCLUSIVE", of(all - kept - broken, "unclear")),
         Verdict::None if report.ended != "completed" => {
-            (Style::Caution, "INCOMPLETE", "the run ended early, and no budget was set".to_owned())
+            let limit = if report.comparison.is_some() { "limit" } else { "budget" };
+            (Style::Caution, "INCOMPLETE", format!("the run ended early, and no {limit} was set"))
         }
         Verdict::None => (Style::Bold, "MEASURED", without_budget(report)),
     };
@@ -62,6 +94,9 @@ fn verdict(report: &Report) -> (Style, String, String) {
 
 /// What a run has to say where no limit was set: a study its answer, a run that it has no verdict.
 fn without_budget(report: &Report) -> String {
+    if let Some(comparison) = &report.comparison {
+        return differences(comparison);
+    }
     let Some(study) = &report.study else {
         return "no budget was set, so there is no verdict".to_owned();
     };
@@ -73,6 +108,18 @@ fn without_budget(report: &Report) -> String {
         None => "no knee was found".to_owned(),
     };
     format!("{}, {knee}", plural(study.sizes.len() as u64, "pool size"))
+}
+
+/// `B is worse in 2 and better in 1 of 14 metrics`.
+fn differences(comparison: &Comparison) -> String {
+    let count = |verdict| comparison.metrics.iter().filter(|metric| metric.verdict == verdict).count();
+    let all = plural(comparison.metrics.len() as u64, "metric");
+    match (count(ChangeVerdict::Worse), count(ChangeVerdict::Better)) {
+        (0, 0) => format!("no difference is seen between A and B in {all}"),
+        (worse, 0) => format!("B is worse in {worse} of {all}"),
+        (0, better) => format!("B is better in {better} of {all}"),
+        (worse, better) => format!("B is worse in {worse} and better in {better} of {all}"),
+    }
 }
 
 fn ending(report: &Report) -> Option<String> {
@@ -93,6 +140,24 @@ fn load(report: &Report) -> String {
         let order: Vec<String> = study.order.iter().map(u32::to_string).collect();
         let each = measured.first().map_or_else(String::new, |stage| format!(", {} each", stage_load(stage)));
         return format!("pool sizes {}{each}; measured in the order {}", sizes.join(", "), order.join(", "));
+    }
+    if let (Some(comparison), Some(stage)) = (&report.comparison, measured.first()) {
+        let of = if comparison.pairs < comparison.pairs_planned {
+            let at_most = if comparison.until_decided { "at most " } else { "" };
+            format!(" of {at_most}{}", comparison.pairs_planned)
+        } else {
+            String::new()
+        };
+        let pairs = plural(u64::from(comparison.pairs), "pair");
+        let pool = if measured.iter().any(|other| other.pool.size != stage.pool.size) {
+            String::new()
+        } else {
+            format!(", {}", pool(stage))
+        };
+        return format!(
+            "{pairs}{of} of slices, each {}{pool}; a coin says which arm comes first",
+            stage_load(stage)
+        );
     }
     match measured.as_slice() {
         [] => "no stage was measured".to_owned(),

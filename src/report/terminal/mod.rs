@@ -2,10 +2,13 @@
 //! a function of a part of the model.
 
 mod calibration;
+mod compared;
+mod comparison;
 mod contention;
 mod endurance;
 mod grid;
 mod head;
+mod history;
 mod load;
 mod measures;
 mod method;
@@ -22,6 +25,8 @@ use crate::model::{Report, Stage, Verdict};
 use page::Page;
 
 pub use calibration::render as calibration;
+pub use compared::{difference, render as compared};
+pub use history::{runs, trend};
 
 /// Narrowest page; a smaller terminal wraps by itself.
 const WIDTH_MIN: usize = 80;
@@ -64,17 +69,23 @@ pub fn render(report: &Report, options: &Options) -> String {
     if let Some(study) = &report.study {
         study::section(&mut page, study, full);
     }
+    if let Some(compared) = &report.comparison {
+        comparison::section(&mut page, compared, full);
+    }
     head::findings(&mut page, &report.findings, full);
     head::budgets(&mut page, &report.budgets);
-    if report.study.is_none() {
+    if report.study.is_none() && report.comparison.is_none() {
         load::comparison(&mut page, &report.stages, full);
     }
     let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
     for stage in shown_stages(report, full) {
+        if report.comparison.is_some() && !stage.measured {
+            continue;
+        }
         if !is_only || !stage.measured {
             page.divider(&load::stage_title(report, stage));
         }
-        if report.study.is_some() && !full {
+        if (report.study.is_some() || report.comparison.is_some()) && !full {
             work_sections(&mut page, stage, full);
         } else {
             stage_sections(&mut page, stage, full);
