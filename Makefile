@@ -19,10 +19,12 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 	cargo clippy --all-targets -- -D warnings
 	scripts/test.sh
 
-bench: setup ## how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i
+bench: setup ## how fast the history is; how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i
+	cargo bench --bench history
 	cargo bench --bench precision
 	cargo bench --bench pgbench
 	cargo bench --bench load
 
-soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow
+soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER)
 	cargo bench --bench soak
+	cargo bench --bench verdicts

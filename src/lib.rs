@@ -15,7 +15,8 @@
 //!                 │
 //!        record::entry  ──▶ store     one line each, every second: the journal
 //!                       ──▶ analysis  folds entries into a report (model)
-//!                                        └──▶ report   terminal, JSON
+//!                                        ├──▶ report   terminal, JSON
+//!                                        └──▶ store    the history of all runs, for comparisons
 //! ```
 //!
 //! Everything that is measured becomes a [`record::entry::Entry`]. The entries of a run are its journal, and a report is a
@@ -41,7 +42,7 @@
 //! | [`probe`] | one file for each family of views; the host |
 //! | [`analysis`] | from entries to a report; pure |
 //! | [`engine`] | arrivals, workers, clients, retry, drain |
-//! | [`store`] | the history on disk |
+//! | [`store`] | journals on disk, and the history of all runs in SQLite or PostgreSQL |
 //! | [`report`] | renderers, pure functions of the model |
 //! | [`study`] | what is measured in which order; each file reads from top to bottom |
 //! | [`live`] | what a person sees meanwhile |

@@ -87,7 +87,7 @@ fn load(base: &Report, candidate: &Report, found: &mut Found) {
         let length = |stage: &Stage| format!("{:.0} s", stage.duration_s);
         found.compare("load", &of("the length"), length(a), length(b));
         let pool = |stage: &Stage| match stage.pool.instances {
-            0 | 1 => format!("{} connections", stage.pool.size),
+            0 | 1 => format!("a pool of {}", stage.pool.size),
             many => format!("{many} pools of {}", stage.pool.size),
         };
         found.compare("pool", &of("the pool"), pool(a), pool(b));

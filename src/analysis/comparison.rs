@@ -19,6 +19,8 @@ const WHOLE: f64 = 0.95;
 const COUNTERS_ALIKE: f64 = 0.02;
 /// And so are those that differ by less than this, whatever their share: one row in twenty executions.
 const COUNTS_ALIKE: f64 = 0.05;
+/// Standard errors by which the sums of few runs must lie apart. Chance does that once in 16,000 times.
+const SUMS_APART: f64 = 4.0;
 
 /// Both sides of one pair.
 #[derive(Clone, Copy)]
@@ -246,7 +248,7 @@ fn difference(compared: &Compared<'_>, judged: &Judged) -> MetricDifference {
             paired::Verdict::Same => ChangeVerdict::Same,
             paired::Verdict::Inconclusive => ChangeVerdict::Inconclusive,
         },
-        limit: limit.map(|limit| limit.change()),
+        limit: limit.map(ChangeLimit::change),
         limit_kept: judged.limit_kept,
         pairs: u32::try_from(judged.pairs).unwrap_or(u32::MAX),
         pairs_needed: judged.pairs_needed.map(|pairs| u32::try_from(pairs).unwrap_or(u32::MAX)),
@@ -286,7 +288,8 @@ pub enum CounterRule {
         /// 0 to 1.
         alpha: f64,
     },
-    /// Where every pair agrees, however few they are: counters do not depend on the mood of the machine.
+    /// Where every pair agrees, however few they are, and the sums lie apart by more than the draws of other keys explain. Counters do
+    /// not depend on the mood of the machine, but on the keys.
     FewRuns,
 }
 
@@ -332,6 +335,8 @@ pub fn counters(course: &Course<'_>, rule: CounterRule) -> Vec<CounterDifference
 struct Counted {
     a_per_call: f64,
     b_per_call: f64,
+    a_calls: f64,
+    b_calls: f64,
     pairs: usize,
     /// Pairs in which B counts more, and in which it counts fewer.
     more: usize,
@@ -348,11 +353,14 @@ fn counter_difference(
             .iter()
             .map(side)
             .fold((0, 0), |(sum, calls), server| (sum + value(server), calls + server.calls));
-        sum as f64 / calls as f64
+        (sum as f64 / calls as f64, calls as f64)
     };
+    let ((a_per_call, a_calls), (b_per_call, b_calls)) = (all(|both| &both.0), all(|both| &both.1));
     Counted {
-        a_per_call: all(|both| &both.0),
-        b_per_call: all(|both| &both.1),
+        a_per_call,
+        b_per_call,
+        a_calls,
+        b_calls,
         pairs: both.len(),
         more: both.iter().filter(|(a, b)| each(b) > each(a)).count(),
         fewer: both.iter().filter(|(a, b)| each(b) < each(a)).count(),
@@ -371,9 +379,18 @@ impl Counted {
         let agreeing = if b > a { self.more } else { self.fewer };
         let enough = match rule {
             CounterRule::EveryPair { alpha } => self.pairs >= paired::pairs_needed(alpha),
-            CounterRule::FewRuns => true,
+            CounterRule::FewRuns => gap > SUMS_APART * self.standard_error(),
         };
         if enough && agreeing == self.pairs { direction } else { CounterChange::Unclear }
+    }
+}
+
+impl Counted {
+    /// Of the difference, as if the count of an execution were drawn with a standard deviation of its mean (some keys have many
+    /// rows, some few) and a Poisson part besides (a block is read now and then).
+    fn standard_error(&self) -> f64 {
+        let variance = |mean: f64| mean * mean + mean;
+        (variance(self.a_per_call) / self.a_calls + variance(self.b_per_call) / self.b_calls).sqrt()
     }
 }
 
@@ -434,4 +451,53 @@ fn step_name(step: PreparedBy) -> &'static str {
 pub(super) fn is_valid(report: &Report) -> bool {
     report.generator.valid
         && !report.findings.iter().any(|finding| finding.severity == crate::model::Severity::Invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(a: (u64, u64), b: (u64, u64), more: usize, pairs: usize) -> Counted {
+        let (a_calls, b_calls) = (a.1 as f64, b.1 as f64);
+        Counted {
+            a_per_call: a.0 as f64 / a_calls,
+            b_per_call: b.0 as f64 / b_calls,
+            a_calls,
+            b_calls,
+            pairs,
+            more,
+            fewer: pairs - more,
+        }
+    }
+
+    #[test]
+    fn counters_of_pairs_must_all_agree_and_be_enough() {
+        let rule = CounterRule::EveryPair { alpha: 0.01 };
+        let change = |more, pairs| counted((4_000, 1_000), (5_000, 1_000), more, pairs).change(rule);
+        assert_eq!(change(8, 8), CounterChange::More);
+        assert_eq!(change(7, 8), CounterChange::Unclear);
+        assert_eq!(change(7, 7), CounterChange::Unclear, "two in 128 are not one in a hundred");
+        let alike = counted((40_000, 10_000), (40_700, 10_000), 8, 8);
+        assert_eq!(alike.change(rule), CounterChange::Alike, "less than 2 %");
+        let fewer = counted((9_000, 1_000), (100, 1_000), 0, 9);
+        assert_eq!(fewer.change(rule), CounterChange::Fewer);
+    }
+
+    #[test]
+    fn counters_of_one_run_each_must_differ_by_more_than_other_keys_explain() {
+        let change = |a, b| {
+            let b: (u64, u64) = b;
+            let a: (u64, u64) = a;
+            let more = usize::from(b.0 * a.1 > a.0 * b.1);
+            counted(a, b, more, 1).change(CounterRule::FewRuns)
+        };
+        // As two runs of a second of one workload gave them.
+        assert_eq!(change((26_450, 500), (25_250, 500)), CounterChange::Unclear);
+        assert_eq!(change((1, 4), (2, 4)), CounterChange::Unclear);
+        // Another plan.
+        assert_eq!(change((2_000, 500), (45_000, 500)), CounterChange::More);
+        assert_eq!(change((400_000, 100_000), (360_000, 100_000)), CounterChange::Fewer);
+        assert_eq!(change((0, 1_000), (500, 1_000)), CounterChange::More);
+        assert_eq!(change((500, 500), (500, 500)), CounterChange::Alike);
+    }
 }

@@ -8,6 +8,7 @@ mod changepoint;
 pub mod comparable;
 pub mod compare;
 pub mod comparison;
+pub mod divisive;
 mod endurance;
 mod findings;
 mod intervals;

@@ -37,6 +37,10 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
+    /// Compare two stored runs, or two groups of runs
+    Compare(CompareArguments),
+    /// The history: list, filter, label, delete, export and import runs; find when a figure changed
+    Runs(RunsArguments),
     /// Show the report of a run again
     Report(ReportArguments),
     /// Measure what this machine's generator can do by itself; later reports say how far from that they were
@@ -191,7 +195,176 @@ pub(super) struct MeasureArguments {
     #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
     pub(super) runs_dir: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) keep: KeepArguments,
+    #[command(flatten)]
     pub(super) output: Output,
+}
+
+/// How a measurement is kept in the history.
+#[derive(Debug, Default, Args)]
+pub(super) struct KeepArguments {
+    /// The history: a SQLite file, or postgres://… for one that is shared [default: history.sqlite beside the runs]
+    #[arg(long, value_name = "STORE", env = "DBDYNO_STORE", hide_env_values = true)]
+    pub(super) store: Option<String>,
+    /// A label of the run in the history, may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
+    /// A remark that is kept with the run
+    #[arg(long, value_name = "TEXT")]
+    pub(super) note: Option<String>,
+}
+
+/// Which history.
+#[derive(Debug, Args)]
+pub(super) struct StoreArguments {
+    /// The history: a SQLite file, or postgres://… for one that is shared [default: history.sqlite beside the runs]
+    #[arg(long, global = true, value_name = "STORE", env = "DBDYNO_STORE", hide_env_values = true)]
+    pub(super) store: Option<String>,
+    /// Where runs are kept [default: dbdyno/runs in the user's data folder]
+    #[arg(long, global = true, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
+    pub(super) runs_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompareArguments {
+    /// What is compared with: a run, by the beginning of its name, or all completed runs with a tag (`tag:NAME` where both exist)
+    pub(super) base: String,
+    /// What is compared
+    pub(super) candidate: String,
+    /// How much worse the candidate may be, may be repeated: 'p99 +10%', 'throughput -5%'
+    #[arg(long = "limit", value_name = "METRIC CHANGE")]
+    pub(super) limits: Vec<String>,
+    /// Kinds of differences that are what is compared: `settings`, `version`, …
+    #[arg(long, value_name = "KIND,KIND,…", value_delimiter = ',')]
+    pub(super) across: Vec<String>,
+    /// Compare whatever the runs differ in, and judge times although the runs took no turns
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) store: StoreArguments,
+    #[command(flatten)]
+    pub(super) output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RunsFormat {
+    /// For reading
+    Table,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsArguments {
+    #[command(subcommand)]
+    pub(super) command: Option<RunsCommand>,
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+    /// The last N runs [default: 50 as a table, all as JSON and in a trend]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) last: Option<u32>,
+    /// After which run this figure changed: `response.p99`, `checkout.response.mean`, `peak/response.p99` of a stage
+    #[arg(long, value_name = "METRIC")]
+    pub(super) trend: Option<String>,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = RunsFormat::Table)]
+    pub(super) format: RunsFormat,
+    #[command(flatten)]
+    pub(super) store: StoreArguments,
+}
+
+/// Which runs.
+#[derive(Debug, Args)]
+pub(super) struct FilterArguments {
+    /// Only runs with this label, may be repeated
+    #[arg(long = "tag", value_name = "TAG")]
+    pub(super) tags: Vec<String>,
+    /// Only `run`, `pool` or `ab`
+    #[arg(long, value_name = "KIND")]
+    pub(super) kind: Option<String>,
+    /// Only runs of this workload
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) workload: Option<String>,
+    /// Only runs that ended so: `pass`, `fail`, `inconclusive`
+    #[arg(long, value_name = "VERDICT")]
+    pub(super) verdict: Option<String>,
+    /// Only runs since a day, an instant, or a time ago: `2026-11-25`, `7d`
+    #[arg(long, value_name = "TIME")]
+    pub(super) since: Option<String>,
+    /// Only runs before then
+    #[arg(long, value_name = "TIME")]
+    pub(super) until: Option<String>,
+}
+
+impl FilterArguments {
+    /// Whether all runs are meant.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { tags, kind, workload, verdict, since, until } = self;
+        tags.is_empty() && [kind, workload, verdict, since, until].iter().all(|given| given.is_none())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RunsCommand {
+    /// Give labels to runs, or take them away
+    Tag(RunsTag),
+    /// Write a remark to a run, in place of the one that it has
+    Note(RunsNote),
+    /// Delete runs, and their journals in the folder of runs
+    Delete(RunsDelete),
+    /// Write runs down, a line each, for another history
+    Export(RunsExport),
+    /// Put runs into the history: from an export, the folder of a run, or a folder of runs
+    Import(RunsImport),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsTag {
+    /// The runs, by the beginnings of their names
+    #[arg(required = true, value_name = "RUN")]
+    pub(super) runs: Vec<String>,
+    /// A label to give, may be repeated
+    #[arg(long, value_name = "TAG", required_unless_present = "remove")]
+    pub(super) add: Vec<String>,
+    /// A label to take away, may be repeated
+    #[arg(long, value_name = "TAG")]
+    pub(super) remove: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsNote {
+    /// The run, by the beginning of its name
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    /// What to write; nothing takes the remark away
+    #[arg(value_name = "TEXT", default_value = "")]
+    pub(super) note: String,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsDelete {
+    /// The runs, by the beginnings of their names
+    #[arg(required = true, value_name = "RUN")]
+    pub(super) runs: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsExport {
+    /// The runs, by the beginnings of their names [default: all that the filters leave]
+    #[arg(value_name = "RUN")]
+    pub(super) runs: Vec<String>,
+    #[command(flatten)]
+    pub(super) filter: FilterArguments,
+    /// Where to [default: standard output]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunsImport {
+    /// Exports, or folders
+    #[arg(required = true, value_name = "PATH", value_hint = ValueHint::AnyPath)]
+    pub(super) paths: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -324,7 +497,7 @@ pub(super) struct AbArguments {
     /// With --until-decided: end after this, decided or not [default: 20m]
     #[arg(long, value_name = "TIME", requires = "until_decided", value_parser = positive_duration)]
     pub(super) at_most: Option<Duration>,
-    /// How much worse B may be, may be repeated: 'p99 +10%', 'throughput -5%', 'checkout.take_stock.execute.mean +20%'
+    /// How much worse B may be, may be repeated: 'p99 +10%', 'throughput -5%', `checkout.take_stock.execute.mean +20%`
     #[arg(long = "limit", value_name = "METRIC CHANGE")]
     pub(super) limits: Vec<String>,
     #[command(flatten)]
@@ -428,6 +601,9 @@ pub(super) enum Format {
 pub(super) struct ReportArguments {
     /// The run: its name, the beginning of it, or its folder [default: the last one]
     pub(super) run: Option<String>,
+    /// The history, for runs that were measured elsewhere [default: history.sqlite beside the runs]
+    #[arg(long, value_name = "STORE", env = "DBDYNO_STORE", hide_env_values = true)]
+    pub(super) store: Option<String>,
     /// Make the report of a run that was cut off from what was written until then
     #[arg(long)]
     pub(super) recover: bool,

@@ -2,11 +2,14 @@
 
 mod ab;
 mod args;
+mod compare;
 mod doctor;
+mod keep;
 mod output;
 mod pgbench;
 mod plan;
 mod preview;
+mod runs;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
@@ -20,9 +23,12 @@ use crate::local::LocalError;
 use crate::model::Verdict;
 use crate::record::entry::EndReason;
 use crate::store;
+use crate::store::StoreError;
+use crate::store::history::{History, HistoryError};
 use crate::study::{self, Outcome, StudyError};
 
-use args::{Arguments, Command};
+use args::{Arguments, Command, KeepArguments};
+use keep::Keep;
 pub use plan::UsageError;
 
 /// Exit codes, a stable interface.
@@ -49,6 +55,17 @@ pub enum CommandError {
     Output {
         /// Where to.
         to: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The history cannot be read or written.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Input {
+        /// Which.
+        path: std::path::PathBuf,
         /// What the operating system said.
         source: std::io::Error,
     },
@@ -121,33 +138,37 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let mut live = Plain::new(arguments.output.quiet);
             let plan = plan::demo(&arguments, command_line)?;
             output::check(&arguments.output)?;
-            let outcome = study::pool(&plan, &mut |what| live.tell(&what)).await;
+            let keep = Keep::ready(&KeepArguments::default(), &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
-            conclude(&outcome?, &arguments.output)
+            conclude(&outcome?, &arguments.output, &keep).await
         }
         Command::Run(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = plan::run(&arguments, command_line)?;
             output::check(&arguments.measure.output)?;
-            let outcome = study::run(&plan, &mut |what| live.tell(&what)).await;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::run(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
-            conclude(&outcome?, &arguments.measure.output)
+            conclude(&outcome?, &arguments.measure.output, &keep).await
         }
         Command::Pool(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = plan::pool(&arguments, command_line)?;
             output::check(&arguments.measure.output)?;
-            let outcome = study::pool(&plan, &mut |what| live.tell(&what)).await;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
-            conclude(&outcome?, &arguments.measure.output)
+            conclude(&outcome?, &arguments.measure.output, &keep).await
         }
         Command::Ab(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = ab::plan(&arguments, command_line)?;
             output::check(&arguments.measure.output)?;
-            let outcome = study::ab(&plan, &mut |what| live.tell(&what)).await;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
-            conclude(&outcome?, &arguments.measure.output)
+            conclude(&outcome?, &arguments.measure.output, &keep).await
         }
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);
@@ -158,7 +179,9 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             Ok(code::OK)
         }
         Command::Preview(arguments) => preview::preview(&arguments),
-        Command::Report(arguments) => show_report(&arguments),
+        Command::Report(arguments) => show_report(&arguments).await,
+        Command::Compare(arguments) => compare::main(&arguments).await,
+        Command::Runs(arguments) => runs::runs(&arguments).await,
         Command::Calibrate(arguments) => calibrate(&arguments).await,
         Command::Doctor(arguments) => doctor::doctor(&arguments).await,
         Command::Schema(_) => {
@@ -199,10 +222,10 @@ async fn calibrate(arguments: &args::CalibrateArguments) -> Result<u8, CommandEr
     Ok(code::OK)
 }
 
-/// Prints the report, writes it where it is wanted, and says how it went by the exit code.
-fn conclude(outcome: &Outcome, wanted: &args::Output) -> Result<u8, CommandError> {
+/// Prints the report, writes it where it is wanted, keeps the run in the history, and says how it went by the exit code.
+async fn conclude(outcome: &Outcome, wanted: &args::Output, keep: &Keep) -> Result<u8, CommandError> {
     let shown = output::show(&outcome.report, wanted);
-    for note in &outcome.notes {
+    for note in outcome.notes.iter().cloned().chain(keep.keep(outcome).await.err()) {
         output::tell(&format!("note: {note}"));
     }
     if !wanted.quiet {
@@ -223,11 +246,17 @@ fn conclude(outcome: &Outcome, wanted: &args::Output) -> Result<u8, CommandError
     })
 }
 
-fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
+async fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
     let dir = plan::runs_dir(arguments.runs_dir.as_ref())?;
     let run_dir = match &arguments.run {
         Some(path) if std::path::Path::new(path).join(store::JOURNAL).is_file() => path.into(),
-        name => store::find(&dir, name.as_deref()).map_err(StudyError::from)?,
+        name => match (store::find(&dir, name.as_deref()), name) {
+            (Ok(run_dir), _) => run_dir,
+            (Err(missing @ StoreError::NoRun { .. }), Some(name)) => {
+                return show_stored(name, missing, &dir, arguments).await;
+            }
+            (Err(error), _) => return Err(StudyError::from(error).into()),
+        },
     };
     let recovered = study::recover(&run_dir)?;
     // A journal without an end belongs to a run that was cut off, unless its disk was full: then the report was kept.
@@ -242,10 +271,31 @@ fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
             recovered.report.id, recovered.report.id
         )));
     }
-    let report = kept.unwrap_or(recovered.report);
+    show_as(&kept.unwrap_or(recovered.report), arguments)
+}
+
+/// The report of a run that has no folder here, but a place in the history.
+async fn show_stored(
+    name: &str,
+    missing: StoreError,
+    dir: &std::path::Path,
+    arguments: &args::ReportArguments,
+) -> Result<u8, CommandError> {
+    let history = History::open(&keep::address(arguments.store.as_deref(), dir)?).await?;
+    let found = match history.find(name).await {
+        Ok(run) => history.report(&run.id).await.map(|report| (run.id, report)),
+        Err(HistoryError::NoRun { .. }) => return Err(StudyError::from(missing).into()),
+        Err(error) => Err(error),
+    };
+    history.close().await;
+    let (id, report) = found?;
+    show_as(&store::report_of(&id, &report)?, arguments)
+}
+
+fn show_as(report: &crate::model::Report, arguments: &args::ReportArguments) -> Result<u8, CommandError> {
     match arguments.format {
-        args::Format::Json => output::print(&crate::report::json(&report))?,
-        args::Format::Terminal => output::show(&report, &arguments.output)?,
+        args::Format::Json => output::print(&crate::report::json(report))?,
+        args::Format::Terminal => output::show(report, &arguments.output)?,
     }
     Ok(code::OK)
 }

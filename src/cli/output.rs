@@ -46,13 +46,14 @@ pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError>
         }
         written = std::fs::write(path, json + "\n").map_err(unwritable(path));
     }
-    let options = report::Options {
-        width: width_of_page(),
-        colour: colour(),
-        detail: if wanted.full { report::Detail::Full } else { report::Detail::Summary },
-    };
-    print(&report::terminal(report, &options))?;
+    print(&report::terminal(report, &options(wanted.full)))?;
     written
+}
+
+/// How pages look on standard output.
+pub(super) fn options(full: bool) -> report::Options {
+    let detail = if full { report::Detail::Full } else { report::Detail::Summary };
+    report::Options { width: width_of_page(), colour: colour(), detail }
 }
 
 /// Shows a calibration in the way that was asked for.
@@ -65,8 +66,7 @@ pub(super) fn show_calibration(calibration: &Calibration, json: Option<&Path>) -
         }
         written = std::fs::write(path, text + "\n").map_err(unwritable(path));
     }
-    let options = report::Options { width: width_of_page(), colour: colour(), ..report::Options::default() };
-    print(&report::calibration(calibration, &options))?;
+    print(&report::calibration(calibration, &options(false)))?;
     written
 }
 

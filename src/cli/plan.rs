@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
 use crate::model::metric::Goal;
+use crate::store::history::AddressError;
 use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
     RunPlan, SampleLogPlan, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
@@ -186,6 +187,63 @@ pub enum UsageError {
         fit: u32,
         /// How long it takes at least.
         least: String,
+    },
+    /// A store that cannot be.
+    #[error("--store: {0}")]
+    Store(AddressError),
+    /// Not a time.
+    #[error(
+        "{flag} takes a day (2026-11-25), an instant (2026-11-25T10:00:00Z) or a time ago (7d, 12h); found `{given}`"
+    )]
+    Instant {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        given: String,
+    },
+    /// A filter of a list, before what is no list.
+    #[error(
+        "filters, --last, --trend and --format are for the list of runs; `export` takes filters behind its name"
+    )]
+    FilterBeforeCommand,
+    /// A trend of what no run has, or of few.
+    #[error("--trend: {0}")]
+    Trend(String),
+    /// A kind of difference that there is not.
+    #[error("--across {given}: there are {known}")]
+    Across {
+        /// What was given.
+        given: String,
+        /// What there is.
+        known: String,
+    },
+    /// Nobody has that tag.
+    #[error(
+        "no completed run has the tag `{0}` (`dbdyno runs` lists them, `dbdyno runs tag RUN --add {0}` gives it)"
+    )]
+    NoRunOfTag(String),
+    /// A study in place of a run.
+    #[error(
+        "{id} is of kind `{kind}`, and only runs are compared: a study has its own answer (`dbdyno report {id}`)"
+    )]
+    NotARun {
+        /// Which.
+        id: String,
+        /// Its kind.
+        kind: String,
+    },
+    /// A run without a measured stage.
+    #[error("run {0} ended before anything was measured")]
+    NothingMeasured(String),
+    /// Runs that differ in what they should share.
+    #[error(
+        "the runs differ in what they should share:\n  {differences}\nIf that is what you compare, say so: --across {across} (or --force for all)"
+    )]
+    Unlike {
+        /// One a line.
+        differences: String,
+        /// Their kinds.
+        across: String,
     },
     /// A folder for what is no file.
     #[error("--out goes with --format csv")]

@@ -79,6 +79,19 @@ impl ComparedMetric {
         }
     }
 
+    /// Whether a stage has what it is about, with or without samples enough for a value.
+    #[must_use]
+    pub fn exists_in(&self, stage: &Stage) -> bool {
+        match self {
+            Self::Statement { .. } => stage.statements.iter().any(|info| self.is_of(info)),
+            Self::Path(MetricPath::Measure { name, .. }) => stage.measures.iter().any(|of| of.name == *name),
+            Self::Path(MetricPath::Gauge { name, .. }) => stage.gauges.iter().any(|of| of.name == *name),
+            Self::Path(path) => {
+                path.transaction().is_none_or(|name| stage.transactions.iter().any(|of| of.name == name))
+            }
+        }
+    }
+
     fn is_of(&self, info: &StatementInfo) -> bool {
         matches!(self, Self::Statement { transaction, statement, .. }
             if *transaction == info.transaction && *statement == info.name)

@@ -1,6 +1,9 @@
-//! The history on disk: one folder a run, with its journal (written each second) and its report (written at the end).
+//! What outlives a run: a folder with its journal (written each second) and its report (written at the end), and the history of
+//! all runs in a database.
 
+pub mod history;
 mod journal;
+mod runs;
 
 use std::path::{Path, PathBuf};
 
@@ -10,11 +13,14 @@ use crate::model::{Calibration, Report};
 use crate::units::RunId;
 
 pub use journal::{Journal, read};
+pub use runs::{KeptError, distributions_of, record_of, report_of};
 
 /// Name of the journal in a run's folder.
 pub const JOURNAL: &str = "journal.jsonl";
 /// Name of the report in a run's folder.
 pub const REPORT: &str = "report.json";
+/// Name of the history's file, beside the folders of the runs.
+pub const HISTORY: &str = "history.sqlite";
 /// Name of the folder of calibrations, beside those of the runs.
 const CALIBRATIONS: &str = "calibration";
 

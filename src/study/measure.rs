@@ -495,8 +495,9 @@ impl<'a> Bench<'a> {
         if let Err(error) = self.target.close().await {
             notes.push(error.to_string());
         }
+        let kept = self.recording.analysis().kept();
         let (report, run_dir) = self.recording.finish(&mut notes)?;
-        Ok(Outcome { report, run_dir, ended: self.ended, notes })
+        Ok(Outcome { report, kept, run_dir, ended: self.ended, notes })
     }
 
     /// Writes down which rows were changed by now. Copies have taken that with them; a target that is gone does not tell.

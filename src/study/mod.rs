@@ -29,10 +29,11 @@ use crate::engine::EngineError;
 use crate::local::LocalError;
 use crate::model::Report;
 use crate::record::entry::EndReason;
+use crate::record::kept::KeptDistribution;
 use crate::store::StoreError;
 
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
-pub use ab::ab;
+pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use load::load;
 pub use measure::Script;
@@ -113,7 +114,9 @@ pub type Observer<'a> = dyn FnMut(Happening<'_>) + Send + 'a;
 pub struct Outcome {
     /// The report.
     pub report: Report,
-    /// Where the run is kept.
+    /// The distributions by which it can be compared with other runs.
+    pub kept: Vec<KeptDistribution>,
+    /// Where its journal is.
     pub run_dir: PathBuf,
     /// How it ended.
     pub ended: EndReason,

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::analysis::Analysis;
 use crate::model::Report;
 use crate::record::entry::Entry;
+use crate::record::kept::KeptDistribution;
 use crate::store;
 
 use super::StudyError;
@@ -14,6 +15,8 @@ use super::StudyError;
 pub struct Recovered {
     /// The report.
     pub report: Report,
+    /// The distributions by which it can be compared with other runs.
+    pub kept: Vec<KeptDistribution>,
     /// The run's folder.
     pub run_dir: PathBuf,
     /// Whether the journal has an end; without one the run was cut off.
@@ -29,5 +32,6 @@ pub fn recover(run_dir: &Path) -> Result<Recovered, StudyError> {
         whole |= matches!(entry, Entry::End(_));
         analysis.push(&entry)?;
     }
-    Ok(Recovered { report: analysis.finish()?, run_dir: run_dir.to_owned(), whole })
+    let kept = analysis.kept();
+    Ok(Recovered { report: analysis.finish()?, kept, run_dir: run_dir.to_owned(), whole })
 }

@@ -84,7 +84,7 @@ fn completions_and_the_manual_can_be_read_by_their_readers() {
     );
     reader.args(["-c", &ask]);
     let offered = Running::spawn(reader).end();
-    assert_eq!(offered.output.trim(), "run report", "{}", offered.errors);
+    assert_eq!(offered.output.trim(), "run runs report", "{}", offered.errors);
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert!(plain(&format!("completions {shell}")).output.contains("dbdyno"), "{shell}");
     }
@@ -194,13 +194,19 @@ fn a_right_password_stands_nowhere_either() {
     }
     let doctor = run(dbdyno().args(["doctor", "-t", database.url()]));
     texts.extend([doctor.output, doctor.errors]);
-    for run in std::fs::read_dir(place.runs()).expect("runs were kept") {
-        for file in std::fs::read_dir(run.expect("an entry").path()).expect("a run") {
-            texts.push(std::fs::read_to_string(file.expect("an entry").path()).expect("text"));
+    let mut folders = vec![place.runs()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("runs were kept") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                texts.push(String::from_utf8_lossy(&std::fs::read(path).expect("a file")).into_owned());
+            }
         }
     }
-    // Two runs of a journal and a report each, and two streams of three commands.
-    assert_eq!(texts.len(), 10);
+    // Two runs of a journal and a report each, the history, and two streams of three commands.
+    assert_eq!(texts.len(), 11);
     for text in texts {
         assert!(!text.contains(password), "{text}");
     }

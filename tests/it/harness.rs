@@ -49,7 +49,9 @@ pub fn local_options() -> LocalOptions {
 /// The server of all tests.
 pub fn server() -> &'static LocalServer {
     static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
-        let options = local_options();
+        let mut options = local_options();
+        // All tests together execute more different statements than it keeps by default; what it evicts has no counters.
+        options.settings.push(("pg_stat_statements.max".into(), "20000".into()));
         runtime()
             .block_on(start_postgres(&options))
             .unwrap_or_else(|error| panic!("the tests need a PostgreSQL: {error}"))

@@ -90,7 +90,8 @@ impl Place {
     /// The only run that is kept here.
     pub fn run_dir(&self) -> PathBuf {
         let entries = std::fs::read_dir(self.runs()).expect("runs were kept");
-        let dirs: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        let dirs: Vec<PathBuf> = paths.filter(|path| path.is_dir()).collect();
         let [dir] = dirs.as_slice() else { panic!("not one run: {dirs:?}") };
         dir.clone()
     }
@@ -102,8 +103,8 @@ impl Place {
 
     /// Whether a run has been measuring for `seconds` whole seconds.
     fn has_measured(&self, seconds: usize) -> bool {
-        let Ok(mut entries) = std::fs::read_dir(self.runs()) else { return false };
-        let Some(Ok(run)) = entries.next() else { return false };
+        let Ok(entries) = std::fs::read_dir(self.runs()) else { return false };
+        let Some(run) = entries.flatten().find(|entry| entry.path().is_dir()) else { return false };
         let journal = std::fs::read_to_string(run.path().join("journal.jsonl")).unwrap_or_default();
         journal.lines().filter(|line| line.starts_with("{\"interval\"")).count() >= seconds
     }

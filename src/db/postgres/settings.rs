@@ -31,7 +31,7 @@ pub struct Settings {
     /// Command-line options for the backend: `-c statement_timeout=5s`.
     pub(super) options: Option<String>,
     /// What measured sessions begin with, name and value.
-    pub(super) session_settings: Vec<(String, String)>,
+    pub(super) begin_with: Vec<(String, String)>,
     warnings: Vec<String>,
 }
 
@@ -158,7 +158,7 @@ impl Settings {
             connect_timeout: connect_timeout(&info)?,
             application_name: info.get("application_name").map(str::to_owned),
             options: info.get("options").map(str::to_owned),
-            session_settings: Vec::new(),
+            begin_with: Vec::new(),
             warnings: info.warnings,
         };
         settings.warnings.extend(passfile.warning);
@@ -175,7 +175,7 @@ impl Settings {
     /// them away.
     #[must_use]
     pub fn with_session_settings(&self, settings: &[(String, String)]) -> Self {
-        Self { session_settings: settings.to_vec(), ..self.clone() }
+        Self { begin_with: settings.to_vec(), ..self.clone() }
     }
 
     /// `user@host:port/database`, without a password: for messages and reports.

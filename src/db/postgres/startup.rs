@@ -76,7 +76,7 @@ impl Startup<'_> {
         if let Some(options) = &self.settings.options {
             parameters.push(("options", options));
         }
-        let settings = &self.settings.session_settings;
+        let settings = &self.settings.begin_with;
         parameters.extend(settings.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let mut message = BytesMut::new();
         frontend::startup_message(parameters, &mut message)

@@ -25,27 +25,18 @@ pub(super) fn section(page: &mut Page, comparison: &Comparison, full: bool) {
         _ => "B against A".to_owned(),
     };
     page.heading("differences", &note);
-    let has_limits = shown.iter().any(|metric| metric.limit.is_some());
-    let mut columns = vec![
+    let mut grid = Grid::new(vec![
         Column::text("of", 12),
         Column::fixed(""),
         Column::number("A"),
-        Column::number("B"),
+        Column::number("B").spare(1),
         Column::number("change"),
-        Column::fixed("95 % interval").spare(1),
+        Column::fixed("95 % interval"),
         Column::number("sees").spare(2),
         Column::fixed("verdict"),
-    ];
-    if has_limits {
-        columns.push(Column::number("limit"));
-    }
-    let mut grid = Grid::new(columns);
+    ]);
     for metric in &shown {
-        let mut row = row(metric);
-        if has_limits {
-            row.push(limit(metric));
-        }
-        grid.row(row);
+        grid.row(row(metric));
     }
     if !grid.is_empty() {
         page.grid(&grid);
@@ -97,12 +88,6 @@ fn row(metric: &MetricDifference) -> Vec<Cell> {
     let interval = metric
         .interval
         .map_or_else(|| DASH.to_owned(), |(low, high)| format!("{} to {}", change(low), change(high)));
-    let (style, word) = match metric.verdict {
-        ChangeVerdict::Better => (Style::Good, "better"),
-        ChangeVerdict::Worse => (Style::Bad, "WORSE"),
-        ChangeVerdict::Same => (Style::Good, "same"),
-        ChangeVerdict::Inconclusive => (Style::Plain, "unclear"),
-    };
     let (of, figure) = parts(&metric.metric);
     let of = metric.stage.as_ref().map_or_else(|| of.clone(), |stage| format!("{stage}: {of}"));
     vec![
@@ -112,8 +97,8 @@ fn row(metric: &MetricDifference) -> Vec<Cell> {
         value(metric.b),
         Cell::new(metric.ratio.map_or_else(|| DASH.to_owned(), change)),
         Cell::new(interval),
-        Cell::new(metric.visible.map_or_else(|| DASH.to_owned(), |ratio| size(ratio))),
-        Cell::new(word).style(style),
+        Cell::new(metric.visible.map_or_else(|| DASH.to_owned(), size)),
+        verdict(metric),
     ]
 }
 
@@ -131,14 +116,19 @@ fn parts(metric: &str) -> (String, String) {
     }
 }
 
-fn limit(metric: &MetricDifference) -> Cell {
-    let Some(limit) = &metric.limit else { return Cell::new("") };
-    let (style, word) = match metric.limit_kept {
-        Some(true) => (Style::Good, "kept"),
-        Some(false) => (Style::Bad, "BROKEN"),
-        None => (Style::Caution, "unclear"),
+/// Where there is a limit, what becomes of it; else the direction.
+fn verdict(metric: &MetricDifference) -> Cell {
+    let (style, word) = match (&metric.limit, metric.limit_kept, metric.verdict) {
+        (Some(_), Some(true), _) => (Style::Good, "kept"),
+        (Some(_), Some(false), _) => (Style::Bad, "BROKEN"),
+        (Some(_), None, _) => (Style::Caution, "unclear"),
+        (None, _, ChangeVerdict::Better) => (Style::Good, "better"),
+        (None, _, ChangeVerdict::Worse) => (Style::Bad, "WORSE"),
+        (None, _, ChangeVerdict::Same) => (Style::Good, "same"),
+        (None, _, ChangeVerdict::Inconclusive) => (Style::Plain, "unclear"),
     };
-    Cell::new(format!("{limit}{NBSP}{word}")).style(style)
+    let limit = metric.limit.as_ref().map_or_else(String::new, |limit| format!("{limit}{NBSP}"));
+    Cell::new(format!("{limit}{word}")).style(style)
 }
 
 fn show(metric: &MetricDifference, value: f64) -> String {

@@ -25,7 +25,7 @@ pub fn runs(lines: &[RunLine], options: &Options) -> String {
         Column::fixed("kind"),
         Column::text("workload", 8),
         Column::number("scale").spare(3),
-        Column::text("server", 10).spare(4),
+        Column::fixed("server").spare(4),
         Column::number("per s"),
         Column::number("p50").spare(1),
         Column::number("p99"),

@@ -1,0 +1,301 @@
+//! Everything that asks a store and changes nothing.
+
+use std::collections::BTreeSet;
+
+use sqlx::{ColumnIndex, Database, Decode, Encode, FromRow, QueryBuilder, Row, Type};
+
+use super::{Filter, History, HistoryError, Pool, Purpose, RunRecord, RunSummary, StoredDistribution};
+
+/// Columns of a [`RunSummary`], in the order in which [`FromRow`] takes them. The tags of a run come as one text, a line each.
+const SUMMARY: &str = "runs.id, runs.kind, runs.started_at_us, runs.duration_us, runs.ended, runs.verdict, \
+     runs.workload, runs.scale, runs.fingerprint, runs.engine, runs.server_version, runs.target, \
+     runs.dbdyno_version, runs.note, runs.per_s, runs.p50_us, runs.p99_us, runs.failed, \
+     (SELECT string_agg(tags.tag, '\n') FROM tags WHERE tags.run = runs.key)";
+
+/// How many columns that are.
+const SUMMARY_COLUMNS: usize = 19;
+
+/// The order of lists.
+const NEWEST_FIRST: &str = " ORDER BY runs.started_at_us DESC, runs.id DESC";
+
+/// How many candidates an ambiguous name shows.
+const CANDIDATES_MAX: usize = 10;
+
+impl History {
+    /// The runs that a filter lets through, the newest first.
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<RunSummary>, HistoryError> {
+        on_pool!(self, "list the runs", |pool| {
+            let mut query = QueryBuilder::new(format!("SELECT {SUMMARY} FROM runs WHERE TRUE"));
+            push_filter(&mut query, filter);
+            query.build_query_as().fetch_all(pool).await
+        })
+    }
+
+    /// The run with that id, or the only one whose id begins so.
+    pub async fn find(&self, name: &str) -> Result<RunSummary, HistoryError> {
+        let whole = on_pool!(self, "look for a run", |pool| {
+            let mut query = QueryBuilder::new(format!("SELECT {SUMMARY} FROM runs WHERE runs.id = "));
+            query.push_bind(name).build_query_as().fetch_optional(pool).await
+        })?;
+        if let Some(run) = whole {
+            return Ok(run);
+        }
+        let limit = u32::try_from(CANDIDATES_MAX + 1).ok();
+        let mut runs =
+            self.list(&Filter { id_prefix: Some(name.to_owned()), limit, ..Filter::default() }).await?;
+        match runs.len() {
+            0 => Err(self.no_run(name)),
+            1 => Ok(runs.remove(0)),
+            found => {
+                let candidates = runs.into_iter().take(CANDIDATES_MAX).map(|run| run.id).collect();
+                Err(HistoryError::Ambiguous {
+                    name: name.to_owned(),
+                    candidates,
+                    more: found > CANDIDATES_MAX,
+                })
+            }
+        }
+    }
+
+    /// All that is kept of a run, by its whole id.
+    pub async fn get(&self, id: &str) -> Result<RunRecord, HistoryError> {
+        let found = on_pool!(self, "read a run", |pool| {
+            let mut transaction = pool.begin_with(self.begin(Purpose::Read)).await?;
+            let mut query = QueryBuilder::new(format!("SELECT {SUMMARY} FROM runs WHERE runs.id = "));
+            let query = query.push_bind(id).build_query_as();
+            let Some(summary) = query.fetch_optional(&mut *transaction).await? else { return Ok(None) };
+            let report = sqlx::query_scalar(REPORT).bind(id).fetch_one(&mut *transaction).await?;
+            let metrics: Vec<_> = sqlx::query_as(METRICS).bind(id).fetch_all(&mut *transaction).await?;
+            let distributions = sqlx::query_as(DISTRIBUTIONS).bind(id).fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(Some(RunRecord { summary, report, metrics: metrics.into_iter().collect(), distributions }))
+        })?;
+        found.ok_or_else(|| self.no_run(id))
+    }
+
+    /// The report of a run as JSON, by its whole id.
+    pub async fn report(&self, id: &str) -> Result<String, HistoryError> {
+        let found = on_pool!(self, "read a report", |pool| {
+            sqlx::query_scalar(REPORT).bind(id).fetch_optional(pool).await
+        })?;
+        found.ok_or_else(|| self.no_run(id))
+    }
+
+    /// The distributions of a run, by its whole id; ordered by stage, owner and kind.
+    pub async fn distributions(&self, id: &str) -> Result<Vec<StoredDistribution>, HistoryError> {
+        let found: Vec<_> = on_pool!(self, "read distributions", |pool| {
+            sqlx::query_as(DISTRIBUTIONS).bind(id).fetch_all(pool).await
+        })?;
+        if found.is_empty() {
+            // A run without any is not the same as no run.
+            self.report(id).await?;
+        }
+        Ok(found)
+    }
+
+    /// A metric over the runs that a filter lets through and that have it, the oldest first.
+    pub async fn values(
+        &self,
+        metric: &str,
+        filter: &Filter,
+    ) -> Result<Vec<(RunSummary, f64)>, HistoryError> {
+        let newest_first: Vec<WithValue> = on_pool!(self, "read the values of a metric", |pool| {
+            let mut query = QueryBuilder::new(format!(
+                "SELECT {SUMMARY}, metrics.value FROM metrics JOIN runs ON runs.key = metrics.run \
+                 WHERE metrics.path = "
+            ));
+            query.push_bind(metric);
+            push_filter(&mut query, filter);
+            query.build_query_as().fetch_all(pool).await
+        })?;
+        Ok(newest_first.into_iter().rev().map(|WithValue(run, value)| (run, value)).collect())
+    }
+
+    /// The paths of all metrics of the runs that a filter lets through, in alphabetical order.
+    pub async fn metric_names(&self, filter: &Filter) -> Result<Vec<String>, HistoryError> {
+        on_pool!(self, "list the metrics", |pool| {
+            let mut query = QueryBuilder::new(
+                "SELECT DISTINCT path FROM metrics WHERE run IN (SELECT runs.key FROM runs WHERE TRUE",
+            );
+            push_filter(&mut query, filter);
+            query.push(") ORDER BY path").build_query_scalar().fetch_all(pool).await
+        })
+    }
+}
+
+const REPORT: &str =
+    "SELECT reports.report FROM reports JOIN runs ON runs.key = reports.run WHERE runs.id = $1";
+
+const METRICS: &str =
+    "SELECT metrics.path, metrics.value FROM metrics JOIN runs ON runs.key = metrics.run WHERE runs.id = $1";
+
+/// Columns in the order in which [`FromRow`] takes them.
+const DISTRIBUTIONS: &str = "SELECT d.stage, d.owner, d.what, d.count, d.sum_ns, d.histogram \
+     FROM distributions AS d JOIN runs ON runs.key = d.run WHERE runs.id = $1 \
+     ORDER BY d.stage, d.owner, d.what";
+
+/// Adds the conditions of a filter, the order and the limit to a query on `runs` that has a `WHERE` already.
+fn push_filter<DB>(query: &mut QueryBuilder<DB>, filter: &Filter)
+where
+    DB: Database,
+    for<'a> &'a str: Encode<'a, DB> + Type<DB>,
+    for<'a> i64: Encode<'a, DB> + Type<DB>,
+{
+    let texts = [
+        (" AND runs.kind = ", &filter.kind),
+        (" AND runs.workload = ", &filter.workload),
+        (" AND runs.verdict = ", &filter.verdict),
+    ];
+    for (condition, text) in texts {
+        if let Some(text) = text {
+            query.push(condition).push_bind(text.as_str());
+        }
+    }
+    for (condition, at_us) in
+        [(" AND runs.started_at_us >= ", filter.since_us), (" AND runs.started_at_us < ", filter.until_us)]
+    {
+        if let Some(at_us) = at_us {
+            query.push(condition).push_bind(at_us);
+        }
+    }
+    if let Some(prefix) = &filter.id_prefix {
+        // Not LIKE, in which some characters mean others.
+        query.push(" AND substr(runs.id, 1, length(").push_bind(prefix.as_str());
+        query.push(")) = ").push_bind(prefix.as_str());
+    }
+    for tag in &filter.tags {
+        query.push(" AND EXISTS (SELECT 1 FROM tags WHERE tags.run = runs.key AND tags.tag = ");
+        query.push_bind(tag.as_str()).push(")");
+    }
+    query.push(NEWEST_FIRST);
+    if let Some(limit) = filter.limit {
+        query.push(" LIMIT ").push_bind(i64::from(limit));
+    }
+}
+
+/// A run with the value of one metric.
+struct WithValue(RunSummary, f64);
+
+/// Takes the columns of a row one after the other.
+struct Columns<'r, R> {
+    row: &'r R,
+    at: usize,
+}
+
+impl<'r, R> Columns<'r, R>
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+{
+    fn of(row: &'r R) -> Self {
+        Self { row, at: 0 }
+    }
+
+    fn next<T>(&mut self) -> Result<T, sqlx::Error>
+    where
+        T: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let at = self.at;
+        self.at += 1;
+        self.row.try_get(at)
+    }
+
+    /// A count, of which none is stored that is negative.
+    fn count<T>(&mut self) -> Result<T, sqlx::Error>
+    where
+        T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>,
+        i64: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let at = self.at;
+        self.next::<i64>().and_then(|count| as_count(count, at))
+    }
+
+    fn optional_count(&mut self) -> Result<Option<u64>, sqlx::Error>
+    where
+        i64: Decode<'r, R::Database> + Type<R::Database>,
+    {
+        let at = self.at;
+        self.next::<Option<i64>>()?.map(|count| as_count(count, at)).transpose()
+    }
+}
+
+fn as_count<T>(count: i64, at: usize) -> Result<T, sqlx::Error>
+where
+    T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>,
+{
+    T::try_from(count)
+        .map_err(|source| sqlx::Error::ColumnDecode { index: at.to_string(), source: Box::new(source) })
+}
+
+impl<'r, R> FromRow<'r, R> for RunSummary
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    f64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    /// Fields in the order of [`SUMMARY`].
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        let mut columns = Columns::of(row);
+        Ok(Self {
+            id: columns.next()?,
+            kind: columns.next()?,
+            started_at_us: columns.next()?,
+            duration_us: columns.optional_count()?,
+            ended: columns.next()?,
+            verdict: columns.next()?,
+            workload: columns.next()?,
+            scale: columns.next()?,
+            fingerprint: columns.next()?,
+            engine: columns.next()?,
+            server_version: columns.next()?,
+            target: columns.next()?,
+            dbdyno_version: columns.next()?,
+            note: columns.next()?,
+            per_s: columns.next()?,
+            p50_us: columns.optional_count()?,
+            p99_us: columns.optional_count()?,
+            failed: columns.optional_count()?,
+            tags: lines(columns.next::<Option<String>>()?),
+        })
+    }
+}
+
+impl<'r, R> FromRow<'r, R> for WithValue
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    RunSummary: FromRow<'r, R>,
+    f64: Decode<'r, R::Database> + Type<R::Database>,
+{
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        Ok(Self(RunSummary::from_row(row)?, row.try_get(SUMMARY_COLUMNS)?))
+    }
+}
+
+impl<'r, R> FromRow<'r, R> for StoredDistribution
+where
+    R: Row,
+    usize: ColumnIndex<R>,
+    String: Decode<'r, R::Database> + Type<R::Database>,
+    i64: Decode<'r, R::Database> + Type<R::Database>,
+    Vec<u8>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    /// Fields in the order of [`DISTRIBUTIONS`].
+    fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
+        let mut columns = Columns::of(row);
+        Ok(Self {
+            stage: columns.count()?,
+            owner: columns.next()?,
+            what: columns.next()?,
+            count: columns.count()?,
+            sum_ns: columns.count()?,
+            histogram: columns.next()?,
+        })
+    }
+}
+
+fn lines(text: Option<String>) -> BTreeSet<String> {
+    text.map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default()
+}
