@@ -1,28 +1,18 @@
 -- Version 1 of a store in a PostgreSQL database. A migration that was released is never changed: the next one is added.
 -- The schema `dbdyno` stands already: dbdyno makes it, or whoever may.
 
--- One line of the list of runs. Large things have tables of their own, so that a list does not read past them.
+-- One line of the list of runs. What runs are chosen by has a column, the rest is JSON in `details`: a list of ten thousand is
+-- faster so, and another figure needs no migration. Large things have tables of their own, which a list does not read.
 -- Names are compared byte by byte, as in a SQLite file, whatever the collation of the database.
 CREATE TABLE dbdyno.runs (
     key BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id TEXT COLLATE "C" NOT NULL UNIQUE,
     kind TEXT NOT NULL,
     started_at_us BIGINT NOT NULL,
-    duration_us BIGINT,
-    ended TEXT NOT NULL,
-    verdict TEXT NOT NULL,
     workload TEXT NOT NULL,
-    scale DOUBLE PRECISION,
-    fingerprint TEXT NOT NULL,
-    engine TEXT NOT NULL,
-    server_version TEXT NOT NULL,
-    target TEXT NOT NULL,
-    dbdyno_version TEXT NOT NULL,
+    verdict TEXT NOT NULL,
     note TEXT NOT NULL,
-    per_s DOUBLE PRECISION,
-    p50_us BIGINT,
-    p99_us BIGINT,
-    failed BIGINT
+    details TEXT NOT NULL
 );
 
 CREATE INDEX runs_by_start ON dbdyno.runs (started_at_us, id);

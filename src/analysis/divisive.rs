@@ -52,7 +52,7 @@ const USUAL: f64 = 0.8;
 const FENCE: f64 = 2.5;
 /// Borders between the steps to which values are rounded, so that distances are counts. A step is at most
 /// 0.4 standard deviations of normal noise.
-const BORDERS: usize = 16;
+const BORDERS: usize = 8;
 /// Sums that are added up side by side.
 const LANES: usize = 4;
 /// The share of the energy distance that its first component has, of evenly spread values: 6 ÷ π². It makes
@@ -169,7 +169,7 @@ fn check(values: &[f64], levels: &Levels) -> Result<(), Refusal> {
     if values.len() > VALUES_MAX {
         return Err(Refusal::TooMany { found: values.len() });
     }
-    match values.iter().enumerate().find(|(_, value)| !(value.abs() <= VALUE_MAX)) {
+    match values.iter().enumerate().find(|(_, value)| value.is_nan() || value.abs() > VALUE_MAX) {
         Some((index, found)) => Err(Refusal::Value { index, found: *found }),
         None => Ok(()),
     }
@@ -190,7 +190,7 @@ struct Cut {
 /// Cuts the series, and what it was cut into, until nothing is left to cut.
 fn cuts(values: &[f64], levels: &Levels) -> Vec<Cut> {
     let mut cuts = Vec::new();
-    let mut open = vec![0..values.len()];
+    let mut open: Vec<Range<usize>> = std::iter::once(0..values.len()).collect();
     while let Some(stretch) = open.pop() {
         let Some(Cut { index, p }) = cut(&values[stretch.clone()], levels) else { continue };
         let index = stretch.start + index;
@@ -283,7 +283,7 @@ fn steps(values: &[f64]) -> Option<Vec<u8>> {
     // Of the values that are not the median, so that ties do not make it zero.
     distances.retain(|distance| *distance > ROUNDING * largest.min(1.0));
     let last = distances.len().checked_sub(1)?;
-    let (_, usual, _) = distances.select_nth_unstable_by((USUAL * last as f64) as usize, f64::total_cmp);
+    let (_, usual, _) = distances.select_nth_unstable_by(whole(USUAL * last as f64), f64::total_cmp);
     let (low, high) = (middle - FENCE * *usual, middle + FENCE * *usual);
     let drawn_in = |value: &f64| value.clamp(low, high);
     let (least, most) = values
@@ -291,7 +291,16 @@ fn steps(values: &[f64]) -> Option<Vec<u8>> {
         .map(drawn_in)
         .fold((high, low), |(least, most), value| (least.min(value), most.max(value)));
     let height = (most - least) / BORDERS as f64;
-    Some(values.iter().map(|value| ((drawn_in(value) - least) / height).round() as u8).collect())
+    // At most the number of borders.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let step = |value: &f64| ((drawn_in(value) - least) / height).round() as u8;
+    Some(values.iter().map(step).collect())
+}
+
+/// A number of values that was computed: whole, not negative, and at most the length of a series.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(values: f64) -> usize {
+    values as usize
 }
 
 /// A part of a stretch that is looked at for itself.
@@ -323,10 +332,10 @@ fn intervals(values: usize, least: usize) -> Vec<Interval> {
         let step = (length / PLACES).max(1);
         let starts = (0..values - length).step_by((length / STARTS).max(1)).chain([values - length]);
         intervals.extend(starts.map(|start| Interval { start, end: start + length, step, penalty }));
-        while exact as usize >= length {
-            exact *= 0.5;
+        while whole(exact) >= length {
+            exact *= std::f64::consts::FRAC_1_SQRT_2;
         }
-        length = exact as usize;
+        length = whole(exact);
     }
     intervals
 }

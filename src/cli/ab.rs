@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::diagnostic::likely;
 use crate::model::{ChangeLimit, ComparedMetric};
-use crate::study::{AbPlan, AbShape, ArmPlan, Difference, Pairs, Reset, Script};
+use crate::study::{AbPlan, AbShape, ArmPlan, Difference, Pairs, Reset, Script, WarmUp};
 use crate::units::{Load, format_duration};
 use crate::workload::Workload;
 
@@ -16,6 +16,8 @@ use super::plan::{self, CLIENTS_PER_CONNECTION, UsageError};
 
 /// Nothing is different.
 const AS_IS: &str = "as is";
+/// Warm-up before a slice, unless the user says another: its connections have all statements prepared.
+const WARM_UP: Duration = Duration::from_secs(1);
 /// Longest time of a comparison until it is decided, unless the user says another.
 const AT_MOST: Duration = Duration::from_secs(20 * 60);
 /// A slice takes so much more than its parts: connections, a checkpoint, the drain.
@@ -31,6 +33,9 @@ pub(super) fn plan(arguments: &AbArguments, command: Vec<String>) -> Result<AbPl
         load.course().check_length(arguments.slice).map_err(UsageError::Course)?;
     }
     let mut measure = plan::measure(&arguments.measure, command)?;
+    if arguments.measure.warmup.is_none() && arguments.measure.warmup_max.is_none() {
+        measure.warm_up = WarmUp::Fixed(WARM_UP);
+    }
     if !arguments.measure.budgets.is_empty() {
         return Err(UsageError::BudgetOfAb.into());
     }

@@ -149,9 +149,9 @@ pub(super) struct MeasureArguments {
     /// Threads of the generator [default: the smaller of instances and cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
-    /// Time before each measurement that does not count; `auto`: until the system is steady
-    #[arg(long, value_name = "TIME|auto", default_value = "2s", value_parser = warm_up)]
-    pub(super) warmup: GivenWarmUp,
+    /// Time before each measurement that does not count; `auto`: until the system is steady [default: 2s; before each slice of ab: 1s]
+    #[arg(long, value_name = "TIME", value_parser = warm_up)]
+    pub(super) warmup: Option<GivenWarmUp>,
     /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = warm_up_max)]
     pub(super) warmup_max: Option<Duration>,

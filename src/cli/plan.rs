@@ -250,6 +250,8 @@ pub enum UsageError {
     OutAlone,
 }
 
+/// Warm-up, unless the user says another.
+const WARM_UP: GivenWarmUp = GivenWarmUp::Fixed(Duration::from_secs(2));
 /// Longest warm-up until the system is steady, unless the user says another.
 const WARM_UP_MAX: Duration = Duration::from_secs(60);
 /// Clients of a pool study, for each connection of its largest pool: enough that the largest is never short of work.
@@ -431,7 +433,7 @@ pub(super) fn measure(
         in_flight_max: arguments.in_flight_max,
         acquire_timeout: arguments.acquire_timeout,
         drain: arguments.drain,
-        warm_up: warm_up(arguments.warmup, arguments.warmup_max)?,
+        warm_up: warm_up(arguments.warmup.unwrap_or(WARM_UP), arguments.warmup_max)?,
         reset: match arguments.reset {
             ResetTo::None => Reset::None,
             ResetTo::Template => Reset::Template,

@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use sqlx::{ColumnIndex, Database, Decode, Encode, FromRow, QueryBuilder, Row, Type};
 
+use super::record::Details;
 use super::{Filter, History, HistoryError, Pool, Purpose, RunRecord, RunSummary, StoredDistribution};
 
 /// Columns of a [`RunSummary`], in the order in which [`FromRow`] takes them. The tags of a run come as one text, a line each.
-const SUMMARY: &str = "runs.id, runs.kind, runs.started_at_us, runs.duration_us, runs.ended, runs.verdict, \
-     runs.workload, runs.scale, runs.fingerprint, runs.engine, runs.server_version, runs.target, \
-     runs.dbdyno_version, runs.note, runs.per_s, runs.p50_us, runs.p99_us, runs.failed, \
+const SUMMARY: &str = "runs.id, runs.kind, runs.started_at_us, runs.workload, runs.verdict, runs.note, runs.details, \
      (SELECT string_agg(tags.tag, '\n') FROM tags WHERE tags.run = runs.key)";
 
 /// How many columns that are.
-const SUMMARY_COLUMNS: usize = 19;
+const SUMMARY_COLUMNS: usize = 8;
 
 /// The order of lists.
 const NEWEST_FIRST: &str = " ORDER BY runs.started_at_us DESC, runs.id DESC";
@@ -114,14 +113,23 @@ impl History {
     /// The paths of all metrics of the runs that a filter lets through, in alphabetical order.
     pub async fn metric_names(&self, filter: &Filter) -> Result<Vec<String>, HistoryError> {
         on_pool!(self, "list the metrics", |pool| {
-            let mut query = QueryBuilder::new(
-                "SELECT DISTINCT path FROM metrics WHERE run IN (SELECT runs.key FROM runs WHERE TRUE",
-            );
+            let mut query = QueryBuilder::new(METRIC_NAMES);
             push_filter(&mut query, filter);
-            query.push(") ORDER BY path").build_query_scalar().fetch_all(pool).await
+            query.push(")) ORDER BY path").build_query_scalar().fetch_all(pool).await
         })
     }
 }
+
+/// Goes from path to path by the index, which a `DISTINCT` reads from end to end. The condition on the runs is open.
+const METRIC_NAMES: &str = "WITH RECURSIVE names (path) AS ( \
+         SELECT min(path) FROM metrics \
+         UNION ALL \
+         SELECT (SELECT min(metrics.path) FROM metrics WHERE metrics.path > names.path) \
+         FROM names WHERE names.path IS NOT NULL \
+     ) \
+     SELECT path FROM names WHERE path IS NOT NULL AND EXISTS ( \
+         SELECT 1 FROM metrics WHERE metrics.path = names.path AND metrics.run IN ( \
+             SELECT runs.key FROM runs WHERE TRUE";
 
 const REPORT: &str =
     "SELECT reports.report FROM reports JOIN runs ON runs.key = reports.run WHERE runs.id = $1";
@@ -209,14 +217,6 @@ where
         let at = self.at;
         self.next::<i64>().and_then(|count| as_count(count, at))
     }
-
-    fn optional_count(&mut self) -> Result<Option<u64>, sqlx::Error>
-    where
-        i64: Decode<'r, R::Database> + Type<R::Database>,
-    {
-        let at = self.at;
-        self.next::<Option<i64>>()?.map(|count| as_count(count, at)).transpose()
-    }
 }
 
 fn as_count<T>(count: i64, at: usize) -> Result<T, sqlx::Error>
@@ -232,32 +232,36 @@ where
     R: Row,
     usize: ColumnIndex<R>,
     String: Decode<'r, R::Database> + Type<R::Database>,
+    &'r str: Decode<'r, R::Database> + Type<R::Database>,
     i64: Decode<'r, R::Database> + Type<R::Database>,
-    f64: Decode<'r, R::Database> + Type<R::Database>,
 {
     /// Fields in the order of [`SUMMARY`].
     fn from_row(row: &'r R) -> Result<Self, sqlx::Error> {
         let mut columns = Columns::of(row);
+        let (id, kind, started_at_us) = (columns.next()?, columns.next()?, columns.next()?);
+        let (workload, verdict, note) = (columns.next()?, columns.next()?, columns.next()?);
+        let details: Details = serde_json::from_str(columns.next()?)
+            .map_err(|error| sqlx::Error::Decode(format!("details of a run: {error}").into()))?;
         Ok(Self {
-            id: columns.next()?,
-            kind: columns.next()?,
-            started_at_us: columns.next()?,
-            duration_us: columns.optional_count()?,
-            ended: columns.next()?,
-            verdict: columns.next()?,
-            workload: columns.next()?,
-            scale: columns.next()?,
-            fingerprint: columns.next()?,
-            engine: columns.next()?,
-            server_version: columns.next()?,
-            target: columns.next()?,
-            dbdyno_version: columns.next()?,
-            note: columns.next()?,
-            per_s: columns.next()?,
-            p50_us: columns.optional_count()?,
-            p99_us: columns.optional_count()?,
-            failed: columns.optional_count()?,
-            tags: lines(columns.next::<Option<String>>()?),
+            id,
+            kind,
+            started_at_us,
+            duration_us: details.duration_us,
+            ended: details.ended,
+            verdict,
+            workload,
+            scale: details.scale,
+            fingerprint: details.fingerprint,
+            engine: details.engine,
+            server_version: details.server_version,
+            target: details.target,
+            dbdyno_version: details.dbdyno_version,
+            note,
+            tags: lines(columns.next()?),
+            per_s: details.per_s,
+            p50_us: details.p50_us,
+            p99_us: details.p99_us,
+            failed: details.failed,
         })
     }
 }
@@ -296,6 +300,6 @@ where
     }
 }
 
-fn lines(text: Option<String>) -> BTreeSet<String> {
+fn lines(text: Option<&str>) -> BTreeSet<String> {
     text.map(|text| text.split('\n').map(str::to_owned).collect()).unwrap_or_default()
 }

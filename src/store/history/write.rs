@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{Database, Encode, QueryBuilder, Type};
 
-use super::record::{Unfit, check_name, check_text};
+use super::record::{Details, Unfit, check_name, check_text};
 use super::{History, HistoryError, Pool, Purpose, RunRecord, RunSummary, StoredDistribution};
 
 /// Ids, or rows of metrics, in one statement. A statement of SQLite takes 32,766 parameters.
@@ -44,9 +44,11 @@ impl History {
         let tags: Vec<_> = run.tags.iter().map(String::as_str).collect();
         let metrics: Vec<_> = record.metrics.iter().collect();
         on_pool!(self, "store a run", |pool| {
+            let details = serde_json::to_string(&Details::from(run))
+                .map_err(|error| sqlx::Error::Encode(error.into()))?;
             let mut transaction = pool.begin_with(self.begin(Purpose::Add)).await?;
             let inserted: Option<i64> =
-                insert_run(run).build_query_scalar().fetch_optional(&mut *transaction).await?;
+                insert_run(run, &details).build_query_scalar().fetch_optional(&mut *transaction).await?;
             let Some(key) = inserted else { return Ok(false) };
             insert_report(key, &record.report).build().execute(&mut *transaction).await?;
             for tags in tags.chunks(CHUNK) {
@@ -129,36 +131,22 @@ impl History {
 }
 
 /// Adds nothing where the id is taken, and then gives no key back.
-fn insert_run<DB>(run: &RunSummary) -> QueryBuilder<DB>
+fn insert_run<DB>(run: &RunSummary, details: &str) -> QueryBuilder<DB>
 where
     DB: Database,
     for<'a> &'a str: Encode<'a, DB> + Type<DB>,
-    for<'a> Option<i64>: Encode<'a, DB> + Type<DB>,
-    for<'a> Option<f64>: Encode<'a, DB> + Type<DB>,
+    for<'a> i64: Encode<'a, DB> + Type<DB>,
 {
-    let mut query = QueryBuilder::new(
-        "INSERT INTO runs (id, kind, started_at_us, duration_us, ended, verdict, workload, scale, fingerprint, engine, \
-         server_version, target, dbdyno_version, note, per_s, p50_us, p99_us, failed) ",
-    );
+    let mut query =
+        QueryBuilder::new("INSERT INTO runs (id, kind, started_at_us, workload, verdict, note, details) ");
     query.push_values([run], |mut row, run| {
         row.push_bind(run.id.as_str())
             .push_bind(run.kind.as_str())
-            .push_bind(Some(run.started_at_us))
-            .push_bind(run.duration_us.map(count))
-            .push_bind(run.ended.as_str())
-            .push_bind(run.verdict.as_str())
+            .push_bind(run.started_at_us)
             .push_bind(run.workload.as_str())
-            .push_bind(run.scale)
-            .push_bind(run.fingerprint.as_str())
-            .push_bind(run.engine.as_str())
-            .push_bind(run.server_version.as_str())
-            .push_bind(run.target.as_str())
-            .push_bind(run.dbdyno_version.as_str())
+            .push_bind(run.verdict.as_str())
             .push_bind(run.note.as_str())
-            .push_bind(run.per_s)
-            .push_bind(run.p50_us.map(count))
-            .push_bind(run.p99_us.map(count))
-            .push_bind(run.failed.map(count));
+            .push_bind(details);
     });
     query.push(" ON CONFLICT (id) DO NOTHING RETURNING key");
     query
