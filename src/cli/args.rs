@@ -150,7 +150,7 @@ pub(super) struct MeasureArguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub(super) threads: Option<u32>,
     /// Time before each measurement that does not count; `auto`: until the system is steady [default: 2s; before each slice of ab: 1s]
-    #[arg(long, value_name = "TIME", value_parser = warm_up)]
+    #[arg(long, value_name = "TIME|auto", value_parser = warm_up)]
     pub(super) warmup: Option<GivenWarmUp>,
     /// With --warmup auto: begin to measure after this, steady or not [default: 60s]
     #[arg(long, value_name = "TIME", value_parser = warm_up_max)]

@@ -207,7 +207,9 @@ fn prints_not(source: &Source) -> Vec<Violation> {
     // The root has `main.rs`, which may say why the program failed.
     let exempt = source.module.is_none()
         || PRINTING.contains(&module)
-        || source.file == Path::new(ANSWERS_ON_STANDARD_OUTPUT);
+        || source.file == Path::new(ANSWERS_ON_STANDARD_OUTPUT)
+        // A test that runs itself again as another process hears from it in that way.
+        || source.file.ends_with("tests.rs");
     if exempt {
         return vec![];
     }

@@ -368,6 +368,59 @@ mod properties {
     }
 }
 
+mod recorded {
+    use super::*;
+
+    /// Comparisons that are made of the recorded slices.
+    const COMPARISONS: usize = 250;
+    const PAIRS: usize = 8;
+
+    fn metrics() -> Vec<Vec<f64>> {
+        let text = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/statistics/slices.json"));
+        let recorded: Value = serde_json::from_str(text).expect("JSON");
+        let metrics = recorded["metrics"].as_object().expect("metrics by their names");
+        metrics
+            .values()
+            .map(|values| values.as_array().expect("a list").iter().map(number).collect())
+            .collect()
+    }
+
+    fn number(value: &Value) -> f64 {
+        value.as_f64().expect("a number")
+    }
+
+    /// Slices of a real server under the same load, one after the other: whichever of two neighbours is called A, they do not
+    /// differ. At most one comparison in a hundred may say so, and two standard errors of such a count.
+    #[test]
+    fn equal_slices_are_seldom_called_different() {
+        let metrics = metrics();
+        let slices = metrics[0].len();
+        assert!(slices >= 2 * PAIRS && metrics.len() > 20, "{slices} slices of {} metrics", metrics.len());
+        let mut random = Random(1);
+        let mut alarms = 0;
+        for comparison in 0..COMPARISONS {
+            let start = comparison * 7 % (slices - 2 * PAIRS + 1);
+            let coins: Vec<bool> = (0..PAIRS).map(|_| random.next() & 1 == 1).collect();
+            let family: Vec<Vec<Option<Pair>>> = metrics
+                .iter()
+                .map(|values| {
+                    let twos = values[start..start + 2 * PAIRS].chunks(2).zip(&coins);
+                    let pair = |(two, a_first): (&[f64], &bool)| {
+                        let (a, b) = if *a_first { (two[0], two[1]) } else { (two[1], two[0]) };
+                        Some(Pair { a, b, a_first: *a_first })
+                    };
+                    twos.map(pair).collect()
+                })
+                .collect();
+            let judged = judge(&family, Levels::default());
+            alarms += usize::from(judged.iter().any(|judged| judged.verdict != Verdict::Inconclusive));
+        }
+        let expected = 0.01 * COMPARISONS as f64;
+        let at_most = expected + 2.0 * (0.99 * expected).sqrt();
+        assert!(alarms as f64 <= at_most, "{alarms} of {COMPARISONS}, at most {at_most}");
+    }
+}
+
 mod simulated {
     use super::*;
 

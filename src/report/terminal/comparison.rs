@@ -29,10 +29,10 @@ pub(super) fn section(page: &mut Page, comparison: &Comparison, full: bool) {
         Column::text("of", 12),
         Column::fixed(""),
         Column::number("A"),
-        Column::number("B").spare(1),
+        Column::number("B").spare(2),
         Column::number("change"),
         Column::fixed("95 % interval"),
-        Column::number("sees").spare(2),
+        Column::number("sees").spare(1),
         Column::fixed("verdict"),
     ]);
     for metric in &shown {
@@ -125,7 +125,8 @@ fn verdict(metric: &MetricDifference) -> Cell {
         (None, _, ChangeVerdict::Better) => (Style::Good, "better"),
         (None, _, ChangeVerdict::Worse) => (Style::Bad, "WORSE"),
         (None, _, ChangeVerdict::Same) => (Style::Good, "same"),
-        (None, _, ChangeVerdict::Inconclusive) => (Style::Plain, "unclear"),
+        (None, _, ChangeVerdict::Inconclusive) if metric.pairs_needed.is_some() => (Style::Dim, "too few"),
+        (None, _, ChangeVerdict::Inconclusive) => (Style::Plain, "none seen"),
     };
     let limit = metric.limit.as_ref().map_or_else(String::new, |limit| format!("{limit}{NBSP}"));
     Cell::new(format!("{limit}{word}")).style(style)

@@ -138,7 +138,8 @@ async fn a_store_of_another_program_version_is_refused_and_stays_as_it_is() {
     assert!(matches!(other, HistoryError::OtherBuild { version: 1, .. }), "{other}");
 }
 
-/// Where the test runs as root, whom no permission stops, a thread of another user does it.
+/// Where the test runs as root, whom no permission stops, a thread of another user does it; only Linux has such threads.
+#[cfg(target_os = "linux")]
 #[test]
 fn what_may_not_be_read_or_written_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -172,6 +173,7 @@ fn what_may_not_be_read_or_written_is_said() {
     done.expect("all was refused");
 }
 
+#[cfg(target_os = "linux")]
 fn permit(modes: &[(&Path, u32)]) {
     use std::os::unix::fs::PermissionsExt as _;
     for (path, mode) in modes {
@@ -180,6 +182,7 @@ fn permit(modes: &[(&Path, u32)]) {
 }
 
 /// This thread, and those that it starts, lose the rights of root.
+#[cfg(target_os = "linux")]
 fn become_somebody() {
     if rustix::process::geteuid().is_root() {
         let nobody = rustix::fs::Uid::from_raw(65534);
