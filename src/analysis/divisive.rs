@@ -3,35 +3,65 @@
 //!
 //! # Method
 //!
-//! The series is cut in two where both sides differ most, if that is more than chance, and each side again,
-//! until no stretch can be cut: E-divisive (Matteson and James 2014, Journal of the American Statistical
-//! Association 109), by which `MongoDB` (Daly et al. 2020, ICPE) and Hunter (Fleming et al. 2023, ICPE) watch
-//! their histories. Its measure is kept, the energy distance of two samples (Székely and Rizzo 2004,
-//! `InterStat` 5), which supposes no distribution. Four things are done otherwise:
+//! The series is cut in two where both sides differ most, if they differ by more than chance, and then each
+//! side, until no stretch can be cut. That is E-divisive (Matteson and James 2014, Journal of the American
+//! Statistical Association 109), by which `MongoDB` (Daly et al. 2020, ICPE) and Hunter (Fleming et al. 2023,
+//! ICPE) watch their histories. Its measure is kept: the energy distance of two samples (Székely and Rizzo
+//! 2013, Journal of Statistical Planning and Inference 143), which supposes no distribution. Four things are
+//! done otherwise:
 //!
-//! - **Many intervals are looked at, not one.** A step and the step back soon after it hide each other where
-//!   only the whole stretch is cut in two: of 5 runs at four standard deviations between 60 and 60 others,
-//!   E-divisive finds none. Hunter slides a window over the series for that. Here it is seeded intervals of
-//!   all lengths (Kovács et al. 2023, Biometrika 110), which find what any method could, up to a constant.
-//!   Short intervals are many and must differ by more (Dümbgen and Spokoiny 2001, Annals of Statistics 29).
-//! - **The test is exact for all of that together.** The values of the stretch are shuffled, and the largest
-//!   difference in any interval is compared. Hunter takes Student's t at the place that was found to differ
-//!   most, whose p value is too small for being the best of many, and supposes normal noise.
-//! - **Outliers weigh little.** Values far from the median of their stretch are drawn in, so that one run of
-//!   a bad day is neither a change nor hides one.
-//! - **Shuffling is repeatable.** A seed decides it, and unclear cases are shuffled longer; Hunter gave the
-//!   permutation test up because it said another thing each time.
+//! - **Intervals of all lengths are looked at.** A step and the step back hide each other where only the
+//!   whole stretch is cut in two: of 5 runs at four standard deviations between 60 and 60 others, E-divisive
+//!   found neither step in 97 of 100 series, this both in nearly all. Hunter slides a window of one length
+//!   over the series for that; seeded intervals (Kovács et al. 2023, Biometrika 110) need no length to be
+//!   chosen. Short intervals are many, so that a difference must be larger in them (Dümbgen and Spokoiny
+//!   2001, Annals of Statistics 29).
+//! - **One test is for all of that together.** The values of the stretch are shuffled, and the clearest
+//!   difference in any place of any interval is compared, so that the p value holds for any noise. Hunter
+//!   takes Student's t at the place that differs most, which is too sure of itself, since that place is the
+//!   best of many, and supposes normal noise.
+//! - **Outliers weigh little.** Values far from the median of their stretch are drawn in: one slow run is no
+//!   change and hides none.
+//! - **It always says the same.** A seed decides how values are shuffled, and unclear cases are shuffled
+//!   longer. That chance decided them is why Hunter gave shuffling up.
 //!
-//! `changepoint` in this folder serves another question: whether the seconds at the end of one short series
-//! have come to rest. It may be wrong either way, cuts by a penalty that was set for logarithms of rates with
-//! a known kind of noise, and gives no error rate. Here a person is told "run 12 made it slower", which must
-//! seldom be wrong whatever the noise.
+//! `changepoint`, beside this file, has another question: has one short series come to rest at its end? It
+//! takes the simplest account of the series, by a penalty that suits logarithms of rates, and has no error
+//! rate. Here a person is told after which run something changed, and that must seldom be wrong, whatever the
+//! noise.
+//!
+//! # What it finds
+//!
+//! By [`Levels::default`], in 300 made series of each kind, with normal noise of the standard deviation σ;
+//! the first is a change by 10 % in a scatter of 3 %:
+//!
+//! | runs | step | all found within two runs | and nothing else, at the exact run |
+//! |---|---|---|---|
+//! | 12, then 8 | 3.2 σ | 99 % | 81 % |
+//! | 12, then 8 | 2 σ | 64 % | 41 % |
+//! | 17, then 3 | 4 σ | 94 % | 88 % |
+//! | 60, then 3 | 4 σ | 99 % | 92 % |
+//! | 5, then 5 | 5 σ | 91 % | 90 % |
+//! | 100, then 20 | 1.2 σ | 58 % | 24 % |
+//! | 12, then 4, then 12 as before | 4 σ | 76 % | 66 % |
+//! | 60, then 5, then 60 as before | 4 σ | 99.7 % | 90 % |
+//! | 60, then 12, then 60 as before | 2 σ | 76 % | 34 % |
+//!
+//! Without a change, 0.7 to 1.3 % of 4,000 series each were said to have one, of 20, 50 and 200 values, with
+//! normal, skewed and two-peaked noise, noise without a variance, and one outlier in twenty; fewer where most
+//! values are equal, or where they are few.
+//!
+//! To shuffle a stretch of n values once takes n log n operations and linear memory. In all, 1,000 values
+//! took 0.001 s without a change, 0.2 s with one and 0.6 s with nine; 10,000 values 0.1, 1.7 and 6 s.
 //!
 //! # Limits
 //!
-//! - Values must be independent of each other while nothing changes. Runs that resemble the one before them
-//!   (a warm machine, growing data) look like changes.
-//! - A slow drift is reported as steps.
+//! - While nothing changes, values must not depend on each other. Where a run resembles the one before it,
+//!   chance makes changes: at a correlation of 0.3, 11 % of series of 50 values have a false one and 19 % of
+//!   200; at 0.5, 32 % of 50.
+//! - A slow drift is told as one or several steps; where they lie means little.
+//! - A change of the scatter alone may be a change as well; its medians are about the same.
+//! - After a change, [`Levels::least`] runs are needed to see it, and [`values_needed`] in all.
 
 #[cfg(test)]
 mod tests;
@@ -44,31 +74,32 @@ use super::changepoint::median;
 pub const VALUES_MAX: usize = 50_000;
 /// Values further from zero than this are no measurements.
 const VALUE_MAX: f64 = 1e100;
-/// A series whose values differ by no more than this fraction is constant but for rounding.
+/// Scaled values that differ by no more than this are equal: rounding is less than a thousandth of it.
 const ROUNDING: f64 = 1e-9;
-/// The share of the deviations from the median that tells how far values usually lie from it.
-const USUAL: f64 = 0.8;
+/// So many fifths of the values that are not the median lie no further from it than what is usual.
+const USUAL_FIFTHS: usize = 4;
 /// Values are drawn in to so many usual distances from the median: 3.2 standard deviations of normal noise.
 const FENCE: f64 = 2.5;
-/// Borders between the steps to which values are rounded, so that distances are counts. A step is at most
-/// 0.4 standard deviations of normal noise.
+/// Borders between the steps to which values are rounded, so that distances are sums of counts. A step is at
+/// most 0.8 standard deviations of normal noise; twice as many borders find one change in fifty more, in
+/// twice the time.
 const BORDERS: usize = 8;
-/// Sums that are added up side by side.
+/// Squares that are added up side by side, as processors like it.
 const LANES: usize = 4;
 /// The share of the energy distance that its first component has, of evenly spread values: 6 ÷ π². It makes
 /// the root of the distance about as large as the difference of two means in standard errors.
 const FIRST_COMPONENT: f64 = 0.6079;
-/// Intervals of one length begin so many times in their length.
+/// Within the length of an interval, so many intervals of that length begin.
 const STARTS: usize = 4;
-/// So many places of an interval are looked at, for speed; the exact place is found afterwards.
+/// About so many places of a long interval are looked at; the exact one is found once it is to be cut.
 const PLACES: usize = 64;
-/// Differences closer to each other than this are equal.
+/// Differences no further from each other than this are equal: they are computed in 24 bits.
 const EQUAL: f64 = 1e-5;
 /// Shuffling ends early where the p value lies so many standard errors from the level.
 const SURE: f64 = 3.0;
 /// Unclear cases are shuffled up to so many times longer, if they are short.
 const LONGER: usize = 10;
-/// Values of a stretch that is not short.
+/// From so many values on a stretch is not short.
 const LONG: usize = 1_000;
 
 /// A place where the level of the series changed.
@@ -80,18 +111,19 @@ pub struct ChangePoint {
     pub before: f64,
     /// The median of the values after, up to the next change point.
     pub after: f64,
-    /// How often a shuffled stretch has a difference at least as clear in any place: the p value of the cut.
-    /// Adjusted for all places in the stretch that was cut here, not for other stretches.
+    /// The p value of the cut: how often the stretch that was cut here has a difference as clear in any place
+    /// after its values were shuffled. So it is adjusted for all places of that stretch, and not for other
+    /// stretches.
     pub p: f64,
 }
 
 /// What counts as a change.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Levels {
-    /// The error rate of each stretch: of series without a change, such a share is said to have one. Where
-    /// there are changes, about such a share of what is reported is false.
+    /// Such a share of series without a change is said to have one. With changes, each stretch between two of
+    /// them has this error rate, so that about such a share of what is found is false.
     pub alpha: f64,
-    /// Fewest values between two changes, and before the first and after the last. One run is an outlier.
+    /// Fewest values between two changes, before the first and after the last. Fewer are outliers.
     pub least: usize,
     /// How often a stretch is shuffled. Unclear cases of short stretches are shuffled up to ten times longer.
     pub permutations: usize,
@@ -108,7 +140,7 @@ impl Default for Levels {
 /// Why a series is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// A value is not a number, infinite, or beyond 10^±100: the caller leaves such runs out.
+    /// A value is not a number, infinite, or beyond ±10^100. Runs that have none are to be left out before.
     #[error("value {index} of the series is {found}")]
     Value {
         /// Its index.
@@ -135,17 +167,18 @@ pub enum Refusal {
     Least,
 }
 
-/// Fewest values with which a change can be found at all. With n values no p value is below that of two equal
-/// halves, which one in n! ÷ (n/2)!² orders has, and as many the other way round: 10 for 1 %.
+/// Fewest values with which a change can be found at all: 10 at a level of 1 %. However large the step,
+/// shuffling n values gives the halves back by chance in one of n! ÷ (n/2)!² cases, and as often the other
+/// way round.
 #[must_use]
 pub fn values_needed(levels: &Levels) -> usize {
     let mut orders = 1.0;
     let mut values = 0_usize;
-    while values < 2 * levels.least || 2.0 > levels.alpha * orders {
+    while values < VALUES_MAX && 2.0 > levels.alpha * orders {
         values += 1;
         orders *= values as f64 / values.div_ceil(2) as f64;
     }
-    values
+    values.max(levels.least.saturating_mul(2))
 }
 
 /// The changes in the order of time.
@@ -175,10 +208,14 @@ fn check(values: &[f64], levels: &Levels) -> Result<(), Refusal> {
     }
 }
 
-/// Logarithms, since the noise of a time or a rate grows with it; the values themselves where one has none.
+/// Logarithms, since the noise of a time or a rate grows with it. Where a value has none, fractions of the one
+/// furthest from zero.
 fn scaled(values: &[f64]) -> Vec<f64> {
-    let positive = values.iter().all(|value| *value > 0.0);
-    values.iter().map(|value| if positive { value.ln() } else { *value }).collect()
+    if values.iter().all(|value| *value > 0.0) {
+        return values.iter().map(|value| value.ln()).collect();
+    }
+    let largest = values.iter().fold(f64::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+    values.iter().map(|value| value / largest).collect()
 }
 
 /// Where the series was cut.
@@ -187,7 +224,7 @@ struct Cut {
     p: f64,
 }
 
-/// Cuts the series, and what it was cut into, until nothing is left to cut.
+/// Cuts the series, and what it was cut into, until nothing is left to cut. The indexes are sorted.
 fn cuts(values: &[f64], levels: &Levels) -> Vec<Cut> {
     let mut cuts = Vec::new();
     let mut open: Vec<Range<usize>> = std::iter::once(0..values.len()).collect();
@@ -201,7 +238,7 @@ fn cuts(values: &[f64], levels: &Levels) -> Vec<Cut> {
     cuts
 }
 
-/// Cuts a stretch where both sides of an interval differ most, if any differ by more than chance.
+/// Cuts a stretch where it differs most clearly, if that is more than chance.
 fn cut(values: &[f64], levels: &Levels) -> Option<Cut> {
     if values.len() < values_needed(levels) {
         return None;
@@ -221,11 +258,11 @@ fn cut(values: &[f64], levels: &Levels) -> Option<Cut> {
     Some(Cut { index, p })
 }
 
-/// The share of shuffled stretches that are at least as clear as the one that was observed, which is counted
-/// among them (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9). Nothing
-/// where it is above the level.
+/// The share of shuffled stretches that are at least as clear as the observed one, which counts as one of them
+/// (Phipson and Smyth 2010, Statistical Applications in Genetics and Molecular Biology 9). Nothing where it is
+/// above the level, which is most often clear after a few.
 fn p_value(values: usize, levels: &Levels, mut as_clear: impl FnMut() -> bool) -> Option<f64> {
-    let most = levels.permutations * (LONG / values).clamp(1, LONGER);
+    let most = levels.permutations.saturating_mul((LONG / values).clamp(1, LONGER));
     let mut count = 0_usize;
     let mut shuffled = 0_usize;
     while shuffled < most {
@@ -244,8 +281,8 @@ fn p_value(values: usize, levels: &Levels, mut as_clear: impl FnMut() -> bool) -
     (p <= levels.alpha).then_some(p)
 }
 
-/// Moves each cut to where the values between its neighbours differ most. When it was made, others were not
-/// yet known (Bai 1997, Econometric Theory 13).
+/// Moves each cut to where the values between its neighbours differ most: when it was made, its neighbours
+/// were not all known (Bai 1997, Econometric Theory 13).
 fn settle(cuts: &mut [Cut], values: &[f64], least: usize) {
     for index in 0..cuts.len() {
         let start = index.checked_sub(1).map_or(0, |before| cuts[before].index);
@@ -274,16 +311,14 @@ fn described(cuts: &[Cut], values: &[f64]) -> Vec<ChangePoint> {
 }
 
 /// The values rounded to steps of equal height, 0 to [`BORDERS`], after those far from the median were drawn
-/// in. Nothing where all are equal. It depends on the values alone, not on their order: else the test would
-/// not be exact.
+/// in. Nothing where all are equal. The order of the values has no part in it, or the test would not be exact.
 fn steps(values: &[f64]) -> Option<Vec<u8>> {
     let middle = median(&mut values.to_vec());
     let mut distances: Vec<f64> = values.iter().map(|value| (value - middle).abs()).collect();
-    let largest = values.iter().fold(0.0, |largest: f64, value| largest.max(value.abs()));
-    // Of the values that are not the median, so that ties do not make it zero.
-    distances.retain(|distance| *distance > ROUNDING * largest.min(1.0));
+    // What equals the median tells nothing of how far the others lie from it.
+    distances.retain(|distance| *distance > ROUNDING);
     let last = distances.len().checked_sub(1)?;
-    let (_, usual, _) = distances.select_nth_unstable_by(whole(USUAL * last as f64), f64::total_cmp);
+    let (_, usual, _) = distances.select_nth_unstable_by(last * USUAL_FIFTHS / 5, f64::total_cmp);
     let (low, high) = (middle - FENCE * *usual, middle + FENCE * *usual);
     let drawn_in = |value: &f64| value.clamp(low, high);
     let (least, most) = values
@@ -295,12 +330,6 @@ fn steps(values: &[f64]) -> Option<Vec<u8>> {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let step = |value: &f64| ((drawn_in(value) - least) / height).round() as u8;
     Some(values.iter().map(step).collect())
-}
-
-/// A number of values that was computed: whole, not negative, and at most the length of a series.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn whole(values: f64) -> usize {
-    values as usize
 }
 
 /// A part of a stretch that is looked at for itself.
@@ -321,21 +350,17 @@ impl Interval {
     }
 }
 
-/// The whole stretch, and shorter and shorter intervals all over it.
+/// The whole stretch, and all over it intervals of half the length, of a quarter, and so on.
 fn intervals(values: usize, least: usize) -> Vec<Interval> {
     let mut intervals = Vec::new();
     let mut length = values;
-    let mut exact = values as f64;
     while length >= 2 * least {
         let share = values as f64 / length as f64;
         let penalty = (2.0 * (1.0 + share.ln())).sqrt();
         let step = (length / PLACES).max(1);
         let starts = (0..values - length).step_by((length / STARTS).max(1)).chain([values - length]);
         intervals.extend(starts.map(|start| Interval { start, end: start + length, step, penalty }));
-        while whole(exact) >= length {
-            exact *= std::f64::consts::FRAC_1_SQRT_2;
-        }
-        length = whole(exact);
+        length /= 2;
     }
     intervals
 }
@@ -345,11 +370,12 @@ type Tally = [f32; BORDERS];
 
 /// The clearest difference within a stretch.
 struct Clearest<'a> {
+    /// About the difference of two means in standard errors, less the penalty of the interval.
     clearness: f64,
     interval: &'a Interval,
 }
 
-/// Tallies of the beginnings of a stretch.
+/// The tally of each beginning of a stretch, from the empty one to all of it.
 #[derive(Default)]
 struct Tallies(Vec<Tally>);
 
@@ -381,14 +407,16 @@ impl Tallies {
         clearest
     }
 
-    /// What the distance of both sides of a place is on average, whatever the place.
+    /// Nearly what the distance of both sides is on average when the values are shuffled, whatever the place.
     fn scatter(&self) -> f64 {
         let last = self.0[self.0.len() - 1];
         let values = (self.0.len() - 1) as f64;
         last.iter().map(|count| f64::from(*count) / values).map(|share| share * (1.0 - share)).sum()
     }
 
-    /// The place in an interval where both sides differ most, and their distance.
+    /// The place in an interval where both sides differ most, and their distance: n m ÷ (n + m) times the sum of
+    /// the squared differences of their shares below each border. Twice that is the measure of E-divisive, in
+    /// steps.
     fn place(&self, interval: &Interval, least: usize) -> (usize, f32) {
         let (first, last) = (&self.0[interval.start], &self.0[interval.end]);
         let length = (interval.end - interval.start) as f32;
@@ -399,22 +427,27 @@ impl Tallies {
         let mut best = (interval.start + least, f32::NEG_INFINITY);
         for place in (interval.start + least..=interval.end - least).step_by(interval.step) {
             let before = (place - interval.start) as f32;
-            let tally = &self.0[place];
-            let mut squares = [0.0_f32; LANES];
-            for border in (0..BORDERS).step_by(LANES) {
-                for lane in 0..LANES {
-                    let more = tally[border + lane] - first[border + lane] - before * share[border + lane];
-                    squares[lane] += more * more;
-                }
-            }
-            let distance = ((squares[0] + squares[1]) + (squares[2] + squares[3])) * length
-                / (before * (length - before));
+            let distance =
+                squares(&self.0[place], first, &share, before) * length / (before * (length - before));
             if distance > best.1 {
                 best = (place, distance);
             }
         }
         best
     }
+}
+
+/// The sum over the borders of the squares of what a tally has more than its share.
+#[inline]
+fn squares(tally: &Tally, first: &Tally, share: &Tally, before: f32) -> f32 {
+    let mut squares = [0.0; LANES];
+    for border in (0..BORDERS).step_by(LANES) {
+        for lane in 0..LANES {
+            let more = tally[border + lane] - first[border + lane] - before * share[border + lane];
+            squares[lane] += more * more;
+        }
+    }
+    (squares[0] + squares[2]) + (squares[1] + squares[3])
 }
 
 /// Which borders each step lies below.

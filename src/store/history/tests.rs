@@ -10,7 +10,10 @@ use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 use super::suite::{self, open, run};
-use super::{AddressError, Filter, History, HistoryError, Pool, PostgresAddress, RunRecord, StoreAddress};
+use super::{
+    AddressError, Filter, History, HistoryError, Pool, PostgresAddress, RunRecord, StoreAddress, export,
+    import,
+};
 
 tests_of_a_store!(fresh);
 
@@ -389,6 +392,26 @@ async fn no_message_shows_a_password() {
     }
     let unescaped = "postgres://u:p/w@h/d".parse::<PostgresAddress>().expect_err("ambiguous");
     assert!(matches!(unescaped, AddressError::Unescaped));
+}
+
+/// Exports of version 1 lie on people's disks: they can be read for ever.
+#[test]
+fn an_export_of_the_first_version_can_be_read() {
+    let line = concat!(
+        r#"{"dbdyno_export":1,"run":{"summary":{"id":"20260102-000001-00ff","kind":"run","started_at_us":1000000,"#,
+        r#""duration_us":30000001,"ended":"completed","verdict":"pass","workload":"shop","scale":0.1,"#,
+        r#""fingerprint":"f00d","engine":"postgresql","server_version":"15.18","#,
+        r#""target":"db.example:5432/shop, user bench","dbdyno_version":"0.1.0","note":"","#,
+        r#""tags":["nightly","number-1"],"per_s":0.3333333333333333,"p50_us":1200,"p99_us":45000,"failed":0},"#,
+        r#""report":"null","metrics":{"errors.rate":0.30000000000000004},"distributions":[{"stage":0,"owner":"","#,
+        r#""what":"response","count":9007199254740993,"sum_ns":9223372036854775807,"histogram":"AP8KDQ=="}]}}"#
+    );
+    let mut expected = run(1);
+    expected.report = "null".to_owned();
+    expected.metrics.retain(|path, _| path == "errors.rate");
+    expected.distributions.truncate(1);
+    assert_eq!(import(line).expect("version 1"), expected);
+    assert_eq!(export(&expected).expect("it can be exported"), line);
 }
 
 /// Stores of version 1 lie on people's disks: they open for ever.
