@@ -1,7 +1,9 @@
 //! Everything that asks a store and changes nothing.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
+use futures_util::{FutureExt as _, Stream, StreamExt as _};
 use sqlx::{ColumnIndex, Database, Decode, Encode, FromRow, QueryBuilder, Row, Type};
 
 use super::record::Details;
@@ -26,7 +28,7 @@ impl History {
         on_pool!(self, "list the runs", |pool| {
             let mut query = QueryBuilder::new(format!("SELECT {SUMMARY} FROM runs WHERE TRUE"));
             push_filter(&mut query, filter);
-            query.build_query_as().fetch_all(pool).await
+            gathered(query.build_query_as().fetch(pool)).await
         })
     }
 
@@ -105,7 +107,7 @@ impl History {
             ));
             query.push_bind(metric);
             push_filter(&mut query, filter);
-            query.build_query_as().fetch_all(pool).await
+            gathered(query.build_query_as().fetch(pool)).await
         })?;
         Ok(newest_first.into_iter().rev().map(|WithValue(run, value)| (run, value)).collect())
     }
@@ -141,6 +143,30 @@ const METRICS: &str =
 const DISTRIBUTIONS: &str = "SELECT d.stage, d.owner, d.what, d.count, d.sum_ns, d.histogram \
      FROM distributions AS d JOIN runs ON runs.key = d.run WHERE runs.id = $1 \
      ORDER BY d.stage, d.owner, d.what";
+
+/// All rows of a long list. The rows of a file come one by one from a thread that reads them, and to be woken for each costs several
+/// times what it costs to read it. So one looks now and then what has come, as soon as the list is known to be long.
+async fn gathered<T>(
+    mut rows: impl Stream<Item = Result<T, sqlx::Error>> + Unpin,
+) -> Result<Vec<T>, sqlx::Error> {
+    const LONG: usize = 100;
+    const PAUSE: Duration = Duration::from_millis(1);
+    let mut gathered = Vec::new();
+    loop {
+        let next = match rows.next().now_or_never() {
+            Some(next) => next,
+            None if gathered.len() < LONG => rows.next().await,
+            None => {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        match next {
+            Some(row) => gathered.push(row?),
+            None => return Ok(gathered),
+        }
+    }
+}
 
 /// Adds the conditions of a filter, the order and the limit to a query on `runs` that has a `WHERE` already.
 fn push_filter<DB>(query: &mut QueryBuilder<DB>, filter: &Filter)
