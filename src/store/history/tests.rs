@@ -217,6 +217,22 @@ async fn a_full_disk_is_said_and_the_store_stays_readable() {
 }
 
 #[tokio::test]
+async fn a_run_that_is_deleted_leaves_no_row_in_any_table() {
+    let (address, _folder) = with_a_run().await;
+    let history = open(&address).await;
+    let Pool::Sqlite(pool) = &history.pool else { panic!("a file") };
+    let rows = async || {
+        let sql =
+            "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM tags), (SELECT count(*) FROM reports),
+                          (SELECT count(*) FROM metrics), (SELECT count(*) FROM distributions)";
+        sqlx::query_as::<_, (i64, i64, i64, i64, i64)>(sql).fetch_one(pool).await.expect("counted")
+    };
+    assert_eq!(rows().await, (1, 2, 1, 4, 4));
+    assert_eq!(history.delete(&[run(1).summary.id]).await.expect("deleted"), 1);
+    assert_eq!(rows().await, (0, 0, 0, 0, 0));
+}
+
+#[tokio::test]
 async fn who_waits_too_long_is_told_that_the_store_is_busy_and_readers_do_not_wait() {
     let (address, _folder) = with_a_run().await;
     let holder = open(&address).await;
@@ -228,6 +244,26 @@ async fn who_waits_too_long_is_told_that_the_store_is_busy_and_readers_do_not_wa
     assert!(matches!(busy, Err(HistoryError::Busy { .. })), "{busy:?}");
     transaction.rollback().await.expect("released");
     waiter.put(&run(2)).await.expect("its turn");
+}
+
+/// A copy may have lost the mode, as `VACUUM INTO` makes one without it.
+#[tokio::test]
+async fn the_write_ahead_log_waits_for_those_who_read_without_it() {
+    let (address, _folder) = with_a_run().await;
+    let path = path_of(&address);
+    execute(&path, "PRAGMA journal_mode = DELETE").await;
+    let mut reader = SqliteConnectOptions::new().filename(&path).connect().await.expect("it opens");
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM runs").execute(&mut reader).await.expect("it reads");
+    let hasty = History::open_with(&address, Duration::from_millis(100)).await.map(drop);
+    assert!(matches!(hasty, Err(HistoryError::Busy { .. })), "{hasty:?}");
+    let (opened, ()) = tokio::join!(History::open(&address), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        sqlx::raw_sql("COMMIT").execute(&mut reader).await.expect("it ends");
+    });
+    let history = opened.expect("its turn");
+    let Pool::Sqlite(pool) = &history.pool else { panic!("a file") };
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(pool).await.expect("known");
+    assert_eq!(mode, "wal");
 }
 
 #[tokio::test]
