@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::migrate::Migrate;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
@@ -54,7 +54,7 @@ pub(super) async fn open(path: &Path, store: &str, patience: Duration) -> Result
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_lazy_with(options);
-    let prepared = prepare(&pool, store).await;
+    let prepared = prepare(&pool, store, patience).await;
     if prepared.is_err() {
         pool.close().await;
     }
@@ -139,13 +139,13 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-async fn prepare(pool: &SqlitePool, store: &str) -> Result<(), HistoryError> {
+async fn prepare(pool: &SqlitePool, store: &str, patience: Duration) -> Result<(), HistoryError> {
     let failed = |error: sqlx::Error| HistoryError::of("open the history", store, &error);
     let mut connection = pool.acquire().await.map_err(failed)?;
     if state(&mut connection, store).await? != State::Current {
         migrate(&mut connection, store).await?;
     }
-    use_write_ahead_log(&mut connection, store).await
+    use_write_ahead_log(&mut connection, store, patience).await
 }
 
 async fn state(connection: &mut SqliteConnection, store: &str) -> Result<State, HistoryError> {
@@ -181,12 +181,22 @@ async fn migrate(connection: &mut SqliteConnection, store: &str) -> Result<(), H
 }
 
 /// Readers and writers do not wait for each other with a write-ahead log. The file remembers it, so that this changes a new one only,
-/// or a copy that lost it, and waits for those who are at it.
-async fn use_write_ahead_log(connection: &mut SqliteConnection, store: &str) -> Result<(), HistoryError> {
-    let mode: Result<String, sqlx::Error> =
-        sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(connection).await;
-    match mode.map_err(|error| HistoryError::of("open the history", store, &error))?.as_str() {
-        "wal" => Ok(()),
-        _ => Err(HistoryError::NoWriteAheadLog { store: store.to_owned() }),
+/// or a copy that lost it. SQLite waits for those who read or write meanwhile, but not for others who are changing it as well.
+async fn use_write_ahead_log(
+    connection: &mut SqliteConnection,
+    store: &str,
+    patience: Duration,
+) -> Result<(), HistoryError> {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let deadline = Instant::now() + patience;
+    loop {
+        let mode: Result<String, sqlx::Error> =
+            sqlx::query_scalar("PRAGMA journal_mode = WAL").fetch_one(&mut *connection).await;
+        match mode.map_err(|error| HistoryError::of("open the history", store, &error)) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(_) => return Err(HistoryError::NoWriteAheadLog { store: store.to_owned() }),
+            Err(HistoryError::Busy { .. }) if Instant::now() < deadline => tokio::time::sleep(PAUSE).await,
+            Err(error) => return Err(error),
+        }
     }
 }
