@@ -57,12 +57,12 @@ async fn connect(options: &PgConnectOptions, store: &str) -> Result<PgConnection
     connected.map_err(|error| HistoryError::of("open the history", store, &error))
 }
 
-/// Settings of a session: names mean our tables, and nobody waits without an end, neither for others nor others for a client
-/// that is gone.
+/// Settings of a session: names mean our tables, short queries are not compiled, and nobody waits without an end, neither for others
+/// nor others for a client that is gone.
 async fn settle(connection: &mut PgConnection, patience: Duration) -> Result<(), sqlx::Error> {
     let wait_ms = patience.as_millis();
     let settings = format!(
-        "SET search_path = dbdyno; SET lock_timeout = {wait_ms}; SET idle_in_transaction_session_timeout = {wait_ms}"
+        "SET search_path = dbdyno; SET jit = off; SET lock_timeout = {wait_ms}; SET idle_in_transaction_session_timeout = {wait_ms}"
     );
     connection.execute(AssertSqlSafe(settings)).await.map(drop)
 }

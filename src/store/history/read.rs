@@ -101,9 +101,10 @@ impl History {
         filter: &Filter,
     ) -> Result<Vec<(RunSummary, f64)>, HistoryError> {
         let newest_first: Vec<WithValue> = on_pool!(self, "read the values of a metric", |pool| {
+            // A cross join is for SQLite an order: runs first, by their index, so that a limit ends the work.
             let mut query = QueryBuilder::new(format!(
-                "SELECT {SUMMARY}, metrics.value FROM metrics JOIN runs ON runs.key = metrics.run \
-                 WHERE metrics.path = "
+                "SELECT {SUMMARY}, metrics.value FROM runs CROSS JOIN metrics \
+                 WHERE metrics.run = runs.key AND metrics.path = "
             ));
             query.push_bind(metric);
             push_filter(&mut query, filter);
