@@ -1,10 +1,10 @@
 # What a person or a machine does with this project. Each goal starts from a clean clone.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench soak
+.PHONY: help setup demo test test-versions bench soak
 
 help: ## what there is
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 8
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 setup: ## install what is missing: PostgreSQL's server binaries, a C compiler
 	@scripts/setup.sh
@@ -19,11 +19,15 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 	cargo clippy --all-targets -- -D warnings
 	scripts/test.sh
 
-bench: setup ## how fast the history is; how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i
+test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm)
+	scripts/test-versions.sh
+
+bench: setup ## how fast the history is; how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i; what the probes cost
 	cargo bench --bench history
 	cargo bench --bench precision
 	cargo bench --bench pgbench
 	cargo bench --bench load
+	cargo bench --bench probes
 
 soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER)
 	cargo bench --bench soak

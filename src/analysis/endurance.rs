@@ -283,6 +283,8 @@ mod tests {
             tables: Vec::new(),
             indexes: Vec::new(),
             host: None,
+            ledger: None,
+            processes: None,
             warm_up: None,
             recovery: None,
             intervals: (1..=10).map(interval).collect(),

@@ -12,13 +12,16 @@ pub mod divisive;
 mod endurance;
 mod findings;
 mod intervals;
+mod ledger;
 pub mod locks;
 mod measures;
 pub mod paired;
 mod pool_study;
 mod quantiles;
+mod samples;
 mod server;
 mod stage;
+mod student;
 pub mod warm_up;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,6 +237,7 @@ impl Analysis {
             }
             Observation::Activity(_)
             | Observation::Host(_)
+            | Observation::Processes(_)
             | Observation::Generator(_)
             | Observation::Gauge(_) => {
                 if let Some(stage) = self.stage_at(window) {

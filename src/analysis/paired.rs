@@ -31,7 +31,6 @@
 mod flips;
 mod looks;
 mod order;
-mod student;
 
 #[cfg(test)]
 mod tests;
@@ -39,6 +38,7 @@ mod tests;
 pub use looks::{Look, looks};
 pub use order::SlotOrder;
 
+use super::student;
 use flips::{Differences, Flips, Maxima, REACH_MAX, Reaches, flips_of};
 
 /// Most pairs that can be compared.

@@ -7,7 +7,8 @@ use crate::record::entry::Header;
 use crate::record::histogram::Distribution;
 
 use super::quantiles::{quantiles, with_censored};
-use super::stage::{IDLE_IN_TRANSACTION, StageAnalysis};
+use super::samples::IDLE_IN_TRANSACTION;
+use super::stage::StageAnalysis;
 
 /// A size is at the knee when it reaches this share of the best throughput.
 const KNEE_SHARE: f64 = 0.95;

@@ -12,14 +12,16 @@ use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::kept::{Kept, KeptDistribution};
 use crate::record::observation::{
-    ActivitySummary, Counters, GeneratorSample, HostSample, LockEpisode, Observation, Who,
+    Counters, GeneratorSample, HostSample, LockEpisode, Observation, ProcessSample, Who,
 };
 use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
 use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
 use super::intervals::Intervals;
+use super::ledger::{self, Active, Circumstances, Times};
 use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
+use super::samples::{self, IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::{locks, rfc3339, server};
 
 /// Lock waits of one stage that are told apart; more are counted.
@@ -28,8 +30,6 @@ const EPISODES_MAX: usize = 100_000;
 const SPANS_MAX: usize = 200_000;
 /// A lock wait is told of at most so long after it ended.
 const SPANS_RECENT_NS: u64 = 5_000_000_000;
-/// The state of a session that holds a transaction open and executes nothing.
-pub(super) const IDLE_IN_TRANSACTION: &str = "idle in transaction";
 /// Gap between two ways of measuring the same thing that rounding and clipping explain.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
@@ -40,7 +40,10 @@ pub(super) struct StageAnalysis {
     pub(super) pool_size: u32,
     /// Everything, the drain included.
     pub(super) set: Set,
+    /// Summed over its samples.
     pub(super) host: Option<HostSample>,
+    /// Time that those with a traffic cover.
+    traffic_covers: Duration,
     /// What the generator cost, summed over its samples, and the time that they cover.
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
@@ -59,8 +62,11 @@ pub(super) struct StageAnalysis {
     window_levels: PoolLevels,
     intervals: Intervals,
     warm_up: Option<WarmUpEnded>,
-    activity: BTreeMap<(Who, Option<String>), u64>,
-    looks: u32,
+    activity: Samples,
+    /// The fastest round trip of an empty query, in nanoseconds.
+    round_trip_ns: Option<u64>,
+    /// CPU of the server's processes, summed, and the time that it covers.
+    processes: Option<(ProcessSample, Duration)>,
     episodes: Vec<LockEpisode>,
     episodes_dropped: u64,
     /// Kept when the set of a stage that is not measured is let go.
@@ -86,6 +92,7 @@ impl StageAnalysis {
             pool_size: plan.map_or(0, |stage| stage.pool_size),
             set: Set::new(shape),
             host: None,
+            traffic_covers: Duration::ZERO,
             generator: Default::default(),
             gauges: Gauges::default(),
             begun_at: at,
@@ -100,8 +107,9 @@ impl StageAnalysis {
             window_levels: PoolLevels::default(),
             intervals: Intervals::default(),
             warm_up: None,
-            activity: BTreeMap::new(),
-            looks: 0,
+            activity: Samples::default(),
+            round_trip_ns: None,
+            processes: None,
             episodes: Vec::new(),
             episodes_dropped: 0,
             books_of_warm_up: None,
@@ -184,18 +192,30 @@ impl StageAnalysis {
 
     pub(super) fn add_sample(&mut self, seen: &Observation, window: Span) {
         match seen {
-            Observation::Activity(summary) => self.add_activity(summary),
-            Observation::Host(sample) => {
-                let host = self.host.get_or_insert_with(HostSample::default);
-                host.cores = sample.cores;
-                host.busy_s += sample.busy_s;
-                host.idle_s += sample.idle_s;
-                host.iowait_s += sample.iowait_s;
-                host.steal_s += sample.steal_s;
+            Observation::Activity(summary) => {
+                self.activity.add(summary, window);
+                self.round_trip_ns = self.round_trip_ns.into_iter().chain(summary.round_trip_ns).min();
             }
+            Observation::Processes(sample) => self.add_processes(sample, window),
+            Observation::Host(sample) => self.add_host(sample, window),
             Observation::Generator(sample) => self.add_generator(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
             Observation::Counters(_) | Observation::Locks(_) => {}
+        }
+    }
+
+    fn add_host(&mut self, sample: &HostSample, window: Span) {
+        let host = self.host.get_or_insert_with(HostSample::default);
+        host.cores = sample.cores;
+        host.busy_s += sample.busy_s;
+        host.idle_s += sample.idle_s;
+        host.iowait_s += sample.iowait_s;
+        host.steal_s += sample.steal_s;
+        let levels = [host.memory_available_bytes, sample.memory_available_bytes];
+        host.memory_available_bytes = levels.into_iter().flatten().min();
+        if let Some(traffic) = &sample.traffic {
+            host.traffic.get_or_insert_default().add(traffic);
+            self.traffic_covers += window.duration();
         }
     }
 
@@ -207,6 +227,15 @@ impl StageAnalysis {
         sum.control_cpu_ns += sample.control_cpu_ns;
         sum.workers = sum.workers.max(sample.workers);
         sum.resident_bytes = sum.resident_bytes.max(sample.resident_bytes);
+        *covered += window.duration();
+    }
+
+    fn add_processes(&mut self, sample: &ProcessSample, window: Span) {
+        let (sum, covered) = self.processes.get_or_insert_default();
+        sum.server_cpu_ns += sample.server_cpu_ns;
+        sum.pool_cpu_ns += sample.pool_cpu_ns;
+        sum.pool_run_queue_ns += sample.pool_run_queue_ns;
+        sum.probe_cpu_ns += sample.probe_cpu_ns;
         *covered += window.duration();
     }
 
@@ -303,7 +332,9 @@ impl StageAnalysis {
             server: counters.map(|(begin, end, window)| server::server(begin, end, window)),
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
             indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
-            host: self.host.as_ref().and_then(host_info),
+            host: self.host.as_ref().and_then(|host| host_info(host, self.traffic_covers)),
+            ledger: self.ledger(header),
+            processes: self.process_info(),
             warm_up: self
                 .warm_up
                 .as_ref()
@@ -369,19 +400,20 @@ impl StageAnalysis {
 
     fn wait_shares(&self, counts_in: impl Fn(&Who, Option<&str>) -> bool) -> Vec<model::WaitShare> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-        for ((who, wait), count) in &self.activity {
+        for ((who, wait), count) in self.activity.kinds() {
             if counts_in(who, wait.as_deref()) {
                 *counts.entry(wait.as_deref().unwrap_or("CPU")).or_default() += count;
             }
         }
         let all: u64 = counts.values().sum();
+        let looks = self.activity.looks().max(1) as f64;
         let mut shares: Vec<_> = counts
             .into_iter()
             .map(|(event, count)| model::WaitShare {
                 event: event.to_owned(),
                 count,
                 share: count as f64 / all as f64,
-                sessions_mean: count as f64 / f64::from(self.looks.max(1)),
+                sessions_mean: count as f64 / looks,
             })
             .collect();
         shares.sort_by_key(|share| std::cmp::Reverse(share.count));
@@ -393,17 +425,76 @@ impl StageAnalysis {
         self.wait_shares(|who, wait| *who == Who::Statement(id) && wait != Some(IDLE_IN_TRANSACTION))
     }
 
-    fn add_activity(&mut self, summary: &ActivitySummary) {
-        self.looks += summary.samples;
-        for seen in &summary.seen {
-            // A session between two statements of a transaction waits for its client and nothing else: it is told apart from
-            // one that executes.
-            // The view reads state and wait one after the other: `active` that waits for its client has just become idle.
-            let idle = seen.state.starts_with(IDLE_IN_TRANSACTION)
-                || (is_of_pool(&seen.who) && seen.wait.as_deref() == Some("Client:ClientRead"));
-            let wait = if idle { Some(IDLE_IN_TRANSACTION.to_owned()) } else { seen.wait.clone() };
-            *self.activity.entry((seen.who.clone(), wait)).or_default() += seen.count;
+    /// What the statements that `of` accepts were seen doing on the server.
+    fn active(&self, of: impl Fn(StatementId) -> bool) -> Active {
+        let executes = |(who, wait): &samples::Kind| {
+            matches!(who, Who::Statement(id) if of(*id)) && wait.as_deref() != Some(IDLE_IN_TRANSACTION)
+        };
+        let activity = self.activity.until(self.window().to);
+        Active {
+            total: activity.estimate(executes),
+            by_event: activity.estimates(|kind| executes(kind).then(|| kind.1.clone())),
         }
+    }
+
+    /// What all ledgers of the stage share; nothing where nobody looked, or when its distributions were let go.
+    fn circumstances(&self) -> Option<Circumstances> {
+        let held_us = self.total(|set| &set.hold).sum_ns() as f64 / 1e3;
+        let busy = self.window_levels.busy_ns as f64 / 1e9 / self.window_s();
+        let was_watched = self.activity.looks() > 0 && self.books_of_warm_up.is_none();
+        (was_watched && busy > 0.0).then(|| Circumstances {
+            window_us: held_us / busy,
+            round_trip_us: self.round_trip_ns.map(|ns| ns as f64 / 1e3),
+            runnable_share: self.processes.as_ref().and_then(|(sample, _)| ledger::runnable_share(sample)),
+        })
+    }
+
+    /// The times of one transaction, for its ledger.
+    fn times(&self, transaction: usize, workload: &WorkloadHeader) -> Times {
+        let own = self.set.statements.iter().zip(&workload.statements);
+        let own = own.filter(|(_, statement)| statement.transaction.index() == transaction);
+        Times::of(&self.set.transactions[transaction], own.map(|(set, _)| set))
+    }
+
+    fn ledger(&self, header: &Header) -> Option<model::Ledger> {
+        let workload = header.workload_of(self.id);
+        let mut all = Times::default();
+        for transaction in 0..self.set.transactions.len() {
+            all.add(&self.times(transaction, workload));
+        }
+        all.ledger(&self.active(|_| true), self.circumstances()?)
+    }
+
+    fn ledger_of_transaction(&self, index: usize, workload: &WorkloadHeader) -> Option<model::Ledger> {
+        let in_stage = self.circumstances()?;
+        let is_own = |id: StatementId| {
+            workload.statements.get(id.index()).is_some_and(|of| of.transaction.index() == index)
+        };
+        self.times(index, workload).ledger(&self.active(is_own), in_stage)
+    }
+
+    fn ledger_of_statement(
+        &self,
+        id: StatementId,
+        server: Option<&model::StatementServerInfo>,
+    ) -> Option<model::Ledger> {
+        // A row that stands for several statements is no account of one of them.
+        let counted = server.filter(|server| server.calls > 0 && server.shared_by.is_empty());
+        let counted_us = counted.map(|server| server.exec_us_mean + server.plan_us_mean);
+        let active = self.active(|of| of == id);
+        ledger::of_statement(&self.set.statements[id.index()], &active, counted_us, self.circumstances()?)
+    }
+
+    fn process_info(&self) -> Option<model::ServerProcessInfo> {
+        let (sample, covered) = self.processes.as_ref()?;
+        let ns = covered.as_nanos() as f64;
+        let cores = |cpu_ns: u64| cpu_ns as f64 / ns;
+        (ns > 0.0).then(|| model::ServerProcessInfo {
+            cores: cores(sample.server_cpu_ns),
+            pool_cores: cores(sample.pool_cpu_ns),
+            probe_cores: cores(sample.probe_cpu_ns),
+            pool_runnable: cores(sample.pool_run_queue_ns),
+        })
     }
 
     fn window(&self) -> Span {
@@ -431,9 +522,11 @@ impl StageAnalysis {
     }
 
     fn transactions(&self, header: &Header) -> Vec<model::TransactionInfo> {
+        let workload = header.workload_of(self.id);
         let sets = self.set.transactions.iter().zip(&self.ok_in_window);
-        sets.zip(&header.workload_of(self.id).transactions)
-            .map(|((set, ok_in_window), transaction)| model::TransactionInfo {
+        sets.zip(&workload.transactions)
+            .enumerate()
+            .map(|(index, ((set, ok_in_window), transaction))| model::TransactionInfo {
                 name: transaction.name.clone(),
                 count: set.books.closed(),
                 ok: set.books.ok,
@@ -446,6 +539,7 @@ impl StageAnalysis {
                 commit_us: quantiles(&set.commit),
                 pipeline_us: quantiles(&set.pipeline),
                 errors: set.errors.clone(),
+                ledger: self.ledger_of_transaction(index, workload),
             })
             .collect()
     }
@@ -456,6 +550,7 @@ impl StageAnalysis {
         let sets = self.set.statements.iter().zip(&workload.statements).enumerate();
         sets.map(|(index, (set, statement))| {
             let id = StatementId::from_index(index);
+            let server = counters.and_then(|(begin, end, _)| server::statement(id, begin, end, workload));
             model::StatementInfo {
                 name: statement.name.clone(),
                 transaction: workload.transactions[statement.transaction.index()].name.clone(),
@@ -468,8 +563,9 @@ impl StageAnalysis {
                 empty: set.empty,
                 execute_us: quantiles(&set.execute),
                 first_row_us: quantiles(&set.first_row),
-                server: counters.and_then(|(begin, end, _)| server::statement(id, begin, end, workload)),
                 waits: self.waits_of(id),
+                ledger: self.ledger_of_statement(id, server.as_ref()),
+                server,
             }
         })
         .collect()
@@ -566,10 +662,6 @@ impl StageAnalysis {
     }
 }
 
-fn is_of_pool(who: &Who) -> bool {
-    matches!(who, Who::Statement(_) | Who::Control(_))
-}
-
 fn warm_up_info(ended: &WarmUpEnded, begun_at: Stamp, workload: &WorkloadHeader) -> model::WarmUpInfo {
     let waits_for = |wait: &WarmUpWait| match wait {
         WarmUpWait::Response => "response".to_owned(),
@@ -594,12 +686,21 @@ fn per_second(count: u64, seconds: f64) -> f64 {
     if seconds > 0.0 { count as f64 / seconds } else { 0.0 }
 }
 
-fn host_info(sample: &HostSample) -> Option<model::HostInfo> {
+fn host_info(sample: &HostSample, traffic_covers: Duration) -> Option<model::HostInfo> {
+    let each_second = |bytes: u64| bytes as f64 / traffic_covers.as_secs_f64();
+    let traffic = sample.traffic.filter(|_| !traffic_covers.is_zero());
     let all = sample.busy_s + sample.idle_s + sample.iowait_s + sample.steal_s;
     (all > 0.0).then(|| model::HostInfo {
         cpu_fraction: sample.busy_s / all,
         iowait_fraction: sample.iowait_s / all,
         steal_fraction: sample.steal_s / all,
         cores: sample.cores,
+        traffic: traffic.map(|traffic| model::HostTrafficInfo {
+            disk_read_bytes_per_s: each_second(traffic.disk_read_bytes),
+            disk_written_bytes_per_s: each_second(traffic.disk_written_bytes),
+            received_bytes_per_s: each_second(traffic.received_bytes),
+            sent_bytes_per_s: each_second(traffic.sent_bytes),
+        }),
+        memory_available_bytes_min: sample.memory_available_bytes,
     })
 }

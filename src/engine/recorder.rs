@@ -110,6 +110,7 @@ impl Recorder {
             }
         } else {
             set.errors += 1;
+            set.errors_ns += u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         }
         if took >= SPAN_MIN {
             let span = Span { from: reply.sent_at, to: reply.done_at };

@@ -257,6 +257,7 @@ mod tests {
             commit_us: Quantiles::default(),
             pipeline_us: Quantiles::default(),
             errors: BTreeMap::from([("40001".to_owned(), 3), ("40P01".to_owned(), 1)]),
+            ledger: None,
         };
         Stage {
             name: name.to_owned(),
@@ -291,6 +292,8 @@ mod tests {
             tables: Vec::new(),
             indexes: Vec::new(),
             host: None,
+            ledger: None,
+            processes: None,
             warm_up: None,
             recovery: None,
             intervals: Vec::new(),

@@ -9,6 +9,7 @@ mod change;
 mod comparison;
 mod endurance;
 mod history;
+mod ledger;
 mod limit;
 mod measures;
 pub mod metric;
@@ -28,6 +29,7 @@ pub use comparison::{
 };
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
+pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -363,6 +365,12 @@ pub struct Stage {
     pub indexes: Vec<IndexInfo>,
     /// The generator's host.
     pub host: Option<HostInfo>,
+    /// Where the clients' time went, all transactions together; absent where nobody looked at the server.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ledger: Option<Ledger>,
+    /// CPU of the server, where it runs on the generator's host.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub processes: Option<ServerProcessInfo>,
     /// How it ended, where it was to warm up until the system is steady.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub warm_up: Option<WarmUpInfo>,
@@ -428,6 +436,9 @@ pub struct TransactionInfo {
     pub pipeline_us: Quantiles,
     /// Failed tries by SQLSTATE; one that was begun again and ended well stands here as well.
     pub errors: BTreeMap<String, u64>,
+    /// Where its time went; absent where nobody looked at the server.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ledger: Option<Ledger>,
 }
 
 /// One statement of one transaction.
@@ -460,6 +471,9 @@ pub struct StatementInfo {
     pub server: Option<StatementServerInfo>,
     /// What its sessions waited for, sampled.
     pub waits: Vec<WaitShare>,
+    /// Where the time of an execution went; absent where nobody looked at the server, and in pipelines.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ledger: Option<Ledger>,
 }
 
 /// The server's own account of one statement, over the stage.
@@ -658,6 +672,26 @@ pub struct HostInfo {
     pub steal_fraction: f64,
     /// Cores.
     pub cores: u32,
+    /// What went to and from disks and networks, where the kernel tells.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub traffic: Option<HostTrafficInfo>,
+    /// Least memory that programs could still have had, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub memory_available_bytes_min: Option<u64>,
+}
+
+/// What a host moved, in bytes per second.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "a field says its unit last")]
+pub struct HostTrafficInfo {
+    /// Read from disks.
+    pub disk_read_bytes_per_s: f64,
+    /// Written to disks.
+    pub disk_written_bytes_per_s: f64,
+    /// Received from networks, without the loopback.
+    pub received_bytes_per_s: f64,
+    /// Sent to networks, without the loopback.
+    pub sent_bytes_per_s: f64,
 }
 
 /// One second; in a stage of more than 100,000 of them, two or more together. Of their quantiles the slowest stands.

@@ -10,7 +10,7 @@ use crate::db::Now;
 use crate::probe::outlet::Outlet;
 use crate::probe::{Probed, Stop};
 use crate::record::entry::Environment;
-use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost};
+use crate::record::observation::{GeneratorSample, HostSample, HostTraffic, Observation, ProbeCost};
 use crate::units::{Span, Stamp};
 
 #[cfg(target_os = "linux")]
@@ -24,12 +24,14 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// CPU time of the host since it was started, in seconds summed over cores.
 #[derive(Clone, Copy, Debug, Default)]
-#[expect(clippy::struct_field_names, reason = "a field says its unit last")]
 struct HostTimes {
     busy_s: f64,
     idle_s: f64,
     iowait_s: f64,
     steal_s: f64,
+    /// Since it was started.
+    traffic: Option<HostTraffic>,
+    memory_available_bytes: Option<u64>,
 }
 
 /// One thread of this process.
@@ -46,6 +48,19 @@ struct ThreadTimes {
 struct ProcessTimes {
     threads: Vec<ThreadTimes>,
     resident_bytes: u64,
+}
+
+/// One process of the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ServerProcess {
+    pub(super) pid: i32,
+    pub(super) cpu_ns: u64,
+    pub(super) run_queue_ns: u64,
+}
+
+/// All processes of the PostgreSQL server that serves the session of process `backend`, where both run on this host.
+pub(super) fn server_processes(backend: i32) -> Result<Vec<ServerProcess>, String> {
+    system::server_processes(backend)
 }
 
 /// What the machine is.
@@ -176,7 +191,24 @@ fn host_sample(before: &HostTimes, after: &HostTimes) -> Observation {
         idle_s: over(|times| times.idle_s),
         iowait_s: over(|times| times.iowait_s),
         steal_s: over(|times| times.steal_s),
+        traffic: before
+            .traffic
+            .as_ref()
+            .zip(after.traffic.as_ref())
+            .map(|(before, after)| moved(before, after)),
+        memory_available_bytes: after.memory_available_bytes,
     })
+}
+
+/// A disk or an interface that was taken away takes its count with it: less than nothing is nothing.
+fn moved(before: &HostTraffic, after: &HostTraffic) -> HostTraffic {
+    let over = |pick: fn(&HostTraffic) -> u64| pick(after).saturating_sub(pick(before));
+    HostTraffic {
+        disk_read_bytes: over(|traffic| traffic.disk_read_bytes),
+        disk_written_bytes: over(|traffic| traffic.disk_written_bytes),
+        received_bytes: over(|traffic| traffic.received_bytes),
+        sent_bytes: over(|traffic| traffic.sent_bytes),
+    }
 }
 
 fn generator_sample(before: &ProcessTimes, after: &ProcessTimes) -> Observation {

@@ -8,7 +8,7 @@ use crate::units::{BackendId, Span, Stamp, StatementId};
 /// One attempt of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
-    /// The probe's name: `activity`, `locks`, `counters`, `host`, `generator`, `gauge NAME`.
+    /// The probe's name: `activity`, `locks`, `processes`, `counters`, `host`, `generator`, `gauge NAME`.
     pub probe: String,
     /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
     pub window: Span,
@@ -52,6 +52,8 @@ pub enum Observation {
     Activity(ActivitySummary),
     /// Lock waits that ended since the last reading.
     Locks(Vec<LockEpisode>),
+    /// CPU of the server's processes over the window.
+    Processes(ProcessSample),
     /// Cumulative counters of the server, read at the edge of a stage.
     Counters(Box<Counters>),
     /// CPU of the host over the window.
@@ -78,6 +80,9 @@ pub struct ActivitySummary {
     pub samples: u32,
     /// How many sessions each kind of activity had, summed over the looks.
     pub seen: Vec<ActivityCount>,
+    /// The fastest round trip of an empty query when the clocks were last compared, in nanoseconds.
+    #[serde(default)]
+    pub round_trip_ns: Option<u64>,
 }
 
 /// One kind of activity and how often it was seen.
@@ -310,6 +315,48 @@ pub struct HostSample {
     pub iowait_s: f64,
     /// Time that a hypervisor gave to others.
     pub steal_s: f64,
+    /// What went to and from disks and networks, where the kernel tells.
+    #[serde(default)]
+    pub traffic: Option<HostTraffic>,
+    /// Memory that programs could still have had at the end of the window, in bytes.
+    #[serde(default)]
+    pub memory_available_bytes: Option<u64>,
+}
+
+/// Bytes that a host moved over a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTraffic {
+    /// Read from disks.
+    pub disk_read_bytes: u64,
+    /// Written to disks.
+    pub disk_written_bytes: u64,
+    /// Received from networks, without the loopback.
+    pub received_bytes: u64,
+    /// Sent to networks, without the loopback.
+    pub sent_bytes: u64,
+}
+
+impl HostTraffic {
+    /// Adds that of another window.
+    pub fn add(&mut self, other: &Self) {
+        self.disk_read_bytes += other.disk_read_bytes;
+        self.disk_written_bytes += other.disk_written_bytes;
+        self.received_bytes += other.received_bytes;
+        self.sent_bytes += other.sent_bytes;
+    }
+}
+
+/// CPU time of the server's processes over a window, where they run on the host of the generator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessSample {
+    /// All processes of the server, in nanoseconds.
+    pub server_cpu_ns: u64,
+    /// Of it, the sessions of the measured pool.
+    pub pool_cpu_ns: u64,
+    /// Time that sessions of the pool were ready to run and did not get a core, in nanoseconds.
+    pub pool_run_queue_ns: u64,
+    /// Of the server's CPU time, the sessions of the probes.
+    pub probe_cpu_ns: u64,
 }
 
 /// The generator's own cost over a window.

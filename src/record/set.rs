@@ -105,6 +105,9 @@ pub struct StatementSet {
     pub pipelined: u64,
     /// Executions that ended in an error; they are not in `execute`.
     pub errors: u64,
+    /// What those took, summed, in nanoseconds.
+    #[serde(default)]
+    pub errors_ns: u64,
     /// Rows returned or changed.
     pub rows: u64,
     /// Executions that returned or changed no row.
@@ -117,6 +120,7 @@ impl StatementSet {
         self.first_row.merge(&other.first_row);
         self.pipelined += other.pipelined;
         self.errors += other.errors;
+        self.errors_ns += other.errors_ns;
         self.rows += other.rows;
         self.empty += other.empty;
     }
@@ -126,6 +130,7 @@ impl StatementSet {
         self.first_row.clear();
         self.pipelined = 0;
         self.errors = 0;
+        self.errors_ns = 0;
         self.rows = 0;
         self.empty = 0;
     }

@@ -12,6 +12,7 @@ mod dataset;
 mod disaster;
 mod harness;
 mod history;
+mod ledger;
 mod load;
 mod local;
 mod measures;

@@ -4,7 +4,7 @@ use std::fs;
 
 use procfs::{Current, CurrentSI};
 
-use super::{HostTimes, ProcessTimes, ThreadTimes};
+use super::{HostTimes, HostTraffic, ProcessTimes, ServerProcess, ThreadTimes};
 use crate::record::entry::Environment;
 
 /// The name that the engine gives to its worker threads, followed by a number.
@@ -22,7 +22,33 @@ pub fn host() -> Result<HostTimes, String> {
         idle_s: seconds(total.idle),
         iowait_s: seconds(total.iowait.unwrap_or(0)),
         steal_s: seconds(total.steal.unwrap_or(0)),
+        traffic: traffic(),
+        memory_available_bytes: procfs::Meminfo::current().ok().and_then(|memory| memory.mem_available),
     })
+}
+
+/// Bytes to and from all disks and networks since the machine was started; nothing where either is not told.
+fn traffic() -> Option<HostTraffic> {
+    /// The kernel counts sectors of this size, whatever the disk's own are.
+    const SECTOR: u64 = 512;
+    let mut traffic = HostTraffic::default();
+    for disk in procfs::DiskStats::current().ok()?.0.iter().filter(|disk| is_disk(&disk.name)) {
+        traffic.disk_read_bytes += disk.sectors_read * SECTOR;
+        traffic.disk_written_bytes += disk.sectors_written * SECTOR;
+    }
+    for (name, device) in procfs::net::dev_status().ok()? {
+        if name != "lo" {
+            traffic.received_bytes += device.recv_bytes;
+            traffic.sent_bytes += device.sent_bytes;
+        }
+    }
+    Some(traffic)
+}
+
+/// Whether a block device has a disk behind it. Partitions have no folder of their own, and what lies over disks (device
+/// mapper, RAID, loop devices) has no device behind it: both would count twice.
+fn is_disk(name: &str) -> bool {
+    std::path::Path::new("/sys/block").join(name.replace('/', "!")).join("device").exists()
 }
 
 /// All threads of this process.
@@ -40,13 +66,48 @@ pub fn process() -> Result<ProcessTimes, String> {
     Ok(ProcessTimes { threads, resident_bytes: pages * procfs::page_size() })
 }
 
+/// The children of the parent of `backend`, and the parent itself.
+pub fn server_processes(backend: i32) -> Result<Vec<ServerProcess>, String> {
+    let elsewhere = || {
+        format!(
+            "process {backend}, which the server names as ours, is no session of PostgreSQL on this host: \
+             the server runs in a container or behind a pooler, and its CPU time is not known"
+        )
+    };
+    let title = fs::read(format!("/proc/{backend}/cmdline")).map_err(|_| elsewhere())?;
+    if !title.starts_with(b"postgres:") {
+        return Err(elsewhere());
+    }
+    let parent = parent_of(backend).ok_or_else(elsewhere)?;
+    let path = format!("/proc/{parent}/task/{parent}/children");
+    let children = fs::read_to_string(&path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let pids = children.split_whitespace().filter_map(|pid| pid.parse().ok()).chain([parent]);
+    // A process that ends while it is read has no times: it is left out.
+    Ok(pids.filter_map(process_times).collect())
+}
+
+/// The fourth field of `/proc/PID/stat`; the second, the name, may hold blanks and parentheses.
+fn parent_of(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn process_times(pid: i32) -> Option<ServerProcess> {
+    let (cpu_ns, run_queue_ns) = schedstat(std::path::Path::new(&format!("/proc/{pid}/schedstat")))?;
+    Some(ServerProcess { pid, cpu_ns, run_queue_ns })
+}
+
+/// Time on a core, and time ready to run without one.
+fn schedstat(path: &std::path::Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(path).ok()?;
+    let mut numbers = text.split_whitespace().map(str::parse::<u64>);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
 fn thread(task: &std::path::Path) -> Option<ThreadTimes> {
     let id = task.file_name()?.to_str()?.parse().ok()?;
-    let schedstat = fs::read_to_string(task.join("schedstat")).ok()?;
     let name = fs::read_to_string(task.join("comm")).ok()?;
-    let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
-    let cpu_ns = numbers.next()?.ok()?;
-    let run_queue_ns = numbers.next()?.ok()?;
+    let (cpu_ns, run_queue_ns) = schedstat(&task.join("schedstat"))?;
     Some(ThreadTimes { id, worker: name.starts_with(WORKER), cpu_ns, run_queue_ns })
 }
 

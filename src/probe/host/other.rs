@@ -1,6 +1,6 @@
 //! Systems without /proc: nothing can be read, and every reading says so.
 
-use super::{HostTimes, ProcessTimes};
+use super::{HostTimes, ProcessTimes, ServerProcess};
 use crate::record::entry::Environment;
 
 /// Not to be had here.
@@ -11,6 +11,11 @@ pub fn host() -> Result<HostTimes, String> {
 /// Not to be had here.
 pub fn process() -> Result<ProcessTimes, String> {
     Err(format!("the CPU time of threads can be read on Linux only, not on {}", std::env::consts::OS))
+}
+
+/// Not to be had here.
+pub fn server_processes(_backend: i32) -> Result<Vec<ServerProcess>, String> {
+    Err(format!("the CPU time of the server can be read on Linux only, not on {}", std::env::consts::OS))
 }
 
 /// As far as the program knows by itself.

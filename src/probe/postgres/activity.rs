@@ -12,6 +12,7 @@ use super::clock::{ClockOffset, SERVER_CLOCK};
 use super::episodes::{Episodes, LookTime, SeenWait, roots_of};
 use super::link::{Answer, BackOff, Unanswered, ask, words};
 use super::lock_waits::{LOCK_WAITS, LockRow};
+use super::processes::Processes;
 use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
 use super::tally::Tally;
 use crate::db::Now;
@@ -165,6 +166,9 @@ pub struct Activity<N> {
     clock: N,
     offset: ClockOffset,
     clock_due: Instant,
+    /// The fastest round trip of an empty query when the clocks were last compared.
+    round_trip: Option<Duration>,
+    processes: Processes,
     eyes: Option<Eyes>,
     back_off: BackOff,
     last_error: String,
@@ -194,6 +198,8 @@ impl<N: Now> Activity<N> {
             clock,
             offset: ClockOffset::none(epoch_unix_us),
             clock_due: Instant::now(),
+            round_trip: None,
+            processes: Processes::new(settings.same_host(), LIMIT, Outlet::new("processes", out.clone())),
             eyes: Some(eyes),
             back_off: BackOff::default(),
             last_error: String::new(),
@@ -233,6 +239,7 @@ impl<N: Now> Activity<N> {
                     self.look().await;
                     look_due = self.next_look(look_due);
                     if Instant::now() >= summary_due {
+                        self.look_at_processes().await;
                         self.hand_over();
                         summary_due = Instant::now() + SUMMARY_EVERY;
                     }
@@ -261,6 +268,16 @@ impl<N: Now> Activity<N> {
             }
             self.last_error.clone_from(&unanswered.message);
             self.sessions.fail(asked_at, unanswered.message);
+        }
+    }
+
+    async fn look_at_processes(&mut self) {
+        let Some(eyes) = &self.eyes else { return };
+        if let Err(unanswered) = self.processes.read(&eyes.client, &self.clock).await {
+            self.sessions.fail(self.clock.now(), unanswered.message);
+            if unanswered.lost {
+                self.eyes = None;
+            }
         }
     }
 
@@ -344,6 +361,7 @@ impl<N: Now> Activity<N> {
                 self.back_off.succeeded();
                 // The server may be another one now, with another clock.
                 self.clock_due = Instant::now();
+                self.processes.reconnected();
                 self.eyes = Some(eyes);
                 Ok(())
             }
@@ -363,12 +381,14 @@ impl<N: Now> Activity<N> {
         let cost = &mut self.sessions.cost;
         self.offset =
             ClockOffset::measure(&eyes.client, &eyes.server_clock, &self.clock, LIMIT, cost).await?;
+        self.round_trip = Some(ClockOffset::round_trip(&eyes.client, &self.clock, LIMIT, cost).await?);
         self.clock_due = Instant::now() + CLOCK_EVERY;
         Ok(())
     }
 
     fn hand_over(&mut self) {
         let seen = !self.tally.is_empty();
+        self.tally.round_trip(self.round_trip);
         let tally = &mut self.tally;
         self.sessions
             .hand_over(&mut self.sessions_outlet, seen.then_some(|| Observation::Activity(tally.take())));

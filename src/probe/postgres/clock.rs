@@ -42,6 +42,21 @@ impl ClockOffset {
         Stamp(u64::try_from(us).unwrap_or(0).saturating_mul(1000))
     }
 
+    /// The fastest of a few round trips of an empty query: what the network and the protocol take at rest.
+    pub async fn round_trip(
+        client: &Client,
+        clock: &impl Now,
+        limit: Duration,
+        cost: &mut ProbeCost,
+    ) -> Result<Duration, Unanswered> {
+        let mut fastest = Duration::MAX;
+        for _ in 0..TRIES {
+            let answer = ask(clock, limit, cost, client.batch_execute("")).await?;
+            fastest = fastest.min(answer.answered_at - answer.asked_at);
+        }
+        Ok(fastest)
+    }
+
     /// Compares the clocks. `statement` is [`SERVER_CLOCK`], prepared.
     pub async fn measure(
         client: &Client,

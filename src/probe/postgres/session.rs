@@ -10,7 +10,7 @@ use crate::sql::tag::tag_of;
 use crate::units::{BackendId, StatementId};
 
 /// What the names of the measured pool's sessions begin with; a name that the user gave may follow.
-const POOL: &str = "dbdyno pool";
+pub(super) const POOL: &str = "dbdyno pool";
 // Of the text only its beginning: enough for a hint and the tag.
 macro_rules! columns {
     () => {

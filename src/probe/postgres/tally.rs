@@ -1,6 +1,7 @@
 //! What the sessions did, counted over the looks of one second. Pure.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use crate::record::observation::{ActivityCount, ActivitySummary, Who};
 
@@ -12,6 +13,7 @@ const KINDS_MAX: usize = 500;
 pub struct Tally {
     samples: u32,
     counts: HashMap<(Who, String, Option<String>), u64>,
+    round_trip_ns: Option<u64>,
 }
 
 impl Tally {
@@ -32,6 +34,11 @@ impl Tally {
         }
     }
 
+    /// Notes how fast a round trip of an empty query is.
+    pub fn round_trip(&mut self, round_trip: Option<Duration>) {
+        self.round_trip_ns = round_trip.and_then(|trip| u64::try_from(trip.as_nanos()).ok());
+    }
+
     /// Whether no look was counted.
     pub fn is_empty(&self) -> bool {
         self.samples == 0
@@ -46,7 +53,7 @@ impl Tally {
             .map(|((who, state, wait), count)| ActivityCount { who, state, wait, count })
             .collect();
         seen.sort_by(|a, b| (&a.who, &a.state, &a.wait).cmp(&(&b.who, &b.state, &b.wait)));
-        ActivitySummary { samples: tally.samples, seen }
+        ActivitySummary { samples: tally.samples, seen, round_trip_ns: tally.round_trip_ns }
     }
 }
 

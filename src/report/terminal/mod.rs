@@ -9,6 +9,7 @@ mod endurance;
 mod grid;
 mod head;
 mod history;
+mod ledger;
 mod load;
 mod measures;
 mod method;
@@ -106,6 +107,7 @@ pub fn render(report: &Report, options: &Options) -> String {
 /// What a study says of one of its sizes: its table has told the rest.
 fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     load::transactions(page, stage);
+    ledger::overview(page, stage);
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
@@ -116,6 +118,7 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
 fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     load::throughput(page, stage);
     load::transactions(page, stage);
+    ledger::overview(page, stage);
     load::timeline(page, stage);
     measures::measures(page, stage);
     measures::gauges(page, stage);
@@ -123,6 +126,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     if full {
         statements::costs(page, stage);
         phases::section(page, stage);
+        ledger::details(page, stage);
     }
     contention::pool(page, stage);
     contention::waits(page, stage, full);

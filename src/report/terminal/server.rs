@@ -3,8 +3,8 @@
 use super::grid::{Cell, Column, Grid};
 use super::page::Page;
 use super::value::plural;
-use crate::model::Stage;
-use crate::report::format::{DASH, NBSP, bytes, count, percent};
+use crate::model::{HostTrafficInfo, ServerProcessInfo, Stage};
+use crate::report::format::{DASH, NBSP, bytes, count, decimal, percent};
 
 /// Counters of the whole server, and the host.
 pub(super) fn counters(page: &mut Page, stage: &Stage) {
@@ -16,10 +16,7 @@ pub(super) fn counters(page: &mut Page, stage: &Stage) {
         let hit = server.cache_hit_fraction.map_or_else(|| DASH.to_owned(), percent);
         page.fact("cache", &format!("{hit} of the blocks found in shared buffers"));
         let per_second = if server.window_s > 0.0 {
-            // A rate of bytes: what lies behind the point is of no interest.
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-            let rate = (server.wal_bytes as f64 / server.window_s) as u64;
-            format!(" ({}/s)", bytes(rate))
+            format!(" ({})", bytes_per_second(server.wal_bytes as f64 / server.window_s))
         } else {
             String::new()
         };
@@ -46,6 +43,9 @@ pub(super) fn counters(page: &mut Page, stage: &Stage) {
         );
         page.fact("data", &data);
     }
+    if let Some(processes) = &stage.processes {
+        page.fact("server CPU", &server_cpu(processes));
+    }
     if let Some(host) = &stage.host {
         let text = format!(
             "CPU {} of {}, I/O wait {}, stolen {}",
@@ -55,7 +55,45 @@ pub(super) fn counters(page: &mut Page, stage: &Stage) {
             percent(host.steal_fraction)
         );
         page.fact("host", &text);
+        if let Some(traffic) = &host.traffic {
+            page.fact("", &host_traffic(traffic, host.memory_available_bytes_min));
+        }
     }
+}
+
+fn host_traffic(traffic: &HostTrafficInfo, memory_available_bytes_min: Option<u64>) -> String {
+    let memory = memory_available_bytes_min
+        .map_or_else(String::new, |least| format!("; at least {} of memory available", bytes(least)));
+    format!(
+        "disks {} read, {} written; networks {} in, {} out{memory}",
+        bytes_per_second(traffic.disk_read_bytes_per_s),
+        bytes_per_second(traffic.disk_written_bytes_per_s),
+        bytes_per_second(traffic.received_bytes_per_s),
+        bytes_per_second(traffic.sent_bytes_per_s),
+    )
+}
+
+/// A rate of bytes: what lies behind the point is of no interest.
+fn bytes_per_second(rate: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = rate as u64;
+    format!("{}/s", bytes(whole))
+}
+
+fn server_cpu(processes: &ServerProcessInfo) -> String {
+    let cores = |cores: f64| decimal(cores, 2);
+    // The share says whether looking disturbs; of nothing there is none.
+    let probes = if processes.cores > 0.0 {
+        format!(", of them the probes {}", percent(processes.probe_cores / processes.cores))
+    } else {
+        String::new()
+    };
+    format!(
+        "{} cores{probes}; the pool's sessions ran on {} and {} of them waited for one",
+        cores(processes.cores),
+        cores(processes.pool_cores),
+        cores(processes.pool_runnable)
+    )
 }
 
 /// Tables that the stage touched.

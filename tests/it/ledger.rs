@@ -1,0 +1,135 @@
+//! The ledger against truths that are known beforehand: a row that sixteen clients want and one holds, and four statements
+//! whose shares of the server's time the server itself counts.
+
+use dbdyno::model::{Ledger, Phase, Stage};
+
+use crate::harness::Database;
+use crate::place::{Place, measured, statement};
+
+/// Time of each kind of transaction that the server is busy for, in microseconds; each is as frequent as the others.
+const SPINS_US: [u64; 4] = [200, 1_000, 5_000, 20_000];
+
+fn ledger(stage: &Stage) -> &Ledger {
+    stage.ledger.as_ref().expect("somebody looked at the server")
+}
+
+/// A transaction that takes a row and holds it for 20 ms, by sixteen clients: one works, fifteen wait for it. So fifteen
+/// sixteenths of all time are waiting for a lock.
+#[test]
+fn a_hot_row_is_fifteen_sixteenths_waiting_for_a_lock() {
+    let database = Database::empty();
+    database.execute("CREATE TABLE stock (id int PRIMARY KEY, n int); INSERT INTO stock VALUES (1, 0)");
+    let place = Place::new(
+        "name = \"hot\"\n[[transaction]]\nname = \"take\"\n\
+         [[transaction.step]]\nstatement = \"take\"\n\
+         [[transaction.step]]\nstatement = \"look\"\nhold = \"20ms\"\n",
+        "-- name: take :exec\nUPDATE stock SET n = n + 1 WHERE id = 1;\n\n\
+         -- name: look :one\nSELECT n FROM stock WHERE id = 1;\n",
+    );
+    let report = place.report(
+        database.url(),
+        "run --clients 16 --pool-size 16 --warmup 1s --duration 6s --probe-interval 20ms",
+    );
+    let stage = measured(&report);
+    let ledger = ledger(stage);
+    let is_lock = |phase: &Phase| matches!(phase, Phase::Wait(event) if event.starts_with("Lock:"));
+    let lock = ledger.share(is_lock);
+    assert!((lock - 15.0 / 16.0).abs() < 0.03, "{lock}: {ledger:#?}");
+    let remainder = ledger.remainder_share().expect("time was spent");
+    assert!(remainder.abs() < 0.10, "{ledger:#?}");
+    // What is not waiting is holding: 20 ms in each transaction, and at most as much again on a busy machine.
+    let held = ledger.parts.iter().find(|part| part.what == Phase::Application).expect("it was held");
+    assert!((20_000.0..40_000.0).contains(&held.us), "{held:?}");
+    // The waiting is that of the statement that takes the row.
+    let taking = statement(stage, "take").ledger.as_ref().expect("it was executed");
+    assert!(taking.share(is_lock) > 0.9, "{taking:#?}");
+    let sum: f64 = ledger.parts.iter().map(|part| part.us).sum();
+    assert!((sum + ledger.remainder_us - ledger.client_us).abs() < 1.0);
+}
+
+/// Four kinds of statements that keep the server busy for known times.
+fn spins() -> (Database, Place) {
+    let database = Database::from_template("ledger_spins", |database| {
+        for us in SPINS_US {
+            // A function of its own for each: the server counts what differs in constants as one.
+            database.execute(&format!(
+                "CREATE FUNCTION spin_{us}() RETURNS bigint LANGUAGE plpgsql AS $$
+                 DECLARE
+                     ends_at timestamptz := clock_timestamp() + {us} * interval '1 microsecond';
+                     turns bigint := 0;
+                 BEGIN
+                     WHILE clock_timestamp() < ends_at LOOP turns := turns + 1; END LOOP;
+                     RETURN turns;
+                 END $$"
+            ));
+        }
+    });
+    let mut workload = "name = \"spins\"\n".to_owned();
+    let mut queries = String::new();
+    for us in SPINS_US {
+        workload.push_str(&format!("[[transaction]]\nname = \"for_{us}\"\nstatements = [\"spin_{us}\"]\n"));
+        queries.push_str(&format!("-- name: spin_{us} :one\nSELECT spin_{us}() AS turns;\n\n"));
+    }
+    (database, Place::new(&workload, &queries))
+}
+
+/// The sampled shares of the server's time are those that the server counts, in whatever protocol the statements come.
+fn shares_agree(words: &str) {
+    let (database, place) = spins();
+    let words =
+        format!("run --clients 8 --pool-size 8 --warmup 1s --duration 6s --probe-interval 20ms {words}");
+    let report = place.report(database.url(), &words);
+    let stage = measured(&report);
+    let times: Vec<(f64, f64)> = SPINS_US
+        .iter()
+        .map(|us| {
+            let statement = statement(stage, &format!("spin_{us}"));
+            let ledger = statement.ledger.as_ref().expect("it was executed");
+            let server = ledger.server.expect("it was looked at");
+            let counted = statement.server.as_ref().expect("pg_stat_statements counts it");
+            // A spin ends when its time has passed, whatever the machine does meanwhile.
+            assert!(counted.exec_us_mean >= *us as f64, "{counted:?}");
+            (server.sampled_us * ledger.calls as f64, counted.exec_us_mean * counted.calls as f64)
+        })
+        .collect();
+    let sums = times.iter().fold((0.0, 0.0), |sums, time| (sums.0 + time.0, sums.1 + time.1));
+    for (us, (sampled, counted)) in SPINS_US.iter().zip(&times) {
+        let (sampled, counted) = (sampled / sums.0, counted / sums.1);
+        assert!((sampled - counted).abs() < 0.03, "{us} us: {sampled} sampled, {counted} counted: {times:?}");
+    }
+    // And the whole: active sessions ÷ throughput is the time that the server is active.
+    assert!((sums.0 / sums.1 - 1.0).abs() < 0.15, "{times:?}");
+}
+
+#[test]
+fn sampled_shares_are_those_that_the_server_counts_prepared() {
+    shares_agree("--protocol prepared");
+}
+
+#[test]
+fn sampled_shares_are_those_that_the_server_counts_unnamed() {
+    shares_agree("--protocol extended");
+}
+
+#[test]
+fn sampled_shares_are_those_that_the_server_counts_simple() {
+    shares_agree("--protocol simple");
+}
+
+/// On this host the kernel tells what the server's processes used, and what looking at it cost.
+#[test]
+#[cfg(target_os = "linux")]
+fn the_cpu_of_the_server_is_told_by_whose_it_is() {
+    let (database, place) = spins();
+    let report = place.report(database.url(), "run --clients 4 --pool-size 4 --warmup 1s --duration 4s");
+    let stage = measured(&report);
+    let cpu = stage.processes.expect("the server runs on this host");
+    // Four sessions spin all the time: they run or wait for a core, and nothing else.
+    assert!(cpu.pool_cores > 0.2, "{cpu:?}");
+    assert!((cpu.pool_cores + cpu.pool_runnable - 4.0).abs() < 1.0, "{cpu:?}");
+    assert!(cpu.pool_cores + cpu.probe_cores <= cpu.cores + 1e-9, "{cpu:?}");
+    assert!(cpu.probe_cores > 0.0, "somebody looked: {cpu:?}");
+    let ledger = ledger(stage);
+    let runs = ledger.parts.iter().any(|part| part.what == Phase::Running);
+    assert!(runs && ledger.parts.iter().all(|part| part.what != Phase::Cpu), "{ledger:#?}");
+}
