@@ -4,6 +4,8 @@
 //! A part that was sampled is L ÷ λ: with L sessions in it at a time, and λ calls a second, a call spends L ÷ λ in it (Little
 //! 1961, "A Proof for the Queuing Formula L = λW", Operations Research 9, 383–387).
 
+use std::time::Duration;
+
 use crate::model::{Ledger, LedgerPart, Phase, Sampled, ServerActive};
 use crate::record::histogram::Distribution;
 use crate::record::observation::ProcessSample;
@@ -20,8 +22,39 @@ pub(super) struct Circumstances {
     pub(super) window_us: f64,
     /// A round trip of an empty query at rest, in microseconds.
     pub(super) round_trip_us: Option<f64>,
-    /// Of the time that sessions of the pool could run, the share in which they had no core.
-    pub(super) runnable_share: Option<f64>,
+    /// What the kernel says of the sessions' processes.
+    pub(super) cores: Option<Cores>,
+}
+
+/// How sessions of the pool got to run. The kernel counts all of their time; the server shows a session as active only from
+/// the moment at which it runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cores {
+    /// Of the time in which sessions were active and waited for nothing, the share in which they ran.
+    pub(super) running_share: f64,
+    /// Time for which a session was ready to run and not yet active, for each round trip, in microseconds.
+    pub(super) wake_up_us: f64,
+}
+
+impl Cores {
+    /// From the processes of the pool over the time `covered`; `active` sessions at a time were active and waited for nothing,
+    /// and there were so many round trips in each second. Nothing where no process ran.
+    pub(super) fn of(
+        processes: &ProcessSample,
+        covered: Duration,
+        active: f64,
+        round_trips_per_s: f64,
+    ) -> Option<Self> {
+        let mean = |ns: u64| ns as f64 / covered.as_nanos() as f64;
+        let (running, runnable) = (mean(processes.pool_cpu_ns), mean(processes.pool_run_queue_ns));
+        if covered.is_zero() || running <= 0.0 || round_trips_per_s <= 0.0 {
+            return None;
+        }
+        Some(Self {
+            running_share: if active > running { running / active } else { 1.0 },
+            wake_up_us: (running + runnable - active).max(0.0) / round_trips_per_s * 1e6,
+        })
+    }
 }
 
 /// What sessions were seen doing in statements.
@@ -145,12 +178,6 @@ pub(super) fn of_statement(
     Some(ledger.finish(calls, remainder, counted_us))
 }
 
-/// Of the time that sessions could run, the share in which they had no core; nothing where they did not run.
-pub(super) fn runnable_share(sample: &ProcessSample) -> Option<f64> {
-    let all = sample.pool_cpu_ns + sample.pool_run_queue_ns;
-    (all > 0).then(|| sample.pool_run_queue_ns as f64 / all as f64)
-}
-
 fn mean_us(distribution: &Distribution) -> f64 {
     match distribution.count() {
         0 => 0.0,
@@ -174,8 +201,8 @@ impl Draft {
         }
     }
 
-    /// Splits the time in statements: the server's part by the samples, a round trip at rest for each execution as far as
-    /// there is room for it. Gives what is left.
+    /// Splits the time in statements: the server's part by the samples; a round trip at rest and a wake-up for each execution, as far
+    /// as there is room for them. Gives what is left.
     fn statements(
         &mut self,
         (client_us, executions): (f64, f64),
@@ -191,11 +218,11 @@ impl Draft {
                     Sampled { count: estimate.count, low_us: us(estimate.low), high_us: us(estimate.high) };
                 LedgerPart { what, us: us(estimate.mean), share: 0.0, sampled: Some(interval) }
             };
-            match (wait, in_stage.runnable_share) {
+            match (wait, in_stage.cores.map(|cores| cores.running_share)) {
                 (Some(event), _) => sampled.push(part(Phase::Wait(event.clone()), 1.0)),
-                (None, Some(runnable)) => {
-                    sampled.push(part(Phase::Running, 1.0 - runnable));
-                    sampled.push(part(Phase::Runnable, runnable));
+                (None, Some(running)) => {
+                    sampled.push(part(Phase::Running, running));
+                    sampled.push(part(Phase::Runnable, 1.0 - running));
                 }
                 (None, None) => sampled.push(part(Phase::Cpu, 1.0)),
             }
@@ -208,7 +235,9 @@ impl Draft {
         let on_server: f64 = sampled.iter().map(|part| part.us).sum();
         let room = (client_us - on_server).max(0.0);
         let network = in_stage.round_trip_us.map_or(0.0, |us| (us * executions).min(room));
+        let wake_up = in_stage.cores.map_or(0.0, |cores| (cores.wake_up_us * executions).min(room - network));
         self.measured(Phase::Network, network);
+        self.measured(Phase::WakeUp, wake_up);
         self.active = Some(ServerActive {
             sampled_us: on_server,
             low_us: scale * active.total.low,
@@ -216,7 +245,7 @@ impl Draft {
             counted_us: None,
         });
         self.parts.append(&mut sampled);
-        client_us - on_server - network
+        client_us - on_server - network - wake_up
     }
 
     fn finish(mut self, calls: u64, remainder_us: f64, counted_us: Option<f64>) -> Ledger {
@@ -233,8 +262,6 @@ impl Draft {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn seen(count: u64, mean: f64) -> Estimate {
@@ -284,8 +311,11 @@ mod tests {
     fn parts_and_remainder_add_up_to_the_clients_time() {
         let (transaction, statement) = hot_row();
         let times = Times::of(&transaction, [&statement].into_iter());
-        let in_stage =
-            Circumstances { window_us: 1e7, round_trip_us: Some(80.0), runnable_share: Some(0.25) };
+        let in_stage = Circumstances {
+            window_us: 1e7,
+            round_trip_us: Some(80.0),
+            cores: Some(Cores { running_share: 0.75, wake_up_us: 500.0 }),
+        };
         // 14.9 sessions wait at a time, 0.02 run: 298 ms and 400 µs of each transaction.
         let seen = active(&[(Some("Lock:transactionid"), 1490, 14.9), (None, 2, 0.02)]);
         let ledger = times.ledger(&seen, in_stage).expect("there were calls");
@@ -300,8 +330,9 @@ mod tests {
         assert!((part(&ledger, &Phase::Running).us - 300.0).abs() < 1e-6);
         assert!((part(&ledger, &Phase::Runnable).us - 100.0).abs() < 1e-6);
         assert!((part(&ledger, &Phase::Network).us - 80.0).abs() < 1e-6);
-        // 299.5 ms in the statement, less 298.4 on the server, less a round trip.
-        assert!((ledger.remainder_us - 1_020.0).abs() < 1e-6);
+        assert!((part(&ledger, &Phase::WakeUp).us - 500.0).abs() < 1e-6);
+        // 299.5 ms in the statement, less 298.4 on the server, less a round trip and a wake-up.
+        assert!((ledger.remainder_us - 520.0).abs() < 1e-6);
         assert!(ledger.parts.iter().all(|part| part.what != Phase::Lag), "a closed loop has none");
     }
 
@@ -309,7 +340,7 @@ mod tests {
     fn samples_that_say_more_than_there_was_leave_a_remainder_below_zero() {
         let mut set = StatementSet::default();
         (0..1000).for_each(|_| set.execute.record(us(100)));
-        let in_stage = Circumstances { window_us: 1e6, round_trip_us: Some(50.0), runnable_share: None };
+        let in_stage = Circumstances { window_us: 1e6, round_trip_us: Some(50.0), cores: None };
         let ledger = of_statement(&set, &active(&[(None, 12, 0.12)]), Some(97.0), in_stage)
             .expect("there were executions");
         assert!((part(&ledger, &Phase::Cpu).us - 120.0).abs() < 1e-9);
@@ -355,6 +386,20 @@ mod tests {
         let ledger = both.ledger(&Active::default(), Circumstances::default()).expect("there were calls");
         assert_eq!(ledger.calls, 2000);
         assert!((ledger.client_us - 80_750.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_the_kernel_counts_beyond_active_sessions_is_waking_up() {
+        let processes = ProcessSample { pool_cpu_ns: 13, pool_run_queue_ns: 43, ..ProcessSample::default() };
+        let of = |active: f64| Cores::of(&processes, Duration::from_nanos(10), active, 2_000.0);
+        // 1.3 sessions run and 4.3 would: 1.6 of these are active, the other 4.0 are on their way to 2,000 statements a second.
+        let cores = of(1.6).expect("they ran");
+        assert!((cores.running_share - 1.3 / 1.6).abs() < 1e-9, "{cores:?}");
+        assert!((cores.wake_up_us - 2_000.0).abs() < 1e-6, "{cores:?}");
+        // Samples that see less than there was split nothing, and more than there was leave no wake-up.
+        assert_eq!(of(1.0).map(|cores| cores.running_share), Some(1.0));
+        assert_eq!(of(6.0).map(|cores| cores.wake_up_us), Some(0.0));
+        assert_eq!(Cores::of(&ProcessSample::default(), Duration::from_secs(1), 1.0, 1.0), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
 use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
 use super::intervals::Intervals;
-use super::ledger::{self, Active, Circumstances, Times};
+use super::ledger::{self, Active, Circumstances, Cores, Times};
 use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{self, IDLE_IN_TRANSACTION, Samples, is_of_pool};
@@ -445,8 +445,21 @@ impl StageAnalysis {
         (was_watched && busy > 0.0).then(|| Circumstances {
             window_us: held_us / busy,
             round_trip_us: self.round_trip_ns.map(|ns| ns as f64 / 1e3),
-            runnable_share: self.processes.as_ref().and_then(|(sample, _)| ledger::runnable_share(sample)),
+            cores: self.cores(),
         })
+    }
+
+    /// How the sessions got to run, where the kernel tells.
+    fn cores(&self) -> Option<Cores> {
+        let (processes, covered) = self.processes.as_ref()?;
+        let activity = self.activity.until(self.window().to);
+        let active = activity.estimate(|(who, wait)| is_of_pool(who) && wait.is_none());
+        let control = self.set.transactions.iter().map(|set| set.begin.count() + set.commit.count());
+        let pipelines = self.set.transactions.iter().map(|set| set.pipeline.count());
+        let executions = self.set.statements.iter().map(|set| set.execute.count() + set.errors);
+        let round_trips: u64 = control.chain(pipelines).chain(executions).sum();
+        let whole_s = (self.last_at - self.begun_at).as_secs_f64();
+        Cores::of(processes, *covered, active.mean, per_second(round_trips, whole_s))
     }
 
     /// The times of one transaction, for its ledger.

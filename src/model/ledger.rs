@@ -64,6 +64,9 @@ pub enum Phase {
     Application,
     /// A round trip of an empty query on a connection at rest, for each execution. Measured.
     Network,
+    /// The server's session is ready to run and has no core, from the answer of the network until it begins to work: what the kernel
+    /// says of the sessions beyond the samples, shared by all round trips.
+    WakeUp,
     /// The server works on the statement and has a core. Sampled; split from `Runnable` by what the kernel says of the sessions.
     Running,
     /// The server would work on it and has no core.

@@ -10,6 +10,9 @@ use crate::report::format::{DASH, NBSP, count, duration_us, percent};
 /// A share below this is not shown as one.
 const SHARE_MIN: f64 = 0.005;
 
+/// A measured part below this share is what stamps and rounding leave.
+const PART_MIN: f64 = 0.000_5;
+
 /// One column of the overview.
 struct Group {
     title: &'static str,
@@ -27,7 +30,10 @@ const GROUPS: [Group; 12] = [
         title: "server\nruns",
         share: |ledger| ledger.share(|phase| matches!(phase, Phase::Running | Phase::Cpu)),
     },
-    Group { title: "no\ncore", share: |ledger| ledger.share(|phase| *phase == Phase::Runnable) },
+    Group {
+        title: "no\ncore",
+        share: |ledger| ledger.share(|phase| matches!(phase, Phase::Runnable | Phase::WakeUp)),
+    },
     Group { title: "locks", share: |ledger| ledger.share(|phase| class(phase) == Some("Lock")) },
     Group { title: "I/O", share: |ledger| ledger.share(|phase| class(phase) == Some("IO")) },
     Group {
@@ -127,7 +133,7 @@ fn lines(grid: &mut Grid, name: &str, ledger: &Ledger) {
         Cell::new(""),
         Cell::new(""),
     ]);
-    for part in &ledger.parts {
+    for part in ledger.parts.iter().filter(|part| part.share >= PART_MIN || part.sampled.is_some()) {
         grid.row(vec![
             Cell::new(""),
             Cell::new(words(&part.what)),
@@ -166,13 +172,14 @@ fn words(phase: &Phase) -> &str {
     match phase {
         Phase::Lag => "late to start",
         Phase::PoolWait => "waiting for a connection",
-        Phase::Retries => "failed tries, new connections",
+        Phase::Retries => "tried again, connecting",
         Phase::Begin => "BEGIN",
         Phase::Application => "held without a statement",
-        Phase::Network => "network and protocol, at rest",
+        Phase::Network => "network at rest",
+        Phase::WakeUp => "server: waking up",
         Phase::Running => "server: running",
-        Phase::Runnable => "server: ready, without a core",
-        Phase::Cpu => "server: running or ready",
+        Phase::Runnable => "server: no core",
+        Phase::Cpu => "server: running",
         Phase::Wait(event) => event,
         Phase::Commit => "COMMIT",
     }
