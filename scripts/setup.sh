@@ -4,7 +4,7 @@
 # of the machine is made or touched.
 #
 #   scripts/setup.sh           for the demo and the benchmark
-#   scripts/setup.sh tests     also MariaDB's server, rustfmt and clippy
+#   scripts/setup.sh tests     also MariaDB's server, PgBouncer, rustfmt and clippy
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -35,11 +35,19 @@ has_mariadb() {
     has mariadbd && has my_print_defaults
 }
 
+# The pooler that one of the tests puts before the server.
+has_pgbouncer() {
+    has pgbouncer || [ -x /usr/sbin/pgbouncer ] || [ -x /opt/homebrew/bin/pgbouncer ]
+}
+
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
     # The cores are the programs alone: no service, no database, no account.
-    if [ "${1:-}" = tests ]; then has_mariadb || printf 'mariadb-server-core mariadb-client-core '; fi
+    if [ "${1:-}" = tests ]; then
+        has_mariadb || printf 'mariadb-server-core mariadb-client-core '
+        has_pgbouncer || printf 'pgbouncer '
+    fi
 }
 
 as_root() {
@@ -55,7 +63,7 @@ as_root() {
 # Debian's package makes a cluster and starts it when it is installed. A drop-in tells it not to, for as long as this takes;
 # postgresql-common comes first, since the folder for the drop-in is its own.
 install_on_debian() {
-    local drop_in=/etc/postgresql-common/createcluster.d/dbdyno.conf
+    local drop_in=/etc/postgresql-common/createcluster.d/dbdyno.conf policy=/usr/sbin/policy-rc.d
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -y --no-install-recommends)
     as_root "${apt[@]}" update
     case " $* " in
@@ -66,13 +74,29 @@ install_on_debian() {
             as_root sh -c "echo 'create_main_cluster = false' > $drop_in"
             ;;
     esac
+    # PgBouncer's package begins to run it as a service. Debian's way to say no is a policy, for as long as this takes; and
+    # the next start of the machine shall not begin it either.
+    case " $* " in
+        *' pgbouncer '*)
+            if [ ! -e "$policy" ]; then
+                trap 'as_root rm -f '"$drop_in $policy" EXIT
+                as_root sh -c "printf '#!/bin/sh\\nexit 101\\n' > $policy && chmod 755 $policy"
+            fi
+            ;;
+    esac
     as_root "${apt[@]}" install "$@"
+    case " $* " in
+        *' pgbouncer '*) if has systemctl; then as_root systemctl disable pgbouncer >/dev/null 2>&1 || true; fi ;;
+    esac
 }
 
 install_on_macos() {
     has brew || fail "install Homebrew (https://brew.sh), or PostgreSQL 14 or newer with pgbench on your PATH"
     has_postgresql || brew install postgresql@17
-    if [ "${1:-}" = tests ]; then has_mariadb || brew install mariadb; fi
+    if [ "${1:-}" = tests ]; then
+        has_mariadb || brew install mariadb
+        has_pgbouncer || brew install pgbouncer
+    fi
     has cc || fail "install the command line tools: xcode-select --install"
 }
 
@@ -86,10 +110,10 @@ if [ -n "$packages" ]; then
     elif has apt-get; then
         install_on_debian $packages
     else
-        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, and for the tests MariaDB, for example
-  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server
-  Arch Linux:  sudo pacman -S postgresql gcc mariadb
-  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb
+        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, and for the tests MariaDB and PgBouncer, for example
+  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server pgbouncer
+  Arch Linux:  sudo pacman -S postgresql gcc mariadb pgbouncer
+  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb pgbouncer
 or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDIR"
     fi
     has_postgresql || fail "PostgreSQL is still not found; name the folder of its binaries in DBDYNO_PG_BINDIR"
@@ -97,6 +121,7 @@ fi
 
 if [ "${1:-}" = tests ]; then
     has_mariadb || fail "MariaDB is still not found; name the folder of mariadbd in DBDYNO_MARIADB_BINDIR"
+    has_pgbouncer || fail "PgBouncer is still not found: put pgbouncer on the PATH"
     components=()
     cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
     cargo clippy --version >/dev/null 2>&1 || components+=(clippy)

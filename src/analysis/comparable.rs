@@ -96,7 +96,8 @@ fn load(base: &Report, candidate: &Report, found: &mut Found) {
         let of = &report.sessions;
         let timeout = of.statement_timeout_ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms} ms"));
         let protocol = of.protocol.as_str();
-        format!("protocol {protocol}, statement timeout {timeout}, added round trip {} µs", of.rtt_us)
+        let pooler = if of.pooler.is_some() { ", through a pooler" } else { "" };
+        format!("protocol {protocol}, statement timeout {timeout}, added round trip {} µs{pooler}", of.rtt_us)
     };
     found.compare("sessions", "how sessions talk to the server", sessions(base), sessions(candidate));
 }

@@ -389,8 +389,8 @@ fn cache_regime(header: &Header) -> Option<String> {
 }
 
 fn session_info(header: &Header) -> model::SessionInfo {
-    let SessionHeader { protocol, statement_timeout_ms, rtt_ns } = header.sessions;
-    model::SessionInfo { protocol, statement_timeout_ms, rtt_us: rtt_ns / 1000 }
+    let SessionHeader { protocol, statement_timeout_ms, rtt_ns, pooler } = header.sessions.clone();
+    model::SessionInfo { protocol, statement_timeout_ms, rtt_us: rtt_ns / 1000, pooler }
 }
 
 fn environment_info(header: &Header) -> model::EnvironmentInfo {

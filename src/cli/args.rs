@@ -71,6 +71,13 @@ pub(super) struct TargetArguments {
     pub(super) local: LocalArguments,
 }
 
+impl TargetArguments {
+    /// Whether dbdyno starts the server.
+    pub(super) fn is_local(&self) -> bool {
+        matches!(self.target.as_str(), "local" | "local:postgres" | "local:postgresql")
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct LocalArguments {
     /// A setting of the throwaway server, may be repeated: `shared_buffers=1GB`
@@ -176,9 +183,12 @@ pub(super) struct MeasureArguments {
     /// Do not look at the server while it is measured
     #[arg(long, conflicts_with = "probe_interval")]
     pub(super) no_probes: bool,
-    /// Time between two looks at the server's sessions
-    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = positive_duration)]
+    /// Time between two looks at the server's sessions, 10 ms to 1 s
+    #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = cadence)]
     pub(super) probe_interval: Duration,
+    /// A pooler, such as PgBouncer, that the measured sessions go through; all else goes to the target itself
+    #[arg(long, value_name = "URL", env = "DBDYNO_POOLER", hide_env_values = true)]
+    pub(super) pooler: Option<String>,
     /// Write a line for every transaction into this CSV file: its outcome and its stamps
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(super) samples: Option<PathBuf>,
@@ -688,6 +698,15 @@ fn warm_up_max(text: &str) -> Result<Duration, String> {
 fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration.is_zero() { Err("it must be longer than nothing".to_owned()) } else { Ok(duration) }
+}
+
+fn cadence(text: &str) -> Result<Duration, String> {
+    let interval = positive_duration(text)?;
+    if (Duration::from_millis(10)..=Duration::from_secs(1)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("it lies between 10ms (100 looks a second) and 1s".to_owned())
+    }
 }
 
 fn whole_milliseconds(text: &str) -> Result<Duration, String> {

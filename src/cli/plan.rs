@@ -39,6 +39,16 @@ pub enum UsageError {
         "--server-cpus is for a server that dbdyno starts (--target local); keep another one to its CPUs with taskset"
     )]
     ServerCpus,
+    /// A pooler in front of a server that does not exist yet.
+    #[error(
+        "--pooler goes with a server that is there: name it with --target, it is where everything but the measured sessions connects"
+    )]
+    PoolerOfLocal,
+    /// A pooler does not know the copies.
+    #[error(
+        "--reset template measures on copies of the database, which a pooler does not know: leave out --pooler or --reset"
+    )]
+    PoolerWithCopies,
     /// A pipeline in a protocol without.
     #[error(
         "transaction `{0}` is a pipeline, which the simple protocol does not have: choose --protocol extended or prepared"
@@ -344,6 +354,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         protocol: workload.protocol.unwrap_or_default(),
         statement_timeout: workload.statement_timeout,
         rtt: std::time::Duration::ZERO,
+        pooler: None,
         client_cpus: None,
         workload,
         seed: Seed::default(),
@@ -387,7 +398,7 @@ pub(super) fn runs_dir(given: Option<&PathBuf>) -> Result<PathBuf, CommandError>
 }
 
 pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, CommandError> {
-    if matches!(arguments.target.as_str(), "local" | "local:postgres" | "local:postgresql") {
+    if arguments.is_local() {
         return Ok(TargetChoice::Local(local(&arguments.local)?));
     }
     if arguments.local.server_cpus.is_some() {
@@ -423,6 +434,7 @@ pub(super) fn measure(
         protocol: protocol(arguments, &workload)?,
         statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
         rtt: arguments.rtt.unwrap_or_default(),
+        pooler: pooler(arguments)?,
         client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,
@@ -443,6 +455,18 @@ pub(super) fn measure(
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     })
+}
+
+/// Where the measured sessions connect, if not to the target itself.
+fn pooler(arguments: &MeasureArguments) -> Result<Option<Target>, CommandError> {
+    let Some(url) = &arguments.pooler else { return Ok(None) };
+    if arguments.target.is_local() {
+        return Err(UsageError::PoolerOfLocal.into());
+    }
+    if arguments.reset == ResetTo::Template {
+        return Err(UsageError::PoolerWithCopies.into());
+    }
+    Ok(Some(Target::parse(url).map_err(StudyError::from)?))
 }
 
 /// The flag, else the workload's key.

@@ -171,6 +171,9 @@ pub struct SessionInfo {
     /// What was added to each round trip, in microseconds.
     #[serde(default)]
     pub rtt_us: u64,
+    /// Host, port, database and user of the pooler that they went through.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pooler: Option<String>,
 }
 
 /// The machine of the generator.

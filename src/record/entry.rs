@@ -233,6 +233,9 @@ pub struct SessionHeader {
     /// What was added to each round trip, in nanoseconds.
     #[serde(default)]
     pub rtt_ns: u64,
+    /// Host, port, database and user of the pooler that they went through.
+    #[serde(default)]
+    pub pooler: Option<String>,
 }
 
 /// What the generator can do on a session that answers at once.

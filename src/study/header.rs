@@ -1,6 +1,7 @@
 //! What a journal says of itself before anything is measured.
 
 use crate::dataset::{self, DataState};
+use crate::db::Target;
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
@@ -97,6 +98,7 @@ pub(super) fn sessions(plan: &MeasurePlan) -> SessionHeader {
             .statement_timeout
             .map(|limit| u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)),
         rtt_ns: u64::try_from(plan.rtt.as_nanos()).unwrap_or(u64::MAX),
+        pooler: plan.pooler.as_ref().map(Target::address),
     }
 }
 

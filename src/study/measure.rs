@@ -349,7 +349,8 @@ impl<'a> Bench<'a> {
         let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
         let options = session_options(self.plan, self.workload(variant));
         let settings = segment.slice.as_ref().map_or(&[][..], |slice| &slice.settings);
-        let engine = self.target.target.with_session_settings(settings).engine(self.clock, options);
+        let measured = self.plan.pooler.as_ref().unwrap_or(&self.target.target);
+        let engine = measured.with_session_settings(settings).engine(self.clock, options);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,

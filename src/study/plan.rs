@@ -95,6 +95,8 @@ pub struct MeasurePlan {
     pub warm_up: WarmUp,
     /// What the data are before each measurement.
     pub reset: Reset,
+    /// The pooler that the measured sessions go through, if not to the target itself.
+    pub pooler: Option<Target>,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
     /// The log of single transactions, if one is wished.

@@ -1,10 +1,11 @@
 //! The ledger against truths that are known beforehand: a row that sixteen clients want and one holds, and four statements
 //! whose shares of the server's time the server itself counts.
 
-use dbdyno::model::{Ledger, Phase, Stage};
+use dbdyno::model::{Ledger, Phase, Report, Stage};
 
 use crate::harness::Database;
 use crate::place::{Place, measured, statement};
+use crate::pooler::PgBouncer;
 
 /// Time of each kind of transaction that the server is busy for, in microseconds; each is as frequent as the others.
 const SPINS_US: [u64; 4] = [200, 1_000, 5_000, 20_000];
@@ -39,9 +40,13 @@ fn spins() -> (Database, Place) {
     (database, Place::new(&workload, &queries))
 }
 
-/// The sampled shares of the server's time are those that the server counts, in whatever protocol the statements come.
+/// The sampled shares of the server's time are those that the server counts, in whatever way the statements come.
 fn shares_agree(words: &str) {
     let (database, place) = spins();
+    shares_agree_on(&database, &place, words);
+}
+
+fn shares_agree_on(database: &Database, place: &Place, words: &str) -> Report {
     let words =
         format!("run --clients 8 --pool-size 8 --warmup 1s --duration 6s --probe-interval 20ms {words}");
     let report = place.report(database.url(), &words);
@@ -65,6 +70,7 @@ fn shares_agree(words: &str) {
     }
     // And the whole: active sessions ÷ throughput is the time that the server is active.
     assert!((sums.0 / sums.1 - 1.0).abs() < 0.15, "{times:?}");
+    report
 }
 
 #[test]
@@ -80,6 +86,17 @@ fn sampled_shares_are_those_that_the_server_counts_unnamed() {
 #[test]
 fn sampled_shares_are_those_that_the_server_counts_simple() {
     shares_agree("--protocol simple");
+}
+
+/// Behind a pooler a session changes its server connection with each transaction, and still each sample finds its statement.
+#[test]
+fn sampled_shares_are_those_that_the_server_counts_through_a_pooler() {
+    let (database, place) = spins();
+    let pooler = PgBouncer::before(&database, 8);
+    let words = format!("--protocol extended --pooler {}", pooler.url());
+    let report = shares_agree_on(&database, &place, &words);
+    let through = report.sessions.pooler.expect("it went through the pooler");
+    assert!(!through.contains("password") && through.contains("127.0.0.1"), "{through}");
 }
 
 /// On this host the kernel tells what the server's processes used, and what looking at it cost.

@@ -18,6 +18,7 @@ mod local;
 mod measures;
 mod pgbench;
 mod place;
+mod pooler;
 mod preview;
 mod probe;
 mod reset;

@@ -249,6 +249,7 @@ fn sessions(sessions: &SessionInfo) -> String {
     if sessions.rtt_us > 0 {
         parts.push(format!("{} added to each round trip", whole_us(sessions.rtt_us)));
     }
+    parts.extend(sessions.pooler.as_ref().map(|pooler| format!("through the pooler at {pooler}")));
     parts.extend(
         sessions.statement_timeout_ms.map(|ms| format!("statements end after {}", whole_us(ms * 1000))),
     );
