@@ -20,7 +20,8 @@ use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 use super::intervals::Intervals;
 use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
-use super::{locks, rfc3339, server};
+use super::server_course::ServerCourse;
+use super::{indexes, locks, rfc3339, server};
 
 /// Lock waits of one stage that are told apart; more are counted.
 const EPISODES_MAX: usize = 100_000;
@@ -44,6 +45,7 @@ pub(super) struct StageAnalysis {
     /// What the generator cost, summed over its samples, and the time that they cover.
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
+    server_course: ServerCourse,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
     last_at: Stamp,
@@ -88,6 +90,7 @@ impl StageAnalysis {
             host: None,
             generator: Default::default(),
             gauges: Gauges::default(),
+            server_course: ServerCourse::begin(at),
             begun_at: at,
             ended_at: None,
             last_at: at,
@@ -185,6 +188,7 @@ impl StageAnalysis {
     pub(super) fn add_sample(&mut self, seen: &Observation, window: Span) {
         match seen {
             Observation::Activity(summary) => self.add_activity(summary),
+            Observation::Pulse(pulse) => self.server_course.add(pulse, window),
             Observation::Host(sample) => {
                 let host = self.host.get_or_insert_with(HostSample::default);
                 host.cores = sample.cores;
@@ -211,9 +215,14 @@ impl StageAnalysis {
     }
 
     /// What could not be read at its edges, with what would change it.
-    pub(super) fn missing(&self) -> Vec<String> {
+    pub(super) fn missing(&self, header: &Header) -> Vec<String> {
         let edges = [&self.counters_begin, &self.counters_end];
-        edges.into_iter().flatten().flat_map(|(counters, _)| counters.missing.clone()).collect()
+        let mut missing: Vec<String> =
+            edges.into_iter().flatten().flat_map(|(counters, _)| counters.missing.clone()).collect();
+        if let Some((begin, end, _)) = self.counters() {
+            missing.extend(server::evicted(begin, end, header.workload_of(self.id)));
+        }
+        missing
     }
 
     /// Keeps of the long executions those that a lock wait may still be joined to: the ones of a session that was seen waiting,
@@ -302,7 +311,7 @@ impl StageAnalysis {
             waits: self.waits(is_of_pool),
             server: counters.map(|(begin, end, window)| server::server(begin, end, window)),
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
-            indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
+            indexes: counters.map(|(begin, end, _)| indexes::indexes(begin, end)).unwrap_or_default(),
             host: self.host.as_ref().and_then(host_info),
             warm_up: self
                 .warm_up
@@ -310,6 +319,9 @@ impl StageAnalysis {
                 .map(|ended| warm_up_info(ended, self.begun_at, header.workload_of(self.id))),
             recovery: None,
             intervals: self.intervals.all().to_vec(),
+            server_intervals: self.server_course.intervals(),
+            server_events: self.server_course.events(counters.map(|(begin, end, _)| (begin, end))),
+            server_events_dropped: self.server_course.dropped(),
             checks: self.checks(),
         }
     }
