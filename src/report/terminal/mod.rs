@@ -16,6 +16,7 @@ mod page;
 mod phases;
 mod put_on;
 mod server;
+mod server_time;
 mod spark;
 mod statements;
 mod study;
@@ -116,7 +117,7 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
 fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     load::throughput(page, stage);
     load::transactions(page, stage);
-    load::timeline(page, stage);
+    load::timeline(page, stage, full);
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
@@ -129,6 +130,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     contention::locks(page, stage, full);
     server::counters(page, stage);
     if full {
+        server::io(page, stage);
         server::tables(page, stage);
         server::indexes(page, stage);
     }
