@@ -22,6 +22,7 @@ mod probe;
 mod reset;
 mod run;
 mod samples;
+mod server;
 mod session;
 mod source;
 mod store;
