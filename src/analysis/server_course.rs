@@ -14,6 +14,8 @@ const KEPT_MAX: usize = 100_000;
 const EVENTS_MAX: usize = 1000;
 /// A standby that is this far behind is worth an event, in microseconds.
 const LAG_MIN_US: u64 = 1_000_000;
+/// So is one that has so many bytes of WAL yet to replay: while it replays nothing, its time does not grow.
+const LAG_MIN_BYTES: u64 = 16 * 1024 * 1024;
 /// Looks that must have seen the checkpointer at work before it counts as a checkpoint that no counter told of: it also wakes for
 /// a moment to take notes.
 const LOOKS_MIN: u32 = 2;
@@ -179,7 +181,7 @@ impl ServerCourse {
         let works = pulse.checkpointing == Some(true);
         let by_time = previous.and_then(|(_, before)| {
             let rose = pulse.checkpoints() > before.checkpoints();
-            rose.then(|| pulse.checkpoints_timed > before.checkpoints_timed)
+            rose.then_some(pulse.checkpoints_timed > before.checkpoints_timed)
         });
         if works && self.checkpoint.as_ref().is_some_and(|open| open.gone_at.is_some()) {
             self.close_checkpoint();
@@ -314,8 +316,9 @@ fn goes_on(before: Option<&Pulse>, pulse: &Pulse) -> BTreeMap<Key, Note> {
         }
     }
     for standby in &pulse.standbys {
-        if let Some(us) = standby.replay_lag_us.filter(|us| *us >= LAG_MIN_US) {
-            let bytes = standby.behind_bytes.unwrap_or(0);
+        let us = standby.replay_lag_us.unwrap_or(0);
+        let bytes = standby.behind_bytes.unwrap_or(0);
+        if us >= LAG_MIN_US || bytes >= LAG_MIN_BYTES {
             now.insert(Key::Lag(standby.name.clone()), Note::Lag { us, bytes });
         }
     }
@@ -632,6 +635,22 @@ mod tests {
                 (2.0, Some(4.0), "3 temporary files, 4.5 MB".to_owned()),
             ]
         );
+    }
+
+    #[test]
+    fn a_standby_that_replays_nothing_lags_by_its_bytes() {
+        let pulse = |behind_bytes| Pulse {
+            standbys: vec![Standby {
+                name: "b".to_owned(),
+                replay_lag_us: None,
+                behind_bytes: Some(behind_bytes),
+            }],
+            ..Pulse::default()
+        };
+        let events = course(&[pulse(0), pulse(20_000_000), pulse(30_000_000)]).events(None);
+        let [one] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((one.t_s, one.ended_s), (1.5, None));
+        assert_eq!(one.words, "replica b lagged up to 0.0 s, 30.0 MB");
     }
 
     #[test]
