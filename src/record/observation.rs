@@ -324,6 +324,7 @@ pub struct IndexCounters {
 
 /// What an index is made of. Two that are alike in it answer the same searches.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are what the server says of it, not states of ours")]
 pub struct IndexShape {
     /// The command that makes it.
     pub definition: String,
