@@ -233,7 +233,7 @@ fn calm_after_s(intervals: &[&IntervalInfo], limit_us: f64) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Accounting, LockInfo, PoolInfo, Quantiles};
+    use crate::model::{Accounting, Quantiles};
     use crate::units::{Arrivals, Load};
 
     /// A stage of ten seconds at so many a second, with so many in flight at the end of each second and so long a mean response.
@@ -272,23 +272,8 @@ mod tests {
             response_us: Quantiles { count: 1_000, p50: Some(1_000), ..Quantiles::default() },
             service_us: Quantiles::default(),
             lag_us: Quantiles::default(),
-            transactions: Vec::new(),
-            statements: Vec::new(),
-            measures: Vec::new(),
-            gauges: Vec::new(),
-            pool: PoolInfo::default(),
-            locks: LockInfo::default(),
-            waits: Vec::new(),
-            server: None,
-            tables: Vec::new(),
-            indexes: Vec::new(),
-            host: None,
-            ledger: None,
-            processes: None,
-            warm_up: None,
-            recovery: None,
             intervals: (1..=10).map(interval).collect(),
-            checks: Vec::new(),
+            ..Stage::default()
         }
     }
 

@@ -46,6 +46,8 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
     findings.extend(finds_nothing(report));
+    findings.extend(super::slowdowns::find(report));
+    findings.extend(super::server_findings::find(report));
     findings.extend(steal(report));
     findings.extend(blind(report));
     findings.extend(probe_gaps(report));
@@ -69,7 +71,7 @@ pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
     })
 }
 
-fn finding(
+pub(super) fn finding(
     id: &str,
     severity: Severity,
     title: impl Into<String>,
@@ -87,7 +89,7 @@ fn finding(
     }
 }
 
-fn measured(report: &Report) -> impl Iterator<Item = &Stage> {
+pub(super) fn measured(report: &Report) -> impl Iterator<Item = &Stage> {
     report.stages.iter().filter(|stage| stage.measured)
 }
 

@@ -11,6 +11,7 @@ pub mod comparison;
 pub mod divisive;
 mod endurance;
 mod findings;
+mod indexes;
 mod intervals;
 mod ledger;
 pub mod locks;
@@ -20,6 +21,9 @@ mod pool_study;
 mod quantiles;
 mod samples;
 mod server;
+mod server_course;
+mod server_findings;
+mod slowdowns;
 mod stage;
 mod student;
 pub mod warm_up;
@@ -143,7 +147,7 @@ impl Analysis {
     pub fn finish(self) -> Result<Report, AnalysisError> {
         let Self { header, stages, probes, events, prepared, changed_after, end, last_at } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
-        let missing: BTreeSet<String> = stages.iter().flat_map(StageAnalysis::missing).collect();
+        let missing: BTreeSet<String> = stages.iter().flat_map(|stage| stage.missing(&header)).collect();
         let ended = match end {
             Some((_, EndReason::Completed)) => "completed",
             Some((_, EndReason::Interrupted)) => "interrupted",
@@ -236,6 +240,7 @@ impl Analysis {
                 }
             }
             Observation::Activity(_)
+            | Observation::Pulse(_)
             | Observation::Host(_)
             | Observation::Processes(_)
             | Observation::Generator(_)

@@ -22,7 +22,8 @@ use super::ledger::{self, Active, Circumstances, Cores, Times};
 use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{self, IDLE_IN_TRANSACTION, Samples, is_of_pool};
-use super::{locks, rfc3339, server};
+use super::server_course::ServerCourse;
+use super::{indexes, locks, rfc3339, server};
 
 /// Lock waits of one stage that are told apart; more are counted.
 const EPISODES_MAX: usize = 100_000;
@@ -47,6 +48,7 @@ pub(super) struct StageAnalysis {
     /// What the generator cost, summed over its samples, and the time that they cover.
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
+    server_course: ServerCourse,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
     last_at: Stamp,
@@ -95,6 +97,7 @@ impl StageAnalysis {
             traffic_covers: Duration::ZERO,
             generator: Default::default(),
             gauges: Gauges::default(),
+            server_course: ServerCourse::begin(at),
             begun_at: at,
             ended_at: None,
             last_at: at,
@@ -196,6 +199,7 @@ impl StageAnalysis {
                 self.activity.add(summary, window);
                 self.round_trip_ns = self.round_trip_ns.into_iter().chain(summary.round_trip_ns).min();
             }
+            Observation::Pulse(pulse) => self.server_course.add(pulse, window),
             Observation::Processes(sample) => self.add_processes(sample, window),
             Observation::Host(sample) => self.add_host(sample, window),
             Observation::Generator(sample) => self.add_generator(sample, window),
@@ -240,9 +244,14 @@ impl StageAnalysis {
     }
 
     /// What could not be read at its edges, with what would change it.
-    pub(super) fn missing(&self) -> Vec<String> {
+    pub(super) fn missing(&self, header: &Header) -> Vec<String> {
         let edges = [&self.counters_begin, &self.counters_end];
-        edges.into_iter().flatten().flat_map(|(counters, _)| counters.missing.clone()).collect()
+        let mut missing: Vec<String> =
+            edges.into_iter().flatten().flat_map(|(counters, _)| counters.missing.clone()).collect();
+        if let Some((begin, end, _)) = self.counters() {
+            missing.extend(server::evicted(begin, end, header.workload_of(self.id)));
+        }
+        missing
     }
 
     /// Keeps of the long executions those that a lock wait may still be joined to: the ones of a session that was seen waiting,
@@ -331,7 +340,7 @@ impl StageAnalysis {
             waits: self.waits(is_of_pool),
             server: counters.map(|(begin, end, window)| server::server(begin, end, window)),
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
-            indexes: counters.map(|(begin, end, _)| server::indexes(begin, end)).unwrap_or_default(),
+            indexes: counters.map(|(begin, end, _)| indexes::indexes(begin, end)).unwrap_or_default(),
             host: self.host.as_ref().and_then(|host| host_info(host, self.traffic_covers)),
             ledger: self.ledger(header),
             processes: self.process_info(),
@@ -341,6 +350,9 @@ impl StageAnalysis {
                 .map(|ended| warm_up_info(ended, self.begun_at, header.workload_of(self.id))),
             recovery: None,
             intervals: self.intervals.all().to_vec(),
+            server_intervals: self.server_course.intervals(),
+            server_events: self.server_course.events(counters.map(|(begin, end, _)| (begin, end))),
+            server_events_dropped: self.server_course.dropped(),
             checks: self.checks(),
         }
     }

@@ -26,11 +26,12 @@ const SOCKET_FOLDER_BYTES_MAX: usize = 107 - "/.s.PGSQL.65535.lock".len();
 
 /// Settings of every throwaway server. Sizes suit a laptop as well as a small server; durability is not touched, so that it
 /// is on, as in production. What the user gives stands above.
-const SETTINGS: [(&str, &str); 5] = [
+const SETTINGS: [(&str, &str); 6] = [
     ("shared_buffers", "256MB"),
     ("max_connections", "200"),
     ("max_wal_size", "2GB"),
     ("track_io_timing", "on"),
+    ("track_wal_io_timing", "on"),
     ("compute_query_id", "on"),
 ];
 const STATEMENTS: &str = "pg_stat_statements";

@@ -236,7 +236,7 @@ fn error_rate(stage: &Stage, transaction: Option<&TransactionInfo>) -> Result<Re
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::{Accounting, LockInfo, PoolInfo};
+    use super::super::{Accounting, PoolInfo};
     use super::*;
 
     fn quantiles(p99: Option<u64>, count: u64, censored_from: Option<f64>) -> Quantiles {
@@ -282,22 +282,8 @@ mod tests {
             service_us: quantiles(p99, 1_000, None),
             lag_us: Quantiles::default(),
             transactions: vec![checkout],
-            statements: Vec::new(),
-            measures: Vec::new(),
-            gauges: Vec::new(),
             pool: PoolInfo { saturated_fraction: 0.25, ..PoolInfo::default() },
-            locks: LockInfo::default(),
-            waits: Vec::new(),
-            server: None,
-            tables: Vec::new(),
-            indexes: Vec::new(),
-            host: None,
-            ledger: None,
-            processes: None,
-            warm_up: None,
-            recovery: None,
-            intervals: Vec::new(),
-            checks: Vec::new(),
+            ..Stage::default()
         }
     }
 

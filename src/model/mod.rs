@@ -13,6 +13,7 @@ mod ledger;
 mod limit;
 mod measures;
 pub mod metric;
+mod server_time;
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, 
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
+pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -314,7 +316,7 @@ pub struct Quantiles {
 }
 
 /// One stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Stage {
     /// Its name.
     pub name: String,
@@ -382,6 +384,15 @@ pub struct Stage {
     pub recovery: Option<Recovery>,
     /// By second.
     pub intervals: Vec<IntervalInfo>,
+    /// The server by second, where it was looked at.
+    #[serde(default)]
+    pub server_intervals: Vec<ServerIntervalInfo>,
+    /// What went on in the server, the earliest first.
+    #[serde(default)]
+    pub server_events: Vec<ServerEventInfo>,
+    /// Such events beyond the bound of what is kept.
+    #[serde(default)]
+    pub server_events_dropped: u64,
     /// The self-tests of the measurement.
     pub checks: Vec<Check>,
 }
@@ -445,7 +456,7 @@ pub struct TransactionInfo {
 }
 
 /// One statement of one transaction.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatementInfo {
     /// Its name.
     pub name: String,
@@ -480,7 +491,7 @@ pub struct StatementInfo {
 }
 
 /// The server's own account of one statement, over the stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatementServerInfo {
     /// Executions.
     pub calls: u64,
@@ -504,6 +515,21 @@ pub struct StatementServerInfo {
     pub wal_fpi: u64,
     /// WAL bytes.
     pub wal_bytes: u64,
+    /// Blocks of temporary tables read.
+    #[serde(default)]
+    pub local_blks_read: u64,
+    /// Temporary blocks read.
+    #[serde(default)]
+    pub temp_blks_read: u64,
+    /// Mean time spent reading blocks of tables and indexes; zero when `track_io_timing` is off.
+    #[serde(default)]
+    pub block_read_us_mean: f64,
+    /// Mean time spent writing such blocks; zero when `track_io_timing` is off.
+    #[serde(default)]
+    pub block_write_us_mean: f64,
+    /// Mean time spent compiling expressions; absent where the server does not count it (before PostgreSQL 15).
+    #[serde(default)]
+    pub jit_us_mean: Option<f64>,
     /// Other statements of the workload that share the server's row.
     pub shared_by: Vec<String>,
 }
@@ -618,10 +644,19 @@ pub struct ServerInfo {
     pub rows_changed: u64,
     /// Growth of the database in bytes.
     pub size_growth_bytes: i64,
+    /// Buffers by who wrote them; absent where it was not read.
+    #[serde(default)]
+    pub buffers: Option<BufferInfo>,
+    /// Flushes of the WAL; absent where it was not read.
+    #[serde(default)]
+    pub wal_io: Option<WalIoInfo>,
+    /// What each kind of process read and wrote (PostgreSQL 16), the busiest first.
+    #[serde(default)]
+    pub io: Vec<IoInfo>,
 }
 
 /// One table over one stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TableInfo {
     /// Its name.
     pub table: String,
@@ -631,6 +666,9 @@ pub struct TableInfo {
     pub seq_rows_read: u64,
     /// Index scans.
     pub idx_scans: u64,
+    /// Rows that they fetched.
+    #[serde(default)]
+    pub idx_rows_fetched: u64,
     /// Rows inserted.
     pub inserted: u64,
     /// Rows updated.
@@ -643,14 +681,32 @@ pub struct TableInfo {
     pub dead_rows: u64,
     /// Live rows at the end.
     pub live_rows: u64,
+    /// Rows changed since the last ANALYZE, at the end.
+    #[serde(default)]
+    pub changed_since_analyze: u64,
+    /// Autovacuums that ended in the stage.
+    #[serde(default)]
+    pub autovacuums: u64,
+    /// Autoanalyzes that ended in the stage.
+    #[serde(default)]
+    pub autoanalyzes: u64,
+    /// End of the last autovacuum there ever was, RFC 3339, by the server's clock.
+    #[serde(default)]
+    pub last_autovacuum_at: Option<String>,
     /// Heap blocks found in shared buffers ÷ all.
     pub cache_hit_fraction: Option<f64>,
     /// Size at the end.
     pub size_bytes: u64,
+    /// Of it, the table alone, without indexes and TOAST; absent where it was not read.
+    #[serde(default)]
+    pub heap_bytes: Option<u64>,
+    /// Growth in bytes.
+    #[serde(default)]
+    pub size_growth_bytes: i64,
 }
 
 /// One index over one stage.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexInfo {
     /// Its name.
     pub index: String,
@@ -662,6 +718,29 @@ pub struct IndexInfo {
     pub size_bytes: u64,
     /// Whether a constraint needs it.
     pub constraint: bool,
+    /// The command that makes it; absent where it was not read.
+    #[serde(default)]
+    pub definition: Option<String>,
+    /// Whether it forbids duplicates.
+    #[serde(default)]
+    pub unique: bool,
+    /// Whether the data model needs it, whatever queries do: a primary key, a unique index or another constraint, the replica
+    /// identity.
+    #[serde(default)]
+    pub needed: bool,
+    /// Entries that the stage's inserts and updates wrote into it, at most: an update that is not heap-only writes one into every
+    /// index of its table, and a partial index takes only the rows that it is for.
+    #[serde(default)]
+    pub writes_max: u64,
+    /// The index with which this one is a duplicate, where this one is the one to spare.
+    #[serde(default)]
+    pub duplicate_of: Option<String>,
+    /// The longer index that answers all searches of this one.
+    #[serde(default)]
+    pub covered_by: Option<String>,
+    /// What is worth saying of it: `not used in this run`, `duplicate of …`, `covered by …`, `constraint`, `invalid`.
+    #[serde(default)]
+    pub remark: Option<String>,
 }
 
 /// The generator's host over one stage.
@@ -698,7 +777,7 @@ pub struct HostTrafficInfo {
 }
 
 /// One second; in a stage of more than 100,000 of them, two or more together. Of their quantiles the slowest stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IntervalInfo {
     /// Its end, seconds since the stage began.
     pub t_s: f64,

@@ -20,6 +20,7 @@ use host::HostProbe;
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};
 use postgres::gauge::GaugeProbe;
+use postgres::pulse::PulseProbe;
 
 /// What the probes must know of the workload to join what they see to it.
 #[derive(Clone, Debug, Default)]
@@ -98,7 +99,8 @@ pub struct Probes {
 struct ServerProbes {
     activity: mpsc::Sender<Command>,
     counters: mpsc::Sender<Request>,
-    gauges: Vec<mpsc::Sender<Stop>>,
+    /// Probes that read on their own until they are told to stop: the server's pulse and the gauges.
+    on_schedule: Vec<mpsc::Sender<Stop>>,
 }
 
 /// Where a probe tells that its last reading was sent.
@@ -117,21 +119,25 @@ impl Probes {
         let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
         let activity_probe =
             Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
+        let pulse = PulseProbe::open(settings, clock.clone(), out.clone()).await?;
         let mut gauges = Vec::with_capacity(plan.gauges.len());
-        let mut gauge_stops = Vec::with_capacity(plan.gauges.len());
+        let mut on_schedule = Vec::with_capacity(plan.gauges.len() + 1);
         for gauge in &plan.gauges {
             gauges.push(GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
         }
+        let (stop, stopped) = mpsc::channel(1);
+        tokio::spawn(pulse.run(stopped));
+        on_schedule.push(stop);
         for gauge in gauges {
             let (stop, stopped) = mpsc::channel(1);
             tokio::spawn(gauge.run(stopped));
-            gauge_stops.push(stop);
+            on_schedule.push(stop);
         }
         let (activity, commands) = mpsc::channel(4);
         let (counters, requests) = mpsc::channel(1);
         tokio::spawn(activity_probe.run(commands));
         tokio::spawn(counter_probe.run(requests));
-        let server = Some(ServerProbes { activity, counters, gauges: gauge_stops });
+        let server = Some(ServerProbes { activity, counters, on_schedule });
         Ok(Self { server, ..Self::host_only(clock, out) })
     }
 
@@ -179,9 +185,9 @@ impl Probes {
             if let Some(server) = &self.server {
                 let _ = server.activity.send(Command::Stop(activity_done)).await;
                 let _ = activity_ended.await;
-                for gauge in &server.gauges {
+                for probe in &server.on_schedule {
                     let (done, ended) = oneshot::channel();
-                    let _ = gauge.send(done).await;
+                    let _ = probe.send(done).await;
                     let _ = ended.await;
                 }
             }

@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::pulse::Pulse;
 use crate::units::{BackendId, Span, Stamp, StatementId};
 
 /// One attempt of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
-    /// The probe's name: `activity`, `locks`, `processes`, `counters`, `host`, `generator`, `gauge NAME`.
+    /// The probe's name: `activity`, `locks`, `processes`, `counters`, `server`, `host`, `generator`, `gauge NAME`.
     pub probe: String,
     /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
     pub window: Span,
@@ -56,6 +57,8 @@ pub enum Observation {
     Processes(ProcessSample),
     /// Cumulative counters of the server, read at the edge of a stage.
     Counters(Box<Counters>),
+    /// The server at one moment.
+    Pulse(Box<Pulse>),
     /// CPU of the host over the window.
     Host(HostSample),
     /// The generator's own cost over the window.
@@ -165,6 +168,9 @@ pub struct Counters {
     pub indexes: Vec<IndexCounters>,
     /// Of the server as a whole.
     pub server: ServerCounters,
+    /// What each kind of process reads and writes, where the server counts it (PostgreSQL 16).
+    #[serde(default)]
+    pub io: Vec<IoCounters>,
     /// What could not be read, and why.
     pub missing: Vec<String>,
 }
@@ -231,6 +237,21 @@ pub struct StatementCounters {
     pub wal_full_page_images: u64,
     /// WAL bytes.
     pub wal_bytes: u64,
+    /// Blocks of temporary tables read.
+    #[serde(default)]
+    pub local_blocks_read: u64,
+    /// Temporary blocks read.
+    #[serde(default)]
+    pub temp_blocks_read: u64,
+    /// Time spent reading blocks of tables and indexes, in microseconds; zero when `track_io_timing` is off.
+    #[serde(default)]
+    pub block_read_us: f64,
+    /// Time spent writing such blocks, in microseconds; zero when `track_io_timing` is off.
+    #[serde(default)]
+    pub block_write_us: f64,
+    /// Time spent compiling expressions, all phases, in microseconds; absent before extension 1.10 (PostgreSQL 15).
+    #[serde(default)]
+    pub jit_us: Option<f64>,
     /// Since when the row counts, microseconds since the Unix epoch, where the server says so (PostgreSQL 17).
     pub stats_since: Option<i64>,
 }
@@ -260,6 +281,24 @@ pub struct TableCounters {
     pub live_rows: u64,
     /// Dead rows, estimated. A level, not a count.
     pub dead_rows: u64,
+    /// Rows changed since the last ANALYZE, estimated. A level, not a count.
+    #[serde(default)]
+    pub changed_since_analyze: u64,
+    /// Runs of the autovacuum.
+    #[serde(default)]
+    pub autovacuums: u64,
+    /// Runs of the autovacuum's ANALYZE.
+    #[serde(default)]
+    pub autoanalyzes: u64,
+    /// End of the last autovacuum, by the server's clock, microseconds since the Unix epoch.
+    #[serde(default)]
+    pub last_autovacuum_unix_us: Option<i64>,
+    /// End of the last autoanalyze, by the server's clock, microseconds since the Unix epoch.
+    #[serde(default)]
+    pub last_autoanalyze_unix_us: Option<i64>,
+    /// Size of the table alone in bytes, without indexes and TOAST; absent in journals from before it was read. A level.
+    #[serde(default)]
+    pub heap_bytes: Option<u64>,
     /// Heap blocks read.
     pub heap_blocks_read: u64,
     /// Heap blocks hit.
@@ -283,6 +322,35 @@ pub struct IndexCounters {
     pub size_bytes: u64,
     /// Whether a constraint needs it.
     pub constraint: bool,
+    /// What it is; absent in journals from before it was read.
+    #[serde(default)]
+    pub shape: Option<IndexShape>,
+}
+
+/// What an index is made of. Two that are alike in it answer the same searches.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "they are what the server says of it, not states of ours")]
+pub struct IndexShape {
+    /// The command that makes it.
+    pub definition: String,
+    /// `btree`, `gin`, …
+    pub method: String,
+    /// Each key: column or expression, with the numbers of operator class, collation and order, and its options.
+    pub keys: Vec<String>,
+    /// Columns that are carried along.
+    pub included: Vec<String>,
+    /// Which rows it holds, where not all.
+    pub predicate: Option<String>,
+    /// Whether it forbids duplicates.
+    pub unique: bool,
+    /// Whether it is the primary key's.
+    pub primary: bool,
+    /// Whether it is an exclusion constraint's.
+    pub exclusion: bool,
+    /// Whether logical replication tells rows apart by it.
+    pub replica_identity: bool,
+    /// Whether queries may use it: a failed CREATE INDEX CONCURRENTLY leaves one that they may not.
+    pub valid: bool,
 }
 
 /// `pg_stat_wal`, `pg_stat_bgwriter`, `pg_stat_checkpointer`.
@@ -298,8 +366,64 @@ pub struct ServerCounters {
     pub checkpoints_requested: u64,
     /// Buffers written by checkpoints.
     pub checkpoint_buffers: u64,
+    /// Buffers written by the background writer.
+    #[serde(default)]
+    pub cleaner_buffers: Option<u64>,
+    /// Buffers written by sessions themselves, those of a table's growth included; absent from PostgreSQL 17 on, where
+    /// [`IoCounters`] say it.
+    #[serde(default)]
+    pub backend_buffers: Option<u64>,
+    /// Times that a session had to flush a file itself, since the checkpointer could not be told; absent from PostgreSQL 17 on.
+    #[serde(default)]
+    pub backend_fsyncs: Option<u64>,
+    /// Flushes of the WAL.
+    #[serde(default)]
+    pub wal_syncs: Option<u64>,
+    /// Time spent writing WAL, in microseconds; zero when `track_wal_io_timing` is off.
+    #[serde(default)]
+    pub wal_write_us: Option<u64>,
+    /// Time spent flushing WAL, in microseconds; zero when `track_wal_io_timing` is off.
+    #[serde(default)]
+    pub wal_sync_us: Option<u64>,
     /// Client connections of the server. A level, not a count.
     pub connections: u64,
+}
+
+/// `pg_stat_io`, one row: what one kind of process did to one kind of file for one purpose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IoCounters {
+    /// `client backend`, `checkpointer`, `autovacuum worker`, …
+    pub backend_type: String,
+    /// `relation`, `temp relation`; from PostgreSQL 18 on `wal`.
+    pub object: String,
+    /// `normal`, `bulkread`, `bulkwrite`, `vacuum`, `init`.
+    pub context: String,
+    /// Reads asked of the operating system.
+    pub reads: u64,
+    /// Bytes read.
+    pub read_bytes: u64,
+    /// Time spent reading, in microseconds; zero when `track_io_timing` is off.
+    pub read_us: u64,
+    /// Writes.
+    pub writes: u64,
+    /// Bytes written.
+    pub write_bytes: u64,
+    /// Time spent writing, in microseconds; zero when `track_io_timing` is off.
+    pub write_us: u64,
+    /// Extensions of files.
+    pub extends: u64,
+    /// Bytes that files were extended by.
+    pub extend_bytes: u64,
+    /// Blocks found in shared buffers.
+    pub hits: u64,
+    /// Blocks driven out of them to make room.
+    pub evictions: u64,
+    /// Blocks of a ring that were used again.
+    pub reuses: u64,
+    /// Flushes.
+    pub fsyncs: u64,
+    /// Time spent flushing, in microseconds; zero when `track_io_timing` is off.
+    pub fsync_us: u64,
 }
 
 /// CPU time of the host over a window, in clock-tick-free units: seconds summed over cores.

@@ -63,7 +63,11 @@ pub(super) fn workload(workload: &Workload, scale: Option<f64>) -> WorkloadHeade
 
 pub(super) async fn target(target: &OpenTarget) -> Result<TargetHeader, StudyError> {
     let header = capabilities::target_header(&target.control).await;
-    let header = header.map_err(StudyError::examining)?;
+    let mut header = header.map_err(StudyError::examining)?;
+    if !target.is_local() {
+        let spot = capabilities::pooler_blind_spot(&target.control, target.target.settings()).await;
+        header.blind_spots.extend(spot.map_err(StudyError::examining)?);
+    }
     Ok(TargetHeader {
         address: target.target.address(),
         local: target.is_local(),

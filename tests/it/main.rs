@@ -24,6 +24,7 @@ mod probe;
 mod reset;
 mod run;
 mod samples;
+mod server;
 mod session;
 mod source;
 mod store;

@@ -39,8 +39,8 @@ pub struct Capability {
 const OLDEST: i32 = 140_000;
 /// The first version whose sessions can be asked to publish their statistics, as `server_version_num`.
 const FLUSH_SINCE: i32 = 150_000;
-/// Connections that a run needs beside its pool: activity, counters, control.
-const OWN_CONNECTIONS: i64 = 3;
+/// Connections that a run needs beside its pool: activity, counters, the server's pulse, control.
+const OWN_CONNECTIONS: i64 = 4;
 /// Free connections below which a pool study cannot reach far.
 const FREE_ENOUGH: i64 = 20;
 /// Name of the capability to copy the database.
@@ -62,6 +62,7 @@ SELECT current_setting('server_version_num')::int AS version_num,
        current_setting('pg_stat_statements.track', true) AS statements_track,
        (SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries') AS preload,
        current_setting('track_io_timing') AS io_timing,
+       current_setting('track_wal_io_timing') AS wal_io_timing,
        current_setting('track_activities') AS activities,
        current_setting('compute_query_id') AS query_id,
        (SELECT setting::bigint FROM pg_settings WHERE name = 'track_activity_query_size') AS query_size,
@@ -93,6 +94,7 @@ struct Facts {
     /// Absent when the role may not see it.
     preload: Option<String>,
     io_timing: bool,
+    wal_io_timing: bool,
     activities: bool,
     query_id: String,
     query_size: i64,
@@ -128,6 +130,7 @@ impl Facts {
             statements_track: row.try_get("statements_track")?,
             preload: row.try_get("preload")?,
             io_timing: on("io_timing")?,
+            wal_io_timing: on("wal_io_timing")?,
             activities: on("activities")?,
             query_id: row.try_get("query_id")?,
             query_size: row.try_get::<_, Option<i64>>("query_size")?.unwrap_or(1024),
@@ -152,6 +155,7 @@ impl Facts {
             self.statements(),
             self.query_ids(),
             self.io_timing(),
+            self.wal_io_timing(),
             self.activity(),
             self.fresh_statistics(),
             self.connections(),
@@ -251,8 +255,21 @@ impl Facts {
             id: "track_io_timing".into(),
             ok: present_if(self.io_timing),
             found: if self.io_timing { "on" } else { "off" }.into(),
-            costs: "the time spent reading blocks is unknown; how many were read is known".into(),
+            costs: "the time spent reading and writing blocks is unknown, and shown as none; how many were read is known"
+                .into(),
             remedy: Some("ALTER SYSTEM SET track_io_timing = on; SELECT pg_reload_conf()".into()),
+        }
+    }
+
+    fn wal_io_timing(&self) -> Capability {
+        Capability {
+            id: "track_wal_io_timing".into(),
+            ok: present_if(self.wal_io_timing),
+            found: if self.wal_io_timing { "on" } else { "off" }.into(),
+            costs:
+                "the time that the WAL takes to be written and flushed is unknown; how often it was is known"
+                    .into(),
+            remedy: Some("ALTER SYSTEM SET track_wal_io_timing = on; SELECT pg_reload_conf()".into()),
         }
     }
 
@@ -421,8 +438,8 @@ async fn pooler(client: &Client, settings: &Settings) -> Result<Capability, Erro
         id: "direct".into(),
         ok,
         found: found.into(),
-        costs: "waits join to statements by tag only, prepared statements may fail, and the pooler's own queue counts as the \
-                server's time"
+        costs: "process ids are not those of our connections: waits join to statements by tag only, lock waits have no end by \
+                the client's stamp; prepared statements may fail, and the pooler's own queue counts as the server's time"
             .into(),
         remedy: Some("give the address of the server itself, not of the pooler".into()),
     })
@@ -442,11 +459,7 @@ pub async fn target_header(client: &Client) -> Result<TargetHeader, Error> {
         .filter(|capability| {
             capability.ok != Presence::Present && !["connections", RESET].contains(&&*capability.id)
         })
-        .map(|capability| {
-            let Capability { id, found, costs, remedy, .. } = capability;
-            let remedy = remedy.map_or_else(String::new, |remedy| format!(" ({remedy})"));
-            format!("{id}: {found}; {costs}{remedy}")
-        })
+        .map(blind_spot)
         .collect();
     Ok(TargetHeader {
         engine: "postgresql".into(),
@@ -458,6 +471,19 @@ pub async fn target_header(client: &Client) -> Result<TargetHeader, Error> {
         blind_spots,
         ..TargetHeader::default()
     })
+}
+
+/// What is not seen for want of a capability, and the remedy.
+fn blind_spot(capability: Capability) -> String {
+    let Capability { id, found, costs, remedy, .. } = capability;
+    let remedy = remedy.map_or_else(String::new, |remedy| format!(" ({remedy})"));
+    format!("{id}: {found}; {costs}{remedy}")
+}
+
+/// What a pooler in between hides, where one is found. Asked on a second connection, which is closed again.
+pub async fn pooler_blind_spot(client: &Client, settings: &Settings) -> Result<Option<String>, Error> {
+    let found = pooler(client, settings).await?;
+    Ok((found.ok == Presence::Absent).then(|| blind_spot(found)))
 }
 
 /// PostgreSQL 14 to 18.

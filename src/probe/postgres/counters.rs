@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
+use super::io;
 use super::link::{BackOff, Unanswered, ask, words};
 use super::query_ids::QueryIds;
 use super::views::{self, ROWS_MAX, StatementsView};
@@ -102,6 +103,9 @@ impl<N: Now> CounterProbe<N> {
         let server = views::server_query(self.version_num);
         let server = desk.rows("pg_stat_wal and checkpoints", server, &[], views::server).await?;
         counters.server = server.into_iter().next().unwrap_or_default();
+        if let Some(query) = io::query(self.version_num) {
+            counters.io = desk.rows("pg_stat_io", query, &[], io::read).await?;
+        }
         statements(&mut desk, &mut self.query_ids, &mut counters).await?;
         counters.missing = desk.missing;
         Ok(counters)

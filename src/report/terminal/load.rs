@@ -4,6 +4,7 @@ use super::grid::{Cell, Column, Grid};
 use super::head::stage_load;
 use super::page::{INDENT, Page, Style};
 use super::put_on;
+use super::server_time;
 use super::spark::{spark, values_per_mark};
 use super::value::{Statistic, plural, time, times};
 use crate::model::{IntervalInfo, Report, Stage, TransactionInfo};
@@ -13,7 +14,7 @@ use crate::report::text::width;
 /// Kinds of errors that are named.
 const ERRORS_SHOWN: usize = 6;
 /// Columns of the labels of the timeline.
-const TIMELINE_LABEL: usize = 7;
+pub(super) const TIMELINE_LABEL: usize = 7;
 /// Columns of the highest value behind a row of marks: ` ↑ 61.4 ms`.
 const TIMELINE_TOP: usize = 11;
 
@@ -187,7 +188,7 @@ fn describe(code: &str) -> String {
 }
 
 /// The course of the stage, second by second, without its drain.
-pub(super) fn timeline(page: &mut Page, stage: &Stage) {
+pub(super) fn timeline(page: &mut Page, stage: &Stage, full: bool) {
     let intervals: Vec<&IntervalInfo> = stage.intervals.iter().filter(|interval| !interval.drain).collect();
     if intervals.len() < 3 {
         return;
@@ -214,9 +215,11 @@ pub(super) fn timeline(page: &mut Page, stage: &Stage) {
     if errors.iter().flatten().any(|number| *number > 0.0) {
         row(page, "errors", &errors, |number| count(to_whole(number)));
     }
+    server_time::rows(page, stage, &groups, full);
 }
 
-fn row(page: &mut Page, label: &str, values: &[Option<f64>], text: impl Fn(f64) -> String) {
+/// A row of marks from nothing to the highest value, which stands behind it in words.
+pub(super) fn row(page: &mut Page, label: &str, values: &[Option<f64>], text: impl Fn(f64) -> String) {
     let top = values.iter().flatten().copied().fold(0.0, f64::max);
     let marks = spark(values, top);
     let space = " ".repeat(TIMELINE_LABEL - width(label));

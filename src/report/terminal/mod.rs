@@ -17,6 +17,7 @@ mod page;
 mod phases;
 mod put_on;
 mod server;
+mod server_time;
 mod spark;
 mod statements;
 mod study;
@@ -119,7 +120,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     load::throughput(page, stage);
     load::transactions(page, stage);
     ledger::overview(page, stage);
-    load::timeline(page, stage);
+    load::timeline(page, stage, full);
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
@@ -133,6 +134,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     contention::locks(page, stage, full);
     server::counters(page, stage);
     if full {
+        server::io(page, stage);
         server::tables(page, stage);
         server::indexes(page, stage);
     }

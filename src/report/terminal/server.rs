@@ -1,10 +1,10 @@
 //! The server's own counters over a stage: the whole server, its tables, its indexes.
 
 use super::grid::{Cell, Column, Grid};
-use super::page::Page;
+use super::page::{INDENT, Page, Style};
 use super::value::plural;
-use crate::model::{HostTrafficInfo, ServerProcessInfo, Stage};
-use crate::report::format::{DASH, NBSP, bytes, count, decimal, percent};
+use crate::model::{HostTrafficInfo, IndexInfo, ServerInfo, ServerProcessInfo, Stage};
+use crate::report::format::{DASH, NBSP, bytes, count, decimal, duration_us, per_call, percent};
 
 /// Counters of the whole server, and the host.
 pub(super) fn counters(page: &mut Page, stage: &Stage) {
@@ -27,6 +27,7 @@ pub(super) fn counters(page: &mut Page, stage: &Stage) {
             plural(server.checkpoints, "checkpoint")
         );
         page.fact("WAL", &wal);
+        writers(page, server);
         let ended = format!(
             "{}, {} rolled back, {}",
             count(server.commits),
@@ -96,6 +97,62 @@ fn server_cpu(processes: &ServerProcessInfo) -> String {
     )
 }
 
+/// Who wrote buffers, and how long the WAL took to be safe.
+fn writers(page: &mut Page, server: &ServerInfo) {
+    if let Some(flushes) = server.wal_io.as_ref().filter(|flushes| flushes.syncs > 0) {
+        // Without `track_wal_io_timing` there is a count and no time.
+        let time = if flushes.sync_us + flushes.write_us == 0 {
+            String::new()
+        } else {
+            let each = |us: u64| duration_us(us as f64 / flushes.syncs as f64);
+            format!(", {} each, and {} to write", each(flushes.sync_us), each(flushes.write_us))
+        };
+        let many = if flushes.syncs == 1 { "" } else { "es" };
+        page.fact("WAL flush", &format!("{}{NBSP}flush{many}{time}", count(flushes.syncs)));
+    }
+    if let Some(buffers) = &server.buffers {
+        let text = format!(
+            "written: {} by checkpoints, {} by the background writer, {} by sessions and others, which flushed {} files themselves",
+            count(buffers.checkpoint),
+            count(buffers.cleaner),
+            count(buffers.backend),
+            count(buffers.backend_fsyncs),
+        );
+        page.fact("buffers", &text);
+    }
+}
+
+/// Reads and writes by who did them and for what.
+pub(super) fn io(page: &mut Page, stage: &Stage) {
+    let Some(server) = stage.server.as_ref().filter(|server| !server.io.is_empty()) else { return };
+    page.heading("reads and writes", "of the whole server, by pg_stat_io");
+    let mut grid = Grid::new(vec![
+        Column::text("process", 12),
+        Column::text("of", 8),
+        Column::text("for", 8),
+        Column::number("read"),
+        Column::number("written"),
+        Column::number("added").spare(3),
+        Column::number("blocks\nhit").spare(1),
+        Column::number("\nevicted"),
+        Column::number("flushes").spare(2),
+    ]);
+    for row in &server.io {
+        grid.row(vec![
+            Cell::new(&row.backend_type),
+            Cell::new(&row.object),
+            Cell::new(&row.context),
+            Cell::new(bytes(row.read_bytes)),
+            Cell::new(bytes(row.write_bytes)),
+            Cell::new(bytes(row.extend_bytes)),
+            Cell::new(count(row.hits)),
+            Cell::new(count(row.evictions)),
+            Cell::new(count(row.fsyncs)),
+        ]);
+    }
+    page.grid(&grid);
+}
+
 /// Tables that the stage touched.
 pub(super) fn tables(page: &mut Page, stage: &Stage) {
     if stage.tables.is_empty() {
@@ -106,13 +163,17 @@ pub(super) fn tables(page: &mut Page, stage: &Stage) {
         Column::text("table", 12),
         Column::number("scans\nseq"),
         Column::number("\nindex"),
-        Column::number("rows\ninserted"),
+        Column::number("rows\nread"),
+        Column::number("\ninserted"),
         Column::number("\nupdated"),
         Column::number("\nHOT"),
         Column::number("\ndeleted").spare(3),
         Column::number("\ndead"),
+        Column::number("\nunanalysed").spare(6),
         Column::number("cache\nhit").spare(2),
         Column::number("size").spare(1),
+        Column::number("growth").spare(4),
+        Column::number("auto-\nvacuums").spare(5),
     ]);
     let share = |fraction: Option<f64>| Cell::new(fraction.map_or_else(|| DASH.to_owned(), percent));
     for table in &stage.tables {
@@ -120,16 +181,49 @@ pub(super) fn tables(page: &mut Page, stage: &Stage) {
             Cell::new(&table.table),
             Cell::new(count(table.seq_scans)),
             Cell::new(count(table.idx_scans)),
+            Cell::new(count(table.seq_rows_read + table.idx_rows_fetched)),
             Cell::new(count(table.inserted)),
             Cell::new(count(table.updated)),
             share(table.hot_fraction),
             Cell::new(count(table.deleted)),
             Cell::new(count(table.dead_rows)),
+            Cell::new(count(table.changed_since_analyze)),
             share(table.cache_hit_fraction),
             Cell::new(bytes(table.size_bytes)),
+            Cell::new(growth(table.size_growth_bytes)),
+            Cell::new(count(table.autovacuums)),
         ]);
     }
     page.grid(&grid);
+    read_and_returned(page, stage);
+    let vacuumed: Vec<String> = stage
+        .tables
+        .iter()
+        .filter_map(|table| Some(format!("{} {}", table.table, table.last_autovacuum_at.as_ref()?)))
+        .collect();
+    if !vacuumed.is_empty() {
+        page.fact("autovacuum", &format!("last ended: {}", vacuumed.join(" · ")));
+    }
+}
+
+fn growth(bytes_more: i64) -> String {
+    let sign = if bytes_more < 0 { "−" } else { "+" };
+    format!("{sign}{}", bytes(bytes_more.unsigned_abs()))
+}
+
+/// What all scans read against what the statements gave or changed.
+fn read_and_returned(page: &mut Page, stage: &Stage) {
+    let read: u64 = stage.tables.iter().map(|table| table.seq_rows_read + table.idx_rows_fetched).sum();
+    let returned: u64 = stage.statements.iter().map(|statement| statement.rows).sum();
+    if returned > 0 {
+        let text = format!(
+            "{} read by scans for {} that the statements returned or changed, {} for each",
+            count(read),
+            count(returned),
+            per_call(read as f64 / returned as f64)
+        );
+        page.fact("rows", &text);
+    }
 }
 
 /// Indexes of these tables, the unused ones named as such.
@@ -142,22 +236,34 @@ pub(super) fn indexes(page: &mut Page, stage: &Stage) {
         Column::text("index", 16),
         Column::text("table", 10),
         Column::number("scans"),
+        Column::number("entries\nwritten ≤").spare(1),
         Column::number("size"),
-        Column::fixed(""),
+        Column::text("", 12),
     ]);
     for index in &stage.indexes {
-        let remark = match (index.scans, index.constraint) {
-            (0, false) => "not used",
-            (0, true) => "constraint",
-            _ => "",
-        };
         grid.row(vec![
             Cell::new(&index.index),
             Cell::new(&index.table),
             Cell::new(count(index.scans)),
+            Cell::new(count(index.writes_max)),
             Cell::new(bytes(index.size_bytes).replace(' ', &NBSP.to_string())),
-            Cell::new(remark),
+            Cell::new(remark(index)),
         ]);
     }
     page.grid(&grid);
+    for index in stage.indexes.iter().filter(|index| index.remark.is_some()) {
+        if let Some(definition) = &index.definition {
+            page.paragraph(INDENT, Style::Dim, definition);
+        }
+    }
+}
+
+/// A report from before remarks were made holds what the simplest of them need.
+fn remark(index: &IndexInfo) -> &str {
+    match (&index.remark, index.scans, index.constraint) {
+        (Some(remark), _, _) => remark,
+        (None, 0, false) => "not used",
+        (None, 0, true) => "constraint",
+        (None, _, _) => "",
+    }
 }

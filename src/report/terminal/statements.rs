@@ -68,7 +68,11 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
 
 /// Work that the server did for each execution.
 pub(super) fn costs(page: &mut Page, stage: &Stage) {
-    let mut grid = Grid::new(vec![
+    let servers = || stage.statements.iter().filter_map(|statement| statement.server.as_ref());
+    // Without `track_io_timing` there is no time to show, and without compiled expressions nothing to say of them.
+    let is_timed = servers().any(|server| server.block_read_us_mean > 0.0);
+    let is_compiled = servers().any(|server| server.jit_us_mean.is_some_and(|jit_us| jit_us > 0.0));
+    let mut columns = vec![
         Column::text("name", 14),
         Column::number("calls"),
         Column::number("blocks\nhit"),
@@ -78,12 +82,19 @@ pub(super) fn costs(page: &mut Page, stage: &Stage) {
         Column::number("WAL\nbytes"),
         Column::number("\nrecords").spare(2),
         Column::number("full\npages").spare(1),
-    ]);
+    ];
+    if is_timed {
+        columns.push(Column::number("read\ntime"));
+    }
+    if is_compiled {
+        columns.push(Column::number("JIT"));
+    }
+    let mut grid = Grid::new(columns);
     let names = names(&stage.statements);
     for statement in by_time(stage) {
         let Some(server) = &statement.server else { continue };
         let each = |number: u64| Cell::new(per_call(mean(number, server.calls)));
-        grid.row(vec![
+        let mut cells = vec![
             Cell::new(&names[&key(statement)]),
             Cell::new(count(server.calls)),
             each(server.shared_blks_hit),
@@ -93,7 +104,14 @@ pub(super) fn costs(page: &mut Page, stage: &Stage) {
             Cell::new(bytes(server.wal_bytes.checked_div(server.calls).unwrap_or(0))),
             each(server.wal_records),
             each(server.wal_fpi),
-        ]);
+        ];
+        if is_timed {
+            cells.push(Cell::new(duration_us(server.block_read_us_mean)));
+        }
+        if is_compiled {
+            cells.push(Cell::new(server.jit_us_mean.map_or_else(|| DASH.to_owned(), duration_us)));
+        }
+        grid.row(cells);
     }
     if !grid.is_empty() {
         page.heading("work on the server", "for each execution, by pg_stat_statements");

@@ -1,0 +1,331 @@
+//! Findings about tables and indexes: scans that read far more than anybody gets, and indexes that could be spared.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::findings::{finding, measured};
+use crate::model::{Finding, IndexInfo, Report, Severity, Stage, StatementInfo, TableInfo};
+use crate::sql::lex::{TokenKind, significant};
+
+/// Live rows below which reading a whole table is cheaper than an index.
+const ROWS_MIN: u64 = 5_000;
+/// Rows that sequential scans must have read for each row that the statements returned.
+const READ_PER_RETURNED: u64 = 10;
+/// Tables and indexes that are named; the others are counted.
+const NAMED_MAX: usize = 5;
+/// Blocks that a statement must touch, against those that a scan of the table has to, to be the one that scans: the estimates
+/// of both are rough.
+const BLOCKS_ENOUGH: f64 = 0.5;
+/// Bytes of a block, as servers are built unless somebody asks for another.
+const BLOCK_BYTES: f64 = 8192.0;
+
+/// All of them.
+pub(super) fn find(report: &Report) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(sequential_scans(report));
+    findings.extend(duplicate_indexes(report));
+    findings.extend(overlapping_indexes(report));
+    findings.extend(unused_indexes(report));
+    findings
+}
+
+/// A table of which sequential scans read far more than the statements that name it return, and those statements.
+struct Scanned<'a> {
+    stage: &'a Stage,
+    table: &'a TableInfo,
+    returned: u64,
+    likely: BTreeSet<String>,
+}
+
+fn sequential_scans(report: &Report) -> Option<Finding> {
+    let mut scanned: BTreeMap<&str, Scanned<'_>> = BTreeMap::new();
+    for stage in measured(report) {
+        for table in &stage.tables {
+            let Some(found) = scanned_table(stage, table) else { continue };
+            let worst = scanned
+                .get(&*table.table)
+                .is_none_or(|other| other.table.seq_rows_read < table.seq_rows_read);
+            if worst {
+                scanned.insert(&table.table, found);
+            }
+        }
+    }
+    let mut scanned: Vec<Scanned<'_>> = scanned.into_values().collect();
+    scanned.sort_by_key(|one| std::cmp::Reverse(one.table.seq_rows_read));
+    let worst = scanned.first()?;
+    let told: Vec<String> = scanned.iter().take(NAMED_MAX).map(told).collect();
+    Some(finding(
+        "sequential-scans",
+        Severity::Warning,
+        format!("sequential scans of {} read far more rows than anybody gets", worst.table.table),
+        format!("{}{}", told.join("; "), more(scanned.len())),
+        "each of these executions reads the table from its beginning, and takes longer with every row that is added",
+        "look at the plan of these statements (EXPLAIN) and add an index for what they search by; a statement that sums up the \
+         whole table has to read it, and is better answered from a summary",
+    ))
+}
+
+fn scanned_table<'a>(stage: &'a Stage, table: &'a TableInfo) -> Option<Scanned<'a>> {
+    let bare = table.table.rsplit('.').next().unwrap_or(&table.table);
+    let naming: Vec<&StatementInfo> = stage
+        .statements
+        .iter()
+        .filter(|statement| statement.count > 0 && names(&statement.sql, bare))
+        .collect();
+    // A table that is read behind a view or a function is named by none: then all rows that went out count.
+    let returning: Vec<&StatementInfo> =
+        if naming.is_empty() { stage.statements.iter().collect() } else { naming.clone() };
+    let returned = returning.iter().map(|statement| statement.rows).sum();
+    let is_worth_it = table.seq_scans > 0
+        && table.live_rows >= ROWS_MIN
+        && table.seq_rows_read >= ROWS_MIN
+        && table.seq_rows_read / READ_PER_RETURNED >= returned;
+    is_worth_it.then(|| Scanned {
+        stage,
+        table,
+        returned,
+        likely: naming
+            .into_iter()
+            .filter(|statement| touches_enough(statement, table))
+            .map(|statement| format!("{}.{}", statement.transaction, statement.name))
+            .collect(),
+    })
+}
+
+/// Whether a statement touched as many blocks for each call as a scan of the table must: one that did not, did not scan it. Only
+/// of statements that have a row of the server to themselves.
+fn touches_enough(statement: &StatementInfo, table: &TableInfo) -> bool {
+    let Some(server) =
+        statement.server.as_ref().filter(|server| server.shared_by.is_empty() && server.calls > 0)
+    else {
+        return false;
+    };
+    let Some(heap_bytes) = table.heap_bytes else { return false };
+    let share_read = table.seq_rows_read as f64 / table.seq_scans as f64 / table.live_rows.max(1) as f64;
+    let blocks_of_scan = heap_bytes as f64 / BLOCK_BYTES * share_read.min(1.0);
+    let blocks = (server.shared_blks_hit + server.shared_blks_read) as f64 / server.calls as f64;
+    blocks >= BLOCKS_ENOUGH * blocks_of_scan
+}
+
+fn told(scanned: &Scanned<'_>) -> String {
+    let Scanned { stage, table, returned, likely } = scanned;
+    let who = if likely.is_empty() {
+        String::new()
+    } else {
+        let names: Vec<&str> = likely.iter().map(String::as_str).collect();
+        format!("; by the blocks that they touch, {}", names.join(", "))
+    };
+    format!(
+        "{}: {} scans read {} rows of {} in stage {}, its statements returned {returned}{who}",
+        table.table, table.seq_scans, table.seq_rows_read, table.live_rows, stage.name
+    )
+}
+
+/// Whether a statement names a table, comments and texts aside.
+fn names(sql: &str, table: &str) -> bool {
+    significant(sql).iter().any(|token| match token.kind {
+        TokenKind::Word => token.text(sql).eq_ignore_ascii_case(table),
+        TokenKind::QuotedIdentifier => token.text(sql).trim_matches('"').replace("\"\"", "\"") == table,
+        _ => false,
+    })
+}
+
+fn more(all: usize) -> String {
+    if all > NAMED_MAX { format!("; and {} more", all - NAMED_MAX) } else { String::new() }
+}
+
+/// One index over the whole run: every stage that has counters.
+struct OverRun<'a> {
+    /// As it stood at the end of the last stage.
+    last: &'a IndexInfo,
+    scans: u64,
+    writes_max: u64,
+}
+
+fn over_run(report: &Report) -> Vec<OverRun<'_>> {
+    let mut all: BTreeMap<(&str, &str), OverRun<'_>> = BTreeMap::new();
+    for index in report.stages.iter().flat_map(|stage| &stage.indexes) {
+        let one = all.entry((&index.table, &index.index)).or_insert(OverRun {
+            last: index,
+            scans: 0,
+            writes_max: 0,
+        });
+        one.last = index;
+        one.scans += index.scans;
+        one.writes_max += index.writes_max;
+    }
+    let mut all: Vec<OverRun<'_>> = all.into_values().collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.last.size_bytes));
+    all
+}
+
+fn duplicate_indexes(report: &Report) -> Option<Finding> {
+    let all = over_run(report);
+    let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.duplicate_of.is_some()).collect();
+    let told = listed(&spare, |one| {
+        let other = one.last.duplicate_of.as_deref().unwrap_or_default();
+        format!("{} of {} is made as {other} is, {}", one.last.index, one.last.table, cost(one))
+    })?;
+    Some(finding(
+        "duplicate-indexes",
+        Severity::Info,
+        plural(spare.len(), "index has a twin", "indexes have a twin"),
+        told,
+        "each write is made twice, and both take room in the buffers",
+        format!(
+            "{}; where a constraint made it, drop the constraint, and where a foreign key refers to that, point it to the other one \
+             first",
+            drops(&spare)
+        ),
+    ))
+}
+
+fn overlapping_indexes(report: &Report) -> Option<Finding> {
+    let all = over_run(report);
+    let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.covered_by.is_some()).collect();
+    let told = listed(&spare, |one| {
+        let other = one.last.covered_by.as_deref().unwrap_or_default();
+        format!(
+            "{} of {} is how {other} begins, {}, {} scans",
+            one.last.index,
+            one.last.table,
+            cost(one),
+            one.scans
+        )
+    })?;
+    Some(finding(
+        "overlapping-indexes",
+        Severity::Info,
+        plural(
+            spare.len(),
+            "index is the beginning of a longer one",
+            "indexes are the beginning of a longer one",
+        ),
+        told,
+        "the longer one answers the same searches, with somewhat more blocks for each; both are written",
+        format!("measure without it, and where reads stay fast enough: {}", drops(&spare)),
+    ))
+}
+
+fn unused_indexes(report: &Report) -> Option<Finding> {
+    let all = over_run(report);
+    let spare: Vec<&OverRun<'_>> = all
+        .iter()
+        .filter(|one| one.scans == 0 && !one.last.needed && !one.last.constraint)
+        .filter(|one| one.last.duplicate_of.is_none() && one.last.covered_by.is_none())
+        .collect();
+    let told = listed(&spare, |one| format!("{} of {}, {}", one.last.index, one.last.table, cost(one)))?;
+    Some(finding(
+        "unused-indexes",
+        Severity::Info,
+        plural(spare.len(), "index was not used in this run", "indexes were not used in this run"),
+        told,
+        "they are written and take room, and no statement of this workload searched by them",
+        "before any is dropped: other workloads, reports at the end of the month and replicas may use it (each replica counts its \
+         own pg_stat_user_indexes), and the planner may use the statistics of an index on an expression without scanning it \
+         (CREATE STATISTICS keeps them)",
+    ))
+}
+
+/// The first ones in words; nothing where there are none.
+fn listed(all: &[&OverRun<'_>], words: impl Fn(&OverRun<'_>) -> String) -> Option<String> {
+    let told: Vec<String> = all.iter().take(NAMED_MAX).map(|one| words(one)).collect();
+    (!told.is_empty()).then(|| format!("{}{}", told.join("; "), more(all.len())))
+}
+
+fn cost(one: &OverRun<'_>) -> String {
+    format!(
+        "{:.1} MB, up to {} entries written in this run",
+        one.last.size_bytes as f64 / 1e6,
+        one.writes_max
+    )
+}
+
+fn drops(all: &[&OverRun<'_>]) -> String {
+    let commands: Vec<String> =
+        all.iter().take(NAMED_MAX).map(|one| format!("DROP INDEX CONCURRENTLY {}", one.last.index)).collect();
+    commands.join("; ")
+}
+
+fn plural(count: usize, one: &str, many: &str) -> String {
+    if count == 1 { format!("1 {one}") } else { format!("{count} {many}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::StatementServerInfo;
+
+    #[test]
+    fn a_table_is_named_by_a_word_and_not_by_a_comment_or_a_text() {
+        let sql = "/*dbdyno:read.stock*/ SELECT 'orders' FROM public.Order_Lines JOIN \"Items\" USING (id)";
+        for (table, named) in
+            [("order_lines", true), ("Items", true), ("items", false), ("orders", false), ("stock", false)]
+        {
+            assert_eq!(names(sql, table), named, "{table}");
+        }
+    }
+
+    fn statement(name: &str, sql: &str, rows: u64, blocks: u64) -> StatementInfo {
+        StatementInfo {
+            name: name.to_owned(),
+            transaction: "read".to_owned(),
+            kind: "select".to_owned(),
+            sql: sql.to_owned(),
+            count: 100,
+            rows,
+            server: Some(StatementServerInfo {
+                calls: 100,
+                shared_blks_hit: blocks * 100,
+                ..StatementServerInfo::default()
+            }),
+            ..StatementInfo::default()
+        }
+    }
+
+    fn stage(statements: Vec<StatementInfo>) -> Stage {
+        Stage { name: "normal".to_owned(), measured: true, statements, ..Stage::default() }
+    }
+
+    fn orders() -> TableInfo {
+        TableInfo {
+            table: "orders".to_owned(),
+            seq_scans: 100,
+            seq_rows_read: 1_000_000,
+            live_rows: 10_000,
+            heap_bytes: Some(100 * 8192),
+            ..TableInfo::default()
+        }
+    }
+
+    #[test]
+    fn scans_are_held_against_the_rows_of_the_statements_that_name_the_table() {
+        let stage = stage(vec![
+            statement("by_status", "SELECT * FROM orders WHERE status = $1", 300, 101),
+            statement("by_id", "SELECT * FROM orders WHERE id = $1", 100, 4),
+            statement("others", "SELECT * FROM lines", 9_000_000, 400),
+        ]);
+        let orders = orders();
+        let found = scanned_table(&stage, &orders).expect("2500 rows are read for each that is returned");
+        assert_eq!(found.returned, 400);
+        assert_eq!(
+            found.likely.iter().collect::<Vec<_>>(),
+            ["read.by_status"],
+            "by_id touches too few blocks"
+        );
+        let small = TableInfo { live_rows: 400, ..orders.clone() };
+        assert!(scanned_table(&stage, &small).is_none(), "a small table is best scanned");
+    }
+
+    #[test]
+    fn whoever_gets_what_is_read_needs_no_index() {
+        let stage = stage(vec![statement("export", "SELECT * FROM orders", 1_000_000, 101)]);
+        assert!(scanned_table(&stage, &orders()).is_none());
+    }
+
+    #[test]
+    fn behind_a_view_all_rows_that_went_out_count() {
+        let stage = stage(vec![statement("through_a_view", "SELECT * FROM open_orders", 200_000, 101)]);
+        let orders = orders();
+        assert!(scanned_table(&stage, &orders).is_none(), "five rows are read for each");
+    }
+}
