@@ -278,6 +278,8 @@ mod tests {
             gauges: Vec::new(),
             pool: PoolInfo::default(),
             locks: LockInfo::default(),
+            deadlocks: Vec::new(),
+            deadlocks_dropped: 0,
             waits: Vec::new(),
             server: None,
             tables: Vec::new(),

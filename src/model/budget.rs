@@ -286,6 +286,8 @@ mod tests {
             gauges: Vec::new(),
             pool: PoolInfo { saturated_fraction: 0.25, ..PoolInfo::default() },
             locks: LockInfo::default(),
+            deadlocks: Vec::new(),
+            deadlocks_dropped: 0,
             waits: Vec::new(),
             server: None,
             tables: Vec::new(),

@@ -2,12 +2,15 @@
 
 pub(crate) mod activity;
 pub mod capabilities;
+mod chains;
 mod clock;
 pub(crate) mod counters;
 mod episodes;
+mod excerpt;
 pub(crate) mod gauge;
 mod link;
 mod lock_waits;
+mod prepared;
 mod query_ids;
 mod session;
 mod tally;
