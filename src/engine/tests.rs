@@ -253,7 +253,7 @@ fn a_deadlock_is_written_down_with_both_sides_whether_it_is_tried_again_or_not()
     let told = &set.deadlocks[0];
     assert_eq!((told.transaction.0, told.statement, told.waits.len()), (0, Some(StatementId(1)), 2));
     // BEGIN and the first statement, then the wait.
-    assert_eq!(told.at, Stamp(102_000_000));
+    assert_eq!(told.at, intervals[0].span.from + 102 * MS);
 }
 
 #[test]

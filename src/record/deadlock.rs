@@ -34,3 +34,30 @@ pub struct CircularWait {
     /// For whom.
     pub blocker: BackendId,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::set::Set;
+
+    #[test]
+    fn deadlocks_beyond_the_bound_are_counted_and_a_cleared_set_has_none() {
+        let deadlock = Deadlock {
+            at: Stamp::ZERO,
+            backend: BackendId(7),
+            transaction: TransactionId(0),
+            statement: None,
+            waits: Vec::new(),
+        };
+        let mut set = Set::default();
+        for _ in 0..DEADLOCKS_MAX + 3 {
+            set.keep_deadlock(deadlock.clone());
+        }
+        let mut all = Set::default();
+        all.merge(&set);
+        all.merge(&set);
+        assert_eq!((all.deadlocks.len(), all.deadlocks_dropped), (2 * DEADLOCKS_MAX, 6));
+        all.clear();
+        assert_eq!((all.deadlocks.len(), all.deadlocks_dropped), (0, 0));
+    }
+}

@@ -143,7 +143,7 @@ fn contended() -> Report {
     let mut set = Box::new(Set::new(Shape { transactions: 1, statements: 1, ..Shape::default() }));
     set.transactions[0].books.ok = 4;
     for _ in 0..4 {
-        set.transactions[0].response.record(Duration::from_millis(1_000));
+        set.transactions[0].response.record(SECOND);
     }
     let side = |waiter, blocker| CircularWait {
         waiter: BackendId(waiter),
