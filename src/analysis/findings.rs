@@ -5,6 +5,9 @@ use crate::model::{
 };
 use crate::units::CpuList;
 
+use super::lock_findings;
+use super::locks::is_own;
+
 /// A worker thread that works or wants to work for this share of the time has no time left: it is the limit of what it drives.
 const WORKER_FULL: f64 = 0.9;
 /// The host has no time left to give above this.
@@ -22,7 +25,7 @@ const KEPT_UP: f64 = 0.98;
 /// A start this late is worth a word.
 const LATE_US: u64 = 1_000;
 /// A wait for a foreign session below this is what every shared server has.
-const FOREIGN_WAIT_MIN_US: u64 = 100_000;
+pub(super) const FOREIGN_WAIT_MIN_US: u64 = 100_000;
 /// Executions that must have found nothing before it is said that a statement finds nothing.
 const EMPTY_MIN: u64 = 20;
 
@@ -43,6 +46,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     if report.study.is_none() {
         findings.extend(pool_too_small(report));
     }
+    findings.extend(lock_findings::find(report));
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
     findings.extend(finds_nothing(report));
@@ -435,14 +439,10 @@ fn lock_hot_spot(report: &Report) -> Option<Finding> {
     ))
 }
 
-/// Whether a blocker is a session of the workload, and known.
-fn is_own(root: &str) -> bool {
-    !root.ends_with("(foreign)") && !root.ends_with("(server)") && root != "unknown"
-}
-
 fn foreign_blocker(report: &Report) -> Option<Finding> {
     let (stage, episode) = measured(report)
         .flat_map(|stage| stage.locks.episodes.iter().map(move |episode| (stage, episode)))
+        .filter(|(_, episode)| is_own(&episode.waiter) && !lock_findings::tells_of(episode))
         .filter(|(_, episode)| episode.root.ends_with("(foreign)") && !episode.root.starts_with("(ended)"))
         .filter(|(_, episode)| episode.wait_us_max >= FOREIGN_WAIT_MIN_US)
         .max_by_key(|(_, episode)| episode.wait_us_total)?;

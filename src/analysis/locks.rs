@@ -4,10 +4,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use crate::model::{LockEpisodeInfo, LockInfo};
+use super::lock_matrix::Charges;
+use super::samples::is_of_pool;
+use crate::model::{ChainLinkInfo, LockEpisodeInfo, LockInfo, WantedLockInfo};
+use crate::record::chain::ChainLink;
 use crate::record::observation::{LockEpisode, Session, Who};
 use crate::record::set::StatementSpan;
 use crate::units::{BackendId, Span, Stamp, StatementId};
+
+/// A root of which nothing is known.
+const UNKNOWN: &str = "unknown";
 
 /// Who, in whose way, over what: waits that agree in this are shown as one line.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -40,16 +46,48 @@ pub fn analyse(
     interval_ms: u32,
 ) -> LockInfo {
     let mut groups: BTreeMap<Alike, LockEpisodeInfo> = BTreeMap::new();
+    let mut charges = Charges::default();
     for wait in settle(episodes, spans, interval_ms) {
         let clipped = wait.span.clip(window).duration();
         if !clipped.is_zero() {
             add(&mut groups, &wait, clipped, names);
+            if is_of_pool(&wait.episode.waiter.who) {
+                charges.add(
+                    party(&wait.episode.waiter, names),
+                    wait.episode.root.as_ref().map_or_else(|| UNKNOWN.to_owned(), |root| party(root, names)),
+                    micros(clipped),
+                );
+            }
         }
     }
     let mut episodes: Vec<_> = groups.into_values().collect();
     episodes.sort_by_key(|episode| std::cmp::Reverse(episode.wait_us_total));
     let wait_us_total = episodes.iter().map(|episode| episode.wait_us_total).sum();
-    LockInfo { sample_interval_ms: interval_ms, wait_us_total, episodes, episodes_dropped: 0 }
+    LockInfo {
+        sample_interval_ms: interval_ms,
+        wait_us_total,
+        episodes,
+        matrix: charges.matrix(),
+        ..LockInfo::default()
+    }
+}
+
+/// States what the clients' time was in all, and each episode's share of it.
+pub(super) fn charge(info: &mut LockInfo, client_us_total: u64) {
+    info.client_us_total = client_us_total;
+    for episode in &mut info.episodes {
+        let is_own = is_own(&episode.waiter) && client_us_total > 0;
+        episode.client_share = is_own.then(|| episode.wait_us_total as f64 / client_us_total as f64);
+    }
+}
+
+/// Whether a name is that of a session of the workload, and known.
+pub(super) fn is_own(name: &str) -> bool {
+    !name.ends_with("(foreign)") && !name.ends_with("(server)") && name != UNKNOWN
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn add(
@@ -67,13 +105,13 @@ fn add(
         waiter: name_of(&episode.waiter, names),
         direct_blockers,
         // A cycle has no end, and a blocker that came and went between two looks left no name.
-        root: episode.root.as_ref().map_or_else(|| "unknown".into(), |root| name_of(root, names)),
-        root_state: episode.root.as_ref().map_or_else(|| "unknown".into(), |root| root.state.clone()),
+        root: episode.root.as_ref().map_or_else(|| UNKNOWN.into(), |root| name_of(root, names)),
+        root_state: episode.root.as_ref().map_or_else(|| UNKNOWN.into(), |root| root.state.clone()),
         mode: episode.mode.clone(),
         lock_type: episode.lock_type.clone(),
         relation: episode.relation.clone(),
     };
-    let wait_us = u64::try_from(clipped.as_micros()).unwrap_or(u64::MAX);
+    let wait_us = micros(clipped);
     let info = groups.entry(alike).or_insert_with_key(|alike| LockEpisodeInfo {
         waiter: alike.waiter.clone(),
         direct_blockers: alike.direct_blockers.clone(),
@@ -86,7 +124,12 @@ fn add(
         wait_us_total: 0,
         wait_us_max: 0,
         ended_by_client: 0,
+        client_share: None,
+        chain: Vec::new(),
     });
+    if info.count == 0 || wait_us > info.wait_us_max {
+        info.chain = episode.chain.iter().map(|link| link_info(link, names)).collect();
+    }
     info.count += 1;
     info.wait_us_total += wait_us;
     info.wait_us_max = info.wait_us_max.max(wait_us);
@@ -155,7 +198,29 @@ fn statement_of(session: &Session) -> Option<StatementId> {
     }
 }
 
-fn name_of(session: &Session, names: &[(String, String)]) -> String {
+fn link_info(link: &ChainLink, names: &[(String, String)]) -> ChainLinkInfo {
+    ChainLinkInfo {
+        who: name_of(&link.session, names),
+        state: link.session.state.clone(),
+        direct: link.direct,
+        waits_for: link.waits_for.as_ref().map(|lock| WantedLockInfo {
+            mode: lock.mode.clone(),
+            lock_type: lock.lock_type.clone(),
+            relation: lock.relation.clone(),
+        }),
+        statement: link.statement.clone(),
+        transaction_age_us: link.transaction_age_us,
+        gid: link.gid.clone(),
+    }
+}
+
+/// Who a victim or a culprit is: of the workload the transaction, whichever of its statements it was in.
+fn party(session: &Session, names: &[(String, String)]) -> String {
+    let transaction = statement_of(session).and_then(|id| names.get(id.index()));
+    transaction.map_or_else(|| name_of(session, names), |(transaction, _)| transaction.clone())
+}
+
+pub(super) fn name_of(session: &Session, names: &[(String, String)]) -> String {
     match &session.who {
         Who::Statement(id) => names.get(id.index()).map_or_else(
             || format!("statement {}", id.0),
@@ -208,7 +273,20 @@ mod tests {
             samples: 3,
             direct_blockers: vec![migration()],
             root: Some(migration()),
+            chain: Vec::new(),
         }
+    }
+
+    /// A chain of one link.
+    fn held_by(session: Session, age_us: u64) -> Vec<ChainLink> {
+        vec![ChainLink {
+            session,
+            direct: true,
+            waits_for: None,
+            statement: Some("UPDATE stock SET amount =…".into()),
+            transaction_age_us: Some(age_us),
+            gid: None,
+        }]
     }
 
     fn execution(backend: i64, from: u64, to: u64) -> StatementSpan {
@@ -279,5 +357,50 @@ mod tests {
         let info = analyse(&episodes, &[], &names(), span(1500, 3000), 100);
         assert_eq!(info.wait_us_total, 450_000);
         assert_eq!(info.episodes[0].count, 1);
+    }
+
+    #[test]
+    fn each_episode_has_its_share_of_the_clients_time_and_foreign_waiters_have_none() {
+        let mut tool = episode(8, 1000, 1900, 2000);
+        tool.waiter.who = Who::Foreign("report".into());
+        let mut info = all(&[episode(7, 1000, 2900, 3000), tool], &[execution(7, 999, 2950)]);
+        charge(&mut info, 19_500_000);
+        let share = |waiter: &str| {
+            info.episodes.iter().find(|episode| episode.waiter == waiter).expect("it waited").client_share
+        };
+        assert_eq!(share("checkout.take_stock"), Some(0.1));
+        assert_eq!(share("report (foreign)"), None);
+        charge(&mut info, 0);
+        assert!(info.episodes.iter().all(|episode| episode.client_share.is_none()), "nothing was answered");
+    }
+
+    #[test]
+    fn the_matrix_charges_each_wait_of_the_workload_once_to_its_root() {
+        let mut own = episode(8, 1000, 1900, 2000);
+        own.root = Some(Session {
+            backend: BackendId(9),
+            who: Who::Statement(StatementId(1)),
+            state: "active".into(),
+        });
+        let mut tool = episode(10, 1000, 1900, 2000);
+        tool.waiter.who = Who::Foreign("report".into());
+        let info = all(&[episode(7, 1000, 2900, 3000), own, tool], &[]);
+        let matrix = info.matrix.expect("transactions waited");
+        assert_eq!(matrix.culprits, ["migration (foreign)", "browse"]);
+        assert_eq!(matrix.wait_us_by_culprit, [1_950_000, 950_000]);
+        assert_eq!((matrix.victims.len(), matrix.victims[0].victim.as_str()), (1, "checkout"));
+        assert!(matrix.wait_us_total < info.wait_us_total, "the tool's own wait is not the workload's");
+    }
+
+    #[test]
+    fn the_chain_is_that_of_the_longest_wait() {
+        let (mut short, mut long) = (episode(7, 1000, 1900, 2000), episode(8, 1000, 3900, 4000));
+        short.chain = held_by(migration(), 1);
+        long.chain = held_by(migration(), 2);
+        for episodes in [[short.clone(), long.clone()], [long.clone(), short.clone()]] {
+            let info = all(&episodes, &[]);
+            let [link] = info.episodes[0].chain.as_slice() else { panic!("one link") };
+            assert_eq!((link.who.as_str(), link.transaction_age_us), ("migration (foreign)", Some(2)));
+        }
     }
 }

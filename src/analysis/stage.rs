@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use crate::model;
 use crate::record::accounting::Books;
+use crate::record::deadlock::Deadlock;
 use crate::record::entry::{
-    Edge, Header, Interval, LoadHeader, StageHeader, WarmUpEnded, WarmUpWait, WorkloadHeader,
+    Edge, Header, Interval, LoadHeader, StageHeader, StatementHeader, WarmUpEnded, WarmUpWait, WorkloadHeader,
 };
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
@@ -23,7 +24,7 @@ use super::measures::{self, Gauges};
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{self, IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::server_course::ServerCourse;
-use super::{indexes, locks, rfc3339, server};
+use super::{deadlocks, indexes, locks, rfc3339, server};
 
 /// Lock waits of one stage that are told apart; more are counted.
 const EPISODES_MAX: usize = 100_000;
@@ -31,6 +32,8 @@ const EPISODES_MAX: usize = 100_000;
 const SPANS_MAX: usize = 200_000;
 /// A lock wait is told of at most so long after it ended.
 const SPANS_RECENT_NS: u64 = 5_000_000_000;
+/// Deadlocks of one stage that are told apart; more are counted.
+const DEADLOCKS_MAX: usize = 10_000;
 /// Gap between two ways of measuring the same thing that rounding and clipping explain.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
@@ -71,6 +74,8 @@ pub(super) struct StageAnalysis {
     processes: Option<(ProcessSample, Duration)>,
     episodes: Vec<LockEpisode>,
     episodes_dropped: u64,
+    deadlocks: Vec<Deadlock>,
+    deadlocks_dropped: u64,
     /// Kept when the set of a stage that is not measured is let go.
     books_of_warm_up: Option<Books>,
     spans: Vec<StatementSpan>,
@@ -115,6 +120,8 @@ impl StageAnalysis {
             processes: None,
             episodes: Vec::new(),
             episodes_dropped: 0,
+            deadlocks: Vec::new(),
+            deadlocks_dropped: 0,
             books_of_warm_up: None,
             spans: Vec::new(),
             counters_begin: None,
@@ -141,13 +148,21 @@ impl StageAnalysis {
                 *count += measure.count;
             }
         }
+        self.add_deadlocks(&interval.set);
         self.spans.extend_from_slice(&interval.set.spans);
         if self.spans.len() > SPANS_MAX / 2 {
             self.prune_spans();
         }
         self.set.merge(&interval.set);
         self.set.spans.clear();
+        self.set.deadlocks.clear();
         self.intervals.add(interval, self.begun_at);
+    }
+
+    fn add_deadlocks(&mut self, set: &Set) {
+        let room = DEADLOCKS_MAX.saturating_sub(self.deadlocks.len()).min(set.deadlocks.len());
+        self.deadlocks.extend_from_slice(&set.deadlocks[..room]);
+        self.deadlocks_dropped += (set.deadlocks.len() - room) as u64 + set.deadlocks_dropped;
     }
 
     pub(super) fn end(&mut self, at: Stamp, carried_out: u64) {
@@ -255,11 +270,12 @@ impl StageAnalysis {
     }
 
     /// Keeps of the long executions those that a lock wait may still be joined to: the ones of a session that was seen waiting,
-    /// and those of the last seconds, whose waits the probe has yet to tell of.
+    /// and those of the last seconds, whose waits the probe has yet to tell of. Those of a side of a deadlock are kept as well.
     fn prune_spans(&mut self) {
         let recent = self.last_at.0.saturating_sub(SPANS_RECENT_NS);
+        let deadlocked = self.deadlocks.iter().flat_map(|deadlock| &deadlock.waits).map(|wait| wait.waiter);
         let waiters: std::collections::BTreeSet<_> =
-            self.episodes.iter().map(|episode| episode.waiter.backend).collect();
+            self.episodes.iter().map(|episode| episode.waiter.backend).chain(deadlocked).collect();
         self.spans.retain(|span| span.span.to.0 >= recent || waiters.contains(&span.backend));
         self.spans.truncate(SPANS_MAX);
     }
@@ -337,6 +353,8 @@ impl StageAnalysis {
             gauges: self.gauges.to_model(header.workload_of(self.id), self.begun_at),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
             locks: self.locks(header),
+            deadlocks: self.deadlocks(header),
+            deadlocks_dropped: self.deadlocks_dropped,
             waits: self.waits(is_of_pool),
             server: counters.map(|(begin, end, window)| server::server(begin, end, window)),
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
@@ -390,19 +408,47 @@ impl StageAnalysis {
 
     /// Waits for locks, joined to the client's own stamps.
     pub(super) fn locks(&self, header: &Header) -> model::LockInfo {
-        let workload = header.workload_of(self.id);
-        let names: Vec<(String, String)> = workload
-            .statements
-            .iter()
-            .map(|statement| {
-                let transaction = &workload.transactions[statement.transaction.index()];
-                (transaction.name.clone(), statement.name.clone())
-            })
-            .collect();
+        let names = names(header.workload_of(self.id));
         let window = Span { from: self.begun_at, to: self.last_at };
         let mut locks = locks::analyse(&self.episodes, &self.spans, &names, window, header.probe_interval_ms);
         locks.episodes_dropped = self.episodes_dropped;
+        locks.wait_us_sampled = self.lock_wait_us_sampled(window);
+        locks::charge(&mut locks, self.client_us_total());
         locks
+    }
+
+    /// How long clients waited for transactions in all, whether these were answered or given up.
+    fn client_us_total(&self) -> u64 {
+        (self.total(|set| &set.response).sum_ns() + self.total(|set| &set.censored).sum_ns()) / 1000
+    }
+
+    /// Sessions of the pool that waited for a lock in a mean look, times the length of the stage. A look meets a wait with a
+    /// probability that grows with its length, which is what makes the mean right for short and for long ones.
+    fn lock_wait_us_sampled(&self, window: Span) -> Option<u64> {
+        let is_lock_wait =
+            |wait: &Option<String>| wait.as_ref().is_some_and(|wait| wait.starts_with("Lock:"));
+        let seen: u64 = self
+            .activity
+            .kinds()
+            .filter(|((who, wait), _)| is_of_pool(who) && is_lock_wait(wait))
+            .map(|(_, count)| count)
+            .sum();
+        let us = u64::try_from(window.duration().as_micros()).unwrap_or(u64::MAX);
+        let looks = self.activity.looks();
+        (looks > 0).then(|| seen.saturating_mul(us) / looks)
+    }
+
+    fn deadlocks(&self, header: &Header) -> Vec<model::DeadlockInfo> {
+        let workload = header.workload_of(self.id);
+        let transactions: Vec<String> =
+            workload.transactions.iter().map(|transaction| transaction.name.clone()).collect();
+        let evidence = deadlocks::Evidence {
+            episodes: &self.episodes,
+            spans: &self.spans,
+            statements: &names(workload),
+            transactions: &transactions,
+        };
+        deadlocks::analyse(&self.deadlocks, &evidence, self.begun_at)
     }
 
     /// What was waited for by those whom `whose` accepts, the most frequent first.
@@ -685,6 +731,15 @@ impl StageAnalysis {
         server::comparable(begin, end).then_some(())?;
         Some((begin, end, (to.to - from.to).as_secs_f64()))
     }
+}
+
+/// Transaction and statement by statement id.
+fn names(workload: &WorkloadHeader) -> Vec<(String, String)> {
+    let name = |statement: &StatementHeader| {
+        let transaction = &workload.transactions[statement.transaction.index()];
+        (transaction.name.clone(), statement.name.clone())
+    };
+    workload.statements.iter().map(name).collect()
 }
 
 fn warm_up_info(ended: &WarmUpEnded, begun_at: Stamp, workload: &WorkloadHeader) -> model::WarmUpInfo {

@@ -1,5 +1,7 @@
 //! From made journals to reports.
 
+mod locks;
+
 use std::time::Duration;
 
 use super::Analysis;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::units::BackendId;
+
 /// Five characters that say what kind of error it was, from the SQL standard or the server's own.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SqlState([u8; 5]);
@@ -58,6 +60,14 @@ pub enum ExecError {
         /// Its words.
         message: String,
     },
+    /// The server broke a deadlock by refusing it, and the connection goes on.
+    #[error("{message} (SQLSTATE {})", SqlState::DEADLOCK)]
+    Deadlock {
+        /// Its words.
+        message: String,
+        /// Who waited for whom, this connection first; empty where the server did not tell.
+        waits: Vec<DeadlockWait>,
+    },
     /// The server refused it and ended the connection (`FATAL`, `PANIC`): an administrator's command, a shutdown.
     #[error("the server ended the connection: {message} (SQLSTATE {code})")]
     Ended {
@@ -99,6 +109,7 @@ impl ExecError {
     pub fn code(&self) -> &str {
         match self {
             Self::Server { code, .. } | Self::Ended { code, .. } => code.as_str(),
+            Self::Deadlock { .. } => "40P01",
             Self::Lost(_) => "08006",
             Self::Protocol(_) => "08P01",
             Self::Rows { got: "no row", .. } => "no_row",
@@ -111,8 +122,28 @@ impl ExecError {
     /// Whether the connection can go on after it.
     #[must_use]
     pub fn session_survives(&self) -> bool {
-        matches!(self, Self::Server { .. } | Self::Rows { .. } | Self::Value(_) | Self::Client { .. })
+        matches!(
+            self,
+            Self::Server { .. }
+                | Self::Deadlock { .. }
+                | Self::Rows { .. }
+                | Self::Value(_)
+                | Self::Client { .. }
+        )
     }
+}
+
+/// One side of a deadlock, as the server tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadlockWait {
+    /// Who waited.
+    pub waiter: BackendId,
+    /// The lock that it waited for: `ShareLock`. Empty where the words do not tell.
+    pub mode: String,
+    /// What it is a lock on: `transaction`, `tuple`, `relation`, …. Empty where the words do not tell.
+    pub object: String,
+    /// For whom.
+    pub blocker: BackendId,
 }
 
 /// Why no connection could be made. Every message names the remedy; none holds a password.

@@ -12,6 +12,7 @@
 mod arrivals;
 mod client;
 mod collector;
+mod deadlocks;
 mod draws;
 mod line;
 mod pipeline;

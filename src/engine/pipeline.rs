@@ -1,8 +1,8 @@
 //! One try of a transaction that is sent as a pipeline: BEGIN, all statements and COMMIT at once, one round trip, one sample.
 
-use crate::db::{Control, Engine, ExecError, Queued, QueuedOutcome, Reply};
+use crate::db::{Answered, Control, Engine, ExecError, Queued, QueuedOutcome, Reply};
 use crate::time::Now;
-use crate::units::{Stamp, TransactionId};
+use crate::units::{Stamp, StatementId, TransactionId};
 use crate::workload::Transaction;
 
 use super::client::Instance;
@@ -31,6 +31,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 Ok(reply.done_at)
             }
             Err(error) => {
+                self.note_deadlock(transaction, failed_statement(line.answered()), line.backend(), &error);
                 let may_have_committed = self.may_have_committed(kind, line, &error);
                 self.roll_back(line, &error).await;
                 Err(Failure { error, may_have_committed })
@@ -107,4 +108,14 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let before_commit = failed.is_some_and(|failed| Some(failed) < commit);
         !(matches!(error, ExecError::Ended { .. }) && before_commit)
     }
+}
+
+/// The first statement of a pipeline that failed.
+pub(super) fn failed_statement(answered: &[Answered]) -> Option<StatementId> {
+    answered.iter().find(|answered| answered.outcome == QueuedOutcome::Failed).and_then(|answered| {
+        match answered.request {
+            Queued::Statement(id) => Some(id),
+            _ => None,
+        }
+    })
 }

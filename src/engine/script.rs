@@ -15,6 +15,7 @@ use crate::workload::pgbench::{Effect, Fault, Operation, Scope, Script, Variable
 use super::client::Instance;
 use super::draws::Position;
 use super::line::Line;
+use super::pipeline::failed_statement;
 use super::takings::Memory;
 use super::transaction::{Failure, isolation_level};
 
@@ -114,7 +115,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 }
                 Operation::Commit => self.control(transaction, Control::Commit, line, progress).await?,
                 Operation::Execute { statement, effect, takes } => {
-                    self.execute(*statement, *effect, *takes, line, memory, progress).await?;
+                    let kind = (*effect, *takes);
+                    self.execute(transaction, *statement, kind, line, memory, progress).await?;
                 }
                 Operation::StartPipeline if progress.pipeline.is_some() => {
                     return Err(in_pipeline("a pipeline is open already"));
@@ -148,6 +150,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
             line.queue_control(what).map_err(Failure::before_commit)?;
         } else {
             let done = line.control(what, &mut progress.reply).await;
+            if let Err(error) = &done {
+                self.note_deadlock(transaction, None, line.backend(), error);
+            }
             done.map_err(if commits { Failure::at_commit } else { Failure::before_commit })?;
             progress.finished_at = progress.reply.done_at;
             self.recorder.borrow_mut().controlled(transaction, commits, &progress.reply);
@@ -157,9 +162,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
 
     async fn execute(
         &self,
+        transaction: TransactionId,
         statement: StatementId,
-        effect: Effect,
-        takes: bool,
+        (effect, takes): (Effect, bool),
         line: &mut Line<'_, E::Session, N>,
         memory: &mut Memory,
         progress: &mut Progress,
@@ -187,6 +192,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let reply = &progress.reply;
         self.recorder.borrow_mut().executed(statement, line.backend(), reply, result.is_ok());
         progress.finished_at = reply.done_at;
+        if let Err(error) = &result {
+            self.note_deadlock(transaction, Some(statement), line.backend(), error);
+        }
         result.map_err(if commits { Failure::at_commit } else { Failure::before_commit })?;
         if takes {
             self.take(statement, memory);
@@ -206,6 +214,9 @@ impl<E: Engine, N: Now> Instance<E, N> {
         let result = line.sync(&mut memory.frame, &mut progress.reply).await;
         self.record_answers(line, memory, &progress.reply);
         progress.finished_at = progress.reply.done_at;
+        if let Err(error) = &result {
+            self.note_deadlock(transaction, failed_statement(line.answered()), line.backend(), error);
+        }
         result.map_err(if commits { Failure::at_commit } else { Failure::before_commit })?;
         self.recorder.borrow_mut().pipelined(transaction, &progress.reply);
         Ok(())

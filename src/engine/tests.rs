@@ -6,14 +6,15 @@ mod loads;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::db::error::{DeadlockWait, SqlState};
 use crate::db::sim::{SimAnswer, SimRequest};
-use crate::db::{Control, ExecError, error::SqlState};
+use crate::db::{Control, ExecError};
 use crate::record::accounting::Books;
 use crate::record::entry::Interval;
 use crate::record::set::{Set, Shape};
 use crate::sql::values::Slot;
 use crate::units::{
-    Amount, Arrivals, ClientId, Course, InstanceId, Load, Pause, Seed, StageId, Stamp, StatementId,
+    Amount, Arrivals, BackendId, ClientId, Course, InstanceId, Load, Pause, Seed, StageId, Stamp, StatementId,
 };
 use crate::workload::Workload;
 
@@ -215,6 +216,44 @@ fn a_retry_repeats_the_transaction_and_the_response_covers_all_tries() {
     let response = median_us(&set.transactions[0].response);
     assert!((60_400..=61_100).contains(&response), "{response}");
     assert!((29_900..=30_050).contains(&median_us(&set.transactions[0].service)));
+}
+
+#[test]
+fn a_deadlock_is_written_down_with_both_sides_whether_it_is_tried_again_or_not() {
+    let workload = workload(
+        "name = \"d\"\n[[transaction]]\nname = \"t\"\nweight = 1\nstatements = [\"a\", \"b\"]\n\
+         retry = { on = [\"40P01\"], max_tries = 2 }\n",
+        "-- name: a :exec\nUPDATE a SET b = 1;\n-- name: b :exec\nUPDATE a SET b = 2;\n",
+    );
+    let plan = plan(workload, 1, &[(Load::clients(1), Duration::from_secs(5))]);
+    let side = |waiter, blocker| DeadlockWait {
+        waiter: BackendId(waiter),
+        mode: "ShareLock".to_owned(),
+        object: "transaction".to_owned(),
+        blocker: BackendId(blocker),
+    };
+    let intervals = simulate(&plan, move |request, _, _| match request {
+        // Always, so that the second try fails as well.
+        SimRequest::Execute(StatementId(1)) => SimAnswer {
+            after: 100 * MS,
+            with: Err(ExecError::Deadlock {
+                message: "deadlock detected".to_owned(),
+                waits: vec![side(7, 8), side(8, 7)],
+            }),
+            value: Slot::Null,
+        },
+        _ => SimAnswer::ok(MS),
+    });
+    let set = all(&intervals);
+    let books = assert_balanced(&intervals);
+    assert_eq!((books.ok, books.retried), (0, books.failed));
+    assert!(books.failed > 10, "{books:?}");
+    assert_eq!(set.deadlocks.len() as u64, books.failed + books.retried);
+    assert_eq!(set.transactions[0].errors["40P01"], books.failed + books.retried);
+    let told = &set.deadlocks[0];
+    assert_eq!((told.transaction.0, told.statement, told.waits.len()), (0, Some(StatementId(1)), 2));
+    // BEGIN and the first statement, then the wait.
+    assert_eq!(told.at, intervals[0].span.from + 102 * MS);
 }
 
 #[test]

@@ -124,7 +124,10 @@ impl<E: Engine, N: Now> Instance<E, N> {
             return Err(failure);
         }
         if kind.explicit {
-            line.control(Control::Commit, &mut reply).await.map_err(Failure::at_commit)?;
+            if let Err(error) = line.control(Control::Commit, &mut reply).await {
+                self.note_deadlock(transaction, None, line.backend(), &error);
+                return Err(Failure::at_commit(error));
+            }
             self.recorder.borrow_mut().controlled(transaction, true, &reply);
         }
         Ok(reply.done_at)
@@ -159,6 +162,7 @@ impl<E: Engine, N: Now> Instance<E, N> {
                 self.recorder.borrow_mut().executed(step.statement, line.backend(), reply, result.is_ok());
                 let statement = &self.workload.statements[step.statement.index()];
                 if let Err(error) = result {
+                    self.note_deadlock(transaction, Some(step.statement), line.backend(), &error);
                     let writes = statement.kind.writes();
                     // Without BEGIN the statement commits itself: a lost answer leaves open whether it did.
                     return Err(if kind.explicit || !writes {

@@ -7,6 +7,7 @@ pub mod budget;
 mod calibration;
 mod change;
 mod comparison;
+mod contention;
 mod endurance;
 mod history;
 mod ledger;
@@ -28,6 +29,7 @@ pub use comparison::{
     ChangeVerdict, CompareReport, Comparison, CounterChange, CounterDifference, MetricDifference, RunGroup,
     SliceInfo, SliceStep, Unlike,
 };
+pub use contention::{ChainLinkInfo, DeadlockInfo, LockMatrix, LockMatrixRow, WantedLockInfo};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
@@ -360,6 +362,12 @@ pub struct Stage {
     pub pool: PoolInfo,
     /// Waits for locks.
     pub locks: LockInfo,
+    /// Deadlocks of which a transaction of the workload was the victim, alike ones together, the most frequent first.
+    #[serde(default)]
+    pub deadlocks: Vec<DeadlockInfo>,
+    /// Deadlocks beyond the bound of what is kept.
+    #[serde(default)]
+    pub deadlocks_dropped: u64,
     /// What sessions of the pool waited for, sampled: share of the sampled active sessions, the largest first.
     pub waits: Vec<WaitShare>,
     /// The server's counters over the stage.
@@ -590,6 +598,17 @@ pub struct LockInfo {
     /// Episodes beyond the bound of what is kept; they are in no sum.
     #[serde(default)]
     pub episodes_dropped: u64,
+    /// Response times of all transactions of the stage as their clients saw them, summed; of those that were given up, how
+    /// long they were waited for.
+    #[serde(default)]
+    pub client_us_total: u64,
+    /// Waiting of the pool's sessions for locks as the looks at all sessions sampled it: an estimate without bias, in which
+    /// waits shorter than the interval count as much as they should. Absent where nobody looked.
+    #[serde(default)]
+    pub wait_us_sampled: Option<u64>,
+    /// Who waited because of whom; absent where no transaction of the workload was seen waiting.
+    #[serde(default)]
+    pub matrix: Option<LockMatrix>,
 }
 
 /// Episodes with the same waiter, blockers and lock.
@@ -617,6 +636,13 @@ pub struct LockEpisodeInfo {
     pub wait_us_max: u64,
     /// Of the waits, those whose end is the client's own stamp; the others end at a look of the probe.
     pub ended_by_client: u64,
+    /// Their sum ÷ the response times of all transactions (`client_us_total`), 0 to 1. Absent for a waiter outside the
+    /// workload, whose waiting is no client's time.
+    #[serde(default)]
+    pub client_share: Option<f64>,
+    /// From the waiter's next to the root, of the longest of these waits.
+    #[serde(default)]
+    pub chain: Vec<ChainLinkInfo>,
 }
 
 /// The server over one stage.

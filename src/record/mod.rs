@@ -5,6 +5,8 @@
 //! Knows no SQL text beyond names, and computes no percentile: histograms travel, `analysis` reads them.
 
 pub mod accounting;
+pub mod chain;
+pub mod deadlock;
 pub mod entry;
 pub mod gauge;
 pub mod histogram;

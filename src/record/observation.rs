@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pulse::Pulse;
+use crate::record::chain::ChainLink;
+use crate::record::pulse::Pulse;
 use crate::units::{BackendId, Span, Stamp, StatementId};
 
 /// One attempt of one probe.
@@ -140,6 +141,10 @@ pub struct LockEpisode {
     pub direct_blockers: Vec<Session>,
     /// The end of the chain: the session that waits for nobody (seen in most of the looks).
     pub root: Option<Session>,
+    /// The way to the root, the nearest session first and the root last, as the last look saw it that met this root. Empty
+    /// in journals from before it was kept.
+    #[serde(default)]
+    pub chain: Vec<ChainLink>,
 }
 
 /// One session in a lock episode.
@@ -149,7 +154,8 @@ pub struct Session {
     pub backend: BackendId,
     /// Who it is.
     pub who: Who,
-    /// `active`, `idle in transaction`, …; `prepared` for a prepared transaction.
+    /// `active`, `idle in transaction`, …, as the server says it; `in commit`, `prepared transaction` and `autovacuum worker`
+    /// where these say more.
     pub state: String,
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::record::accounting::Books;
+use crate::record::deadlock::{DEADLOCKS_MAX, Deadlock};
 use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::measure::MeasureSet;
@@ -202,6 +203,13 @@ pub struct Set {
     pub spans: Vec<StatementSpan>,
     /// Long executions beyond the bound.
     pub spans_dropped: u64,
+    /// Deadlocks of which a client of the worker was the victim, at most [`DEADLOCKS_MAX`]. Without one there is no memory
+    /// for them.
+    #[serde(default)]
+    pub deadlocks: Vec<Deadlock>,
+    /// Deadlocks beyond the bound.
+    #[serde(default)]
+    pub deadlocks_dropped: u64,
     /// Single transactions, where the user wishes a log of them; not in the journal.
     #[serde(skip)]
     pub samples: Samples,
@@ -244,6 +252,15 @@ impl Set {
         }
     }
 
+    /// Keeps a deadlock, within the bound. Off the path of what goes well: it takes memory.
+    pub fn keep_deadlock(&mut self, deadlock: Deadlock) {
+        if self.deadlocks.len() < DEADLOCKS_MAX {
+            self.deadlocks.push(deadlock);
+        } else {
+            self.deadlocks_dropped += 1;
+        }
+    }
+
     /// Adds the measurements of another worker or interval.
     ///
     /// # Panics
@@ -265,6 +282,8 @@ impl Set {
         self.wake_lateness.merge(&other.wake_lateness);
         self.spans.extend_from_slice(&other.spans);
         self.spans_dropped += other.spans_dropped;
+        self.deadlocks.extend_from_slice(&other.deadlocks);
+        self.deadlocks_dropped += other.deadlocks_dropped;
         self.samples.merge(&other.samples);
     }
 
@@ -277,6 +296,8 @@ impl Set {
         self.wake_lateness.clear();
         self.spans.clear();
         self.spans_dropped = 0;
+        self.deadlocks.clear();
+        self.deadlocks_dropped = 0;
         self.samples.clear();
     }
 

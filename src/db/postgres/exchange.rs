@@ -2,6 +2,7 @@
 
 use std::io;
 
+use super::failure::executing;
 use super::statement::Sink;
 use super::wire::{HELD_MAX, Head, ServerError, Wire};
 use crate::db::{ExecError, Now, Reply};
@@ -102,14 +103,10 @@ impl<N: Now> Exchange<'_, N> {
                     *self.status = read_status(self.wire.body(head).await.map_err(broken)?)?;
                     break;
                 }
-                b'E' => {
-                    let ServerError { fatal, code, message } =
-                        ServerError::parse(self.wire.body(head).await.map_err(broken)?);
-                    if fatal {
-                        return Err(ExecError::Ended { code, message });
-                    }
-                    failed = Some(ExecError::Server { code, message });
-                }
+                b'E' => match executing(ServerError::parse(self.wire.body(head).await.map_err(broken)?)) {
+                    ended @ ExecError::Ended { .. } => return Err(ended),
+                    error => failed = Some(error),
+                },
                 // Parsed or bound, which has no body.
                 b'1' | b'2' if head.len == 0 => {}
                 // Parsed, bound, described, empty or suspended; a COPY to us, which is drained; notices, parameters, notifications.
@@ -157,7 +154,7 @@ impl<N: Now> Exchange<'_, N> {
 pub(super) async fn last_words(wire: &mut Wire, error: io::Error) -> ExecError {
     while let Ok(head) = wire.head().await {
         match wire.body(head).await.map(ServerError::parse) {
-            Ok(ServerError { fatal: true, code, message }) if head.tag == b'E' => {
+            Ok(ServerError { fatal: true, code, message, .. }) if head.tag == b'E' => {
                 return ExecError::Ended { code, message };
             }
             Ok(_) => {}

@@ -13,6 +13,7 @@ mod dial;
 mod encode;
 mod environment;
 mod exchange;
+mod failure;
 mod last_row;
 mod passfile;
 mod pipeline;

@@ -2,6 +2,7 @@
 //! to the Sync, so that what stands behind it was never begun.
 
 use super::exchange::{Status, broken, last_words, read_status, rows_of_tag};
+use super::failure::executing;
 use super::statement::Statement;
 use super::wire::{HELD_MAX, Head, ServerError, Wire};
 use crate::db::error::SqlState;
@@ -130,12 +131,11 @@ impl<N: Now> Run<'_, N> {
                     }
                 }
                 b'E' => {
-                    let ServerError { fatal, code, message } =
-                        ServerError::parse(self.wire.body(head).await.map_err(broken)?);
-                    if fatal {
-                        return Err(self.fails(&current, ExecError::Ended { code, message }));
+                    let error = executing(ServerError::parse(self.wire.body(head).await.map_err(broken)?));
+                    let error = self.fails(&current, error);
+                    if matches!(error, ExecError::Ended { .. }) {
+                        return Err(error);
                     }
-                    let error = self.fails(&current, ExecError::Server { code, message });
                     first.get_or_insert(error);
                     current = self.current(self.sync_from(current.at));
                 }

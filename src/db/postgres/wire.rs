@@ -224,12 +224,15 @@ pub(super) struct ServerError {
     pub(super) fatal: bool,
     pub(super) code: SqlState,
     pub(super) message: String,
+    /// The words on who waited for whom, where it is a deadlock. Of other errors the detail is not kept: it may hold values.
+    pub(super) deadlock_detail: Option<String>,
 }
 
 impl ServerError {
     /// Reads the fields of the body; what is absent stays empty.
     pub(super) fn parse(mut body: &[u8]) -> Self {
-        let mut error = Self { fatal: false, code: SqlState::new(""), message: String::new() };
+        let mut error =
+            Self { fatal: false, code: SqlState::new(""), message: String::new(), deadlock_detail: None };
         while let [kind, rest @ ..] = body {
             let Some(end) = rest.iter().position(|byte| *byte == 0) else { break };
             let (text, after) = rest.split_at(end);
@@ -238,6 +241,10 @@ impl ServerError {
                 b'V' | b'S' => error.fatal |= text == b"FATAL" || text == b"PANIC",
                 b'C' => error.code = SqlState::new(&String::from_utf8_lossy(text)),
                 b'M' => error.message = String::from_utf8_lossy(text).into_owned(),
+                // It comes behind the code, on every version.
+                b'D' if error.code == SqlState::DEADLOCK => {
+                    error.deadlock_detail = Some(String::from_utf8_lossy(text).into_owned());
+                }
                 _ => {}
             }
             body = &after[1..];

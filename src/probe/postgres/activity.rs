@@ -1,17 +1,18 @@
 //! Looks at the sessions several times a second, and at the locks when a session waits for one. Every second it hands on what
 //! it counted. It owns one connection, and makes it again when it is lost.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_postgres::Statement;
 
+use super::chains::Look;
 use super::clock::{ClockOffset, SERVER_CLOCK};
-use super::episodes::{Episodes, LookTime, SeenWait, roots_of};
+use super::episodes::{Episodes, LookTime, SeenWait};
 use super::link::{Answer, BackOff, Unanswered, ask, words};
 use super::lock_waits::{LOCK_WAITS, LockRow};
+use super::prepared::{PREPARED_BLOCKERS, PreparedRow};
 use super::processes::Processes;
 use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
 use super::tally::Tally;
@@ -19,8 +20,8 @@ use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::outlet::Outlet;
 use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
-use crate::record::observation::{LockEpisode, Observation, ProbeCost, Session, Who};
-use crate::units::{BackendId, Span, Stamp};
+use crate::record::observation::{LockEpisode, Observation, ProbeCost};
+use crate::units::{Span, Stamp};
 
 /// What a session of this probe begins with: a look that takes longer than its statement timeout is a gap.
 const SETUP: &str = "SET statement_timeout = '2s'; SET jit = off";
@@ -46,6 +47,7 @@ struct Eyes {
     busy_sessions: Statement,
     sessions_by_pid: Statement,
     lock_waits: Statement,
+    prepared_blockers: Statement,
     server_clock: Statement,
 }
 
@@ -58,13 +60,14 @@ impl Eyes {
                 client.prepare(BUSY_SESSIONS).await?,
                 client.prepare(SESSIONS_BY_PID).await?,
                 client.prepare(LOCK_WAITS).await?,
+                client.prepare(PREPARED_BLOCKERS).await?,
                 client.prepare(SERVER_CLOCK).await?,
             ))
         };
-        let (busy_sessions, sessions_by_pid, lock_waits, server_clock) = prepared
+        let (busy_sessions, sessions_by_pid, lock_waits, prepared_blockers, server_clock) = prepared
             .await
             .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
-        Ok(Self { client, busy_sessions, sessions_by_pid, lock_waits, server_clock })
+        Ok(Self { client, busy_sessions, sessions_by_pid, lock_waits, prepared_blockers, server_clock })
     }
 
     async fn sessions(
@@ -94,6 +97,27 @@ impl Eyes {
         let rows: &Vec<LockRow> = &answer.value;
         cost.rows += rows.len() as u64;
         Ok(answer)
+    }
+
+    /// What the prepared transactions are called that block; nothing is asked where none does.
+    async fn prepared(
+        &self,
+        locks: &[LockRow],
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Vec<PreparedRow>, Unanswered> {
+        let behind: Vec<i32> =
+            locks.iter().filter(|lock| lock.blockers.contains(&0)).map(|lock| lock.pid).collect();
+        if behind.is_empty() {
+            return Ok(Vec::new());
+        }
+        let answer = ask(clock, LIMIT, cost, async {
+            let rows = self.client.query(&self.prepared_blockers, &[&behind]).await?;
+            rows.iter().map(PreparedRow::read).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+        cost.rows += answer.value.len() as u64;
+        Ok(answer.value)
     }
 
     /// Completes `sessions` by those that are named as blockers and were not seen as busy.
@@ -324,8 +348,23 @@ impl<N: Now> Activity<N> {
         }
         let answer = eyes.lock_rows(&waiters, &self.clock, &mut self.locks.cost).await?;
         eyes.complete(&mut sessions, &answer.value, &self.clock, &mut self.locks.cost).await?;
+        let prepared = match eyes.prepared(&answer.value, &self.clock, &mut self.locks.cost).await {
+            Err(unanswered) if !unanswered.lost => {
+                // Who blocks is known: only what it is called is not.
+                self.locks.fail(self.clock.now(), unanswered.message);
+                Vec::new()
+            }
+            named => named?,
+        };
         self.locks.cover(answer.asked_at, answer.answered_at);
-        let waits = seen_waits(&answer.value, &sessions, &self.registry, self.offset);
+        let look = Look {
+            locks: &answer.value,
+            sessions: &sessions,
+            prepared: &prepared,
+            registry: &self.registry,
+            offset: self.offset,
+        };
+        let waits = look.waits();
         self.follow(LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at }, waits);
         Ok(())
     }
@@ -408,51 +447,4 @@ impl<N: Now> Activity<N> {
         self.sessions_outlet.make_room().await;
         self.hand_over();
     }
-}
-
-/// Joins locks and sessions, and follows each chain to its root.
-fn seen_waits(
-    locks: &[LockRow],
-    sessions: &[SessionRow],
-    registry: &Registry,
-    offset: ClockOffset,
-) -> Vec<SeenWait> {
-    let by_pid: HashMap<i32, &SessionRow> = sessions.iter().map(|row| (row.pid, row)).collect();
-    let chain: HashMap<BackendId, Vec<BackendId>> = locks
-        .iter()
-        .map(|lock| (backend(lock.pid), lock.blockers.iter().copied().map(backend).collect()))
-        .collect();
-    let session = |id: BackendId| {
-        let row = i32::try_from(id.0).ok().and_then(|pid| by_pid.get(&pid));
-        row.map_or_else(|| unlisted(id), |row| registry.session(row))
-    };
-    locks
-        .iter()
-        .map(|lock| SeenWait {
-            waiter: session(backend(lock.pid)),
-            lock_type: lock.lock_type.clone(),
-            mode: lock.mode.clone(),
-            relation: lock.relation.clone(),
-            server_began_us: lock.waitstart_us,
-            began_at: lock.waitstart_us.map(|us| offset.stamp(us)),
-            direct_blockers: distinct(lock.blockers.iter().copied().map(backend)).map(session).collect(),
-            roots: roots_of(backend(lock.pid), &chain).into_iter().map(session).collect(),
-        })
-        .collect()
-}
-
-fn backend(pid: i32) -> BackendId {
-    BackendId(pid.into())
-}
-
-/// `pg_blocking_pids` names a parallel group's leader once for each of its members.
-fn distinct(ids: impl Iterator<Item = BackendId>) -> impl Iterator<Item = BackendId> {
-    let mut known = std::collections::HashSet::new();
-    ids.filter(move |id| known.insert(*id))
-}
-
-/// A blocker without a session: a prepared transaction, or a session that ended between two questions.
-fn unlisted(id: BackendId) -> Session {
-    let (who, state) = if id.0 == 0 { ("prepared transaction", "prepared") } else { ("(ended)", "ended") };
-    Session { backend: id, who: Who::Foreign(who.to_owned()), state: state.to_owned() }
 }

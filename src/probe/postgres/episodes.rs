@@ -1,8 +1,7 @@
-//! Lock waits followed from look to look: the chain from a waiter to its root, and the episode from first seen to gone.
+//! Lock waits followed from look to look: the episode from first seen to gone, and who was its root in most of the looks.
 //! Pure: fed with what each look saw, knows no server and no clock.
 
-use std::collections::{HashMap, HashSet};
-
+use crate::record::chain::ChainLink;
 use crate::record::observation::{LockEpisode, Session};
 use crate::units::{BackendId, Stamp};
 
@@ -29,8 +28,17 @@ pub struct SeenWait {
     pub began_at: Option<Stamp>,
     /// Those that the server names as its blockers.
     pub direct_blockers: Vec<Session>,
-    /// The ends of the chains; empty in a cycle.
-    pub roots: Vec<Session>,
+    /// The ends of the chains, the nearest first; empty in a cycle.
+    pub roots: Vec<SeenRoot>,
+}
+
+/// A session that blocks and waits for nobody.
+#[derive(Clone, Debug)]
+pub struct SeenRoot {
+    /// Who it is.
+    pub session: Session,
+    /// The way to it, itself included.
+    pub chain: Vec<ChainLink>,
 }
 
 /// When a look happened: what it saw was so at some instant between the two.
@@ -40,30 +48,6 @@ pub struct LookTime {
     pub asked_at: Stamp,
     /// The answer was there.
     pub answered_at: Stamp,
-}
-
-/// The backends at the ends of the chains that begin at `waiter`: blocked by nobody. `blockers` has an entry for each
-/// waiter. Nearest first; empty when the chain is a cycle.
-#[must_use]
-pub fn roots_of(waiter: BackendId, blockers: &HashMap<BackendId, Vec<BackendId>>) -> Vec<BackendId> {
-    let mut roots = Vec::new();
-    let mut visited = HashSet::from([waiter]);
-    let mut level = vec![waiter];
-    while !level.is_empty() {
-        let mut next = Vec::new();
-        for blocker in level.iter().filter_map(|backend| blockers.get(backend)).flatten() {
-            if !visited.insert(*blocker) {
-                continue;
-            }
-            // A session that waits without a blocker was let go between two glances of the same look: it ends the chain.
-            match blockers.get(blocker) {
-                Some(its) if !its.is_empty() => next.push(*blocker),
-                _ => roots.push(*blocker),
-            }
-        }
-        level = next;
-    }
-    roots
 }
 
 /// All lock waits that are going on.
@@ -79,6 +63,8 @@ struct Open {
     episode: LockEpisode,
     /// How many looks saw each root doing what it did, in the order of appearance.
     roots: Vec<(Session, u32)>,
+    /// The way to each of them, as it was seen last.
+    chains: Vec<(BackendId, Vec<ChainLink>)>,
 }
 
 impl Episodes {
@@ -135,8 +121,10 @@ impl Open {
                 samples: 1,
                 direct_blockers: wait.direct_blockers,
                 root: None,
+                chain: Vec::new(),
             },
             roots: Vec::new(),
+            chains: Vec::new(),
         };
         open.count(wait.roots);
         open
@@ -169,8 +157,9 @@ impl Open {
 
     /// Counts who was the root, and what it did: a session that idles in its transaction has another remedy than one that works,
     /// and a single look may meet it while it begins or ends.
-    fn count(&mut self, roots: Vec<Session>) {
-        for root in roots {
+    fn count(&mut self, roots: Vec<SeenRoot>) {
+        for SeenRoot { session: root, chain } in roots {
+            self.keep_chain(root.backend, chain);
             if let Some((_, count)) = self.roots.iter_mut().find(|(known, _)| *known == root) {
                 *count += 1;
             } else if self.roots.len() < ROOTS_MAX {
@@ -179,10 +168,30 @@ impl Open {
         }
     }
 
+    fn keep_chain(&mut self, root: BackendId, chain: Vec<ChainLink>) {
+        if let Some((_, known)) = self.chains.iter_mut().find(|(backend, _)| *backend == root) {
+            *known = chain;
+        } else if self.chains.len() < ROOTS_MAX {
+            self.chains.push((root, chain));
+        }
+    }
+
     fn close(mut self, gone_at: Stamp) -> LockEpisode {
         self.episode.root = self.root();
+        self.episode.chain = self.chain();
         self.episode.gone_at = gone_at.max(self.episode.last_seen_at);
         self.episode
+    }
+
+    /// The way to the root. What the root is said to do is what it did most of the time, here as there.
+    fn chain(&mut self) -> Vec<ChainLink> {
+        let Some(root) = &self.episode.root else { return Vec::new() };
+        let known = self.chains.iter().position(|(backend, _)| *backend == root.backend);
+        let mut chain = known.map_or_else(Vec::new, |index| self.chains.swap_remove(index).1);
+        if let Some(last) = chain.last_mut() {
+            last.session.clone_from(root);
+        }
+        chain
     }
 
     /// The session seen most, the first of those seen equally often, with what it did most of the time, the last of that.
@@ -224,44 +233,24 @@ mod tests {
             server_began_us: began_us,
             began_at: began_us.map(|us| Stamp(us.unsigned_abs() * 1000)),
             direct_blockers: blockers.iter().map(|pid| session(*pid, "active")).collect(),
-            roots: roots.iter().map(|pid| session(*pid, "idle in transaction")).collect(),
+            roots: roots.iter().map(|pid| root(session(*pid, "idle in transaction"))).collect(),
         }
+    }
+
+    fn root(session: Session) -> SeenRoot {
+        let link = ChainLink {
+            session: session.clone(),
+            direct: true,
+            waits_for: None,
+            statement: None,
+            transaction_age_us: None,
+            gid: None,
+        };
+        SeenRoot { session, chain: vec![link] }
     }
 
     fn at(ms: u64) -> LookTime {
         LookTime { asked_at: Stamp(ms * 1_000_000), answered_at: Stamp((ms + 1) * 1_000_000) }
-    }
-
-    fn chain(edges: &[(i64, &[i64])]) -> HashMap<BackendId, Vec<BackendId>> {
-        edges
-            .iter()
-            .map(|(waiter, blockers)| (BackendId(*waiter), blockers.iter().map(|b| BackendId(*b)).collect()))
-            .collect()
-    }
-
-    #[test]
-    fn a_chain_ends_at_the_session_that_waits_for_nobody() {
-        // A reader (1) holds up an ALTER (2), which holds up all who come after it (3, 4).
-        let queue = chain(&[(2, &[1]), (3, &[2]), (4, &[2, 3])]);
-        assert_eq!(roots_of(BackendId(4), &queue), [BackendId(1)]);
-        assert_eq!(roots_of(BackendId(2), &queue), [BackendId(1)]);
-    }
-
-    #[test]
-    fn a_cycle_has_no_root_and_does_not_hang() {
-        let deadlock = chain(&[(1, &[2]), (2, &[1])]);
-        assert!(roots_of(BackendId(1), &deadlock).is_empty());
-    }
-
-    #[test]
-    fn a_waiter_beside_a_cycle_is_charged_to_the_root_outside_it() {
-        let mixed = chain(&[(1, &[2]), (2, &[1, 9])]);
-        assert_eq!(roots_of(BackendId(1), &mixed), [BackendId(9)]);
-    }
-
-    #[test]
-    fn a_prepared_transaction_is_a_root() {
-        assert_eq!(roots_of(BackendId(5), &chain(&[(5, &[0])])), [BackendId(0)]);
     }
 
     #[test]
@@ -317,7 +306,7 @@ mod tests {
         let mut episodes = Episodes::default();
         let in_state = |state: &str| {
             let mut wait = wait(7, Some(60_000), &[1], &[1]);
-            wait.roots = vec![session(1, state)];
+            wait.roots = vec![root(session(1, state))];
             vec![wait]
         };
         // It takes the lock, idles, and is met once more while it commits.
@@ -329,6 +318,21 @@ mod tests {
         episodes.look(at(500), in_state("idle in transaction"));
         let episode = episodes.look(at(600), Vec::new()).remove(0);
         assert_eq!(episode.root, Some(session(1, "idle in transaction")));
+        assert_eq!(episode.chain[0].session.state, "idle in transaction", "the chain says the same");
+    }
+
+    #[test]
+    fn the_chain_is_the_one_to_the_root_that_was_seen_most() {
+        let mut episodes = Episodes::default();
+        // Behind another waiter (3) at first, then right behind the holder (1).
+        let mut behind = wait(7, Some(60_000), &[3], &[1]);
+        behind.roots[0].chain.insert(0, root(session(3, "active")).chain.remove(0));
+        episodes.look(at(100), vec![wait(7, Some(60_000), &[2], &[2])]);
+        episodes.look(at(200), vec![wait(7, Some(60_000), &[1], &[1])]);
+        episodes.look(at(300), vec![behind]);
+        let episode = episodes.look(at(400), Vec::new()).remove(0);
+        let way: Vec<i64> = episode.chain.iter().map(|link| link.session.backend.0).collect();
+        assert_eq!(way, [3, 1], "as it was seen last");
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 pub(crate) mod activity;
 pub mod capabilities;
+mod chains;
 mod clock;
 pub(crate) mod counters;
 mod episodes;
+mod excerpt;
 pub(crate) mod gauge;
 mod io;
 mod link;
 mod lock_waits;
+mod prepared;
 mod processes;
 pub(crate) mod pulse;
 mod query_ids;

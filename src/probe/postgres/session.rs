@@ -11,11 +11,17 @@ use crate::units::{BackendId, StatementId};
 
 /// What the names of the measured pool's sessions begin with; a name that the user gave may follow.
 pub(super) const POOL: &str = "dbdyno pool";
+/// What the server calls a process that vacuums by itself.
+const AUTOVACUUM_WORKER: &str = "autovacuum worker";
+/// What a session waits for while it makes its commit safe, here or on a replica. The letters of the first two are
+/// capitals up to PostgreSQL 16.
+const COMMIT_WAITS: [&str; 4] = ["IO:WalSync", "IO:WalWrite", "LWLock:WALWrite", "IPC:SyncRep"];
 // Of the text only its beginning: enough for a hint and the tag.
 macro_rules! columns {
     () => {
         "pid, application_name, backend_type, state, wait_event_type, wait_event, left(query, 200) AS query, \
-         coalesce(datname = current_database(), false) AS ours"
+         coalesce(datname = current_database(), false) AS ours, \
+         (extract(epoch FROM clock_timestamp() - xact_start) * 1000000)::bigint AS transaction_age_us"
     };
 }
 
@@ -52,6 +58,8 @@ pub struct SessionRow {
     pub query: String,
     /// Whether it is connected to the database under test: another may be measured by another dbdyno, with the same tags.
     pub ours: bool,
+    /// How long its transaction has lasted, in microseconds; absent without one, or when the role may not see it.
+    pub transaction_age_us: Option<u64>,
 }
 
 impl SessionRow {
@@ -67,12 +75,34 @@ impl SessionRow {
             wait: wait_type.zip(wait_event).map(|(kind, event)| format!("{kind}:{event}")),
             query: row.try_get::<_, Option<String>>("query")?.unwrap_or_default(),
             ours: row.try_get("ours")?,
+            transaction_age_us: row
+                .try_get::<_, Option<i64>>("transaction_age_us")?
+                .map(|us| u64::try_from(us).unwrap_or(0)),
         })
     }
 
     /// Whether it waits for a heavyweight lock in the database under test.
     pub fn waits_for_a_lock(&self) -> bool {
         self.ours && self.wait.as_deref().is_some_and(|wait| wait.starts_with("Lock:"))
+    }
+
+    /// What it is doing while others wait for it: as the server says it, and more exactly where that can be told.
+    pub fn blocking_state(&self) -> &str {
+        let state = self.state();
+        if self.backend_type.as_deref() == Some(AUTOVACUUM_WORKER) {
+            AUTOVACUUM_WORKER
+        } else if state == "active" && self.is_committing() {
+            "in commit"
+        } else {
+            state
+        }
+    }
+
+    /// Whether an active session is in its COMMIT: it says so, or it waits for its WAL to be safe.
+    fn is_committing(&self) -> bool {
+        let commits = || ["COMMIT", "END"].contains(&&*first_word(&self.query));
+        let waits = |wait: &String| COMMIT_WAITS.iter().any(|event| wait.eq_ignore_ascii_case(event));
+        self.wait.as_ref().is_some_and(waits) || tag_of(&self.query).is_none() && commits()
     }
 
     /// What it is doing, as the server says it.
@@ -122,7 +152,11 @@ impl Registry {
 
     /// The session of a row, for a lock episode.
     pub fn session(&self, row: &SessionRow) -> Session {
-        Session { backend: BackendId(row.pid.into()), who: self.who(row), state: row.state().to_owned() }
+        Session {
+            backend: BackendId(row.pid.into()),
+            who: self.who(row),
+            state: row.blocking_state().to_owned(),
+        }
     }
 }
 
@@ -147,6 +181,7 @@ mod tests {
             wait: None,
             query: query.into(),
             ours: true,
+            transaction_age_us: None,
         }
     }
 
@@ -177,5 +212,28 @@ mod tests {
             who("", "autovacuum worker", "autovacuum: VACUUM t"),
             Who::Server("autovacuum worker".into())
         );
+    }
+
+    #[test]
+    fn what_a_blocker_does_is_told_as_exactly_as_can_be() {
+        let client = "client backend";
+        let state = |row: SessionRow| row.blocking_state().to_owned();
+        assert_eq!(state(row(POOL, client, "COMMIT")), "in commit");
+        assert_eq!(state(row("psql", client, "end;")), "in commit");
+        for wait in ["IO:WALSync", "IO:WalSync", "LWLock:WALWrite", "IPC:SyncRep"] {
+            let waits = row(POOL, client, "/*dbdyno:a.b*/ UPDATE t SET a = a");
+            assert_eq!(state(SessionRow { wait: Some(wait.into()), ..waits }), "in commit", "{wait}");
+        }
+        assert_eq!(state(row(POOL, client, "/*dbdyno:a.b*/ UPDATE t SET a = a")), "active");
+        // The text of an idle session is that of its last statement.
+        let idle = SessionRow {
+            state: Some("idle in transaction".into()),
+            ..row("psql", client, "COMMIT AND CHAIN")
+        };
+        assert_eq!(state(idle), "idle in transaction");
+        assert_eq!(state(row("", "autovacuum worker", "autovacuum: VACUUM t")), "autovacuum worker");
+        let hidden =
+            SessionRow { state: None, backend_type: None, ..row("psql", client, "<insufficient privilege>") };
+        assert_eq!(state(hidden), "hidden");
     }
 }

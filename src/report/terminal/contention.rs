@@ -1,10 +1,11 @@
 //! Who waited for what: the pool, events on the server, locks.
 
 use super::grid::{Cell, Column, Grid, bar};
+use super::locks::probability;
 use super::page::{INDENT, Page, Style};
 use super::value::{plural, times};
 use crate::model::{LockEpisodeInfo, PoolInfo, Stage};
-use crate::report::format::{count, decimal, percent, rate, whole_us};
+use crate::report::format::{DASH, count, decimal, percent, rate, whole_us};
 
 /// Events and episodes that a summary shows.
 const SHOWN: usize = 6;
@@ -91,17 +92,18 @@ pub(super) fn locks(page: &mut Page, stage: &Stage, full: bool) {
     }
     let shown = if full { locks.episodes.len() } else { locks.episodes.len().min(SHOWN) };
     let note = format!(
-        "{} of waiting, charged to the root; looked every {}",
-        whole_us(locks.wait_us_total),
-        whole_us(u64::from(locks.sample_interval_ms) * 1000)
+        "{} of waiting, charged to the root; share of the clients' time",
+        whole_us(locks.wait_us_total)
     );
     page.heading("locks", &note);
+    page.paragraph(INDENT, Style::Dim, &probability(locks));
     let mut grid = Grid::new(vec![
         Column::text("waiter\nlock", 20),
         Column::text("root blocker\nwhat it was doing", 20),
         Column::number("waits"),
         Column::number("total"),
         Column::number("max"),
+        Column::number("share").spare(1),
     ]);
     for episode in locks.episodes.iter().take(shown) {
         let mut root = Cell::new(&episode.root).and(&episode.root_state);
@@ -114,6 +116,7 @@ pub(super) fn locks(page: &mut Page, stage: &Stage, full: bool) {
             Cell::new(count(episode.count)),
             Cell::new(whole_us(episode.wait_us_total)),
             Cell::new(whole_us(episode.wait_us_max)),
+            Cell::new(episode.client_share.map_or_else(|| DASH.to_owned(), percent)),
         ]);
     }
     page.grid(&grid);

@@ -11,6 +11,7 @@ mod head;
 mod history;
 mod ledger;
 mod load;
+mod locks;
 mod measures;
 mod method;
 mod page;
@@ -114,6 +115,7 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     statements::times(page, stage, full);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
+    lock_stories(page, stage, full);
 }
 
 fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
@@ -132,12 +134,19 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     contention::pool(page, stage);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
+    lock_stories(page, stage, full);
     server::counters(page, stage);
     if full {
         server::io(page, stage);
         server::tables(page, stage);
         server::indexes(page, stage);
     }
+}
+
+fn lock_stories(page: &mut Page, stage: &Stage, full: bool) {
+    locks::chains(page, stage, full);
+    locks::matrix(page, stage, full);
+    locks::deadlocks(page, stage, full);
 }
 
 /// All stages, or the one that matters: where a budget is broken, else the size that a study recommends, else the last

@@ -1,0 +1,286 @@
+//! What a person should know of locks: queues behind a DDL, blockers that idle or were prepared and forgotten, deadlocks.
+
+use std::collections::BTreeMap;
+
+use super::findings::{FOREIGN_WAIT_MIN_US, finding, measured};
+use super::locks::is_own;
+use super::samples::IDLE_IN_TRANSACTION;
+use crate::model::{
+    ChainLinkInfo, DeadlockInfo, Finding, LockEpisodeInfo, Report, Severity, Stage, WantedLockInfo,
+};
+
+/// Share of the clients' time that a blocker must have cost before it is worth saying.
+const SHARE_MIN: f64 = 0.01;
+/// Modes of locks on relations that a waiting DDL, or LOCK TABLE, bars all writers with.
+const DDL_MODES: [&str; 4] = ["AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"];
+/// The state of a root that no session stands behind.
+const PREPARED: &str = "prepared transaction";
+/// Victims that are named.
+const NAMED_MAX: usize = 3;
+
+/// The findings on locks, the gravest first.
+pub(super) fn find(report: &Report) -> Vec<Finding> {
+    [deadlocks(report), queue_behind_ddl(report), prepared_blocker(report), idle_blocker(report)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// Whether one of these findings tells of an episode, so that a more general one need not.
+pub(super) fn tells_of(episode: &LockEpisodeInfo) -> bool {
+    is_own(&episode.waiter) && (queued_ddl(episode).is_some() || is_prepared(episode) || is_idle(episode))
+}
+
+/// Waits with one cause, in one stage.
+struct Story<'a> {
+    stage: &'a Stage,
+    /// The longest of them stands for all.
+    longest: &'a LockEpisodeInfo,
+    count: u64,
+    wait_us_total: u64,
+    victims: Vec<&'a str>,
+}
+
+impl Story<'_> {
+    /// Of the response times of the stage.
+    fn share(&self) -> f64 {
+        match self.stage.locks.client_us_total {
+            0 => 0.0,
+            client_us => self.wait_us_total as f64 / client_us as f64,
+        }
+    }
+
+    /// `checkout.take_stock, browse.product and 2 more`
+    fn victims(&self) -> String {
+        let named = self.victims.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+        match self.victims.len().saturating_sub(NAMED_MAX) {
+            0 => named,
+            more => format!("{named} and {more} more"),
+        }
+    }
+
+    /// `12 waits of checkout.take_stock, 3.4 s in all, 2001 ms at most`
+    fn waits(&self) -> String {
+        format!(
+            "{} waits of {}, {:.1} s in all, {:.0} ms at most",
+            self.count,
+            self.victims(),
+            self.wait_us_total as f64 / 1e6,
+            self.longest.wait_us_max as f64 / 1e3
+        )
+    }
+
+    fn effect(&self) -> String {
+        format!(
+            "{:.1} % of the clients' time went into waiting for it: without it so much is won at most",
+            self.share() * 100.0
+        )
+    }
+}
+
+/// The waits of the workload that `cause` names a cause of, by stage and cause; the costliest story of all.
+fn costliest<'a>(
+    report: &'a Report,
+    cause: impl Fn(&'a LockEpisodeInfo) -> Option<&'a str>,
+) -> Option<Story<'a>> {
+    let mut stories: Vec<Story<'a>> = Vec::new();
+    for stage in measured(report) {
+        let mut by_cause: BTreeMap<&str, Story<'a>> = BTreeMap::new();
+        for episode in stage.locks.episodes.iter().filter(|episode| is_own(&episode.waiter)) {
+            let Some(cause) = cause(episode) else { continue };
+            let story = by_cause.entry(cause).or_insert_with(|| Story {
+                stage,
+                longest: episode,
+                count: 0,
+                wait_us_total: 0,
+                victims: Vec::new(),
+            });
+            story.count += episode.count;
+            story.wait_us_total += episode.wait_us_total;
+            if episode.wait_us_max > story.longest.wait_us_max {
+                story.longest = episode;
+            }
+            if !story.victims.contains(&episode.waiter.as_str()) {
+                story.victims.push(&episode.waiter);
+            }
+        }
+        stories.extend(by_cause.into_values());
+    }
+    stories.into_iter().max_by_key(|story| story.wait_us_total)
+}
+
+/// The session of a chain that itself waits for a lock on a relation that bars others, and what it waits for.
+fn queued_ddl(episode: &LockEpisodeInfo) -> Option<(&ChainLinkInfo, &WantedLockInfo)> {
+    episode.chain.iter().find_map(|link| {
+        let wanted = link.waits_for.as_ref()?;
+        let bars = wanted.lock_type == "relation" && DDL_MODES.contains(&wanted.mode.as_str());
+        bars.then_some((link, wanted))
+    })
+}
+
+fn is_idle(episode: &LockEpisodeInfo) -> bool {
+    episode.root_state.starts_with(IDLE_IN_TRANSACTION)
+}
+
+fn is_prepared(episode: &LockEpisodeInfo) -> bool {
+    episode.root_state == PREPARED
+}
+
+fn queue_behind_ddl(report: &Report) -> Option<Finding> {
+    let story = costliest(report, |episode| queued_ddl(episode).map(|(ddl, _)| ddl.who.as_str()))?;
+    let (ddl, wanted) = queued_ddl(story.longest)?;
+    let relation = wanted.relation.as_deref().unwrap_or("a relation");
+    let statement = ddl.statement.as_ref().map_or_else(String::new, |text| format!(" ({text})"));
+    let root = &story.longest.root;
+    Some(finding(
+        "queue-behind-ddl",
+        Severity::Warning,
+        format!("{} waited for {relation} and the workload queued behind it", ddl.who),
+        format!(
+            "{}{statement} waited for {} on {relation} because of {root}, {}{}; behind it in stage {}: {}",
+            ddl.who,
+            wanted.mode,
+            story.longest.root_state,
+            age(story.longest),
+            story.stage.name,
+            story.waits()
+        ),
+        &format!(
+            "who waits for such a lock bars all who come later, although it does not have it; {}",
+            story.effect()
+        ),
+        format!(
+            "let the DDL give up soon and try again (SET lock_timeout = '2s'), and end the transaction of {root} before it begins"
+        ),
+    ))
+}
+
+/// `, in a transaction of 12.3 s`
+fn age(episode: &LockEpisodeInfo) -> String {
+    let age_us = episode.chain.last().and_then(|root| root.transaction_age_us);
+    age_us.map_or_else(String::new, |us| format!(", in a transaction of {:.1} s", us as f64 / 1e6))
+}
+
+fn prepared_blocker(report: &Report) -> Option<Finding> {
+    let story =
+        costliest(report, |episode| is_prepared(episode).then(|| gid(episode).unwrap_or(&episode.root)))?;
+    let (name, remedy) = match gid(story.longest) {
+        Some(gid) => {
+            let quoted = format!("'{}'", gid.replace('\'', "''"));
+            (
+                format!("the prepared transaction {quoted}"),
+                format!("end it: COMMIT PREPARED {quoted} or ROLLBACK PREPARED {quoted}"),
+            )
+        }
+        None => (
+            "a prepared transaction".to_owned(),
+            "find it (SELECT gid, prepared, owner FROM pg_prepared_xacts) and end it: COMMIT PREPARED or ROLLBACK PREPARED"
+                .to_owned(),
+        ),
+    };
+    Some(finding(
+        "prepared-transaction-blocker",
+        Severity::Warning,
+        format!("{name} blocked {}", story.victims()),
+        format!("it held up, in stage {}: {}", story.stage.name, story.waits()),
+        &format!("it keeps its locks without a session, also across a restart; {}", story.effect()),
+        remedy,
+    ))
+}
+
+fn gid(episode: &LockEpisodeInfo) -> Option<&str> {
+    episode.chain.last()?.gid.as_deref()
+}
+
+fn idle_blocker(report: &Report) -> Option<Finding> {
+    let story = costliest(report, |episode| {
+        (is_idle(episode) && queued_ddl(episode).is_none()).then_some(episode.root.as_str())
+    })?;
+    let is_foreign = !is_own(&story.longest.root);
+    let is_long = is_foreign && story.longest.wait_us_max >= FOREIGN_WAIT_MIN_US;
+    if story.share() < SHARE_MIN && !is_long {
+        return None;
+    }
+    let root = &story.longest.root;
+    let last = story.longest.chain.last().and_then(|link| link.statement.as_ref());
+    let doing = last.map_or_else(String::new, |text| format!(", after {text}"));
+    let (who, remedy) = if is_foreign {
+        (
+            format!("{root} idled{}{doing}", age(story.longest)),
+            "end that session, and give its application idle_in_transaction_session_timeout",
+        )
+    } else {
+        (
+            format!("{root} idled{}", hold(story.stage, root)),
+            "do the application's own work before the first lock is taken, or commit before it",
+        )
+    };
+    Some(finding(
+        "idle-in-transaction-blocker",
+        Severity::Warning,
+        format!("{root} blocked {} while it did nothing", story.victims()),
+        format!("{who}; it held up, in stage {}: {}", story.stage.name, story.waits()),
+        &format!("a lock is kept until its transaction ends, whether it works or not; {}", story.effect()),
+        remedy,
+    ))
+}
+
+/// ` in its transaction, which keeps a connection for 21.3 ms in the median`
+fn hold(stage: &Stage, root: &str) -> String {
+    let is_of =
+        |name: &str| root.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let hold_us = stage.transactions.iter().find(|transaction| is_of(&transaction.name));
+    hold_us.and_then(|transaction| transaction.hold_us.p50).map_or_else(
+        || " in its transaction".to_owned(),
+        |us| {
+            format!(
+                " in its transaction, which keeps a connection for {:.1} ms in the median",
+                us as f64 / 1e3
+            )
+        },
+    )
+}
+
+fn deadlocks(report: &Report) -> Option<Finding> {
+    let all = |stage: &Stage| {
+        stage.deadlocks.iter().map(|deadlock| deadlock.count).sum::<u64>() + stage.deadlocks_dropped
+    };
+    let stage =
+        measured(report).filter(|stage| !stage.deadlocks.is_empty()).max_by_key(|stage| all(stage))?;
+    let worst = stage.deadlocks.first()?;
+    let total = all(stage);
+    let pair = pair(worst);
+    Some(finding(
+        "deadlocks",
+        Severity::Warning,
+        format!("{pair} deadlock each other"),
+        format!(
+            "{total} deadlock{} in stage {}; {} times {} gave way: {}",
+            if total == 1 { "" } else { "s" },
+            stage.name,
+            worst.count,
+            worst.victim,
+            worst.locks.join("; ")
+        ),
+        "the victim has waited for deadlock_timeout, is rolled back, and must be tried again; the others waited as long",
+        format!(
+            "let {pair} touch the same rows in the same order, for example by key (SELECT … FOR UPDATE ORDER BY …, or sorted \
+             input), and keep a retry on 40P01"
+        ),
+    ))
+}
+
+/// `checkout and restock`, by transactions; `two of checkout` when one meets its like.
+fn pair(deadlock: &DeadlockInfo) -> String {
+    let transaction = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    let victim = transaction(&deadlock.victim);
+    let mut others: Vec<String> = deadlock.others.iter().map(|other| transaction(other)).collect();
+    others.sort();
+    others.dedup();
+    others.retain(|other| *other != victim);
+    if others.is_empty() {
+        format!("two of {victim}")
+    } else {
+        format!("{victim} and {}", others.join(" and "))
+    }
+}
