@@ -274,6 +274,7 @@ mod tests {
             lag_us: Quantiles::default(),
             transactions: Vec::new(),
             statements: Vec::new(),
+            plan_changes: Vec::new(),
             measures: Vec::new(),
             gauges: Vec::new(),
             pool: PoolInfo::default(),

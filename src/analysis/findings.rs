@@ -46,6 +46,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
     findings.extend(finds_nothing(report));
+    findings.extend(super::plans::findings(report));
     findings.extend(steal(report));
     findings.extend(blind(report));
     findings.extend(probe_gaps(report));
@@ -69,7 +70,8 @@ pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
     })
 }
 
-fn finding(
+/// One finding.
+pub(super) fn finding(
     id: &str,
     severity: Severity,
     title: impl Into<String>,

@@ -19,6 +19,7 @@ use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
 use super::intervals::Intervals;
 use super::measures::{self, Gauges};
+use super::plans::StagePlans;
 use super::quantiles::{quantiles, with_censored};
 use super::{locks, rfc3339, server};
 
@@ -44,6 +45,7 @@ pub(super) struct StageAnalysis {
     /// What the generator cost, summed over its samples, and the time that they cover.
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
+    pub(super) plans: StagePlans,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
     last_at: Stamp,
@@ -88,6 +90,7 @@ impl StageAnalysis {
             host: None,
             generator: Default::default(),
             gauges: Gauges::default(),
+            plans: StagePlans::default(),
             begun_at: at,
             ended_at: None,
             last_at: at,
@@ -195,7 +198,7 @@ impl StageAnalysis {
             }
             Observation::Generator(sample) => self.add_generator(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
-            Observation::Counters(_) | Observation::Locks(_) => {}
+            Observation::Counters(_) | Observation::Locks(_) | Observation::Plans(_) => {}
         }
     }
 
@@ -290,6 +293,9 @@ impl StageAnalysis {
             lag_us: quantiles(&self.total(|t| &t.lag)),
             transactions: self.transactions(header),
             statements: self.statements(header),
+            plan_changes: self
+                .plans
+                .changes(self.begun_at, |id| header.workload_of(self.id).statement_name(id)),
             measures: measures::measures(
                 header.workload_of(self.id),
                 &self.set.measures,
@@ -470,6 +476,9 @@ impl StageAnalysis {
                 first_row_us: quantiles(&set.first_row),
                 server: counters.and_then(|(begin, end, _)| server::statement(id, begin, end, workload)),
                 waits: self.waits_of(id),
+                plans: self.plans.infos(id, self.begun_at),
+                generic_plan: self.plans.generic(id),
+                no_plan: self.plans.why_none(id),
             }
         })
         .collect()

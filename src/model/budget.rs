@@ -282,6 +282,7 @@ mod tests {
             lag_us: Quantiles::default(),
             transactions: vec![checkout],
             statements: Vec::new(),
+            plan_changes: Vec::new(),
             measures: Vec::new(),
             gauges: Vec::new(),
             pool: PoolInfo { saturated_fraction: 0.25, ..PoolInfo::default() },

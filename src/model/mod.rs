@@ -12,6 +12,7 @@ mod history;
 mod limit;
 mod measures;
 pub mod metric;
+mod plan;
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,7 @@ pub use comparison::{
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
+pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -343,6 +345,9 @@ pub struct Stage {
     pub transactions: Vec<TransactionInfo>,
     /// By statement.
     pub statements: Vec<StatementInfo>,
+    /// Plans that became others, in the order of time.
+    #[serde(default)]
+    pub plan_changes: Vec<PlanChangeInfo>,
     /// What the workload measures of returned values.
     #[serde(default)]
     pub measures: Vec<MeasureInfo>,
@@ -460,6 +465,15 @@ pub struct StatementInfo {
     pub server: Option<StatementServerInfo>,
     /// What its sessions waited for, sampled.
     pub waits: Vec<WaitShare>,
+    /// How the server executes it, by its own word, the plan that was seen first first.
+    #[serde(default)]
+    pub plans: Vec<PlanInfo>,
+    /// Whether sessions come to execute it without looking at its values, where both kinds of plan were seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generic_plan: Option<GenericPlanInfo>,
+    /// Why it has no plan, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_plan: Option<String>,
 }
 
 /// The server's own account of one statement, over the stage.

@@ -11,5 +11,6 @@ pub mod histogram;
 pub mod kept;
 pub mod measure;
 pub mod observation;
+pub mod plan;
 pub mod sample;
 pub mod set;

@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::PlanSurvey;
 use crate::units::{BackendId, Span, Stamp, StatementId};
 
 /// One attempt of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
-    /// The probe's name: `activity`, `locks`, `counters`, `host`, `generator`, `gauge NAME`.
+    /// The probe's name: `activity`, `locks`, `counters`, `host`, `generator`, `plans`, `gauge NAME`.
     pub probe: String,
     /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
     pub window: Span,
@@ -60,6 +61,8 @@ pub enum Observation {
     Generator(GeneratorSample),
     /// What a gauge of the workload stood at.
     Gauge(GaugeSample),
+    /// Plans of the statements.
+    Plans(Box<PlanSurvey>),
 }
 
 /// One reading of a gauge.

@@ -14,6 +14,7 @@ mod encode;
 mod environment;
 mod exchange;
 mod last_row;
+mod literal;
 mod passfile;
 mod pipeline;
 mod session;
@@ -30,6 +31,7 @@ pub use client::{Client, connect, server_version};
 pub use control::set_local;
 pub use encode::{Travels, travels};
 pub use environment::Environment;
+pub use literal::literal;
 pub use session::{PgEngine, PgSession};
 pub use settings::{Settings, SettingsError};
 

@@ -8,6 +8,7 @@ mod episodes;
 pub(crate) mod gauge;
 mod link;
 mod lock_waits;
+pub(crate) mod plans;
 mod query_ids;
 mod session;
 mod tally;

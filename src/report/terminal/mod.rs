@@ -14,6 +14,7 @@ mod measures;
 mod method;
 mod page;
 mod phases;
+mod plans;
 mod put_on;
 mod server;
 mod spark;
@@ -109,6 +110,7 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
+    plans::changes(page, stage, full);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
 }
@@ -120,8 +122,10 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
+    plans::changes(page, stage, full);
     if full {
         statements::costs(page, stage);
+        plans::section(page, stage);
         phases::section(page, stage);
     }
     contention::pool(page, stage);
