@@ -265,7 +265,8 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
-        self.measure_until(segments, |_, _| false, observer).await
+        // A bench is large, and it would lie here as well as there.
+        Box::pin(self.measure_until(segments, |_, _| false, observer)).await
     }
 
     /// The same; `enough` is asked after each segment, with how many there are, whether no more is needed.

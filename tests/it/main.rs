@@ -17,6 +17,7 @@ mod local;
 mod measures;
 mod pgbench;
 mod place;
+mod plans;
 mod preview;
 mod probe;
 mod reset;

@@ -188,17 +188,15 @@ impl Desk {
             some.get_or_insert(arguments);
         }
         if statement.generic {
-            let arguments = match some {
-                Some(arguments) => arguments,
-                None => {
-                    let answer = ask(clock, LIMIT, cost, async {
-                        let row = self.client.query_one(PARAMETERS, &[&name]).await?;
-                        row.try_get::<_, Option<i32>>("parameters")
-                    });
-                    let parameters = answer.await.map_err(Refusal::Passing)?.value.unwrap_or(0);
-                    let nulls = vec!["NULL".to_owned(); usize::try_from(parameters).unwrap_or(0)];
-                    arguments(&nulls)
-                }
+            let arguments = if let Some(arguments) = some {
+                arguments
+            } else {
+                let answer = ask(clock, LIMIT, cost, async {
+                    let row = self.client.query_one(PARAMETERS, &[&name]).await?;
+                    row.try_get::<_, Option<i32>>("parameters")
+                });
+                let parameters = answer.await.map_err(Refusal::Passing)?.value.unwrap_or(0);
+                arguments(&vec!["NULL".to_owned(); usize::try_from(parameters).unwrap_or(0)])
             };
             asked.push((PlanClass::Generic, question("force_generic_plan", &arguments)));
         }
