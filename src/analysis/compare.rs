@@ -10,6 +10,7 @@ use crate::record::kept::{Kept, KeptDistribution};
 
 use super::comparison::{self, CounterRule, Course, Sides, counters, differences};
 use super::paired::{PAIRS_MAX, Refusal, pairs_needed};
+use super::plan_differences;
 use super::quantiles::with_censored;
 
 /// A run with its distributions.
@@ -86,6 +87,7 @@ pub fn compare(mut base: Group, mut candidate: Group, question: Question) -> Res
         answer: String::new(),
         metrics,
         counters: courses.iter().flat_map(|course| counters(course, rule)).collect(),
+        plans: courses.iter().flat_map(plan_differences::differences).collect(),
         slices: Vec::new(),
     };
     comparison.answer = answer(&comparison, interleaved || forced, alpha);

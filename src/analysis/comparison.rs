@@ -12,6 +12,7 @@ use crate::record::entry::{Arm, ComparisonHeader, Header, Prepared, PreparedBy};
 use crate::units::{StageId, Stamp};
 
 use super::paired::{self, Judged, Levels, Metric, Pair, Wanted};
+use super::plan_differences;
 
 /// Share of its planned length that a slice must have lasted to count.
 const WHOLE: f64 = 0.95;
@@ -71,6 +72,7 @@ pub(super) fn analyse(header: &Header, stages: &[Placed<'_>], prepared: &[Prepar
         answer: String::new(),
         metrics,
         counters: counters(&course, CounterRule::EveryPair { alpha }),
+        plans: plan_differences::differences(&course),
         slices: slices(header, stages, prepared, &pairs),
     };
     let is_self = plan.a.what == plan.b.what;

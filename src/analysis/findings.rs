@@ -52,6 +52,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(finds_nothing(report));
     findings.extend(super::slowdowns::find(report));
     findings.extend(super::server_findings::find(report));
+    findings.extend(super::plans::findings(report));
     findings.extend(steal(report));
     findings.extend(blind(report));
     findings.extend(probe_gaps(report));
@@ -75,6 +76,7 @@ pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
     })
 }
 
+/// One finding.
 pub(super) fn finding(
     id: &str,
     severity: Severity,

@@ -20,6 +20,8 @@ mod lock_matrix;
 pub mod locks;
 mod measures;
 pub mod paired;
+mod plan_differences;
+mod plans;
 mod pool_study;
 mod quantiles;
 mod samples;
@@ -44,6 +46,7 @@ use crate::record::entry::{
 use crate::record::histogram::Distribution;
 use crate::record::kept::KeptDistribution;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
+use crate::record::plan::PlanSurvey;
 use crate::record::set::Set;
 use crate::units::{Span, StageId, Stamp};
 
@@ -74,6 +77,7 @@ pub struct Analysis {
     header: Option<Header>,
     stages: Vec<StageAnalysis>,
     probes: BTreeMap<String, ProbeTotals>,
+    plans: plans::PlanBook,
     events: Vec<Event>,
     prepared: Vec<Prepared>,
     /// Rows changed between the load and the end of the run.
@@ -148,7 +152,7 @@ impl Analysis {
 
     /// Makes the report.
     pub fn finish(self) -> Result<Report, AnalysisError> {
-        let Self { header, stages, probes, events, prepared, changed_after, end, last_at } = self;
+        let Self { header, stages, probes, events, prepared, changed_after, end, last_at, plans: _ } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
         let missing: BTreeSet<String> = stages.iter().flat_map(|stage| stage.missing(&header)).collect();
         let ended = match end {
@@ -162,6 +166,7 @@ impl Analysis {
         let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
         let mut model_stages: Vec<model::Stage> =
             stages.iter().map(|stage| stage.to_model(&header)).collect();
+        plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
         let mut endurance = None;
         if header.kind == RunKind::Run {
@@ -242,6 +247,7 @@ impl Analysis {
                     }
                 }
             }
+            Observation::Plans(survey) => self.survey(survey, window),
             Observation::Activity(_)
             | Observation::Pulse(_)
             | Observation::Host(_)
@@ -253,6 +259,23 @@ impl Analysis {
                 }
             }
         }
+    }
+
+    /// Gives plans to the stages at whose edges they were asked for, or to the one that was going on.
+    fn survey(&mut self, survey: &PlanSurvey, window: Span) {
+        self.plans.take(survey);
+        let book = std::mem::take(&mut self.plans);
+        for at in &survey.edges {
+            if let Some(stage) = self.stage(at.stage) {
+                stage.plans.add(survey, window.to, &book);
+            }
+        }
+        if survey.edges.is_empty()
+            && let Some(stage) = self.stage_at(window)
+        {
+            stage.plans.add(survey, window.to, &book);
+        }
+        self.plans = book;
     }
 
     /// The stage that was going on in the middle of a window.

@@ -21,6 +21,7 @@ use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 use super::intervals::Intervals;
 use super::ledger::{self, Active, Circumstances, Cores, Times};
 use super::measures::{self, Gauges};
+use super::plans::StagePlans;
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{self, IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::server_course::ServerCourse;
@@ -52,6 +53,7 @@ pub(super) struct StageAnalysis {
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
     server_course: ServerCourse,
+    pub(super) plans: StagePlans,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
     last_at: Stamp,
@@ -103,6 +105,7 @@ impl StageAnalysis {
             generator: Default::default(),
             gauges: Gauges::default(),
             server_course: ServerCourse::begin(at),
+            plans: StagePlans::default(),
             begun_at: at,
             ended_at: None,
             last_at: at,
@@ -219,7 +222,7 @@ impl StageAnalysis {
             Observation::Host(sample) => self.add_host(sample, window),
             Observation::Generator(sample) => self.add_generator(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
-            Observation::Counters(_) | Observation::Locks(_) => {}
+            Observation::Counters(_) | Observation::Locks(_) | Observation::Plans(_) => {}
         }
     }
 
@@ -344,6 +347,9 @@ impl StageAnalysis {
             lag_us: quantiles(&self.total(|t| &t.lag)),
             transactions: self.transactions(header),
             statements: self.statements(header),
+            plan_changes: self
+                .plans
+                .changes(self.begun_at, |id| header.workload_of(self.id).statement_name(id)),
             measures: measures::measures(
                 header.workload_of(self.id),
                 &self.set.measures,
@@ -637,6 +643,9 @@ impl StageAnalysis {
                 waits: self.waits_of(id),
                 ledger: self.ledger_of_statement(id, server.as_ref()),
                 server,
+                plans: self.plans.infos(id, self.begun_at),
+                generic_plan: self.plans.generic(id),
+                no_plan: self.plans.why_none(id),
             }
         })
         .collect()

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::Analysis;
 use crate::model::{BreakReason, Report};
-use crate::record::entry::{End, EndReason, Entry, Interval, WarmUpEnded, WarmUpWait};
+use crate::record::entry::{Edge, End, EndReason, Entry, Interval, WarmUpEnded, WarmUpWait};
+use crate::record::observation::{Observation, ProbeCost, Reading};
+use crate::record::plan::{PlanClass, PlanEdge, PlanSurvey, SeenPlan, ToldPlan, Unexplained};
 use crate::record::set::{Set, Shape};
 use crate::units::{Span, StageId, Stamp, StatementId};
 
@@ -164,4 +166,141 @@ fn a_warm_up_that_was_found_and_one_that_was_not() {
     assert!(finding.evidence.contains("response times still changed"), "{}", finding.evidence);
     assert!(finding.evidence.contains("read.by_id"), "{}", finding.evidence);
     assert!(finding.remedy.contains("--warmup-max"), "{}", finding.remedy);
+}
+
+const LOOK_UP: &str = "Index Scan using orders_customer on orders";
+const SCAN: &str = "Seq Scan on orders";
+
+/// A reading of plans, `at` so many milliseconds: class, one line that stands for the shape as well, cost.
+fn plans(at_ms: u64, edges: &[(u32, Edge)], seen: &[(PlanClass, &str, f64)], cause: Option<&str>) -> Entry {
+    let statement = StatementId(0);
+    let told = |&(_, summary, _): &(PlanClass, &str, f64)| ToldPlan {
+        statement,
+        shape: summary.to_owned(),
+        summary: summary.to_owned(),
+        text: format!("{summary}\n"),
+        json: Some(serde_json::json!([{ "Plan": {} }])),
+        scans: 1,
+    };
+    let plan = |&(class, shape, cost): &(PlanClass, &str, f64)| SeenPlan {
+        statement,
+        class,
+        shape: shape.to_owned(),
+        cost,
+        cause: cause.map(str::to_owned),
+    };
+    let edge = |&(stage, edge): &(u32, Edge)| PlanEdge { stage: StageId(stage), edge };
+    let survey = PlanSurvey {
+        edges: edges.iter().map(edge).collect(),
+        seen: seen.iter().map(plan).collect(),
+        told: seen.iter().map(told).collect(),
+        unexplained: Vec::new(),
+        cpu_operator_cost: Some(0.0025),
+    };
+    let at = Stamp(at_ms * 1_000_000);
+    let seen = Ok(Observation::Plans(Box::new(survey)));
+    let window = Span { from: at, to: at };
+    let reading = Reading { probe: "plans".to_owned(), window, cost: ProbeCost::default(), seen };
+    // Late readings come with the stage that is going on by then.
+    Entry::Reading { stage: StageId(2), edge: None, reading }
+}
+
+/// Two stages of ten seconds behind a warm-up of two, with these readings of plans among them.
+fn with_plans(readings: Vec<Entry>) -> Report {
+    let mut made = Made { entries: vec![header()], now: Stamp::ZERO, in_flight: 0 };
+    for (stage, seconds) in [(0, 2), (1, 10), (2, 10)] {
+        made.begin(stage);
+        for _ in 0..seconds {
+            made.second(stage, 100, 100, false);
+        }
+        made.end(stage, made.now);
+    }
+    made.entries.extend(readings);
+    made.entries.push(Entry::End(End { at: made.now, reason: EndReason::Completed }));
+    made.report()
+}
+
+#[test]
+fn a_plan_that_changes_is_told_with_its_second_its_cause_and_both_plans() {
+    use PlanClass::{Common, Rare};
+    let dropped = "index orders_customer was dropped";
+    let looked_up = [(Common, LOOK_UP, 8.3), (Rare, LOOK_UP, 8.3)];
+    let scanned = [(Common, SCAN, 359.0), (Rare, SCAN, 359.0)];
+    let report = with_plans(vec![
+        plans(5, &[(0, Edge::Begin)], &looked_up, None),
+        plans(2_010, &[(0, Edge::End), (1, Edge::Begin)], &looked_up, None),
+        plans(7_250, &[], &scanned, Some(dropped)),
+        plans(12_000, &[(1, Edge::End), (2, Edge::Begin)], &scanned, None),
+        plans(22_100, &[(2, Edge::End)], &scanned, None),
+    ]);
+    let [warm_up, normal, peak] = report.stages.as_slice() else { panic!("three stages") };
+    let [change] = normal.plan_changes.as_slice() else { panic!("one change: {:?}", normal.plan_changes) };
+    assert_eq!((change.statement.as_str(), change.cause.as_deref()), ("read.by_id", Some(dropped)));
+    assert_eq!((change.from.as_str(), change.to.as_str()), (LOOK_UP, SCAN));
+    assert_eq!(change.classes, ["common", "rare"]);
+    assert!((change.t_s - 5.25).abs() < 1e-9, "{change:?}");
+    assert!(warm_up.plan_changes.is_empty() && peak.plan_changes.is_empty());
+
+    let [first, second] = normal.statements[0].plans.as_slice() else { panic!("two plans") };
+    assert_eq!((first.summary.as_str(), second.summary.as_str()), (LOOK_UP, SCAN));
+    assert!((second.first_seen_s - 5.25).abs() < 1e-9 && (second.last_seen_s - 10.0).abs() < 1e-9);
+    // The text stands where the shape is met first.
+    let texts = |stage: &crate::model::Stage| -> Vec<bool> {
+        stage.statements[0].plans.iter().map(|plan| plan.text.is_some() && plan.json.is_some()).collect()
+    };
+    assert_eq!((texts(warm_up), texts(normal), texts(peak)), (vec![true], vec![false, true], vec![false]));
+
+    let finding = report.findings.iter().find(|finding| finding.id == "plan-changed").expect("a finding");
+    assert_eq!(finding.title, "the plan of read.by_id changed at 5.2 s of stage normal");
+    assert_eq!(finding.evidence, format!("{dropped}: {LOOK_UP} → {SCAN} (common, rare)"));
+    assert!(finding.remedy.contains("CREATE INDEX"), "{}", finding.remedy);
+    assert!(!has(&report, "plan-depends-on-values") && !has(&report, "generic-plan-differs"));
+}
+
+#[test]
+fn plans_that_stay_are_no_finding_and_a_difference_between_stages_is_no_change() {
+    let report = with_plans(vec![
+        plans(2_010, &[(1, Edge::Begin)], &[(PlanClass::Typical, LOOK_UP, 8.3)], None),
+        plans(11_990, &[(1, Edge::End)], &[(PlanClass::Typical, LOOK_UP, 9.3)], None),
+        // New sessions with other settings.
+        plans(12_010, &[(2, Edge::Begin)], &[(PlanClass::Typical, SCAN, 359.0)], None),
+    ]);
+    assert!(report.stages.iter().all(|stage| stage.plan_changes.is_empty()), "{report:#?}");
+    assert!(!has(&report, "plan-changed"));
+}
+
+#[test]
+fn values_that_decide_the_plan_are_a_finding_and_so_is_a_generic_plan_that_sessions_keep_to() {
+    use PlanClass::{Common, Generic, Rare};
+    let report = |generic: f64| {
+        let seen =
+            [(Common, SCAN, 359.0), (Rare, LOOK_UP, 8.3), (Generic, "Bitmap Heap Scan on orders", generic)];
+        with_plans(vec![plans(2_010, &[(1, Edge::Begin)], &seen, None)])
+    };
+    // (359 + 8.3) ÷ 2, and for the making of each 1000 × 0.0025 × (1 + 1).
+    let mean = 183.65 + 5.0;
+    for (cost, is_chosen) in [(mean - 0.1, true), (mean + 0.1, false)] {
+        let report = report(cost);
+        let generic = report.stages[1].statements[0].generic_plan.as_ref().expect("both kinds were seen");
+        assert!((generic.custom_cost_mean - mean).abs() < 1e-9, "{generic:?}");
+        assert_eq!((generic.differs, generic.is_chosen), (true, is_chosen));
+        assert_eq!(has(&report, "generic-plan-differs"), is_chosen);
+        let values = report.findings.iter().find(|finding| finding.id == "plan-depends-on-values");
+        let evidence = &values.expect("common and rare differ").evidence;
+        assert_eq!(*evidence, format!("read.by_id: {SCAN} for common values, {LOOK_UP} for rare ones"));
+    }
+}
+
+#[test]
+fn a_statement_without_a_plan_says_why_in_every_stage_from_then_on() {
+    let mut first = plans(2_010, &[(1, Edge::Begin)], &[], None);
+    if let Entry::Reading { reading: Reading { seen: Ok(Observation::Plans(survey)), .. }, .. } = &mut first {
+        let reason = "syntax error at or near \"CALL\" (SQLSTATE 42601)".to_owned();
+        survey.unexplained.push(Unexplained { statement: StatementId(0), reason });
+    }
+    let report = with_plans(vec![first, plans(12_000, &[(1, Edge::End), (2, Edge::Begin)], &[], None)]);
+    let reasons: Vec<Option<&str>> =
+        report.stages.iter().map(|stage| stage.statements[0].no_plan.as_deref()).collect();
+    assert_eq!(reasons[0], None);
+    assert!(reasons[1..].iter().all(|reason| reason.is_some_and(|reason| reason.contains("CALL"))));
 }

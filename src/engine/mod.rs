@@ -19,6 +19,7 @@ mod pipeline;
 mod plans;
 mod recorder;
 mod run;
+mod sample_values;
 mod sampling;
 mod script;
 mod source;
@@ -40,6 +41,7 @@ use crate::workload::{Setting, Work, Workload};
 pub use collector::{Collected, Collector};
 pub use recorder::FirstError;
 pub use run::{EngineError, Run, start};
+pub use sample_values::{SampledValues, sample_values};
 pub use sampling::Sampling;
 #[cfg(test)]
 pub use worker::simulate;

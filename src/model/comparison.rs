@@ -24,6 +24,9 @@ pub struct Comparison {
     pub metrics: Vec<MetricDifference>,
     /// What the server counted for each execution of a statement.
     pub counters: Vec<CounterDifference>,
+    /// Statements that the server executes differently.
+    #[serde(default)]
+    pub plans: Vec<super::PlanDifference>,
     /// Each slice, in the order of time.
     pub slices: Vec<SliceInfo>,
 }

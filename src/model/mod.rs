@@ -14,6 +14,7 @@ mod ledger;
 mod limit;
 mod measures;
 pub mod metric;
+mod plan;
 mod server_time;
 
 use std::collections::BTreeMap;
@@ -34,6 +35,7 @@ pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, 
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
+pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -352,6 +354,9 @@ pub struct Stage {
     pub transactions: Vec<TransactionInfo>,
     /// By statement.
     pub statements: Vec<StatementInfo>,
+    /// Plans that became others, in the order of time.
+    #[serde(default)]
+    pub plan_changes: Vec<PlanChangeInfo>,
     /// What the workload measures of returned values.
     #[serde(default)]
     pub measures: Vec<MeasureInfo>,
@@ -496,6 +501,15 @@ pub struct StatementInfo {
     /// Where the time of an execution went; absent where nobody looked at the server, and in pipelines.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ledger: Option<Ledger>,
+    /// How the server executes it, by its own word, the plan that was seen first first.
+    #[serde(default)]
+    pub plans: Vec<PlanInfo>,
+    /// Whether sessions come to execute it without looking at its values, where both kinds of plan were seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generic_plan: Option<GenericPlanInfo>,
+    /// Why it has no plan, where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_plan: Option<String>,
 }
 
 /// The server's own account of one statement, over the stage.

@@ -2,6 +2,7 @@
 
 pub mod host;
 mod outlet;
+pub mod plans;
 pub mod postgres;
 
 use std::time::Duration;
@@ -17,9 +18,11 @@ use crate::units::{Span, StatementId};
 pub use postgres::capabilities;
 
 use host::HostProbe;
+use plans::{PlanCapture, PlanOrder};
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};
 use postgres::gauge::GaugeProbe;
+use postgres::plans::PlanProbe;
 use postgres::pulse::PulseProbe;
 
 /// What the probes must know of the workload to join what they see to it.
@@ -34,6 +37,8 @@ pub struct ProbePlan {
     pub interval: Duration,
     /// Numbers of the workload's own that are read beside the run.
     pub gauges: Vec<GaugePlan>,
+    /// Statements whose plans are asked for.
+    pub plans: PlanCapture,
 }
 
 /// A number that is read beside the run.
@@ -85,6 +90,8 @@ pub enum ProbeError {
 
 /// How long an edge waits for its counters. A connection that is made again and every query at its limit would take longer.
 const EDGE_LIMIT: Duration = Duration::from_secs(20);
+/// Orders for plans that may wait: more edges than that do not pass while one is carried out.
+const ORDERS_MAX: usize = 16;
 /// How long the end of a run waits for the last readings.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 
@@ -101,6 +108,7 @@ struct ServerProbes {
     counters: mpsc::Sender<Request>,
     /// Probes that read on their own until they are told to stop: the server's pulse and the gauges.
     on_schedule: Vec<mpsc::Sender<Stop>>,
+    plans: Option<mpsc::Sender<postgres::plans::Command>>,
 }
 
 /// Where a probe tells that its last reading was sent.
@@ -133,11 +141,12 @@ impl Probes {
             tokio::spawn(gauge.run(stopped));
             on_schedule.push(stop);
         }
+        let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;
         let (activity, commands) = mpsc::channel(4);
         let (counters, requests) = mpsc::channel(1);
         tokio::spawn(activity_probe.run(commands));
         tokio::spawn(counter_probe.run(requests));
-        let server = Some(ServerProbes { activity, counters, on_schedule });
+        let server = Some(ServerProbes { activity, counters, on_schedule, plans });
         Ok(Self { server, ..Self::host_only(clock, out) })
     }
 
@@ -175,6 +184,14 @@ impl Probes {
         Some(Probed { edge: Some(edge), reading })
     }
 
+    /// Has the plans of all statements asked for. The probe does it beside whatever goes on; an order that finds too many before it
+    /// is dropped, and whoever waits for it with it.
+    pub fn survey_plans(&self, order: PlanOrder) {
+        if let Some(plans) = self.server.as_ref().and_then(|server| server.plans.as_ref()) {
+            let _ = plans.try_send(postgres::plans::Command::Survey(order));
+        }
+    }
+
     /// Ends the probes. Lock waits that still go on and the last summaries are sent before it returns; the reader of the
     /// channel should keep reading meanwhile.
     pub async fn stop(self) {
@@ -190,10 +207,31 @@ impl Probes {
                     let _ = probe.send(done).await;
                     let _ = ended.await;
                 }
+                if let Some(plans) = &server.plans {
+                    let (done, ended) = oneshot::channel();
+                    let _ = plans.send(postgres::plans::Command::Stop(done)).await;
+                    let _ = ended.await;
+                }
             }
             let _ = self.host.send(host_done).await;
             let _ = host_ended.await;
         };
         let _ = tokio::time::timeout(STOP_LIMIT, ended).await;
     }
+}
+
+/// Begins to look at the plans, where there are statements to have any.
+async fn start_plans(
+    settings: &Settings,
+    capture: PlanCapture,
+    clock: impl Now,
+    out: mpsc::Sender<Probed>,
+) -> Result<Option<mpsc::Sender<postgres::plans::Command>>, ProbeError> {
+    if capture.statements.is_empty() {
+        return Ok(None);
+    }
+    let probe = PlanProbe::open(settings, capture, clock, out).await?;
+    let (plans, commands) = mpsc::channel(ORDERS_MAX);
+    tokio::spawn(probe.run(commands));
+    Ok(Some(plans))
 }

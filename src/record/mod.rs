@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod kept;
 pub mod measure;
 pub mod observation;
+pub mod plan;
 pub mod pulse;
 pub mod sample;
 pub mod set;

@@ -18,6 +18,7 @@ use crate::record::entry::{
     PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
 };
 use crate::record::observation::ProbeCost;
+use crate::record::plan::PlanEdge;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
 use crate::units::{CpuList, Protocol, Seed, Span, StageId, Stamp, format_duration};
@@ -29,6 +30,7 @@ use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
+use super::plans;
 use super::ready::{Data, ready, ready_variants};
 use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
@@ -248,6 +250,7 @@ impl<'a> Bench<'a> {
                     values_apart: self.plan.protocol != Protocol::Simple,
                     interval,
                     gauges: header::gauges(&self.plan.workload),
+                    plans: plans::capture(self.plan, self.workload(variant), self.data(variant)),
                 };
                 let settings = self.target.target.settings();
                 Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
@@ -262,7 +265,8 @@ impl<'a> Bench<'a> {
         segments: &[Segment],
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
-        self.measure_until(segments, |_, _| false, observer).await
+        // A bench is large, and it would lie here as well as there.
+        Box::pin(self.measure_until(segments, |_, _| false, observer)).await
     }
 
     /// The same; `enough` is asked after each segment, with how many there are, whether no more is needed.
@@ -366,6 +370,7 @@ impl<'a> Bench<'a> {
             let entry = Entry::Prepared(Prepared { stage: first.id, steps: prepared });
             self.recording.write(&entry, span.to)?;
         }
+        plans::at_begin(self.probes.as_ref(), PlanEdge { stage: first.id, edge: Edge::Begin }, settings);
         let at_edge = self.read_edge(Edge::Begin).await;
         let begins_at = self.clock.now() + BEGIN_AFTER;
         run.begin(begins_at);
@@ -413,8 +418,15 @@ impl<'a> Bench<'a> {
             self.lose_target(since)?;
         }
         // A target that is gone answers no probe either.
-        let at_edge =
-            if self.ended == EndReason::TargetLost { None } else { self.read_edge(Edge::End).await };
+        let at_edge = if self.ended == EndReason::TargetLost {
+            None
+        } else {
+            let edge = PlanEdge { stage: walk.id(), edge: Edge::End };
+            let plans_asked = plans::at_end(self.probes.as_ref(), edge);
+            let at_edge = self.read_edge(Edge::End).await;
+            plans_asked.await;
+            at_edge
+        };
         self.stage_ended(&walk, 0, at_edge)
     }
 
@@ -582,6 +594,10 @@ impl<'a> Bench<'a> {
     ) -> Result<(), StudyError> {
         if let Some(warm_up) = walk.warm_up.take() {
             self.warmed_up(&warm_up.ended(walk.window_end), walk, observer)?;
+        }
+        if let Some(next) = walk.segment.stages.get(walk.index + 1) {
+            let end = PlanEdge { stage: walk.id(), edge: Edge::End };
+            plans::between(self.probes.as_ref(), [end, PlanEdge { stage: next.id, edge: Edge::Begin }]);
         }
         let at_end = self.read_edge(Edge::End).await;
         let at_begin =

@@ -11,6 +11,7 @@ mod journaling;
 mod load;
 mod measure;
 mod plan;
+mod plans;
 mod pool;
 mod profile;
 mod ready;

@@ -129,6 +129,15 @@ fn scripts_are_run_before_their_slices_and_counters_tell_the_plans_apart() {
     assert_eq!(of("rows").change, CounterChange::Alike);
     assert!((of("rows").b_per_call - 20.0).abs() < 1e-9);
     assert!(metric(&report, "only.statement.execute.p50").ratio.is_some_and(|ratio| ratio < 1.0));
+    let [plans] = compared(&report).plans.as_slice() else { panic!("{:?}", compared(&report).plans) };
+    assert_eq!((plans.statement.as_str(), plans.class.as_str()), ("only.statement", "typical"));
+    let summaries = |side: &[dbdyno::model::PlanName]| -> Vec<String> {
+        side.iter().map(|plan| plan.summary.clone()).collect()
+    };
+    assert_eq!(summaries(&plans.a), ["Seq Scan on things"], "before each slice of A the index is dropped");
+    assert!(summaries(&plans.b).iter().all(|summary| summary.contains("of_kind")), "{plans:?}");
+    let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
+    assert!(page.contains("PLANS  where A and B differ") && page.contains("Seq Scan on things"), "{page}");
     assert_eq!(compared(&report).slices[0].steps[0].what, "script");
 }
 

@@ -18,6 +18,7 @@ mod local;
 mod measures;
 mod pgbench;
 mod place;
+mod plans;
 mod pooler;
 mod preview;
 mod probe;

@@ -35,7 +35,7 @@ fn plan(texts: &[&str]) -> ProbePlan {
             .map(|(index, text)| (StatementId::from_index(index), tag(text), (*text).to_owned()))
             .collect(),
         interval: Duration::from_millis(50),
-        gauges: Vec::new(),
+        ..ProbePlan::default()
     }
 }
 

@@ -15,6 +15,7 @@ mod environment;
 mod exchange;
 mod failure;
 mod last_row;
+mod literal;
 mod passfile;
 mod pipeline;
 mod session;
@@ -31,6 +32,7 @@ pub use client::{Client, connect, server_version};
 pub use control::set_local;
 pub use encode::{Travels, travels};
 pub use environment::Environment;
+pub use literal::literal;
 pub use session::{PgEngine, PgSession};
 pub use settings::{Settings, SettingsError};
 

@@ -255,7 +255,7 @@ mod tests {
             values_apart: true,
             statements: vec![(StatementId(0), "a.b".into(), "/*dbdyno:a.b*/ SELECT 1".into())],
             interval: Duration::from_millis(100),
-            gauges: Vec::new(),
+            ..ProbePlan::default()
         })
     }
 

@@ -11,6 +11,7 @@ pub(crate) mod gauge;
 mod io;
 mod link;
 mod lock_waits;
+pub(crate) mod plans;
 mod prepared;
 mod processes;
 pub(crate) mod pulse;

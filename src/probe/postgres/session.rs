@@ -190,7 +190,7 @@ mod tests {
             values_apart: true,
             statements: vec![(StatementId(3), "a.b".into(), "/*dbdyno:a.b*/ SELECT 1".into())],
             interval: Duration::from_millis(100),
-            gauges: Vec::new(),
+            ..ProbePlan::default()
         })
     }
 

@@ -2,6 +2,7 @@
 
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
+use super::plans;
 use super::value::plural;
 use crate::model::{ChangeVerdict, Comparison, CounterChange, CounterDifference, MetricDifference};
 use crate::report::format::{DASH, NBSP, bytes, decimal, duration_us, length_s, per_call, rate};
@@ -51,6 +52,7 @@ pub(super) fn section(page: &mut Page, comparison: &Comparison, full: bool) {
     page.paragraph(INDENT, Style::Bold, &comparison.answer);
     remarks(page, comparison);
     counters(page, &comparison.counters, full);
+    plans::differences(page, &comparison.plans, full);
     if full {
         slices(page, comparison);
     }

@@ -16,6 +16,7 @@ mod measures;
 mod method;
 mod page;
 mod phases;
+mod plans;
 mod put_on;
 mod server;
 mod server_time;
@@ -113,6 +114,7 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
+    plans::changes(page, stage, full);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
     lock_stories(page, stage, full);
@@ -126,8 +128,10 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
     measures::measures(page, stage);
     measures::gauges(page, stage);
     statements::times(page, stage, full);
+    plans::changes(page, stage, full);
     if full {
         statements::costs(page, stage);
+        plans::section(page, stage);
         phases::section(page, stage);
         ledger::details(page, stage);
     }

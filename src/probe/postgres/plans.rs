@@ -1,0 +1,449 @@
+//! The plans of the workload's statements: of all of them at the edges of a stage, and of those that are concerned whenever
+//! something that plans depend on has changed. Looks once a second, on a connection of its own, and executes no statement.
+
+mod describe;
+mod explain;
+mod text;
+mod watch;
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::link::{BackOff, Unanswered};
+use crate::db::Now;
+use crate::db::postgres::Settings;
+use crate::probe::outlet::Outlet;
+use crate::probe::plans::{PlanCapture, PlanOrder};
+use crate::probe::{ProbeError, Probed, Stop};
+use crate::record::observation::{Observation, ProbeCost};
+use crate::record::plan::{PlanClass, PlanEdge, PlanSurvey, SeenPlan, ToldPlan, Unexplained};
+use crate::units::{Span, StatementId};
+
+use describe::{Described, Table};
+use explain::{Desk, LIMIT, Refusal};
+use watch::{Scans, TableState};
+
+/// Time between two looks at what plans depend on, before jitter.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Tables that are watched, those that were met first.
+const TABLES_MAX: usize = 500;
+/// Causes that are kept of one statement until its plan is asked for.
+const CAUSES_MAX: usize = 6;
+/// Statements of one round that a lock or a limit keeps from being explained before the others are left for the next look.
+const PASSING_MAX: usize = 5;
+
+/// What the probe is told while it runs.
+pub enum Command {
+    /// A stage begins or ends.
+    Survey(PlanOrder),
+    /// The run is over.
+    Stop(Stop),
+}
+
+/// The probe.
+pub struct PlanProbe<N> {
+    settings: Settings,
+    capture: PlanCapture,
+    clock: N,
+    /// What measured sessions begin with.
+    begin_with: Vec<(String, String)>,
+    desk: Option<Desk>,
+    back_off: BackOff,
+    /// By the place in the capture.
+    known: Vec<Known>,
+    tables: BTreeMap<Table, Watched>,
+    told: HashSet<(StatementId, String)>,
+    /// Of looks that found nothing to tell.
+    cost: ProbeCost,
+    outlet: Outlet,
+}
+
+/// What is known of a statement.
+#[derive(Default)]
+struct Known {
+    /// What its plans read.
+    tables: BTreeSet<Table>,
+    shapes: BTreeMap<PlanClass, String>,
+    /// What has changed since they were made.
+    causes: Vec<String>,
+    /// Whether its plans are to be asked for.
+    is_due: bool,
+    /// Why it has none.
+    refused: Option<String>,
+}
+
+/// A table at the last look.
+struct Watched {
+    state: TableState,
+    scans: Option<Scans>,
+}
+
+/// What one round of questions gave.
+#[derive(Default)]
+struct Round {
+    survey: PlanSurvey,
+    cost: ProbeCost,
+    /// Why some are left for the next look.
+    passing: Option<String>,
+}
+
+impl<N: Now> PlanProbe<N> {
+    /// Connects, so that a wrong password is told before the run begins.
+    pub async fn open(
+        settings: &Settings,
+        capture: PlanCapture,
+        clock: N,
+        out: mpsc::Sender<Probed>,
+    ) -> Result<Self, ProbeError> {
+        let desk = Desk::open(settings, &[]).await?;
+        Ok(Self {
+            settings: settings.clone(),
+            known: capture.statements.iter().map(|_| Known::default()).collect(),
+            capture,
+            clock,
+            begin_with: Vec::new(),
+            desk: Some(desk),
+            back_off: BackOff::default(),
+            tables: BTreeMap::new(),
+            told: HashSet::new(),
+            cost: ProbeCost::default(),
+            outlet: Outlet::new("plans", out),
+        })
+    }
+
+    /// Looks until it is told to stop.
+    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        let mut look_due = Instant::now() + LOOK_EVERY;
+        loop {
+            tokio::select! {
+                biased;
+                command = commands.recv() => match command {
+                    Some(Command::Survey(order)) => self.survey(order).await,
+                    Some(Command::Stop(done)) => {
+                        self.tell_cost().await;
+                        // Nobody waits any more when the receiver is gone.
+                        let _ = done.send(());
+                        return;
+                    }
+                    None => return,
+                },
+                () = tokio::time::sleep_until(look_due) => {
+                    self.look().await;
+                    look_due = self.next_look(look_due);
+                }
+            }
+        }
+    }
+
+    /// The next look, jittered so that it cannot march in step with the load. Looks that were due meanwhile are gaps.
+    fn next_look(&mut self, due: Instant) -> Instant {
+        let next = due + LOOK_EVERY.mul_f64(rand::random_range(0.8..1.2));
+        let late = Instant::now().saturating_duration_since(next);
+        let missed = late.as_nanos() / LOOK_EVERY.as_nanos();
+        if missed == 0 {
+            return next;
+        }
+        self.cost.gaps += u64::try_from(missed).unwrap_or(u64::MAX);
+        Instant::now()
+    }
+
+    /// Asks for the plans of all statements.
+    async fn survey(&mut self, order: PlanOrder) {
+        let PlanOrder { edges, sessions, done } = order;
+        if let Some(begin_with) = sessions {
+            self.renew_sessions(begin_with).await;
+        }
+        for known in &mut self.known {
+            known.is_due = true;
+        }
+        self.round(edges).await;
+        if let Some(done) = done {
+            // Who asked may have given up.
+            let _ = done.send(());
+        }
+    }
+
+    /// The measured sessions are others now: their plans are made anew, and what was before is no change.
+    async fn renew_sessions(&mut self, begin_with: Vec<(String, String)>) {
+        if self.begin_with == begin_with {
+            if let Some(desk) = &mut self.desk
+                && desk.forget_all(&self.clock, &mut self.cost).await.is_err()
+            {
+                self.desk = None;
+            }
+        } else {
+            self.begin_with = begin_with;
+            self.desk = None;
+        }
+        for known in &mut self.known {
+            known.shapes.clear();
+            known.causes.clear();
+        }
+    }
+
+    /// Looks whether anything has changed, and asks for the plans that it concerns.
+    async fn look(&mut self) {
+        let is_watching = self.known.iter().any(|known| known.is_due) || !self.tables.is_empty();
+        if is_watching {
+            self.round(Vec::new()).await;
+        }
+    }
+
+    async fn round(&mut self, edges: Vec<PlanEdge>) {
+        let from = self.clock.now();
+        let mut round = Round { survey: PlanSurvey { edges, ..PlanSurvey::default() }, ..Round::default() };
+        let outcome = self.try_round(&mut round).await;
+        let window = Span { from, to: self.clock.now() };
+        let Round { survey, cost, passing } = round;
+        self.cost.add(&cost);
+        let PlanSurvey { edges, seen, told, unexplained, .. } = &survey;
+        let has_news = !edges.is_empty() || !seen.is_empty() || !unexplained.is_empty();
+        let statements: BTreeSet<StatementId> = seen.iter().map(|seen| seen.statement).collect();
+        let told: Vec<_> = told.iter().map(|told| (told.statement, told.shape.clone())).collect();
+        if has_news && !(seen.is_empty() && unexplained.is_empty() && outcome.is_err()) {
+            let cost = std::mem::take(&mut self.cost);
+            if self.outlet.offer(window, cost, || Ok(Observation::Plans(Box::new(survey)))) {
+                self.told.extend(told);
+            } else {
+                // There was no room: the plans are told again.
+                for (known, planned) in self.known.iter_mut().zip(&self.capture.statements) {
+                    known.is_due |= statements.contains(&planned.statement);
+                }
+            }
+        }
+        let failed = match outcome {
+            Err(Unanswered { message, lost }) => {
+                if lost {
+                    self.desk = None;
+                }
+                Some(message)
+            }
+            Ok(()) => passing,
+        };
+        if let Some(message) = failed {
+            let mut cost = std::mem::take(&mut self.cost);
+            cost.gaps += 1;
+            self.outlet.offer(window, cost, || Err(message));
+        }
+    }
+
+    async fn try_round(&mut self, round: &mut Round) -> Result<(), Unanswered> {
+        self.reconnect().await?;
+        self.watch(&mut round.cost).await?;
+        self.explain_due(round).await?;
+        self.watch_new(&mut round.cost).await
+    }
+
+    /// Compares the tables with what they were at the last look.
+    async fn watch(&mut self, cost: &mut ProbeCost) -> Result<(), Unanswered> {
+        let Some(desk) = &self.desk else { return Ok(()) };
+        if self.tables.is_empty() {
+            return Ok(());
+        }
+        let wanted: Vec<&Table> = self.tables.keys().collect();
+        for (table, now) in desk.tables(&wanted, &self.clock, cost).await? {
+            let Some(watched) = self.tables.get_mut(&table) else { continue };
+            let label = table.label();
+            let mut causes = now.changes(&watched.state, &label);
+            let scans = Scans::between(&watched.state, &now);
+            if let (Some(before), Some(now)) = (watched.scans, scans) {
+                causes.extend(now.turned(before, &label));
+            }
+            watched.scans = scans.or(watched.scans);
+            watched.state = now.with_size_of(&watched.state);
+            if !causes.is_empty() {
+                let concerned = self.known.iter_mut().filter(|known| known.tables.contains(&table));
+                concerned.for_each(|known| known.learn(&causes));
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for the first time at tables that plans were not known to read before.
+    async fn watch_new(&mut self, cost: &mut ProbeCost) -> Result<(), Unanswered> {
+        let Some(desk) = &self.desk else { return Ok(()) };
+        let read: BTreeSet<&Table> = self.known.iter().flat_map(|known| &known.tables).collect();
+        let room = TABLES_MAX.saturating_sub(self.tables.len());
+        let new: Vec<&Table> =
+            read.into_iter().filter(|table| !self.tables.contains_key(table)).take(room).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        for (table, state) in desk.tables(&new, &self.clock, cost).await? {
+            self.tables.insert(table, Watched { state, scans: None });
+        }
+        Ok(())
+    }
+
+    async fn explain_due(&mut self, round: &mut Round) -> Result<(), Unanswered> {
+        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let mut passing = 0;
+        for (index, planned) in self.capture.statements.iter().enumerate() {
+            let known = &mut self.known[index];
+            let is_asked = std::mem::take(&mut known.is_due) && known.refused.is_none();
+            if !is_asked {
+                continue;
+            }
+            match desk.explain(index, planned, &self.clock, &mut round.cost).await {
+                Ok(plans) => {
+                    round.survey.cpu_operator_cost = Some(desk.cpu_operator_cost);
+                    let told = |shape: &str| self.told.contains(&(planned.statement, shape.to_owned()));
+                    known.take(planned.statement, plans, told, &mut round.survey);
+                }
+                Err(Refusal::Unexplained(reason)) => {
+                    known.refused = Some(reason.clone());
+                    round.survey.unexplained.push(Unexplained { statement: planned.statement, reason });
+                }
+                Err(Refusal::Passing(unanswered)) => {
+                    known.is_due = true;
+                    if unanswered.lost {
+                        return Err(unanswered);
+                    }
+                    round.cost.gaps += u64::from(passing > 0);
+                    round.passing = Some(unanswered.message);
+                    passing += 1;
+                    if passing >= PASSING_MAX {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Unanswered> {
+        if self.desk.as_ref().is_some_and(|desk| !desk.is_closed()) {
+            return Ok(());
+        }
+        self.desk = None;
+        let lost = |message| Unanswered { message, lost: true };
+        if !self.back_off.allows(Instant::now()) {
+            return Err(lost("the connection of the plans is lost and not due to be made again".to_owned()));
+        }
+        let opening = Desk::open(&self.settings, &self.begin_with);
+        let message = match tokio::time::timeout(LIMIT, opening).await {
+            Ok(Ok(desk)) => {
+                self.back_off.succeeded();
+                self.desk = Some(desk);
+                return Ok(());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no connection within {} s", LIMIT.as_secs()),
+        };
+        self.back_off.failed(Instant::now());
+        Err(lost(message))
+    }
+
+    /// Looks that found nothing to tell have their price all the same.
+    async fn tell_cost(&mut self) {
+        if self.cost == ProbeCost::default() {
+            return;
+        }
+        self.outlet.make_room().await;
+        let now = self.clock.now();
+        let cost = std::mem::take(&mut self.cost);
+        let nothing = || Ok(Observation::Plans(Box::default()));
+        self.outlet.offer(Span { from: now, to: now }, cost, nothing);
+    }
+}
+
+impl Known {
+    /// Something has changed that its plans may depend on: they are asked for again, also where there were none.
+    fn learn(&mut self, causes: &[String]) {
+        self.is_due = true;
+        self.refused = None;
+        for cause in causes {
+            if self.causes.len() < CAUSES_MAX && !self.causes.contains(cause) {
+                self.causes.push(cause.clone());
+            }
+        }
+    }
+
+    /// Takes its plans as they are now. `is_told` says whether a shape was told before.
+    fn take(
+        &mut self,
+        statement: StatementId,
+        plans: Vec<(PlanClass, Described)>,
+        is_told: impl Fn(&str) -> bool,
+        survey: &mut PlanSurvey,
+    ) {
+        let causes = std::mem::take(&mut self.causes);
+        self.tables.clear();
+        for (class, plan) in plans {
+            let before = self.shapes.insert(class, plan.shape.clone());
+            let has_changed = before.is_some_and(|before| before != plan.shape);
+            survey.seen.push(SeenPlan {
+                statement,
+                class,
+                shape: plan.shape.clone(),
+                cost: plan.cost,
+                cause: (has_changed && !causes.is_empty()).then(|| causes.join("; ")),
+            });
+            let is_told = is_told(&plan.shape)
+                || survey.told.iter().any(|told| told.statement == statement && told.shape == plan.shape);
+            self.tables.extend(plan.tables);
+            if !is_told {
+                survey.told.push(ToldPlan {
+                    statement,
+                    shape: plan.shape,
+                    summary: plan.summary,
+                    text: plan.text,
+                    json: plan.json,
+                    scans: plan.scans,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(shape: &str, table: &str) -> Described {
+        Described {
+            shape: shape.to_owned(),
+            summary: format!("Seq Scan on {table}"),
+            text: String::new(),
+            json: None,
+            cost: 1.0,
+            tables: BTreeSet::from([Table { schema: "public".to_owned(), name: table.to_owned() }]),
+            scans: 1,
+        }
+    }
+
+    #[test]
+    fn a_shape_is_told_once_and_a_change_has_its_cause() {
+        let (mut known, id) = (Known::default(), StatementId(3));
+        let mut first = PlanSurvey::default();
+        let both = |shape| {
+            vec![
+                (PlanClass::Common, described(shape, "orders")),
+                (PlanClass::Generic, described("g", "lines")),
+            ]
+        };
+        known.take(id, both("a"), |_| false, &mut first);
+        assert_eq!(first.seen.len(), 2);
+        assert_eq!(first.told.len(), 2);
+        assert_eq!(known.tables.len(), 2);
+        assert!(first.seen.iter().all(|seen| seen.cause.is_none()), "the first plans are no change");
+
+        known.refused = Some("permission denied".to_owned());
+        let dropped = "index orders_customer was dropped".to_owned();
+        known.learn(&[dropped.clone(), "orders was analysed".to_owned()]);
+        known.learn(&[dropped]);
+        assert!(known.is_due && known.refused.is_none());
+        let mut second = PlanSurvey::default();
+        known.take(id, both("b"), |shape| shape == "g", &mut second);
+        assert_eq!(
+            second.seen[0].cause.as_deref(),
+            Some("index orders_customer was dropped; orders was analysed")
+        );
+        assert_eq!(second.seen[1].cause, None, "this one is as it was");
+        assert_eq!(second.told.iter().map(|told| told.shape.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert!(known.causes.is_empty());
+    }
+}

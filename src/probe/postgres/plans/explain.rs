@@ -1,0 +1,255 @@
+//! Asks the server for plans, on a connection of its own. Nothing is ever executed: EXPLAIN without ANALYZE plans a statement and
+//! stops there, in a transaction that is read-only and rolled back.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio_postgres::{SimpleQueryMessage, Statement};
+
+use super::describe::{Described, Table, describe};
+use super::watch::{TABLES, TableState};
+use crate::db::Now;
+use crate::db::postgres::{Client, Settings, connect, literal, set_local};
+use crate::probe::plans::PlannedStatement;
+use crate::probe::postgres::link::{Unanswered, ask, words};
+use crate::probe::{ProbeError, ROLE};
+use crate::record::observation::ProbeCost;
+use crate::record::plan::PlanClass;
+use crate::sql::split::split;
+
+/// A plan is worth no wait: neither of the schema change that holds a lock, nor of anybody behind us.
+const SETUP: &str = "SET statement_timeout = '2s'; SET lock_timeout = '100ms'; SET jit = off";
+pub(super) const LIMIT: Duration = Duration::from_secs(2);
+/// Value of `cpu_operator_cost`. Holds for PostgreSQL 14 to 18.
+const OPERATOR_COST: &str = "SELECT current_setting('cpu_operator_cost')::double precision AS cost";
+/// Number of parameters of a prepared statement. Holds for PostgreSQL 14 to 18.
+const PARAMETERS: &str =
+    "SELECT cardinality(parameter_types) AS parameters FROM pg_prepared_statements WHERE name = $1";
+/// Errors after which the same question may be answered a moment later: a limit was reached, a lock was held, the server is short
+/// of something, a deadlock.
+const PASSING: [&str; 6] = ["57014", "55P03", "40001", "40P01", "53100", "53200"];
+
+/// Why a statement has no plan now.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// For good, as far as can be known.
+    Unexplained(String),
+    /// Nobody knows: the next look may tell.
+    Passing(Unanswered),
+}
+
+/// The connection, and what is prepared on it.
+pub(super) struct Desk {
+    client: Client,
+    tables: Statement,
+    pub(super) cpu_operator_cost: f64,
+    /// Statements of the workload that are prepared, by their place in the plan.
+    prepared: HashSet<usize>,
+}
+
+impl Desk {
+    /// `begin_with` is what measured sessions begin with, name and value.
+    pub(super) async fn open(
+        settings: &Settings,
+        begin_with: &[(String, String)],
+    ) -> Result<Self, ProbeError> {
+        let client = connect(settings, ROLE).await?;
+        let prepared = async {
+            for (name, value) in begin_with {
+                client.execute("SELECT set_config($1, $2, false)", &[name, value]).await?;
+            }
+            // Behind it, so that no setting of the sessions undoes the limits.
+            client.batch_execute(SETUP).await?;
+            let cost = client.query_one(OPERATOR_COST, &[]).await?.try_get("cost")?;
+            Ok((client.prepare(TABLES).await?, cost))
+        };
+        let (tables, cpu_operator_cost) = prepared
+            .await
+            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
+        Ok(Self { client, tables, cpu_operator_cost, prepared: HashSet::new() })
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// The tables as they are now, in no order.
+    pub(super) async fn tables(
+        &self,
+        tables: &[&Table],
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Vec<(Table, TableState)>, Unanswered> {
+        let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
+        let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        let answer = ask(clock, LIMIT, cost, async {
+            let rows = self.client.query(&self.tables, &[&schemas, &names]).await?;
+            rows.iter().map(TableState::read).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+        cost.rows += answer.value.len() as u64;
+        Ok(answer.value)
+    }
+
+    /// The plans of one statement for each of its classes. A statement that was prepared and cannot be explained any more is
+    /// prepared anew: its tables may have been made anew.
+    pub(super) async fn explain(
+        &mut self,
+        index: usize,
+        statement: &PlannedStatement,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Vec<(PlanClass, Described)>, Refusal> {
+        if split(&statement.text).len() != 1 {
+            return Err(Refusal::Unexplained("its text holds more than one statement".to_owned()));
+        }
+        let was_prepared = self.prepared.contains(&index);
+        match self.try_explain(index, statement, clock, cost).await {
+            Err(Refusal::Unexplained(_)) if was_prepared => {
+                self.forget(index, clock, cost).await.map_err(Refusal::Passing)?;
+                self.try_explain(index, statement, clock, cost).await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn try_explain(
+        &mut self,
+        index: usize,
+        statement: &PlannedStatement,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Vec<(PlanClass, Described)>, Refusal> {
+        let name = name(index);
+        if !self.prepared.contains(&index) {
+            // As one Parse, which takes no second statement, whatever the text says.
+            let prepare = format!("PREPARE {name} AS {}", statement.text);
+            let preparing = async { Ok(self.client.execute(&prepare, &[]).await.map(drop)) };
+            let prepared = ask(clock, LIMIT, cost, preparing).await.map_err(Refusal::Passing)?;
+            prepared.value.map_err(|error| refusal(&error))?;
+            self.prepared.insert(index);
+        }
+        let asked = self.questions(index, statement, clock, cost).await?;
+        let question: String = asked.iter().map(|(_, question)| question.as_str()).collect();
+        let settings: String =
+            statement.set.iter().map(|(name, value)| set_local(name, value) + "; ").collect();
+        let question = format!("BEGIN READ ONLY; {settings}{question}ROLLBACK");
+        let asking = async { Ok(self.client.simple_query(&question).await) };
+        let answer = ask(clock, LIMIT, cost, asking).await.map_err(Refusal::Passing)?;
+        let messages = match answer.value {
+            Ok(messages) => messages,
+            Err(error) => {
+                let rolling_back = self.client.batch_execute("ROLLBACK");
+                ask(clock, LIMIT, cost, rolling_back).await.map_err(Refusal::Passing)?;
+                return Err(refusal(&error));
+            }
+        };
+        let plans: Vec<&str> = messages
+            .iter()
+            .filter_map(|message| match message {
+                SimpleQueryMessage::Row(row) => row.get(0),
+                _ => None,
+            })
+            .collect();
+        cost.rows += plans.len() as u64;
+        if plans.len() != asked.len() {
+            let message = format!("{} plans came of {} that were asked for", plans.len(), asked.len());
+            return Err(Refusal::Unexplained(message));
+        }
+        let described = asked.iter().zip(plans).map(|((class, _), plan)| Ok((*class, describe(plan)?)));
+        described.collect::<Result<_, String>>().map_err(Refusal::Unexplained)
+    }
+
+    /// What is asked for each class. Where there are values the generic plan is asked for with some of them: it does not depend
+    /// on them, but partitions that they rule out are not shown.
+    async fn questions(
+        &self,
+        index: usize,
+        statement: &PlannedStatement,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Vec<(PlanClass, String)>, Refusal> {
+        let name = name(index);
+        let question = |mode: &str, arguments: &str| {
+            format!(
+                "SET LOCAL plan_cache_mode = {mode}; EXPLAIN (VERBOSE, FORMAT JSON) EXECUTE {name}{arguments}; "
+            )
+        };
+        let mut asked = Vec::new();
+        let mut some = None;
+        for values in &statement.values {
+            let literals: Option<Vec<String>> =
+                values.frame.slots.iter().map(|slot| literal(*slot, &values.frame.arena)).collect();
+            let Some(literals) = literals else {
+                return Err(Refusal::Unexplained("a value of it cannot stand in a text".to_owned()));
+            };
+            let arguments = arguments(&literals);
+            asked.push((values.class, question("force_custom_plan", &arguments)));
+            some.get_or_insert(arguments);
+        }
+        if statement.generic {
+            let arguments = if let Some(arguments) = some {
+                arguments
+            } else {
+                let answer = ask(clock, LIMIT, cost, async {
+                    let row = self.client.query_one(PARAMETERS, &[&name]).await?;
+                    row.try_get::<_, Option<i32>>("parameters")
+                });
+                let parameters = answer.await.map_err(Refusal::Passing)?.value.unwrap_or(0);
+                arguments(&vec!["NULL".to_owned(); usize::try_from(parameters).unwrap_or(0)])
+            };
+            asked.push((PlanClass::Generic, question("force_generic_plan", &arguments)));
+        }
+        Ok(asked)
+    }
+
+    async fn forget(
+        &mut self,
+        index: usize,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        self.prepared.remove(&index);
+        let deallocate = format!("DEALLOCATE {}", name(index));
+        ask(clock, LIMIT, cost, self.client.batch_execute(&deallocate)).await.map(drop)
+    }
+
+    /// New sessions begin without a plan; so does this one.
+    pub(super) async fn forget_all(
+        &mut self,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        for index in std::mem::take(&mut self.prepared) {
+            self.forget(index, clock, cost).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Names of the sessions' own prepared statements are theirs; these are this connection's.
+fn name(index: usize) -> String {
+    format!("dbdyno_plan_{index}")
+}
+
+fn arguments(literals: &[String]) -> String {
+    if literals.is_empty() { String::new() } else { format!("({})", literals.join(", ")) }
+}
+
+fn refusal(error: &tokio_postgres::Error) -> Refusal {
+    let message = words(error);
+    match error.as_db_error() {
+        Some(db) if !is_passing(db.code().code()) && !is_fatal(db) => Refusal::Unexplained(message),
+        Some(db) => Refusal::Passing(Unanswered { message, lost: is_fatal(db) }),
+        None => Refusal::Passing(Unanswered { message, lost: true }),
+    }
+}
+
+fn is_passing(code: &str) -> bool {
+    PASSING.contains(&code)
+}
+
+/// Below FATAL an error leaves the connection as it was.
+fn is_fatal(error: &tokio_postgres::error::DbError) -> bool {
+    !matches!(error.parsed_severity(), Some(tokio_postgres::error::Severity::Error))
+}
