@@ -19,7 +19,7 @@ declare -A package=(
 )
 kept=$PWD/target/postgresql
 # Whatever looks at the server; what the load engine does alone is the same on all versions.
-tests=(probe:: ledger:: run:: ab::)
+tests=(probe:: ledger:: plans:: locks:: server:: run:: ab::)
 
 say() { printf 'test-versions: %s\n' "$*" >&2; }
 
