@@ -14,6 +14,7 @@ mod harness;
 mod history;
 mod load;
 mod local;
+mod locks;
 mod measures;
 mod pgbench;
 mod place;
