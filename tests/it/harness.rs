@@ -52,6 +52,8 @@ pub fn server() -> &'static LocalServer {
         let mut options = local_options();
         // All tests together execute more different statements than it keeps by default; what it evicts has no counters.
         options.settings.push(("pg_stat_statements.max".into(), "20000".into()));
+        // None are allowed by default, and they are among those who block.
+        options.settings.push(("max_prepared_transactions".into(), "10".into()));
         runtime()
             .block_on(start_postgres(&options))
             .unwrap_or_else(|error| panic!("the tests need a PostgreSQL: {error}"))

@@ -15,6 +15,7 @@ mod history;
 mod ledger;
 mod load;
 mod local;
+mod locks;
 mod measures;
 mod pgbench;
 mod place;

@@ -1,0 +1,191 @@
+//! Lock stories against a real server: queues behind a DDL, deadlocks with both sides, prepared transactions.
+
+use std::time::Duration;
+
+use dbdyno::model::{Finding, LockEpisodeInfo, Report, Stage};
+
+use crate::harness::{Database, Session, wait_until};
+use crate::place::{Place, measured};
+
+/// Time within which something must be seen on a busy machine.
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
+
+fn stock() -> Database {
+    Database::from_template("locks_stock", |database| {
+        database.execute(
+            "CREATE TABLE stock (id int PRIMARY KEY, amount int NOT NULL);
+             INSERT INTO stock SELECT i, 100 FROM generate_series(1, 10) AS i",
+        );
+    })
+}
+
+/// One statement on one row, in a transaction named `only`.
+fn one(sql: &str) -> Place {
+    Place::new(
+        "name = \"one\"\n[[transaction]]\nname = \"only\"\nstatements = [\"statement\"]\n",
+        &format!("-- name: statement :exec\n{sql};\n"),
+    )
+}
+
+/// Waits until a session whose application name begins so waits for a lock.
+fn wait_for_waiter(watcher: &Session, application: &str) {
+    let sql = format!(
+        "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() \
+         AND application_name LIKE '{application}%' AND wait_event_type = 'Lock'"
+    );
+    wait_until(&format!("{application} waits"), SEEN_WITHIN, || watcher.value(&sql) == "t");
+}
+
+fn finding<'a>(report: &'a Report, id: &str) -> &'a Finding {
+    let found = report.findings.iter().find(|finding| finding.id == id);
+    found.unwrap_or_else(|| panic!("no finding {id}: {:?}", report.findings))
+}
+
+/// The costliest episode of a waiter.
+fn episode<'a>(stage: &'a Stage, waiter: &str) -> &'a LockEpisodeInfo {
+    let found = stage.locks.episodes.iter().find(|episode| episode.waiter == waiter);
+    found.unwrap_or_else(|| panic!("{waiter} did not wait: {:?}", stage.locks))
+}
+
+/// Whom a self-join of `pg_locks` calls the culprits: who has a lock on the relation that the pool waits for.
+const SELF_JOIN: &str = "\
+SELECT DISTINCT culprit.application_name
+FROM pg_locks AS waiting
+JOIN pg_locks AS held
+  ON held.granted AND held.pid <> waiting.pid AND held.locktype = waiting.locktype
+ AND held.database = waiting.database AND held.relation = waiting.relation
+JOIN pg_stat_activity AS victim ON victim.pid = waiting.pid
+JOIN pg_stat_activity AS culprit ON culprit.pid = held.pid
+WHERE NOT waiting.granted AND victim.application_name LIKE 'dbdyno pool%' AND victim.datname = current_database()";
+
+#[test]
+fn a_queue_behind_a_ddl_is_told_with_the_ddl_and_its_root_where_a_self_join_misses_the_ddl() {
+    let database = stock();
+    let place = one("SELECT amount FROM stock WHERE id = 1");
+    let running = place.begin(database.url(), "run --clients 2 --pool-size 2 --warmup 0s --duration 5s");
+    place.wait_for_seconds(1);
+    let (reader, watcher) = (database.session("analytics"), database.session("watcher"));
+    reader.execute("BEGIN; SELECT count(*) FROM stock WHERE amount > 7");
+    let ddl = {
+        let session = database.session("migration");
+        std::thread::spawn(move || session.execute("ALTER TABLE stock ADD COLUMN note text DEFAULT 'secret'"))
+    };
+    wait_for_waiter(&watcher, "migration");
+    wait_for_waiter(&watcher, "dbdyno pool");
+    let culprits: Vec<String> =
+        watcher.rows(SELF_JOIN).into_iter().flatten().map(|name| name.expect("it has a name")).collect();
+    std::thread::sleep(Duration::from_millis(800));
+    reader.execute("COMMIT");
+    ddl.join().expect("the ALTER gets its lock");
+    let report = running.end().report();
+
+    assert_eq!(
+        culprits,
+        ["analytics"],
+        "the join of granted locks knows the reader only, who bars no reader"
+    );
+    let stage = measured(&report);
+    let victim = episode(stage, "only.statement");
+    assert_eq!(victim.direct_blockers, ["migration (foreign)"]);
+    assert_eq!(
+        (victim.root.as_str(), victim.root_state.as_str()),
+        ("analytics (foreign)", "idle in transaction")
+    );
+    let [ddl, root] = victim.chain.as_slice() else { panic!("two links: {:?}", victim.chain) };
+    assert_eq!((ddl.who.as_str(), ddl.direct), ("migration (foreign)", true));
+    let wanted = ddl.waits_for.as_ref().expect("it waits as well");
+    assert_eq!((wanted.mode.as_str(), wanted.relation.as_deref()), ("AccessExclusiveLock", Some("stock")));
+    assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD COLUMN note text DEFAULT…"));
+    assert_eq!(root.statement.as_deref(), Some("SELECT count(*) FROM stock WHERE amount >…"));
+    assert!(root.transaction_age_us.is_some_and(|us| us > 500_000), "{root:?}");
+    assert_eq!((root.direct, root.waits_for.as_ref()), (false, None));
+
+    let told = finding(&report, "queue-behind-ddl");
+    assert!(told.title.starts_with("migration (foreign)"), "{}", told.title);
+    assert!(
+        told.evidence.contains("because of analytics (foreign), idle in transaction"),
+        "{}",
+        told.evidence
+    );
+    assert!(told.remedy.contains("lock_timeout"), "{}", told.remedy);
+    // Two clients stood still for at least 800 ms of the five seconds that each of them has.
+    let share = victim.client_share.expect("it is the workload's own time");
+    assert!((0.1..0.9).contains(&share), "{share}");
+    let matrix = stage.locks.matrix.as_ref().expect("the workload waited");
+    assert_eq!(
+        (matrix.victims[0].victim.as_str(), matrix.culprits[0].as_str()),
+        ("only", "analytics (foreign)")
+    );
+    assert!(stage.locks.wait_us_sampled.is_some_and(|us| us > 500_000), "{:?}", stage.locks.wait_us_sampled);
+}
+
+/// Two transactions that update the same two rows in opposite order, with time between the two updates.
+fn crossing() -> Place {
+    let transaction = |name: &str, first: &str, second: &str| {
+        format!(
+            "[[transaction]]\nname = \"{name}\"\nretry = {{ on = [\"40P01\"], max_tries = 5 }}\n\
+             [[transaction.step]]\nstatement = \"{first}\"\n\
+             [[transaction.step]]\nstatement = \"{second}\"\nhold = \"30ms\"\n"
+        )
+    };
+    let update = |name: &str, id: u32| {
+        format!("-- name: {name} :exec\nUPDATE stock SET amount = amount + 1 WHERE id = {id};\n")
+    };
+    Place::new(
+        &format!(
+            "name = \"crossing\"\n{}{}",
+            transaction("forward", "one", "two"),
+            transaction("backward", "two", "one")
+        ),
+        &[update("one", 1), update("two", 2)].concat(),
+    )
+}
+
+#[test]
+fn a_deadlock_is_told_with_both_sides() {
+    let database = stock();
+    // Long enough to be seen by a look, and short enough for several in a test.
+    database.execute(&format!("ALTER DATABASE {} SET deadlock_timeout = '300ms'", database.name()));
+    let words = "run --clients 2 --pool-size 2 --warmup 0s --duration 5s";
+    let report = crossing().report(database.url(), words);
+    let stage = measured(&report);
+
+    // With two clients a circle has two sides, and each is in its second statement.
+    let sides = ["backward.one", "forward.two"];
+    assert!(!stage.deadlocks.is_empty(), "{:?}", stage.transactions);
+    for kind in &stage.deadlocks {
+        let mut both = vec![kind.victim.as_str()];
+        both.extend(kind.others.iter().map(String::as_str));
+        both.sort_unstable();
+        assert_eq!(both, sides, "{kind:?}");
+        assert!(kind.locks[0].starts_with(&format!("{} waited for ShareLock on a transaction", kind.victim)));
+        assert!(kind.locks[0].ends_with(&format!("held up by {}", kind.others[0])), "{kind:?}");
+        assert!((0.0..6.0).contains(&kind.t_s), "{kind:?}");
+    }
+    let told: u64 = stage.deadlocks.iter().map(|kind| kind.count).sum();
+    let counted: u64 = stage.transactions.iter().filter_map(|one| one.errors.get("40P01")).sum();
+    assert_eq!(told, counted, "each error is one deadlock, tried again or not");
+    let said = finding(&report, "deadlocks");
+    assert!(said.title.contains("forward") && said.title.contains("backward"), "{}", said.title);
+}
+
+#[test]
+fn a_prepared_transaction_that_blocks_is_named_and_so_is_what_ends_it() {
+    let database = stock();
+    let gid = format!("nightly of {}", database.name());
+    let (tool, watcher) = (database.session("nightly tool"), database.session("watcher"));
+    tool.execute(&format!("BEGIN; UPDATE stock SET amount = 0 WHERE id = 1; PREPARE TRANSACTION '{gid}'"));
+    let place = one("UPDATE stock SET amount = amount + 1 WHERE id = 1");
+    let running = place.begin(database.url(), "run --clients 1 --pool-size 1 --warmup 0s --duration 4s");
+    wait_for_waiter(&watcher, "dbdyno pool");
+    std::thread::sleep(Duration::from_secs(1));
+    tool.execute(&format!("COMMIT PREPARED '{gid}'"));
+    let report = running.end().report();
+
+    let victim = episode(measured(&report), "only.statement");
+    assert_eq!(victim.root_state, "prepared transaction");
+    assert_eq!(victim.chain.last().and_then(|link| link.gid.as_deref()), Some(gid.as_str()), "{victim:?}");
+    assert!(victim.wait_us_max > 800_000, "{victim:?}");
+    let told = finding(&report, "prepared-transaction-blocker");
+    assert!(told.remedy.contains(&format!("ROLLBACK PREPARED '{gid}'")), "{}", told.remedy);
+}
