@@ -22,7 +22,7 @@ pub fn default_jobs() -> u32 {
 }
 
 /// Connections of dbdyno itself beside the pool: control and probes.
-const OWN_CONNECTIONS: u64 = 4;
+const OWN_CONNECTIONS: u64 = 5;
 
 /// What a measurement draws its values from.
 pub(super) struct Data {

@@ -39,8 +39,8 @@ pub struct Capability {
 const OLDEST: i32 = 140_000;
 /// The first version whose sessions can be asked to publish their statistics, as `server_version_num`.
 const FLUSH_SINCE: i32 = 150_000;
-/// Connections that a run needs beside its pool: activity, counters, control.
-const OWN_CONNECTIONS: i64 = 3;
+/// Connections that a run needs beside its pool: activity, counters, plans, control.
+const OWN_CONNECTIONS: i64 = 4;
 /// Free connections below which a pool study cannot reach far.
 const FREE_ENOUGH: i64 = 20;
 /// Name of the capability to copy the database.
