@@ -21,7 +21,7 @@ pub fn default_jobs() -> u32 {
     u32::try_from((cores / 2).max(1)).unwrap_or(1)
 }
 
-/// Connections of dbdyno itself beside the pool: control; the probes of sessions, counters, pulse and plans; and one that cancels.
+/// Connections of dbdyno itself beside the pool: control; the probes of sessions, counters, pulse and plans; and one to spare.
 const OWN_CONNECTIONS: u64 = 6;
 
 /// What a measurement draws its values from.

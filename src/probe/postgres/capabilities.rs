@@ -39,8 +39,8 @@ pub struct Capability {
 const OLDEST: i32 = 140_000;
 /// The first version whose sessions can be asked to publish their statistics, as `server_version_num`.
 const FLUSH_SINCE: i32 = 150_000;
-/// Connections that a run needs beside its pool: activity, counters, the server's pulse, control.
-const OWN_CONNECTIONS: i64 = 4;
+/// Connections that a run needs beside its pool: activity, counters, the server's pulse, plans, control.
+const OWN_CONNECTIONS: i64 = 5;
 /// Free connections below which a pool study cannot reach far.
 const FREE_ENOUGH: i64 = 20;
 /// Name of the capability to copy the database.

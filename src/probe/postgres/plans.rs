@@ -71,8 +71,10 @@ struct Known {
     causes: Vec<String>,
     /// Whether its plans are to be asked for.
     is_due: bool,
-    /// Why it has none.
-    refused: Option<String>,
+    /// Whether it has none for good, as far as can be known.
+    is_refused: bool,
+    /// Why it had none when that was told last.
+    reason_told: Option<String>,
 }
 
 /// A table at the last look.
@@ -181,6 +183,8 @@ impl<N: Now> PlanProbe<N> {
         for known in &mut self.known {
             known.shapes.clear();
             known.causes.clear();
+            // What goes before the new ones may have made what was missing.
+            known.is_refused = false;
         }
     }
 
@@ -283,7 +287,7 @@ impl<N: Now> PlanProbe<N> {
         let mut passing = 0;
         for (index, planned) in self.capture.statements.iter().enumerate() {
             let known = &mut self.known[index];
-            let is_asked = std::mem::take(&mut known.is_due) && known.refused.is_none();
+            let is_asked = std::mem::take(&mut known.is_due) && !known.is_refused;
             if !is_asked {
                 continue;
             }
@@ -294,8 +298,12 @@ impl<N: Now> PlanProbe<N> {
                     known.take(planned.statement, plans, told, &mut round.survey);
                 }
                 Err(Refusal::Unexplained(reason)) => {
-                    known.refused = Some(reason.clone());
-                    round.survey.unexplained.push(Unexplained { statement: planned.statement, reason });
+                    known.is_refused = true;
+                    if known.reason_told.as_ref() != Some(&reason) {
+                        known.reason_told = Some(reason.clone());
+                        let statement = planned.statement;
+                        round.survey.unexplained.push(Unexplained { statement, reason });
+                    }
                 }
                 Err(Refusal::Passing(unanswered)) => {
                     known.is_due = true;
@@ -354,7 +362,7 @@ impl Known {
     /// Something has changed that its plans may depend on: they are asked for again, also where there were none.
     fn learn(&mut self, causes: &[String]) {
         self.is_due = true;
-        self.refused = None;
+        self.is_refused = false;
         for cause in causes {
             if self.causes.len() < CAUSES_MAX && !self.causes.contains(cause) {
                 self.causes.push(cause.clone());
@@ -371,6 +379,7 @@ impl Known {
         survey: &mut PlanSurvey,
     ) {
         let causes = std::mem::take(&mut self.causes);
+        self.reason_told = None;
         self.tables.clear();
         for (class, plan) in plans {
             let before = self.shapes.insert(class, plan.shape.clone());
@@ -431,11 +440,11 @@ mod tests {
         assert_eq!(known.tables.len(), 2);
         assert!(first.seen.iter().all(|seen| seen.cause.is_none()), "the first plans are no change");
 
-        known.refused = Some("permission denied".to_owned());
+        known.is_refused = true;
         let dropped = "index orders_customer was dropped".to_owned();
         known.learn(&[dropped.clone(), "orders was analysed".to_owned()]);
         known.learn(&[dropped]);
-        assert!(known.is_due && known.refused.is_none());
+        assert!(known.is_due && !known.is_refused);
         let mut second = PlanSurvey::default();
         known.take(id, both("b"), |shape| shape == "g", &mut second);
         assert_eq!(

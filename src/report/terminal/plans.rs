@@ -29,7 +29,7 @@ pub(super) fn changes(page: &mut Page, stage: &Stage, full: bool) {
 fn put_change(page: &mut Page, change: &PlanChangeInfo) {
     let cause = change.cause.as_deref().unwrap_or("no cause was seen");
     let title = format!(
-        "at {} s  {} ({}): {cause}",
+        "at {} s: {} ({}), {cause}",
         decimal(change.t_s, 1),
         change.statement,
         change.classes.join(", ")
@@ -164,7 +164,7 @@ mod tests {
             lines(|page| changes(page, &stage(), false)),
             [
                 "PLAN CHANGES  looked for every second",
-                "  at 31.0 s  browse.product_by_id (rare): index orders_customer was dropped",
+                "  at 31.0 s: browse.product_by_id (rare), index orders_customer was dropped",
                 "    from        Index Scan using orders_customer on orders",
                 "    to          Seq Scan on orders",
             ]

@@ -220,10 +220,10 @@ impl Desk {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<(), Unanswered> {
-        for index in std::mem::take(&mut self.prepared) {
-            self.forget(index, clock, cost).await?;
-        }
-        Ok(())
+        let prepared = std::mem::take(&mut self.prepared);
+        let deallocate: Vec<String> =
+            prepared.into_iter().map(|index| format!("DEALLOCATE {}", name(index))).collect();
+        ask(clock, LIMIT, cost, self.client.batch_execute(&deallocate.join("; "))).await.map(drop)
     }
 }
 
