@@ -66,6 +66,20 @@ pub(super) struct Active {
     pub(super) by_event: Vec<(Option<String>, Estimate)>,
 }
 
+impl Active {
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.total = self.total.and(other.total);
+        for (event, estimate) in other.by_event {
+            match self.by_event.iter_mut().find(|(known, _)| *known == event) {
+                Some((_, known)) => *known = known.and(estimate),
+                None => self.by_event.push((event, estimate)),
+            }
+        }
+        self
+    }
+}
+
 /// Times of the transactions of one kind, or of several kinds, summed; in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Times {
@@ -95,14 +109,15 @@ impl Times {
         let service = us(transaction.service.sum_ns());
         let held = us(transaction.hold.sum_ns());
         let counted = if held > 0.0 { (service / held).min(1.0) } else { 1.0 };
-        let (mut executed, mut executions) = (us(transaction.pipeline.sum_ns()), 0);
+        let (mut executed, mut executions) = (0.0, 0.0);
         for set in statements {
-            executed += us(set.execute.sum_ns() + set.errors_ns);
-            executions += set.execute.count() + set.errors;
+            executed += us(set.execute.sum_ns() + set.errors_ns) * counted;
+            executions += (set.execute.count() + set.errors) as f64 * counted;
         }
-        let executions = executions + transaction.pipeline.count();
-        let (begin, commit) = (us(transaction.begin.sum_ns()), us(transaction.commit.sum_ns()));
-        let [begin, commit, executed] = [begin, commit, executed].map(|of_all| of_all * counted);
+        // A pipeline and a COMMIT are recorded where they end well: they are of tries that count.
+        executed += us(transaction.pipeline.sum_ns());
+        executions += transaction.pipeline.count() as f64;
+        let (begin, commit) = (us(transaction.begin.sum_ns()) * counted, us(transaction.commit.sum_ns()));
         // Of the lag only what belongs to transactions that ended ok.
         let pool_wait = us(transaction.pool_wait.sum_ns());
         let outside = (us(transaction.response.sum_ns()) - pool_wait - service).max(0.0);
@@ -116,7 +131,7 @@ impl Times {
             commit,
             application: (service - begin - commit - executed).max(0.0),
             statements: executed.min(service),
-            executions: executions as f64 * counted,
+            executions,
             counted: service.min(held),
             held,
         }
@@ -369,6 +384,20 @@ mod tests {
             .expect("there were calls");
         assert!((part(&ledger, &Phase::Retries).us - 320_000.0).abs() < 1e-6);
         assert!((part(&ledger, &Phase::Wait("Lock:transactionid".to_owned())).us - 298_000.0).abs() < 1e-6);
+        // Only the second try came to its COMMIT, and each to its BEGIN.
+        assert!((part(&ledger, &Phase::Commit).us - 300.0).abs() < 1e-6);
+        assert!((part(&ledger, &Phase::Begin).us - 100.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn what_was_seen_in_a_commit_of_a_pipeline_joins_what_was_seen_in_its_statements() {
+        let both = active(&[(None, 10, 0.1), (Some("IO:WalSync"), 2, 0.02)])
+            .and(active(&[(Some("IO:WalSync"), 8, 0.08), (Some("LWLock:WALWrite"), 1, 0.01)]));
+        let means: Vec<_> =
+            both.by_event.iter().map(|(event, seen)| (event.as_deref(), seen.count)).collect();
+        assert_eq!(means, [(None, 10), (Some("IO:WalSync"), 10), (Some("LWLock:WALWrite"), 1)]);
+        assert!((both.total.mean - 0.21).abs() < 1e-9 && both.total.count == 21);
+        assert_eq!(seen(10, 1.0).share(0.25).count, 3);
     }
 
     #[test]

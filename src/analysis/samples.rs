@@ -53,6 +53,25 @@ pub(super) struct Estimate {
     pub(super) high: f64,
 }
 
+impl Estimate {
+    /// A part of it.
+    pub(super) fn share(self, share: f64) -> Self {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let count = (self.count as f64 * share).round() as u64;
+        Self { count, mean: self.mean * share, low: self.low * share, high: self.high * share }
+    }
+
+    /// Both together; the interval is that of two that go up and down with each other, which is the wider one.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            count: self.count + other.count,
+            mean: self.mean + other.mean,
+            low: self.low + other.low,
+            high: self.high + other.high,
+        }
+    }
+}
+
 impl Samples {
     /// Takes the looks of one summary, which covers `span`.
     pub(super) fn add(&mut self, summary: &ActivitySummary, span: Span) {

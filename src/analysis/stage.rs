@@ -489,26 +489,50 @@ impl StageAnalysis {
         self.wait_shares(|who, wait| *who == Who::Statement(id) && wait != Some(IDLE_IN_TRANSACTION))
     }
 
-    /// What the statements that `of` accepts were seen doing on the server.
-    fn active(&self, of: impl Fn(StatementId) -> bool) -> Active {
+    /// Of all BEGINs and COMMITs that were sent, the share of those in pipelines of transactions that `of` accepts: their time is a
+    /// part of the pipeline's, where others have a time of their own.
+    fn pipelined_share(&self, of: impl Fn(usize) -> bool) -> f64 {
+        let sets = self.set.transactions.iter().enumerate();
+        let all: u64 = sets.clone().map(|(_, set)| set.pipeline.count() + set.commit.count()).sum();
+        let pipelined: u64 = sets.filter(|(index, _)| of(*index)).map(|(_, set)| set.pipeline.count()).sum();
+        if all == 0 { 0.0 } else { pipelined as f64 / all as f64 }
+    }
+
+    /// What the statements that `of` accepts were seen doing on the server, and this share of what BEGINs and COMMITs were.
+    fn active(&self, of: impl Fn(StatementId) -> bool, controls: f64) -> Active {
         let executes = |(who, wait): &samples::Kind| {
             matches!(who, Who::Statement(id) if of(*id)) && wait.as_deref() != Some(IDLE_IN_TRANSACTION)
         };
         let activity = self.activity.until(self.window().to);
-        Active {
+        let statements = Active {
             total: activity.estimate(executes),
             by_event: activity.estimates(|kind| executes(kind).then(|| kind.1.clone())),
+        };
+        if controls <= 0.0 {
+            return statements;
         }
+        let is_control = |(who, wait): &samples::Kind| {
+            matches!(who, Who::Control(_)) && wait.as_deref() != Some(IDLE_IN_TRANSACTION)
+        };
+        statements.and(Active {
+            total: activity.estimate(is_control).share(controls),
+            by_event: activity
+                .estimates(|kind| is_control(kind).then(|| kind.1.clone()))
+                .into_iter()
+                .map(|(event, estimate)| (event, estimate.share(controls)))
+                .collect(),
+        })
     }
 
     /// What all ledgers of the stage share; nothing where nobody looked, or when its distributions were let go.
-    fn circumstances(&self) -> Option<Circumstances> {
+    fn circumstances(&self, header: &Header) -> Option<Circumstances> {
         let held_us = self.total(|set| &set.hold).sum_ns() as f64 / 1e3;
         let busy = self.window_levels.busy_ns as f64 / 1e9 / self.window_s();
         let was_watched = self.activity.looks() > 0 && self.books_of_warm_up.is_none();
         (was_watched && busy > 0.0).then(|| Circumstances {
             window_us: held_us / busy,
-            round_trip_us: self.round_trip_ns.map(|ns| ns as f64 / 1e3),
+            // What was added to each round trip is a part of the network that was wished for.
+            round_trip_us: self.round_trip_ns.map(|ns| (ns + header.sessions.rtt_ns) as f64 / 1e3),
             cores: self.cores(),
         })
     }
@@ -539,27 +563,35 @@ impl StageAnalysis {
         for transaction in 0..self.set.transactions.len() {
             all.add(&self.times(transaction, workload));
         }
-        all.ledger(&self.active(|_| true), self.circumstances()?)
+        all.ledger(&self.active(|_| true, self.pipelined_share(|_| true)), self.circumstances(header)?)
     }
 
-    fn ledger_of_transaction(&self, index: usize, workload: &WorkloadHeader) -> Option<model::Ledger> {
-        let in_stage = self.circumstances()?;
+    fn ledger_of_transaction(&self, index: usize, header: &Header) -> Option<model::Ledger> {
+        let in_stage = self.circumstances(header)?;
+        let workload = header.workload_of(self.id);
         let is_own = |id: StatementId| {
             workload.statements.get(id.index()).is_some_and(|of| of.transaction.index() == index)
         };
-        self.times(index, workload).ledger(&self.active(is_own), in_stage)
+        let controls = self.pipelined_share(|transaction| transaction == index);
+        self.times(index, workload).ledger(&self.active(is_own, controls), in_stage)
     }
 
     fn ledger_of_statement(
         &self,
         id: StatementId,
+        header: &Header,
         server: Option<&model::StatementServerInfo>,
     ) -> Option<model::Ledger> {
         // A row that stands for several statements is no account of one of them.
         let counted = server.filter(|server| server.calls > 0 && server.shared_by.is_empty());
         let counted_us = counted.map(|server| server.exec_us_mean + server.plan_us_mean);
-        let active = self.active(|of| of == id);
-        ledger::of_statement(&self.set.statements[id.index()], &active, counted_us, self.circumstances()?)
+        let active = self.active(|of| of == id, 0.0);
+        ledger::of_statement(
+            &self.set.statements[id.index()],
+            &active,
+            counted_us,
+            self.circumstances(header)?,
+        )
     }
 
     fn process_info(&self) -> Option<model::ServerProcessInfo> {
@@ -616,7 +648,7 @@ impl StageAnalysis {
                 commit_us: quantiles(&set.commit),
                 pipeline_us: quantiles(&set.pipeline),
                 errors: set.errors.clone(),
-                ledger: self.ledger_of_transaction(index, workload),
+                ledger: self.ledger_of_transaction(index, header),
             })
             .collect()
     }
@@ -641,7 +673,7 @@ impl StageAnalysis {
                 execute_us: quantiles(&set.execute),
                 first_row_us: quantiles(&set.first_row),
                 waits: self.waits_of(id),
-                ledger: self.ledger_of_statement(id, server.as_ref()),
+                ledger: self.ledger_of_statement(id, header, server.as_ref()),
                 server,
                 plans: self.plans.infos(id, self.begun_at),
                 generic_plan: self.plans.generic(id),

@@ -20,6 +20,7 @@ pub use postgres::check::check_statements;
 pub use postgres::load::load;
 pub use postgres::mark::{Holds, Mark, MarkState};
 pub use postgres::parameters::check_parameters;
+pub use postgres::pooled::{Pooled, follow as follow_pooled};
 pub use postgres::query_values::query_values;
 pub use postgres::state::{TargetState, inspect, pgbench_scale};
 pub use postgres::template::Template;

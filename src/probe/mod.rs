@@ -33,6 +33,8 @@ pub struct ProbePlan {
     /// Whether values travel apart from the texts. Where they stand in them, the server gives the texts other numbers than it
     /// would tell beforehand.
     pub values_apart: bool,
+    /// As whom they are executed, where that is somebody else than the probes.
+    pub measured_as: Option<String>,
     /// Time between two looks at the sessions.
     pub interval: Duration,
     /// Numbers of the workload's own that are read beside the run.

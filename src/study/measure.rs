@@ -31,6 +31,7 @@ use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::plans;
+use super::pooler;
 use super::ready::{Data, ready, ready_variants};
 use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
@@ -128,6 +129,8 @@ pub(super) struct Bench<'a> {
     recording: Recording,
     samples: Option<SampleLog>,
     probes: Option<Probes>,
+    /// The role of the measured sessions, where a pooler chooses it.
+    measured_as: Option<String>,
     /// The workload whose statements they know.
     probed_variant: Option<usize>,
     /// Whether the user may make checkpoints, as far as it was tried.
@@ -158,6 +161,10 @@ impl<'a> Bench<'a> {
             pinned(&before)?;
         }
         let mut target = OpenTarget::open(&plan.target, observer).await?;
+        let measured_as = match &plan.pooler {
+            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
+            None => None,
+        };
         keep_to_cpus(plan)?;
         let data = ready(plan, &target, segments, observer).await?;
         let variants = ready_variants(plan, &target, variants, &data).await?;
@@ -212,6 +219,7 @@ impl<'a> Bench<'a> {
             recording,
             samples,
             probes: None,
+            measured_as,
             probed_variant: None,
             may_checkpoint: true,
             out,
@@ -248,6 +256,7 @@ impl<'a> Bench<'a> {
                 let plan = ProbePlan {
                     statements: header::tags(self.workload(variant)),
                     values_apart: self.plan.protocol != Protocol::Simple,
+                    measured_as: self.measured_as.clone(),
                     interval,
                     gauges: header::gauges(&self.plan.workload),
                     plans: plans::capture(self.plan, self.workload(variant), self.data(variant)),

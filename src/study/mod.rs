@@ -13,6 +13,7 @@ mod measure;
 mod plan;
 mod plans;
 mod pool;
+mod pooler;
 mod profile;
 mod ready;
 mod recover;

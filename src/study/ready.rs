@@ -177,6 +177,10 @@ async fn room_for_connections(
     target: &OpenTarget,
     segments: &[Segment],
 ) -> Result<(), StudyError> {
+    if plan.pooler.is_some() {
+        // Its own connections to the server are what counts there, and it knows their number.
+        return Ok(());
+    }
     let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
     let wanted = u64::from(largest) * u64::from(plan.instances);
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;

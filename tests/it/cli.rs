@@ -125,6 +125,7 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
             "run --clients 1 --duration 1s --no-probes --probe-interval 1s",
             &["--no-probes", "--probe-interval"],
         ),
+        ("run --clients 1 --duration 1s --probe-interval 5ms", &["--probe-interval", "10ms"]),
         ("run --clients 1 --duration 1s --budget p99", &["--budget", "p99"]),
         ("run --clients 1 --duration 1s --budget onl.response.p99<1s", &["onl", "did you mean `only`"]),
         ("run --clients 1 --duration 1s --budget only.respnse.p99<1s", &["--budget", "response"]),

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio_postgres::config::Config;
 
 use crate::harness::{Database, Session, wait_until};
+use crate::place::{Place, measured};
 
 /// One pooler in front of one database; it goes with its test.
 pub struct PgBouncer {
@@ -36,7 +37,7 @@ impl PgBouncer {
              {name} = host=127.0.0.1 port={server_port} user={user} password='{password}'\n\
              [pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = any\n\
-             pool_mode = transaction\ndefault_pool_size = {size}\nmax_client_conn = 200\n\
+             pool_mode = transaction\ndefault_pool_size = {size}\nmax_client_conn = 400\n\
              ignore_startup_parameters = extra_float_digits\n",
             name = database.name(),
         );
@@ -66,6 +67,34 @@ impl Drop for PgBouncer {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+#[test]
+fn a_pooler_that_leads_elsewhere_is_refused() {
+    let (database, other) = (Database::empty(), Database::empty());
+    let pooler = PgBouncer::before(&other, 2);
+    let place = Place::one_statement("SELECT 1");
+    let words = format!("run --clients 1 --duration 1s --pooler {}", pooler.url());
+    let refused = place.measure(database.url(), &words);
+    assert!(matches!(refused.code, Some(1 | 2)), "{:?}", refused.code);
+    let said = format!("leads to database {}", other.name());
+    assert!(refused.errors.contains(&said), "{}", refused.errors);
+}
+
+#[test]
+fn more_clients_than_the_server_has_connections_are_what_a_pooler_is_for() {
+    let database = Database::empty();
+    let pooler = PgBouncer::before(&database, 4);
+    let place = Place::one_statement("SELECT 1 AS one");
+    // The server of the tests has room for 200.
+    let words = format!(
+        "run --clients 250 --pool-size 250 --warmup 500ms --duration 2s --protocol extended --pooler {}",
+        pooler.url()
+    );
+    let report = place.report(database.url(), &words);
+    let stage = measured(&report);
+    assert!(stage.accounting.ok > 0 && stage.accounting.failed == 0, "{:?}", stage.accounting);
+    assert_eq!(stage.pool.size, 250);
 }
 
 /// The tests need one, as they need a server; `scripts/setup.sh tests` installs it.

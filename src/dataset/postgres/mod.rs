@@ -13,6 +13,7 @@ mod introspect;
 pub(super) mod load;
 pub(super) mod mark;
 pub(super) mod parameters;
+pub(super) mod pooled;
 pub(super) mod query_values;
 mod sequences;
 mod server;

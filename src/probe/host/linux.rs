@@ -1,6 +1,7 @@
 //! Linux: /proc/stat, /proc/self/task/TID/schedstat.
 
 use std::fs;
+use std::path::Path;
 
 use procfs::{Current, CurrentSI};
 
@@ -36,8 +37,13 @@ fn traffic() -> Option<HostTraffic> {
         traffic.disk_read_bytes += disk.sectors_read * SECTOR;
         traffic.disk_written_bytes += disk.sectors_written * SECTOR;
     }
-    for (name, device) in procfs::net::dev_status().ok()? {
-        if name != "lo" {
+    let devices = procfs::net::dev_status().ok()?;
+    // What has hardware behind it; in a container nothing has, and what is there is its only way out.
+    let has_hardware = |name: &String| Path::new("/sys/class/net").join(name).join("device").exists();
+    let any_has = devices.keys().any(has_hardware);
+    for (name, device) in &devices {
+        let counts = if any_has { has_hardware(name) } else { name != "lo" };
+        if counts {
             traffic.received_bytes += device.recv_bytes;
             traffic.sent_bytes += device.sent_bytes;
         }
@@ -48,7 +54,7 @@ fn traffic() -> Option<HostTraffic> {
 /// Whether a block device has a disk behind it. Partitions have no folder of their own, and what lies over disks (device
 /// mapper, RAID, loop devices) has no device behind it: both would count twice.
 fn is_disk(name: &str) -> bool {
-    std::path::Path::new("/sys/block").join(name.replace('/', "!")).join("device").exists()
+    Path::new("/sys/block").join(name.replace('/', "!")).join("device").exists()
 }
 
 /// All threads of this process.
@@ -93,18 +99,18 @@ fn parent_of(pid: i32) -> Option<i32> {
 }
 
 fn process_times(pid: i32) -> Option<ServerProcess> {
-    let (cpu_ns, run_queue_ns) = schedstat(std::path::Path::new(&format!("/proc/{pid}/schedstat")))?;
+    let (cpu_ns, run_queue_ns) = schedstat(Path::new(&format!("/proc/{pid}/schedstat")))?;
     Some(ServerProcess { pid, cpu_ns, run_queue_ns })
 }
 
 /// Time on a core, and time ready to run without one.
-fn schedstat(path: &std::path::Path) -> Option<(u64, u64)> {
+fn schedstat(path: &Path) -> Option<(u64, u64)> {
     let text = fs::read_to_string(path).ok()?;
     let mut numbers = text.split_whitespace().map(str::parse::<u64>);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-fn thread(task: &std::path::Path) -> Option<ThreadTimes> {
+fn thread(task: &Path) -> Option<ThreadTimes> {
     let id = task.file_name()?.to_str()?.parse().ok()?;
     let name = fs::read_to_string(task.join("comm")).ok()?;
     let (cpu_ns, run_queue_ns) = schedstat(&task.join("schedstat"))?;

@@ -32,6 +32,8 @@ pub struct CounterProbe<N> {
     settings: Settings,
     clock: N,
     query_ids: QueryIds,
+    /// As whom the workload's statements are executed, where that is somebody else.
+    measured_as: Option<String>,
     version_num: i32,
     client: Option<Client>,
     back_off: BackOff,
@@ -52,6 +54,7 @@ impl<N: Now> CounterProbe<N> {
             settings: settings.clone(),
             clock,
             query_ids,
+            measured_as: plan.measured_as.clone(),
             version_num,
             client: Some(client),
             back_off: BackOff::default(),
@@ -106,7 +109,7 @@ impl<N: Now> CounterProbe<N> {
         if let Some(query) = io::query(self.version_num) {
             counters.io = desk.rows("pg_stat_io", query, &[], io::read).await?;
         }
-        statements(&mut desk, &mut self.query_ids, &mut counters).await?;
+        statements(&mut desk, &mut self.query_ids, self.measured_as.as_deref(), &mut counters).await?;
         counters.missing = desk.missing;
         Ok(counters)
     }
@@ -147,6 +150,7 @@ async fn open(settings: &Settings) -> Result<Client, ProbeError> {
 async fn statements<N: Now>(
     desk: &mut Desk<'_, N>,
     query_ids: &mut QueryIds,
+    measured_as: Option<&str>,
     counters: &mut Counters,
 ) -> Result<(), Unanswered> {
     let extension =
@@ -175,12 +179,14 @@ async fn statements<N: Now>(
     if query_ids.any_unknown() {
         let tagged = |row: &Row| Ok((row.try_get::<_, i64>("queryid")?, row.try_get::<_, String>("query")?));
         let bodies = query_ids.unknown_bodies();
-        for (query_id, text) in desk.rows(name, &view.texts_query(), &[&bodies], tagged).await? {
+        for (query_id, text) in desk.rows(name, &view.texts_query(), &[&bodies, &measured_as], tagged).await?
+        {
             query_ids.recognise(query_id, &text);
         }
     }
     let known = query_ids.known();
-    counters.statements = desk.rows(name, &view.counters_query(), &[&known], views::statement).await?;
+    counters.statements =
+        desk.rows(name, &view.counters_query(), &[&known, &measured_as], views::statement).await?;
     for row in &mut counters.statements {
         row.statements = query_ids.statements(row.query_id).to_vec();
     }

@@ -20,7 +20,7 @@ use crate::units::{Span, Stamp};
 const OWNERS: &str = "\
 SELECT pid, application_name, pg_backend_pid() AS own FROM pg_stat_activity
 WHERE application_name LIKE 'dbdyno %' AND datname = current_database()";
-/// How long it is taken for known which process is whose: connections of a pool live long.
+/// How long it is taken for known which process is whose, while no process is new.
 const OWNERS_EVERY: Duration = Duration::from_secs(5);
 
 /// Whose session a process serves.
@@ -87,6 +87,11 @@ impl Processes {
             }
         };
         cost.rows += processes.len() as u64;
+        let is_new = |pid: &i32| self.before.as_ref().is_some_and(|(_, before)| !before.contains_key(pid));
+        if processes.keys().any(is_new) {
+            // Another pool, perhaps: what it does is not to be taken for somebody else's.
+            self.learn_owners(client, clock, &mut cost).await?;
+        }
         if let Some((since, before)) = &self.before {
             let window = Span { from: *since, to: read_at };
             let sample = used(before, &processes, &self.owners);

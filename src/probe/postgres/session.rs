@@ -13,6 +13,8 @@ use crate::units::{BackendId, StatementId};
 pub(super) const POOL: &str = "dbdyno pool";
 /// What the server calls a process that vacuums by itself.
 const AUTOVACUUM_WORKER: &str = "autovacuum worker";
+/// What the server calls a process that helps a session to execute a statement.
+const PARALLEL_WORKER: &str = "parallel worker";
 /// What a session waits for while it makes its commit safe, here or on a replica. The letters of the first two are
 /// capitals up to PostgreSQL 16.
 const COMMIT_WAITS: [&str; 4] = ["IO:WalSync", "IO:WalWrite", "LWLock:WALWrite", "IPC:SyncRep"];
@@ -132,13 +134,22 @@ impl Registry {
         tag_of(text).and_then(|tag| self.tags.get(tag)).copied()
     }
 
+    /// Whose session a row counts for where sessions are counted. A parallel worker is no session: its leader waits for the same
+    /// execution, which would count several times.
+    pub fn who_counts(&self, row: &SessionRow) -> Who {
+        match row.backend_type.as_deref() {
+            Some(PARALLEL_WORKER) => Who::Server(PARALLEL_WORKER.to_owned()),
+            _ => self.who(row),
+        }
+    }
+
     /// Whose session a row shows.
     pub fn who(&self, row: &SessionRow) -> Who {
         if let Some(statement) = self.statement(&row.query).filter(|_| row.ours) {
             return Who::Statement(statement);
         }
         match row.backend_type.as_deref() {
-            None | Some("client backend" | "parallel worker") => {}
+            None | Some("client backend" | PARALLEL_WORKER) => {}
             Some(process) => return Who::Server(process.to_owned()),
         }
         match (row.application.starts_with(POOL), tag_of(&row.query)) {
@@ -200,6 +211,8 @@ mod tests {
         let client = "client backend";
         assert_eq!(who(POOL, client, "/*dbdyno:a.b*/ SELECT 1"), Who::Statement(StatementId(3)));
         assert_eq!(who(POOL, "parallel worker", "/*dbdyno:a.b*/ SEL"), Who::Statement(StatementId(3)));
+        let worker = row(POOL, "parallel worker", "/*dbdyno:a.b*/ SEL");
+        assert_eq!(registry().who_counts(&worker), Who::Server("parallel worker".into()));
         assert_eq!(who("dbdyno pool: nightly", client, "ROLLBACK"), Who::Control("ROLLBACK".into()));
         assert_eq!(who(POOL, client, "commit"), Who::Control("COMMIT".into()));
         assert_eq!(who(POOL, client, "BEGIN ISOLATION LEVEL SERIALIZABLE"), Who::Control("BEGIN".into()));

@@ -230,7 +230,7 @@ impl StatementsView {
         Ok(Self { schema, jit: version_pair >= (1, 10), stats_since: version_pair >= (1, 11) })
     }
 
-    /// The counters of certain query ids (`$1`); without the texts, which lie in a file.
+    /// The counters of certain query ids (`$1`) of a user (`$2`, null for that of the probes); without the texts, which lie in a file.
     pub fn counters_query(&self) -> String {
         let Self { schema, jit, stats_since } = self;
         let (stats_since, time_of) = if *stats_since {
@@ -254,7 +254,8 @@ impl StatementsView {
         )
     }
 
-    /// Query ids with the beginning of their texts, of statements that carry a tag or begin with one of the texts `$1`.
+    /// Query ids with the beginning of their texts, of statements that carry a tag or begin with one of the texts `$1`;
+    /// `$2` as in [`Self::counters_query`].
     pub fn texts_query(&self) -> String {
         format!(
             "SELECT queryid, left(query, {TEXT_COMPARED}) AS query FROM {}.pg_stat_statements(true) \
@@ -270,9 +271,9 @@ impl StatementsView {
     }
 }
 
-/// What the workload's connections sent: this database, this user, not from within a function.
+/// What the workload's connections sent: this database, their user (`$2`; null for that of the probes), not from within a function.
 const OURS: &str = "toplevel AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) \
-                    AND userid = (SELECT oid FROM pg_roles WHERE rolname = current_user)";
+                    AND userid = (SELECT oid FROM pg_roles WHERE rolname = coalesce($2::text, current_user))";
 
 /// Reads a row of [`StatementsView::counters_query`]; whose it is, the caller knows.
 pub fn statement(row: &Row) -> Result<StatementCounters, Error> {
