@@ -43,12 +43,16 @@ pub fn database(row: &Row) -> Result<DatabaseCounters, Error> {
     })
 }
 
-/// PostgreSQL 14 to 18. Sizes take a weak lock on each table, so that a waiting DDL can delay this query up to the probe's
-/// `lock_timeout`.
+/// PostgreSQL 14 to 18. Until a table is vacuumed or analysed, its statistics know only the rows that came and went since they
+/// began: in a copied database, or after a crash, what the catalogue kept from before is nearer. Sizes take a weak lock on each
+/// table, so that a waiting DDL can delay this query up to the probe's `lock_timeout`.
 pub const TABLES: &str = "\
 SELECT CASE WHEN s.schemaname = 'public' THEN s.relname::text ELSE s.schemaname || '.' || s.relname END AS name,
        s.seq_scan, s.seq_tup_read, s.idx_scan, s.idx_tup_fetch, s.n_tup_ins, s.n_tup_upd, s.n_tup_hot_upd,
-       s.n_tup_del, s.n_live_tup, s.n_dead_tup, s.n_mod_since_analyze, s.autovacuum_count, s.autoanalyze_count,
+       s.n_tup_del,
+       CASE WHEN coalesce(s.last_vacuum, s.last_autovacuum, s.last_analyze, s.last_autoanalyze) IS NULL
+            THEN greatest(s.n_live_tup, class.reltuples::bigint) ELSE s.n_live_tup END AS n_live_tup,
+       s.n_dead_tup, s.n_mod_since_analyze, s.autovacuum_count, s.autoanalyze_count,
        (extract(epoch FROM s.last_autovacuum) * 1000000)::bigint AS last_autovacuum_us,
        (extract(epoch FROM s.last_autoanalyze) * 1000000)::bigint AS last_autoanalyze_us,
        io.heap_blks_read, io.heap_blks_hit, pg_relation_size(s.relid) AS heap_bytes,
