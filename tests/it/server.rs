@@ -68,7 +68,31 @@ fn indexes_that_could_be_spared_are_named_with_their_reason() {
         assert!(!unused.contains(said), "what is said already is not said again: {unused}");
     }
     let remedy = &finding(&report, "duplicate-indexes").remedy;
-    assert!(remedy.contains("DROP INDEX CONCURRENTLY orders_customer_again"), "{remedy}");
+    assert!(remedy.contains("DROP INDEX CONCURRENTLY public.orders_customer_again"), "{remedy}");
+}
+
+#[test]
+fn what_is_told_to_be_dropped_can_be_dropped_as_it_is_told() {
+    let database = Database::empty();
+    database.execute(
+        "CREATE SCHEMA \"Sales.EU\";
+         CREATE TABLE \"Sales.EU\".\"Order\" (id bigint, customer int) PARTITION BY RANGE (id);
+         CREATE TABLE \"Sales.EU\".\"Order 1\" PARTITION OF \"Sales.EU\".\"Order\" FOR VALUES FROM (1) TO (1000);
+         CREATE INDEX whole ON \"Sales.EU\".\"Order\" (customer);
+         CREATE INDEX \"Its own\" ON \"Sales.EU\".\"Order 1\" (customer);
+         CREATE TABLE once (id int PRIMARY KEY, code int, UNIQUE (code), UNIQUE (code) DEFERRABLE);
+         CREATE UNIQUE INDEX once_too ON once (code)",
+    );
+    let place = Place::one_statement("SELECT count(*) FROM once");
+    let report = place.report(database.url(), "run --rate 20 --duration 1s --warmup 0s --pool-size 1");
+    let remedy = &finding(&report, "duplicate-indexes").remedy;
+    let commands: Vec<&str> =
+        remedy.split("; ").filter(|part| part.starts_with("DROP INDEX CONCURRENTLY ")).collect();
+    assert_eq!(commands.len(), 2, "the part of `whole`, and the late rule, are not to be dropped: {remedy}");
+    assert!(remedy.contains("\"Sales.EU\".\"Its own\"") && remedy.contains("public.once_too"), "{remedy}");
+    for command in commands {
+        database.execute(command);
+    }
 }
 
 #[test]

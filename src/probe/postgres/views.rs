@@ -90,15 +90,18 @@ pub fn table(row: &Row) -> Result<TableCounters, Error> {
 }
 
 /// PostgreSQL 14 to 18. A key is its column or expression with what else decides which searches it answers; the numbers of an
-/// operator class and of a collation are those of this database, and only compared with each other.
+/// operator class and of a collation are those of this database, and only compared with each other. Whether NULLs are alike is
+/// read by way of JSON, because PostgreSQL 14 has no such column.
 pub const INDEXES: &str = "\
 SELECT CASE WHEN s.schemaname = 'public' THEN s.indexrelname::text
             ELSE s.schemaname || '.' || s.indexrelname END AS name,
        CASE WHEN s.schemaname = 'public' THEN s.relname::text ELSE s.schemaname || '.' || s.relname END AS table_name,
        s.idx_scan, s.idx_tup_read, pg_relation_size(s.indexrelid) AS size_bytes,
        EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = s.indexrelid) AS for_constraint,
+       quote_ident(s.schemaname) || '.' || quote_ident(s.indexrelname) AS quoted, class.relispartition AS attached,
        pg_get_indexdef(s.indexrelid) AS definition, am.amname::text AS method,
-       i.indisunique, i.indisprimary, i.indisexclusion, i.indisreplident, i.indisvalid,
+       i.indisunique, coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_alike,
+       NOT i.indimmediate AS deferrable, i.indisprimary, i.indisexclusion, i.indisreplident, i.indisvalid,
        pg_get_expr(i.indpred, i.indrelid) AS predicate,
        ARRAY(SELECT concat_ws(' ', pg_get_indexdef(s.indexrelid, k, true), i.indclass[k - 1], i.indcollation[k - 1],
                               i.indoption[k - 1], (SELECT array_to_string(a.attoptions, ',') FROM pg_attribute AS a
@@ -122,6 +125,8 @@ pub fn index(row: &Row) -> Result<IndexCounters, Error> {
         entries_read: count(row, "idx_tup_read")?,
         size_bytes: count(row, "size_bytes")?,
         constraint: row.try_get("for_constraint")?,
+        quoted: row.try_get("quoted")?,
+        attached: row.try_get("attached")?,
         shape: index_shape(row)?,
     })
 }
@@ -136,6 +141,8 @@ fn index_shape(row: &Row) -> Result<Option<IndexShape>, Error> {
         included: row.try_get("included")?,
         predicate: row.try_get("predicate")?,
         unique: row.try_get("indisunique")?,
+        nulls_alike: row.try_get("nulls_alike")?,
+        deferrable: row.try_get("deferrable")?,
         primary: row.try_get("indisprimary")?,
         exclusion: row.try_get("indisexclusion")?,
         replica_identity: row.try_get("indisreplident")?,
