@@ -47,6 +47,8 @@ fn index(
         definition: shape.map(|shape| shape.definition.clone()),
         unique: shape.is_some_and(|shape| shape.unique),
         needed: is_needed(after),
+        quoted: after.quoted.clone(),
+        attached: after.attached,
         writes_max: writes_max(begin, end, &after.table),
         duplicate_of: match spare {
             Some(Spare::DuplicateOf(other)) => Some(other.clone()),
@@ -117,9 +119,9 @@ fn spare(indexes: &[IndexCounters]) -> BTreeMap<&str, Spare> {
     spare
 }
 
-/// How much rests on an index.
-fn rank(index: &IndexCounters, shape: &IndexShape) -> u8 {
-    if shape.primary {
+/// How much rests on an index, and whether it belongs to an index of a partitioned table: such a one cannot be dropped by itself.
+fn rank(index: &IndexCounters, shape: &IndexShape) -> (u8, bool) {
+    let rests = if shape.primary {
         4
     } else if shape.replica_identity {
         3
@@ -127,11 +129,14 @@ fn rank(index: &IndexCounters, shape: &IndexShape) -> u8 {
         2
     } else {
         u8::from(shape.unique)
-    }
+    };
+    (rests, index.attached)
 }
 
-/// Whether both answer the same searches, uniqueness aside.
+/// Whether both answer the same searches, and where both are unique, forbid the same at the same time: the one that stays can then
+/// do all that the other one does.
 fn is_alike(one: &IndexShape, other: &IndexShape) -> bool {
+    let rule = |shape: &IndexShape| (shape.nulls_alike, shape.deferrable);
     let included = |shape: &IndexShape| {
         let mut included = shape.included.clone();
         included.sort();
@@ -141,7 +146,8 @@ fn is_alike(one: &IndexShape, other: &IndexShape) -> bool {
         && one.keys == other.keys
         && one.predicate == other.predicate
         // An exclusion constraint forbids what its operators say, which are not compared.
-        && one.exclusion == other.exclusion
+        && !(one.exclusion || other.exclusion)
+        && (!(one.unique && other.unique) || rule(one) == rule(other))
         && included(one) == included(other)
 }
 
@@ -237,6 +243,37 @@ mod tests {
     }
 
     #[test]
+    fn unique_ones_have_a_twin_only_in_what_forbids_the_same_at_the_same_time() {
+        let unique = || IndexShape { unique: true, ..shape(&[CUSTOMER]) };
+        assert_eq!(pair(unique(), unique()), second("duplicate of a"));
+        let nothing = (None, None);
+        let nulls_alike = || IndexShape { nulls_alike: true, ..unique() };
+        assert_eq!(pair(unique(), nulls_alike()), nothing, "one of them lets more than one NULL in");
+        assert_eq!(pair(nulls_alike(), nulls_alike()), second("duplicate of a"));
+        let deferrable = || IndexShape { deferrable: true, ..unique() };
+        assert_eq!(pair(unique(), deferrable()), nothing, "one of them forbids at once");
+        assert_eq!(pair(shape(&[CUSTOMER]), deferrable()), first("duplicate of b"), "it forbids nothing");
+        let exclusion = || IndexShape { exclusion: true, ..shape(&[CUSTOMER]) };
+        assert_eq!(pair(exclusion(), exclusion()), nothing, "their operators may differ");
+    }
+
+    #[test]
+    fn of_two_alike_the_one_stays_that_belongs_to_an_index_of_a_partitioned_table() {
+        let of_both = |unique| {
+            let own = IndexShape { unique, ..shape(&[CUSTOMER]) };
+            let attached = IndexCounters { attached: true, ..named("b", shape(&[CUSTOMER])) };
+            let both = [named("a", own), attached];
+            spare(&both).into_iter().map(|(name, why)| (name.to_owned(), why)).collect::<Vec<_>>()
+        };
+        assert_eq!(of_both(false), [("a".to_owned(), Spare::DuplicateOf("b".to_owned()))]);
+        assert_eq!(
+            of_both(true),
+            [("b".to_owned(), Spare::DuplicateOf("a".to_owned()))],
+            "more rests on a rule"
+        );
+    }
+
+    #[test]
     fn a_leading_part_is_covered_by_the_longer_btree() {
         let longer = || shape(&[CUSTOMER, STATUS]);
         assert_eq!(pair(shape(&[CUSTOMER]), longer()), first("covered by b"));
@@ -281,7 +318,12 @@ mod tests {
             }],
             indexes: vec![
                 named("orders_pkey", IndexShape { primary: true, unique: true, ..shape(&[ID]) }),
-                IndexCounters { scans, ..named("used", shape(&[CUSTOMER])) },
+                IndexCounters {
+                    scans,
+                    quoted: Some("public.used".to_owned()),
+                    attached: true,
+                    ..named("used", shape(&[CUSTOMER]))
+                },
                 named("unused", shape(&[STATUS])),
                 named("broken", IndexShape { valid: false, ..shape(&[CUSTOMER]) }),
                 IndexCounters { shape: None, ..named("unknown", shape(&[])) },
@@ -292,6 +334,7 @@ mod tests {
         let of = |name: &str| found.iter().find(|info| info.index == name).expect("all are told");
         assert_eq!((found[0].index.as_str(), found[0].scans), ("used", 15));
         assert_eq!(of("used").remark, None);
+        assert_eq!((of("used").quoted.as_deref(), of("used").attached), (Some("public.used"), true));
         assert_eq!(of("used").writes_max, 1_000 + 400, "inserts, and updates that were not heap-only");
         assert_eq!(of("unused").remark.as_deref(), Some("not used in this run"));
         assert_eq!(of("orders_pkey").remark.as_deref(), Some("constraint"));

@@ -50,6 +50,16 @@ impl Story<'_> {
         }
     }
 
+    /// Whether it cost enough of the clients' time to be worth saying.
+    fn is_costly(&self) -> bool {
+        self.share() >= SHARE_MIN
+    }
+
+    /// Whether one wait was longer than those that every shared server has.
+    fn is_long(&self) -> bool {
+        self.longest.wait_us_max >= FOREIGN_WAIT_MIN_US
+    }
+
     /// `checkout.take_stock, browse.product and 2 more`
     fn victims(&self) -> String {
         let named = self.victims.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
@@ -78,13 +88,14 @@ impl Story<'_> {
     }
 }
 
-/// The waits of the workload that `cause` names a cause of, by stage and cause; the costliest story of all.
+/// The waits of the workload that `cause` names a cause of, by stage and cause; the costliest story of those that are worth it.
 fn costliest<'a>(
-    report: &'a Report,
+    stages: impl Iterator<Item = &'a Stage>,
     cause: impl Fn(&'a LockEpisodeInfo) -> Option<&'a str>,
+    is_worth_it: impl Fn(&Story<'a>) -> bool,
 ) -> Option<Story<'a>> {
     let mut stories: Vec<Story<'a>> = Vec::new();
-    for stage in measured(report) {
+    for stage in stages {
         let mut by_cause: BTreeMap<&str, Story<'a>> = BTreeMap::new();
         for episode in stage.locks.episodes.iter().filter(|episode| is_own(&episode.waiter)) {
             let Some(cause) = cause(episode) else { continue };
@@ -104,7 +115,7 @@ fn costliest<'a>(
                 story.victims.push(&episode.waiter);
             }
         }
-        stories.extend(by_cause.into_values());
+        stories.extend(by_cause.into_values().filter(&is_worth_it));
     }
     stories.into_iter().max_by_key(|story| story.wait_us_total)
 }
@@ -127,7 +138,11 @@ fn is_prepared(episode: &LockEpisodeInfo) -> bool {
 }
 
 fn queue_behind_ddl(report: &Report) -> Option<Finding> {
-    let story = costliest(report, |episode| queued_ddl(episode).map(|(ddl, _)| ddl.who.as_str()))?;
+    let story = costliest(
+        measured(report),
+        |episode| queued_ddl(episode).map(|(ddl, _)| ddl.who.as_str()),
+        |story| story.is_costly() || story.is_long(),
+    )?;
     let (ddl, wanted) = queued_ddl(story.longest)?;
     let relation = wanted.relation.as_deref().unwrap_or("a relation");
     let statement = ddl.statement.as_ref().map_or_else(String::new, |text| format!(" ({text})"));
@@ -162,8 +177,11 @@ fn age(episode: &LockEpisodeInfo) -> String {
 }
 
 fn prepared_blocker(report: &Report) -> Option<Finding> {
-    let story =
-        costliest(report, |episode| is_prepared(episode).then(|| gid(episode).unwrap_or(&episode.root)))?;
+    let story = costliest(
+        measured(report),
+        |episode| is_prepared(episode).then(|| gid(episode).unwrap_or(&episode.root)),
+        |story| story.is_costly() || story.is_long(),
+    )?;
     let (name, remedy) = match gid(story.longest) {
         Some(gid) => {
             let quoted = format!("'{}'", gid.replace('\'', "''"));
@@ -193,18 +211,16 @@ fn gid(episode: &LockEpisodeInfo) -> Option<&str> {
 }
 
 fn idle_blocker(report: &Report) -> Option<Finding> {
-    let story = costliest(report, |episode| {
-        (is_idle(episode) && queued_ddl(episode).is_none()).then_some(episode.root.as_str())
-    })?;
-    let is_foreign = !is_own(&story.longest.root);
-    let is_long = is_foreign && story.longest.wait_us_max >= FOREIGN_WAIT_MIN_US;
-    if story.share() < SHARE_MIN && !is_long {
-        return None;
-    }
+    let is_foreign = |story: &Story<'_>| !is_own(&story.longest.root);
+    let story = costliest(
+        measured(report),
+        |episode| (is_idle(episode) && queued_ddl(episode).is_none()).then_some(episode.root.as_str()),
+        |story| story.is_costly() || (is_foreign(story) && story.is_long()),
+    )?;
     let root = &story.longest.root;
     let last = story.longest.chain.last().and_then(|link| link.statement.as_ref());
     let doing = last.map_or_else(String::new, |text| format!(", after {text}"));
-    let (who, remedy) = if is_foreign {
+    let (who, remedy) = if is_foreign(&story) {
         (
             format!("{root} idled{}{doing}", age(story.longest)),
             "end that session, and give its application idle_in_transaction_session_timeout",
@@ -282,5 +298,49 @@ fn pair(deadlock: &DeadlockInfo) -> String {
         format!("two of {victim}")
     } else {
         format!("{victim} and {}", others.join(" and "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One wait for a cause, of so many microseconds.
+    fn wait(cause: &str, us: u64) -> LockEpisodeInfo {
+        LockEpisodeInfo {
+            waiter: "read.by_id".to_owned(),
+            direct_blockers: vec![cause.to_owned()],
+            root: cause.to_owned(),
+            root_state: PREPARED.to_owned(),
+            mode: "RowExclusiveLock".to_owned(),
+            lock_type: "relation".to_owned(),
+            relation: None,
+            count: 1,
+            wait_us_total: us,
+            wait_us_max: us,
+            ended_by_client: 0,
+            client_share: None,
+            chain: Vec::new(),
+        }
+    }
+
+    /// The cause that is told of a stage in which clients spent 20 s.
+    fn told(episodes: Vec<LockEpisodeInfo>) -> Option<String> {
+        let mut stage = Stage { measured: true, ..Stage::default() };
+        stage.locks.client_us_total = 20_000_000;
+        stage.locks.episodes = episodes;
+        let worth = |story: &Story<'_>| story.is_costly() || story.is_long();
+        costliest([&stage].into_iter(), |episode| Some(episode.root.as_str()), worth)
+            .map(|story| story.longest.root.clone())
+    }
+
+    #[test]
+    fn a_cause_is_told_that_cost_a_hundredth_of_the_time_or_held_one_up_for_long() {
+        assert_eq!(told(vec![wait("a", 99_999)]), None);
+        assert_eq!(told(vec![wait("a", 100_000)]).as_deref(), Some("a"), "one wait was long");
+        assert_eq!(told(vec![wait("a", 90_000), wait("b", 90_000)]), None, "each cause for itself");
+        assert_eq!(told(vec![wait("a", 90_000); 3]).as_deref(), Some("a"), "1.35 % of the time");
+        let many_short = vec![wait("a", 60_000), wait("a", 60_000), wait("b", 110_000)];
+        assert_eq!(told(many_short).as_deref(), Some("b"), "a cost more, and too little to be told");
     }
 }

@@ -133,7 +133,8 @@ fn more(all: usize) -> String {
     if all > NAMED_MAX { format!("; and {} more", all - NAMED_MAX) } else { String::new() }
 }
 
-/// One index over the whole run: every stage that has counters.
+/// One index over the whole run: every stage that has counters. One that belongs to an index of a partitioned table is left out:
+/// only the whole can be dropped, and what one partition can do without, another may need.
 struct OverRun<'a> {
     /// As it stood at the end of the last stage.
     last: &'a IndexInfo,
@@ -141,9 +142,9 @@ struct OverRun<'a> {
     writes_max: u64,
 }
 
-fn over_run(report: &Report) -> Vec<OverRun<'_>> {
+fn over_run(stages: &[Stage]) -> Vec<OverRun<'_>> {
     let mut all: BTreeMap<(&str, &str), OverRun<'_>> = BTreeMap::new();
-    for index in report.stages.iter().flat_map(|stage| &stage.indexes) {
+    for index in stages.iter().flat_map(|stage| &stage.indexes).filter(|index| !index.attached) {
         let one = all.entry((&index.table, &index.index)).or_insert(OverRun {
             last: index,
             scans: 0,
@@ -159,7 +160,7 @@ fn over_run(report: &Report) -> Vec<OverRun<'_>> {
 }
 
 fn duplicate_indexes(report: &Report) -> Option<Finding> {
-    let all = over_run(report);
+    let all = over_run(&report.stages);
     let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.duplicate_of.is_some()).collect();
     let told = listed(&spare, |one| {
         let other = one.last.duplicate_of.as_deref().unwrap_or_default();
@@ -172,15 +173,14 @@ fn duplicate_indexes(report: &Report) -> Option<Finding> {
         told,
         "each write is made twice, and both take room in the buffers",
         format!(
-            "{}; where a constraint made it, drop the constraint, and where a foreign key refers to that, point it to the other one \
-             first",
+            "{}; where a foreign key refers to one of them, point it to the other one first",
             drops(&spare)
         ),
     ))
 }
 
 fn overlapping_indexes(report: &Report) -> Option<Finding> {
-    let all = over_run(report);
+    let all = over_run(&report.stages);
     let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.covered_by.is_some()).collect();
     let told = listed(&spare, |one| {
         let other = one.last.covered_by.as_deref().unwrap_or_default();
@@ -207,7 +207,7 @@ fn overlapping_indexes(report: &Report) -> Option<Finding> {
 }
 
 fn unused_indexes(report: &Report) -> Option<Finding> {
-    let all = over_run(report);
+    let all = over_run(&report.stages);
     let spare: Vec<&OverRun<'_>> = all
         .iter()
         .filter(|one| one.scans == 0 && !one.last.needed && !one.last.constraint)
@@ -240,10 +240,20 @@ fn cost(one: &OverRun<'_>) -> String {
     )
 }
 
+/// What rids of the first ones.
 fn drops(all: &[&OverRun<'_>]) -> String {
-    let commands: Vec<String> =
-        all.iter().take(NAMED_MAX).map(|one| format!("DROP INDEX CONCURRENTLY {}", one.last.index)).collect();
+    let commands: Vec<String> = all.iter().take(NAMED_MAX).map(|one| drop_of(one.last)).collect();
     commands.join("; ")
+}
+
+/// A command where there is one that works: what a constraint needs goes with the constraint, and without the quoted name it is
+/// unknown what to write.
+fn drop_of(index: &IndexInfo) -> String {
+    match &index.quoted {
+        _ if index.constraint => format!("drop the constraint that needs {}", index.index),
+        Some(quoted) => format!("DROP INDEX CONCURRENTLY {quoted}"),
+        None => format!("drop {}", index.index),
+    }
 }
 
 fn plural(count: usize, one: &str, many: &str) -> String {
@@ -320,6 +330,34 @@ mod tests {
     fn whoever_gets_what_is_read_needs_no_index() {
         let stage = stage(vec![statement("export", "SELECT * FROM orders", 1_000_000, 101)]);
         assert!(scanned_table(&stage, &orders()).is_none());
+    }
+
+    fn spared(index: &str) -> IndexInfo {
+        IndexInfo {
+            index: format!("Sales.{index}"),
+            table: "Sales.orders".to_owned(),
+            quoted: Some(format!("\"Sales\".{index}")),
+            ..IndexInfo::default()
+        }
+    }
+
+    #[test]
+    fn commands_have_names_that_can_be_executed() {
+        let of = |index: IndexInfo| drop_of(&index);
+        assert_eq!(of(spared("a")), "DROP INDEX CONCURRENTLY \"Sales\".a");
+        assert_eq!(
+            of(IndexInfo { constraint: true, ..spared("a") }),
+            "drop the constraint that needs Sales.a"
+        );
+        assert_eq!(of(IndexInfo { quoted: None, ..spared("a") }), "drop Sales.a", "an older journal");
+    }
+
+    #[test]
+    fn a_part_of_an_index_of_a_partitioned_table_is_not_to_be_dropped() {
+        let part = IndexInfo { attached: true, scans: 1, ..spared("part") };
+        let stages = [Stage { indexes: vec![part, spared("whole")], ..stage(Vec::new()) }];
+        let told: Vec<_> = over_run(&stages).into_iter().map(|one| one.last.index.as_str()).collect();
+        assert_eq!(told, ["Sales.whole"]);
     }
 
     #[test]

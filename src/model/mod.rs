@@ -747,6 +747,7 @@ pub struct TableInfo {
 
 /// One index over one stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "they are what the server says of it, not states of ours")]
 pub struct IndexInfo {
     /// Its name.
     pub index: String,
@@ -772,6 +773,12 @@ pub struct IndexInfo {
     /// index of its table, and a partial index takes only the rows that it is for.
     #[serde(default)]
     pub writes_max: u64,
+    /// Its name as commands take it, qualified and quoted; absent where it was not read.
+    #[serde(default)]
+    pub quoted: Option<String>,
+    /// Whether it is a part of an index of a partitioned table, without which it cannot be dropped.
+    #[serde(default)]
+    pub attached: bool,
     /// The index with which this one is a duplicate, where this one is the one to spare.
     #[serde(default)]
     pub duplicate_of: Option<String>,

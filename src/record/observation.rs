@@ -331,6 +331,12 @@ pub struct IndexCounters {
     pub size_bytes: u64,
     /// Whether a constraint needs it.
     pub constraint: bool,
+    /// Its name as commands take it, qualified and quoted; absent in journals from before it was read.
+    #[serde(default)]
+    pub quoted: Option<String>,
+    /// Whether it is a part of an index of a partitioned table, without which it cannot be dropped.
+    #[serde(default)]
+    pub attached: bool,
     /// What it is; absent in journals from before it was read.
     #[serde(default)]
     pub shape: Option<IndexShape>,
@@ -352,6 +358,12 @@ pub struct IndexShape {
     pub predicate: Option<String>,
     /// Whether it forbids duplicates.
     pub unique: bool,
+    /// Whether, to it, two NULLs are duplicates (PostgreSQL 15).
+    #[serde(default)]
+    pub nulls_alike: bool,
+    /// Whether it may forbid them as late as at the end of the transaction.
+    #[serde(default)]
+    pub deferrable: bool,
     /// Whether it is the primary key's.
     pub primary: bool,
     /// Whether it is an exclusion constraint's.

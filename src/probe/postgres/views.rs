@@ -43,12 +43,16 @@ pub fn database(row: &Row) -> Result<DatabaseCounters, Error> {
     })
 }
 
-/// PostgreSQL 14 to 18. Sizes take a weak lock on each table, so that a waiting DDL can delay this query up to the probe's
-/// `lock_timeout`.
+/// PostgreSQL 14 to 18. Until a table is vacuumed or analysed, its statistics know only the rows that came and went since they
+/// began: in a copied database, or after a crash, what the catalogue kept from before is nearer. Sizes take a weak lock on each
+/// table, so that a waiting DDL can delay this query up to the probe's `lock_timeout`.
 pub const TABLES: &str = "\
 SELECT CASE WHEN s.schemaname = 'public' THEN s.relname::text ELSE s.schemaname || '.' || s.relname END AS name,
        s.seq_scan, s.seq_tup_read, s.idx_scan, s.idx_tup_fetch, s.n_tup_ins, s.n_tup_upd, s.n_tup_hot_upd,
-       s.n_tup_del, s.n_live_tup, s.n_dead_tup, s.n_mod_since_analyze, s.autovacuum_count, s.autoanalyze_count,
+       s.n_tup_del,
+       CASE WHEN coalesce(s.last_vacuum, s.last_autovacuum, s.last_analyze, s.last_autoanalyze) IS NULL
+            THEN greatest(s.n_live_tup, class.reltuples::bigint) ELSE s.n_live_tup END AS n_live_tup,
+       s.n_dead_tup, s.n_mod_since_analyze, s.autovacuum_count, s.autoanalyze_count,
        (extract(epoch FROM s.last_autovacuum) * 1000000)::bigint AS last_autovacuum_us,
        (extract(epoch FROM s.last_autoanalyze) * 1000000)::bigint AS last_autoanalyze_us,
        io.heap_blks_read, io.heap_blks_hit, pg_relation_size(s.relid) AS heap_bytes,
@@ -86,15 +90,18 @@ pub fn table(row: &Row) -> Result<TableCounters, Error> {
 }
 
 /// PostgreSQL 14 to 18. A key is its column or expression with what else decides which searches it answers; the numbers of an
-/// operator class and of a collation are those of this database, and only compared with each other.
+/// operator class and of a collation are those of this database, and only compared with each other. Whether NULLs are alike is
+/// read by way of JSON, because PostgreSQL 14 has no such column.
 pub const INDEXES: &str = "\
 SELECT CASE WHEN s.schemaname = 'public' THEN s.indexrelname::text
             ELSE s.schemaname || '.' || s.indexrelname END AS name,
        CASE WHEN s.schemaname = 'public' THEN s.relname::text ELSE s.schemaname || '.' || s.relname END AS table_name,
        s.idx_scan, s.idx_tup_read, pg_relation_size(s.indexrelid) AS size_bytes,
        EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = s.indexrelid) AS for_constraint,
+       quote_ident(s.schemaname) || '.' || quote_ident(s.indexrelname) AS quoted, class.relispartition AS attached,
        pg_get_indexdef(s.indexrelid) AS definition, am.amname::text AS method,
-       i.indisunique, i.indisprimary, i.indisexclusion, i.indisreplident, i.indisvalid,
+       i.indisunique, coalesce((to_jsonb(i) ->> 'indnullsnotdistinct')::boolean, false) AS nulls_alike,
+       NOT i.indimmediate AS deferrable, i.indisprimary, i.indisexclusion, i.indisreplident, i.indisvalid,
        pg_get_expr(i.indpred, i.indrelid) AS predicate,
        ARRAY(SELECT concat_ws(' ', pg_get_indexdef(s.indexrelid, k, true), i.indclass[k - 1], i.indcollation[k - 1],
                               i.indoption[k - 1], (SELECT array_to_string(a.attoptions, ',') FROM pg_attribute AS a
@@ -118,6 +125,8 @@ pub fn index(row: &Row) -> Result<IndexCounters, Error> {
         entries_read: count(row, "idx_tup_read")?,
         size_bytes: count(row, "size_bytes")?,
         constraint: row.try_get("for_constraint")?,
+        quoted: row.try_get("quoted")?,
+        attached: row.try_get("attached")?,
         shape: index_shape(row)?,
     })
 }
@@ -132,6 +141,8 @@ fn index_shape(row: &Row) -> Result<Option<IndexShape>, Error> {
         included: row.try_get("included")?,
         predicate: row.try_get("predicate")?,
         unique: row.try_get("indisunique")?,
+        nulls_alike: row.try_get("nulls_alike")?,
+        deferrable: row.try_get("deferrable")?,
         primary: row.try_get("indisprimary")?,
         exclusion: row.try_get("indisexclusion")?,
         replica_identity: row.try_get("indisreplident")?,
