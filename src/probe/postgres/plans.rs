@@ -174,7 +174,7 @@ impl<N: Now> PlanProbe<N> {
             if let Some(desk) = &mut self.desk
                 && desk.forget_all(&self.clock, &mut self.cost).await.is_err()
             {
-                self.desk = None;
+                self.give_up().await;
             }
         } else {
             self.begin_with = begin_with;
@@ -221,7 +221,7 @@ impl<N: Now> PlanProbe<N> {
         let failed = match outcome {
             Err(Unanswered { message, lost }) => {
                 if lost {
-                    self.desk = None;
+                    self.give_up().await;
                 }
                 Some(message)
             }
@@ -231,6 +231,12 @@ impl<N: Now> PlanProbe<N> {
             let mut cost = std::mem::take(&mut self.cost);
             cost.gaps += 1;
             self.outlet.offer(window, cost, || Err(message));
+        }
+    }
+
+    async fn give_up(&mut self) {
+        if let Some(desk) = self.desk.take() {
+            desk.give_up(&self.settings).await;
         }
     }
 

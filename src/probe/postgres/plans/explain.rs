@@ -19,9 +19,17 @@ use crate::sql::split::split;
 
 /// A plan is worth no wait: neither of the schema change that holds a lock, nor of anybody behind us.
 const SETUP: &str = "SET statement_timeout = '2s'; SET lock_timeout = '100ms'; SET jit = off";
+/// The same behind what a transaction sets for itself, which may have undone them.
+const LIMITS: &str = "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; ";
 pub(super) const LIMIT: Duration = Duration::from_secs(2);
-/// Value of `cpu_operator_cost`. Holds for PostgreSQL 14 to 18.
-const OPERATOR_COST: &str = "SELECT current_setting('cpu_operator_cost')::double precision AS cost";
+/// How long a question that nobody waits for any more may take to be cancelled.
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+/// Value of `cpu_operator_cost`, and the session. Holds for PostgreSQL 14 to 18.
+const SESSION: &str =
+    "SELECT current_setting('cpu_operator_cost')::double precision AS cost, pg_backend_pid() AS pid";
+/// Ends what the session `$1` is doing, if it is a question of ours: behind a pooler the number can be another's by now.
+const CANCEL: &str = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
+     WHERE pid = $1 AND state = 'active' AND query LIKE '%dbdyno\\_plan\\_%'";
 /// Number of parameters of a prepared statement. Holds for PostgreSQL 14 to 18.
 const PARAMETERS: &str =
     "SELECT cardinality(parameter_types) AS parameters FROM pg_prepared_statements WHERE name = $1";
@@ -43,6 +51,8 @@ pub(super) struct Desk {
     client: Client,
     tables: Statement,
     pub(super) cpu_operator_cost: f64,
+    /// The server's number of the session.
+    pid: i32,
     /// Statements of the workload that are prepared, by their place in the plan.
     prepared: HashSet<usize>,
 }
@@ -60,13 +70,29 @@ impl Desk {
             }
             // Behind it, so that no setting of the sessions undoes the limits.
             client.batch_execute(SETUP).await?;
-            let cost = client.query_one(OPERATOR_COST, &[]).await?.try_get("cost")?;
-            Ok((client.prepare(TABLES).await?, cost))
+            let session = client.query_one(SESSION, &[]).await?;
+            Ok((client.prepare(TABLES).await?, session.try_get("cost")?, session.try_get("pid")?))
         };
-        let (tables, cpu_operator_cost) = prepared
+        let (tables, cpu_operator_cost, pid) = prepared
             .await
             .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
-        Ok(Self { client, tables, cpu_operator_cost, prepared: HashSet::new() })
+        Ok(Self { client, tables, cpu_operator_cost, pid, prepared: HashSet::new() })
+    }
+
+    /// Gives up a connection whose answer did not come. Whoever only drops it leaves the server with the question, perhaps in the
+    /// queue for a lock, where everybody who comes later stands behind it.
+    pub(super) async fn give_up(self, settings: &Settings) {
+        if self.is_closed() {
+            return;
+        }
+        let cancelling = async {
+            if let Ok(other) = connect(settings, ROLE).await {
+                // It may have ended by itself in the meantime.
+                let _ = other.execute(CANCEL, &[&self.pid]).await;
+            }
+        };
+        // A server that cannot be reached has nothing to end.
+        let _ = tokio::time::timeout(CANCEL_LIMIT, cancelling).await;
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -131,9 +157,7 @@ impl Desk {
         }
         let asked = self.questions(index, statement, clock, cost).await?;
         let question: String = asked.iter().map(|(_, question)| question.as_str()).collect();
-        let settings: String =
-            statement.set.iter().map(|(name, value)| set_local(name, value) + "; ").collect();
-        let question = format!("BEGIN READ ONLY; {settings}{question}ROLLBACK");
+        let question = in_transaction(&statement.set, &question);
         let asking = async { Ok(self.client.simple_query(&question).await) };
         let answer = ask(clock, LIMIT, cost, asking).await.map_err(Refusal::Passing)?;
         let messages = match answer.value {
@@ -232,6 +256,12 @@ fn name(index: usize) -> String {
     format!("dbdyno_plan_{index}")
 }
 
+/// The questions in a transaction that begins with what the statement's own sets, under limits that it cannot lift.
+fn in_transaction(set: &[(String, String)], questions: &str) -> String {
+    let settings: String = set.iter().map(|(name, value)| set_local(name, value) + "; ").collect();
+    format!("BEGIN READ ONLY; {settings}{LIMITS}{questions}ROLLBACK")
+}
+
 fn arguments(literals: &[String]) -> String {
     if literals.is_empty() { String::new() } else { format!("({})", literals.join(", ")) }
 }
@@ -252,4 +282,20 @@ fn is_passing(code: &str) -> bool {
 /// Below FATAL an error leaves the connection as it was.
 fn is_fatal(error: &tokio_postgres::error::DbError) -> bool {
     !matches!(error.parsed_severity(), Some(tokio_postgres::error::Severity::Error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_of_a_transaction_lifts_the_limits() {
+        let set = [("statement_timeout", "0"), ("lock_timeout", "0")];
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            in_transaction(&set, "EXPLAIN EXECUTE x; "),
+            "BEGIN READ ONLY; SET LOCAL \"statement_timeout\" = '0'; SET LOCAL \"lock_timeout\" = '0'; \
+             SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; EXPLAIN EXECUTE x; ROLLBACK"
+        );
+    }
 }
