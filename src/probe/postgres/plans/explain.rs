@@ -1,12 +1,14 @@
 //! Asks the server for plans, on a connection of its own. Nothing is ever executed: EXPLAIN without ANALYZE plans a statement and
 //! stops there, in a transaction that is read-only and rolled back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio_postgres::{SimpleQueryMessage, Statement};
 
-use super::describe::{Described, Table, describe};
+use super::describe::{Described, Plan, Table, describe};
+use super::mask::without_values;
+use super::roots::{Partition, ROOTS, Roots};
 use super::watch::{TABLES, TableState};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect, literal, set_local};
@@ -14,13 +16,15 @@ use crate::probe::plans::PlannedStatement;
 use crate::probe::postgres::link::{Unanswered, ask, words};
 use crate::probe::{ProbeError, ROLE};
 use crate::record::observation::ProbeCost;
-use crate::record::plan::PlanClass;
+use crate::record::plan::{PlanCacheMode, PlanClass};
 use crate::sql::split::split;
 
 /// A plan is worth no wait: neither of the schema change that holds a lock, nor of anybody behind us.
 const SETUP: &str = "SET statement_timeout = '2s'; SET lock_timeout = '100ms'; SET jit = off";
 /// The same behind what a transaction sets for itself, which may have undone them.
 const LIMITS: &str = "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; ";
+/// By what sessions choose between plans, after all that they and the transaction set. Holds for PostgreSQL 14 to 18.
+const CACHE_MODE: &str = "SELECT pg_catalog.current_setting('plan_cache_mode'); ";
 pub(super) const LIMIT: Duration = Duration::from_secs(2);
 /// How long a question that nobody waits for any more may take to be cancelled.
 const CANCEL_LIMIT: Duration = Duration::from_secs(1);
@@ -37,6 +41,14 @@ const PARAMETERS: &str =
 /// of something, a deadlock.
 const PASSING: [&str; 6] = ["57014", "55P03", "40001", "40P01", "53100", "53200"];
 
+/// What came of the questions for one statement.
+pub(super) struct Explained {
+    /// A plan for each of its classes.
+    pub(super) plans: Vec<(PlanClass, Described)>,
+    /// By what its sessions choose between plans, where the server said it.
+    pub(super) plan_cache_mode: Option<PlanCacheMode>,
+}
+
 /// Why a statement has no plan now.
 #[derive(Debug)]
 pub(super) enum Refusal {
@@ -50,6 +62,8 @@ pub(super) enum Refusal {
 pub(super) struct Desk {
     client: Client,
     tables: Statement,
+    roots_of: Statement,
+    roots: Roots,
     pub(super) cpu_operator_cost: f64,
     /// The server's number of the session.
     pid: i32,
@@ -71,12 +85,14 @@ impl Desk {
             // Behind it, so that no setting of the sessions undoes the limits.
             client.batch_execute(SETUP).await?;
             let session = client.query_one(SESSION, &[]).await?;
-            Ok((client.prepare(TABLES).await?, session.try_get("cost")?, session.try_get("pid")?))
+            let (tables, roots_of) = (client.prepare(TABLES).await?, client.prepare(ROOTS).await?);
+            Ok((tables, roots_of, session.try_get("cost")?, session.try_get("pid")?))
         };
-        let (tables, cpu_operator_cost, pid) = prepared
+        let (tables, roots_of, cpu_operator_cost, pid) = prepared
             .await
             .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
-        Ok(Self { client, tables, cpu_operator_cost, pid, prepared: HashSet::new() })
+        let (roots, prepared) = (Roots::default(), HashSet::new());
+        Ok(Self { client, tables, roots_of, roots, cpu_operator_cost, pid, prepared })
     }
 
     /// Gives up a connection whose answer did not come. Whoever only drops it leaves the server with the question, perhaps in the
@@ -106,8 +122,7 @@ impl Desk {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<Vec<(Table, TableState)>, Unanswered> {
-        let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
-        let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        let (schemas, names) = schemas_and_names(tables.iter().copied());
         let answer = ask(clock, LIMIT, cost, async {
             let rows = self.client.query(&self.tables, &[&schemas, &names]).await?;
             rows.iter().map(TableState::read).collect::<Result<Vec<_>, _>>()
@@ -115,6 +130,34 @@ impl Desk {
         .await?;
         cost.rows += answer.value.len() as u64;
         Ok(answer.value)
+    }
+
+    /// Something of the table has changed: whether it is a partition is asked anew.
+    pub(super) fn forget_root(&mut self, table: &Table) {
+        self.roots.forget(table);
+    }
+
+    /// Asks which tables of the plans are partitions, where that is not known.
+    async fn meet(
+        &mut self,
+        plans: &[Plan],
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        let unknown: BTreeSet<Table> =
+            plans.iter().flat_map(|plan| self.roots.unknown(plan.root())).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let (schemas, names) = schemas_and_names(&unknown);
+        let answer = ask(clock, LIMIT, cost, async {
+            let rows = self.client.query(&self.roots_of, &[&schemas, &names]).await?;
+            rows.iter().map(Partition::read).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+        cost.rows += answer.value.len() as u64;
+        self.roots.take(unknown, answer.value);
+        Ok(())
     }
 
     /// The plans of one statement for each of its classes. A statement that was prepared and cannot be explained any more is
@@ -125,7 +168,7 @@ impl Desk {
         statement: &PlannedStatement,
         clock: &impl Now,
         cost: &mut ProbeCost,
-    ) -> Result<Vec<(PlanClass, Described)>, Refusal> {
+    ) -> Result<Explained, Refusal> {
         if split(&statement.text).len() != 1 {
             return Err(Refusal::Unexplained("its text holds more than one statement".to_owned()));
         }
@@ -145,14 +188,14 @@ impl Desk {
         statement: &PlannedStatement,
         clock: &impl Now,
         cost: &mut ProbeCost,
-    ) -> Result<Vec<(PlanClass, Described)>, Refusal> {
+    ) -> Result<Explained, Refusal> {
         let name = name(index);
         if !self.prepared.contains(&index) {
             // As one Parse, which takes no second statement, whatever the text says.
             let prepare = format!("PREPARE {name} AS {}", statement.text);
             let preparing = async { Ok(self.client.execute(&prepare, &[]).await.map(drop)) };
             let prepared = ask(clock, LIMIT, cost, preparing).await.map_err(Refusal::Passing)?;
-            prepared.value.map_err(|error| refusal(&error))?;
+            prepared.value.map_err(|error| refusal(&error, &statement.text))?;
             self.prepared.insert(index);
         }
         let asked = self.questions(index, statement, clock, cost).await?;
@@ -165,23 +208,26 @@ impl Desk {
             Err(error) => {
                 let rolling_back = self.client.batch_execute("ROLLBACK");
                 ask(clock, LIMIT, cost, rolling_back).await.map_err(Refusal::Passing)?;
-                return Err(refusal(&error));
+                return Err(refusal(&error, &statement.text));
             }
         };
-        let plans: Vec<&str> = messages
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0),
-                _ => None,
-            })
-            .collect();
+        let mut rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let plan_cache_mode = rows.next().and_then(PlanCacheMode::of);
+        let plans: Vec<&str> = rows.collect();
         cost.rows += plans.len() as u64;
         if plans.len() != asked.len() {
             let message = format!("{} plans came of {} that were asked for", plans.len(), asked.len());
             return Err(Refusal::Unexplained(message));
         }
-        let described = asked.iter().zip(plans).map(|((class, _), plan)| Ok((*class, describe(plan)?)));
-        described.collect::<Result<_, String>>().map_err(Refusal::Unexplained)
+        let plans: Vec<Plan> =
+            plans.into_iter().map(Plan::read).collect::<Result<_, _>>().map_err(Refusal::Unexplained)?;
+        self.meet(&plans, clock, cost).await.map_err(Refusal::Passing)?;
+        let described =
+            asked.iter().zip(plans).map(|((class, _), plan)| (*class, describe(plan, &self.roots)));
+        Ok(Explained { plans: described.collect(), plan_cache_mode })
     }
 
     /// What is asked for each class. Where there are values the generic plan is asked for with some of them: it does not depend
@@ -244,11 +290,17 @@ impl Desk {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<(), Unanswered> {
+        self.roots = Roots::default();
         let prepared = std::mem::take(&mut self.prepared);
         let deallocate: Vec<String> =
             prepared.into_iter().map(|index| format!("DEALLOCATE {}", name(index))).collect();
         ask(clock, LIMIT, cost, self.client.batch_execute(&deallocate.join("; "))).await.map(drop)
     }
+}
+
+/// As the queries for tables want them.
+fn schemas_and_names<'a>(tables: impl IntoIterator<Item = &'a Table>) -> (Vec<&'a str>, Vec<&'a str>) {
+    tables.into_iter().map(|table| (table.schema.as_str(), table.name.as_str())).unzip()
 }
 
 /// Names of the sessions' own prepared statements are theirs; these are this connection's.
@@ -259,15 +311,16 @@ fn name(index: usize) -> String {
 /// The questions in a transaction that begins with what the statement's own sets, under limits that it cannot lift.
 fn in_transaction(set: &[(String, String)], questions: &str) -> String {
     let settings: String = set.iter().map(|(name, value)| set_local(name, value) + "; ").collect();
-    format!("BEGIN READ ONLY; {settings}{LIMITS}{questions}ROLLBACK")
+    format!("BEGIN READ ONLY; {settings}{LIMITS}{CACHE_MODE}{questions}ROLLBACK")
 }
 
 fn arguments(literals: &[String]) -> String {
     if literals.is_empty() { String::new() } else { format!("({})", literals.join(", ")) }
 }
 
-fn refusal(error: &tokio_postgres::Error) -> Refusal {
-    let message = words(error);
+/// `statement` is the text that was refused.
+fn refusal(error: &tokio_postgres::Error, statement: &str) -> Refusal {
+    let message = without_values(&words(error), statement);
     match error.as_db_error() {
         Some(db) if !is_passing(db.code().code()) && !is_fatal(db) => Refusal::Unexplained(message),
         Some(db) => Refusal::Passing(Unanswered { message, lost: is_fatal(db) }),
@@ -295,7 +348,8 @@ mod tests {
         assert_eq!(
             in_transaction(&set, "EXPLAIN EXECUTE x; "),
             "BEGIN READ ONLY; SET LOCAL \"statement_timeout\" = '0'; SET LOCAL \"lock_timeout\" = '0'; \
-             SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; EXPLAIN EXECUTE x; ROLLBACK"
+             SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; \
+             SELECT pg_catalog.current_setting('plan_cache_mode'); EXPLAIN EXECUTE x; ROLLBACK"
         );
     }
 }
