@@ -20,7 +20,7 @@ pub fn differences(course: &Course<'_>) -> Vec<PlanDifference> {
                 b.extend(plans(sides.b, of, class));
             }
             if !b.is_empty() && !a.keys().eq(b.keys()) {
-                let (a, b) = (named(a), named(b));
+                let (a, b) = (a.into_values().collect(), b.into_values().collect());
                 differences.push(PlanDifference {
                     stage: course.stage.map(str::to_owned),
                     statement: format!("{}.{}", of.transaction, of.name),
@@ -43,21 +43,15 @@ fn classes<'a>(stage: &'a Stage, of: &StatementInfo) -> Vec<&'a str> {
     plans.iter().flat_map(|plan| &plan.classes).map(String::as_str).collect()
 }
 
-/// The plans of a class: shape and one line.
+/// The plans of a class by their kind: which partitions they read is no difference.
 fn plans<'a>(
     stage: &'a Stage,
     of: &StatementInfo,
     class: &'a str,
-) -> impl Iterator<Item = (&'a str, &'a str)> {
+) -> impl Iterator<Item = (&'a str, PlanName)> {
     let plans = same(stage, of).map_or(&[][..], |statement| &statement.plans);
     plans
         .iter()
         .filter(move |plan| plan.classes.iter().any(|known| known == class))
-        .map(|plan| (plan.shape.as_str(), plan.summary.as_str()))
-}
-
-fn named(plans: BTreeMap<&str, &str>) -> Vec<PlanName> {
-    let name =
-        |(shape, summary): (&str, &str)| PlanName { shape: shape.to_owned(), summary: summary.to_owned() };
-    plans.into_iter().map(name).collect()
+        .map(|plan| (plan.kind(), PlanName { shape: plan.shape.clone(), summary: plan.summary.clone() }))
 }

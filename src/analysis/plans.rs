@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::{
     Finding, GenericPlanInfo, PlanChangeInfo, PlanInfo, Report, Severity, Stage, StatementInfo,
 };
-use crate::record::plan::{PlanClass, PlanSurvey, SeenPlan, ToldPlan};
+use crate::record::plan::{PlanCacheMode, PlanClass, PlanSurvey, SeenPlan, ToldPlan};
 use crate::units::{Protocol, Stamp, StatementId};
 
 use super::findings::finding;
@@ -22,6 +22,8 @@ const NAMED_MAX: usize = 4;
 /// What the server counts the making of a plan as: so many operators for each relation, and as many once more
 /// (`cached_plan_cost` of `src/backend/utils/cache/plancache.c`).
 const OPERATORS_PER_RELATION: f64 = 1000.0;
+/// The values that nearly all executions have: of the two a statement has one.
+const OFTEN: [PlanClass; 2] = [PlanClass::Common, PlanClass::Typical];
 
 /// What was told of the plans of a run, whichever stage it was told in.
 #[derive(Default)]
@@ -59,14 +61,23 @@ pub(super) struct StagePlans {
 /// A time in which a statement had one plan.
 struct Spell {
     shape: String,
+    /// The same without regard to which partitions are read, where any is.
+    kind: Option<String>,
     told: Option<Arc<ToldPlan>>,
     cost: f64,
     first: Stamp,
     last: Stamp,
     cause: Option<String>,
+    /// Of generic plans, as it was last.
+    plan_cache_mode: Option<PlanCacheMode>,
 }
 
 impl Spell {
+    /// What it is compared by.
+    fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or(&self.shape)
+    }
+
     /// The plan in one line; its hash where the words were lost.
     fn summary(&self) -> &str {
         self.told.as_ref().map_or(&self.shape, |told| &told.summary)
@@ -87,15 +98,20 @@ impl StagePlans {
         let spells = self.spells.entry((seen.statement, seen.class)).or_default();
         let is_full = spells.len() >= SPELLS_MAX;
         match spells.last_mut() {
-            Some(last) if last.shape == seen.shape => last.last = last.last.max(at),
+            Some(last) if last.shape == seen.shape => {
+                last.last = last.last.max(at);
+                last.plan_cache_mode = seen.plan_cache_mode.or(last.plan_cache_mode);
+            }
             _ if is_full => {}
             _ => spells.push(Spell {
                 shape: seen.shape.clone(),
+                kind: seen.kind.clone(),
                 told: book.told.get(&(seen.statement, seen.shape.clone())).cloned(),
                 cost: seen.cost,
                 first: at,
                 last: at,
                 cause: seen.cause.clone(),
+                plan_cache_mode: seen.plan_cache_mode,
             }),
         }
     }
@@ -114,6 +130,7 @@ impl StagePlans {
                 let at = infos.iter().position(|info| info.shape == spell.shape).unwrap_or_else(|| {
                     infos.push(PlanInfo {
                         shape: spell.shape.clone(),
+                        kind: spell.kind.clone(),
                         summary: spell.summary().to_owned(),
                         text: spell.told.as_ref().map(|told| told.text.clone()),
                         json: spell.told.as_ref().and_then(|told| told.json.clone()),
@@ -140,24 +157,28 @@ impl StagePlans {
         self.unexplained.get(&statement).cloned()
     }
 
-    /// What a session weighs at its sixth execution, with the plans that were seen last. The server counts every relation of the
-    /// statement, this the nodes that read one: never more.
+    /// What a session weighs at its sixth execution, with the plans that were seen last. It knows the mean of its own first five
+    /// executions, nearly all of which have values that are drawn often: rare ones do not weigh in. The server counts every relation
+    /// of the statement, this the nodes that read one: never more.
     pub(super) fn generic(&self, statement: StatementId) -> Option<GenericPlanInfo> {
         let last = |class| self.spells.get(&(statement, class)).and_then(|spells| spells.last());
         let generic = last(PlanClass::Generic)?;
-        let custom: Vec<&Spell> =
-            [PlanClass::Common, PlanClass::Rare, PlanClass::Typical].into_iter().filter_map(last).collect();
-        let per_operator = self.cpu_operator_cost.filter(|_| !custom.is_empty())?;
-        let with_planning = |spell: &&Spell| {
-            let scans = spell.told.as_ref().map_or(0, |told| told.scans);
-            spell.cost + OPERATORS_PER_RELATION * per_operator * f64::from(scans + 1)
-        };
-        let custom_cost_mean = custom.iter().map(with_planning).sum::<f64>() / custom.len() as f64;
+        let often = OFTEN.into_iter().find_map(last)?;
+        let mut custom =
+            [PlanClass::Common, PlanClass::Rare, PlanClass::Typical].into_iter().filter_map(last);
+        let scans = often.told.as_ref().map_or(0, |told| told.scans);
+        let custom_cost_mean =
+            often.cost + OPERATORS_PER_RELATION * self.cpu_operator_cost? * f64::from(scans + 1);
         Some(GenericPlanInfo {
-            differs: custom.iter().all(|spell| spell.shape != generic.shape),
+            differs: custom.all(|spell| spell.kind() != generic.kind()),
             cost: generic.cost,
             custom_cost_mean,
-            is_chosen: generic.cost < custom_cost_mean,
+            is_chosen: match generic.plan_cache_mode {
+                Some(PlanCacheMode::ForceCustom) => false,
+                Some(PlanCacheMode::ForceGeneric) => true,
+                Some(PlanCacheMode::Auto) | None => generic.cost < custom_cost_mean,
+            },
+            plan_cache_mode: generic.plan_cache_mode.map(|mode| mode.as_str().to_owned()),
         })
     }
 
@@ -172,6 +193,9 @@ impl StagePlans {
             let Some(statement) = name(*statement) else { continue };
             for two in spells.windows(2) {
                 let [from, to] = two else { continue };
+                if from.kind() == to.kind() {
+                    continue;
+                }
                 let change = PlanChangeInfo {
                     t_s: (to.first - begun_at).as_secs_f64(),
                     statement: statement.clone(),
@@ -314,7 +338,7 @@ fn evidence(told: &[String], all: usize) -> String {
 fn depends_on_values(report: &Report) -> Option<Finding> {
     let (told, all) = tell_of(report, |statement| {
         let (common, rare) = (last_of(statement, PlanClass::Common)?, last_of(statement, PlanClass::Rare)?);
-        (common.shape != rare.shape)
+        (common.kind() != rare.kind())
             .then(|| format!("{} for common values, {} for rare ones", common.summary, rare.summary))
     });
     (all > 0).then(|| {
@@ -329,31 +353,45 @@ fn depends_on_values(report: &Report) -> Option<Finding> {
     })
 }
 
-fn generic_differs(report: &Report) -> Option<Finding> {
+/// One finding for those that sessions change to, and one for those that they are made to keep to from the first execution on.
+fn generic_differs(report: &Report) -> Vec<Finding> {
     if report.sessions.protocol != Protocol::Prepared {
+        return Vec::new();
+    }
+    let told = |is_forced: bool| tell_of(report, |statement| generic_in_place(statement, is_forced));
+    let put = |(told, all): (Vec<String>, usize), title: &str, effect: &str, remedy: &str| {
+        (all > 0).then(|| {
+            let evidence = evidence(&told, all);
+            finding("generic-plan-differs", Severity::Info, title, evidence, effect, remedy)
+        })
+    };
+    let changed_to = put(
+        told(false),
+        "sessions change to another plan after five executions",
+        "the server finds a plan that looks at no value cheaper than plans for each execution: from its sixth execution on, a session \
+         keeps to it",
+        "compare with --a 'set plan_cache_mode=force_custom_plan' in dbdyno ab; set it for the role where that is faster",
+    );
+    let forced = put(
+        told(true),
+        "sessions are made to keep to a plan that looks at no value, and it is another one",
+        "plan_cache_mode=force_generic_plan: the server weighs no costs, and makes no plan for the values of an execution",
+        "compare with --a 'set plan_cache_mode=auto' in dbdyno ab; take the setting back where that is faster",
+    );
+    changed_to.into_iter().chain(forced).collect()
+}
+
+/// The generic plan that sessions keep to and the one in whose place it stands, where they differ.
+fn generic_in_place(statement: &StatementInfo, is_forced: bool) -> Option<String> {
+    let generic = statement.generic_plan.as_ref().filter(|generic| generic.differs && generic.is_chosen)?;
+    let forced = Some(PlanCacheMode::ForceGeneric.as_str());
+    if (generic.plan_cache_mode.as_deref() == forced) != is_forced {
         return None;
     }
-    let (told, all) = tell_of(report, |statement| {
-        let generic =
-            statement.generic_plan.as_ref().filter(|generic| generic.differs && generic.is_chosen)?;
-        let plan = last_of(statement, PlanClass::Generic)?;
-        let custom = [PlanClass::Common, PlanClass::Typical]
-            .into_iter()
-            .find_map(|class| last_of(statement, class))?;
-        Some(format!(
-            "{} (cost {:.0}) in place of {} ({:.0} with planning)",
-            plan.summary, generic.cost, custom.summary, generic.custom_cost_mean
-        ))
-    });
-    (all > 0).then(|| {
-        finding(
-            "generic-plan-differs",
-            Severity::Info,
-            "sessions change to another plan after five executions",
-            evidence(&told, all),
-            "the server finds a plan that looks at no value cheaper than plans for each execution: from its sixth execution on, a \
-             session keeps to it",
-            "compare with --a 'set plan_cache_mode=force_custom_plan' in dbdyno ab; set it for the role where that is faster",
-        )
-    })
+    let plan = last_of(statement, PlanClass::Generic)?;
+    let custom = OFTEN.into_iter().find_map(|class| last_of(statement, class))?;
+    Some(format!(
+        "{} (cost {:.0}) in place of {} ({:.0} with planning)",
+        plan.summary, generic.cost, custom.summary, generic.custom_cost_mean
+    ))
 }

@@ -8,7 +8,7 @@ use super::Analysis;
 use crate::model::{BreakReason, Report};
 use crate::record::entry::{Edge, End, EndReason, Entry, Interval, WarmUpEnded, WarmUpWait};
 use crate::record::observation::{Observation, ProbeCost, Reading};
-use crate::record::plan::{PlanClass, PlanEdge, PlanSurvey, SeenPlan, ToldPlan, Unexplained};
+use crate::record::plan::{PlanCacheMode, PlanClass, PlanEdge, PlanSurvey, SeenPlan, ToldPlan, Unexplained};
 use crate::record::set::{Set, Shape};
 use crate::units::{Span, StageId, Stamp, StatementId};
 
@@ -186,8 +186,10 @@ fn plans(at_ms: u64, edges: &[(u32, Edge)], seen: &[(PlanClass, &str, f64)], cau
         statement,
         class,
         shape: shape.to_owned(),
+        kind: None,
         cost,
         cause: cause.map(str::to_owned),
+        plan_cache_mode: None,
     };
     let edge = |&(stage, edge): &(u32, Edge)| PlanEdge { stage: StageId(stage), edge };
     let survey = PlanSurvey {
@@ -248,7 +250,8 @@ fn a_plan_that_changes_is_told_with_its_second_its_cause_and_both_plans() {
     let texts = |stage: &crate::model::Stage| -> Vec<bool> {
         stage.statements[0].plans.iter().map(|plan| plan.text.is_some() && plan.json.is_some()).collect()
     };
-    assert_eq!((texts(warm_up), texts(normal), texts(peak)), (vec![true], vec![false, true], vec![false]));
+    assert!(warm_up.statements.is_empty(), "of a warm-up only the books are told");
+    assert_eq!((texts(normal), texts(peak)), (vec![true, true], vec![false]));
 
     let finding = report.findings.iter().find(|finding| finding.id == "plan-changed").expect("a finding");
     assert_eq!(finding.title, "the plan of read.by_id changed at 5.2 s of stage normal");
@@ -277,8 +280,8 @@ fn values_that_decide_the_plan_are_a_finding_and_so_is_a_generic_plan_that_sessi
             [(Common, SCAN, 359.0), (Rare, LOOK_UP, 8.3), (Generic, "Bitmap Heap Scan on orders", generic)];
         with_plans(vec![plans(2_010, &[(1, Edge::Begin)], &seen, None)])
     };
-    // (359 + 8.3) ÷ 2, and for the making of each 1000 × 0.0025 × (1 + 1).
-    let mean = 183.65 + 5.0;
+    // Of common values alone, and for the making of each plan 1000 × 0.0025 × (1 + 1).
+    let mean = 359.0 + 5.0;
     for (cost, is_chosen) in [(mean - 0.1, true), (mean + 0.1, false)] {
         let report = report(cost);
         let generic = report.stages[1].statements[0].generic_plan.as_ref().expect("both kinds were seen");
@@ -291,6 +294,62 @@ fn values_that_decide_the_plan_are_a_finding_and_so_is_a_generic_plan_that_sessi
     }
 }
 
+/// Changes the plans that a reading saw.
+fn adapted(mut reading: Entry, adapt: impl Fn(&mut SeenPlan)) -> Entry {
+    if let Entry::Reading { reading: Reading { seen: Ok(Observation::Plans(survey)), .. }, .. } = &mut reading
+    {
+        survey.seen.iter_mut().for_each(adapt);
+    }
+    reading
+}
+
+#[test]
+fn what_sessions_set_decides_before_costs_whether_they_keep_to_the_generic_plan() {
+    use PlanClass::{Generic, Typical};
+    let report = |generic: f64, mode: PlanCacheMode| {
+        let seen = [(Typical, LOOK_UP, 8.3), (Generic, SCAN, generic)];
+        let reading = plans(2_010, &[(1, Edge::Begin)], &seen, None);
+        with_plans(vec![adapted(reading, |seen| {
+            seen.plan_cache_mode = Some(mode).filter(|_| seen.class == Generic);
+        })])
+    };
+    for (cost, mode, is_chosen) in [
+        (8.0, PlanCacheMode::Auto, true),
+        (359.0, PlanCacheMode::Auto, false),
+        (8.0, PlanCacheMode::ForceCustom, false),
+        (359.0, PlanCacheMode::ForceGeneric, true),
+    ] {
+        let report = report(cost, mode);
+        let generic = report.stages[1].statements[0].generic_plan.as_ref().expect("both kinds were seen");
+        assert_eq!((generic.differs, generic.is_chosen), (true, is_chosen), "{mode:?}");
+        assert_eq!(generic.plan_cache_mode.as_deref(), Some(mode.as_str()));
+        let finding = report.findings.iter().find(|finding| finding.id == "generic-plan-differs");
+        assert_eq!(finding.is_some(), is_chosen, "{mode:?}");
+        let is_forced = finding.is_some_and(|finding| finding.effect.contains("force_generic_plan"));
+        assert_eq!(is_forced, mode == PlanCacheMode::ForceGeneric);
+    }
+}
+
+#[test]
+fn which_partition_is_read_neither_depends_on_values_nor_is_a_change() {
+    use PlanClass::{Common, Generic, Rare};
+    let (old, new) = ("Seq Scan on orders_2024 orders", "Seq Scan on orders_2025 orders");
+    let reading = |at_ms, edges: &[(u32, Edge)], common: &str| {
+        let seen =
+            [(Common, common, 359.0), (Rare, new, 359.0), (Generic, "Seq Scan on orders_2026 orders", 8.0)];
+        adapted(plans(at_ms, edges, &seen, None), |seen| seen.kind = Some("Seq Scan on orders".to_owned()))
+    };
+    let report =
+        with_plans(vec![reading(2_010, &[(1, Edge::Begin)], old), reading(11_990, &[(1, Edge::End)], new)]);
+    let statement = &report.stages[1].statements[0];
+    assert_eq!(statement.plans.len(), 3, "each is told");
+    assert!(statement.generic_plan.as_ref().is_some_and(|generic| !generic.differs && generic.is_chosen));
+    assert!(report.stages.iter().all(|stage| stage.plan_changes.is_empty()), "{report:#?}");
+    for id in ["plan-changed", "plan-depends-on-values", "generic-plan-differs"] {
+        assert!(!has(&report, id), "{id}");
+    }
+}
+
 #[test]
 fn a_statement_without_a_plan_says_why_in_every_stage_from_then_on() {
     let mut first = plans(2_010, &[(1, Edge::Begin)], &[], None);
@@ -299,8 +358,12 @@ fn a_statement_without_a_plan_says_why_in_every_stage_from_then_on() {
         survey.unexplained.push(Unexplained { statement: StatementId(0), reason });
     }
     let report = with_plans(vec![first, plans(12_000, &[(1, Edge::End), (2, Edge::Begin)], &[], None)]);
+    let [warm_up, measured @ ..] = report.stages.as_slice() else { panic!("three stages") };
+    assert!(warm_up.statements.is_empty(), "of a warm-up only the books are told");
     let reasons: Vec<Option<&str>> =
-        report.stages.iter().map(|stage| stage.statements[0].no_plan.as_deref()).collect();
-    assert_eq!(reasons[0], None);
-    assert!(reasons[1..].iter().all(|reason| reason.is_some_and(|reason| reason.contains("CALL"))));
+        measured.iter().map(|stage| stage.statements[0].no_plan.as_deref()).collect();
+    assert!(
+        reasons.len() == 2
+            && reasons.iter().all(|reason| reason.is_some_and(|reason| reason.contains("CALL")))
+    );
 }

@@ -11,12 +11,16 @@ pub struct PlanInfo {
     pub classes: Vec<String>,
     /// Hash of its shape: the same whatever literals, estimates and costs are.
     pub shape: String,
+    /// Hash of its shape with every partition under the name of its root, by which plans are compared; absent where it reads no
+    /// partition.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub kind: Option<String>,
     /// One line: `Nested Loop (Index Scan using orders_customer on orders, Seq Scan on products)`.
     pub summary: String,
-    /// As EXPLAIN shows it, as it was when it was seen first. It stands in the first stage of the report that has the shape.
+    /// As EXPLAIN shows it, with `?` for each literal, as it was when it was seen first. It stands in the first stage of the report that has the shape.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub text: Option<String>,
-    /// As the server gave it, without the columns that each node puts out; beside the text, unless it is longer than 64 KiB.
+    /// As the server gave it, with `?` for each literal and without the columns that each node puts out; beside the text, unless it is longer than 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub json: Option<serde_json::Value>,
     /// What the server thinks that it costs, in the server's own unit, as it was when the stage saw it first.
@@ -27,17 +31,30 @@ pub struct PlanInfo {
     pub last_seen_s: f64,
 }
 
+impl PlanInfo {
+    /// What it is compared by.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or(&self.shape)
+    }
+}
+
 /// What a session weighs before it keeps to a plan that looks at no value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GenericPlanInfo {
-    /// Whether its shape is none of those that the server makes for values.
+    /// Whether it is none of those that the server makes for values, whichever partitions they read.
     pub differs: bool,
     /// Its cost, in the server's own unit.
     pub cost: f64,
-    /// Mean cost of the plans for values, with what the making of a plan is counted as.
+    /// Cost of the plan for the values that the workload draws most often, with what the making of a plan is counted as, in the
+    /// server's own unit: about the mean of a session's first five executions.
     pub custom_cost_mean: f64,
-    /// Whether a session keeps to it from its sixth execution of the statement on: it costs less than they do.
+    /// Whether a session keeps to it: from its sixth execution of the statement on where it costs less than that, always with
+    /// `force_generic_plan`, never with `force_custom_plan`.
     pub is_chosen: bool,
+    /// `auto`, `force_custom_plan` or `force_generic_plan`, as the sessions or the transaction set it; absent where nobody asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub plan_cache_mode: Option<String>,
 }
 
 /// A plan that became another one within a stage.

@@ -33,6 +33,38 @@ impl PlanClass {
     }
 }
 
+/// By what a session chooses between plans for each execution and the one that looks at no value: `plan_cache_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanCacheMode {
+    /// By what they cost, after five executions.
+    Auto,
+    /// A plan for each execution.
+    #[serde(rename = "force_custom_plan")]
+    ForceCustom,
+    /// The plan that looks at no value, from the first execution on.
+    #[serde(rename = "force_generic_plan")]
+    ForceGeneric,
+}
+
+impl PlanCacheMode {
+    /// As the server names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::ForceCustom => "force_custom_plan",
+            Self::ForceGeneric => "force_generic_plan",
+        }
+    }
+
+    /// The one that the server names so.
+    #[must_use]
+    pub fn of(name: &str) -> Option<Self> {
+        [Self::Auto, Self::ForceCustom, Self::ForceGeneric].into_iter().find(|mode| mode.as_str() == name)
+    }
+}
+
 /// Which edge of which stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanEdge {
@@ -66,11 +98,26 @@ pub struct SeenPlan {
     pub class: PlanClass,
     /// The hash of its shape: the same whatever the literals, the estimates and the costs are.
     pub shape: String,
+    /// The hash of its shape with every partition under the name of its root, which is what plans are compared by; absent where it
+    /// reads no partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// What the server thinks that it costs, in the server's own unit.
     pub cost: f64,
     /// What had changed since the plan before, in words; absent where nothing was seen to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
+    /// What decides whether sessions keep to it, everything included that they and the transaction set; of generic plans only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_cache_mode: Option<PlanCacheMode>,
+}
+
+impl SeenPlan {
+    /// What it is compared by.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or(&self.shape)
+    }
 }
 
 /// A plan in full.
@@ -82,9 +129,9 @@ pub struct ToldPlan {
     pub shape: String,
     /// One line: `Nested Loop (Index Scan using orders_customer on orders, Seq Scan on products)`.
     pub summary: String,
-    /// As the server's own EXPLAIN shows it; cut where it is long, which its last line says.
+    /// As the server's own EXPLAIN shows it, with `?` for each literal; cut where it is long, which its last line says.
     pub text: String,
-    /// As the server gave it, without the columns that each node puts out; absent where it is too long.
+    /// As the server gave it, with `?` for each literal and without the columns that each node puts out; absent where it is too long.
     pub json: Option<serde_json::Value>,
     /// Nodes that read a relation.
     pub scans: u32,

@@ -9,7 +9,7 @@ use dbdyno::probe::plans::{PlanCapture, PlanOrder, PlanValues, PlannedStatement}
 use dbdyno::probe::{ProbePlan, Probes};
 use dbdyno::record::entry::Edge;
 use dbdyno::record::observation::Observation;
-use dbdyno::record::plan::{PlanClass, PlanEdge, PlanSurvey};
+use dbdyno::record::plan::{PlanCacheMode, PlanClass, PlanEdge, PlanSurvey};
 use dbdyno::sql::values::{Frame, Slot};
 use dbdyno::time::Epoch;
 use dbdyno::units::{StageId, StatementId};
@@ -220,6 +220,36 @@ fn plans_are_those_of_the_settings_of_the_sessions_and_of_the_transaction() {
     assert_eq!(summaries(&surveys, 2), [look_up, look_up, scan, scan]);
     assert_eq!(surveys[2].told, [], "these shapes were told before");
     assert!(surveys.iter().flat_map(|survey| &survey.seen).all(|seen| seen.cause.is_none()));
+}
+
+#[test]
+fn partitions_stand_for_their_root_and_neither_values_nor_limits_of_the_transaction_come_through() {
+    let database = Database::empty();
+    database.execute(
+        "CREATE TABLE sales (id int NOT NULL, year int NOT NULL) PARTITION BY LIST (year); \
+         CREATE TABLE sales_2024 PARTITION OF sales FOR VALUES IN (2024); \
+         CREATE TABLE sales_2025 PARTITION OF sales FOR VALUES IN (2025); CREATE INDEX sales_id ON sales (id); \
+         INSERT INTO sales SELECT n, 2024 + n % 2 FROM generate_series(1, 20000) AS n; ANALYZE sales",
+    );
+    let values = |class, year| PlanValues {
+        class,
+        frame: Frame { slots: vec![Slot::Int(year), Slot::Int(4711)], ..Frame::default() },
+    };
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let statement = PlannedStatement {
+        values: vec![values(PlanClass::Common, 2024), values(PlanClass::Rare, 2025)],
+        set: vec![pair("plan_cache_mode", "force_custom_plan"), pair("statement_timeout", "1d")],
+        ..planned(0, "SELECT id FROM sales WHERE year = $1 AND id = $2")
+    };
+    let surveys = surveys(&database, vec![statement], &[&[]], || ());
+    let [common, rare, generic] = surveys[0].seen.as_slice() else { panic!("{surveys:?}") };
+    assert!(common.kind.is_some() && common.shape != rare.shape, "{surveys:?}");
+    assert_eq!((&common.kind, &common.kind), (&rare.kind, &generic.kind), "{surveys:?}");
+    assert_eq!(generic.plan_cache_mode, Some(PlanCacheMode::ForceCustom));
+    for told in &surveys[0].told {
+        let json = told.json.as_ref().expect("it is short").to_string();
+        assert!(!told.text.contains("= 4711") && !json.contains("= 4711"), "{told:?}");
+    }
 }
 
 #[test]

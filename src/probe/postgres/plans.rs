@@ -3,6 +3,8 @@
 
 mod describe;
 mod explain;
+mod mask;
+mod roots;
 mod text;
 mod watch;
 
@@ -22,8 +24,8 @@ use crate::record::observation::{Observation, ProbeCost};
 use crate::record::plan::{PlanClass, PlanEdge, PlanSurvey, SeenPlan, ToldPlan, Unexplained};
 use crate::units::{Span, StatementId};
 
-use describe::{Described, Table};
-use explain::{Desk, LIMIT, Refusal};
+use describe::Table;
+use explain::{Desk, Explained, LIMIT, Refusal};
 use watch::{Scans, TableState};
 
 /// Time between two looks at what plans depend on, before jitter.
@@ -66,7 +68,8 @@ pub struct PlanProbe<N> {
 struct Known {
     /// What its plans read.
     tables: BTreeSet<Table>,
-    shapes: BTreeMap<PlanClass, String>,
+    /// Shapes of its plans, partitions under the name of their root.
+    kinds: BTreeMap<PlanClass, String>,
     /// What has changed since they were made.
     causes: Vec<String>,
     /// Whether its plans are to be asked for.
@@ -174,14 +177,14 @@ impl<N: Now> PlanProbe<N> {
             if let Some(desk) = &mut self.desk
                 && desk.forget_all(&self.clock, &mut self.cost).await.is_err()
             {
-                self.desk = None;
+                self.give_up().await;
             }
         } else {
             self.begin_with = begin_with;
             self.desk = None;
         }
         for known in &mut self.known {
-            known.shapes.clear();
+            known.kinds.clear();
             known.causes.clear();
             // What goes before the new ones may have made what was missing.
             known.is_refused = false;
@@ -221,7 +224,7 @@ impl<N: Now> PlanProbe<N> {
         let failed = match outcome {
             Err(Unanswered { message, lost }) => {
                 if lost {
-                    self.desk = None;
+                    self.give_up().await;
                 }
                 Some(message)
             }
@@ -234,6 +237,12 @@ impl<N: Now> PlanProbe<N> {
         }
     }
 
+    async fn give_up(&mut self) {
+        if let Some(desk) = self.desk.take() {
+            desk.give_up(&self.settings).await;
+        }
+    }
+
     async fn try_round(&mut self, round: &mut Round) -> Result<(), Unanswered> {
         self.reconnect().await?;
         self.watch(&mut round.cost).await?;
@@ -243,7 +252,7 @@ impl<N: Now> PlanProbe<N> {
 
     /// Compares the tables with what they were at the last look.
     async fn watch(&mut self, cost: &mut ProbeCost) -> Result<(), Unanswered> {
-        let Some(desk) = &self.desk else { return Ok(()) };
+        let Some(desk) = &mut self.desk else { return Ok(()) };
         if self.tables.is_empty() {
             return Ok(());
         }
@@ -259,6 +268,7 @@ impl<N: Now> PlanProbe<N> {
             watched.scans = scans.or(watched.scans);
             watched.state = now.with_size_of(&watched.state);
             if !causes.is_empty() {
+                desk.forget_root(&table);
                 let concerned = self.known.iter_mut().filter(|known| known.tables.contains(&table));
                 concerned.for_each(|known| known.learn(&causes));
             }
@@ -292,10 +302,10 @@ impl<N: Now> PlanProbe<N> {
                 continue;
             }
             match desk.explain(index, planned, &self.clock, &mut round.cost).await {
-                Ok(plans) => {
+                Ok(explained) => {
                     round.survey.cpu_operator_cost = Some(desk.cpu_operator_cost);
                     let told = |shape: &str| self.told.contains(&(planned.statement, shape.to_owned()));
-                    known.take(planned.statement, plans, told, &mut round.survey);
+                    known.take(planned.statement, explained, told, &mut round.survey);
                 }
                 Err(Refusal::Unexplained(reason)) => {
                     known.is_refused = true;
@@ -374,22 +384,25 @@ impl Known {
     fn take(
         &mut self,
         statement: StatementId,
-        plans: Vec<(PlanClass, Described)>,
+        explained: Explained,
         is_told: impl Fn(&str) -> bool,
         survey: &mut PlanSurvey,
     ) {
         let causes = std::mem::take(&mut self.causes);
         self.reason_told = None;
         self.tables.clear();
-        for (class, plan) in plans {
-            let before = self.shapes.insert(class, plan.shape.clone());
-            let has_changed = before.is_some_and(|before| before != plan.shape);
+        for (class, plan) in explained.plans {
+            let kind = plan.kind.as_ref().unwrap_or(&plan.shape);
+            let before = self.kinds.insert(class, kind.clone());
+            let has_changed = before.is_some_and(|before| before != *kind);
             survey.seen.push(SeenPlan {
                 statement,
                 class,
                 shape: plan.shape.clone(),
+                kind: plan.kind,
                 cost: plan.cost,
                 cause: (has_changed && !causes.is_empty()).then(|| causes.join("; ")),
+                plan_cache_mode: explained.plan_cache_mode.filter(|_| class == PlanClass::Generic),
             });
             let is_told = is_told(&plan.shape)
                 || survey.told.iter().any(|told| told.statement == statement && told.shape == plan.shape);
@@ -410,11 +423,14 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use super::describe::Described;
     use super::*;
+    use crate::record::plan::PlanCacheMode;
 
     fn described(shape: &str, table: &str) -> Described {
         Described {
             shape: shape.to_owned(),
+            kind: None,
             summary: format!("Seq Scan on {table}"),
             text: String::new(),
             json: None,
@@ -428,17 +444,20 @@ mod tests {
     fn a_shape_is_told_once_and_a_change_has_its_cause() {
         let (mut known, id) = (Known::default(), StatementId(3));
         let mut first = PlanSurvey::default();
-        let both = |shape| {
-            vec![
+        let both = |shape| Explained {
+            plans: vec![
                 (PlanClass::Common, described(shape, "orders")),
                 (PlanClass::Generic, described("g", "lines")),
-            ]
+            ],
+            plan_cache_mode: Some(PlanCacheMode::ForceCustom),
         };
         known.take(id, both("a"), |_| false, &mut first);
         assert_eq!(first.seen.len(), 2);
         assert_eq!(first.told.len(), 2);
         assert_eq!(known.tables.len(), 2);
         assert!(first.seen.iter().all(|seen| seen.cause.is_none()), "the first plans are no change");
+        let modes: Vec<_> = first.seen.iter().map(|seen| seen.plan_cache_mode).collect();
+        assert_eq!(modes, [None, Some(PlanCacheMode::ForceCustom)]);
 
         known.is_refused = true;
         let dropped = "index orders_customer was dropped".to_owned();
@@ -454,5 +473,19 @@ mod tests {
         assert_eq!(second.seen[1].cause, None, "this one is as it was");
         assert_eq!(second.told.iter().map(|told| told.shape.as_str()).collect::<Vec<_>>(), ["b"]);
         assert!(known.causes.is_empty());
+    }
+
+    #[test]
+    fn another_partition_is_told_and_is_no_change() {
+        let (mut known, id) = (Known::default(), StatementId(3));
+        let mut survey = PlanSurvey::default();
+        for (shape, table) in [("a", "orders_2024"), ("b", "orders_2025")] {
+            known.learn(&["orders_2024 grew".to_owned()]);
+            let plan = Described { kind: Some("orders".to_owned()), ..described(shape, table) };
+            let explained = Explained { plans: vec![(PlanClass::Common, plan)], plan_cache_mode: None };
+            known.take(id, explained, |_| false, &mut survey);
+        }
+        assert!(survey.seen.iter().all(|seen| seen.cause.is_none() && seen.kind() == "orders"));
+        assert_eq!(survey.told.len(), 2);
     }
 }

@@ -57,8 +57,12 @@ pub(super) fn section(page: &mut Page, stage: &Stage) {
         }
         if let Some(generic) = statement.generic_plan.as_ref().filter(|generic| generic.differs) {
             let choice = if generic.is_chosen { "keep to" } else { "do not keep to" };
+            let why = match generic.plan_cache_mode.as_deref() {
+                None | Some("auto") => String::new(),
+                Some(mode) => format!(", by plan_cache_mode={mode}"),
+            };
             let text = format!(
-                "sessions {choice} the generic plan: its cost is {}, that of plans for each execution {} with planning",
+                "sessions {choice} the generic plan{why}: its cost is {}, that of plans for each execution {} with planning",
                 decimal(generic.cost, 1),
                 decimal(generic.custom_cost_mean, 1)
             );
@@ -136,8 +140,13 @@ mod tests {
         let late = PlanInfo { text: None, first_seen_s: 31.04, ..scan };
         let statement = &mut stage.statements[0];
         statement.plans = vec![look_up, late];
-        statement.generic_plan =
-            Some(GenericPlanInfo { differs: true, cost: 8.31, custom_cost_mean: 14.5, is_chosen: true });
+        statement.generic_plan = Some(GenericPlanInfo {
+            differs: true,
+            cost: 8.31,
+            custom_cost_mean: 14.5,
+            is_chosen: true,
+            plan_cache_mode: Some("auto".to_owned()),
+        });
         stage.statements[1].no_plan = Some("permission denied for table orders (SQLSTATE 42501)".to_owned());
         stage.plan_changes = vec![PlanChangeInfo {
             t_s: 31.04,
@@ -190,6 +199,16 @@ mod tests {
         title("shape 07aa, shown above");
         title("sessions keep to the generic plan: its cost is 8.3");
         title("no plan, permission denied for table orders");
+        let mut forced = stage();
+        if let Some(generic) = &mut forced.statements[0].generic_plan {
+            (generic.is_chosen, generic.plan_cache_mode) = (false, Some("force_custom_plan".to_owned()));
+        }
+        let page = self::lines(|page| section(page, &forced)).join(" ");
+        let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            page.contains("do not keep to the generic plan, by plan_cache_mode=force_custom_plan:"),
+            "{page}"
+        );
     }
 
     #[test]

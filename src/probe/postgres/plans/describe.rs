@@ -7,6 +7,8 @@ use std::fmt::Write;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::mask::mask;
+use super::roots::Roots;
 use super::text;
 use crate::sql::lex::{Token, TokenKind, lex};
 
@@ -55,6 +57,12 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The one that a node reads or writes.
+    pub(super) fn of(node: &Value) -> Option<Self> {
+        let schema = word(node, "Schema").unwrap_or("public").to_owned();
+        word(node, "Relation Name").map(|name| Self { schema, name: name.to_owned() })
+    }
+
     /// As people name it: qualified unless its schema is `public`.
     pub(super) fn label(&self) -> String {
         if self.schema == "public" { self.name.clone() } else { format!("{}.{}", self.schema, self.name) }
@@ -66,6 +74,8 @@ impl Table {
 pub(super) struct Described {
     /// Sixteen hexadecimal digits.
     pub(super) shape: String,
+    /// The same with every partition under the name of its root; absent where the plan reads none.
+    pub(super) kind: Option<String>,
     pub(super) summary: String,
     pub(super) text: String,
     pub(super) json: Option<Value>,
@@ -75,26 +85,41 @@ pub(super) struct Described {
     pub(super) scans: u32,
 }
 
-/// Reads what `EXPLAIN (VERBOSE, FORMAT JSON)` answered.
-pub(super) fn describe(answer: &str) -> Result<Described, String> {
-    let mut json: Value =
-        serde_json::from_str(answer).map_err(|error| format!("its plan cannot be read: {error}"))?;
+/// What `EXPLAIN (VERBOSE, FORMAT JSON)` answered, without what each node puts out and without values.
+#[derive(Debug)]
+pub(super) struct Plan(Value);
+
+impl Plan {
+    /// Reads an answer.
+    pub(super) fn read(answer: &str) -> Result<Self, String> {
+        let mut json: Value =
+            serde_json::from_str(answer).map_err(|error| format!("its plan cannot be read: {error}"))?;
+        let root = json.pointer_mut("/0/Plan").ok_or("the server gave no plan for it")?;
+        without_output(root);
+        mask(root);
+        Ok(Self(json))
+    }
+
+    /// Its uppermost node.
+    pub(super) fn root(&self) -> &Value {
+        self.0.pointer("/0/Plan").unwrap_or(&Value::Null)
+    }
+}
+
+/// Describes a plan. `roots` say which of its tables are partitions.
+pub(super) fn describe(plan: Plan, roots: &Roots) -> Described {
     let mut tables = BTreeSet::new();
     let mut scans = 0;
-    let mut shape = String::new();
-    let root = json.pointer_mut("/0/Plan").ok_or("the server gave no plan for it")?;
-    without_output(root);
-    let root = &*root;
+    let root = plan.root();
     walk(root, &mut |node| {
-        if let Some(name) = word(node, "Relation Name") {
-            let schema = word(node, "Schema").unwrap_or("public").to_owned();
-            tables.insert(Table { schema, name: name.to_owned() });
+        if let Some(table) = Table::of(node) {
+            tables.insert(table);
             scans += u32::from(word(node, "Node Type") != Some("ModifyTable"));
         }
     });
-    put_shape(root, &mut shape);
     let described = Described {
-        shape: hash(&shape),
+        shape: hash(&shape(root)),
+        kind: roots.rooted(root).map(|rooted| hash(&shape(&rooted))),
         summary: text::summary(root),
         text: text::text(root),
         cost: root.get("Total Cost").and_then(Value::as_f64).unwrap_or(0.0),
@@ -102,8 +127,8 @@ pub(super) fn describe(answer: &str) -> Result<Described, String> {
         tables,
         scans,
     };
-    let is_short = json.to_string().len() <= BYTES_MAX;
-    Ok(Described { json: is_short.then_some(json), ..described })
+    let is_short = plan.0.to_string().len() <= BYTES_MAX;
+    Described { json: is_short.then_some(plan.0), ..described }
 }
 
 /// The word that stands under a key of a node.
@@ -116,7 +141,7 @@ pub(super) fn children(node: &Value) -> &[Value] {
     node.get("Plans").and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-fn walk<'a>(node: &'a Value, visit: &mut impl FnMut(&'a Value)) {
+pub(super) fn walk<'a>(node: &'a Value, visit: &mut impl FnMut(&'a Value)) {
     visit(node);
     for child in children(node) {
         walk(child, visit);
@@ -132,7 +157,14 @@ fn without_output(node: &mut Value) {
     }
 }
 
-/// The tree as a text that is equal for equal shapes. Lengths keep the parts from running into each other.
+/// The tree as a text that is equal for equal shapes.
+pub(super) fn shape(root: &Value) -> String {
+    let mut out = String::new();
+    put_shape(root, &mut out);
+    out
+}
+
+/// Lengths keep the parts from running into each other.
 fn put_shape(node: &Value, out: &mut String) {
     let mut part = |key: &str, value: &str| {
         // Writing to a string cannot fail.
@@ -197,7 +229,7 @@ mod tests {
     const UPDATE: &str = include_str!("recorded/update_with_subplans.json");
 
     fn of(json: &str) -> Described {
-        describe(json).expect("a recorded plan")
+        describe(Plan::read(json).expect("a recorded plan"), &Roots::default())
     }
 
     #[test]
@@ -252,7 +284,7 @@ mod tests {
     fn what_each_node_puts_out_is_left_out_and_a_long_plan_has_no_json() {
         let json = of(JOIN).json.expect("it is short").to_string();
         assert!(!json.contains("Output") && json.contains("orders_customer"), "{json}");
-        let long = format!("(o.status = '{}'::text)", "x".repeat(BYTES_MAX));
+        let long = format!("(o.status = {}())", "x".repeat(BYTES_MAX));
         let described = of(&JOIN.replace("(o.status = 'new'::text)", &long));
         assert_eq!(described.json, None);
         assert_eq!(described.shape, of(JOIN).shape);
@@ -263,7 +295,17 @@ mod tests {
     #[test]
     fn no_plan_is_an_error_and_no_panic() {
         for answer in ["", "[]", "[{}]", "{\"Plan\": 1}", "[1]"] {
-            assert!(describe(answer).is_err(), "{answer}");
+            assert!(Plan::read(answer).is_err(), "{answer}");
         }
+    }
+
+    #[test]
+    fn neither_the_text_nor_the_json_holds_a_value() {
+        let described = of(JOIN);
+        assert!(described.text.contains("Filter: (o.status = ?::text)\n"), "{}", described.text);
+        assert!(described.text.contains("Index Cond: (c.id = ?)\n"), "{}", described.text);
+        let json = described.json.expect("it is short").to_string();
+        assert!(json.contains("(o.status = ?::text)") && !json.contains("'new'"), "{json}");
+        assert!(of(UPDATE).text.contains("Filter: ((hashed SubPlan 3) OR"), "{}", of(UPDATE).text);
     }
 }

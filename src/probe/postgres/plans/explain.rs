@@ -1,12 +1,14 @@
 //! Asks the server for plans, on a connection of its own. Nothing is ever executed: EXPLAIN without ANALYZE plans a statement and
 //! stops there, in a transaction that is read-only and rolled back.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use tokio_postgres::{SimpleQueryMessage, Statement};
 
-use super::describe::{Described, Table, describe};
+use super::describe::{Described, Plan, Table, describe};
+use super::mask::without_values;
+use super::roots::{Partition, ROOTS, Roots};
 use super::watch::{TABLES, TableState};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect, literal, set_local};
@@ -14,20 +16,38 @@ use crate::probe::plans::PlannedStatement;
 use crate::probe::postgres::link::{Unanswered, ask, words};
 use crate::probe::{ProbeError, ROLE};
 use crate::record::observation::ProbeCost;
-use crate::record::plan::PlanClass;
+use crate::record::plan::{PlanCacheMode, PlanClass};
 use crate::sql::split::split;
 
 /// A plan is worth no wait: neither of the schema change that holds a lock, nor of anybody behind us.
 const SETUP: &str = "SET statement_timeout = '2s'; SET lock_timeout = '100ms'; SET jit = off";
+/// The same behind what a transaction sets for itself, which may have undone them.
+const LIMITS: &str = "SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; ";
+/// By what sessions choose between plans, after all that they and the transaction set. Holds for PostgreSQL 14 to 18.
+const CACHE_MODE: &str = "SELECT pg_catalog.current_setting('plan_cache_mode'); ";
 pub(super) const LIMIT: Duration = Duration::from_secs(2);
-/// Value of `cpu_operator_cost`. Holds for PostgreSQL 14 to 18.
-const OPERATOR_COST: &str = "SELECT current_setting('cpu_operator_cost')::double precision AS cost";
+/// How long a question that nobody waits for any more may take to be cancelled.
+const CANCEL_LIMIT: Duration = Duration::from_secs(1);
+/// Value of `cpu_operator_cost`, and the session. Holds for PostgreSQL 14 to 18.
+const SESSION: &str =
+    "SELECT current_setting('cpu_operator_cost')::double precision AS cost, pg_backend_pid() AS pid";
+/// Ends what the session `$1` is doing, if it is a question of ours: behind a pooler the number can be another's by now.
+const CANCEL: &str = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity \
+     WHERE pid = $1 AND state = 'active' AND query LIKE '%dbdyno\\_plan\\_%'";
 /// Number of parameters of a prepared statement. Holds for PostgreSQL 14 to 18.
 const PARAMETERS: &str =
     "SELECT cardinality(parameter_types) AS parameters FROM pg_prepared_statements WHERE name = $1";
 /// Errors after which the same question may be answered a moment later: a limit was reached, a lock was held, the server is short
 /// of something, a deadlock.
 const PASSING: [&str; 6] = ["57014", "55P03", "40001", "40P01", "53100", "53200"];
+
+/// What came of the questions for one statement.
+pub(super) struct Explained {
+    /// A plan for each of its classes.
+    pub(super) plans: Vec<(PlanClass, Described)>,
+    /// By what its sessions choose between plans, where the server said it.
+    pub(super) plan_cache_mode: Option<PlanCacheMode>,
+}
 
 /// Why a statement has no plan now.
 #[derive(Debug)]
@@ -42,7 +62,11 @@ pub(super) enum Refusal {
 pub(super) struct Desk {
     client: Client,
     tables: Statement,
+    roots_of: Statement,
+    roots: Roots,
     pub(super) cpu_operator_cost: f64,
+    /// The server's number of the session.
+    pid: i32,
     /// Statements of the workload that are prepared, by their place in the plan.
     prepared: HashSet<usize>,
 }
@@ -60,13 +84,31 @@ impl Desk {
             }
             // Behind it, so that no setting of the sessions undoes the limits.
             client.batch_execute(SETUP).await?;
-            let cost = client.query_one(OPERATOR_COST, &[]).await?.try_get("cost")?;
-            Ok((client.prepare(TABLES).await?, cost))
+            let session = client.query_one(SESSION, &[]).await?;
+            let (tables, roots_of) = (client.prepare(TABLES).await?, client.prepare(ROOTS).await?);
+            Ok((tables, roots_of, session.try_get("cost")?, session.try_get("pid")?))
         };
-        let (tables, cpu_operator_cost) = prepared
+        let (tables, roots_of, cpu_operator_cost, pid) = prepared
             .await
             .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
-        Ok(Self { client, tables, cpu_operator_cost, prepared: HashSet::new() })
+        let (roots, prepared) = (Roots::default(), HashSet::new());
+        Ok(Self { client, tables, roots_of, roots, cpu_operator_cost, pid, prepared })
+    }
+
+    /// Gives up a connection whose answer did not come. Whoever only drops it leaves the server with the question, perhaps in the
+    /// queue for a lock, where everybody who comes later stands behind it.
+    pub(super) async fn give_up(self, settings: &Settings) {
+        if self.is_closed() {
+            return;
+        }
+        let cancelling = async {
+            if let Ok(other) = connect(settings, ROLE).await {
+                // It may have ended by itself in the meantime.
+                let _ = other.execute(CANCEL, &[&self.pid]).await;
+            }
+        };
+        // A server that cannot be reached has nothing to end.
+        let _ = tokio::time::timeout(CANCEL_LIMIT, cancelling).await;
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -80,8 +122,7 @@ impl Desk {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<Vec<(Table, TableState)>, Unanswered> {
-        let schemas: Vec<&str> = tables.iter().map(|table| table.schema.as_str()).collect();
-        let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+        let (schemas, names) = schemas_and_names(tables.iter().copied());
         let answer = ask(clock, LIMIT, cost, async {
             let rows = self.client.query(&self.tables, &[&schemas, &names]).await?;
             rows.iter().map(TableState::read).collect::<Result<Vec<_>, _>>()
@@ -89,6 +130,34 @@ impl Desk {
         .await?;
         cost.rows += answer.value.len() as u64;
         Ok(answer.value)
+    }
+
+    /// Something of the table has changed: whether it is a partition is asked anew.
+    pub(super) fn forget_root(&mut self, table: &Table) {
+        self.roots.forget(table);
+    }
+
+    /// Asks which tables of the plans are partitions, where that is not known.
+    async fn meet(
+        &mut self,
+        plans: &[Plan],
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        let unknown: BTreeSet<Table> =
+            plans.iter().flat_map(|plan| self.roots.unknown(plan.root())).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let (schemas, names) = schemas_and_names(&unknown);
+        let answer = ask(clock, LIMIT, cost, async {
+            let rows = self.client.query(&self.roots_of, &[&schemas, &names]).await?;
+            rows.iter().map(Partition::read).collect::<Result<Vec<_>, _>>()
+        })
+        .await?;
+        cost.rows += answer.value.len() as u64;
+        self.roots.take(unknown, answer.value);
+        Ok(())
     }
 
     /// The plans of one statement for each of its classes. A statement that was prepared and cannot be explained any more is
@@ -99,7 +168,7 @@ impl Desk {
         statement: &PlannedStatement,
         clock: &impl Now,
         cost: &mut ProbeCost,
-    ) -> Result<Vec<(PlanClass, Described)>, Refusal> {
+    ) -> Result<Explained, Refusal> {
         if split(&statement.text).len() != 1 {
             return Err(Refusal::Unexplained("its text holds more than one statement".to_owned()));
         }
@@ -119,21 +188,19 @@ impl Desk {
         statement: &PlannedStatement,
         clock: &impl Now,
         cost: &mut ProbeCost,
-    ) -> Result<Vec<(PlanClass, Described)>, Refusal> {
+    ) -> Result<Explained, Refusal> {
         let name = name(index);
         if !self.prepared.contains(&index) {
             // As one Parse, which takes no second statement, whatever the text says.
             let prepare = format!("PREPARE {name} AS {}", statement.text);
             let preparing = async { Ok(self.client.execute(&prepare, &[]).await.map(drop)) };
             let prepared = ask(clock, LIMIT, cost, preparing).await.map_err(Refusal::Passing)?;
-            prepared.value.map_err(|error| refusal(&error))?;
+            prepared.value.map_err(|error| refusal(&error, &statement.text))?;
             self.prepared.insert(index);
         }
         let asked = self.questions(index, statement, clock, cost).await?;
         let question: String = asked.iter().map(|(_, question)| question.as_str()).collect();
-        let settings: String =
-            statement.set.iter().map(|(name, value)| set_local(name, value) + "; ").collect();
-        let question = format!("BEGIN READ ONLY; {settings}{question}ROLLBACK");
+        let question = in_transaction(&statement.set, &question);
         let asking = async { Ok(self.client.simple_query(&question).await) };
         let answer = ask(clock, LIMIT, cost, asking).await.map_err(Refusal::Passing)?;
         let messages = match answer.value {
@@ -141,23 +208,26 @@ impl Desk {
             Err(error) => {
                 let rolling_back = self.client.batch_execute("ROLLBACK");
                 ask(clock, LIMIT, cost, rolling_back).await.map_err(Refusal::Passing)?;
-                return Err(refusal(&error));
+                return Err(refusal(&error, &statement.text));
             }
         };
-        let plans: Vec<&str> = messages
-            .iter()
-            .filter_map(|message| match message {
-                SimpleQueryMessage::Row(row) => row.get(0),
-                _ => None,
-            })
-            .collect();
+        let mut rows = messages.iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let plan_cache_mode = rows.next().and_then(PlanCacheMode::of);
+        let plans: Vec<&str> = rows.collect();
         cost.rows += plans.len() as u64;
         if plans.len() != asked.len() {
             let message = format!("{} plans came of {} that were asked for", plans.len(), asked.len());
             return Err(Refusal::Unexplained(message));
         }
-        let described = asked.iter().zip(plans).map(|((class, _), plan)| Ok((*class, describe(plan)?)));
-        described.collect::<Result<_, String>>().map_err(Refusal::Unexplained)
+        let plans: Vec<Plan> =
+            plans.into_iter().map(Plan::read).collect::<Result<_, _>>().map_err(Refusal::Unexplained)?;
+        self.meet(&plans, clock, cost).await.map_err(Refusal::Passing)?;
+        let described =
+            asked.iter().zip(plans).map(|((class, _), plan)| (*class, describe(plan, &self.roots)));
+        Ok(Explained { plans: described.collect(), plan_cache_mode })
     }
 
     /// What is asked for each class. Where there are values the generic plan is asked for with some of them: it does not depend
@@ -220,6 +290,7 @@ impl Desk {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<(), Unanswered> {
+        self.roots = Roots::default();
         let prepared = std::mem::take(&mut self.prepared);
         let deallocate: Vec<String> =
             prepared.into_iter().map(|index| format!("DEALLOCATE {}", name(index))).collect();
@@ -227,17 +298,29 @@ impl Desk {
     }
 }
 
+/// As the queries for tables want them.
+fn schemas_and_names<'a>(tables: impl IntoIterator<Item = &'a Table>) -> (Vec<&'a str>, Vec<&'a str>) {
+    tables.into_iter().map(|table| (table.schema.as_str(), table.name.as_str())).unzip()
+}
+
 /// Names of the sessions' own prepared statements are theirs; these are this connection's.
 fn name(index: usize) -> String {
     format!("dbdyno_plan_{index}")
+}
+
+/// The questions in a transaction that begins with what the statement's own sets, under limits that it cannot lift.
+fn in_transaction(set: &[(String, String)], questions: &str) -> String {
+    let settings: String = set.iter().map(|(name, value)| set_local(name, value) + "; ").collect();
+    format!("BEGIN READ ONLY; {settings}{LIMITS}{CACHE_MODE}{questions}ROLLBACK")
 }
 
 fn arguments(literals: &[String]) -> String {
     if literals.is_empty() { String::new() } else { format!("({})", literals.join(", ")) }
 }
 
-fn refusal(error: &tokio_postgres::Error) -> Refusal {
-    let message = words(error);
+/// `statement` is the text that was refused.
+fn refusal(error: &tokio_postgres::Error, statement: &str) -> Refusal {
+    let message = without_values(&words(error), statement);
     match error.as_db_error() {
         Some(db) if !is_passing(db.code().code()) && !is_fatal(db) => Refusal::Unexplained(message),
         Some(db) => Refusal::Passing(Unanswered { message, lost: is_fatal(db) }),
@@ -252,4 +335,21 @@ fn is_passing(code: &str) -> bool {
 /// Below FATAL an error leaves the connection as it was.
 fn is_fatal(error: &tokio_postgres::error::DbError) -> bool {
     !matches!(error.parsed_severity(), Some(tokio_postgres::error::Severity::Error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_of_a_transaction_lifts_the_limits() {
+        let set = [("statement_timeout", "0"), ("lock_timeout", "0")];
+        let set = set.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            in_transaction(&set, "EXPLAIN EXECUTE x; "),
+            "BEGIN READ ONLY; SET LOCAL \"statement_timeout\" = '0'; SET LOCAL \"lock_timeout\" = '0'; \
+             SET LOCAL statement_timeout = '2s'; SET LOCAL lock_timeout = '100ms'; \
+             SELECT pg_catalog.current_setting('plan_cache_mode'); EXPLAIN EXECUTE x; ROLLBACK"
+        );
+    }
 }
