@@ -7,6 +7,7 @@ mod runs;
 
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::model::{Calibration, Report};
@@ -117,9 +118,7 @@ pub fn list(dir: &Path) -> Result<Vec<String>, StoreError> {
 
 /// Writes the report of a run beside its journal.
 pub fn write_report(run_dir: &Path, report: &Report) -> Result<(), StoreError> {
-    let path = run_dir.join(REPORT);
-    let json = serde_json::to_vec_pretty(report).map_err(std::io::Error::from);
-    json.and_then(|json| std::fs::write(&path, json)).map_err(StoreError::io("write", &path))
+    write_json(&run_dir.join(REPORT), report)
 }
 
 /// The report that was written beside a journal; nothing where the run did not come so far.
@@ -136,8 +135,7 @@ pub fn write_calibration(
     let path = calibration_path(runs_dir, key);
     let dir = runs_dir.join(CALIBRATIONS);
     std::fs::create_dir_all(&dir).map_err(StoreError::io("make the folder", &dir))?;
-    let json = serde_json::to_vec_pretty(calibration).map_err(std::io::Error::from);
-    json.and_then(|json| std::fs::write(&path, json)).map_err(StoreError::io("write", &path))?;
+    write_json(&path, calibration)?;
     Ok(path)
 }
 
@@ -148,6 +146,19 @@ pub fn read_calibration(runs_dir: &Path, key: &str) -> Result<Option<Calibration
 
 fn calibration_path(runs_dir: &Path, key: &str) -> PathBuf {
     runs_dir.join(CALIBRATIONS).join(format!("{key}.json"))
+}
+
+/// Writes a file whole or not at all: half a report on a full disk would be taken for one.
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), StoreError> {
+    let part = path.with_extension("json.part");
+    let json = serde_json::to_vec_pretty(value).map_err(std::io::Error::from);
+    let written =
+        json.and_then(|json| std::fs::write(&part, json)).and_then(|()| std::fs::rename(&part, path));
+    written.map_err(|error| {
+        // What could not be written for want of room takes none.
+        let _ = std::fs::remove_file(&part);
+        StoreError::io("write", path)(error)
+    })
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
