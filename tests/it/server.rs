@@ -36,6 +36,11 @@ fn index<'a>(stage: &'a Stage, name: &str) -> &'a IndexInfo {
     found.unwrap_or_else(|| panic!("no {name} in {:?}", stage.indexes))
 }
 
+/// Sessions of PostgreSQL 14 tell the statistics of what they did up to half a second late, and cannot be told to do so earlier.
+fn tells_late(report: &Report) -> bool {
+    report.target.version.starts_with("14.")
+}
+
 #[test]
 fn indexes_that_could_be_spared_are_named_with_their_reason() {
     let database = orders();
@@ -55,9 +60,10 @@ fn indexes_that_could_be_spared_are_named_with_their_reason() {
         definition.contains("lower(note)") && definition.contains("WHERE (customer_id < 10)"),
         "{definition}"
     );
-    // One entry for each row that was inserted; sessions of PostgreSQL 14 are late to tell of some.
+    // One entry for each row that was inserted.
     let written = index(stage, "orders_customer").writes_max;
-    assert!((150..=200).contains(&written), "{written}");
+    let least = if tells_late(&report) { 100 } else { 150 };
+    assert!((least..=200).contains(&written), "{written}");
 
     let evidence = |id| finding(&report, id).evidence.clone();
     assert!(evidence("duplicate-indexes").contains("orders_customer_again"));
@@ -104,7 +110,8 @@ fn a_scan_of_a_whole_table_is_held_against_what_it_returned() {
     let table = stage.tables.iter().find(|table| table.table == "orders").expect("it was read");
     let executed = statement(stage, "statement").rows;
     assert_eq!(executed, 40, "one row each");
-    assert!(table.seq_scans >= executed && table.seq_rows_read >= executed * ROWS, "{table:?}");
+    let told = if tells_late(&report) { executed / 2 } else { executed };
+    assert!(table.seq_scans >= told && table.seq_rows_read >= told * ROWS, "{table:?}");
     assert!(
         table.heap_bytes.is_some_and(|bytes| bytes > 200 * ROWS && bytes < table.size_bytes),
         "{table:?}"
@@ -134,7 +141,10 @@ fn a_role_with_pg_monitor_sees_all_of_it() {
     drop(other);
     database.execute("REVOKE ALL ON orders FROM server_monitor; DROP ROLE server_monitor");
 
-    assert_eq!(report.target.blind_spots, [""; 0]);
+    let spots = report.target.blind_spots.iter();
+    let unknown: Vec<&String> =
+        spots.filter(|spot| !(tells_late(&report) && spot.starts_with("statistics_flush"))).collect();
+    assert_eq!(unknown, [""; 0]);
     let probe = report.probes.iter().find(|probe| probe.name == "server").expect("it looked");
     assert_eq!((&probe.last_error, probe.gaps), (&None, 0), "{probe:?}");
     let stage = measured(&report);
