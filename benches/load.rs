@@ -24,9 +24,11 @@ use tokio_postgres::NoTls;
 
 mod beside;
 mod common;
+mod paired;
 
-use beside::{Interval, conclude, interval_of_median, succeed, tool};
+use beside::{succeed, tool};
 use common::{Result, number, say};
+use paired::{Interval, conclude, interval_of_median};
 
 /// dbdyno's time ÷ that of psql with a ready file.
 const PSQL_RATIO_MAX: f64 = 1.1;

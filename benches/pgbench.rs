@@ -16,9 +16,11 @@ use tokio_postgres::config::Config;
 
 mod beside;
 mod common;
+mod paired;
 
-use beside::{conclude, interval_of_median, median, succeed, tool};
+use beside::{succeed, tool};
 use common::{Result, number, say};
+use paired::{conclude, interval_of_median, median};
 
 /// What the upper end of the interval of the CPU ratio may reach.
 const CPU_MAX: f64 = 1.05;

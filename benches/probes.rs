@@ -10,11 +10,11 @@ use std::process::{Command, ExitCode, Stdio};
 use dbdyno::local::{LocalOptions, LocalServer, start_postgres};
 use dbdyno::model::{Report, Stage};
 
-mod beside;
 mod common;
+mod paired;
 
-use beside::{conclude, interval_of_median, median};
 use common::{Result, number, say};
+use paired::{conclude, interval_of_median, median};
 
 const WORKLOAD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/workloads/tpcb");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_dbdyno");

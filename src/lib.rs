@@ -7,7 +7,7 @@
 //! ```text
 //!  workload ──▶ study ──▶ local   a throwaway server, if the target is `local`
 //!  (checked,      │   ──▶ dataset schema, rows by COPY, the mark of what was loaded
-//!   compiled)     │   ──▶ probe   connections of their own: sessions, locks, counters, host
+//!   compiled)     │   ──▶ probe   connections of their own: sessions, locks, plans, pulse, counters; host
 //!                 │
 //!                 └────▶ engine  workers ▸ instances ▸ clients ▸ pool ▸ db session
 //!                          │        each stamps, each records into sets of its own

@@ -811,7 +811,6 @@ pub struct HostInfo {
 
 /// What a host moved, in bytes per second.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[expect(clippy::struct_field_names, reason = "a field says its unit last")]
 pub struct HostTrafficInfo {
     /// Read from disks.
     pub disk_read_bytes_per_s: f64,

@@ -1,7 +1,7 @@
 //! The ledger against truths that are known beforehand: a row that sixteen clients want and one holds, and four statements
 //! whose shares of the server's time the server itself counts.
 
-use dbdyno::model::{Ledger, Phase, Report, Stage};
+use dbdyno::model::{Ledger, LockEpisodeInfo, Phase, Report, Stage};
 
 use crate::harness::Database;
 use crate::place::{Place, measured, statement};
@@ -163,5 +163,15 @@ mod timing {
         assert!(taking.share(is_lock) > 0.9, "{taking:#?}");
         let sum: f64 = ledger.parts.iter().map(|part| part.us).sum();
         assert!((sum + ledger.remainder_us - ledger.client_us).abs() < 1.0);
+        // Whoever waits waits for one of its kind, which holds the row for the most part without executing anything.
+        let by_root = |of: &dyn Fn(&LockEpisodeInfo) -> bool| -> u64 {
+            stage.locks.episodes.iter().filter(|episode| of(episode)).map(|episode| episode.count).sum()
+        };
+        let all = by_root(&|_| true);
+        let right =
+            by_root(&|episode| episode.root.starts_with("take.") || episode.root.starts_with("COMMIT"));
+        assert!(right * 100 >= all * 95, "{right} of {all}: {:#?}", stage.locks.episodes);
+        let idle = by_root(&|episode| episode.root_state == "idle in transaction");
+        assert!(idle * 2 > all, "{idle} of {all}: {:#?}", stage.locks.episodes);
     }
 }

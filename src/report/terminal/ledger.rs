@@ -177,9 +177,8 @@ fn words(phase: &Phase) -> &str {
         Phase::Application => "held without a statement",
         Phase::Network => "network at rest",
         Phase::WakeUp => "server: waking up",
-        Phase::Running => "server: running",
         Phase::Runnable => "server: no core",
-        Phase::Cpu => "server: running",
+        Phase::Running | Phase::Cpu => "server: running",
         Phase::Wait(event) => event,
         Phase::Commit => "COMMIT",
     }

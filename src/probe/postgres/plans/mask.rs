@@ -109,7 +109,7 @@ fn has_sign(before: &[Token], expression: &str) -> bool {
 /// nothing is left between the first part that is no such name and the last quote.
 pub(super) fn without_values(words: &str, statement: &str) -> String {
     let mut out = String::with_capacity(words.len());
-    let is_balanced = words.matches(is_quote).count() % 2 == 0;
+    let is_balanced = words.matches(is_quote).count().is_multiple_of(2);
     let mut rest = words;
     while let Some(begin) = rest.find(is_quote) {
         out.push_str(&rest[..begin]);

@@ -142,7 +142,9 @@ impl Roots {
             }
         }
         if let Some(Value::Array(plans)) = fields.get_mut("Plans") {
-            plans.iter_mut().for_each(|child| self.put_roots(child, table, aliases));
+            for child in plans {
+                self.put_roots(child, table, aliases);
+            }
         }
         merge_parts(node);
     }
