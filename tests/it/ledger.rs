@@ -48,9 +48,10 @@ fn the_cpu_of_the_server_is_told_by_whose_it_is() {
     let report = place.report(database.url(), "run --clients 4 --pool-size 4 --warmup 1s --duration 4s");
     let stage = measured(&report);
     let cpu = stage.processes.expect("the server runs on this host");
-    // Four sessions spin all the time: they run or wait for a core, and nothing else.
+    // Four sessions spin, and do nothing but run or wait for a core; between two spins their client needs a core as well, which
+    // on a crowded machine takes up to about as long.
     assert!(cpu.pool_cores > 0.2, "{cpu:?}");
-    assert!((cpu.pool_cores + cpu.pool_runnable - 4.0).abs() < 1.0, "{cpu:?}");
+    assert!((1.5..4.2).contains(&(cpu.pool_cores + cpu.pool_runnable)), "{cpu:?}");
     assert!(cpu.pool_cores + cpu.probe_cores <= cpu.cores + 1e-9, "{cpu:?}");
     assert!(cpu.probe_cores > 0.0, "somebody looked: {cpu:?}");
     let ledger = ledger(stage);
