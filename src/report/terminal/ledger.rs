@@ -27,23 +27,23 @@ const GROUPS: [Group; 12] = [
     Group { title: "held\nidle", share: |ledger| ledger.share(|phase| *phase == Phase::Application) },
     Group { title: "net-\nwork", share: |ledger| ledger.share(|phase| *phase == Phase::Network) },
     Group {
-        title: "server\nruns",
+        title: "on\nCPU",
         share: |ledger| ledger.share(|phase| matches!(phase, Phase::Running | Phase::Cpu)),
     },
     Group {
         title: "no\ncore",
         share: |ledger| ledger.share(|phase| matches!(phase, Phase::Runnable | Phase::WakeUp)),
     },
-    Group { title: "locks", share: |ledger| ledger.share(|phase| class(phase) == Some("Lock")) },
+    Group { title: "lock", share: |ledger| ledger.share(|phase| class(phase) == Some("Lock")) },
     Group { title: "I/O", share: |ledger| ledger.share(|phase| class(phase) == Some("IO")) },
     Group {
-        title: "other\nwaits",
+        title: "else",
         share: |ledger| {
             ledger.share(|phase| class(phase).is_some_and(|class| !matches!(class, "Lock" | "IO")))
         },
     },
     Group {
-        title: "BEGIN,\nCOMMIT",
+        title: "com-\nmit",
         share: |ledger| ledger.share(|phase| matches!(phase, Phase::Begin | Phase::Commit)),
     },
     Group { title: "rest", share: |ledger| ledger.remainder_share().unwrap_or(0.0) },
