@@ -22,6 +22,7 @@ use plans::{PlanCapture, PlanOrder};
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};
 use postgres::gauge::GaugeProbe;
+use postgres::link::read_on_schedule;
 use postgres::plans::PlanProbe;
 use postgres::pulse::PulseProbe;
 
@@ -136,11 +137,11 @@ impl Probes {
             gauges.push(GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
         }
         let (stop, stopped) = mpsc::channel(1);
-        tokio::spawn(pulse.run(stopped));
+        tokio::spawn(read_on_schedule(pulse, stopped));
         on_schedule.push(stop);
         for gauge in gauges {
             let (stop, stopped) = mpsc::channel(1);
-            tokio::spawn(gauge.run(stopped));
+            tokio::spawn(read_on_schedule(gauge, stopped));
             on_schedule.push(stop);
         }
         let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;

@@ -10,7 +10,7 @@ use tokio_postgres::Statement;
 use super::chains::Look;
 use super::clock::{ClockOffset, SERVER_CLOCK};
 use super::episodes::{Episodes, LookTime, SeenWait};
-use super::link::{Answer, BackOff, Unanswered, ask, words};
+use super::link::{Answer, BackOff, Unanswered, ask, next_look, words};
 use super::lock_waits::{LOCK_WAITS, LockRow};
 use super::prepared::{PREPARED_BLOCKERS, PreparedRow};
 use super::processes::Processes;
@@ -261,7 +261,9 @@ impl<N: Now> Activity<N> {
                 },
                 () = tokio::time::sleep_until(look_due) => {
                     self.look().await;
-                    look_due = self.next_look(look_due);
+                    let (next, missed) = next_look(look_due, self.interval, 0.2);
+                    self.sessions.cost.gaps += missed;
+                    look_due = next;
                     if Instant::now() >= summary_due {
                         self.look_at_processes().await;
                         self.hand_over();
@@ -270,18 +272,6 @@ impl<N: Now> Activity<N> {
                 }
             }
         }
-    }
-
-    /// The next look, jittered so that it cannot march in step with the load. Looks that were due meanwhile are gaps.
-    fn next_look(&mut self, due: Instant) -> Instant {
-        let next = due + self.interval.mul_f64(rand::random_range(0.8..1.2));
-        let late = Instant::now().saturating_duration_since(next);
-        let missed = late.as_nanos() / self.interval.as_nanos().max(1);
-        if missed == 0 {
-            return next;
-        }
-        self.sessions.cost.gaps += u64::try_from(missed).unwrap_or(u64::MAX);
-        Instant::now()
     }
 
     async fn look(&mut self) {

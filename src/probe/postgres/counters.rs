@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -119,24 +118,9 @@ impl<N: Now> CounterProbe<N> {
             return Ok(());
         }
         self.client = None;
-        let lost = |message| Unanswered { message, lost: true };
-        if !self.back_off.allows(Instant::now()) {
-            return Err(lost(
-                "the connection of the counters is lost and not due to be made again".to_owned(),
-            ));
-        }
-        let opened = tokio::time::timeout(CONNECT_LIMIT, open(&self.settings)).await;
-        let message = match opened {
-            Ok(Ok(client)) => {
-                self.back_off.succeeded();
-                self.client = Some(client);
-                return Ok(());
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
-        };
-        self.back_off.failed(Instant::now());
-        Err(lost(message))
+        let opened = self.back_off.open_again("of the counters", CONNECT_LIMIT, open(&self.settings)).await;
+        self.client = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
+        Ok(())
     }
 }
 

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_postgres::{Row, Statement};
 
-use super::link::{BackOff, Unanswered, ask, words};
+use super::link::{BackOff, OnSchedule, Unanswered, ask, words};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::outlet::Outlet;
-use crate::probe::{GaugePlan, ProbeError, Probed, ROLE, Stop};
+use crate::probe::{GaugePlan, ProbeError, Probed, ROLE};
 use crate::record::observation::{GaugeSample, Observation, ProbeCost};
 use crate::units::{Span, Stamp};
 
@@ -62,52 +61,6 @@ impl<N: Now> GaugeProbe<N> {
         })
     }
 
-    /// Reads until it is told to stop. What was read is on its way then.
-    pub async fn run(mut self, mut stop: mpsc::Receiver<Stop>) {
-        let mut due = Instant::now();
-        loop {
-            tokio::select! {
-                biased;
-                done = stop.recv() => {
-                    if let Some(done) = done {
-                        // Nobody waits any more when the receiver is gone.
-                        let _ = done.send(());
-                    }
-                    return;
-                }
-                () = tokio::time::sleep_until(due) => {
-                    self.look().await;
-                    due = self.next(due);
-                }
-            }
-        }
-    }
-
-    /// The next reading, jittered so that it cannot march in step with the load. Readings that were due meanwhile are gaps.
-    fn next(&mut self, due: Instant) -> Instant {
-        let next = due + self.plan.every.mul_f64(rand::random_range(0.9..1.1));
-        let late = Instant::now().saturating_duration_since(next);
-        let missed = late.as_nanos() / self.plan.every.as_nanos().max(1);
-        if missed == 0 {
-            return next;
-        }
-        self.missed += u64::try_from(missed).unwrap_or(u64::MAX);
-        Instant::now()
-    }
-
-    async fn look(&mut self) {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
-        let seen = self.read(&mut cost).await;
-        let window = match &seen {
-            Ok((_, window)) => *window,
-            Err(_) => Span { from: asked_at, to: self.clock.now() },
-        };
-        let name = &self.plan.name;
-        let seen = seen.map(|(value, _)| Observation::Gauge(GaugeSample { name: name.clone(), value }));
-        self.outlet.offer(window, cost, || seen);
-    }
-
     async fn read(&mut self, cost: &mut ProbeCost) -> Result<(f64, Span), String> {
         self.reconnect().await?;
         let Some(eye) = &self.eye else { return Err("there is no connection".to_owned()) };
@@ -127,24 +80,35 @@ impl<N: Now> GaugeProbe<N> {
             return Ok(());
         }
         self.eye = None;
-        if !self.back_off.allows(Instant::now()) {
-            return Err("the connection of the gauge is lost and not due to be made again".to_owned());
-        }
         let opening = async {
             let client = connect(&self.settings, ROLE).await.map_err(|error| error.to_string())?;
             Eye::prepare(client, &self.plan.query).await.map_err(|error| words(&error))
         };
-        let message = match tokio::time::timeout(CONNECT_LIMIT, opening).await {
-            Ok(Ok(eye)) => {
-                self.back_off.succeeded();
-                self.eye = Some(eye);
-                return Ok(());
-            }
-            Ok(Err(message)) => message,
-            Err(_) => format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
+        self.eye = Some(self.back_off.open_again("of the gauge", CONNECT_LIMIT, opening).await?);
+        Ok(())
+    }
+}
+
+impl<N: Now> OnSchedule for GaugeProbe<N> {
+    fn every(&self) -> Duration {
+        self.plan.every
+    }
+
+    fn missed(&mut self, readings: u64) {
+        self.missed += readings;
+    }
+
+    async fn look(&mut self) {
+        let asked_at = self.clock.now();
+        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
+        let seen = self.read(&mut cost).await;
+        let window = match &seen {
+            Ok((_, window)) => *window,
+            Err(_) => Span { from: asked_at, to: self.clock.now() },
         };
-        self.back_off.failed(Instant::now());
-        Err(message)
+        let name = &self.plan.name;
+        let seen = seen.map(|(value, _)| Observation::Gauge(GaugeSample { name: name.clone(), value }));
+        self.outlet.offer(window, cost, || seen);
     }
 }
 

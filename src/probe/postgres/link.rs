@@ -1,11 +1,14 @@
-//! What all probe connections share: how a lost one is made again, and how an answer is awaited, timed and counted.
+//! What all probes share: when they look, how a lost connection is made again, and how an answer is awaited, timed and counted.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::db::Now;
+use crate::probe::Stop;
 use crate::record::observation::ProbeCost;
 use crate::units::Stamp;
 
@@ -51,6 +54,70 @@ impl BackOff {
     /// An attempt succeeded.
     pub fn succeeded(&mut self) {
         *self = Self::default();
+    }
+
+    /// Makes a lost connection again, when an attempt is due. `whose` names it: `of the counters`.
+    pub async fn open_again<T, E: fmt::Display>(
+        &mut self,
+        whose: &str,
+        limit: Duration,
+        opening: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, String> {
+        if !self.allows(Instant::now()) {
+            return Err(format!("the connection {whose} is lost and not due to be made again"));
+        }
+        let message = match tokio::time::timeout(limit, opening).await {
+            Ok(Ok(opened)) => {
+                self.succeeded();
+                return Ok(opened);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no connection within {} s", limit.as_secs()),
+        };
+        self.failed(Instant::now());
+        Err(message)
+    }
+}
+
+/// When the look after the one that was `due` is due, and how many were due meanwhile and are gaps. It is jittered by this share of
+/// the time between two looks to either side, so that it cannot march in step with the load.
+pub fn next_look(due: Instant, every: Duration, jitter: f64) -> (Instant, u64) {
+    let next = due + every.mul_f64(rand::random_range(1.0 - jitter..1.0 + jitter));
+    let late = Instant::now().saturating_duration_since(next);
+    let missed = late.as_nanos() / every.as_nanos().max(1);
+    if missed == 0 { (next, 0) } else { (Instant::now(), u64::try_from(missed).unwrap_or(u64::MAX)) }
+}
+
+/// A probe that reads one thing on a schedule of its own.
+pub trait OnSchedule: Send {
+    /// Time between two readings, before jitter.
+    fn every(&self) -> Duration;
+    /// Readings that were due and came too late to be taken.
+    fn missed(&mut self, readings: u64);
+    /// Takes a reading.
+    fn look(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Has a probe read until it is told to stop. What was read is on its way then.
+pub async fn read_on_schedule(mut probe: impl OnSchedule, mut stop: mpsc::Receiver<Stop>) {
+    let mut due = Instant::now();
+    loop {
+        tokio::select! {
+            biased;
+            done = stop.recv() => {
+                if let Some(done) = done {
+                    // Nobody waits any more when the receiver is gone.
+                    let _ = done.send(());
+                }
+                return;
+            }
+            () = tokio::time::sleep_until(due) => {
+                probe.look().await;
+                let (next, missed) = next_look(due, probe.every(), 0.1);
+                probe.missed(missed);
+                due = next;
+            }
+        }
     }
 }
 

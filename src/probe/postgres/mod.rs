@@ -9,7 +9,7 @@ mod episodes;
 mod excerpt;
 pub(crate) mod gauge;
 mod io;
-mod link;
+pub(crate) mod link;
 mod lock_waits;
 pub(crate) mod plans;
 mod prepared;

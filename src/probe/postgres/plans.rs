@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::link::{BackOff, Unanswered};
+use super::link::{BackOff, Unanswered, next_look};
 use crate::db::Now;
 use crate::db::postgres::Settings;
 use crate::probe::outlet::Outlet;
@@ -137,22 +137,12 @@ impl<N: Now> PlanProbe<N> {
                 },
                 () = tokio::time::sleep_until(look_due) => {
                     self.look().await;
-                    look_due = self.next_look(look_due);
+                    let (next, missed) = next_look(look_due, LOOK_EVERY, 0.2);
+                    self.cost.gaps += missed;
+                    look_due = next;
                 }
             }
         }
-    }
-
-    /// The next look, jittered so that it cannot march in step with the load. Looks that were due meanwhile are gaps.
-    fn next_look(&mut self, due: Instant) -> Instant {
-        let next = due + LOOK_EVERY.mul_f64(rand::random_range(0.8..1.2));
-        let late = Instant::now().saturating_duration_since(next);
-        let missed = late.as_nanos() / LOOK_EVERY.as_nanos();
-        if missed == 0 {
-            return next;
-        }
-        self.cost.gaps += u64::try_from(missed).unwrap_or(u64::MAX);
-        Instant::now()
     }
 
     /// Asks for the plans of all statements.
@@ -337,22 +327,10 @@ impl<N: Now> PlanProbe<N> {
             return Ok(());
         }
         self.desk = None;
-        let lost = |message| Unanswered { message, lost: true };
-        if !self.back_off.allows(Instant::now()) {
-            return Err(lost("the connection of the plans is lost and not due to be made again".to_owned()));
-        }
         let opening = Desk::open(&self.settings, &self.begin_with);
-        let message = match tokio::time::timeout(LIMIT, opening).await {
-            Ok(Ok(desk)) => {
-                self.back_off.succeeded();
-                self.desk = Some(desk);
-                return Ok(());
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no connection within {} s", LIMIT.as_secs()),
-        };
-        self.back_off.failed(Instant::now());
-        Err(lost(message))
+        let opened = self.back_off.open_again("of the plans", LIMIT, opening).await;
+        self.desk = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
+        Ok(())
     }
 
     /// Looks that found nothing to tell have their price all the same.

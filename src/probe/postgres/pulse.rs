@@ -4,15 +4,14 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tokio_postgres::{Error, Row, Statement};
 
-use super::link::{BackOff, Unanswered, ask, words};
+use super::link::{BackOff, OnSchedule, Unanswered, ask, words};
 use super::views::{CHECKPOINTER_SINCE, WAL_IO_SINCE, count, level};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::outlet::Outlet;
-use crate::probe::{ProbeError, Probed, ROLE, Stop};
+use crate::probe::{ProbeError, Probed, ROLE};
 use crate::record::observation::{Observation, ProbeCost};
 use crate::record::pulse::{ClientStates, Pulse, Standby, Upkeep, Worker};
 use crate::units::Span;
@@ -148,53 +147,6 @@ impl<N: Now> PulseProbe<N> {
         })
     }
 
-    /// Reads until it is told to stop. What was read is on its way then.
-    pub async fn run(mut self, mut stop: mpsc::Receiver<Stop>) {
-        let mut due = Instant::now();
-        loop {
-            tokio::select! {
-                biased;
-                done = stop.recv() => {
-                    if let Some(done) = done {
-                        // Nobody waits any more when the receiver is gone.
-                        let _ = done.send(());
-                    }
-                    return;
-                }
-                () = tokio::time::sleep_until(due) => {
-                    self.look().await;
-                    due = self.next(due);
-                }
-            }
-        }
-    }
-
-    /// The next reading, jittered so that it cannot march in step with the load. Readings that were due meanwhile are gaps.
-    fn next(&mut self, due: Instant) -> Instant {
-        let next = due + CADENCE.mul_f64(rand::random_range(0.9..1.1));
-        let late = Instant::now().saturating_duration_since(next);
-        if late < CADENCE {
-            return next;
-        }
-        self.missed += u64::try_from(late.as_nanos() / CADENCE.as_nanos()).unwrap_or(u64::MAX);
-        Instant::now()
-    }
-
-    async fn look(&mut self) {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
-        let seen = self.read(&mut cost).await;
-        let window = match &seen {
-            Ok((_, window)) => *window,
-            Err(_) => Span { from: asked_at, to: self.clock.now() },
-        };
-        if seen.is_err() {
-            cost.gaps += 1;
-        }
-        let seen = seen.map(|(pulse, _)| Observation::Pulse(Box::new(pulse)));
-        self.outlet.offer(window, cost, || seen);
-    }
-
     async fn read(&mut self, cost: &mut ProbeCost) -> Result<(Pulse, Span), String> {
         self.reconnect().await?;
         let Some(eye) = &self.eye else { return Err("there is no connection".to_owned()) };
@@ -220,26 +172,37 @@ impl<N: Now> PulseProbe<N> {
             return Ok(());
         }
         self.eye = None;
-        if !self.back_off.allows(Instant::now()) {
-            return Err(
-                "the connection of the server's pulse is lost and not due to be made again".to_owned()
-            );
-        }
         let opening = async {
             let client = connect(&self.settings, ROLE).await.map_err(|error| error.to_string())?;
             Eye::prepare(client).await.map_err(|error| words(&error))
         };
-        let message = match tokio::time::timeout(CONNECT_LIMIT, opening).await {
-            Ok(Ok(eye)) => {
-                self.back_off.succeeded();
-                self.eye = Some(eye);
-                return Ok(());
-            }
-            Ok(Err(message)) => message,
-            Err(_) => format!("no connection within {} s", CONNECT_LIMIT.as_secs()),
+        self.eye = Some(self.back_off.open_again("of the server's pulse", CONNECT_LIMIT, opening).await?);
+        Ok(())
+    }
+}
+
+impl<N: Now> OnSchedule for PulseProbe<N> {
+    fn every(&self) -> Duration {
+        CADENCE
+    }
+
+    fn missed(&mut self, readings: u64) {
+        self.missed += readings;
+    }
+
+    async fn look(&mut self) {
+        let asked_at = self.clock.now();
+        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
+        let seen = self.read(&mut cost).await;
+        let window = match &seen {
+            Ok((_, window)) => *window,
+            Err(_) => Span { from: asked_at, to: self.clock.now() },
         };
-        self.back_off.failed(Instant::now());
-        Err(message)
+        if seen.is_err() {
+            cost.gaps += 1;
+        }
+        let seen = seen.map(|(pulse, _)| Observation::Pulse(Box::new(pulse)));
+        self.outlet.offer(window, cost, || seen);
     }
 }
 
