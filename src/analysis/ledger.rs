@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use crate::model::{Ledger, LedgerPart, Phase, Sampled, ServerActive};
 use crate::record::histogram::Distribution;
-use crate::record::observation::ProcessSample;
+use crate::record::observation::{ProcessSample, Who};
 use crate::record::set::{StatementSet, TransactionSet};
+use crate::units::StatementId;
 
-use super::samples::Estimate;
+use super::samples::{Estimate, IDLE_IN_TRANSACTION, Kind, Samples};
 
 /// What all parts of a stage share.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,9 +67,42 @@ pub(super) struct Active {
     pub(super) by_event: Vec<(Option<String>, Estimate)>,
 }
 
+/// What was seen while the load of a stage went on, and what all of its ledgers share.
+pub(super) struct Watched {
+    /// Without the drain.
+    pub(super) activity: Samples,
+    pub(super) in_stage: Circumstances,
+}
+
+impl Watched {
+    /// What the statements that `of` accepts were seen doing on the server, and this share of what BEGINs and COMMITs were.
+    pub(super) fn active(&self, of: impl Fn(StatementId) -> bool, controls: f64) -> Active {
+        let statements = Active::of(&self.activity, |who| matches!(who, Who::Statement(id) if of(*id)));
+        if controls <= 0.0 {
+            return statements;
+        }
+        statements.and(Active::of(&self.activity, |who| matches!(who, Who::Control(_))).share(controls))
+    }
+}
+
 impl Active {
+    /// What sessions of those whom `whose` accepts were seen executing.
+    fn of(activity: &Samples, whose: impl Fn(&Who) -> bool) -> Self {
+        let executes = |(who, wait): &Kind| whose(who) && wait.as_deref() != Some(IDLE_IN_TRANSACTION);
+        Self {
+            total: activity.estimate(executes),
+            by_event: activity.estimates(|kind| executes(kind).then(|| kind.1.clone())),
+        }
+    }
+
+    /// A part of it.
+    fn share(self, share: f64) -> Self {
+        let part = |(event, estimate): (Option<String>, Estimate)| (event, estimate.share(share));
+        Self { total: self.total.share(share), by_event: self.by_event.into_iter().map(part).collect() }
+    }
+
     /// Both together.
-    pub(super) fn and(mut self, other: Self) -> Self {
+    fn and(mut self, other: Self) -> Self {
         self.total = self.total.and(other.total);
         for (event, estimate) in other.by_event {
             match self.by_event.iter_mut().find(|(known, _)| *known == event) {

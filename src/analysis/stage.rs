@@ -19,11 +19,11 @@ use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
 use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
 use super::intervals::Intervals;
-use super::ledger::{self, Active, Circumstances, Cores, Times};
+use super::ledger::{self, Circumstances, Cores, Times, Watched};
 use super::measures::{self, Gauges};
 use super::plans::StagePlans;
 use super::quantiles::{quantiles, with_censored};
-use super::samples::{self, IDLE_IN_TRANSACTION, Samples, is_of_pool};
+use super::samples::{IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::server_course::ServerCourse;
 use super::{deadlocks, indexes, locks, rfc3339, server};
 
@@ -292,6 +292,11 @@ impl StageAnalysis {
         total
     }
 
+    /// The exact sum of a time over all transactions, in nanoseconds.
+    fn sum_ns(&self, field: fn(&TransactionSet) -> &Distribution) -> u64 {
+        self.set.transactions.iter().map(|set| field(set).sum_ns()).sum()
+    }
+
     /// When it began.
     pub(super) fn begun_at(&self) -> Stamp {
         self.begun_at
@@ -331,6 +336,7 @@ impl StageAnalysis {
             LoadHeader::Rate(_) | LoadHeader::Sessions(_) => None,
         });
         let counters = self.counters();
+        let watched = self.watched(header);
         model::Stage {
             name: plan.map_or_else(|| format!("stage {}", self.id.0), |stage| stage.name.clone()),
             measured: self.measured,
@@ -345,8 +351,8 @@ impl StageAnalysis {
             response_us: with_censored(&self.total(|t| &t.response), &self.total(|t| &t.censored)),
             service_us: quantiles(&self.total(|t| &t.service)),
             lag_us: quantiles(&self.total(|t| &t.lag)),
-            transactions: self.transactions(header),
-            statements: self.statements(header),
+            transactions: self.transactions(header, watched.as_ref()),
+            statements: self.statements(header, watched.as_ref()),
             plan_changes: self
                 .plans
                 .changes(self.begun_at, |id| header.workload_of(self.id).statement_name(id)),
@@ -366,7 +372,7 @@ impl StageAnalysis {
             tables: counters.map(|(begin, end, _)| server::tables(begin, end)).unwrap_or_default(),
             indexes: counters.map(|(begin, end, _)| indexes::indexes(begin, end)).unwrap_or_default(),
             host: self.host.as_ref().and_then(|host| host_info(host, self.traffic_covers)),
-            ledger: self.ledger(header),
+            ledger: watched.as_ref().and_then(|watched| self.ledger(header.workload_of(self.id), watched)),
             processes: self.process_info(),
             warm_up: self
                 .warm_up
@@ -425,7 +431,7 @@ impl StageAnalysis {
 
     /// How long clients waited for transactions in all, whether these were answered or given up.
     fn client_us_total(&self) -> u64 {
-        (self.total(|set| &set.response).sum_ns() + self.total(|set| &set.censored).sum_ns()) / 1000
+        (self.sum_ns(|set| &set.response) + self.sum_ns(|set| &set.censored)) / 1000
     }
 
     /// Sessions of the pool that waited for a lock in a mean look, times the length of the stage. A look meets a wait with a
@@ -498,49 +504,26 @@ impl StageAnalysis {
         if all == 0 { 0.0 } else { pipelined as f64 / all as f64 }
     }
 
-    /// What the statements that `of` accepts were seen doing on the server, and this share of what BEGINs and COMMITs were.
-    fn active(&self, of: impl Fn(StatementId) -> bool, controls: f64) -> Active {
-        let executes = |(who, wait): &samples::Kind| {
-            matches!(who, Who::Statement(id) if of(*id)) && wait.as_deref() != Some(IDLE_IN_TRANSACTION)
-        };
-        let activity = self.activity.until(self.window().to);
-        let statements = Active {
-            total: activity.estimate(executes),
-            by_event: activity.estimates(|kind| executes(kind).then(|| kind.1.clone())),
-        };
-        if controls <= 0.0 {
-            return statements;
-        }
-        let is_control = |(who, wait): &samples::Kind| {
-            matches!(who, Who::Control(_)) && wait.as_deref() != Some(IDLE_IN_TRANSACTION)
-        };
-        statements.and(Active {
-            total: activity.estimate(is_control).share(controls),
-            by_event: activity
-                .estimates(|kind| is_control(kind).then(|| kind.1.clone()))
-                .into_iter()
-                .map(|(event, estimate)| (event, estimate.share(controls)))
-                .collect(),
-        })
-    }
-
     /// What all ledgers of the stage share; nothing where nobody looked, or when its distributions were let go.
-    fn circumstances(&self, header: &Header) -> Option<Circumstances> {
-        let held_us = self.total(|set| &set.hold).sum_ns() as f64 / 1e3;
+    fn watched(&self, header: &Header) -> Option<Watched> {
+        let held_us = self.sum_ns(|set| &set.hold) as f64 / 1e3;
         let busy = self.window_levels.busy_ns as f64 / 1e9 / self.window_s();
         let was_watched = self.activity.looks() > 0 && self.books_of_warm_up.is_none();
-        (was_watched && busy > 0.0).then(|| Circumstances {
-            window_us: held_us / busy,
-            // What was added to each round trip is a part of the network that was wished for.
-            round_trip_us: self.round_trip_ns.map(|ns| (ns + header.sessions.rtt_ns) as f64 / 1e3),
-            cores: self.cores(),
+        (was_watched && busy > 0.0).then(|| {
+            let activity = self.activity.until(self.window().to);
+            let in_stage = Circumstances {
+                window_us: held_us / busy,
+                // What was added to each round trip is a part of the network that was wished for.
+                round_trip_us: self.round_trip_ns.map(|ns| (ns + header.sessions.rtt_ns) as f64 / 1e3),
+                cores: self.cores(&activity),
+            };
+            Watched { activity, in_stage }
         })
     }
 
     /// How the sessions got to run, where the kernel tells.
-    fn cores(&self) -> Option<Cores> {
+    fn cores(&self, activity: &Samples) -> Option<Cores> {
         let (processes, covered) = self.processes.as_ref()?;
-        let activity = self.activity.until(self.window().to);
         let active = activity.estimate(|(who, wait)| is_of_pool(who) && wait.is_none());
         let control = self.set.transactions.iter().map(|set| set.begin.count() + set.commit.count());
         let pipelines = self.set.transactions.iter().map(|set| set.pipeline.count());
@@ -557,41 +540,38 @@ impl StageAnalysis {
         Times::of(&self.set.transactions[transaction], own.map(|(set, _)| set))
     }
 
-    fn ledger(&self, header: &Header) -> Option<model::Ledger> {
-        let workload = header.workload_of(self.id);
+    fn ledger(&self, workload: &WorkloadHeader, watched: &Watched) -> Option<model::Ledger> {
         let mut all = Times::default();
         for transaction in 0..self.set.transactions.len() {
             all.add(&self.times(transaction, workload));
         }
-        all.ledger(&self.active(|_| true, self.pipelined_share(|_| true)), self.circumstances(header)?)
+        all.ledger(&watched.active(|_| true, self.pipelined_share(|_| true)), watched.in_stage)
     }
 
-    fn ledger_of_transaction(&self, index: usize, header: &Header) -> Option<model::Ledger> {
-        let in_stage = self.circumstances(header)?;
-        let workload = header.workload_of(self.id);
+    fn ledger_of_transaction(
+        &self,
+        index: usize,
+        workload: &WorkloadHeader,
+        watched: &Watched,
+    ) -> Option<model::Ledger> {
         let is_own = |id: StatementId| {
             workload.statements.get(id.index()).is_some_and(|of| of.transaction.index() == index)
         };
         let controls = self.pipelined_share(|transaction| transaction == index);
-        self.times(index, workload).ledger(&self.active(is_own, controls), in_stage)
+        self.times(index, workload).ledger(&watched.active(is_own, controls), watched.in_stage)
     }
 
     fn ledger_of_statement(
         &self,
         id: StatementId,
-        header: &Header,
+        watched: &Watched,
         server: Option<&model::StatementServerInfo>,
     ) -> Option<model::Ledger> {
         // A row that stands for several statements is no account of one of them.
         let counted = server.filter(|server| server.calls > 0 && server.shared_by.is_empty());
         let counted_us = counted.map(|server| server.exec_us_mean + server.plan_us_mean);
-        let active = self.active(|of| of == id, 0.0);
-        ledger::of_statement(
-            &self.set.statements[id.index()],
-            &active,
-            counted_us,
-            self.circumstances(header)?,
-        )
+        let active = watched.active(|of| of == id, 0.0);
+        ledger::of_statement(&self.set.statements[id.index()], &active, counted_us, watched.in_stage)
     }
 
     fn process_info(&self) -> Option<model::ServerProcessInfo> {
@@ -630,7 +610,7 @@ impl StageAnalysis {
         }
     }
 
-    fn transactions(&self, header: &Header) -> Vec<model::TransactionInfo> {
+    fn transactions(&self, header: &Header, watched: Option<&Watched>) -> Vec<model::TransactionInfo> {
         let workload = header.workload_of(self.id);
         let sets = self.set.transactions.iter().zip(&self.ok_in_window);
         sets.zip(&workload.transactions)
@@ -648,12 +628,12 @@ impl StageAnalysis {
                 commit_us: quantiles(&set.commit),
                 pipeline_us: quantiles(&set.pipeline),
                 errors: set.errors.clone(),
-                ledger: self.ledger_of_transaction(index, header),
+                ledger: watched.and_then(|watched| self.ledger_of_transaction(index, workload, watched)),
             })
             .collect()
     }
 
-    fn statements(&self, header: &Header) -> Vec<model::StatementInfo> {
+    fn statements(&self, header: &Header, watched: Option<&Watched>) -> Vec<model::StatementInfo> {
         let counters = self.counters();
         let workload = header.workload_of(self.id);
         let sets = self.set.statements.iter().zip(&workload.statements).enumerate();
@@ -673,7 +653,7 @@ impl StageAnalysis {
                 execute_us: quantiles(&set.execute),
                 first_row_us: quantiles(&set.first_row),
                 waits: self.waits_of(id),
-                ledger: self.ledger_of_statement(id, header, server.as_ref()),
+                ledger: watched.and_then(|watched| self.ledger_of_statement(id, watched, server.as_ref())),
                 server,
                 plans: self.plans.infos(id, self.begun_at),
                 generic_plan: self.plans.generic(id),
