@@ -12,6 +12,7 @@ mod deadlocks;
 pub mod divisive;
 mod endurance;
 mod findings;
+mod host_course;
 mod indexes;
 mod intervals;
 mod ledger;

@@ -38,6 +38,8 @@ pub(super) struct Samples {
     in_last: u32,
     /// Sessions of each kind, summed over the looks of each batch; shorter than `looks` where none was seen lately.
     counts: BTreeMap<Kind, Vec<u64>>,
+    /// How many of the looks tell who waited for which lock.
+    lock_looks: u64,
 }
 
 /// The mean number of sessions at a time, as sampled.
@@ -79,6 +81,7 @@ impl Samples {
         let batch = self.looks.len() - 1;
         self.spans[batch].to = span.to;
         self.looks[batch] += u64::from(summary.samples);
+        self.lock_looks += u64::from(summary.lock_looks.unwrap_or(summary.samples));
         for seen in &summary.seen {
             // A session between two statements of a transaction waits for its client and nothing else: it is told apart from
             // one that executes.
@@ -115,6 +118,13 @@ impl Samples {
     /// Looks of all batches.
     pub(super) fn looks(&self) -> u64 {
         self.looks.iter().sum()
+    }
+
+    /// Time between two looks at the locks, where sessions are looked at every `interval_ms`.
+    pub(super) fn lock_interval_ms(&self, interval_ms: u32) -> u32 {
+        let all = u64::from(interval_ms) * self.looks();
+        let interval = if self.lock_looks == 0 { all } else { all / self.lock_looks };
+        u32::try_from(interval).unwrap_or(u32::MAX).max(interval_ms)
     }
 
     /// The same without the batches that lie for the most part behind `end`: in a drain fewer and fewer sessions are busy, which

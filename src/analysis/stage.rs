@@ -18,6 +18,7 @@ use crate::record::observation::{
 use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
 use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
+use super::host_course::HostCourse;
 use super::intervals::Intervals;
 use super::ledger::{self, Circumstances, Cores, Times, Watched};
 use super::measures::{self, Gauges};
@@ -53,6 +54,7 @@ pub(super) struct StageAnalysis {
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
     server_course: ServerCourse,
+    host_course: HostCourse,
     pub(super) plans: StagePlans,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
@@ -105,6 +107,7 @@ impl StageAnalysis {
             generator: Default::default(),
             gauges: Gauges::default(),
             server_course: ServerCourse::begin(at),
+            host_course: HostCourse::begin(at),
             plans: StagePlans::default(),
             begun_at: at,
             ended_at: None,
@@ -227,6 +230,7 @@ impl StageAnalysis {
     }
 
     fn add_host(&mut self, sample: &HostSample, window: Span) {
+        self.host_course.add_host(sample, window);
         let host = self.host.get_or_insert_with(HostSample::default);
         host.cores = sample.cores;
         host.busy_s += sample.busy_s;
@@ -253,6 +257,7 @@ impl StageAnalysis {
     }
 
     fn add_processes(&mut self, sample: &ProcessSample, window: Span) {
+        self.host_course.add_processes(sample, window);
         let (sum, covered) = self.processes.get_or_insert_default();
         sum.server_cpu_ns += sample.server_cpu_ns;
         sum.pool_cpu_ns += sample.pool_cpu_ns;
@@ -381,6 +386,8 @@ impl StageAnalysis {
             recovery: None,
             intervals: self.intervals.all().to_vec(),
             server_intervals: self.server_course.intervals(),
+            host_intervals: self.host_course.host(),
+            process_intervals: self.host_course.processes(),
             server_events: self.server_course.events(counters.map(|(begin, end, _)| (begin, end))),
             server_events_dropped: self.server_course.dropped(),
             checks: self.checks(),
@@ -422,7 +429,8 @@ impl StageAnalysis {
     pub(super) fn locks(&self, header: &Header) -> model::LockInfo {
         let names = names(header.workload_of(self.id));
         let window = Span { from: self.begun_at, to: self.last_at };
-        let mut locks = locks::analyse(&self.episodes, &self.spans, &names, window, header.probe_interval_ms);
+        let interval_ms = self.activity.lock_interval_ms(header.probe_interval_ms);
+        let mut locks = locks::analyse(&self.episodes, &self.spans, &names, window, interval_ms);
         locks.episodes_dropped = self.episodes_dropped;
         locks.wait_us_sampled = self.lock_wait_us_sampled(window);
         locks::charge(&mut locks, self.client_us_total());

@@ -10,6 +10,7 @@ mod comparison;
 mod contention;
 mod endurance;
 mod history;
+mod host_time;
 mod ledger;
 mod limit;
 mod measures;
@@ -33,6 +34,7 @@ pub use comparison::{
 pub use contention::{ChainLinkInfo, DeadlockInfo, LockMatrix, LockMatrixRow, WantedLockInfo};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
+pub use host_time::{HostIntervalInfo, ProcessIntervalInfo};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
@@ -400,6 +402,12 @@ pub struct Stage {
     /// The server by second, where it was looked at.
     #[serde(default)]
     pub server_intervals: Vec<ServerIntervalInfo>,
+    /// The host by second.
+    #[serde(default)]
+    pub host_intervals: Vec<HostIntervalInfo>,
+    /// The server's processes by second, where they run on the host of the generator.
+    #[serde(default)]
+    pub process_intervals: Vec<ProcessIntervalInfo>,
     /// What went on in the server, the earliest first.
     #[serde(default)]
     pub server_events: Vec<ServerEventInfo>,
@@ -603,7 +611,8 @@ pub struct PoolInfo {
 /// Waits for locks over one stage.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct LockInfo {
-    /// Time between two looks; waits shorter than this are seen by chance.
+    /// Mean time between two looks at the locks; waits shorter than this are seen by chance. It is longer than that between two
+    /// looks at the sessions where many wait, since a look costs the more the more they are.
     pub sample_interval_ms: u32,
     /// Waiting for locks, summed over waiters, of all episodes that were seen.
     pub wait_us_total: u64,

@@ -90,6 +90,10 @@ pub struct ActivitySummary {
     /// The fastest round trip of an empty query when the clocks were last compared, in nanoseconds.
     #[serde(default)]
     pub round_trip_ns: Option<u64>,
+    /// In how many of the looks it is known who waited for which lock: nobody did, or it was asked. Absent in journals from
+    /// before some looks left it out.
+    #[serde(default)]
+    pub lock_looks: Option<u32>,
 }
 
 /// One kind of activity and how often it was seen.

@@ -156,6 +156,12 @@ fn a_role_with_pg_monitor_sees_all_of_it() {
         assert!(one.wal_bytes_per_s.is_some() && one.backend_buffers_per_s.is_some(), "{one:?}");
         assert!(one.hidden == 0.0 && one.idle + one.active >= 1.0, "{one:?}");
     }
+    assert!(stage.host_intervals.len() >= 2, "{:?}", stage.host_intervals);
+    for one in &stage.host_intervals {
+        assert!(one.cpu_fraction.is_some_and(|cpu| (0.0..=1.0).contains(&cpu)), "{one:?}");
+    }
+    assert!(stage.process_intervals.iter().any(|one| one.pool_cores > 0.0), "{:?}", stage.process_intervals);
+    assert!(stage.process_intervals.iter().all(|one| one.pool_cores + one.probe_cores <= one.cores + 1e-9));
     let server = stage.server.as_ref().expect("counters");
     assert!(server.buffers.is_some() && server.wal_io.is_some(), "{server:?}");
     let major: u32 =

@@ -204,7 +204,7 @@ fn contended() -> Report {
         wait: Some("Lock:relation".into()),
         count: 6,
     };
-    let activity = ActivitySummary { samples: 10, seen: vec![waiting], round_trip_ns: None };
+    let activity = ActivitySummary { samples: 10, seen: vec![waiting], ..ActivitySummary::default() };
     for (probe, seen) in
         [("locks", Observation::Locks(vec![episode])), ("activity", Observation::Activity(activity))]
     {

@@ -12,6 +12,7 @@ use super::clock::{ClockOffset, SERVER_CLOCK};
 use super::episodes::{Episodes, LookTime, SeenWait};
 use super::link::{Answer, BackOff, Unanswered, ask, next_look, words};
 use super::lock_waits::{LOCK_WAITS, LockRow};
+use super::pace::Pace;
 use super::prepared::{PREPARED_BLOCKERS, PreparedRow};
 use super::processes::Processes;
 use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
@@ -21,7 +22,7 @@ use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::outlet::Outlet;
 use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
 use crate::record::observation::{LockEpisode, Observation, ProbeCost};
-use crate::units::{Span, Stamp};
+use crate::units::{BackendId, Span, Stamp};
 
 /// What a session of this probe begins with: a look that takes longer than its statement timeout is a gap.
 const SETUP: &str = "SET statement_timeout = '2s'; SET jit = off";
@@ -202,6 +203,7 @@ pub struct Activity<N> {
     episodes: Episodes,
     ended: Vec<LockEpisode>,
     locks: Gathered,
+    locks_pace: Pace,
     locks_outlet: Outlet,
 }
 
@@ -233,6 +235,7 @@ impl<N: Now> Activity<N> {
             episodes: Episodes::default(),
             ended: Vec::new(),
             locks: Gathered::default(),
+            locks_pace: Pace::default(),
             locks_outlet: Outlet::new("locks", out),
         };
         activity
@@ -312,18 +315,31 @@ impl<N: Now> Activity<N> {
         );
         let waiters: Vec<i32> =
             answer.value.iter().filter(|row| row.waits_for_a_lock()).map(|row| row.pid).collect();
+        let time = LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at };
         if waiters.is_empty() {
-            let time = LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at };
+            self.tally.looked_at_locks();
             self.follow(time, Vec::new());
             return Ok(());
         }
-        if let Err(unanswered) = self.look_at_locks(answer.value, waiters).await {
-            // The sessions were seen: only the locks were not.
-            self.locks.fail(self.clock.now(), unanswered.message);
-            if unanswered.lost {
-                self.eyes = None;
+        let began = Instant::now();
+        if !self.locks_pace.allows(began) {
+            let ended = self.episodes.still_waiting(time, |backend| {
+                waiters.iter().any(|pid| backend == BackendId(i64::from(*pid)))
+            });
+            self.keep(time.answered_at, ended);
+            return Ok(());
+        }
+        match self.look_at_locks(answer.value, waiters).await {
+            Ok(()) => self.tally.looked_at_locks(),
+            Err(unanswered) => {
+                // The sessions were seen: only the locks were not.
+                self.locks.fail(self.clock.now(), unanswered.message);
+                if unanswered.lost {
+                    self.eyes = None;
+                }
             }
         }
+        self.locks_pace.looked(began, Instant::now());
         Ok(())
     }
 

@@ -91,6 +91,14 @@ impl Episodes {
         gone.into_iter().map(|(open, _)| open.close(time.answered_at)).collect()
     }
 
+    /// Takes from a look that did not ask for locks who waits for one at all, and returns the waits of those who do not.
+    pub fn still_waiting(&mut self, time: LookTime, waits: impl Fn(BackendId) -> bool) -> Vec<LockEpisode> {
+        let (stay, gone): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.open).into_iter().partition(|open| waits(open.episode.waiter.backend));
+        self.open = stay;
+        gone.into_iter().map(|open| open.close(time.answered_at)).collect()
+    }
+
     /// Closes every wait that is still going on, when nobody looks any more.
     pub fn finish(&mut self, at: Stamp) -> Vec<LockEpisode> {
         std::mem::take(&mut self.open).into_iter().map(|open| open.close(at)).collect()
@@ -268,6 +276,17 @@ mod tests {
         assert_eq!(episode.gone_at, Stamp(301_000_000));
         assert_eq!(episode.root, Some(session(1, "idle in transaction")));
         assert!(episodes.look(at(400), Vec::new()).is_empty(), "it is given once");
+    }
+
+    #[test]
+    fn a_look_that_asks_for_no_locks_ends_the_waits_of_those_who_wait_no_more() {
+        let mut episodes = Episodes::default();
+        episodes.look(at(100), vec![wait(7, Some(60_000), &[1], &[1]), wait(8, Some(70_000), &[1], &[1])]);
+        let gone = episodes.still_waiting(at(200), |backend| backend == BackendId(8));
+        let ended: Vec<_> = gone.iter().map(|episode| (episode.waiter.backend, episode.gone_at)).collect();
+        assert_eq!(ended, [(BackendId(7), Stamp(201_000_000))]);
+        let stayed = episodes.finish(Stamp(300_000_000));
+        assert_eq!(stayed.iter().map(|episode| episode.samples).collect::<Vec<_>>(), [1]);
     }
 
     #[test]

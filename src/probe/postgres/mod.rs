@@ -11,6 +11,7 @@ pub(crate) mod gauge;
 mod io;
 pub(crate) mod link;
 mod lock_waits;
+mod pace;
 pub(crate) mod plans;
 mod prepared;
 mod processes;

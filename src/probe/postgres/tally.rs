@@ -14,6 +14,7 @@ pub struct Tally {
     samples: u32,
     counts: HashMap<(Who, String, Option<String>), u64>,
     round_trip_ns: Option<u64>,
+    lock_looks: u32,
 }
 
 impl Tally {
@@ -32,6 +33,11 @@ impl Tally {
             };
             *self.counts.entry(kind).or_default() += 1;
         }
+    }
+
+    /// Counts that the last look tells who waits for which lock.
+    pub fn looked_at_locks(&mut self) {
+        self.lock_looks += 1;
     }
 
     /// Notes how fast a round trip of an empty query is.
@@ -53,7 +59,12 @@ impl Tally {
             .map(|((who, state, wait), count)| ActivityCount { who, state, wait, count })
             .collect();
         seen.sort_by(|a, b| (&a.who, &a.state, &a.wait).cmp(&(&b.who, &b.state, &b.wait)));
-        ActivitySummary { samples: tally.samples, seen, round_trip_ns: tally.round_trip_ns }
+        ActivitySummary {
+            samples: tally.samples,
+            seen,
+            round_trip_ns: tally.round_trip_ns,
+            lock_looks: Some(tally.lock_looks),
+        }
     }
 }
 
@@ -71,8 +82,9 @@ mod tests {
         tally.look([session(None), session(Some("Lock:tuple")), session(Some("Lock:tuple"))]);
         tally.look([session(Some("Lock:tuple"))]);
         tally.look([]);
+        tally.looked_at_locks();
         let summary = tally.take();
-        assert_eq!(summary.samples, 3);
+        assert_eq!((summary.samples, summary.lock_looks), (3, Some(1)));
         let counts: Vec<_> = summary.seen.iter().map(|seen| (seen.wait.as_deref(), seen.count)).collect();
         assert_eq!(counts, [(None, 1), (Some("Lock:tuple"), 3)]);
         assert!(tally.is_empty());

@@ -27,7 +27,7 @@ pub(super) fn probability(locks: &LockInfo) -> String {
         format!("; sampled over all sessions of the pool, short waits included: {}", whole_us(us))
     });
     format!(
-        "looked every {}: a wait of {} is seen with a probability of {seen}{sampled}",
+        "looked at locks every {}: a wait of {} is seen with a probability of {seen}{sampled}",
         whole_us(interval_us),
         whole_us(wait_us)
     )

@@ -3,8 +3,10 @@
 
 use super::load::{TIMELINE_LABEL, row};
 use super::page::{INDENT, Page, Style};
-use crate::model::{IntervalInfo, ServerEventInfo, ServerIntervalInfo, Stage};
-use crate::report::format::{NBSP, bytes, count, decimal, rate};
+use crate::model::{
+    HostIntervalInfo, IntervalInfo, ProcessIntervalInfo, ServerEventInfo, ServerIntervalInfo, Stage,
+};
+use crate::report::format::{NBSP, bytes, count, decimal, percent, rate};
 use crate::report::text::width;
 
 /// Events that a summary tells of one by one.
@@ -78,35 +80,79 @@ fn told(event: &ServerEventInfo) -> String {
     format!("{}{NBSP}{time} {}", letter(event), event.words)
 }
 
-/// WAL, reads from outside the buffers, and clients that executed something.
+/// WAL, reads from outside the buffers, and clients that executed something; the host and the server's processes on it.
 fn courses(page: &mut Page, stage: &Stage, groups: &[Group<'_>]) {
-    let course = |of: fn(&ServerIntervalInfo) -> Option<f64>| -> Vec<Option<f64>> {
-        groups.iter().map(|group| mean(&stage.server_intervals, span(group), of)).collect()
-    };
     let mut show = |label: &str, values: Vec<Option<f64>>, text: fn(f64) -> String| {
         if values.iter().flatten().any(|value| *value > 0.0) {
             row(page, label, &values, text);
         }
     };
-    show("WAL/s", course(|one| one.wal_bytes_per_s), |value| {
-        // A rate of bytes: what lies behind the point is of no interest.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        let whole = value as u64;
-        bytes(whole)
-    });
-    show("read/s", course(|one| one.blocks_read_per_s), rate);
-    show("active", course(|one| Some(one.active + one.lock_waiting)), rate);
+    show("WAL/s", course(groups, &stage.server_intervals, |one| one.wal_bytes_per_s), whole_bytes);
+    show("read/s", course(groups, &stage.server_intervals, |one| one.blocks_read_per_s), rate);
+    show("active", course(groups, &stage.server_intervals, |one| Some(one.active + one.lock_waiting)), rate);
+    show("cores", course(groups, &stage.process_intervals, |one| Some(one.cores)), |cores| decimal(cores, 2));
+    show("host", course(groups, &stage.host_intervals, |one| one.cpu_fraction), percent);
+    let host = [
+        ("disk r", (|one| one.disk_read_bytes_per_s) as fn(&HostIntervalInfo) -> Option<f64>),
+        ("disk w", |one| one.disk_written_bytes_per_s),
+        ("net in", |one| one.received_bytes_per_s),
+        ("net out", |one| one.sent_bytes_per_s),
+    ];
+    for (label, of) in host {
+        show(label, course(groups, &stage.host_intervals, of), |value| format!("{}/s", whole_bytes(value)));
+    }
 }
 
-/// Mean by length of what was read in a stretch of time; absent where the server was not looked at.
-fn mean(
-    intervals: &[ServerIntervalInfo],
+/// A rate of bytes: what lies behind the point is of no interest.
+fn whole_bytes(value: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let whole = value as u64;
+    bytes(whole)
+}
+
+/// What was read in a stretch of time.
+trait Interval {
+    /// Its end and its length, in seconds.
+    fn place(&self) -> (f64, f64);
+}
+
+impl Interval for ServerIntervalInfo {
+    fn place(&self) -> (f64, f64) {
+        (self.t_s, self.length_s)
+    }
+}
+
+impl Interval for HostIntervalInfo {
+    fn place(&self) -> (f64, f64) {
+        (self.t_s, self.length_s)
+    }
+}
+
+impl Interval for ProcessIntervalInfo {
+    fn place(&self) -> (f64, f64) {
+        (self.t_s, self.length_s)
+    }
+}
+
+/// A figure in each group of seconds.
+fn course<I: Interval>(
+    groups: &[Group<'_>],
+    intervals: &[I],
+    of: impl Fn(&I) -> Option<f64> + Copy,
+) -> Vec<Option<f64>> {
+    groups.iter().map(|group| mean(intervals, span(group), of)).collect()
+}
+
+/// Mean by length of what was read in a stretch of time; absent where nobody looked.
+fn mean<I: Interval>(
+    intervals: &[I],
     (begin, end): (f64, f64),
-    of: fn(&ServerIntervalInfo) -> Option<f64>,
+    of: impl Fn(&I) -> Option<f64>,
 ) -> Option<f64> {
     let (mut sum, mut length) = (0.0, 0.0);
     for one in intervals {
-        let shared = (one.t_s.min(end) - (one.t_s - one.length_s).max(begin)).max(0.0);
+        let (t_s, length_s) = one.place();
+        let shared = (t_s.min(end) - (t_s - length_s).max(begin)).max(0.0);
         if let Some(value) = of(one) {
             sum += value * shared;
             length += shared;
@@ -176,6 +222,16 @@ mod tests {
                 ..ServerIntervalInfo::default()
             })
             .collect();
+        stage.host_intervals = (1..60)
+            .map(|second| HostIntervalInfo {
+                t_s: f64::from(second),
+                length_s: 1.0,
+                cpu_fraction: Some(0.4),
+                disk_written_bytes_per_s: Some(if second == 30 { 3e7 } else { 2e6 }),
+                received_bytes_per_s: Some(0.0),
+                ..HostIntervalInfo::default()
+            })
+            .collect();
         let section = |detail| -> Vec<String> {
             render(&report, &Options { detail, ..Options::default() })
                 .lines()
@@ -200,7 +256,8 @@ mod tests {
         assert!(words.contains(told), "{words}");
         assert_eq!(line(&summary, "WAL/s"), None, "a summary is short");
         let full = section(Detail::Full);
-        for label in ["WAL/s", "read/s", "active"] {
+        assert_eq!(line(&full, "net in"), None, "nothing came");
+        for label in ["WAL/s", "read/s", "active", "host", "disk w"] {
             assert!(line(&full, label).is_some_and(|marks| marks.contains('↑')), "{label}: {full:#?}");
         }
     }
