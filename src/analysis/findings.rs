@@ -46,6 +46,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     if report.study.is_none() {
         findings.extend(pool_too_small(report));
     }
+    findings.extend(super::scalability::findings::find(report));
     findings.extend(lock_findings::find(report));
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
@@ -260,7 +261,7 @@ fn host_full(report: &Report) -> Option<Finding> {
 }
 
 /// Whether generator and server kept to processors that the other did not have.
-fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
+pub(super) fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
     let read = |text: &Option<String>| text.as_ref()?.parse::<CpuList>().ok();
     match (read(&environment.client_cpus), read(&environment.server_cpus)) {
         (Some(client), Some(server)) => client.without(&server).as_ref() == Some(&client),
