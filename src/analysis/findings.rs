@@ -275,6 +275,10 @@ fn not_kept_up(report: &Report) -> Option<Finding> {
         // That finding says the same, and of the first stage.
         return None;
     }
+    if report.study.is_some() {
+        // A study has sizes that are too small for their rate, and says which.
+        return None;
+    }
     let (stage, offered) = measured(report)
         .filter_map(|stage| Some((stage, stage.offered_per_s?)))
         .filter(|(stage, offered)| stage.duration_s >= 1.0 && stage.achieved_per_s < KEPT_UP * offered)

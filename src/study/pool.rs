@@ -201,3 +201,6 @@ impl<'a> Segments<'a> {
         self.made.push(Segment::new(self.plan, size, stages));
     }
 }
+
+#[cfg(test)]
+mod tests;

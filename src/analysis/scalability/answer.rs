@@ -13,6 +13,8 @@ use super::{ERRORS_LOW, KEPT_UP, KNEE_SHARE, Knee, Pass, why};
 const P99_ALIKE: f64 = 1.1;
 /// Share of the host's cores above which they were the limit, or may have been.
 const HOST_FULL: f64 = 0.9;
+/// Share of the best throughput below which the mean of a knee shows that its interval is too wide to rely on.
+const UNSURE_BELOW: f64 = 0.9;
 /// Difference of two mean holds, as a share, that is worth telling.
 const SERVICE_GROWTH: f64 = 1.2;
 
@@ -58,27 +60,28 @@ pub(super) fn find(
 ) -> Answer {
     let choice = choose(question, main, knee);
     let recommended = choice.size.and_then(|size| recommend(question, size, main, saturated));
-    // Where nothing is recommended, the smallest size has the fewest of what keeps the largest ones from being better.
-    let of = saturated.unwrap_or(main);
-    let from = knee.size().or(choice.size).unwrap_or_else(|| of.sizes[0].size());
-    let reason = of
-        .index_of(from)
-        .zip(of.sizes.last())
-        .filter(|_| !matches!(knee, Knee::Beyond(_)) || choice.size.is_none() && question.goal.is_some())
-        .and_then(|(index, last)| (last.size() > from).then(|| why::reason(&of.sizes[index], last))?);
+    // Beyond the knee; at a rate without one, beyond what is enough for it. While throughput grows, what a larger pool adds works.
+    let beyond = match (knee, saturated, choice.size) {
+        (Knee::At(size), Some(pass), _) => Some((pass, size)),
+        (_, _, Some(size)) if !main.is_closed() => Some((main, size)),
+        _ => None,
+    };
+    let reason = beyond.and_then(|(pass, from)| {
+        why::reason(&pass.sizes[pass.index_of(from)?], pass.sizes.last()?).map(|reason| (reason, pass))
+    });
     let mut sentences = vec![choice.words];
     if let Some(recommended) = &recommended {
         sentences.push(compared(recommended, main, question));
     }
-    sentences.extend(reason.as_ref().map(|reason| further(reason, of)));
-    if reason.is_none() {
-        sentences.extend(slower_service(main));
+    match &reason {
+        Some((reason, pass)) => sentences.push(further(reason, pass)),
+        None => sentences.extend(slower_service(main)),
     }
     Answer {
         words: sentences.join(" "),
         validity: validity(question, main, saturated, choice.size.or(knee.size())),
         recommended,
-        reason,
+        reason: reason.map(|(reason, _)| reason),
         verdict: choice.verdict,
     }
 }
@@ -108,10 +111,15 @@ fn at_the_knee(question: &Question<'_>, pass: &Pass<'_>, knee: Knee) -> Choice {
         Knee::At(size) => Choice {
             size: Some(size),
             words: format!(
-                "{}: the smallest of the sizes measured that reaches 95 % of the best throughput ({:.0}/s; the best is \
-                 {best:.0}/s).",
+                "{}: the smallest of the sizes measured {} 95 % of the best throughput ({:.0}/s; the best is {best:.0}/s).{}",
                 advice(question, size),
-                per_s(size)
+                if per_s(size) < KNEE_SHARE * best { "whose interval reaches" } else { "that reaches" },
+                per_s(size),
+                if per_s(size) < UNSURE_BELOW * best {
+                    " The repetitions scatter too much to say more: measure longer (--duration) or more often (--repeats)."
+                } else {
+                    ""
+                }
             ),
             verdict: Verdict::None,
         },
@@ -146,7 +154,7 @@ fn at_the_knee(question: &Question<'_>, pass: &Pass<'_>, knee: Knee) -> Choice {
 /// Without a goal: the smallest size that answers as fast as any.
 fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
     let offered = pass.offered_per_s();
-    let rate = offered.unwrap_or(0.0);
+    let rate = pass.asked_per_s().unwrap_or(0.0);
     let fits =
         |size: &&Size<'_>| keeps_up(&size.point, offered) && size.point.response_us.censored_from.is_none();
     let p99 = |size: &Size<'_>| {
@@ -176,7 +184,7 @@ fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
 
 fn with_goal(question: &Question<'_>, goal: &Goal, pass: &Pass<'_>, knee: Knee) -> Choice {
     let offered = pass.offered_per_s();
-    let at = offered.map_or_else(String::new, |rate| format!(" at {rate:.0}/s"));
+    let at = pass.asked_per_s().map_or_else(String::new, |rate| format!(" at {rate:.0}/s"));
     let verdict_of = |size: &Size<'_>| {
         let verdict = size.point.goal.as_ref().map_or(Verdict::Inconclusive, |goal| goal.verdict);
         if verdict == Verdict::Pass && !keeps_up(&size.point, offered) { Verdict::Fail } else { verdict }
@@ -323,7 +331,8 @@ fn compared(recommended: &RecommendedPool, pass: &Pass<'_>, question: &Question<
     };
     let what = if against.is_current { "in use today" } else { "of the largest pool measured" };
     let mut expected = Vec::new();
-    expected.extend(against.per_s_ratio.map(|ratio| format!("a throughput {}", change(&ratio))));
+    let throughput = if pass.is_closed() { "a throughput" } else { "a highest throughput" };
+    expected.extend(against.per_s_ratio.map(|ratio| format!("{throughput} {}", change(&ratio))));
     expected.extend(against.response_ratio.map(|ratio| format!("a mean response {}", change(&ratio))));
     let (more, fewer) = (size.saturating_sub(against.size), against.size.saturating_sub(*size));
     let of = u64::from(question.instances);
@@ -374,14 +383,14 @@ fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
             "what they all touch there must be touched less often",
         ),
         "application" => (
-            "are held by the application while the server has nothing to do for them".to_owned(),
+            "wait for the application, which holds them with nothing to do for the server".to_owned(),
             "transactions must hold their connection for a shorter time, which helps more than a larger pool",
         ),
         "clients" => {
-            let load = if pass.is_closed() { "its clients" } else { "its rate" };
+            let load = if pass.is_closed() { "these clients have" } else { "this rate has" };
             return format!(
-                "A larger pool would help only under a higher load: beyond {from} more connections stay idle, since this load ({load}) \
-                 has no work for them."
+                "A larger pool would help only under a higher load: beyond {from} more connections stay idle, since {load} no work for \
+                 them."
             );
         }
         _ => (format!("wait in {event}"), "that wait must become shorter"),

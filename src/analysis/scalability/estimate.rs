@@ -1,8 +1,10 @@
 //! Values of repetitions, and how sure their means are. Pure.
 //!
 //! The unit is the repetition: what happens inside one is correlated and never narrows an interval. Throughput is compared on
-//! the logarithm, where noise is a share of the value and alike at all sizes, so that all sizes together tell how large it is
-//! (one-way analysis of variance with a common variance; Montgomery, "Design and Analysis of Experiments", section 3.3).
+//! the logarithm, where noise is a share of the value and alike at all sizes, so that all sizes together tell how large it is.
+//! Each repetition goes through all sizes in an order that is drawn: how fast the machine was during the whole of it is taken off
+//! (randomized complete blocks; Montgomery, "Design and Analysis of Experiments", section 4.1). Where a size lacks a repetition, it
+//! is not (one-way analysis of variance, section 3.3).
 
 use crate::analysis::student;
 use crate::model::Estimate;
@@ -42,15 +44,24 @@ impl Pooled {
         if groups.is_empty() || !groups.iter().all(is_positive) {
             return None;
         }
+        let repeats = groups[0].len();
+        let are_blocks = groups.len() > 1 && groups.iter().all(|group| group.len() == repeats);
+        let slow_or_fast = if are_blocks { blocks(groups) } else { Vec::new() };
         let (mut squares, mut freedom) = (0.0, 0.0);
         let mut of = |group: &Vec<f64>| {
             let count = group.len() as f64;
             let mean = group.iter().map(|value| value.ln()).sum::<f64>() / count;
-            squares += group.iter().map(|value| (value.ln() - mean).powi(2)).sum::<f64>();
+            let of_block = slow_or_fast.iter().copied().chain(std::iter::repeat(0.0));
+            squares += group
+                .iter()
+                .zip(of_block)
+                .map(|(value, block)| (value.ln() - mean - block).powi(2))
+                .sum::<f64>();
             freedom += count - 1.0;
             (count, mean)
         };
-        let groups = groups.iter().map(&mut of).collect();
+        let groups: Vec<(f64, f64)> = groups.iter().map(&mut of).collect();
+        freedom -= slow_or_fast.len().saturating_sub(1) as f64;
         let deviation = (freedom > 0.0).then(|| (squares / freedom).sqrt());
         Some(Self { groups, deviation, freedom })
     }
@@ -109,6 +120,15 @@ pub(super) fn are_alike(left: &[f64], right: &[f64]) -> Option<bool> {
     Some(gap <= quantile(freedom) * error.sqrt())
 }
 
+/// By how much each repetition was faster than all of them together, on the logarithm.
+fn blocks(groups: &[Vec<f64>]) -> Vec<f64> {
+    let mean = |values: &mut dyn Iterator<Item = f64>| values.map(f64::ln).sum::<f64>() / groups.len() as f64;
+    let repeats = groups[0].len();
+    let means: Vec<f64> = (0..repeats).map(|at| mean(&mut groups.iter().map(|group| group[at]))).collect();
+    let all = means.iter().sum::<f64>() / repeats as f64;
+    means.into_iter().map(|mean| mean - all).collect()
+}
+
 /// Student's factor for an interval of both sides.
 pub(super) fn quantile(freedom: f64) -> f64 {
     student::quantile(f64::midpoint(1.0, CONFIDENCE), freedom)
@@ -147,20 +167,35 @@ mod tests {
         assert_eq!(mean(&[0.0, 1.0, 0.0]).and_then(|of| of.low), Some(0.0), "no share is below nothing");
     }
 
-    /// Two groups of which the values differ by a factor each: the pooled deviation is ln 1.1 (each group has two values a tenth
-    /// apart from their mean, on two degrees of freedom together).
+    /// Two groups of two, one with a tenth more first and the other with a tenth more second: no block is faster, and on one degree
+    /// of freedom the deviation is twice ln 1.1.
     #[test]
     fn all_groups_together_tell_how_large_the_noise_is() {
-        let groups = [vec![100.0 / 1.1, 100.0 * 1.1], vec![200.0 / 1.1, 200.0 * 1.1]];
+        let groups = [vec![100.0 / 1.1, 100.0 * 1.1], vec![200.0 * 1.1, 200.0 / 1.1]];
         let pooled = Pooled::of(&groups).expect("positive");
         let ratio = pooled.ratio(1, 0);
         assert!((ratio.mean - 2.0).abs() < 1e-12);
-        let deviation = 2.0_f64.sqrt() * 1.1_f64.ln();
-        let half = 4.302_652_7 * deviation;
-        assert!((ratio.low.expect("two").ln() - (2.0_f64.ln() - half)).abs() < 1e-6);
+        let half = 12.706_204_7 * 2.0 * 1.1_f64.ln();
+        assert!((ratio.low.expect("two").ln() - (2.0_f64.ln() - half)).abs() < 1e-6, "{ratio:?}");
         assert!(pooled.are_alike(0, 1), "a factor of two lies within it: {ratio:?}");
-        let three = [vec![99.0, 100.0, 101.0], vec![198.0, 200.0, 202.0]];
+        let three = [vec![99.0, 100.0, 101.0], vec![202.0, 198.0, 200.0]];
         assert!(!Pooled::of(&three).expect("positive").are_alike(0, 1));
+    }
+
+    /// A machine that is twice as slow in the second repetition is as slow for all sizes.
+    #[test]
+    fn how_fast_the_machine_was_in_a_repetition_is_no_noise() {
+        let slow = [vec![100.0, 50.0, 90.0], vec![110.0, 55.0, 99.0], vec![111.0, 55.0, 100.0]];
+        let pooled = Pooled::of(&slow).expect("positive");
+        assert!(!pooled.are_alike(0, 1) && pooled.are_alike(1, 2), "{:?}", pooled.ratio(1, 0));
+        // With a repetition missing nothing is taken off, and the scatter is what it is.
+        let torn = [vec![100.0, 50.0, 90.0], vec![110.0, 55.0, 99.0], vec![111.0, 55.0]];
+        assert!(Pooled::of(&torn).expect("positive").are_alike(0, 1));
+    }
+
+    #[test]
+    fn groups_whose_scatter_differs_are_compared_as_well() {
+        let three = [vec![99.0, 100.0, 101.0], vec![198.0, 200.0, 202.0]];
         assert_eq!(are_alike(&three[0], &three[1]), Some(false));
         assert_eq!(are_alike(&[1.0, 9.0, 3.0], &[2.0, 4.0, 5.0]), Some(true));
         assert_eq!(are_alike(&[0.0, 0.0], &[0.0, 0.0]), Some(true));

@@ -45,8 +45,8 @@ fn too_small(report: &Report, study: &PoolStudy) -> Option<Finding> {
         (Some(current), Some(recommended)) if current < recommended.alike_from => {
             (current, format!("the pool of {current} in use today is too small"))
         }
-        (None, None) if study.knee.is_none() => {
-            let largest = study.sizes.last()?.size;
+        (None, None) => {
+            let largest = still_grows(study)?;
             (largest, format!("even {largest} connections, the largest pool measured, are too few"))
         }
         _ => return None,
@@ -81,6 +81,13 @@ fn too_small(report: &Report, study: &PoolStudy) -> Option<Finding> {
         "requests wait for a connection although the server could serve them",
         remedy,
     ))
+}
+
+/// The largest size, where all of its repetitions do more than any of another size. Not at a rate, which all do.
+fn still_grows(study: &PoolStudy) -> Option<u32> {
+    let (largest, smaller) = study.sizes.split_last()?;
+    let best = smaller.iter().map(|point| point.per_s_range.1).reduce(f64::max)?;
+    (largest.queue.is_none() && largest.per_s_range.0 > best).then_some(largest.size)
 }
 
 /// The pool in use, or the largest one measured, does less than a smaller one.

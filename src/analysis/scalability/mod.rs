@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use crate::model::metric::Goal;
 use crate::model::{self, PoolGoal, PoolPass, PoolStudy, QueuePrediction, Verdict};
 use crate::record::entry::{BudgetHeader, Header};
-use crate::units::{Arrivals, Load};
+use crate::units::{Arrivals, Course, Load};
 
 use super::stage::StageAnalysis;
 use estimate::Pooled;
@@ -54,7 +54,16 @@ impl Pass<'_> {
         self.sizes.iter().position(|of| of.size() == size)
     }
 
-    /// Transactions per second that arrived; nothing in a closed loop.
+    /// Transactions per second that were asked for; nothing in a closed loop.
+    fn asked_per_s(&self) -> Option<f64> {
+        match &self.load {
+            Load::Closed { .. } => None,
+            Load::Open { rate: Course::Constant(rate), .. } => Some(*rate),
+            Load::Open { .. } | Load::PartlyOpen { .. } => self.offered_per_s(),
+        }
+    }
+
+    /// Transactions per second that arrived, as they were drawn; nothing in a closed loop.
     fn offered_per_s(&self) -> Option<f64> {
         let offered: Vec<f64> = self
             .sizes
@@ -104,8 +113,13 @@ pub(super) fn analyse(
         .collect();
     let instances = measured.first()?.1.pool.instances.max(1);
     let mut passes = passes(header, &measured, goal.as_ref());
+    let has_rate = passes.iter().any(|pass| !pass.is_closed());
     for pass in &mut passes {
         predict_waits(pass, instances);
+        if has_rate && pass.is_closed() {
+            // The goal is of the rate; who keeps all connections busy is there for the knee alone.
+            pass.sizes.iter_mut().for_each(|size| size.point.goal = None);
+        }
     }
     let saturated = passes.iter().find(|pass| pass.is_closed());
     let main = passes.iter().rfind(|pass| !pass.is_closed()).or(saturated)?;

@@ -13,6 +13,10 @@ const IDLE_SHARE: f64 = 0.75;
 /// Fewest further sessions that are worth a reason.
 const GROWTH_MIN: f64 = 0.25;
 
+/// Difference of the shares that server and client see a session wait for the client, from which that is for want of a core.
+const STARVED_GAP: f64 = 0.2;
+/// How that is called.
+const STARVED: &str = "CPU of the client";
 /// What running sessions are shown as.
 const CPU: &str = "CPU";
 
@@ -61,13 +65,31 @@ pub(super) fn classes(stages: &[&Stage]) -> Vec<WaitClass> {
 pub(super) fn reason(from: &Size<'_>, to: &Size<'_>) -> Option<KneeReason> {
     let stages =
         |size: &Size<'_>| -> Vec<Stage> { size.repeats.iter().map(|(_, stage)| (*stage).clone()).collect() };
+    if to.size() <= from.size() {
+        return None;
+    }
     let (before, after) = (stages(from), stages(to));
+    let unused = to.point.estimates.as_ref().and_then(|of| of.held_unused_fraction).map(|of| of.mean);
     let instances = after.first().map_or(1, |stage| stage.pool.instances.max(1));
     between(
         (from.size(), &before.iter().collect::<Vec<_>>()),
         (to.size(), &after.iter().collect::<Vec<_>>()),
         instances,
     )
+    .map(|reason| {
+        if is_starved(&reason, to.point.busy_mean, unused) {
+            KneeReason { class: "cpu".to_owned(), event: STARVED.to_owned(), ..reason }
+        } else {
+            reason
+        }
+    })
+}
+
+/// Whether sessions wait for the client far more than the client, by its own stamps, has nothing to ask: then the answers are there,
+/// and the client has no core to read them.
+fn is_starved(reason: &KneeReason, busy: f64, unused: Option<f64>) -> bool {
+    let by_server = reason.sessions_to / busy.max(1.0);
+    reason.class == "application" && unused.is_some_and(|unused| by_server > unused + STARVED_GAP)
 }
 
 fn between(from: (u32, &[&Stage]), to: (u32, &[&Stage]), instances: u32) -> Option<KneeReason> {

@@ -61,7 +61,7 @@ fn shown(study: &PoolStudy, full: bool) -> Vec<&PoolPass> {
 
 fn sizes(page: &mut Page, study: &PoolStudy, title: &str, points: &[PoolPoint]) {
     let knee = study.knee.filter(|_| study.passes.is_empty() || title.ends_with("busy"));
-    let note = knee.map_or("", |_| "▶ the knee: the smallest size that reaches 95 % of the best throughput");
+    let note = knee.map_or("", |_| "▶ the knee: 95 % of the best throughput");
     page.heading(title, note);
     let wide = page.inner_width() >= WIDE;
     let with_goal = points.iter().any(|point| point.goal.is_some());

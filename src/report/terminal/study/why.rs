@@ -11,7 +11,7 @@ const CLASSES: [(&str, &str); 6] = [
     ("lock", "lock"),
     ("io", "disk"),
     ("lwlock", "in the\nserver"),
-    ("application", "for the\napplication"),
+    ("application", "for the\nclient"),
     ("other", "other"),
 ];
 
@@ -19,10 +19,7 @@ pub(super) fn section(page: &mut Page, study: &PoolStudy, points: &[PoolPoint]) 
     if points.iter().all(|point| point.waits.is_empty()) {
         return;
     }
-    page.heading(
-        "where the sessions were",
-        "mean number of sessions that run or wait for …, sampled on the server",
-    );
+    page.heading("where the sessions were", "mean sessions by what they wait for, sampled");
     let used: Vec<_> = CLASSES
         .iter()
         .filter(|(class, _)| points.iter().any(|point| point.waits.iter().any(|of| of.class == *class)))
