@@ -46,6 +46,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     if report.study.is_none() {
         findings.extend(pool_too_small(report));
     }
+    findings.extend(super::scalability::findings::find(report));
     findings.extend(lock_findings::find(report));
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
@@ -260,7 +261,7 @@ fn host_full(report: &Report) -> Option<Finding> {
 }
 
 /// Whether generator and server kept to processors that the other did not have.
-fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
+pub(super) fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
     let read = |text: &Option<String>| text.as_ref()?.parse::<CpuList>().ok();
     match (read(&environment.client_cpus), read(&environment.server_cpus)) {
         (Some(client), Some(server)) => client.without(&server).as_ref() == Some(&client),
@@ -272,6 +273,10 @@ fn not_kept_up(report: &Report) -> Option<Finding> {
     let breaking = report.endurance.as_ref().and_then(|endurance| endurance.breaking_point.as_ref());
     if breaking.is_some_and(|breaking| breaking.reason != BreakReason::BudgetBroken) {
         // That finding says the same, and of the first stage.
+        return None;
+    }
+    if report.study.is_some() {
+        // A study has sizes that are too small for their rate, and says which.
         return None;
     }
     let (stage, offered) = measured(report)

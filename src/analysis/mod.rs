@@ -23,9 +23,9 @@ mod measures;
 pub mod paired;
 mod plan_differences;
 mod plans;
-mod pool_study;
 mod quantiles;
 mod samples;
+pub mod scalability;
 mod server;
 mod server_course;
 mod server_findings;
@@ -49,7 +49,7 @@ use crate::record::kept::KeptDistribution;
 use crate::record::observation::{GeneratorSample, HostSample, Observation, ProbeCost, Reading};
 use crate::record::plan::PlanSurvey;
 use crate::record::set::Set;
-use crate::units::{Span, StageId, Stamp};
+use crate::units::{Load, Span, StageId, Stamp};
 
 use stage::StageAnalysis;
 
@@ -164,9 +164,10 @@ impl Analysis {
             None => "cut_off",
         };
         let generator = generator_info(&header, &stages);
-        let study = (header.kind == RunKind::Pool).then(|| pool_study::analyse(&header, &stages));
         let mut model_stages: Vec<model::Stage> =
             stages.iter().map(|stage| stage.to_model(&header)).collect();
+        let study =
+            (header.kind == RunKind::Pool).then(|| scalability::analyse(&header, &stages, &model_stages));
         plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
         let mut endurance = None;
@@ -202,6 +203,7 @@ impl Analysis {
         report.target.blind_spots.extend(missing);
         report.findings = findings::find(&report);
         (report.verdict, report.budgets) = judge(&header, &report);
+        report.verdict = scalability::verdict(&report);
         if let Some(comparison) = &report.comparison {
             report.verdict = comparison::verdict(comparison, comparison::is_valid(&report));
         }
@@ -225,6 +227,24 @@ impl Analysis {
         let models: Vec<model::Stage> = self.stages.iter().map(|stage| stage.to_model(header)).collect();
         let so_far = comparison_of(header, &self.stages, &models, &self.prepared);
         so_far.is_some_and(|comparison| comparison::is_decided(&comparison))
+    }
+
+    /// What was measured so far of sizes in a closed loop, one stage each, in order: for a study that chooses its sizes as it goes.
+    #[must_use]
+    pub fn looked(&self) -> Vec<scalability::Looked> {
+        let Some(header) = &self.header else { return Vec::new() };
+        let is_closed = |stage: &&StageAnalysis| {
+            header
+                .stages
+                .get(stage.id.index())
+                .is_some_and(|plan| matches!(plan.whole_load(), Load::Closed { .. }))
+        };
+        self.stages
+            .iter()
+            .filter(|stage| stage.measured)
+            .filter(is_closed)
+            .map(StageAnalysis::looked)
+            .collect()
     }
 
     fn stage(&mut self, id: StageId) -> Option<&mut StageAnalysis> {

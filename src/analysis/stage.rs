@@ -15,7 +15,7 @@ use crate::record::kept::{Kept, KeptDistribution};
 use crate::record::observation::{
     Counters, GeneratorSample, HostSample, LockEpisode, Observation, ProcessSample, Who,
 };
-use crate::record::set::{Set, Shape, StatementSpan, TransactionSet};
+use crate::record::set::{Set, Shape, StatementSpan, TransactionSet, add_each};
 use crate::units::{Arrivals, Course, Load, Span, StageId, Stamp, StatementId};
 
 use super::host_course::HostCourse;
@@ -25,6 +25,7 @@ use super::measures::{self, Gauges};
 use super::plans::StagePlans;
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{IDLE_IN_TRANSACTION, Samples, is_of_pool};
+use super::scalability::Looked;
 use super::server_course::ServerCourse;
 use super::{deadlocks, indexes, locks, rfc3339, server};
 
@@ -69,6 +70,7 @@ pub(super) struct StageAnalysis {
     /// Values inside the window, by measure.
     measured_in_window: Vec<u64>,
     window_levels: PoolLevels,
+    window_by_instance: Vec<PoolLevels>,
     intervals: Intervals,
     warm_up: Option<WarmUpEnded>,
     activity: Samples,
@@ -119,6 +121,7 @@ impl StageAnalysis {
             ok_in_window: vec![0; shape.transactions],
             measured_in_window: vec![0; shape.measures],
             window_levels: PoolLevels::default(),
+            window_by_instance: Vec::new(),
             intervals: Intervals::default(),
             warm_up: None,
             activity: Samples::default(),
@@ -147,6 +150,7 @@ impl StageAnalysis {
         self.open = interval.in_flight;
         if !interval.drain {
             self.window_levels.add(&interval.set.pool.levels);
+            add_each(&mut self.window_by_instance, &interval.set.pool.by_instance);
             for (ok, transaction) in self.ok_in_window.iter_mut().zip(&interval.set.transactions) {
                 *ok += transaction.books.ok;
             }
@@ -315,6 +319,22 @@ impl StageAnalysis {
     /// Transactions that ended ok inside the window, per second.
     pub(super) fn achieved_per_s(&self) -> f64 {
         per_second(self.ok_in_window.iter().sum(), self.window_s())
+    }
+
+    /// The throughput with how sure it is by its seconds.
+    pub(super) fn looked(&self) -> Looked {
+        let seconds: Vec<f64> = self
+            .intervals
+            .all()
+            .iter()
+            .filter(|interval| !interval.drain)
+            .map(|interval| interval.per_s)
+            .collect();
+        let per_s = self.achieved_per_s();
+        let count = seconds.len() as f64;
+        let squares: f64 = seconds.iter().map(|rate| (rate - per_s).powi(2)).sum();
+        let error = if count > 1.0 { (squares / (count - 1.0) / count).sqrt() } else { 0.0 };
+        Looked { size: self.pool_size, per_s, error: if per_s > 0.0 { error / per_s } else { 0.0 } }
     }
 
     /// Transactions per second that the arrivals of the window put on; nothing in a closed loop. Where arrivals are drawn, or
@@ -692,6 +712,7 @@ impl StageAnalysis {
             create_us: quantiles(&pool.create),
             create_errors: pool.create_errors,
             discarded: pool.discarded,
+            by_instance: self.window_by_instance.iter().map(instance_info).collect(),
         }
     }
 
@@ -759,6 +780,15 @@ impl StageAnalysis {
         let ((begin, from), (end, to)) = (self.counters_begin.as_ref()?, self.counters_end.as_ref()?);
         server::comparable(begin, end).then_some(())?;
         Some((begin, end, (to.to - from.to).as_secs_f64()))
+    }
+}
+
+fn instance_info(levels: &PoolLevels) -> model::InstancePoolInfo {
+    let mean = |integral: u64| integral as f64 / levels.observed_ns.max(1) as f64;
+    model::InstancePoolInfo {
+        busy_mean: mean(levels.busy_ns),
+        waiting_mean: mean(levels.waiting_ns),
+        saturated_fraction: mean(levels.saturated_ns),
     }
 }
 

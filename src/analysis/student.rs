@@ -38,6 +38,12 @@ pub(super) fn quantile(probability: f64, freedom: f64) -> f64 {
     }
 }
 
+/// The probability that Fisher's F exceeds `f`, with so many degrees of freedom above and below. (Abramowitz and Stegun
+/// 1964, 26.6.2.)
+pub(super) fn f_beyond(f: f64, above: f64, below: f64) -> f64 {
+    beta(below / (below + above * f.max(0.0)), below / 2.0, above / 2.0)
+}
+
 /// The regularised incomplete beta function I of `x`: the continued fraction 8.17.22 of the NIST Digital
 /// Library of Mathematical Functions, from the side on which it converges fast.
 fn beta(x: f64, a: f64, b: f64) -> f64 {
@@ -118,6 +124,17 @@ mod tests {
             let two = 0.5 + t / (2.0 * (2.0 + t * t).sqrt());
             assert!((cdf(t, 1.0) - one).abs() < 1e-13, "{t}");
             assert!((cdf(t, 2.0) - two).abs() < 1e-13, "{t}");
+        }
+    }
+
+    /// The square of Student's t is F with one degree above; with two above there is a closed form.
+    #[test]
+    fn fishers_f_has_known_cases() {
+        for f in [0.1, 1.0, 4.3, 19.0_f64] {
+            let from_t = 2.0 * (1.0 - cdf(f.sqrt(), 7.0));
+            assert!((f_beyond(f, 1.0, 7.0) - from_t).abs() < 1e-13, "{f}");
+            let closed = (1.0 + 2.0 * f / 5.0).powf(-2.5);
+            assert!((f_beyond(f, 2.0, 5.0) - closed).abs() < 1e-13, "{f}");
         }
     }
 

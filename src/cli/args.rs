@@ -1,5 +1,7 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+pub(super) mod pool;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -466,12 +468,8 @@ pub(super) struct RunArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct PoolArguments {
-    /// Connections of each instance
-    #[arg(long, value_name = "N,N,…", value_delimiter = ',', default_value = "1,2,4,8,16,32")]
-    pub(super) sizes: Vec<u32>,
-    /// How often each size is measured, in an order of its own each time
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(super) repeats: u32,
+    #[command(flatten)]
+    pub(super) study: pool::StudyArguments,
     #[command(flatten)]
     pub(super) load: LoadOfRun,
     /// How long each size is measured each time

@@ -8,6 +8,7 @@ mod keep;
 mod output;
 mod pgbench;
 mod plan;
+mod pool;
 mod preview;
 mod runs;
 
@@ -154,7 +155,7 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
         }
         Command::Pool(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
-            let plan = plan::pool(&arguments, command_line)?;
+            let plan = pool::plan(&arguments, command_line)?;
             output::check(&arguments.measure.output)?;
             let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
             let outcome = Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await;

@@ -9,14 +9,14 @@ use crate::model::metric::Goal;
 use crate::store::history::AddressError;
 use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
-    RunPlan, SampleLogPlan, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
+    RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
 };
 use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Workload};
 
 use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
-    MeasureArguments, PoolArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
+    MeasureArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
 use super::{CommandError, pgbench};
 
@@ -105,6 +105,9 @@ pub enum UsageError {
     /// A pool study of no size or of one twice.
     #[error("--sizes takes different numbers from 1 to 10000, such as 2,4,8; found `{0}`")]
     Sizes(String),
+    /// What a pool study is asked does not fit together.
+    #[error(transparent)]
+    Pool(#[from] super::pool::PoolUsage),
     /// A preview of a table that the workload does not describe.
     #[error("the workload describes no columns of a table `{name}`{hint}")]
     NoTable {
@@ -319,35 +322,13 @@ fn profile(
     Ok(StageChoice::Profile { profile, normal, whole })
 }
 
-pub(super) fn pool(arguments: &PoolArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
-    let mut sizes = arguments.sizes.clone();
-    sizes.sort_unstable();
-    sizes.dedup();
-    let in_range = sizes.iter().all(|size| (1..=10_000).contains(size));
-    if sizes.is_empty() || sizes.len() != arguments.sizes.len() || !in_range {
-        let given: Vec<_> = arguments.sizes.iter().map(u32::to_string).collect();
-        return Err(UsageError::Sizes(given.join(",")).into());
-    }
-    let largest = sizes.last().copied().unwrap_or(1);
-    let given = load(&arguments.load)?;
-    if given.is_none() && arguments.load.max_lag.is_some() {
-        let why = "without them clients are measured, for whom nothing is planned";
-        return Err(UsageError::NotOfThisLoad { flag: "--max-lag", with: "--rate or --sessions", why }.into());
-    }
-    let load = given
-        .unwrap_or_else(|| Load::clients(largest * CLIENTS_PER_CONNECTION * arguments.measure.instances));
-    load.course().check_length(arguments.duration).map_err(UsageError::Course)?;
-    let shape = PoolShape { sizes, repeats: arguments.repeats, duration: arguments.duration, load };
-    Ok(PoolPlan { measure: measure(&arguments.measure, command)?, shape })
-}
-
 pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<PoolPlan, CommandError> {
     let folder = match &arguments.workload {
         Some(folder) => folder.clone(),
         None => demo_workload()?,
     };
-    let sizes = vec![1, 2, 4, 8, 16];
-    let load = Load::clients(32);
+    let sizes = Sizes::Listed(vec![1, 2, 4, 8, 16]);
+    let loads = vec![Load::clients(32)];
     let workload = read(&folder)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local)?),
@@ -372,7 +353,8 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     };
-    let shape = PoolShape { sizes, repeats: 2, duration: std::time::Duration::from_secs(4), load };
+    let duration = std::time::Duration::from_secs(3);
+    let shape = PoolShape { sizes, repeats: 3, duration, loads, goal: None, current: None };
     Ok(PoolPlan { measure, shape })
 }
 
@@ -530,13 +512,17 @@ fn no_value(name: &str, workload: &Workload) -> String {
 }
 
 fn budget(given: &str, workload: &Workload) -> Result<BudgetSpec, UsageError> {
-    let wrong = |reason: String| UsageError::Budget { given: given.to_owned(), reason };
+    limit_on(given, workload).map_err(|reason| UsageError::Budget { given: given.to_owned(), reason })
+}
+
+/// A metric of the workload with its limit, or what is wrong with it.
+pub(super) fn limit_on(given: &str, workload: &Workload) -> Result<BudgetSpec, String> {
     let Goal { metric, limit } =
-        given.parse::<Goal>().map_err(|error: crate::model::metric::MetricError| wrong(error.to_string()))?;
+        given.parse::<Goal>().map_err(|error: crate::model::metric::MetricError| error.to_string())?;
     let known = workload.measurable();
     known.has(&metric).and_then(|()| known.fits(&metric, &limit)).map_err(|foreign| {
         let hint = foreign.help.map_or_else(String::new, |help| format!(" ({help})"));
-        wrong(format!("{}{hint}", foreign.message))
+        format!("{}{hint}", foreign.message)
     })?;
     Ok(BudgetSpec { metric, limit })
 }

@@ -290,6 +290,11 @@ impl<N: Now> Source<N> {
         }
     }
 
+    /// Whose part of the load it is.
+    pub(super) fn share(&self) -> Share {
+        self.share
+    }
+
     /// How many were handed out.
     pub(super) fn handed_out(&self) -> u64 {
         self.state.borrow().handed_out

@@ -320,7 +320,8 @@ impl<E: Engine, N: Now> Worker<E, N> {
         let mut recorder = self.recorder.borrow_mut();
         let mut set = std::mem::replace(&mut recorder.set, next);
         for instance in &self.instances {
-            set.pool.levels.add(&instance.pool.take_levels(boundary));
+            let share = instance.source.share();
+            set.pool.add_levels(&instance.pool.take_levels(boundary), share.instance, share.of);
             let counts = instance.pool.take_counts();
             set.pool.create_errors += counts.create_errors;
             set.pool.discarded += counts.discarded;

@@ -16,6 +16,7 @@ mod limit;
 mod measures;
 pub mod metric;
 mod plan;
+mod scalability;
 mod server_time;
 
 use std::collections::BTreeMap;
@@ -38,6 +39,10 @@ pub use host_time::{HostIntervalInfo, ProcessIntervalInfo};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
+pub use scalability::{
+    Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,
+    RecommendedPool, ScalingLaw, WaitClass,
+};
 pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -606,6 +611,20 @@ pub struct PoolInfo {
     pub create_errors: u64,
     /// Connections found broken.
     pub discarded: u64,
+    /// Each instance for itself, where there are several and at most 64.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub by_instance: Vec<InstancePoolInfo>,
+}
+
+/// The pool of one instance over one stage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InstancePoolInfo {
+    /// Mean number of busy connections.
+    pub busy_mean: f64,
+    /// Mean number of requests waiting.
+    pub waiting_mean: f64,
+    /// Share of the time with every connection busy and someone waiting.
+    pub saturated_fraction: f64,
 }
 
 /// Waits for locks over one stage.
@@ -913,20 +932,49 @@ pub struct EventInfo {
 }
 
 /// What a pool study adds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolStudy {
     /// One point a size, ascending.
     pub sizes: Vec<PoolPoint>,
     /// The order in which they were measured.
     pub order: Vec<u32>,
-    /// The smallest size whose throughput reaches 95 % of the best; absent in an open loop, where throughput is the rate.
+    /// The smallest size whose interval reaches 95 % of the best throughput, of a closed loop that keeps all connections busy; absent
+    /// where there was none, below three repetitions, and where the largest size is still better than all others.
     pub knee: Option<u32>,
     /// The answer, in a few sentences.
     pub recommendation: String,
+    /// Instances, each with a pool of its own; 0 in reports from before it was told.
+    #[serde(default)]
+    pub instances: u32,
+    /// Connections that the server had room for beside dbdyno's own: `max_connections` less what is reserved and in use.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub connections_room: Option<u64>,
+    /// Connections of each instance in use today, as the user says it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub current: Option<u32>,
+    /// What the sizes were to keep.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub goal: Option<PoolGoal>,
+    /// The recommended size; absent where there is nothing to recommend.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub recommended: Option<RecommendedPool>,
+    /// For which arrangement the answer holds, where generator and server share a machine.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub validity: Option<String>,
+    /// The law that the curve of the closed loop follows; absent below four sizes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub law: Option<ScalingLaw>,
+    /// Why more connections than those of the knee do not help.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<KneeReason>,
+    /// Every load at every size, where there was more than one: rates ascending, the closed loop last. `sizes` are those of the
+    /// highest rate.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub passes: Vec<PoolPass>,
 }
 
 /// One size of a pool study, all its repetitions together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PoolPoint {
     /// Connections of each instance.
     pub size: u32,
@@ -956,4 +1004,28 @@ pub struct PoolPoint {
     pub error_fraction: f64,
     /// Host CPU while it was measured.
     pub host_cpu_fraction: Option<f64>,
+    /// Means with the intervals of the repetitions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub estimates: Option<PoolEstimates>,
+    /// For how long a connection was held, all repetitions together.
+    #[serde(default)]
+    pub hold_us: Quantiles,
+    /// Connections made while it was measured.
+    #[serde(default)]
+    pub creates: u64,
+    /// How long that took.
+    #[serde(default)]
+    pub create_us: Quantiles,
+    /// Acquires that ran into their timeout.
+    #[serde(default)]
+    pub timeouts: u64,
+    /// What the sessions did on the server, by class; empty where nobody looked.
+    #[serde(default)]
+    pub waits: Vec<WaitClass>,
+    /// What theory expects; absent in a closed loop.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub queue: Option<QueuePrediction>,
+    /// The goal at this size; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub goal: Option<GoalAt>,
 }

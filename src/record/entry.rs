@@ -118,6 +118,9 @@ pub struct Header {
     /// What is compared, where the stages are slices of two arms.
     #[serde(default)]
     pub comparison: Option<ComparisonHeader>,
+    /// What a pool study asks.
+    #[serde(default)]
+    pub pool: Option<PoolHeader>,
 }
 
 impl Header {
@@ -130,6 +133,19 @@ impl Header {
         };
         of_arm().unwrap_or(&self.workload)
     }
+}
+
+/// What a pool study asks.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PoolHeader {
+    /// What the sizes are to keep.
+    pub goal: Option<BudgetHeader>,
+    /// Connections of each instance in use today.
+    pub current: Option<u32>,
+    /// Stages at the beginning that only look for the sizes to measure: they count for nothing else.
+    pub search_stages: u32,
+    /// Connections that the server has room for beside dbdyno's own; absent behind a pooler.
+    pub connections_room: Option<u64>,
 }
 
 /// Two arms that differ in one thing, measured in slices by turns.

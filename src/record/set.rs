@@ -10,12 +10,14 @@ use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::measure::MeasureSet;
 use crate::record::sample::{SampleShape, Samples};
-use crate::units::{BackendId, Span, StatementId};
+use crate::units::{BackendId, InstanceId, Span, StatementId};
 
 /// Distinct error codes that are told apart for one transaction; the rest counts under `OTHER`.
 pub const ERROR_CODES_MAX: usize = 64;
 /// Statement spans that one worker keeps in one interval; the rest is counted as dropped.
 pub const SPANS_MAX: usize = 1000;
+/// Instances up to which the levels of each are kept; those of more are only summed.
+pub const INSTANCES_MAX: u32 = 64;
 
 /// The measurements of one kind of transaction.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -152,9 +154,24 @@ pub struct PoolSet {
     pub discarded: u64,
     /// Busy and waiting over time.
     pub levels: PoolLevels,
+    /// The same of each instance, by its number, where there are several and at most [`INSTANCES_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_instance: Vec<PoolLevels>,
 }
 
 impl PoolSet {
+    /// Adds the levels of one instance, of so many.
+    pub fn add_levels(&mut self, levels: &PoolLevels, instance: InstanceId, of: u32) {
+        self.levels.add(levels);
+        if (2..=INSTANCES_MAX).contains(&of) {
+            let at = instance.index();
+            if self.by_instance.len() <= at {
+                self.by_instance.resize(at + 1, PoolLevels::default());
+            }
+            self.by_instance[at].add(levels);
+        }
+    }
+
     fn merge(&mut self, other: &Self) {
         self.wait.merge(&other.wait);
         self.create.merge(&other.create);
@@ -162,6 +179,7 @@ impl PoolSet {
         self.create_errors += other.create_errors;
         self.discarded += other.discarded;
         self.levels.add(&other.levels);
+        add_each(&mut self.by_instance, &other.by_instance);
     }
 
     fn clear(&mut self) {
@@ -171,7 +189,16 @@ impl PoolSet {
         self.create_errors = 0;
         self.discarded = 0;
         self.levels = PoolLevels::default();
+        self.by_instance.clear();
     }
+}
+
+/// Adds the levels of each instance to those of the same instance.
+pub fn add_each(sums: &mut Vec<PoolLevels>, levels: &[PoolLevels]) {
+    if sums.len() < levels.len() {
+        sums.resize(levels.len(), PoolLevels::default());
+    }
+    sums.iter_mut().zip(levels).for_each(|(sum, levels)| sum.add(levels));
 }
 
 /// One execution that took long enough to meet a probe: the client's own stamps, to which lock waits are joined.

@@ -24,6 +24,7 @@ pub async fn ab(plan: &AbPlan, observer: &mut Observer<'_>) -> Result<Outcome, S
         segments: &segments,
         variants: variants(plan),
         comparison: Some(comparison(plan)),
+        ..Subject::new(RunKind::Ab, &segments)
     };
     let bench = Bench::open(&plan.measure, subject, observer).await?;
     let Pairs::UntilDecided { max, at_most } = shape.pairs else {

@@ -14,8 +14,8 @@ use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
 use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::entry::{
-    ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, Prepared,
-    PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
+    ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, PoolHeader,
+    Prepared, PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
 };
 use crate::record::observation::ProbeCost;
 use crate::record::plan::PlanEdge;
@@ -96,12 +96,16 @@ pub(super) struct Subject<'a> {
     /// Workloads of arms that have one of their own.
     pub(super) variants: Vec<Workload>,
     pub(super) comparison: Option<ComparisonHeader>,
+    /// What a pool study asks.
+    pub(super) pool: Option<PoolHeader>,
+    /// Whether not all segments are measured: then one that the target has no room for is no reason to refuse.
+    pub(super) chooses: bool,
 }
 
 impl<'a> Subject<'a> {
     /// One that compares nothing.
     pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
-        Self { kind, segments, variants: Vec::new(), comparison: None }
+        Self { kind, segments, variants: Vec::new(), comparison: None, pool: None, chooses: false }
     }
 }
 
@@ -138,7 +142,9 @@ pub(super) struct Bench<'a> {
     /// What probes write to, whichever segment they are started for.
     out: mpsc::Sender<Probed>,
     probed: mpsc::Receiver<Probed>,
+    /// How many stages there are; 0 where that shows as it goes.
     stage_count: usize,
+    stages_begun: usize,
     /// The stage that was begun last.
     stage: Option<StageId>,
     ended: EndReason,
@@ -155,7 +161,7 @@ impl<'a> Bench<'a> {
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let Subject { kind, segments, variants, comparison } = subject;
+        let Subject { kind, segments, variants, comparison, pool, chooses } = subject;
         // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
         if let Some(before) = keep_to_cpus(plan)? {
             pinned(&before)?;
@@ -166,7 +172,7 @@ impl<'a> Bench<'a> {
             None => None,
         };
         keep_to_cpus(plan)?;
-        let data = ready(plan, &target, segments, observer).await?;
+        let data = ready(plan, &target, wanted_size(segments, chooses), observer).await?;
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
@@ -199,8 +205,9 @@ impl<'a> Bench<'a> {
             data: header::data(state, fresh.is_some()),
             sessions: header::sessions(plan),
             comparison,
+            pool: pool.map(|pool| PoolHeader { connections_room: data.room, ..pool }),
         };
-        let stage_count = header.stages.len();
+        let stage_count = if chooses { 0 } else { header.stages.len() };
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
@@ -225,6 +232,7 @@ impl<'a> Bench<'a> {
             out,
             probed,
             stage_count,
+            stages_begun: 0,
             stage: None,
             ended: EndReason::Completed,
             lost_since: None,
@@ -234,6 +242,11 @@ impl<'a> Bench<'a> {
             bench.start_probes(None).await?;
         }
         Ok(bench)
+    }
+
+    /// Connections that the target has room for beside those of dbdyno itself; not known behind a pooler.
+    pub(super) fn room(&self) -> Option<u64> {
+        self.data.room
     }
 
     /// The workload of an arm, or the plan's.
@@ -280,20 +293,33 @@ impl<'a> Bench<'a> {
 
     /// The same; `enough` is asked after each segment, with how many there are, whether no more is needed.
     pub(super) async fn measure_until(
-        mut self,
+        self,
         segments: &[Segment],
         mut enough: impl FnMut(usize, &Analysis) -> bool,
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
+        let mut measured = 0;
+        let next = |analysis: &Analysis| {
+            if measured == segments.len() || measured > 0 && enough(measured, analysis) {
+                return None;
+            }
+            measured += 1;
+            segments.get(measured - 1)
+        };
+        Box::pin(self.measure_chosen(next, observer)).await
+    }
+
+    /// Measures the segment that `next` gives, time and again until it gives none.
+    pub(super) async fn measure_chosen<'s>(
+        mut self,
+        mut next: impl FnMut(&Analysis) -> Option<&'s Segment>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Outcome, StudyError> {
         let mut notes = Vec::new();
-        for (index, segment) in segments.iter().enumerate() {
+        while let Some(segment) = next(self.recording.analysis()) {
             let measured = self.measure_fresh(segment, &mut notes, observer).await;
             match measured {
-                Ok(()) if self.ended == EndReason::Completed => {
-                    if enough(index + 1, self.recording.analysis()) {
-                        break;
-                    }
-                }
+                Ok(()) if self.ended == EndReason::Completed => {}
                 Ok(()) => break,
                 // What was measured before is not lost for what cannot be measured now.
                 Err(error) if self.stage.is_some() && error.leaves_report() => {
@@ -649,10 +675,11 @@ impl<'a> Bench<'a> {
     ) -> Result<(), StudyError> {
         let (stage, at) = (walk.stage(), walk.began_at);
         self.stage = Some(stage.id);
+        self.stages_begun += 1;
         self.recording.write(&Entry::StageBegun { stage: stage.id, at, carried_in }, at)?;
         observer(Happening::StageBegun {
             name: &stage.spec.name,
-            number: stage.id.index() + 1,
+            number: self.stages_begun,
             of: self.stage_count,
             duration: stage.spec.duration,
             measured: stage.measured,
@@ -790,6 +817,12 @@ fn session_options(plan: &MeasurePlan, workload: &Workload) -> SessionOptions {
         statement_timeout: plan.statement_timeout,
         settings: engine::settings_of_transactions(workload),
     }
+}
+
+/// Connections of each instance that there must be room for.
+fn wanted_size(segments: &[Segment], chooses: bool) -> u32 {
+    let sizes = segments.iter().map(|segment| segment.pool_size);
+    if chooses { sizes.min() } else { sizes.max() }.unwrap_or(0)
 }
 
 fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {

@@ -41,7 +41,7 @@ pub use load::load;
 pub use measure::Script;
 pub use plan::{
     AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
-    Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice, WarmUp,
+    Reset, RunPlan, SampleLogPlan, Sizes, StageChoice, TargetChoice, WarmUp,
 };
 pub use pool::pool;
 pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};
@@ -68,7 +68,7 @@ pub enum Happening<'a> {
         name: &'a str,
         /// Its place among all stages, from 1.
         number: usize,
-        /// How many there are.
+        /// How many there are; 0 where that shows as it goes.
         of: usize,
         /// How long it is planned to last.
         duration: Duration,

@@ -166,14 +166,30 @@ pub struct PoolPlan {
 /// The measurements of a pool study.
 #[derive(Clone, Debug)]
 pub struct PoolShape {
-    /// Connections of each instance; no size twice.
-    pub sizes: Vec<u32>,
+    /// Connections of each instance.
+    pub sizes: Sizes,
     /// How often each size is measured.
     pub repeats: u32,
     /// How long each measurement lasts.
     pub duration: Duration,
-    /// The load at every size.
-    pub load: Load,
+    /// The loads at every size, none twice; one in a closed loop finds the knee.
+    pub loads: Vec<Load>,
+    /// What a size has to keep.
+    pub goal: Option<BudgetSpec>,
+    /// Connections of each instance in use today.
+    pub current: Option<u32>,
+}
+
+/// Which sizes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sizes {
+    /// These, ascending, none twice.
+    Listed(Vec<u32>),
+    /// Those around the knee, which is looked for first.
+    Auto {
+        /// None is larger.
+        largest: u32,
+    },
 }
 
 /// A comparison of two arms.

@@ -11,7 +11,6 @@ use crate::units::Seed;
 use crate::workload::Workload;
 
 use super::load::fill;
-use super::measure::Segment;
 use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, StudyError};
 
 /// Connections that load when nobody says how many: half of the cores generate and send, half are the server's.
@@ -28,6 +27,8 @@ const OWN_CONNECTIONS: u64 = 6;
 pub(super) struct Data {
     /// Scale of the dataset, as far as known.
     pub(super) scale: Option<f64>,
+    /// Connections that the target has room for beside those of dbdyno itself; not known behind a pooler.
+    pub(super) room: Option<u64>,
     /// From which its values follow.
     seed: Seed,
     pub(super) dataset: Arc<Dataset>,
@@ -38,12 +39,12 @@ pub(super) struct Data {
 pub(super) async fn ready(
     plan: &MeasurePlan,
     target: &OpenTarget,
-    segments: &[Segment],
+    largest: u32,
     observer: &mut Observer<'_>,
 ) -> Result<Data, StudyError> {
-    room_for_connections(plan, target, segments).await?;
+    let room = room_for_connections(plan, target, largest).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
-    values(&plan.workload, target, scale, seed).await
+    Ok(Data { room, ..values(&plan.workload, target, scale, seed).await? })
 }
 
 /// The same of workloads that are measured beside the plan's: they must find the same data.
@@ -83,7 +84,7 @@ async fn values(
         dataset::check_statements(&target.control, workload).await?;
         dataset::check_parameters(&target.control, workload, &dataset, &query_values).await?;
     }
-    Ok(Data { scale, seed, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
+    Ok(Data { scale, room: None, seed, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
 }
 
 /// Scale and seed of the data on the target. The seed of the data is not that of the run: the same data can be asked in many
@@ -175,18 +176,18 @@ fn refuse_other_data(plan: &MeasurePlan, state: &TargetState) -> Result<(), Stud
 async fn room_for_connections(
     plan: &MeasurePlan,
     target: &OpenTarget,
-    segments: &[Segment],
-) -> Result<(), StudyError> {
+    largest: u32,
+) -> Result<Option<u64>, StudyError> {
     if plan.pooler.is_some() {
         // Its own connections to the server are what counts there, and it knows their number.
-        return Ok(());
+        return Ok(None);
     }
-    let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
     let wanted = u64::from(largest) * u64::from(plan.instances);
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
     let own = OWN_CONNECTIONS + plan.probe_interval.map_or(0, |_| plan.workload.gauges.len() as u64);
-    if wanted + own <= free + 1 {
-        return Ok(());
+    let room = (free + 1).saturating_sub(own);
+    if wanted <= room {
+        return Ok(Some(room));
     }
     let remedy = if target.is_local() {
         format!("give the throwaway server more with --local-setting max_connections={}", wanted + 50)
@@ -194,8 +195,8 @@ async fn room_for_connections(
         "measure smaller pools, or raise max_connections".to_owned()
     };
     Err(StudyError::Refused(format!(
-        "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {}: {remedy}",
+        "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {room} (max_connections less          those that are reserved, in use, and dbdyno's own), which is {} for each instance: {remedy}",
         plan.instances,
-        (free + 1).saturating_sub(own)
+        room / u64::from(plan.instances.max(1))
     )))
 }

@@ -20,6 +20,7 @@ mod measures;
 mod pgbench;
 mod place;
 mod plans;
+mod pool;
 mod pooler;
 mod preview;
 mod probe;

@@ -4,8 +4,11 @@ use super::endurance;
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
 use super::put_on;
+use super::study;
 use super::value::plural;
-use crate::model::{BudgetResult, ChangeVerdict, Comparison, Finding, Report, Severity, Stage, Verdict};
+use crate::model::{
+    BudgetResult, ChangeVerdict, Comparison, Finding, PoolPass, Report, Severity, Stage, Verdict,
+};
 use crate::report::format::{bytes, decimal, length_s};
 
 /// Findings that a summary shows in full.
@@ -79,6 +82,13 @@ fn verdict(report: &Report) -> (Style, String, String) {
         };
         return (style, badge.to_owned(), sentence);
     }
+    let goal = report.study.as_ref().filter(|study| study.goal.is_some());
+    let goal = goal.map(|study| study::sentence(study, true));
+    let and_goal = |sentence: String| match &goal {
+        Some(goal) if all == 0 => goal.clone(),
+        Some(goal) => format!("{goal}; {sentence}"),
+        None => sentence,
+    };
     let (style, badge, sentence) = match report.verdict {
         Verdict::Pass => (Style::Good, "PASS", of(kept, "kept")),
         Verdict::Fail => (Style::Bad, "FAIL", of(broken, "broken")),
@@ -89,6 +99,7 @@ fn verdict(report: &Report) -> (Style, String, String) {
         }
         Verdict::None => (Style::Bold, "MEASURED", without_budget(report)),
     };
+    let sentence = if report.verdict == Verdict::None { sentence } else { and_goal(sentence) };
     (style, badge.to_owned(), sentence)
 }
 
@@ -100,14 +111,7 @@ fn without_budget(report: &Report) -> String {
     let Some(study) = &report.study else {
         return "no budget was set, so there is no verdict".to_owned();
     };
-    let knee = match study.knee {
-        Some(knee) => format!("the knee is at {}", plural(u64::from(knee), "connection")),
-        None if report.stages.iter().any(|stage| stage.offered_per_s.is_some()) => {
-            "at a fixed rate, which has no knee".to_owned()
-        }
-        None => "no knee was found".to_owned(),
-    };
-    format!("{}, {knee}", plural(study.sizes.len() as u64, "pool size"))
+    study::sentence(study, report.stages.iter().any(|stage| stage.offered_per_s.is_some()))
 }
 
 /// `B is worse in 2 and better in 1 of 14 metrics`.
@@ -137,6 +141,24 @@ fn load(report: &Report) -> String {
     let measured: Vec<&Stage> = report.stages.iter().filter(|stage| stage.measured).collect();
     if let Some(study) = &report.study {
         let sizes: Vec<String> = study.sizes.iter().map(|point| point.size.to_string()).collect();
+        if !study.passes.is_empty() {
+            let at = |pass: &PoolPass| match (pass.rate_per_s, pass.clients) {
+                (Some(per_s), _) => format!("at {}/s", decimal(per_s, 0)),
+                (None, clients) => {
+                    format!(
+                        "with {} who keep every connection busy",
+                        plural(u64::from(clients.unwrap_or(0)), "client")
+                    )
+                }
+            };
+            let loads: Vec<String> = study.passes.iter().map(at).collect();
+            let length = measured.first().map_or_else(String::new, |stage| length_s(stage.duration_s));
+            return format!(
+                "pool sizes {}, each {}; {length} each time, in an order that is drawn",
+                sizes.join(", "),
+                loads.join(", ")
+            );
+        }
         let order: Vec<String> = study.order.iter().map(u32::to_string).collect();
         let each = measured.first().map_or_else(String::new, |stage| format!(", {} each", stage_load(stage)));
         return format!("pool sizes {}{each}; measured in the order {}", sizes.join(", "), order.join(", "));

@@ -25,7 +25,7 @@ mod statements;
 mod study;
 mod value;
 
-use crate::model::{Report, Stage, Verdict};
+use crate::model::{PoolStudy, Report, Stage, Verdict};
 use page::Page;
 
 pub use calibration::render as calibration;
@@ -161,9 +161,12 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
     }
     let broken = report.budgets.iter().find(|budget| budget.verdict == Verdict::Fail);
     let by_budget = broken.and_then(|budget| report.stages.iter().find(|stage| stage.name == budget.stage));
-    let knee = report.study.as_ref().and_then(|study| study.knee);
-    let at_knee =
-        knee.and_then(|knee| report.stages.iter().rfind(|stage| stage.measured && stage.pool.size == knee));
+    let recommended = |study: &PoolStudy| study.recommended.as_ref().map(|recommended| recommended.size);
+    let size = report.study.as_ref().and_then(|study| recommended(study).or(study.knee));
+    let offered = |stage: &Stage| stage.offered_per_s.unwrap_or(0.0);
+    let of_size =
+        |size: u32| report.stages.iter().filter(move |stage| stage.measured && stage.pool.size == size);
+    let at_knee = size.and_then(|size| of_size(size).max_by(|a, b| offered(a).total_cmp(&offered(b))));
     let last_measured = report.stages.iter().rfind(|stage| stage.measured);
     by_budget.or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
 }

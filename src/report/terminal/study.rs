@@ -1,9 +1,13 @@
-//! A pool study: one table, its knee, and what follows from it.
+//! A pool study: the answer, the sizes side by side, why the knee is where it is, and what theory says of it.
+
+mod details;
+mod heat;
+mod why;
 
 use super::grid::{Cell, Column, Grid, bar};
 use super::page::{INDENT, Page, Style};
-use super::value::{Statistic, shared, time, top_wait};
-use crate::model::{PoolPoint, PoolStudy};
+use super::value::{Statistic, plural, shared, time, top_wait};
+use crate::model::{PoolPass, PoolPoint, PoolStudy, Verdict};
 use crate::report::format::{DASH, decimal, percent, rate};
 
 /// Width from which the bar and the blocker have columns of their own.
@@ -12,125 +16,152 @@ const WIDE: usize = 105;
 const BAR_NARROW: usize = 7;
 const BAR_WIDE: usize = 14;
 
-/// The sizes side by side, and the recommendation.
+/// The recommendation, and what it rests on.
 pub(super) fn section(page: &mut Page, study: &PoolStudy, full: bool) {
-    let note = study.knee.map_or_else(String::new, |_| {
-        "▶ the knee: the smallest size with 95 % of the best throughput".to_owned()
-    });
-    page.heading("pool sizes", &note);
+    if !study.recommendation.is_empty() {
+        page.heading("recommendation", "");
+        page.paragraph(INDENT, Style::Bold, &study.recommendation);
+        if let Some(validity) = &study.validity {
+            page.paragraph(INDENT, Style::Plain, validity);
+        }
+    }
+    heat::table(page, study);
+    let closed = study.passes.iter().find(|pass| pass.clients.is_some());
+    if study.passes.is_empty() {
+        sizes(page, study, "pool sizes", &study.sizes);
+    } else {
+        for pass in shown(study, full) {
+            let title = match pass.rate_per_s {
+                Some(per_s) => format!("pool sizes at {}/s", decimal(per_s, 0)),
+                None => "pool sizes, all connections busy".to_owned(),
+            };
+            sizes(page, study, &title, &pass.points);
+        }
+    }
+    why::section(page, study, closed.map_or(&study.sizes, |pass| &pass.points));
+    details::theory(page, study);
+    if full {
+        details::intervals(page, &study.sizes);
+        details::levels(page, &study.sizes);
+    }
+}
+
+/// All loads, or the one that decides and the one of the knee.
+fn shown(study: &PoolStudy, full: bool) -> Vec<&PoolPass> {
+    let rates = study.passes.iter().filter(|pass| pass.rate_per_s.is_some()).count();
+    let decides = |index: usize, pass: &PoolPass| full || pass.clients.is_some() || index + 1 == rates;
+    study
+        .passes
+        .iter()
+        .enumerate()
+        .filter(|(index, pass)| decides(*index, pass))
+        .map(|(_, pass)| pass)
+        .collect()
+}
+
+fn sizes(page: &mut Page, study: &PoolStudy, title: &str, points: &[PoolPoint]) {
+    let knee = study.knee.filter(|_| study.passes.is_empty() || title.ends_with("busy"));
+    let note = knee.map_or("", |_| "▶ the knee: 95 % of the best throughput");
+    page.heading(title, note);
     let wide = page.inner_width() >= WIDE;
-    let best = study.sizes.iter().map(|point| point.per_s).fold(0.0, f64::max);
-    let mut grid = Grid::new(if wide { columns_wide() } else { columns_narrow() });
-    for point in &study.sizes {
+    let with_goal = points.iter().any(|point| point.goal.is_some());
+    let best = points.iter().map(|point| point.per_s).fold(0.0, f64::max);
+    let mut grid = Grid::new(columns(study, wide, with_goal));
+    for point in points {
         let share = if best > 0.0 { point.per_s / best } else { 0.0 };
-        grid.row(if wide { row_wide(study, point, share) } else { row_narrow(study, point, share) });
+        grid.row(row(point, knee == Some(point.size), share, wide, with_goal));
     }
     page.grid(&grid);
-    if full {
-        ranges(page, study);
-    }
-    if !study.recommendation.is_empty() {
-        page.blank();
-        page.paragraph(INDENT, Style::Bold, &study.recommendation);
-    }
 }
 
-fn columns_narrow() -> Vec<Column> {
-    vec![
-        Column::number("size"),
-        Column::fixed("per s"),
+fn columns(study: &PoolStudy, wide: bool, with_goal: bool) -> Vec<Column> {
+    let mut columns = vec![Column::number("size")];
+    if wide {
+        columns.extend([Column::number("per s"), Column::fixed("")]);
+    } else {
+        columns.push(Column::fixed("per s"));
+    }
+    columns.extend([
         Column::number("response\np50"),
         Column::number("\np99"),
         Column::number("pool wait\np99"),
         Column::number("busy"),
-        Column::number("satu-\nrated"),
-        Column::text("top wait\ntop blocker", 16),
-    ]
+        Column::number(if wide { "saturated" } else { "satu-\nrated" }),
+    ]);
+    if with_goal {
+        let limit = study.goal.as_ref().map_or_else(String::new, |goal| format!("goal\n{}", goal.limit));
+        columns.push(Column::number(&limit));
+    }
+    if wide {
+        columns.extend([Column::text("top wait", 14), Column::text("top blocker", 14)]);
+    } else {
+        columns.push(Column::text("top wait\ntop blocker", 12));
+    }
+    columns
 }
 
-fn columns_wide() -> Vec<Column> {
-    vec![
-        Column::number("size"),
-        Column::number("per s"),
-        Column::fixed(""),
-        Column::number("response\np50"),
-        Column::number("\np99"),
-        Column::number("pool wait\np99"),
-        Column::number("busy"),
-        Column::number("saturated"),
-        Column::text("top wait", 14),
-        Column::text("top blocker", 14),
-    ]
-}
-
-fn row_narrow(study: &PoolStudy, point: &PoolPoint, share: f64) -> Vec<Cell> {
-    let mut cells = vec![size(study, point)];
-    cells.push(Cell::new(rate(point.per_s)).and(format!("{:<BAR_NARROW$}", bar(share, BAR_NARROW))));
-    cells.extend(numbers(point));
-    let wait = top_wait(point.top_wait.as_ref());
-    cells.push(match &point.top_blocker {
-        Some((name, share)) => wait.and_between("← ", name, &percent(*share)),
-        None => wait,
-    });
-    cells
-}
-
-fn row_wide(study: &PoolStudy, point: &PoolPoint, share: f64) -> Vec<Cell> {
-    let mut cells = vec![size(study, point), Cell::new(rate(point.per_s))];
-    cells.push(Cell::new(format!("{:<BAR_WIDE$}", bar(share, BAR_WIDE))));
-    cells.extend(numbers(point));
-    cells.push(top_wait(point.top_wait.as_ref()));
-    cells.push(match &point.top_blocker {
-        Some((name, share)) => shared(name, *share),
-        None => Cell::new(DASH),
-    });
-    cells
-}
-
-fn size(study: &PoolStudy, point: &PoolPoint) -> Cell {
-    if study.knee == Some(point.size) {
+fn row(point: &PoolPoint, is_knee: bool, share: f64, wide: bool, with_goal: bool) -> Vec<Cell> {
+    let mut cells = vec![if is_knee {
         Cell::new(format!("▶ {}", point.size)).style(Style::Good)
     } else {
         Cell::new(point.size.to_string())
+    }];
+    if wide {
+        cells.push(Cell::new(rate(point.per_s)));
+        cells.push(Cell::new(format!("{:<BAR_WIDE$}", bar(share, BAR_WIDE))));
+    } else {
+        cells.push(Cell::new(rate(point.per_s)).and(format!("{:<BAR_NARROW$}", bar(share, BAR_NARROW))));
     }
-}
-
-fn numbers(point: &PoolPoint) -> Vec<Cell> {
-    vec![
+    cells.extend([
         Cell::new(time(&point.response_us, Statistic::P50)),
         Cell::new(time(&point.response_us, Statistic::P99)),
         Cell::new(time(&point.pool_wait_us, Statistic::P99)),
         Cell::new(decimal(point.busy_mean, 1)),
         Cell::new(percent(point.saturated_fraction)),
-    ]
+    ]);
+    if with_goal {
+        cells.push(goal(point));
+    }
+    let wait = top_wait(point.top_wait.as_ref());
+    match (&point.top_blocker, wide) {
+        (Some((name, share)), true) => cells.extend([wait, shared(name, *share)]),
+        (None, true) => cells.extend([wait, Cell::new(DASH)]),
+        (Some((name, share)), false) => cells.push(wait.and_between("← ", name, &percent(*share))),
+        (None, false) => cells.push(wait),
+    }
+    cells
 }
 
-/// What the medians hide: how far the repetitions lie apart, failures, the host.
-fn ranges(page: &mut Page, study: &PoolStudy) {
-    page.blank();
-    let mut grid = Grid::new(vec![
-        Column::number("size"),
-        Column::number("repeats"),
-        Column::number("per s\nlowest"),
-        Column::number("\nhighest"),
-        Column::number("service\np50"),
-        Column::number("\np99"),
-        Column::number("waiting"),
-        Column::number("not ok"),
-        Column::number("host\nCPU"),
-    ]);
-    for point in &study.sizes {
-        grid.row(vec![
-            Cell::new(point.size.to_string()),
-            Cell::new(point.repeats.to_string()),
-            Cell::new(rate(point.per_s_range.0)),
-            Cell::new(rate(point.per_s_range.1)),
-            Cell::new(time(&point.service_us, Statistic::P50)),
-            Cell::new(time(&point.service_us, Statistic::P99)),
-            Cell::new(decimal(point.waiting_mean, 1)),
-            Cell::new(percent(point.error_fraction)),
-            Cell::new(point.host_cpu_fraction.map_or_else(|| DASH.to_owned(), percent)),
-        ]);
+/// What was measured of the goal, and whether that keeps it: in words, since colour alone says nothing on paper.
+fn goal(point: &PoolPoint) -> Cell {
+    let Some(goal) = &point.goal else { return Cell::new(DASH) };
+    let (style, word) = match goal.verdict {
+        Verdict::Pass => (Style::Good, "kept"),
+        Verdict::Fail => (Style::Bad, "broken"),
+        Verdict::Inconclusive | Verdict::None => (Style::Caution, "unclear"),
+    };
+    Cell::new(&goal.measured).and(word).style(style)
+}
+
+/// `5 pool sizes, the knee is at 8 connections`, for the first line.
+pub(super) fn sentence(study: &PoolStudy, at_rate: bool) -> String {
+    let sizes = plural(study.sizes.len() as u64, "pool size");
+    if let Some(goal) = &study.goal {
+        let of = format!("{} {}", goal.metric, goal.limit);
+        return match (&study.recommended, goal.verdict) {
+            (Some(recommended), _) => {
+                format!("{of} is kept by a pool of {}", plural(u64::from(recommended.size), "connection"))
+            }
+            (None, Verdict::Fail) => format!("none of {sizes} keeps {of}"),
+            (None, _) => format!("{sizes}, and it is unclear which keeps {of}"),
+        };
     }
-    page.grid(&grid);
+    match (study.knee, &study.recommended) {
+        (Some(knee), _) => format!("{sizes}, the knee is at {}", plural(u64::from(knee), "connection")),
+        (None, Some(recommended)) if at_rate => {
+            format!("{sizes}, {} are enough", plural(u64::from(recommended.size), "connection"))
+        }
+        (None, _) if at_rate => format!("{sizes}, at a fixed rate, which has no knee"),
+        (None, _) => format!("{sizes}, no knee was found"),
+    }
 }

@@ -1,0 +1,469 @@
+//! The size that a study recommends, and why, in words for somebody who has never sized a pool. Pure.
+
+use crate::analysis::findings::cores_are_apart;
+use crate::model::metric::Goal;
+use crate::model::{Estimate, KneeReason, PoolEffect, PoolPoint, RecommendedPool, Verdict};
+use crate::record::entry::Header;
+
+use super::estimate::{self, Pooled};
+use super::point::Size;
+use super::{ERRORS_LOW, KEPT_UP, KNEE_SHARE, Knee, Pass, why};
+
+/// Sizes whose p99 lies within this of the best are alike.
+const P99_ALIKE: f64 = 1.1;
+/// Share of the host's cores above which they were the limit, or may have been.
+const HOST_FULL: f64 = 0.9;
+/// Share of the best throughput below which the mean of a knee shows that its interval is too wide to rely on.
+const UNSURE_BELOW: f64 = 0.9;
+/// Difference of two mean holds, as a share, that is worth telling.
+const SERVICE_GROWTH: f64 = 1.2;
+
+/// What is asked.
+pub(super) struct Question<'a> {
+    pub(super) header: &'a Header,
+    pub(super) goal: Option<&'a Goal>,
+    /// Connections of each instance in use today.
+    pub(super) current: Option<u32>,
+    pub(super) instances: u32,
+    /// Connections that the server has room for.
+    pub(super) room: Option<u64>,
+}
+
+/// What is answered.
+pub(super) struct Answer {
+    pub(super) words: String,
+    pub(super) recommended: Option<RecommendedPool>,
+    pub(super) validity: Option<String>,
+    pub(super) reason: Option<KneeReason>,
+    /// Of the goal.
+    pub(super) verdict: Verdict,
+}
+
+/// A size, or why there is none to recommend, in words.
+struct Choice {
+    size: Option<u32>,
+    words: String,
+    verdict: Verdict,
+}
+
+impl Choice {
+    fn none(words: String, verdict: Verdict) -> Self {
+        Self { size: None, words, verdict }
+    }
+}
+
+pub(super) fn find(
+    question: &Question<'_>,
+    main: &Pass<'_>,
+    saturated: Option<&Pass<'_>>,
+    knee: Knee,
+) -> Answer {
+    let choice = choose(question, main, knee);
+    let recommended = choice.size.and_then(|size| recommend(question, size, main, saturated));
+    // Beyond the knee; at a rate without one, beyond what is enough for it. While throughput grows, what a larger pool adds works.
+    let beyond = match (knee, saturated, choice.size) {
+        (Knee::At(size), Some(pass), _) => Some((pass, size)),
+        (_, _, Some(size)) if !main.is_closed() => Some((main, size)),
+        _ => None,
+    };
+    let reason = beyond.and_then(|(pass, from)| {
+        why::reason(&pass.sizes[pass.index_of(from)?], pass.sizes.last()?).map(|reason| (reason, pass))
+    });
+    let mut sentences = vec![choice.words];
+    if let Some(recommended) = &recommended {
+        sentences.push(compared(recommended, main, question));
+    }
+    match &reason {
+        Some((reason, pass)) => sentences.push(further(reason, pass)),
+        None => sentences.extend(slower_service(main)),
+    }
+    Answer {
+        words: sentences.join(" "),
+        validity: validity(question, main, saturated, choice.size.or(knee.size())),
+        recommended,
+        reason: reason.map(|(reason, _)| reason),
+        verdict: choice.verdict,
+    }
+}
+
+/// Whether a size does what is offered.
+pub(super) fn keeps_up(point: &PoolPoint, offered_per_s: Option<f64>) -> bool {
+    offered_per_s.is_none_or(|offered| point.per_s >= KEPT_UP * offered) && point.error_fraction <= ERRORS_LOW
+}
+
+fn choose(question: &Question<'_>, main: &Pass<'_>, knee: Knee) -> Choice {
+    match (question.goal, main.is_closed()) {
+        (None, true) => at_the_knee(question, main, knee),
+        (None, false) => at_rate(question, main),
+        (Some(goal), _) => with_goal(question, goal, main, knee),
+    }
+}
+
+fn at_the_knee(question: &Question<'_>, pass: &Pass<'_>, knee: Knee) -> Choice {
+    let best = pass.sizes.iter().map(|size| size.point.per_s).fold(0.0, f64::max);
+    if best <= 0.0 {
+        let words =
+            "No transaction ended well at any size, so there is nothing to recommend; see the errors.";
+        return Choice::none(words.to_owned(), Verdict::None);
+    }
+    let per_s = |size: u32| pass.index_of(size).map_or(0.0, |index| pass.sizes[index].point.per_s);
+    match knee {
+        Knee::At(size) => Choice {
+            size: Some(size),
+            words: format!(
+                "{}: the smallest of the sizes measured {} 95 % of the best throughput ({:.0}/s; the best is {best:.0}/s).{}",
+                advice(question, size),
+                if per_s(size) < KNEE_SHARE * best { "whose interval reaches" } else { "that reaches" },
+                per_s(size),
+                if per_s(size) < UNSURE_BELOW * best {
+                    " The repetitions scatter too much to say more: measure longer (--duration) or more often (--repeats)."
+                } else {
+                    ""
+                }
+            ),
+            verdict: Verdict::None,
+        },
+        Knee::Beyond(largest) => Choice::none(
+            format!(
+                "Throughput still grows at {largest} connections, the largest size measured ({:.0}/s): measure larger ones before \
+                 deciding.",
+                per_s(largest)
+            ),
+            Verdict::None,
+        ),
+        Knee::TooFewRepeats | Knee::Unknown => {
+            let size = pass.sizes.iter().find(|size| size.point.per_s >= KNEE_SHARE * best).map(Size::size);
+            let size = size.unwrap_or_else(|| pass.sizes[0].size());
+            let why = if pass.sizes.len() < 2 {
+                "with one size there is nothing to compare: name several with --sizes".to_owned()
+            } else {
+                format!(
+                    "{} cannot tell a knee from noise: measure with --repeats 3 or more",
+                    times(pass.repeats_min())
+                )
+            };
+            let words = format!(
+                "A pool of {size} came within 5 % of the best throughput ({:.0}/s), but {why}.",
+                per_s(size)
+            );
+            Choice::none(words, Verdict::None)
+        }
+    }
+}
+
+/// Without a goal: the smallest size that answers as fast as any.
+fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
+    let offered = pass.offered_per_s();
+    let rate = pass.asked_per_s().unwrap_or(0.0);
+    let fits =
+        |size: &&Size<'_>| keeps_up(&size.point, offered) && size.point.response_us.censored_from.is_none();
+    let p99 = |size: &Size<'_>| {
+        let times = &size.point.response_us;
+        times.p99.or(times.max).unwrap_or(u64::MAX)
+    };
+    let Some(best) = pass.sizes.iter().filter(fits).map(p99).min() else {
+        let words = format!(
+            "No size keeps up with {rate:.0}/s: lower the rate, or look at what the sessions wait for."
+        );
+        return Choice::none(words, Verdict::None);
+    };
+    let enough = |size: &&Size<'_>| p99(size) as f64 <= best as f64 * P99_ALIKE;
+    let Some(at) = pass.sizes.iter().filter(fits).find(enough) else {
+        return Choice::none(String::new(), Verdict::None);
+    };
+    Choice {
+        size: Some(at.size()),
+        words: format!(
+            "{}: at {rate:.0}/s its p99 response of {} is within 10 % of the best of all sizes, and a smaller one is slower.",
+            advice(question, at.size()),
+            milliseconds(p99(at) as f64)
+        ),
+        verdict: Verdict::None,
+    }
+}
+
+fn with_goal(question: &Question<'_>, goal: &Goal, pass: &Pass<'_>, knee: Knee) -> Choice {
+    let offered = pass.offered_per_s();
+    let at = pass.asked_per_s().map_or_else(String::new, |rate| format!(" at {rate:.0}/s"));
+    let verdict_of = |size: &Size<'_>| {
+        let verdict = size.point.goal.as_ref().map_or(Verdict::Inconclusive, |goal| goal.verdict);
+        if verdict == Verdict::Pass && !keeps_up(&size.point, offered) { Verdict::Fail } else { verdict }
+    };
+    let measured =
+        |size: &Size<'_>| size.point.goal.as_ref().map_or_else(String::new, |goal| goal.measured.clone());
+    let keeping: Vec<&Size<'_>> =
+        pass.sizes.iter().filter(|size| verdict_of(size) == Verdict::Pass).collect();
+    let Some(smallest) = keeping.first() else {
+        let unclear = pass.sizes.iter().any(|size| verdict_of(size) == Verdict::Inconclusive);
+        if unclear {
+            let words = format!(
+                "No size is known to keep {goal}{at}: the samples do not carry it; measure longer (--duration)."
+            );
+            return Choice::none(words, Verdict::Inconclusive);
+        }
+        let sign = if goal.limit.bound.is_upper() { 1.0 } else { -1.0 };
+        let value =
+            |size: &&Size<'_>| size.point.goal.as_ref().and_then(|goal| goal.value).map(|value| sign * value);
+        let best = pass
+            .sizes
+            .iter()
+            .filter(|size| value(size).is_some())
+            .min_by(|a, b| value(a).unwrap_or(0.0).total_cmp(&value(b).unwrap_or(0.0)));
+        let nearest = best.map_or_else(String::new, |size| {
+            format!(" The nearest is {} connections with {}.", size.size(), measured(size))
+        });
+        return Choice::none(format!("No size of those measured keeps {goal}{at}.{nearest}"), Verdict::Fail);
+    };
+    if !pass.is_closed() {
+        return Choice {
+            size: Some(smallest.size()),
+            words: format!(
+                "{}: the smallest of the sizes measured that keeps {goal}{at} ({}).",
+                advice(question, smallest.size()),
+                measured(smallest)
+            ),
+            verdict: Verdict::Pass,
+        };
+    }
+    let at_knee = knee.size().and_then(|knee| keeping.iter().find(|size| size.size() >= knee));
+    let (size, why) = match (at_knee, knee) {
+        (Some(size), _) => (size, "keeps it and reaches 95 % of the best throughput".to_owned()),
+        (None, Knee::At(knee)) => {
+            let fastest =
+                keeping.iter().max_by(|a, b| a.point.per_s.total_cmp(&b.point.per_s)).unwrap_or(smallest);
+            (fastest, format!("keeps it with the highest throughput; the knee at {knee} does not keep it"))
+        }
+        (None, _) => (smallest, "keeps it; where throughput ends to grow was not seen".to_owned()),
+    };
+    Choice {
+        size: Some(size.size()),
+        words: format!(
+            "{}: of the sizes measured, the smallest that {why} (goal {goal}; {}, {:.0}/s).",
+            advice(question, size.size()),
+            measured(size),
+            size.point.per_s
+        ),
+        verdict: Verdict::Pass,
+    }
+}
+
+/// `Use a pool of 8`, with what that is in all and whether the server has room for it.
+fn advice(question: &Question<'_>, size: u32) -> String {
+    let instances = question.instances;
+    if instances < 2 {
+        return format!("Use a pool of {size}");
+    }
+    let all = u64::from(size) * u64::from(instances);
+    let room =
+        question.room.map_or_else(String::new, |room| format!(" of the {room} that the server has room for"));
+    format!("Use a pool of {size} per instance, {all} connections in all for {instances} instances{room}")
+}
+
+fn recommend(
+    question: &Question<'_>,
+    size: u32,
+    main: &Pass<'_>,
+    saturated: Option<&Pass<'_>>,
+) -> Option<RecommendedPool> {
+    let at = main.index_of(size)?;
+    let alike = |other: usize| are_alike(question, main, at, other);
+    let from = (0..at).rev().take_while(|other| alike(*other) == Some(true)).last().unwrap_or(at);
+    let to = (at + 1..main.sizes.len()).take_while(|other| alike(*other) == Some(true)).last().unwrap_or(at);
+    let told_apart = (0..main.sizes.len()).filter(|other| *other != at).any(|other| alike(other).is_some());
+    let largest = main.sizes.last().map(Size::size)?;
+    let compared_with = question.current.or((main.repeats_min() > 1).then_some(largest));
+    let against = compared_with.filter(|other| *other != size).and_then(|other| {
+        let to = main.index_of(other)?;
+        let responses = [main.sizes[at].responses_us(), main.sizes[to].responses_us()];
+        Some(PoolEffect {
+            size: other,
+            is_current: question.current == Some(other),
+            per_s_ratio: saturated.and_then(|pass| {
+                let (at, to) = (pass.index_of(size)?, pass.index_of(other)?);
+                Some(pass.pooled.as_ref()?.ratio(at, to))
+            }),
+            response_ratio: Pooled::of(&responses).map(|of| of.ratio(0, 1)),
+        })
+    });
+    Some(RecommendedPool {
+        size,
+        connections: u64::from(size) * u64::from(question.instances),
+        alike_from: main.sizes[from].size(),
+        alike_to: main.sizes[to].size(),
+        told_apart,
+        against,
+    })
+}
+
+/// Whether the repetitions cannot tell two sizes apart in what decides: the goal, else the throughput, at a rate the response.
+/// Nothing where they are too few to say.
+fn are_alike(question: &Question<'_>, pass: &Pass<'_>, size: usize, other: usize) -> Option<bool> {
+    if question.goal.is_none() && pass.is_closed() {
+        let pooled = pass.pooled.as_ref()?;
+        pooled.ratio(size, other).low?;
+        return Some(pooled.are_alike(size, other));
+    }
+    let of = |index: usize| {
+        let size = &pass.sizes[index];
+        if question.goal.is_some() { size.goal.clone() } else { size.responses_us() }
+    };
+    estimate::are_alike(&of(size), &of(other))
+}
+
+/// What cannot be told apart, and what a change from the size in use would bring.
+fn compared(recommended: &RecommendedPool, pass: &Pass<'_>, question: &Question<'_>) -> String {
+    let RecommendedPool { size, alike_from, alike_to, told_apart, .. } = recommended;
+    let repeats = times(pass.repeats_min());
+    let alike = if !told_apart {
+        format!("With {repeats} of each size nothing says how sure that is (--repeats 3 or more would)")
+    } else if alike_from == alike_to {
+        format!("No other measured size is like it within the scatter of {repeats}")
+    } else {
+        format!("Sizes from {alike_from} to {alike_to} cannot be told apart from it with {repeats}")
+    };
+    let Some(against) = &recommended.against else {
+        let is_current = question.current == Some(*size);
+        return if is_current {
+            format!("{alike}; it is the size in use today.")
+        } else {
+            format!("{alike}.")
+        };
+    };
+    let what = if against.is_current { "in use today" } else { "of the largest pool measured" };
+    let mut expected = Vec::new();
+    let throughput = if pass.is_closed() { "a throughput" } else { "a highest throughput" };
+    expected.extend(against.per_s_ratio.map(|ratio| format!("{throughput} {}", change(&ratio))));
+    expected.extend(against.response_ratio.map(|ratio| format!("a mean response {}", change(&ratio))));
+    let (more, fewer) = (size.saturating_sub(against.size), against.size.saturating_sub(*size));
+    let of = u64::from(question.instances);
+    let connections = match (more, fewer) {
+        (0, fewer) => format!("{} connections fewer", u64::from(fewer) * of),
+        (more, _) => format!("{} connections more", u64::from(more) * of),
+    };
+    expected.push(connections);
+    format!("{alike}; against the {} {what} expect {}.", against.size, listed(&expected))
+}
+
+/// What would have to change for a larger pool to help.
+fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
+    let from = reason.from_size;
+    let event = &reason.event;
+    let (what, change) = match reason.class.as_str() {
+        "lock" => {
+            let relation =
+                reason.relation.as_deref().map(|name| name.strip_prefix("public.").unwrap_or(name));
+            let lock = match (relation, reason.of_a_row) {
+                (Some(relation), true) => format!("a row of `{relation}`"),
+                (Some(relation), false) => format!("the lock on `{relation}`"),
+                (None, true) => "a row".to_owned(),
+                (None, false) => format!("a lock ({event})"),
+            };
+            let waiter = reason.waiter.as_ref().map_or_else(String::new, |name| format!(" in `{name}`"));
+            let blocker = reason.blocker.as_ref().filter(|name| name.as_str() != "unknown");
+            let behind = blocker.map_or_else(String::new, |name| format!(", behind `{name}`"));
+            (
+                format!("queue on {lock}{waiter}{behind}"),
+                "that lock must be held for a shorter time, or what it guards be spread over several rows",
+            )
+        }
+        "cpu" => (
+            "queue for the processor".to_owned(),
+            "the server needs more cores, or the statements less of them",
+        ),
+        "io" if event.contains("WAL") || event.contains("Wal") => (
+            format!("wait for the WAL to reach the disk ({event})"),
+            "commits must be fewer, or the disk of the WAL faster",
+        ),
+        "io" => (
+            format!("wait for the disk ({event})"),
+            "more of the data must fit into memory, or the disk be faster",
+        ),
+        "lwlock" => (
+            format!("wait for each other inside the server ({event})"),
+            "what they all touch there must be touched less often",
+        ),
+        "application" => (
+            "wait for the application, which holds them with nothing to do for the server".to_owned(),
+            "transactions must hold their connection for a shorter time, which helps more than a larger pool",
+        ),
+        "clients" => {
+            let load = if pass.is_closed() { "these clients have" } else { "this rate has" };
+            return format!(
+                "A larger pool would help only under a higher load: beyond {from} more connections stay idle, since {load} no work for \
+                 them."
+            );
+        }
+        _ => (format!("wait in {event}"), "that wait must become shorter"),
+    };
+    format!("For a larger pool to help, {change}: beyond {from} more connections only {what}.")
+}
+
+/// At a rate, where connections are held longer the more of them there are.
+fn slower_service(pass: &Pass<'_>) -> Option<String> {
+    let last = pass.sizes.last()?;
+    let queue = last.point.queue.as_ref().filter(|queue| queue.service_ratio > SERVICE_GROWTH)?;
+    Some(format!(
+        "With {} connections each is held {:.1} times as long as with {}: more of them make each other wait.",
+        last.size(),
+        queue.service_ratio,
+        pass.sizes[0].size()
+    ))
+}
+
+/// For which arrangement the answer holds.
+fn validity(
+    question: &Question<'_>,
+    main: &Pass<'_>,
+    saturated: Option<&Pass<'_>>,
+    size: Option<u32>,
+) -> Option<String> {
+    let header = question.header;
+    if !header.target.same_host {
+        return None;
+    }
+    let environment = crate::analysis::environment_info(header);
+    if cores_are_apart(&environment) {
+        let (client, server) = (environment.client_cpus?, environment.server_cpus?);
+        return Some(format!(
+            "Generator and server kept to processors of their own ({client} and {server}): the answer holds for a server that has \
+             as many as these."
+        ));
+    }
+    let pass = saturated.unwrap_or(main);
+    let at = size.and_then(|size| pass.index_of(size)).unwrap_or(pass.sizes.len() - 1);
+    let full =
+        pass.sizes[at..].iter().filter_map(|size| size.point.host_cpu_fraction).any(|cpu| cpu > HOST_FULL);
+    full.then(|| {
+        "The host's cores were full and generator and server share them, so the answer holds for this arrangement only: on a server \
+         of its own the knee may lie higher."
+            .to_owned()
+    })
+}
+
+fn times(repeats: usize) -> String {
+    if repeats == 1 { "one measurement".to_owned() } else { format!("{repeats} measurements") }
+}
+
+/// `+3 % (-2 % to +8 %)`, `×2.5`.
+fn change(ratio: &Estimate) -> String {
+    let percent = |ratio: f64| match (ratio - 1.0) * 100.0 {
+        _ if ratio >= 2.0 => format!("×{ratio:.1}"),
+        percent => format!("{percent:+.0} %"),
+    };
+    match (ratio.low, ratio.high) {
+        (Some(low), Some(high)) => format!("{} ({} to {})", percent(ratio.mean), percent(low), percent(high)),
+        _ => percent(ratio.mean),
+    }
+}
+
+fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+fn milliseconds(us: f64) -> String {
+    format!("{:.1} ms", us / 1e3)
+}

@@ -1,0 +1,89 @@
+//! Several rates at several sizes: a table in which what is slow stands out, and the frontier of the goal.
+
+use super::super::grid::{Cell, Column, Grid};
+use super::super::page::{Page, Style};
+use super::super::value::{Statistic, time};
+use crate::model::{PoolPass, PoolPoint, PoolStudy, Verdict};
+use crate::report::format::{DASH, decimal};
+
+/// From fast to slow.
+const SHADES: [char; 4] = [' ', '░', '▒', '▓'];
+
+/// Rows are sizes, columns are rates. Nothing for one rate.
+pub(super) fn table(page: &mut Page, study: &PoolStudy) {
+    let rates: Vec<&PoolPass> = study.passes.iter().filter(|pass| pass.rate_per_s.is_some()).collect();
+    let (Some(first), true) = (rates.first(), rates.len() > 1) else { return };
+    let (title, note) = match &study.goal {
+        Some(goal) => (
+            format!("{} by size and rate", goal.metric),
+            format!("▶ the first that is {}, ✗ is not; darker is worse", goal.limit),
+        ),
+        None => ("p99 response by size and rate".to_owned(), "darker is slower".to_owned()),
+    };
+    page.heading(&title, &note);
+    let values = || rates.iter().flat_map(|pass| &pass.points).filter_map(value).filter(|value| *value > 0.0);
+    let bounds = (values().reduce(f64::min).unwrap_or(1.0), values().reduce(f64::max).unwrap_or(1.0));
+    let mut columns = vec![Column::number("size")];
+    for (index, pass) in rates.iter().enumerate() {
+        let title = format!("{}/s", decimal(pass.rate_per_s.unwrap_or(0.0), 0));
+        let column = Column::number(&title);
+        // The highest rate decides: it stays, whatever the room.
+        let rank = u8::try_from(rates.len() - index).unwrap_or(u8::MAX);
+        columns.push(if index + 1 < rates.len() { column.spare(rank) } else { column });
+    }
+    let mut grid = Grid::new(columns);
+    for point in &first.points {
+        let mut cells = vec![Cell::new(point.size.to_string())];
+        cells.extend(rates.iter().map(|pass| cell(pass, point.size, bounds)));
+        grid.row(cells);
+    }
+    page.grid(&grid);
+}
+
+/// What is shaded: the goal's metric, else the p99 response, in whatever unit it has.
+fn value(point: &PoolPoint) -> Option<f64> {
+    match &point.goal {
+        Some(goal) => goal.value,
+        None => point.response_us.p99.map(|us| us as f64),
+    }
+}
+
+fn cell(pass: &PoolPass, size: u32, bounds: (f64, f64)) -> Cell {
+    let Some(point) = pass.points.iter().find(|point| point.size == size) else { return Cell::new(DASH) };
+    let shade = shade(value(point), bounds);
+    let (mark, style) = match point.goal.as_ref().map(|goal| goal.verdict) {
+        _ if pass.smallest_that_keeps_the_goal == Some(size) => ("▶ ", Style::Good),
+        Some(Verdict::Fail) => ("✗ ", Style::Bad),
+        Some(Verdict::Pass) => ("", Style::Good),
+        Some(_) => ("? ", Style::Caution),
+        None => ("", Style::Plain),
+    };
+    let measured = point
+        .goal
+        .as_ref()
+        .map_or_else(|| time(&point.response_us, Statistic::P99), |goal| goal.measured.clone());
+    Cell::new(format!("{mark}{measured} {shade}{shade}")).style(style)
+}
+
+/// On a logarithmic scale: waits grow by powers when a queue does.
+fn shade(value: Option<f64>, (least, most): (f64, f64)) -> char {
+    let Some(value) = value.filter(|value| *value > 0.0) else { return SHADES[0] };
+    let share = if most > least { (value / least).ln() / (most / least).ln() } else { 0.0 };
+    // Four shades: the cast cannot lose anything.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let at = (share.clamp(0.0, 1.0) * (SHADES.len() - 1) as f64).round() as usize;
+    SHADES[at.min(SHADES.len() - 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shade;
+
+    #[test]
+    fn shades_go_by_powers() {
+        let bounds = (1.0, 1000.0);
+        assert_eq!([1.0, 10.0, 100.0, 1000.0].map(|value| shade(Some(value), bounds)), [' ', '░', '▒', '▓']);
+        assert_eq!(shade(None, bounds), ' ');
+        assert_eq!(shade(Some(5.0), (5.0, 5.0)), ' ');
+    }
+}

@@ -1,0 +1,214 @@
+//! Known queues on the simulated server, in virtual time: the report's answer is the one that theory gives.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use super::*;
+use crate::db::sim::{SimAnswer, SimRequest};
+use crate::engine::{Plan, StagePlan, simulate};
+use crate::generate::Key;
+use crate::model::{PoolStudy, Report};
+use crate::record::entry::{End, EndReason, Entry, Interval};
+use crate::units::{Arrivals, Course, Seed, Stamp};
+use crate::workload::Workload;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn workload() -> Workload {
+    let folder = tempfile::tempdir().expect("a folder");
+    let document = "name = \"one\"\n[[transaction]]\nname = \"nap\"\nstatements = [\"nap\"]\n";
+    std::fs::write(folder.path().join("workload.toml"), document).expect("writable");
+    std::fs::write(folder.path().join("queries.sql"), "-- name: nap :one\nSELECT 1;\n").expect("writable");
+    crate::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn plan(pool_size: u32, load: &Load, length: Duration, seed: Seed) -> Plan {
+    let workload = workload();
+    Plan {
+        dataset: Arc::new(workload.dataset(seed, 1.0)),
+        query_values: Arc::new(vec![Vec::new(); workload.transactions.len()]),
+        workload: Arc::new(workload),
+        seed,
+        stages: vec![StagePlan { id: StageId(0), duration: length, load: load.clone(), until_steady: false }],
+        pool_size,
+        instances: 1,
+        workers: 1,
+        in_flight_max: 100_000,
+        acquire_timeout: Duration::from_secs(6000),
+        drain: Duration::from_secs(6000),
+        sampling: None,
+        rtt: Duration::ZERO,
+    }
+}
+
+/// What was measured of one size, as a journal has it.
+struct Measured {
+    size: u32,
+    load: Load,
+    intervals: Vec<Interval>,
+}
+
+fn report(measured: &[Measured], pool: &PoolHeader) -> Report {
+    let stage = |of: &Measured| {
+        serde_json::json!({
+            "name": format!("pool {}", of.size), "measured": true, "duration_ns": 1,
+            "load": { "rate": of.load.course().max() }, "put_on": of.load, "pool_size": of.size, "instances": 1, "workers": 1,
+        })
+    };
+    let header = serde_json::json!({ "header": {
+        "format_version": 1, "dbdyno_version": "0.1.0", "id": "20261123-131203-7f3a", "kind": "pool",
+        "epoch_unix_us": 0, "seed": 42, "command": ["dbdyno", "pool"],
+        "workload": {
+            "name": "one", "scale": null, "fingerprint": "0", "generator_version": 1,
+            "transactions": [{ "name": "nap", "share": 1.0 }],
+            "statements": [{ "name": "nap", "transaction": 0, "kind": "select", "sql": "SELECT 1" }],
+        },
+        "target": {
+            "engine": "postgresql", "version": "15.18", "address": "", "local": true, "same_host": false, "settings": [],
+            "settings_fingerprint": "", "database_bytes": null, "shared_buffers_bytes": null, "blind_spots": [],
+        },
+        "environment": { "os": "", "kernel": "", "cpu": "", "cores": 2, "memory_bytes": 0 },
+        "stages": measured.iter().map(stage).collect::<Vec<_>>(),
+        "budgets": [], "probe_interval_ms": 0, "pool": pool,
+    }});
+    let mut analysis = Analysis::default();
+    let mut push = |entry: Entry| {
+        // As it lies in a file.
+        let line = serde_json::to_string(&entry).expect("an entry is a line");
+        analysis.push(&serde_json::from_str(&line).expect("that is read again")).expect("in order");
+    };
+    push(serde_json::from_value(header).expect("a header"));
+    for (index, of) in measured.iter().enumerate() {
+        let stage = StageId::from_index(index);
+        let begins = of.intervals[0].span.from;
+        push(Entry::StageBegun { stage, at: begins, carried_in: 0 });
+        let window = of.intervals.iter().filter(|interval| !interval.drain).map(|interval| interval.span.to);
+        let at = window.max().expect("a window");
+        of.intervals
+            .iter()
+            .for_each(|interval| push(Entry::Interval(Interval { stage, ..interval.clone() })));
+        push(Entry::StageEnded { stage, at, carried_out: 0 });
+    }
+    push(Entry::End(End { at: Stamp(1), reason: EndReason::Completed }));
+    analysis.finish().expect("a report")
+}
+
+fn study(measured: &[Measured], pool: &PoolHeader) -> PoolStudy {
+    report(measured, pool).study.expect("a pool study")
+}
+
+/// Exponentially distributed naps of 20 ms, 150 of them a second: three connections are busy all the time.
+fn naps(size: u32, seed: u64) -> Measured {
+    let load = Load::Open { rate: Course::Constant(150.0), arrivals: Arrivals::Poisson, max_lag: None };
+    let seed = Seed(seed);
+    let key = Key::root(seed).number(7);
+    let script = move |request, _, number| match request {
+        SimRequest::Execute(_) => {
+            SimAnswer::ok(MS.mul_f64(-20.0 * key.at(number, 1).unit().ln()) + Duration::from_nanos(1))
+        }
+        _ => SimAnswer::ok(Duration::ZERO),
+    };
+    let intervals = simulate(&plan(size, &load, Duration::from_secs(240), seed), script);
+    Measured { size, load, intervals }
+}
+
+/// The mean wait of M/M/c in milliseconds by the sums of the textbooks (Gross and Harris, section 2.3): another way than the
+/// recursion of the analysis.
+fn textbook_wait_ms(servers: u32, load: f64, service_ms: f64) -> f64 {
+    let c = f64::from(servers);
+    let term = |n: u32| (1..=n).fold(1.0, |product, k| product * load / f64::from(k));
+    let last = term(servers) * c / (c - load);
+    let waits = last / ((0..servers).map(term).sum::<f64>() + last);
+    waits * service_ms / (c - load)
+}
+
+#[test]
+fn the_recommended_size_is_the_smallest_that_erlang_says_keeps_the_goal() {
+    const SIZES: [u32; 8] = [2, 3, 4, 5, 6, 7, 8, 16];
+    let mut measured = Vec::new();
+    for seed in [1, 2] {
+        measured.extend(SIZES.map(|size| naps(size, seed)));
+    }
+    for goal_ms in [15.0, 5.0, 1.0, 0.35] {
+        let keeps = |size: &&u32| f64::from(**size) > 3.0 && textbook_wait_ms(**size, 3.0, 20.0) < goal_ms;
+        let expected = *SIZES.iter().find(keeps).expect("one of them");
+        let goal = crate::record::entry::BudgetHeader {
+            metric: "pool_wait.mean".to_owned(),
+            limit: format!("< {}us", goal_ms * 1000.0),
+        };
+        let study = study(&measured, &PoolHeader { goal: Some(goal), ..PoolHeader::default() });
+        let recommended = study.recommended.expect("some size keeps it");
+        assert_eq!(recommended.size, expected, "{goal_ms} ms: {}", study.recommendation);
+        assert!(
+            study.recommendation.starts_with(&format!("Use a pool of {expected}:")),
+            "{}",
+            study.recommendation
+        );
+        assert_eq!(study.knee, None, "no closed loop was measured");
+    }
+    let study = study(&measured, &PoolHeader::default());
+    for point in study.sizes.iter().filter(|point| point.size > 3 && point.size < 8) {
+        let queue = point.queue.expect("an open loop");
+        let expected = textbook_wait_ms(point.size, 3.0, 20.0) * 1000.0;
+        let predicted = queue.wait_us.expect("room");
+        // 72,000 naps: their mean, to which the wait is far more than proportional, is known within a per cent.
+        assert!((predicted / expected - 1.0).abs() < 0.15, "{}: {predicted} {expected}", point.size);
+        assert!((queue.service_ratio - 1.0).abs() < 0.01, "{queue:?}");
+    }
+    assert!(
+        study.sizes[0].queue.expect("an open loop").wait_us.is_none(),
+        "two connections for a load of three"
+    );
+}
+
+/// Of the 20 ms of each transaction 5 must be spent alone: four connections keep that place busy, and a fifth only queues at it.
+#[test]
+fn the_knee_is_where_the_place_that_is_taken_by_turns_is_always_busy() {
+    let wall = |size: u32, seed: u64| {
+        let load = Load::clients(32);
+        let free = Mutex::new(Stamp::ZERO);
+        let script = move |request, now: Stamp, _| match request {
+            SimRequest::Execute(_) => {
+                let mut free = free.lock().expect("one thread");
+                *free = now.max(*free) + MS * 5;
+                SimAnswer::ok(*free - now + MS * 15)
+            }
+            _ => SimAnswer::ok(Duration::ZERO),
+        };
+        let intervals = simulate(&plan(size, &load, Duration::from_secs(20), Seed(seed)), script);
+        Measured { size, load, intervals }
+    };
+    let measured = |repeats: u64, sizes: &[u32]| -> Vec<Measured> {
+        (0..repeats).flat_map(|repeat| sizes.iter().map(move |size| wall(*size, repeat))).collect()
+    };
+    let sizes = [1, 2, 3, 4, 6, 8, 16];
+    let full = study(&measured(3, &sizes), &PoolHeader { current: Some(16), ..PoolHeader::default() });
+    assert_eq!(full.knee, Some(4), "{}", full.recommendation);
+    let recommended = full.recommended.expect("the knee");
+    assert_eq!((recommended.size, recommended.connections), (4, 4));
+    assert_eq!(recommended.against.map(|against| (against.size, against.is_current)), Some((16, true)));
+    assert!(full.recommendation.contains("12 connections fewer"), "{}", full.recommendation);
+    let law = full.law.expect("seven sizes");
+    assert!(!law.describes || law.misfit > 0.02, "a wall is no curve of the law: {law:?}");
+
+    let few = study(&measured(2, &sizes[..5]), &PoolHeader::default());
+    assert_eq!((few.knee, few.recommended), (None, None), "two repetitions carry no knee");
+    assert!(few.recommendation.contains("--repeats 3"), "{}", few.recommendation);
+    let growing = study(&measured(3, &sizes[..3]), &PoolHeader::default());
+    assert_eq!(growing.knee, None);
+    assert!(growing.recommendation.contains("still grows at 3 connections"), "{}", growing.recommendation);
+}
+
+/// What only looks for the sizes counts for nothing else.
+#[test]
+fn a_look_is_no_measurement() {
+    let measured = [naps(4, 1), naps(5, 1), naps(4, 2)];
+    let whole = study(&measured, &PoolHeader::default());
+    assert_eq!(
+        whole.sizes.iter().map(|point| (point.size, point.repeats)).collect::<Vec<_>>(),
+        [(4, 2), (5, 1)]
+    );
+    let looked = study(&measured, &PoolHeader { search_stages: 2, ..PoolHeader::default() });
+    assert_eq!(looked.sizes.iter().map(|point| (point.size, point.repeats)).collect::<Vec<_>>(), [(4, 1)]);
+    assert_eq!(looked.order, [4]);
+}
