@@ -12,6 +12,7 @@ mod deadlocks;
 pub mod divisive;
 mod endurance;
 mod findings;
+mod index_experiment;
 mod indexes;
 mod intervals;
 mod ledger;
@@ -168,6 +169,7 @@ impl Analysis {
             stages.iter().map(|stage| stage.to_model(&header)).collect();
         plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
+        let index = index_experiment::analyse(&header, &stages, &model_stages);
         let mut endurance = None;
         if header.kind == RunKind::Run {
             endurance::recover(&mut model_stages);
@@ -195,6 +197,7 @@ impl Analysis {
             endurance,
             study: study.flatten(),
             comparison,
+            index,
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
@@ -204,6 +207,8 @@ impl Analysis {
         if let Some(comparison) = &report.comparison {
             report.verdict = comparison::verdict(comparison, comparison::is_valid(&report));
         }
+        let is_valid = comparison::is_valid(&report);
+        index_experiment::conclude(&mut report, is_valid);
         Ok(report)
     }
 

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::index::IndexHeader;
 use crate::record::observation::Reading;
 use crate::record::set::Set;
 use crate::units::{
@@ -118,6 +119,9 @@ pub struct Header {
     /// What is compared, where the stages are slices of two arms.
     #[serde(default)]
     pub comparison: Option<ComparisonHeader>,
+    /// The indexes that are put to the test, in an index experiment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub index: Option<Box<IndexHeader>>,
 }
 
 impl Header {
@@ -213,6 +217,8 @@ pub struct PreparedStep {
 pub enum PreparedBy {
     /// The SQL script of the arm.
     Script,
+    /// The indexes of the arm, built and dropped.
+    Indexes,
     /// A pause, until what the slice before set off is over: autovacuum, and a while more.
     Settle,
     /// A checkpoint, so that none of the slice before falls into this one.
@@ -283,6 +289,8 @@ pub enum RunKind {
     Pool,
     /// Two arms in alternating slices: one stage a slice.
     Ab,
+    /// An index experiment: one stage a slice of an arm.
+    Index,
 }
 
 impl RunKind {
@@ -293,6 +301,7 @@ impl RunKind {
             Self::Run => "run",
             Self::Pool => "pool",
             Self::Ab => "ab",
+            Self::Index => "index",
         }
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::analysis::Analysis;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
+use crate::dataset::index::Arrangement;
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
@@ -17,6 +18,7 @@ use crate::record::entry::{
     ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, Prepared,
     PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
 };
+use crate::record::index::IndexHeader;
 use crate::record::observation::ProbeCost;
 use crate::record::plan::PlanEdge;
 use crate::store::{Journal, new_run_id};
@@ -66,16 +68,18 @@ impl Segment {
 }
 
 /// A slice of a comparison: what is different in it, and what goes before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Slice {
-    /// Its pair and arm.
-    pub(super) of: SliceHeader,
+    /// Its pair and arm; none where it belongs to an arm beside the two that are compared.
+    pub(super) of: Option<SliceHeader>,
     /// Its workload, where it is another than the plan's: an index into the bench's variants.
     pub(super) variant: Option<usize>,
     /// What its sessions begin with, name and value.
     pub(super) settings: Vec<(String, String)>,
     /// What is run before it.
     pub(super) script: Option<Arc<Script>>,
+    /// The indexes that are arranged before it.
+    pub(super) indexes: Option<Arc<Arrangement>>,
     /// The pause before it.
     pub(super) settle: Duration,
 }
@@ -96,12 +100,13 @@ pub(super) struct Subject<'a> {
     /// Workloads of arms that have one of their own.
     pub(super) variants: Vec<Workload>,
     pub(super) comparison: Option<ComparisonHeader>,
+    pub(super) index: Option<Box<IndexHeader>>,
 }
 
 impl<'a> Subject<'a> {
     /// One that compares nothing.
     pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
-        Self { kind, segments, variants: Vec::new(), comparison: None }
+        Self { kind, segments, variants: Vec::new(), comparison: None, index: None }
     }
 }
 
@@ -113,6 +118,37 @@ pub(super) struct NamedStage {
     pub(super) measured: bool,
     /// Whether it is the first of its segment and ends as soon as the system is steady.
     pub(super) until_steady: bool,
+}
+
+/// A target made ready, of which nothing is written down yet.
+pub(super) struct Ground {
+    pub(super) target: OpenTarget,
+    /// The role of the measured sessions, where a pooler chooses it.
+    measured_as: Option<String>,
+    pub(super) data: Data,
+}
+
+impl Ground {
+    /// Makes the target ready for pools of so many connections. A throwaway target is filled first; on another one, nothing is
+    /// measured before everything that the workload needs is known to be there.
+    pub(super) async fn open(
+        plan: &MeasurePlan,
+        connections: u32,
+        observer: &mut Observer<'_>,
+    ) -> Result<Self, StudyError> {
+        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
+        if let Some(before) = keep_to_cpus(plan)? {
+            pinned(&before)?;
+        }
+        let target = OpenTarget::open(&plan.target, observer).await?;
+        let measured_as = match &plan.pooler {
+            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
+            None => None,
+        };
+        keep_to_cpus(plan)?;
+        let data = ready(plan, &target, connections, observer).await?;
+        Ok(Self { target, measured_as, data })
+    }
 }
 
 /// A target made ready, and the journal of what is measured on it.
@@ -148,25 +184,26 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Makes the target ready and opens the journal. A throwaway target is filled first; on another one, nothing is measured
-    /// before everything that the workload needs is known to be there.
+    /// Makes the target ready and opens the journal.
     pub(super) async fn open(
         plan: &'a MeasurePlan,
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let Subject { kind, segments, variants, comparison } = subject;
-        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
-        if let Some(before) = keep_to_cpus(plan)? {
-            pinned(&before)?;
-        }
-        let mut target = OpenTarget::open(&plan.target, observer).await?;
-        let measured_as = match &plan.pooler {
-            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
-            None => None,
-        };
-        keep_to_cpus(plan)?;
-        let data = ready(plan, &target, segments, observer).await?;
+        let connections = subject.segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
+        let ground = Ground::open(plan, connections, observer).await?;
+        Self::on(plan, ground, subject, observer).await
+    }
+
+    /// Opens the journal on a target that is ready.
+    pub(super) async fn on(
+        plan: &'a MeasurePlan,
+        ground: Ground,
+        subject: Subject<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Self, StudyError> {
+        let Subject { kind, segments, variants, comparison, index } = subject;
+        let Ground { mut target, measured_as, data } = ground;
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
@@ -199,6 +236,7 @@ impl<'a> Bench<'a> {
             data: header::data(state, fresh.is_some()),
             sessions: header::sessions(plan),
             comparison,
+            index,
         };
         let stage_count = header.stages.len();
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
@@ -458,6 +496,12 @@ impl<'a> Bench<'a> {
                 observer(Happening::Step(&format!("running {}", script.path.display())));
                 between::run_script(control, script).await?;
                 step(PreparedBy::Script);
+            }
+            if let Some(arrangement) = &slice.indexes {
+                observer(Happening::Step("arranging the indexes"));
+                let arranged = dataset::index::arrange(control, arrangement).await?;
+                arranged.map_err(StudyError::Refused)?;
+                step(PreparedBy::Indexes);
             }
             observer(Happening::Step("letting the server settle"));
             between::settle(control, slice.settle).await?;
@@ -805,7 +849,7 @@ fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
             pool_size: segment.pool_size,
             instances: plan.instances,
             workers: plan.threads.clamp(1, plan.instances.max(1)),
-            slice: segment.slice.as_ref().map(|slice| slice.of),
+            slice: segment.slice.as_ref().and_then(|slice| slice.of),
         })
         .collect()
 }

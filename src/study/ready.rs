@@ -11,7 +11,6 @@ use crate::units::Seed;
 use crate::workload::Workload;
 
 use super::load::fill;
-use super::measure::Segment;
 use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, StudyError};
 
 /// Connections that load when nobody says how many: half of the cores generate and send, half are the server's.
@@ -34,14 +33,14 @@ pub(super) struct Data {
     pub(super) query_values: Arc<QueryValues>,
 }
 
-/// Makes sure that everything is there. A throwaway target is filled first.
+/// Makes sure that everything is there, for pools of so many `connections`. A throwaway target is filled first.
 pub(super) async fn ready(
     plan: &MeasurePlan,
     target: &OpenTarget,
-    segments: &[Segment],
+    connections: u32,
     observer: &mut Observer<'_>,
 ) -> Result<Data, StudyError> {
-    room_for_connections(plan, target, segments).await?;
+    room_for_connections(plan, target, connections).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
     values(&plan.workload, target, scale, seed).await
 }
@@ -175,13 +174,12 @@ fn refuse_other_data(plan: &MeasurePlan, state: &TargetState) -> Result<(), Stud
 async fn room_for_connections(
     plan: &MeasurePlan,
     target: &OpenTarget,
-    segments: &[Segment],
+    largest: u32,
 ) -> Result<(), StudyError> {
     if plan.pooler.is_some() {
         // Its own connections to the server are what counts there, and it knows their number.
         return Ok(());
     }
-    let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
     let wanted = u64::from(largest) * u64::from(plan.instances);
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
     let own = OWN_CONNECTIONS + plan.probe_interval.map_or(0, |_| plan.workload.gauges.len() as u64);
