@@ -44,6 +44,23 @@ pub enum IndexUsage {
     /// The load is saturated already.
     #[error("--capacity adds a pass with clients that never rest, which goes with --rate or --sessions")]
     Capacity,
+    /// Every change of the arm is a change of the database.
+    #[error(
+        "--clone changes the database with the arm, so that each slice begins with other pages in memory: give it a --warmup"
+    )]
+    ColdClones,
+    /// The setting holds from the start of a server.
+    #[error("--cache sets shared_buffers when a server starts: it goes with --target local")]
+    CacheElsewhere,
+    /// Two say the same.
+    #[error("--cache sets shared_buffers: leave out --local-setting shared_buffers")]
+    CacheTwice,
+    /// Candidates are built one after the other.
+    #[error(
+        "--suggest builds many indexes to see which ones the planner would use: it goes with --target local, and --add puts one of them \
+         to the test elsewhere"
+    )]
+    SuggestElsewhere,
     /// A budget of a comparison.
     #[error(
         "index judges differences, not values: say how much worse the mix may become, such as --limit 'p99 +10%'"
@@ -76,6 +93,12 @@ pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<I
     if measure.pooler.is_some() {
         return Err(wrong(IndexUsage::Pooler));
     }
+    if arguments.cache.is_some() {
+        check_cache(arguments).map_err(wrong)?;
+    }
+    if arguments.clone && measure.warm_up.longest().is_none() {
+        return Err(wrong(IndexUsage::ColdClones));
+    }
     let limits = limits(&arguments.limits, &measure.workload)?;
     let clients = arguments.pool_size * CLIENTS_PER_CONNECTION * measure.instances;
     let load = given.unwrap_or_else(|| Load::clients(clients));
@@ -92,14 +115,29 @@ pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<I
         pairs: arguments.pairs,
         operations: arguments.operations,
         allow_catalog_change: arguments.allow_catalog_change,
+        clones: arguments.clone,
+        cache: arguments.cache,
         limits,
     };
     Ok(IndexPlan { measure, shape })
 }
 
+fn check_cache(arguments: &IndexArguments) -> Result<(), IndexUsage> {
+    let target = &arguments.measure.target;
+    if !target.is_local() {
+        return Err(IndexUsage::CacheElsewhere);
+    }
+    let is_set = |setting: &String| setting.trim_start().to_ascii_lowercase().starts_with("shared_buffers");
+    if target.local.settings.iter().any(is_set) { Err(IndexUsage::CacheTwice) } else { Ok(()) }
+}
+
 fn ask(arguments: &IndexArguments) -> Result<IndexAsk, IndexUsage> {
     if arguments.drop_unused {
         return Ok(IndexAsk::DropUnused);
+    }
+    if arguments.suggest {
+        let is_local = arguments.measure.target.is_local();
+        return if is_local { Ok(IndexAsk::Suggest) } else { Err(IndexUsage::SuggestElsewhere) };
     }
     if !arguments.drop.is_empty() {
         return Ok(IndexAsk::Drop(arguments.drop.clone()));

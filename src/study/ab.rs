@@ -25,6 +25,7 @@ pub async fn ab(plan: &AbPlan, observer: &mut Observer<'_>) -> Result<Outcome, S
         variants: variants(plan),
         comparison: Some(comparison(plan)),
         index: None,
+        clones: 0,
     };
     let bench = Bench::open(&plan.measure, subject, observer).await?;
     let Pairs::UntilDecided { max, at_most } = shape.pairs else {

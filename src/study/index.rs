@@ -3,6 +3,7 @@
 //! however the measurement ends.
 
 mod arms;
+mod cache;
 mod subjects;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use super::measure::{Bench, Ground, NamedStage, Segment, Slice, Subject};
 use super::{FAMILYWISE_ALPHA, Happening, MeasurePlan, Observer, Outcome, StudyError, TargetChoice};
 
 use arms::Arms;
+pub use cache::CacheRegime;
 use subjects::Subjects;
 
 /// Slices of each arm in which counters are read: two, so that they show whether they repeat.
@@ -64,6 +66,10 @@ pub struct IndexShape {
     pub operations: u32,
     /// Whether the catalogue of a target that dbdyno did not start may be changed for a time.
     pub allow_catalog_change: bool,
+    /// Whether each arm has a database of its own, copied from the loaded one.
+    pub clones: bool,
+    /// How much of the data a throwaway server holds in memory; as it comes, where nothing is said.
+    pub cache: Option<CacheRegime>,
     /// How much worse the candidate may be.
     pub limits: Vec<crate::model::ChangeLimit>,
 }
@@ -77,10 +83,18 @@ pub enum IndexAsk {
     Drop(Vec<String>),
     /// Those that are there and that no statement of the workload uses.
     DropUnused,
+    /// Those that are not there and that the planner would use.
+    Suggest,
 }
 
 /// Measures what the indexes do.
 pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
+    let Some(regime) = plan.shape.cache else { return measured(plan, observer).await };
+    let measure = cache::sized(&plan.measure, regime, plan.shape.pool_size, observer).await?;
+    measured(&IndexPlan { measure, shape: plan.shape.clone() }, observer).await
+}
+
+async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let IndexPlan { measure, shape } = plan;
     let ground = Ground::open(measure, shape.pool_size, observer).await?;
     let subjects = Subjects::examine(plan, &ground, observer).await?;
@@ -107,16 +121,20 @@ pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outc
             not_hidden: may_hide.err(),
             held: held.iter().map(|held| held.table.clone()).collect(),
             operations: u64::from(shape.operations),
-            clones: false,
-            cache: None,
+            clones: shape.clones,
+            cache: shape.cache.map(CacheRegime::name),
         })),
+        clones: if shape.clones { arms.arms.len() } else { 0 },
     };
     let measured = match Bench::on(measure, ground, subject, observer).await {
         Ok(bench) => Box::pin(bench.measure_all(&segments, observer)).await,
         Err(error) => Err(error),
     };
-    // A throwaway server is gone, and all that was on it.
+    // A throwaway server is gone, and all that was on it. Of a database that was copied, nothing was changed.
     let TargetChoice::Existing(target) = &measure.target else { return measured };
+    if shape.clones {
+        return measured;
+    }
     observer(Happening::Step("putting the target back as it was"));
     let left = match target.connect("control").await {
         Ok(client) => server::put_back(&client, &subjects.found, &held, Some(working)).await,
@@ -176,7 +194,16 @@ fn segments(
     held: &[Held],
 ) -> (Vec<Segment>, Vec<IndexSlice>) {
     let shape = &plan.shape;
-    let mut maker = Maker { plan, indexes, arms, held, segments: Vec::new(), slices: Vec::new(), stage: 0 };
+    let mut maker = Maker {
+        plan,
+        indexes,
+        arms,
+        held,
+        begun: vec![false; arms.arms.len()],
+        segments: Vec::new(),
+        slices: Vec::new(),
+        stage: 0,
+    };
     let mut coin = SmallRng::seed_from_u64(plan.measure.seed.0);
     let mut order: Vec<usize> = (0..arms.arms.len()).collect();
     for round in 0..shape.pairs {
@@ -213,6 +240,8 @@ struct Maker<'a> {
     indexes: &'a [Foreseen],
     arms: &'a Arms,
     held: &'a [Held],
+    /// Arms whose database has its indexes.
+    begun: Vec<bool>,
     segments: Vec<Segment>,
     slices: Vec<IndexSlice>,
     stage: u32,
@@ -250,7 +279,8 @@ impl Maker<'_> {
         let slice = Slice {
             of: self.slice_header(pass, round, arm),
             variant: is_counted.then_some(0),
-            indexes: Some(Arc::new(self.arrangement(pass, arm))),
+            indexes: self.arrangement(pass, arm).map(Arc::new),
+            clone: shape.clones.then_some(arm),
             settle: shape.settle,
             ..Slice::default()
         };
@@ -283,23 +313,27 @@ impl Maker<'_> {
         Some(SliceHeader { pair: round, arm })
     }
 
-    fn arrangement(&self, pass: IndexPass, arm: usize) -> Arrangement {
+    /// What goes before a slice. A database of its own has the indexes of its arm from its first slice on.
+    fn arrangement(&mut self, pass: IndexPass, arm: usize) -> Option<Arrangement> {
         let IndexArm { present, hidden, .. } = &self.arms.arms[arm];
         let names = |places: &mut dyn Iterator<Item = usize>| -> Vec<String> {
             places.map(|place| self.indexes[place].quoted.clone()).collect()
         };
-        let is_counted = pass == IndexPass::Counters;
-        Arrangement {
-            build: self.indexes.iter().map(Build::of).collect(),
-            remove: names(&mut (0..self.indexes.len()).filter(|place| !present.contains(place))),
-            hide: names(&mut hidden.iter().copied()),
-            hold: if is_counted { self.held.iter().map(Held::off).collect() } else { Vec::new() },
-            vacuum: if is_counted {
-                self.held.iter().map(|held| held.table.clone()).collect()
-            } else {
-                Vec::new()
-            },
+        let mut arrangement = if self.plan.shape.clones && std::mem::replace(&mut self.begun[arm], true) {
+            Arrangement::default()
+        } else {
+            Arrangement {
+                build: self.indexes.iter().map(Build::of).collect(),
+                remove: names(&mut (0..self.indexes.len()).filter(|place| !present.contains(place))),
+                hide: names(&mut hidden.iter().copied()),
+                ..Arrangement::default()
+            }
+        };
+        if pass == IndexPass::Counters {
+            arrangement.hold = self.held.iter().map(Held::off).collect();
+            arrangement.vacuum = self.held.iter().map(|held| held.table.clone()).collect();
         }
+        (arrangement != Arrangement::default()).then_some(arrangement)
     }
 }
 

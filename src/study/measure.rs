@@ -80,6 +80,8 @@ pub(super) struct Slice {
     pub(super) script: Option<Arc<Script>>,
     /// The indexes that are arranged before it.
     pub(super) indexes: Option<Arc<Arrangement>>,
+    /// The copy of the loaded database that it is measured on, where each arm has one of its own.
+    pub(super) clone: Option<usize>,
     /// The pause before it.
     pub(super) settle: Duration,
 }
@@ -101,12 +103,14 @@ pub(super) struct Subject<'a> {
     pub(super) variants: Vec<Workload>,
     pub(super) comparison: Option<ComparisonHeader>,
     pub(super) index: Option<Box<IndexHeader>>,
+    /// Copies of the loaded database that the slices name.
+    pub(super) clones: usize,
 }
 
 impl<'a> Subject<'a> {
     /// One that compares nothing.
     pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
-        Self { kind, segments, variants: Vec::new(), comparison: None, index: None }
+        Self { kind, segments, variants: Vec::new(), comparison: None, index: None, clones: 0 }
     }
 }
 
@@ -160,6 +164,8 @@ pub(super) struct Bench<'a> {
     variants: Vec<(Workload, Data)>,
     /// Where copies of the loaded database come from, if each segment has one of its own.
     fresh: Option<Fresh>,
+    /// The same where each arm has one for all of its slices.
+    clones: Vec<Fresh>,
     epoch: Epoch,
     clock: RealClock,
     recording: Recording,
@@ -202,13 +208,17 @@ impl<'a> Bench<'a> {
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let Subject { kind, segments, variants, comparison, index } = subject;
+        let Subject { kind, segments, variants, comparison, index, clones: clone_count } = subject;
         let Ground { mut target, measured_as, data } = ground;
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
+        let mut clones = Vec::with_capacity(clone_count);
+        for _ in 0..clone_count {
+            clones.push(Fresh::of(&target, observer).await?);
+        }
         let state = dataset::data_state(&target.control, &plan.workload).await?;
-        if fresh.is_some() {
+        if fresh.is_some() || clone_count > 0 {
             fresh::tell_changes(state.as_ref(), observer);
         }
         let epoch = Epoch::begin();
@@ -242,7 +252,7 @@ impl<'a> Bench<'a> {
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
-        if let Some(fresh) = &fresh {
+        if let Some(fresh) = fresh.as_ref().or(clones.first()) {
             fresh.leave(&mut target).await?;
         }
         let (out, probed) = mpsc::channel(PROBED_MAX);
@@ -252,6 +262,7 @@ impl<'a> Bench<'a> {
             data,
             variants,
             fresh,
+            clones,
             epoch,
             clock,
             recording,
@@ -268,7 +279,7 @@ impl<'a> Bench<'a> {
             lost_since: None,
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         };
-        if bench.fresh.is_none() {
+        if bench.fresh.is_none() && bench.clones.is_empty() {
             bench.start_probes(None).await?;
         }
         Ok(bench)
@@ -339,7 +350,11 @@ impl<'a> Bench<'a> {
                     self.recording.event(self.clock.now(), "failed", error.to_string())?;
                     break;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let _ = self.stop_probes().await;
+                    self.discard_clones(&mut notes).await;
+                    return Err(error);
+                }
             }
         }
         self.close(notes).await
@@ -353,6 +368,9 @@ impl<'a> Bench<'a> {
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
         let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
+        if let Some(place) = segment.slice.as_ref().and_then(|slice| slice.clone) {
+            return self.measure_clone(place, segment, observer).await;
+        }
         let Some(mut fresh) = self.fresh.take() else {
             if variant != self.probed_variant {
                 self.stop_probes().await?;
@@ -381,6 +399,32 @@ impl<'a> Bench<'a> {
         }
         self.fresh = Some(fresh);
         measured.and(stopped)
+    }
+
+    /// Measures one segment on the copy of its arm, which is made when it is needed first and stays until the end.
+    async fn measure_clone(
+        &mut self,
+        place: usize,
+        segment: &Segment,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        self.stop_probes().await?;
+        let Self { clones, target, interrupts, .. } = self;
+        if !clones[place].enter_again(target, interrupts.next(), observer).await? {
+            self.ended = EndReason::Interrupted;
+            return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
+        }
+        self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
+        self.measure(segment, observer).await
+    }
+
+    /// Drops the copies of the arms; what does not go is told.
+    async fn discard_clones(&mut self, notes: &mut Vec<String>) {
+        for mut clone in std::mem::take(&mut self.clones) {
+            if let Err(error) = clone.discard(&mut self.target).await {
+                notes.push(error.to_string());
+            }
+        }
     }
 
     /// Measures one segment.
@@ -551,7 +595,11 @@ impl<'a> Bench<'a> {
     /// Ends the probes and the journal, and makes the report.
     async fn close(mut self, mut notes: Vec<String>) -> Result<Outcome, StudyError> {
         self.stop_probes().await?;
-        self.data_at_end().await?;
+        let has_clones = !self.clones.is_empty();
+        self.discard_clones(&mut notes).await;
+        if !has_clones {
+            self.data_at_end().await?;
+        }
         let at = self.clock.now();
         if let Some(gap) = self.samples.as_ref().and_then(SampleLog::gap) {
             self.recording.event(at, "samples_dropped", gap)?;

@@ -38,7 +38,7 @@ use crate::store::StoreError;
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
-pub use index::{IndexAsk, IndexPlan, IndexShape, index};
+pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
 pub use plan::{

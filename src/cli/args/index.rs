@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args};
 
-use super::{LoadOfRun, MeasureArguments, positive_duration};
+use super::{LoadOfRun, MeasureArguments, positive, positive_duration};
+use crate::study::CacheRegime;
 use crate::units::parse_duration;
 
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("question").required(true).args(["add", "drop", "drop_unused"]))]
+#[command(group = ArgGroup::new("question").required(true).args(["add", "drop", "drop_unused", "suggest"]))]
 #[command(
     after_help = "Exit codes: as everywhere; 4 also where the verdict on an index is inconclusive and no limit was set."
 )]
@@ -22,6 +23,9 @@ pub(in crate::cli) struct IndexArguments {
     /// All indexes of the workload's tables that no plan of its statements uses and no constraint needs
     #[arg(long, conflicts_with_all = ["add", "drop"])]
     pub(in crate::cli) drop_unused: bool,
+    /// On a throwaway server: indexes that the planner would use, by predicates, sort orders and foreign keys; each is measured
+    #[arg(long, conflicts_with_all = ["add", "drop", "drop_unused"])]
+    pub(in crate::cli) suggest: bool,
     /// Rounds of slices, one of each arm; below 8 there can be no verdict at 1 %
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(8..=64))]
     pub(in crate::cli) pairs: u32,
@@ -45,9 +49,22 @@ pub(in crate::cli) struct IndexArguments {
     /// Transactions that write to the table in each slice in which counters are read; 0 leaves these slices out
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
     pub(in crate::cli) operations: u32,
+    /// Each arm in a database of its own, copied from the loaded one, so that what one leaves behind does not reach the other
+    #[arg(long)]
+    pub(in crate::cli) clone: bool,
+    /// On a throwaway server, how much of the data is in shared_buffers: `warm` for all, or data ÷ shared_buffers, such as 4
+    #[arg(long, value_name = "warm|RATIO", value_parser = cache)]
+    pub(in crate::cli) cache: Option<CacheRegime>,
     /// On a target that dbdyno did not start: hide the index from the planner for some slices, by pg_index, as a superuser may
     #[arg(long)]
     pub(in crate::cli) allow_catalog_change: bool,
     #[command(flatten)]
     pub(in crate::cli) measure: MeasureArguments,
+}
+
+fn cache(text: &str) -> Result<CacheRegime, String> {
+    if text == "warm" {
+        return Ok(CacheRegime::Warm);
+    }
+    positive(text, 1_000.0).map(CacheRegime::Ratio).map_err(|error| format!("{error}, or `warm`"))
 }

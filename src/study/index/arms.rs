@@ -22,6 +22,7 @@ pub(super) fn question(ask: &IndexAsk) -> IndexQuestion {
         IndexAsk::Add(_) => IndexQuestion::Add,
         IndexAsk::Drop(_) => IndexQuestion::Drop,
         IndexAsk::DropUnused => IndexQuestion::DropUnused,
+        IndexAsk::Suggest => IndexQuestion::Suggest,
     }
 }
 
@@ -30,7 +31,7 @@ impl Arms {
     /// using them.
     pub(super) fn of(ask: &IndexAsk, labels: &[String], may_hide: bool) -> Self {
         let all: Vec<usize> = (0..labels.len()).collect();
-        let is_added = matches!(ask, IndexAsk::Add(_));
+        let is_added = matches!(ask, IndexAsk::Add(_) | IndexAsk::Suggest);
         // Those that no statement uses are looked at together: what each costs shows in its size and in what it is written.
         let is_each = labels.len() > 1 && !matches!(ask, IndexAsk::DropUnused);
         let mut arms = Vec::new();

@@ -9,10 +9,15 @@ use super::{IndexAsk, IndexPlan, only_writers};
 use crate::study::measure::Ground;
 use crate::study::{Happening, Observer, StudyError, TargetChoice};
 
+/// Suggestions that are measured, the best first: each takes a slice of each round.
+const SUGGESTED_MAX: usize = 5;
+
 /// Indexes, and what the statements touch.
 pub(super) struct Subjects {
     /// Those that are put to the test.
     pub(super) found: Vec<Foreseen>,
+    /// Why each is looked at, where dbdyno suggests them.
+    whys: Vec<String>,
     /// Tables that each statement touches, by its id; absent where the server does not say.
     pub(super) touches: Vec<Option<Vec<String>>>,
 }
@@ -28,13 +33,30 @@ impl Subjects {
         let workload = &plan.measure.workload;
         observer(Happening::Step("asking for the plans of the statements"));
         let explained = server::explained(control, workload).await?;
-        let mut found = Vec::new();
+        let (mut found, mut whys) = (Vec::new(), Vec::new());
         match &plan.shape.ask {
             IndexAsk::Add(indexes) => {
                 for (number, index) in indexes.iter().enumerate() {
                     observer(Happening::Step(&format!("building {} on trial", index.label())));
                     let known = server::added(control, index, number + 1).await?;
                     found.push(known.map_err(|why| refused("--add", &index.label(), &why))?);
+                }
+            }
+            IndexAsk::Suggest => {
+                observer(Happening::Step("trying out what the plans suggest"));
+                let suggested = server::suggested(control, workload, &explained, SUGGESTED_MAX).await?;
+                for (number, suggestion) in suggested.into_iter().enumerate() {
+                    observer(Happening::Note(&format!("{}: {}", suggestion.index.label(), suggestion.why)));
+                    let known = server::added(control, &suggestion.index, number + 1).await?;
+                    found.push(known.map_err(|why| refused("--suggest", &suggestion.index.label(), &why))?);
+                    whys.push(suggestion.why);
+                }
+                if found.is_empty() {
+                    return Err(StudyError::Refused(
+                        "--suggest: the planner would use no other index for any statement of this mix, so there is nothing to \
+                         measure"
+                            .to_owned(),
+                    ));
                 }
             }
             IndexAsk::Drop(names) => found = dropped("--drop", names, ground, observer).await?,
@@ -45,7 +67,7 @@ impl Subjects {
         }
         refuse_twice(&found)?;
         let touches = touches(workload, &explained, &found);
-        Ok(Self { found, touches })
+        Ok(Self { found, whys, touches })
     }
 
     /// What people call them.
@@ -71,7 +93,9 @@ impl Subjects {
 
     /// As the journal has them.
     pub(super) fn headers(&self) -> Vec<IndexSubject> {
-        self.found.iter().map(header).collect()
+        let why = |place: usize| self.whys.get(place).cloned();
+        let with_why = |(place, index)| IndexSubject { why: why(place), ..header(index) };
+        self.found.iter().enumerate().map(with_why).collect()
     }
 }
 
@@ -106,7 +130,7 @@ fn header(index: &Foreseen) -> IndexSubject {
 /// Whether an index may be kept up without being used; if not, why not and what would let it.
 pub(super) async fn may_hide(plan: &IndexPlan, ground: &Ground) -> Result<Result<(), String>, StudyError> {
     let is_local = matches!(plan.measure.target, TargetChoice::Local(_));
-    if !is_local && !plan.shape.allow_catalog_change {
+    if !is_local && !plan.shape.allow_catalog_change && !plan.shape.clones {
         return Ok(Err("what the index costs writes is not told apart from what it gives reads: --allow-catalog-change lets dbdyno \
                        hide it from the planner for a time, by pg_index"
             .to_owned()));

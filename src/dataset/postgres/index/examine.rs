@@ -135,6 +135,12 @@ const SPARE: &str = "
       AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint con WHERE con.conindid = i.indexrelid)
     ORDER BY c.relpages DESC, s.indexrelid";
 
+/// Size of this database, in bytes.
+pub async fn database_bytes(client: &Client) -> Result<u64, DatasetError> {
+    let row = client.query_one("SELECT pg_database_size(current_database())", &[]).await;
+    Ok(size(Some(row.map_err(failed("ask for the size of the database"))?.get(0))))
+}
+
 /// The server's number of this session.
 pub async fn backend(client: &Client) -> Result<i32, DatasetError> {
     let row = client.query_one("SELECT pg_backend_pid()", &[]).await;

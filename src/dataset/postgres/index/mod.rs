@@ -1,12 +1,17 @@
 //! Indexes that are put to the test: what they are, built on trial, arranged for a slice, and put back. PostgreSQL 14 to 18.
 
 mod arrange;
+mod candidates;
 mod examine;
 mod explain;
+mod suggest;
 
 pub use arrange::{Arrangement, Build, Held, arrange, autovacuum_of, put_back};
-pub use examine::{ForeignKeyUse, Foreseen, Original, added, backend, dropped, may_hide, unused};
+pub use examine::{
+    ForeignKeyUse, Foreseen, Original, added, backend, database_bytes, dropped, may_hide, unused,
+};
 pub use explain::{Explained, explained};
+pub use suggest::{Suggestion, suggested};
 
 /// What an index that dbdyno made says of itself, so that one that was left behind is known.
 pub(super) const COMMENT: &str =
