@@ -450,6 +450,7 @@ fn step_name(step: PreparedBy) -> &'static str {
         PreparedBy::Indexes => "indexes",
         PreparedBy::Settle => "settle",
         PreparedBy::Checkpoint => "checkpoint",
+        PreparedBy::Restart => "restart",
         PreparedBy::Connect => "connect",
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::sql::index::{CreateIndex, IndexTextError};
-use crate::study::{IndexAsk, IndexPlan, IndexShape, Reset, WarmUp};
+use crate::study::{CacheRegime, IndexAsk, IndexPlan, IndexShape, Reset, WarmUp};
 use crate::units::Load;
 
 use super::CommandError;
@@ -49,6 +49,9 @@ pub enum IndexUsage {
         "--clone changes the database with the arm, so that each slice begins with other pages in memory: give it a --warmup"
     )]
     ColdClones,
+    /// Copies are made from connections that a restart ends.
+    #[error("--clone and --cache cold do not go together: choose one")]
+    ClonesRestarted,
     /// The setting holds from the start of a server.
     #[error("--cache sets shared_buffers when a server starts: it goes with --target local")]
     CacheElsewhere,
@@ -77,7 +80,9 @@ pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<I
     let ask = ask(arguments).map_err(wrong)?;
     let mut measure = plan::measure(&arguments.measure, command)?;
     if arguments.measure.warmup.is_none() && arguments.measure.warmup_max.is_none() {
-        measure.warm_up = WarmUp::Fixed(WARM_UP);
+        // What is to begin cold is not warmed up.
+        let is_cold = arguments.cache == Some(CacheRegime::Cold);
+        measure.warm_up = WarmUp::Fixed(if is_cold { Duration::ZERO } else { WARM_UP });
     }
     if !arguments.measure.budgets.is_empty() {
         return Err(wrong(IndexUsage::Budget));
@@ -95,6 +100,9 @@ pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<I
     }
     if arguments.cache.is_some() {
         check_cache(arguments).map_err(wrong)?;
+    }
+    if arguments.clone && arguments.cache == Some(CacheRegime::Cold) {
+        return Err(wrong(IndexUsage::ClonesRestarted));
     }
     if arguments.clone && measure.warm_up.longest().is_none() {
         return Err(wrong(IndexUsage::ColdClones));
@@ -128,7 +136,8 @@ fn check_cache(arguments: &IndexArguments) -> Result<(), IndexUsage> {
         return Err(IndexUsage::CacheElsewhere);
     }
     let is_set = |setting: &String| setting.trim_start().to_ascii_lowercase().starts_with("shared_buffers");
-    if target.local.settings.iter().any(is_set) { Err(IndexUsage::CacheTwice) } else { Ok(()) }
+    let is_sized = arguments.cache != Some(CacheRegime::Cold);
+    if is_sized && target.local.settings.iter().any(is_set) { Err(IndexUsage::CacheTwice) } else { Ok(()) }
 }
 
 fn ask(arguments: &IndexArguments) -> Result<IndexAsk, IndexUsage> {

@@ -223,6 +223,8 @@ pub enum PreparedBy {
     Settle,
     /// A checkpoint, so that none of the slice before falls into this one.
     Checkpoint,
+    /// A restart of the throwaway server, so that nothing is in its buffers.
+    Restart,
     /// All connections of the pool, each with its statements prepared.
     Connect,
 }

@@ -89,7 +89,10 @@ pub enum IndexAsk {
 
 /// Measures what the indexes do.
 pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
-    let Some(regime) = plan.shape.cache else { return measured(plan, observer).await };
+    let regime = match plan.shape.cache {
+        None | Some(CacheRegime::Cold) => return measured(plan, observer).await,
+        Some(regime) => regime,
+    };
     let measure = cache::sized(&plan.measure, regime, plan.shape.pool_size, observer).await?;
     measured(&IndexPlan { measure, shape: plan.shape.clone() }, observer).await
 }
@@ -281,6 +284,7 @@ impl Maker<'_> {
             variant: is_counted.then_some(0),
             indexes: self.arrangement(pass, arm).map(Arc::new),
             clone: shape.clones.then_some(arm),
+            restart: shape.cache == Some(CacheRegime::Cold),
             settle: shape.settle,
             ..Slice::default()
         };

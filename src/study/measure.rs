@@ -82,6 +82,8 @@ pub(super) struct Slice {
     pub(super) indexes: Option<Arc<Arrangement>>,
     /// The copy of the loaded database that it is measured on, where each arm has one of its own.
     pub(super) clone: Option<usize>,
+    /// Whether the throwaway server is restarted behind all that, so that nothing is in its buffers.
+    pub(super) restart: bool,
     /// The pause before it.
     pub(super) settle: Duration,
 }
@@ -436,6 +438,9 @@ impl<'a> Bench<'a> {
             self.ended = EndReason::Interrupted;
             return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
         }
+        if segment.slice.as_ref().is_some_and(|slice| slice.restart) {
+            self.restart(segment, &mut prepared, observer).await?;
+        }
         let plan = self.engine_plan(segment);
         let connections = plan.pool_size * plan.instances;
         let plural = if connections == 1 { "" } else { "s" };
@@ -519,6 +524,22 @@ impl<'a> Bench<'a> {
             at_edge
         };
         self.stage_ended(&walk, 0, at_edge)
+    }
+
+    /// Restarts a throwaway server behind what goes before a slice.
+    async fn restart(
+        &mut self,
+        segment: &Segment,
+        steps: &mut Vec<PreparedStep>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        observer(Happening::Step("restarting the throwaway server"));
+        let from = self.clock.now();
+        self.stop_probes().await?;
+        self.target.restart().await?;
+        self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
+        steps.push(PreparedStep { what: PreparedBy::Restart, span: Span { from, to: self.clock.now() } });
+        Ok(())
     }
 
     /// Does what goes before a slice. False when the user wants to stop.

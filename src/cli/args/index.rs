@@ -52,8 +52,8 @@ pub(in crate::cli) struct IndexArguments {
     /// Each arm in a database of its own, copied from the loaded one, so that what one leaves behind does not reach the other
     #[arg(long)]
     pub(in crate::cli) clone: bool,
-    /// On a throwaway server, how much of the data is in shared_buffers: `warm` for all, or data ÷ shared_buffers, such as 4
-    #[arg(long, value_name = "warm|RATIO", value_parser = cache)]
+    /// On a throwaway server, how much of the data is in shared_buffers: `warm` for all, `cold` for a restart before each slice, or data ÷ shared_buffers, such as 4
+    #[arg(long, value_name = "cold|warm|RATIO", value_parser = cache)]
     pub(in crate::cli) cache: Option<CacheRegime>,
     /// On a target that dbdyno did not start: hide the index from the planner for some slices, by pg_index, as a superuser may
     #[arg(long)]
@@ -63,8 +63,10 @@ pub(in crate::cli) struct IndexArguments {
 }
 
 fn cache(text: &str) -> Result<CacheRegime, String> {
-    if text == "warm" {
-        return Ok(CacheRegime::Warm);
+    match text {
+        "warm" => return Ok(CacheRegime::Warm),
+        "cold" => return Ok(CacheRegime::Cold),
+        _ => {}
     }
-    positive(text, 1_000.0).map(CacheRegime::Ratio).map_err(|error| format!("{error}, or `warm`"))
+    positive(text, 1_000.0).map(CacheRegime::Ratio).map_err(|error| format!("{error}, or `warm`, or `cold`"))
 }

@@ -89,7 +89,8 @@ pub fn render(report: &Report, options: &Options) -> String {
     }
     let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
     for stage in shown_stages(report, full) {
-        if report.comparison.is_some() && !stage.measured {
+        // Of an experiment its own section tells all that the slices say together.
+        if report.index.is_some() && !full || report.comparison.is_some() && !stage.measured {
             continue;
         }
         if !is_only || !stage.measured {

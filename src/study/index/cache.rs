@@ -15,6 +15,8 @@ const WARM_RATIO: f64 = 0.6;
 /// How much of the data is in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CacheRegime {
+    /// None of it at the beginning of a slice: the server is restarted before each.
+    Cold,
     /// All of it.
     Warm,
     /// The data are so many times as large as `shared_buffers`.
@@ -26,6 +28,7 @@ impl CacheRegime {
     #[must_use]
     pub fn name(self) -> String {
         match self {
+            Self::Cold => "cold".to_owned(),
             Self::Warm => "warm".to_owned(),
             Self::Ratio(ratio) => format!("{ratio}"),
         }
@@ -33,7 +36,7 @@ impl CacheRegime {
 
     fn ratio(self) -> f64 {
         match self {
-            Self::Warm => WARM_RATIO,
+            Self::Cold | Self::Warm => WARM_RATIO,
             Self::Ratio(ratio) => ratio,
         }
     }

@@ -176,6 +176,9 @@ pub async fn put_back(
                     for statement in &original.statements {
                         try_out(client, statement.clone(), &mut failed).await;
                     }
+                    if index.has_expressions {
+                        try_out(client, format!("ANALYZE {}", index.table_quoted), &mut failed).await;
+                    }
                 } else if let Err(error) = client.execute(HIDE, &[&index.quoted, &true]).await
                     && code(&error) != Some("42501")
                 {

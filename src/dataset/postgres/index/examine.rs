@@ -120,7 +120,7 @@ const EXISTING: &str = "
            obj_description(c.oid, 'pg_class') AS comment, (SELECT spcname::text FROM pg_tablespace WHERE oid = c.reltablespace)
                AS tablespace,
            ARRAY(SELECT a.attnum || ' ' || a.attstattarget FROM pg_attribute a
-                 WHERE a.attrelid = c.oid AND coalesce(a.attstattarget, -1) >= 0) AS targets,
+                 WHERE a.attrelid = c.oid AND i.indkey[a.attnum - 1] = 0 AND coalesce(a.attstattarget, -1) >= 0) AS targets,
            coalesce(s.idx_scan, 0) AS scans
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     LEFT JOIN pg_stat_user_indexes s ON s.indexrelid = c.oid
