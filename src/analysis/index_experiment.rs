@@ -165,7 +165,8 @@ fn result(
         is_added,
         subject,
         effect,
-        scans: used.scans,
+        usage: &used,
+        is_checked: is_checked(measured, subject),
         others: &others,
         round_s: measured.round_s(),
     };
@@ -186,6 +187,7 @@ fn result(
         size_bytes: subject.size_bytes,
         build_us: subject.build_us,
         blocks: verdict::blocks(subject),
+        used_by: used.by.clone(),
         scans: used.scans,
         entries_read: used.entries_read,
         scans_before: subject.scans_before,
@@ -205,6 +207,16 @@ fn result(
         why: subject.why.clone(),
         effect: None,
     }
+}
+
+/// Whether a statement of the mix deletes or updates rows to which a foreign key of the table refers.
+fn is_checked(measured: &Measured<'_>, subject: &IndexSubject) -> bool {
+    let changes = |kind: &str| ["delete", "update", "merge"].contains(&kind);
+    measured.header.workload.statements.iter().enumerate().any(|(id, statement)| {
+        let touched = measured.plan.touches.get(id).and_then(Option::as_ref);
+        let is_parent = |table: &String| subject.foreign_keys.iter().any(|key| key.parent == *table);
+        changes(&statement.kind) && touched.is_none_or(|touched| touched.iter().any(is_parent))
+    })
 }
 
 /// A measurement that is not valid decides nothing, and one that was not decided has no verdict.

@@ -87,7 +87,10 @@ pub struct IndexResult {
     pub build_us: u64,
     /// What building it, or dropping it, keeps others from.
     pub blocks: String,
-    /// Scans in the measured slices in which it was used.
+    /// Statements whose plans name it.
+    pub used_by: Vec<String>,
+    /// Scans in the measured slices with it. The planner's own looks at its first and last entry are among them, and so are checks of
+    /// foreign keys.
     pub scans: u64,
     /// Entries that these read.
     pub entries_read: u64,

@@ -11,15 +11,20 @@ use super::effect::is_write;
 use super::{Measured, Sliced};
 
 /// How an index was used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
     pub(super) scans: u64,
     pub(super) entries_read: u64,
+    /// Statements whose plans name it.
+    pub(super) by: Vec<String>,
+    /// Whether every statement that touches its table has a plan that tells.
+    pub(super) is_known: bool,
 }
 
 /// Over the slices of an arm, whatever pass.
 pub(super) fn usage(measured: &Measured<'_>, subject: &IndexSubject, arm: usize) -> Usage {
-    let mut usage = Usage::default();
+    let mut usage = Usage { is_known: true, ..Usage::default() };
+    planned(measured, subject, arm, &mut usage);
     for slice in
         measured.slices.iter().filter(|slice| slice.of.arm == arm && slice.of.pass != IndexPass::Counters)
     {
@@ -33,6 +38,47 @@ pub(super) fn usage(measured: &Measured<'_>, subject: &IndexSubject, arm: usize)
         usage.entries_read += after.1.saturating_sub(before.1);
     }
     usage
+}
+
+/// By the plans of the slices of an arm. A plan's text stands in the first slice that has it.
+fn planned(measured: &Measured<'_>, subject: &IndexSubject, arm: usize, usage: &mut Usage) {
+    let index = subject.name.rsplit('.').next().unwrap_or(&subject.name);
+    let workload = &measured.header.workload;
+    let slices: Vec<Sliced<'_>> = measured
+        .slices
+        .iter()
+        .copied()
+        .filter(|slice| slice.of.arm == arm && slice.of.pass == IndexPass::Load)
+        .collect();
+    for id in 0..workload.statements.len() {
+        let touched = measured.plan.touches.get(id).and_then(Option::as_ref);
+        if touched.is_some_and(|touched| !touched.contains(&subject.table)) {
+            continue;
+        }
+        let Some(name) = workload.statement_name(crate::units::StatementId::from_index(id)) else { continue };
+        let plans: Vec<_> = slices
+            .iter()
+            .filter_map(|slice| slice.stage.statements.get(id))
+            .flat_map(|of| &of.plans)
+            .collect();
+        let names_it = |text: &str| names(text, index);
+        let is_used =
+            plans.iter().any(|plan| names_it(&plan.summary) || plan.text.as_deref().is_some_and(names_it));
+        if is_used {
+            usage.by.push(name);
+        }
+        usage.is_known &= !plans.is_empty();
+    }
+}
+
+/// Whether a plan names an index, and not another one whose name only begins with it.
+fn names(plan: &str, index: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    plan.match_indices(index).any(|(at, found)| {
+        let before = plan[..at].chars().next_back().is_some_and(is_part);
+        let behind = plan[at + found.len()..].chars().next().is_some_and(is_part);
+        !before && !behind
+    })
 }
 
 /// Other indexes that do what this one does.
@@ -222,7 +268,14 @@ fn counter(
 
 #[cfg(test)]
 mod tests {
-    use super::spread;
+    use super::{names, spread};
+
+    #[test]
+    fn an_index_is_named_by_its_whole_name() {
+        assert!(names("Index Scan using dbdyno_t_1 on t", "dbdyno_t_1"));
+        assert!(names("Index Scan using \"Odd name\" on t", "Odd name"));
+        assert!(!names("Index Scan using dbdyno_t_12 on t", "dbdyno_t_1"));
+    }
 
     #[test]
     fn values_of_the_same_lie_apart_by_a_share_of_the_largest() {

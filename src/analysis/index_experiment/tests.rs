@@ -1,4 +1,4 @@
-use super::counted::Others;
+use super::counted::{Others, Usage};
 use super::verdict::{Evidence, answer, decide};
 use crate::model::{
     ChangeVerdict, IndexEffectInfo, IndexVerdict, MetricDifference, NetEffect, StatementEffect,
@@ -67,8 +67,11 @@ fn decided(
     scans: u64,
     others: &Others,
 ) -> (IndexVerdict, String) {
-    let round_s = Some(10.0);
-    let decided = decide(&Evidence { is_added, subject, effect: Some(effect), scans, others, round_s });
+    let by = if scans > 0 { vec!["t.s".to_owned()] } else { Vec::new() };
+    let usage = Usage { scans, by, is_known: true, ..Usage::default() };
+    let (effect, round_s) = (Some(effect), Some(10.0));
+    let decided =
+        decide(&Evidence { is_added, subject, effect, usage: &usage, is_checked: false, others, round_s });
     (decided.verdict, decided.reasons.join("\n"))
 }
 
@@ -158,4 +161,30 @@ fn a_twin_is_named_and_a_cascade_keeps_it() {
     assert_eq!(verdict, IndexVerdict::Drop, "whether rows of the parent ever go is the user's to know");
     assert!(reasons.contains("a delete from p scans t"), "{reasons}");
     assert_eq!(answer(&[]), "");
+}
+
+#[test]
+fn the_looks_of_the_planner_are_no_use_unless_foreign_keys_are_checked() {
+    let nothing = effect(None, None);
+    let usage = Usage { scans: 9, is_known: true, ..Usage::default() };
+    let of = |usage: &Usage, is_checked| {
+        let (subject, others) = (subject(), Others::default());
+        let evidence = Evidence {
+            is_added: true,
+            subject: &subject,
+            effect: Some(&nothing),
+            usage,
+            is_checked,
+            others: &others,
+            round_s: None,
+        };
+        decide(&evidence).verdict
+    };
+    assert_eq!(of(&usage, false), IndexVerdict::DoNotAdd, "no plan names it");
+    assert_eq!(of(&usage, true), IndexVerdict::Inconclusive, "a check leaves no plan");
+    assert_eq!(
+        of(&Usage { is_known: false, ..usage }, false),
+        IndexVerdict::Inconclusive,
+        "nobody knows the plans"
+    );
 }

@@ -10,7 +10,7 @@ use crate::model::{
 use crate::record::index::{IndexForeignKey, IndexSubject};
 use crate::units::format_duration;
 
-use super::counted::Others;
+use super::counted::{Others, Usage};
 
 /// A gain that is smaller than this share of the time in statements is not worth an index.
 const GAIN_MIN: f64 = 0.05;
@@ -26,10 +26,20 @@ pub(super) struct Evidence<'a> {
     pub(super) subject: &'a IndexSubject,
     /// What it does, by itself where that was measured.
     pub(super) effect: Option<&'a IndexEffectInfo>,
-    pub(super) scans: u64,
+    pub(super) usage: &'a Usage,
+    /// Whether a statement of the mix deletes or updates rows to which a foreign key of the table refers.
+    pub(super) is_checked: bool,
     pub(super) others: &'a Others,
     /// How long a round of slices took, in seconds.
     pub(super) round_s: Option<f64>,
+}
+
+impl Evidence<'_> {
+    /// Whether a statement used it, or may have: by the plans; where these do not tell, or where foreign keys are checked, by scans.
+    fn is_used(&self) -> bool {
+        let is_told = self.usage.is_known && !self.is_checked;
+        !self.usage.by.is_empty() || !is_told && self.usage.scans > 0
+    }
 }
 
 /// What was decided.
@@ -75,8 +85,12 @@ fn worth(evidence: &Evidence<'_>, reasons: &mut Vec<String>) -> Worth {
     };
     match effect.gain_us {
         Some(gain) => by_gain(evidence, effect, gain, reasons),
-        None if evidence.scans == 0 => {
-            reasons.push("no statement of the mix used it: the planner never chose it".to_owned());
+        None if !evidence.is_used() => {
+            let looks = match evidence.usage.scans {
+                0 => String::new(),
+                scans => format!(" (its {scans} scans are the planner's own looks at its ends)"),
+            };
+            reasons.push(format!("no statement of the mix used it: the planner never chose it{looks}"));
             reasons.extend(cost(effect));
             Worth::No
         }

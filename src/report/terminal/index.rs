@@ -11,6 +11,8 @@ use crate::report::format::{DASH, NBSP, bytes, count, decimal, duration_us, per_
 
 /// Statements that a summary shows.
 const STATEMENTS_SHOWN: usize = 8;
+/// Width from which the smallest visible change has a column.
+const WIDE: usize = 105;
 /// A factor from which a change is written as one.
 const FACTOR: f64 = 2.0;
 
@@ -103,7 +105,8 @@ fn how(page: &mut Page, experiment: &IndexExperiment) {
 
 fn put_index(page: &mut Page, index: &IndexResult, full: bool) {
     let note = index.effect.as_ref().map_or_else(String::new, pairs);
-    page.heading(&format!("index {}", index.label), &note);
+    page.divider(&format!("index {}", index.label));
+    page.paragraph(INDENT, Style::Dim, &note);
     let (style, word) = words(index.verdict);
     page.labelled(INDENT, "verdict", style, word);
     for (place, reason) in index.reasons.iter().enumerate() {
@@ -120,10 +123,11 @@ fn put_index(page: &mut Page, index: &IndexResult, full: bool) {
     let before = index
         .scans_before
         .map_or_else(String::new, |scans| format!("; {} before the experiment", count(scans)));
+    let by = if index.used_by.is_empty() { "no statement".to_owned() } else { index.used_by.join(", ") };
     page.fact(
-        "used",
+        "used by",
         &format!(
-            "{} of {} entries in the measured slices, as {}{before}",
+            "{by}; {} of {} entries in the measured slices, as {}{before}",
             plural(index.scans, "scan"),
             count(index.entries_read),
             index.name
@@ -217,40 +221,44 @@ fn put_statements(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
     }
     page.blank();
     let is_split = shown.iter().any(|of| of.upkeep.is_some());
+    let is_wide = page.inner_width() >= WIDE;
     let mut columns = vec![
-        Column::text("statement", 18),
+        Column::text("statement", 14),
         Column::fixed(""),
         Column::number("without"),
-        Column::number("with").spare(3),
+        Column::number("with"),
         Column::number("change"),
         Column::fixed("95 % interval"),
     ];
-    if is_split {
-        columns.push(Column::number("kept up").spare(4));
+    if is_wide {
+        columns.push(Column::number("sees"));
     }
-    columns.extend([
-        Column::number("sees").spare(5),
-        Column::number("blocks\nwithout").spare(2),
-        Column::number("\nwith").spare(2),
-    ]);
+    columns.push(Column::number("blocks").spare(1));
     let mut grid = Grid::new(columns);
     for of in &shown[..few] {
-        grid.row(row(of, is_split));
+        grid.row(row(of, is_wide));
     }
     page.grid(&grid);
-    let hidden = effect.statements.len() - few;
-    let mut key = String::new();
+    let mut key = Vec::new();
     if is_split {
-        key.push_str("kept up: the index is maintained and not used; ");
+        key.push("kept up: the index is maintained and not used".to_owned());
     }
-    key.push_str("sees: the smallest change that would have been found with a probability of 80 %");
+    if is_wide {
+        key.push(
+            "sees: the smallest change that would have been found with a probability of 80 %".to_owned(),
+        );
+    }
+    if shown.iter().any(|of| of.blocks.is_some()) {
+        key.push("blocks: touched by each execution, without and with".to_owned());
+    }
+    let hidden = effect.statements.len() - few;
     if hidden > 0 {
-        key.push_str(&format!("; {} more in --full", plural(hidden as u64, "statement")));
+        key.push(format!("{} more in --full", plural(hidden as u64, "statement")));
     }
-    page.paragraph(INDENT, Style::Dim, &key);
+    page.paragraph(INDENT, Style::Dim, &key.join("; "));
 }
 
-fn row(of: &StatementEffect, is_split: bool) -> Vec<Cell> {
+fn row(of: &StatementEffect, is_wide: bool) -> Vec<Cell> {
     let (style, word) = match of.role {
         StatementRole::Won => (Style::Good, "won"),
         StatementRole::Taxed => (Style::Bad, "taxed"),
@@ -259,26 +267,29 @@ fn row(of: &StatementEffect, is_split: bool) -> Vec<Cell> {
     };
     let time = |us: Option<f64>| Cell::new(us.map_or_else(|| DASH.to_owned(), duration_us));
     let difference = &of.difference;
+    let ends = Cell::new(interval(difference.interval));
     let mut cells = vec![
         Cell::new(&of.statement),
         Cell::new(word).style(style),
         time(difference.a),
         time(difference.b),
         Cell::new(difference.ratio.map_or_else(|| DASH.to_owned(), change)),
-        Cell::new(interval(difference.interval)),
+        match of.upkeep.filter(|_| of.touches) {
+            Some(Ratio { ratio, .. }) => ends.and(format!("kept up {}", change(ratio))),
+            None => ends,
+        },
     ];
-    if is_split {
-        cells.push(Cell::new(of.upkeep.map_or_else(|| DASH.to_owned(), |Ratio { ratio, .. }| change(ratio))));
+    if is_wide {
+        let visible = difference.visible.map_or_else(|| DASH.to_owned(), change);
+        cells.push(Cell::new(visible.trim_start_matches('+')));
     }
-    let blocks = |side: fn((f64, f64)) -> f64| {
-        Cell::new(of.blocks.map_or_else(|| DASH.to_owned(), |both| per_call(side(both))))
-    };
-    cells.push(Cell::new(
-        difference
-            .visible
-            .map_or_else(|| DASH.to_owned(), |ratio| change(ratio).trim_start_matches('+').to_owned()),
-    ));
-    cells.extend([blocks(|both| both.0), blocks(|both| both.1)]);
+    // One below the other, as they are compared.
+    cells.push(
+        of.blocks.map_or_else(
+            || Cell::new(DASH),
+            |(without, with)| Cell::new(per_call(without)).and(per_call(with)),
+        ),
+    );
     cells
 }
 
