@@ -447,8 +447,10 @@ fn slices(
 fn step_name(step: PreparedBy) -> &'static str {
     match step {
         PreparedBy::Script => "script",
+        PreparedBy::Indexes => "indexes",
         PreparedBy::Settle => "settle",
         PreparedBy::Checkpoint => "checkpoint",
+        PreparedBy::Restart => "restart",
         PreparedBy::Connect => "connect",
     }
 }

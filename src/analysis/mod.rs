@@ -13,6 +13,7 @@ pub mod divisive;
 mod endurance;
 mod findings;
 mod host_course;
+mod index_experiment;
 mod indexes;
 mod intervals;
 mod ledger;
@@ -170,6 +171,7 @@ impl Analysis {
             (header.kind == RunKind::Pool).then(|| scalability::analyse(&header, &stages, &model_stages));
         plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
+        let index = index_experiment::analyse(&header, &stages, &model_stages);
         let mut endurance = None;
         if header.kind == RunKind::Run {
             endurance::recover(&mut model_stages);
@@ -197,6 +199,7 @@ impl Analysis {
             endurance,
             study: study.flatten(),
             comparison,
+            index,
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
@@ -207,6 +210,8 @@ impl Analysis {
         if let Some(comparison) = &report.comparison {
             report.verdict = comparison::verdict(comparison, comparison::is_valid(&report));
         }
+        let is_valid = comparison::is_valid(&report);
+        index_experiment::conclude(&mut report, is_valid);
         Ok(report)
     }
 

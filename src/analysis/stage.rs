@@ -776,7 +776,7 @@ impl StageAnalysis {
         checks
     }
 
-    fn counters(&self) -> Option<(&Counters, &Counters, f64)> {
+    pub(super) fn counters(&self) -> Option<(&Counters, &Counters, f64)> {
         let ((begin, from), (end, to)) = (self.counters_begin.as_ref()?, self.counters_end.as_ref()?);
         server::comparable(begin, end).then_some(())?;
         Some((begin, end, (to.to - from.to).as_secs_f64()))

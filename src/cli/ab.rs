@@ -149,7 +149,7 @@ fn check_arms(a: &ArmPlan, b: &ArmPlan, arguments: &AbArguments, reset: Reset) -
     Ok(())
 }
 
-fn limits(given: &[String], workload: &Workload) -> Result<Vec<ChangeLimit>, UsageError> {
+pub(super) fn limits(given: &[String], workload: &Workload) -> Result<Vec<ChangeLimit>, UsageError> {
     let mut limits: Vec<ChangeLimit> = Vec::new();
     for text in given {
         let wrong = |reason: String| UsageError::Limit { given: text.clone(), reason };

@@ -1,5 +1,6 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+mod index;
 pub(super) mod pool;
 
 use std::path::PathBuf;
@@ -7,6 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(super) use index::IndexArguments;
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
@@ -39,6 +42,8 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
+    /// Put an index to the test: reads won, writes taxed, and what to do
+    Index(Box<IndexArguments>),
     /// Compare two stored runs, or two groups of runs
     Compare(CompareArguments),
     /// The history: list, filter, label, delete, export and import runs; find when a figure changed
@@ -291,7 +296,7 @@ pub(super) struct FilterArguments {
     /// Only runs with this label, may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
-    /// Only `run`, `pool` or `ab`
+    /// Only `run`, `pool`, `ab` or `index`
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Option<String>,
     /// Only runs of this workload

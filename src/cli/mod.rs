@@ -4,6 +4,7 @@ mod ab;
 mod args;
 mod compare;
 mod doctor;
+mod index;
 mod keep;
 mod output;
 mod pgbench;
@@ -168,6 +169,15 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             output::check(&arguments.measure.output)?;
             let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
             let outcome = Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await;
+            live.finish();
+            conclude(&outcome?, &arguments.measure.output, &keep).await
+        }
+        Command::Index(arguments) => {
+            let mut live = Plain::new(arguments.measure.output.quiet);
+            let plan = index::plan(&arguments, command_line)?;
+            output::check(&arguments.measure.output)?;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
             conclude(&outcome?, &arguments.measure.output, &keep).await
         }

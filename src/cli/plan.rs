@@ -185,6 +185,9 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What an index experiment is asked.
+    #[error(transparent)]
+    Index(#[from] super::index::IndexUsage),
     /// A budget of a comparison.
     #[error("ab judges differences, not values: say how much worse B may be, such as --limit 'p99 +10%'")]
     BudgetOfAb,

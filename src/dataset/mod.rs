@@ -17,6 +17,7 @@ pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Pha
 pub use postgres::between::{autovacuum_works, check_session_setting, checkpoint, run_statement};
 pub use postgres::changes::{DataState, TableChanges, data_state};
 pub use postgres::check::check_statements;
+pub use postgres::index;
 pub use postgres::load::load;
 pub use postgres::mark::{Holds, Mark, MarkState};
 pub use postgres::parameters::check_parameters;

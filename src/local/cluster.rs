@@ -19,6 +19,8 @@ const SUPERUSER: &str = "postgres";
 
 const INITDB_TIMEOUT: Duration = Duration::from_secs(120);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// A shutdown writes all that is dirty.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(120);
 /// A free port can be taken by another process between our look and the server's start.
 const PORT_TRIES: usize = 5;
 /// What an address of a Unix socket can hold, less the name of the socket and of its lock.
@@ -54,12 +56,14 @@ pub(super) struct Cluster {
     bindir: PathBuf,
     settings: Vec<(String, String)>,
     ground: Ground,
+    /// Where it answers, once it does: port and password.
+    at: Option<(u16, String)>,
 }
 
 impl Cluster {
     /// A folder for it, and nothing in it.
     pub fn new(bindir: PathBuf, settings: Vec<(String, String)>) -> Result<Self, String> {
-        Ok(Self { bindir, settings, ground: Ground::make()? })
+        Ok(Self { bindir, settings, ground: Ground::make()?, at: None })
     }
 
     /// Where it stands.
@@ -86,7 +90,10 @@ impl Cluster {
             let port = free_port().map_err(|error| format!("no free port on 127.0.0.1: {error}"))?;
             self.write_settings(preload).map_err(|error| format!("cannot write the settings: {error}"))?;
             let log = match self.start_on(port, &password).await? {
-                Started::Answers(client) => return self.finish(&client, port, &password, notices).await,
+                Started::Answers(client) => {
+                    self.at = Some((port, password.clone()));
+                    return self.finish(&client, port, &password, notices).await;
+                }
                 Started::Exited(log) => log,
             };
             if preload && log.contains(&format!("could not access file \"{STATEMENTS}\"")) {
@@ -101,6 +108,21 @@ impl Cluster {
             }
         }
         Err(format!("the local PostgreSQL found each of {PORT_TRIES} ports taken"))
+    }
+
+    /// Shuts the server down in order and starts it again where it was: its buffers are empty then. Gives its process.
+    pub async fn restart(&mut self) -> Result<u32, String> {
+        let (port, password) = self.at.clone().ok_or("the server never answered")?;
+        // Fast: sessions are ended, and a checkpoint is made.
+        self.ground.stop_server(Signal::INT, SHUTDOWN_TIMEOUT).await?;
+        match self.start_on(port, &password).await? {
+            Started::Answers(_) => {
+                self.ground.server_pid().ok_or_else(|| "the server ended as soon as it answered".to_owned())
+            }
+            Started::Exited(log) => {
+                Err(format!("the local PostgreSQL did not start again; its log says\n{log}"))
+            }
+        }
     }
 
     /// Runs initdb. It may skip its fsyncs: what a crash of the machine destroys here is thrown away anyway.

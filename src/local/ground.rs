@@ -5,6 +5,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -115,6 +116,21 @@ impl Ground {
     /// The last lines of the server's log.
     pub fn log_tail(&self) -> String {
         folder::tail(&self.folder.join(SERVER_LOG))
+    }
+
+    /// Ends the server in order and waits for it; gives up after a time.
+    pub async fn stop_server(&mut self, signal: Signal, patience: Duration) -> Result<(), String> {
+        let Some(server) = &mut self.server else { return Ok(()) };
+        if let Some(pid) = server.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)) {
+            let _ = kill_process(pid, signal);
+        }
+        match tokio::time::timeout(patience, server.wait()).await {
+            Ok(_) => {
+                self.server = None;
+                Ok(())
+            }
+            Err(_) => Err(format!("the local server did not shut down within {} s", patience.as_secs())),
+        }
     }
 
     /// Ends what runs, first by `signal`, and removes the folder.

@@ -59,6 +59,8 @@ pub struct LocalServer {
     bindir: PathBuf,
     folder: PathBuf,
     supervisor: tokio::process::Child,
+    /// What the supervisor says.
+    answers: tokio::io::BufReader<tokio::process::ChildStdout>,
     /// Closing it is the order to remove everything.
     pipe: Option<OwnedFd>,
 }
@@ -104,6 +106,12 @@ impl LocalServer {
     #[must_use]
     pub fn log_tail(&self) -> String {
         folder::tail(&self.folder.join(folder::SERVER_LOG))
+    }
+
+    /// Shuts the server down in order and starts it again, at the same address. All connections to it end.
+    pub async fn restart(&mut self) -> Result<(), LocalError> {
+        self.postmaster = start::ask_restart(self).await?;
+        Ok(())
     }
 
     /// Removes the server and waits until neither its process nor its folder is left.

@@ -8,7 +8,7 @@ use tokio::process::Command;
 
 use super::affinity::pin;
 use super::cluster::check_setting;
-use super::supervisor::{Answer, MARIADB, POSTGRES, Request, SUPERVISE};
+use super::supervisor::{Answer, MARIADB, POSTGRES, RESTART, Request, SUPERVISE};
 use super::{LocalError, LocalOptions, LocalServer, binaries, mariadb};
 use crate::db::secret::Secret;
 
@@ -73,7 +73,8 @@ async fn converse(
     let _ = pipe.write_all(&line).await;
 
     let mut answer = String::new();
-    BufReader::new(output).read_line(&mut answer).await?;
+    let mut output = BufReader::new(output);
+    output.read_line(&mut answer).await?;
     Ok(match serde_json::from_str(&answer) {
         Ok(Answer::Ready { url, pid, folder, version, notices }) => Ok(LocalServer {
             url: Secret::new(url),
@@ -83,12 +84,33 @@ async fn converse(
             bindir: request.bindir.clone(),
             folder,
             supervisor,
+            answers: output,
             pipe: Some(pipe.into_owned_fd()?),
         }),
+        Ok(Answer::Restarted { .. }) => {
+            Err(LocalError::Start("it was asked to start, not to restart".to_owned()))
+        }
         Ok(Answer::Failed(message)) => Err(LocalError::Start(message)),
         Err(_) => {
             let program = program.display();
             return Err(io::Error::other(format!("{program} {SUPERVISE} ended without an answer")));
         }
     })
+}
+
+/// Asks the supervisor for a restart, and waits until the server answers again. Gives its process.
+pub(super) async fn ask_restart(server: &mut LocalServer) -> Result<i32, LocalError> {
+    let Some(pipe) = &server.pipe else { return Err(LocalError::Start("it was removed".to_owned())) };
+    // One short line, which a pipe takes at once.
+    let line = format!("{RESTART}\n");
+    rustix::io::write(pipe, line.as_bytes()).map_err(|error| LocalError::Supervisor(error.into()))?;
+    let mut answer = String::new();
+    server.answers.read_line(&mut answer).await.map_err(LocalError::Supervisor)?;
+    match serde_json::from_str(&answer) {
+        Ok(Answer::Restarted { pid }) => Ok(pid),
+        Ok(Answer::Failed(message)) => Err(LocalError::Start(message)),
+        Ok(Answer::Ready { .. }) | Err(_) => {
+            Err(LocalError::Supervisor(io::Error::other("it ended without an answer")))
+        }
+    }
 }

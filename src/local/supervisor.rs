@@ -1,7 +1,7 @@
 //! The process that owns the server and removes it when dbdyno is gone.
 //!
 //! It is told what to start by the first line of its standard input and answers with one line on its standard output. Then
-//! it waits for the end of its input. It has its own process group, so that Ctrl-C in the terminal does not reach it.
+//! it waits for the end of its input; until then each line of it asks for a restart, which it answers with one line as well. It has its own process group, so that Ctrl-C in the terminal does not reach it.
 
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, Write};
@@ -10,7 +10,7 @@ use std::pin::pin;
 
 use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::cluster::Cluster;
 use super::ground::{Ground, Ready};
@@ -30,7 +30,10 @@ pub(super) struct Request {
     pub settings: Vec<(String, String)>,
 }
 
-/// What came of it: the only line of the output.
+/// The line that asks for a restart.
+pub(super) const RESTART: &str = "restart";
+
+/// What came of it: a line of the output.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Answer {
     Ready {
@@ -40,6 +43,10 @@ pub(super) enum Answer {
         folder: PathBuf,
         version: String,
         notices: Vec<String>,
+    },
+    /// It was restarted, and answers again.
+    Restarted {
+        pid: i32,
     },
     Failed(String),
 }
@@ -62,6 +69,13 @@ impl Server {
         match self {
             Self::Postgres(cluster) => cluster.start().await,
             Self::MariaDb(server) => server.start().await,
+        }
+    }
+
+    async fn restart(&mut self) -> Result<u32, String> {
+        match self {
+            Self::Postgres(cluster) => cluster.restart().await,
+            Self::MariaDb(_) => Err("a local MariaDB is not restarted".to_owned()),
         }
     }
 
@@ -89,19 +103,28 @@ pub fn supervise(arguments: &[String]) -> io::Result<()> {
     };
 
     let (closing, closed) = oneshot::channel();
+    // One at a time: who asks waits for the answer.
+    let (asking, asked) = mpsc::channel(1);
     std::thread::spawn(move || {
+        let mut line = String::new();
         // An error of the pipe means what its end means: nobody is there any more.
-        let _ = io::copy(&mut input, &mut io::sink());
+        while input.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+            if line.trim_end() == RESTART && asking.blocking_send(()).is_err() {
+                break;
+            }
+            line.clear();
+        }
         let _ = closing.send(());
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(hold(|| make(request), closed))
+    runtime.block_on(hold(|| make(request), closed, asked))
 }
 
 /// Makes the server, answers, and keeps it until the end. A server that dies by itself is kept as well, for its log.
 async fn hold(
     make: impl FnOnce() -> Result<Server, String>,
     closed: oneshot::Receiver<()>,
+    mut asked: mpsc::Receiver<()>,
 ) -> io::Result<()> {
     let mut end = pin!(end(closed)?);
     let mut server = match make() {
@@ -124,7 +147,24 @@ async fn hold(
             };
             // Nobody reads the answer when dbdyno died meanwhile: then all goes at once.
             if answer(&ready).is_ok() {
-                end.await;
+                loop {
+                    tokio::select! {
+                        biased;
+                        () = &mut end => break,
+                        Some(()) = asked.recv() => {
+                            let restarted = server.restart().await.and_then(|pid| {
+                                i32::try_from(pid).map_err(|error| error.to_string())
+                            });
+                            let said = match restarted {
+                                Ok(pid) => Answer::Restarted { pid },
+                                Err(message) => Answer::Failed(message),
+                            };
+                            if answer(&said).is_err() {
+                                break;
+                            }
+                        }
+                    }
+                }
             }
             server.remove().await
         }

@@ -188,7 +188,7 @@ pub struct SliceInfo {
 /// A step of a slice.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SliceStep {
-    /// `script`, `settle`, `checkpoint`, `connect`, `warm_up`, `measure`
+    /// `script`, `indexes`, `settle`, `checkpoint`, `restart`, `connect`, `warm_up`, `measure`
     pub what: String,
     /// How long it took, in seconds.
     pub s: f64,

@@ -11,6 +11,7 @@ mod contention;
 mod endurance;
 mod history;
 mod host_time;
+mod index;
 mod ledger;
 mod limit;
 mod measures;
@@ -36,6 +37,10 @@ pub use contention::{ChainLinkInfo, DeadlockInfo, LockMatrix, LockMatrixRow, Wan
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use host_time::{HostIntervalInfo, ProcessIntervalInfo};
+pub use index::{
+    BreakEven, IndexEffectInfo, IndexExperiment, IndexForeignKeyInfo, IndexResult, IndexVerdict, NetEffect,
+    Ratio, StatementEffect, StatementRole, WriteCounter, WriteCounters,
+};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
@@ -53,7 +58,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
-    /// `run`, `pool` or `ab`.
+    /// `run`, `pool`, `ab` or `index`.
     pub kind: String,
     /// Name of the run in the history.
     pub id: String,
@@ -99,6 +104,9 @@ pub struct Report {
     /// What a comparison adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comparison: Option<Comparison>,
+    /// What an index experiment adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub index: Option<IndexExperiment>,
     /// Price of the probes.
     pub probes: Vec<ProbeInfo>,
     /// What happened on the way.

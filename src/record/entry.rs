@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::index::IndexHeader;
 use crate::record::observation::Reading;
 use crate::record::set::Set;
 use crate::units::{
@@ -121,6 +122,9 @@ pub struct Header {
     /// What a pool study asks.
     #[serde(default)]
     pub pool: Option<PoolHeader>,
+    /// The indexes that are put to the test, in an index experiment.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub index: Option<Box<IndexHeader>>,
 }
 
 impl Header {
@@ -229,10 +233,14 @@ pub struct PreparedStep {
 pub enum PreparedBy {
     /// The SQL script of the arm.
     Script,
+    /// The indexes of the arm, built and dropped.
+    Indexes,
     /// A pause, until what the slice before set off is over: autovacuum, and a while more.
     Settle,
     /// A checkpoint, so that none of the slice before falls into this one.
     Checkpoint,
+    /// A restart of the throwaway server, so that nothing is in its buffers.
+    Restart,
     /// All connections of the pool, each with its statements prepared.
     Connect,
 }
@@ -299,6 +307,8 @@ pub enum RunKind {
     Pool,
     /// Two arms in alternating slices: one stage a slice.
     Ab,
+    /// An index experiment: one stage a slice of an arm.
+    Index,
 }
 
 impl RunKind {
@@ -309,6 +319,7 @@ impl RunKind {
             Self::Run => "run",
             Self::Pool => "pool",
             Self::Ab => "ab",
+            Self::Index => "index",
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod deadlock;
 pub mod entry;
 pub mod gauge;
 pub mod histogram;
+pub mod index;
 pub mod kept;
 pub mod measure;
 pub mod observation;

@@ -2,6 +2,7 @@
 //! Knows no server and no workload.
 
 pub mod columns;
+pub mod index;
 pub mod lex;
 pub mod named;
 pub mod split;

@@ -71,7 +71,7 @@ fn segments(plan: &AbPlan) -> Vec<Segment> {
 fn segment(plan: &AbPlan, of: SliceHeader, stages: Vec<NamedStage>) -> Segment {
     let shape = &plan.shape;
     let difference = &arm(plan, of.arm).difference;
-    let mut slice = Slice { of, variant: None, settings: Vec::new(), script: None, settle: shape.settle };
+    let mut slice = Slice { of: Some(of), settle: shape.settle, ..Slice::default() };
     let mut pool_size = shape.pool_size;
     match difference {
         Difference::AsIs => {}

@@ -14,6 +14,8 @@ pub(super) struct Fresh {
     /// The loaded database.
     loaded: Target,
     template: Template,
+    /// The copy that is there.
+    copy: Option<String>,
 }
 
 impl Fresh {
@@ -26,9 +28,27 @@ impl Fresh {
         if plan.reset == Reset::None {
             return Ok(None);
         }
+        Self::of(target, observer).await.map(Some)
+    }
+
+    /// Makes sure that copies can be made.
+    pub(super) async fn of(target: &OpenTarget, observer: &mut Observer<'_>) -> Result<Self, StudyError> {
         let mut told = |note: String| observer(Happening::Note(&note));
         let template = Template::open(target.target.settings(), &target.control, &mut told).await;
-        Ok(Some(Self { loaded: target.target.clone(), template: template.map_err(refused)? }))
+        Ok(Self { loaded: target.target.clone(), template: template.map_err(refused)?, copy: None })
+    }
+
+    /// Moves to the copy that was made before, or to a fresh one. False when `interrupted` came first; then there is none.
+    pub(super) async fn enter_again(
+        &mut self,
+        target: &mut OpenTarget,
+        interrupted: impl Future<Output = ()>,
+        observer: &mut Observer<'_>,
+    ) -> Result<bool, StudyError> {
+        match &self.copy {
+            Some(copy) => target.move_to(self.loaded.with_database(copy)).await.map(|()| true),
+            None => self.enter(target, interrupted, observer).await,
+        }
     }
 
     /// Leaves the loaded database: nobody may be connected to it while it is copied.
@@ -51,6 +71,7 @@ impl Fresh {
         };
         observer(Happening::Step(&format!("copied as {copy} in {:.1} s", begun.elapsed().as_secs_f64())));
         target.move_to(self.loaded.with_database(&copy)).await?;
+        self.copy = Some(copy);
         Ok(true)
     }
 
@@ -58,6 +79,7 @@ impl Fresh {
     pub(super) async fn discard(&mut self, target: &mut OpenTarget) -> Result<(), StudyError> {
         // Where the server is gone, the drop says so.
         let _ = self.leave(target).await;
+        self.copy = None;
         Ok(self.template.remove().await?)
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::analysis::Analysis;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
+use crate::dataset::index::Arrangement;
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
 use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
@@ -17,6 +18,7 @@ use crate::record::entry::{
     ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, PoolHeader,
     Prepared, PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
 };
+use crate::record::index::IndexHeader;
 use crate::record::observation::ProbeCost;
 use crate::record::plan::PlanEdge;
 use crate::store::{Journal, new_run_id};
@@ -66,16 +68,22 @@ impl Segment {
 }
 
 /// A slice of a comparison: what is different in it, and what goes before it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Slice {
-    /// Its pair and arm.
-    pub(super) of: SliceHeader,
+    /// Its pair and arm; none where it belongs to an arm beside the two that are compared.
+    pub(super) of: Option<SliceHeader>,
     /// Its workload, where it is another than the plan's: an index into the bench's variants.
     pub(super) variant: Option<usize>,
     /// What its sessions begin with, name and value.
     pub(super) settings: Vec<(String, String)>,
     /// What is run before it.
     pub(super) script: Option<Arc<Script>>,
+    /// The indexes that are arranged before it.
+    pub(super) indexes: Option<Arc<Arrangement>>,
+    /// The copy of the loaded database that it is measured on, where each arm has one of its own.
+    pub(super) clone: Option<usize>,
+    /// Whether the throwaway server is restarted behind all that, so that nothing is in its buffers.
+    pub(super) restart: bool,
     /// The pause before it.
     pub(super) settle: Duration,
 }
@@ -100,12 +108,24 @@ pub(super) struct Subject<'a> {
     pub(super) pool: Option<PoolHeader>,
     /// Whether not all segments are measured: then one that the target has no room for is no reason to refuse.
     pub(super) chooses: bool,
+    pub(super) index: Option<Box<IndexHeader>>,
+    /// Copies of the loaded database that the slices name.
+    pub(super) clones: usize,
 }
 
 impl<'a> Subject<'a> {
     /// One that compares nothing.
     pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
-        Self { kind, segments, variants: Vec::new(), comparison: None, pool: None, chooses: false }
+        Self {
+            kind,
+            segments,
+            variants: Vec::new(),
+            comparison: None,
+            pool: None,
+            chooses: false,
+            index: None,
+            clones: 0,
+        }
     }
 }
 
@@ -119,6 +139,37 @@ pub(super) struct NamedStage {
     pub(super) until_steady: bool,
 }
 
+/// A target made ready, of which nothing is written down yet.
+pub(super) struct Ground {
+    pub(super) target: OpenTarget,
+    /// The role of the measured sessions, where a pooler chooses it.
+    measured_as: Option<String>,
+    pub(super) data: Data,
+}
+
+impl Ground {
+    /// Makes the target ready for pools of so many connections. A throwaway target is filled first; on another one, nothing is
+    /// measured before everything that the workload needs is known to be there.
+    pub(super) async fn open(
+        plan: &MeasurePlan,
+        connections: u32,
+        observer: &mut Observer<'_>,
+    ) -> Result<Self, StudyError> {
+        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
+        if let Some(before) = keep_to_cpus(plan)? {
+            pinned(&before)?;
+        }
+        let target = OpenTarget::open(&plan.target, observer).await?;
+        let measured_as = match &plan.pooler {
+            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
+            None => None,
+        };
+        keep_to_cpus(plan)?;
+        let data = ready(plan, &target, connections, observer).await?;
+        Ok(Self { target, measured_as, data })
+    }
+}
+
 /// A target made ready, and the journal of what is measured on it.
 pub(super) struct Bench<'a> {
     plan: &'a MeasurePlan,
@@ -128,6 +179,8 @@ pub(super) struct Bench<'a> {
     variants: Vec<(Workload, Data)>,
     /// Where copies of the loaded database come from, if each segment has one of its own.
     fresh: Option<Fresh>,
+    /// The same where each arm has one for all of its slices.
+    clones: Vec<Fresh>,
     epoch: Epoch,
     clock: RealClock,
     recording: Recording,
@@ -154,30 +207,36 @@ pub(super) struct Bench<'a> {
 }
 
 impl<'a> Bench<'a> {
-    /// Makes the target ready and opens the journal. A throwaway target is filled first; on another one, nothing is measured
-    /// before everything that the workload needs is known to be there.
+    /// Makes the target ready and opens the journal.
     pub(super) async fn open(
         plan: &'a MeasurePlan,
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let Subject { kind, segments, variants, comparison, pool, chooses } = subject;
-        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
-        if let Some(before) = keep_to_cpus(plan)? {
-            pinned(&before)?;
-        }
-        let mut target = OpenTarget::open(&plan.target, observer).await?;
-        let measured_as = match &plan.pooler {
-            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
-            None => None,
-        };
-        keep_to_cpus(plan)?;
-        let data = ready(plan, &target, wanted_size(segments, chooses), observer).await?;
+        let connections = wanted_size(subject.segments, subject.chooses);
+        let ground = Ground::open(plan, connections, observer).await?;
+        Self::on(plan, ground, subject, observer).await
+    }
+
+    /// Opens the journal on a target that is ready.
+    pub(super) async fn on(
+        plan: &'a MeasurePlan,
+        ground: Ground,
+        subject: Subject<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Self, StudyError> {
+        let Subject { kind, segments, variants, comparison, pool, chooses, index, clones: clone_count } =
+            subject;
+        let Ground { mut target, measured_as, data } = ground;
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
+        let mut clones = Vec::with_capacity(clone_count);
+        for _ in 0..clone_count {
+            clones.push(Fresh::of(&target, observer).await?);
+        }
         let state = dataset::data_state(&target.control, &plan.workload).await?;
-        if fresh.is_some() {
+        if fresh.is_some() || clone_count > 0 {
             fresh::tell_changes(state.as_ref(), observer);
         }
         let epoch = Epoch::begin();
@@ -206,12 +265,13 @@ impl<'a> Bench<'a> {
             sessions: header::sessions(plan),
             comparison,
             pool: pool.map(|pool| PoolHeader { connections_room: data.room, ..pool }),
+            index,
         };
         let stage_count = if chooses { 0 } else { header.stages.len() };
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
 
-        if let Some(fresh) = &fresh {
+        if let Some(fresh) = fresh.as_ref().or(clones.first()) {
             fresh.leave(&mut target).await?;
         }
         let (out, probed) = mpsc::channel(PROBED_MAX);
@@ -221,6 +281,7 @@ impl<'a> Bench<'a> {
             data,
             variants,
             fresh,
+            clones,
             epoch,
             clock,
             recording,
@@ -238,7 +299,7 @@ impl<'a> Bench<'a> {
             lost_since: None,
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         };
-        if bench.fresh.is_none() {
+        if bench.fresh.is_none() && bench.clones.is_empty() {
             bench.start_probes(None).await?;
         }
         Ok(bench)
@@ -327,7 +388,11 @@ impl<'a> Bench<'a> {
                     self.recording.event(self.clock.now(), "failed", error.to_string())?;
                     break;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let _ = self.stop_probes().await;
+                    self.discard_clones(&mut notes).await;
+                    return Err(error);
+                }
             }
         }
         self.close(notes).await
@@ -341,6 +406,9 @@ impl<'a> Bench<'a> {
         observer: &mut Observer<'_>,
     ) -> Result<(), StudyError> {
         let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
+        if let Some(place) = segment.slice.as_ref().and_then(|slice| slice.clone) {
+            return self.measure_clone(place, segment, observer).await;
+        }
         let Some(mut fresh) = self.fresh.take() else {
             if variant != self.probed_variant {
                 self.stop_probes().await?;
@@ -371,6 +439,32 @@ impl<'a> Bench<'a> {
         measured.and(stopped)
     }
 
+    /// Measures one segment on the copy of its arm, which is made when it is needed first and stays until the end.
+    async fn measure_clone(
+        &mut self,
+        place: usize,
+        segment: &Segment,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        self.stop_probes().await?;
+        let Self { clones, target, interrupts, .. } = self;
+        if !clones[place].enter_again(target, interrupts.next(), observer).await? {
+            self.ended = EndReason::Interrupted;
+            return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
+        }
+        self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
+        self.measure(segment, observer).await
+    }
+
+    /// Drops the copies of the arms; what does not go is told.
+    async fn discard_clones(&mut self, notes: &mut Vec<String>) {
+        for mut clone in std::mem::take(&mut self.clones) {
+            if let Err(error) = clone.discard(&mut self.target).await {
+                notes.push(error.to_string());
+            }
+        }
+    }
+
     /// Measures one segment.
     async fn measure(&mut self, segment: &Segment, observer: &mut Observer<'_>) -> Result<(), StudyError> {
         let mut prepared = Vec::new();
@@ -379,6 +473,9 @@ impl<'a> Bench<'a> {
         {
             self.ended = EndReason::Interrupted;
             return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
+        }
+        if segment.slice.as_ref().is_some_and(|slice| slice.restart) {
+            self.restart(segment, &mut prepared, observer).await?;
         }
         let plan = self.engine_plan(segment);
         let connections = plan.pool_size * plan.instances;
@@ -465,6 +562,22 @@ impl<'a> Bench<'a> {
         self.stage_ended(&walk, 0, at_edge)
     }
 
+    /// Restarts a throwaway server behind what goes before a slice.
+    async fn restart(
+        &mut self,
+        segment: &Segment,
+        steps: &mut Vec<PreparedStep>,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        observer(Happening::Step("restarting the throwaway server"));
+        let from = self.clock.now();
+        self.stop_probes().await?;
+        self.target.restart().await?;
+        self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
+        steps.push(PreparedStep { what: PreparedBy::Restart, span: Span { from, to: self.clock.now() } });
+        Ok(())
+    }
+
     /// Does what goes before a slice. False when the user wants to stop.
     async fn prepare(
         &mut self,
@@ -484,6 +597,12 @@ impl<'a> Bench<'a> {
                 observer(Happening::Step(&format!("running {}", script.path.display())));
                 between::run_script(control, script).await?;
                 step(PreparedBy::Script);
+            }
+            if let Some(arrangement) = &slice.indexes {
+                observer(Happening::Step("arranging the indexes"));
+                let arranged = dataset::index::arrange(control, arrangement).await?;
+                arranged.map_err(StudyError::Refused)?;
+                step(PreparedBy::Indexes);
             }
             observer(Happening::Step("letting the server settle"));
             between::settle(control, slice.settle).await?;
@@ -533,7 +652,11 @@ impl<'a> Bench<'a> {
     /// Ends the probes and the journal, and makes the report.
     async fn close(mut self, mut notes: Vec<String>) -> Result<Outcome, StudyError> {
         self.stop_probes().await?;
-        self.data_at_end().await?;
+        let has_clones = !self.clones.is_empty();
+        self.discard_clones(&mut notes).await;
+        if !has_clones {
+            self.data_at_end().await?;
+        }
         let at = self.clock.now();
         if let Some(gap) = self.samples.as_ref().and_then(SampleLog::gap) {
             self.recording.event(at, "samples_dropped", gap)?;
@@ -838,7 +961,7 @@ fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
             pool_size: segment.pool_size,
             instances: plan.instances,
             workers: plan.threads.clamp(1, plan.instances.max(1)),
-            slice: segment.slice.as_ref().map(|slice| slice.of),
+            slice: segment.slice.as_ref().and_then(|slice| slice.of),
         })
         .collect()
 }

@@ -6,6 +6,7 @@ mod between;
 mod calibrate;
 mod fresh;
 mod header;
+mod index;
 mod interrupt;
 mod journaling;
 mod load;
@@ -37,6 +38,7 @@ use crate::store::StoreError;
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
+pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
 pub use plan::{

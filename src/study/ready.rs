@@ -35,14 +35,14 @@ pub(super) struct Data {
     pub(super) query_values: Arc<QueryValues>,
 }
 
-/// Makes sure that everything is there. A throwaway target is filled first.
+/// Makes sure that everything is there, for pools of so many `connections`. A throwaway target is filled first.
 pub(super) async fn ready(
     plan: &MeasurePlan,
     target: &OpenTarget,
-    largest: u32,
+    connections: u32,
     observer: &mut Observer<'_>,
 ) -> Result<Data, StudyError> {
-    let room = room_for_connections(plan, target, largest).await?;
+    let room = room_for_connections(plan, target, connections).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
     Ok(Data { room, ..values(&plan.workload, target, scale, seed).await? })
 }

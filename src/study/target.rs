@@ -43,6 +43,15 @@ impl OpenTarget {
         Ok(())
     }
 
+    /// Restarts a throwaway server, so that nothing is in its buffers; leaves another one as it is.
+    pub(super) async fn restart(&mut self) -> Result<(), StudyError> {
+        if let Some(server) = &mut self.server {
+            server.restart().await?;
+            self.control = self.target.connect("control").await?;
+        }
+        Ok(())
+    }
+
     /// Whether dbdyno started it.
     #[must_use]
     pub fn is_local(&self) -> bool {

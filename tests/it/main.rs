@@ -12,6 +12,7 @@ mod dataset;
 mod disaster;
 mod harness;
 mod history;
+mod index;
 mod ledger;
 mod load;
 mod local;

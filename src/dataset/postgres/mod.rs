@@ -9,6 +9,7 @@ mod constraints;
 mod copy;
 mod created;
 mod fit;
+pub mod index;
 mod introspect;
 pub(super) mod load;
 pub(super) mod mark;

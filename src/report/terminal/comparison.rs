@@ -259,7 +259,7 @@ fn slices(page: &mut Page, comparison: &Comparison) {
         return;
     }
     page.heading("slices", "in the order of time");
-    let names = ["script", "settle", "checkpoint", "connect", "warm_up", "measure"];
+    let names = ["script", "indexes", "settle", "checkpoint", "restart", "connect", "warm_up", "measure"];
     let used: Vec<&str> = names
         .into_iter()
         .filter(|name| {

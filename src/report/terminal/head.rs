@@ -2,6 +2,7 @@
 
 use super::endurance;
 use super::grid::{Cell, Column, Grid};
+use super::index;
 use super::page::{INDENT, Page, Style};
 use super::put_on;
 use super::study;
@@ -73,6 +74,9 @@ fn verdict(report: &Report) -> (Style, String, String) {
     }
     if let Some(gravest) = report.findings.iter().find(|finding| finding.severity == Severity::Invalid) {
         return (Style::Bad, "INVALID".to_owned(), gravest.title.clone());
+    }
+    if let Some(said) = index::badge(report) {
+        return said;
     }
     if let Some(sentence) = limits(report) {
         let (style, badge) = match report.verdict {

@@ -9,6 +9,7 @@ mod endurance;
 mod grid;
 mod head;
 mod history;
+mod index;
 mod ledger;
 mod load;
 mod locks;
@@ -73,7 +74,12 @@ pub fn render(report: &Report, options: &Options) -> String {
     if let Some(study) = &report.study {
         study::section(&mut page, study, full);
     }
-    if let Some(compared) = &report.comparison {
+    if let Some(experiment) = &report.index {
+        index::section(&mut page, experiment, full);
+    }
+    if let Some(compared) = &report.comparison
+        && (report.index.is_none() || full || report.verdict == Verdict::Fail)
+    {
         comparison::section(&mut page, compared, full);
     }
     head::findings(&mut page, &report.findings, full);
@@ -83,7 +89,8 @@ pub fn render(report: &Report, options: &Options) -> String {
     }
     let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
     for stage in shown_stages(report, full) {
-        if report.comparison.is_some() && !stage.measured {
+        // Of an experiment its own section tells all that the slices say together.
+        if report.index.is_some() && !full || report.comparison.is_some() && !stage.measured {
             continue;
         }
         if !is_only || !stage.measured {
