@@ -19,6 +19,7 @@ mod lock_findings;
 mod lock_matrix;
 pub mod locks;
 mod measures;
+mod migration;
 pub mod paired;
 mod plan_differences;
 mod plans;
@@ -80,6 +81,8 @@ pub struct Analysis {
     plans: plans::PlanBook,
     events: Vec<Event>,
     prepared: Vec<Prepared>,
+    /// What a migration check adds.
+    migration: Option<Box<migration::Book>>,
     /// Rows changed between the load and the end of the run.
     changed_after: Option<Vec<TableChanges>>,
     end: Option<(Stamp, EndReason)>,
@@ -111,6 +114,9 @@ impl Analysis {
             }
             Entry::Interval(interval) => {
                 self.see(interval.span.to);
+                if let (Some(migration), Some(header)) = (&mut self.migration, &self.header) {
+                    migration.interval(interval, header);
+                }
                 if let Some(stage) = self.stage(interval.stage) {
                     stage.add_interval(interval);
                 }
@@ -137,6 +143,7 @@ impl Analysis {
                     self.observe(*stage, *edge, seen, reading.window);
                 }
             }
+            Entry::Migration(entry) => migration::Book::take(&mut self.migration, entry),
             Entry::Event(event) => self.add_event(event),
             Entry::DataAtEnd { at, changed } => {
                 self.see(*at);
@@ -152,7 +159,8 @@ impl Analysis {
 
     /// Makes the report.
     pub fn finish(self) -> Result<Report, AnalysisError> {
-        let Self { header, stages, probes, events, prepared, changed_after, end, last_at, plans: _ } = self;
+        let Self { header, stages, probes, events, prepared, migration, changed_after, end, last_at, plans: _ } =
+            self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
         let missing: BTreeSet<String> = stages.iter().flat_map(|stage| stage.missing(&header)).collect();
         let ended = match end {
@@ -168,6 +176,7 @@ impl Analysis {
             stages.iter().map(|stage| stage.to_model(&header)).collect();
         plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
+        let migration = migration.map(|book| book.to_model(&header, &stages, &model_stages));
         let mut endurance = None;
         if header.kind == RunKind::Run {
             endurance::recover(&mut model_stages);
@@ -195,6 +204,7 @@ impl Analysis {
             endurance,
             study: study.flatten(),
             comparison,
+            migration,
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
@@ -203,6 +213,9 @@ impl Analysis {
         (report.verdict, report.budgets) = judge(&header, &report);
         if let Some(comparison) = &report.comparison {
             report.verdict = comparison::verdict(comparison, comparison::is_valid(&report));
+        }
+        if let Some(migration) = &report.migration {
+            report.verdict = migration::verdict(&report, migration);
         }
         Ok(report)
     }

@@ -149,7 +149,7 @@ fn check_arms(a: &ArmPlan, b: &ArmPlan, arguments: &AbArguments, reset: Reset) -
     Ok(())
 }
 
-fn limits(given: &[String], workload: &Workload) -> Result<Vec<ChangeLimit>, UsageError> {
+pub(super) fn limits(given: &[String], workload: &Workload) -> Result<Vec<ChangeLimit>, UsageError> {
     let mut limits: Vec<ChangeLimit> = Vec::new();
     for text in given {
         let wrong = |reason: String| UsageError::Limit { given: text.clone(), reason };
@@ -165,7 +165,7 @@ fn limits(given: &[String], workload: &Workload) -> Result<Vec<ChangeLimit>, Usa
 }
 
 /// Whether the workload has the metric; if not, why not, with what was likely meant.
-fn has(metric: &ComparedMetric, workload: &Workload) -> Result<(), String> {
+pub(super) fn has(metric: &ComparedMetric, workload: &Workload) -> Result<(), String> {
     let (transaction, statement) = match metric {
         ComparedMetric::Path(path) => {
             return workload.measurable().has(path).map_err(|foreign| {

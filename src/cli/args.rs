@@ -1,10 +1,14 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+mod migration;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+pub(super) use migration::{MigrationArguments, MigrationTool};
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
@@ -37,6 +41,8 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
+    /// Apply migrations while the traffic runs: who was blocked, for how long, and what is slower afterwards
+    Migration(MigrationArguments),
     /// Compare two stored runs, or two groups of runs
     Compare(CompareArguments),
     /// The history: list, filter, label, delete, export and import runs; find when a figure changed
@@ -289,7 +295,7 @@ pub(super) struct FilterArguments {
     /// Only runs with this label, may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
-    /// Only `run`, `pool` or `ab`
+    /// Only `run`, `pool`, `ab` or `migration`
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Option<String>,
     /// Only runs of this workload

@@ -5,6 +5,7 @@ mod args;
 mod compare;
 mod doctor;
 mod keep;
+mod migration;
 mod output;
 mod pgbench;
 mod plan;
@@ -169,6 +170,18 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let outcome = Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
             conclude(&outcome?, &arguments.measure.output, &keep).await
+        }
+        Command::Migration(arguments) => {
+            let mut live = Plain::new(arguments.measure.output.quiet);
+            let plan = migration::plan(&arguments, command_line)?;
+            migration::check_files(&arguments)?;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::migration(&plan, &mut |what| live.tell(&what))).await;
+            live.finish();
+            let outcome = outcome?;
+            let written = migration::write_files(&arguments, &outcome.report);
+            let code = conclude(&outcome, &arguments.measure.output, &keep).await?;
+            written.map(|()| code)
         }
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);

@@ -182,6 +182,17 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A migration check that cannot be done so.
+    #[error("{0}")]
+    Migration(String),
+    /// A condition that is none.
+    #[error("--fail-on '{given}': {reason}")]
+    FailOn {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A budget of a comparison.
     #[error("ab judges differences, not values: say how much worse B may be, such as --limit 'p99 +10%'")]
     BudgetOfAb,

@@ -7,6 +7,7 @@ pub mod budget;
 mod calibration;
 mod change;
 mod comparison;
+mod condition;
 mod contention;
 mod endurance;
 mod history;
@@ -14,6 +15,7 @@ mod ledger;
 mod limit;
 mod measures;
 pub mod metric;
+mod migration;
 mod plan;
 mod server_time;
 
@@ -30,11 +32,16 @@ pub use comparison::{
     ChangeVerdict, CompareReport, Comparison, CounterChange, CounterDifference, MetricDifference, RunGroup,
     SliceInfo, SliceStep, Unlike,
 };
+pub use condition::{Condition, ConditionError};
 pub use contention::{ChainLinkInfo, DeadlockInfo, LockMatrix, LockMatrixRow, WantedLockInfo};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
+pub use migration::{
+    BlastRadius, ConditionResult, DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, DisturbanceInfo,
+    LeftBehind, Migration, MigrationInfo, MigrationOutcome, MigrationState, TimelinePoint, VictimInfo,
+};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
 
@@ -46,7 +53,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
-    /// `run`, `pool` or `ab`.
+    /// `run`, `pool`, `ab` or `migration`.
     pub kind: String,
     /// Name of the run in the history.
     pub id: String,
@@ -92,6 +99,9 @@ pub struct Report {
     /// What a comparison adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comparison: Option<Comparison>,
+    /// What a migration check adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub migration: Option<Migration>,
     /// Price of the probes.
     pub probes: Vec<ProbeInfo>,
     /// What happened on the way.

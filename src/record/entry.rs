@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::migration::MigrationEntry;
 use crate::record::observation::Reading;
 use crate::record::set::Set;
 use crate::units::{
@@ -54,6 +55,8 @@ pub enum Entry {
         /// What it saw.
         reading: Reading,
     },
+    /// Of a migration check: what is applied, and what came of it.
+    Migration(MigrationEntry),
     /// Something happened that the reader should know.
     Event(Event),
     /// What became of the data by the end of the run.
@@ -283,6 +286,8 @@ pub enum RunKind {
     Pool,
     /// Two arms in alternating slices: one stage a slice.
     Ab,
+    /// A migration check: a stage before, one while the migrations are applied, one behind.
+    Migration,
 }
 
 impl RunKind {
@@ -293,6 +298,7 @@ impl RunKind {
             Self::Run => "run",
             Self::Pool => "pool",
             Self::Ab => "ab",
+            Self::Migration => "migration",
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod gauge;
 pub mod histogram;
 pub mod kept;
 pub mod measure;
+pub mod migration;
 pub mod observation;
 pub mod plan;
 pub mod pulse;

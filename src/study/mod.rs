@@ -10,6 +10,7 @@ mod interrupt;
 mod journaling;
 mod load;
 mod measure;
+mod migration;
 mod plan;
 mod plans;
 mod pool;
@@ -39,6 +40,7 @@ pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use load::load;
 pub use measure::Script;
+pub use migration::{Disturb, MigrationPlan, MigrationShape, migration};
 pub use plan::{
     AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
     Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice, WarmUp,

@@ -71,6 +71,10 @@ fn verdict(report: &Report) -> (Style, String, String) {
     if let Some(gravest) = report.findings.iter().find(|finding| finding.severity == Severity::Invalid) {
         return (Style::Bad, "INVALID".to_owned(), gravest.title.clone());
     }
+    if let Some(migration) = &report.migration {
+        let (style, badge, sentence) = super::migration::verdict(report, migration);
+        return (style, badge.to_owned(), sentence);
+    }
     if let Some(sentence) = limits(report) {
         let (style, badge) = match report.verdict {
             Verdict::Pass => (Style::Good, "PASS"),

@@ -14,6 +14,7 @@ mod load;
 mod locks;
 mod measures;
 mod method;
+mod migration;
 mod page;
 mod phases;
 mod plans;
@@ -76,10 +77,16 @@ pub fn render(report: &Report, options: &Options) -> String {
     if let Some(compared) = &report.comparison {
         comparison::section(&mut page, compared, full);
     }
+    if let Some(migration) = &report.migration {
+        migration::section(&mut page, migration, full);
+    }
     head::findings(&mut page, &report.findings, full);
     head::budgets(&mut page, &report.budgets);
     if report.study.is_none() && report.comparison.is_none() {
         load::comparison(&mut page, &report.stages, full);
+    }
+    if let Some(migration) = &report.migration {
+        migration::differences(&mut page, migration, full);
     }
     let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
     for stage in shown_stages(report, full) {
@@ -159,13 +166,14 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
     if full {
         return report.stages.iter().collect();
     }
+    let under_way = report.migration.as_ref().and_then(|_| report.stages.iter().find(|stage| stage.name == "migration"));
     let broken = report.budgets.iter().find(|budget| budget.verdict == Verdict::Fail);
     let by_budget = broken.and_then(|budget| report.stages.iter().find(|stage| stage.name == budget.stage));
     let knee = report.study.as_ref().and_then(|study| study.knee);
     let at_knee =
         knee.and_then(|knee| report.stages.iter().rfind(|stage| stage.measured && stage.pool.size == knee));
     let last_measured = report.stages.iter().rfind(|stage| stage.measured);
-    by_budget.or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
+    by_budget.or(under_way).or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
 }
 
 #[cfg(test)]
