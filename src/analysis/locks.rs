@@ -137,7 +137,11 @@ fn add(
 }
 
 /// Decides when each wait began and ended. Two waits of one session never overlap: a session waits for one lock at a time.
-pub(super) fn settle<'a>(episodes: &'a [LockEpisode], spans: &[StatementSpan], interval_ms: u32) -> Vec<Wait<'a>> {
+pub(super) fn settle<'a>(
+    episodes: &'a [LockEpisode],
+    spans: &[StatementSpan],
+    interval_ms: u32,
+) -> Vec<Wait<'a>> {
     let slack = Duration::from_millis(u64::from(interval_ms)) / 10;
     let mut by_backend: HashMap<BackendId, Vec<&StatementSpan>> = HashMap::new();
     for span in spans {

@@ -159,8 +159,18 @@ impl Analysis {
 
     /// Makes the report.
     pub fn finish(self) -> Result<Report, AnalysisError> {
-        let Self { header, stages, probes, events, prepared, migration, changed_after, end, last_at, plans: _ } =
-            self;
+        let Self {
+            header,
+            stages,
+            probes,
+            events,
+            prepared,
+            migration,
+            changed_after,
+            end,
+            last_at,
+            plans: _,
+        } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
         let missing: BTreeSet<String> = stages.iter().flat_map(|stage| stage.missing(&header)).collect();
         let ended = match end {

@@ -16,7 +16,10 @@ use super::{CommandError, ab, output};
 /// A stage that says something has at least this many seconds.
 const STAGE_MIN: Duration = Duration::from_secs(4);
 
-pub(super) fn plan(arguments: &MigrationArguments, command: Vec<String>) -> Result<MigrationPlan, CommandError> {
+pub(super) fn plan(
+    arguments: &MigrationArguments,
+    command: Vec<String>,
+) -> Result<MigrationPlan, CommandError> {
     let wrong = |reason: String| CommandError::from(UsageError::Migration(reason));
     let given = plan::load(&arguments.load)?;
     if given.as_ref().is_some_and(|load| !matches!(load.course(), Course::Constant(_))) {
@@ -35,7 +38,8 @@ pub(super) fn plan(arguments: &MigrationArguments, command: Vec<String>) -> Resu
     if measure.probe_interval.is_none() {
         return Err(wrong("--no-probes leaves nobody who sees the locks: leave it out".to_owned()));
     }
-    let migrations = migrations::load(&arguments.migrations, arguments.tool.map(tool)).map_err(StudyError::from)?;
+    let migrations =
+        migrations::load(&arguments.migrations, arguments.tool.map(tool)).map_err(StudyError::from)?;
     let migrations = match &arguments.from {
         None => migrations,
         Some(version) => migrations.from_version(version).map_err(|known| {
@@ -77,7 +81,8 @@ fn tool(given: MigrationTool) -> Tool {
 fn reset(arguments: &MigrationArguments, measure: &crate::study::MeasurePlan) -> Result<Reset, String> {
     let wants_copy = arguments.measure.reset == ResetTo::Template;
     if arguments.in_place && wants_copy {
-        return Err("--in-place changes the database itself, --reset template a copy of it: say one of them".to_owned());
+        return Err("--in-place changes the database itself, --reset template a copy of it: say one of them"
+            .to_owned());
     }
     let TargetChoice::Existing(target) = &measure.target else {
         // A throwaway server goes with its database.
@@ -87,7 +92,8 @@ fn reset(arguments: &MigrationArguments, measure: &crate::study::MeasurePlan) ->
         return Ok(Reset::None);
     }
     if measure.pooler.is_some() && target.same_host() {
-        return Err("a pooler does not know the copy that is changed: leave out --pooler, or say --in-place".to_owned());
+        return Err("a pooler does not know the copy that is changed: leave out --pooler, or say --in-place"
+            .to_owned());
     }
     Ok(if wants_copy || target.same_host() { Reset::Template } else { Reset::None })
 }

@@ -62,7 +62,8 @@ impl FromStr for Condition {
 
     fn from_str(text: &str) -> Result<Self, ConditionError> {
         let text = text.trim();
-        let (what, limit) = text.split_once('>').map_or((text, None), |(what, limit)| (what, Some(limit.trim())));
+        let (what, limit) =
+            text.split_once('>').map_or((text, None), |(what, limit)| (what, Some(limit.trim())));
         let time = |what, example| {
             let given = limit.and_then(|limit| parse_duration(limit).ok());
             given.ok_or(ConditionError::Limit { what, example })

@@ -33,7 +33,8 @@ pub fn markdown(report: &Report) -> String {
             format!("{} {}", lock.mode.trim_end_matches("Lock"), whole_us(lock.us))
         });
         let us = |us: u64| if us > 0 { whole_us(us) } else { "–".to_owned() };
-        let took = if of.outcome == DdlOutcome::NotReached { "not reached".to_owned() } else { us(of.duration_us) };
+        let took =
+            if of.outcome == DdlOutcome::NotReached { "not reached".to_owned() } else { us(of.duration_us) };
         let _ = writeln!(
             text,
             "| {} | {} | {took} | {} | {lock} | {} | {} | {} |",
@@ -45,7 +46,10 @@ pub fn markdown(report: &Report) -> String {
             us(of.blocked_us_max),
         );
     }
-    let own = report.findings.iter().filter(|of| of.id.starts_with("migration-") || of.severity == Severity::Invalid);
+    let own = report
+        .findings
+        .iter()
+        .filter(|of| of.id.starts_with("migration-") || of.severity == Severity::Invalid);
     for finding in own {
         let _ = write!(
             text,
@@ -56,7 +60,13 @@ pub fn markdown(report: &Report) -> String {
             escaped(&finding.remedy)
         );
     }
-    let _ = write!(text, "\n<sub>{} · dbdyno {} · run {}</sub>\n", escaped(&load(report)), report.dbdyno_version, report.id);
+    let _ = write!(
+        text,
+        "\n<sub>{} · dbdyno {} · run {}</sub>\n",
+        escaped(&load(report)),
+        report.dbdyno_version,
+        report.id
+    );
     text.replace(NBSP, " ")
 }
 
@@ -80,7 +90,8 @@ fn escaped(text: &str) -> String {
 /// A statement in one line as code.
 fn code(sql: &str) -> String {
     const SHOWN: usize = 80;
-    let line: String = sql.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "'").replace('|', "\\|");
+    let line: String =
+        sql.split_whitespace().collect::<Vec<_>>().join(" ").replace('`', "'").replace('|', "\\|");
     let cut: String = line.chars().take(SHOWN).collect();
     let rest = if cut.len() < line.len() { "…" } else { "" };
     format!("`{}{rest}`", sanitise(&cut))
@@ -96,7 +107,9 @@ pub fn junit(report: &Report) -> String {
         let outcome = match of.verdict {
             Verdict::Pass => String::new(),
             Verdict::Fail => format!("<failure message=\"{}\"/>", xml(&of.measured)),
-            Verdict::Inconclusive | Verdict::None => format!("<error message=\"unclear: {}\"/>", xml(&of.measured)),
+            Verdict::Inconclusive | Verdict::None => {
+                format!("<error message=\"unclear: {}\"/>", xml(&of.measured))
+            }
         };
         cases.push(case(&of.condition, 0.0, &outcome));
     }
@@ -120,7 +133,8 @@ fn applied(migration: &Migration) -> String {
         crate::model::MigrationOutcome::Applied => String::new(),
         _ => {
             let why = failed.and_then(|of| of.error.clone()).unwrap_or_else(|| migration.answer.clone());
-            let place = failed.map_or_else(String::new, |of| format!("{} line {}: {}", of.file, of.line, of.sql));
+            let place =
+                failed.map_or_else(String::new, |of| format!("{} line {}: {}", of.file, of.line, of.sql));
             format!("<failure message=\"{}\">{}</failure>", xml(&why), xml(&place))
         }
     };
@@ -128,7 +142,10 @@ fn applied(migration: &Migration) -> String {
 }
 
 fn case(name: &str, seconds: f64, outcome: &str) -> String {
-    format!("<testcase classname=\"migration\" name=\"{}\" time=\"{seconds:.3}\">{outcome}</testcase>", xml(name))
+    format!(
+        "<testcase classname=\"migration\" name=\"{}\" time=\"{seconds:.3}\">{outcome}</testcase>",
+        xml(name)
+    )
 }
 
 /// Text that XML 1.0 can hold, in an attribute as well.
@@ -144,4 +161,35 @@ fn xml(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{junit, markdown};
+    use crate::report::fixture;
+
+    #[test]
+    fn a_pull_request_says_what_failed_and_what_to_do() {
+        let text = markdown(&fixture::migration::migrated());
+        assert!(text.starts_with("## Migration under load: ❌ fail\n"), "{text}");
+        assert!(text.contains("| `blocked > 1s` | 2.35 s the longest | **holds** |"), "{text}");
+        assert!(
+            text.contains("| 4 | `DROP INDEX orders_status` | not reached | – |  | 0 | – | – |"),
+            "{text}"
+        );
+        assert!(text.contains("*Instead:* SET lock\\_timeout = '200ms'"), "{text}");
+        assert_eq!(markdown(&fixture::healthy()), "");
+    }
+
+    #[test]
+    fn a_test_runner_sees_a_case_for_the_migration_and_for_each_condition() {
+        let text = junit(&fixture::migration::migrated());
+        assert!(text.contains("tests=\"4\" failures=\"2\" errors=\"1\""), "{text}");
+        assert!(
+            text.contains("<failure message=\"could not create unique index &quot;orders_note&quot;"),
+            "{text}"
+        );
+        assert!(text.contains("name=\"blocked &gt; 1s\""), "{text}");
+        assert_eq!(junit(&fixture::healthy()), "");
+    }
 }

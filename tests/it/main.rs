@@ -17,6 +17,7 @@ mod load;
 mod local;
 mod locks;
 mod measures;
+mod migration;
 mod pgbench;
 mod place;
 mod plans;

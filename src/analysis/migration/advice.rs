@@ -67,7 +67,7 @@ fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
         return None;
     }
     let root = statement.root.as_ref();
-    let root = root.map_or_else(|| "a lock".to_owned(), |root| format!("{} ({})", root.who, root.state));
+    let root = root.map_or_else(|| "a lock".to_owned(), |root| format!("{}, {}", root.who, root.state));
     let remedy = match migration.lock_timeout_ms {
         None => "SET lock_timeout = '200ms' and try again: rehearse it with --lock-timeout 200ms --retries 20 --backoff 1s".to_owned(),
         Some(ms) => format!(
@@ -76,7 +76,11 @@ fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
             migration.retries
         ),
     };
-    let tries = if statement.tries.len() > 1 { format!(" in {} tries", statement.tries.len()) } else { String::new() };
+    let tries = if statement.tries.len() > 1 {
+        format!(" in {} tries", statement.tries.len())
+    } else {
+        String::new()
+    };
     Some(finding(
         "migration-lock-queue",
         Severity::Warning,
@@ -95,7 +99,8 @@ fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
 
 /// What a statement did that another form of it does not do.
 fn hazard(statement: &DdlInfo) -> Option<Finding> {
-    let held = statement.locks.iter().filter(|lock| strength(&lock.mode) >= BLOCKS_WRITES).max_by_key(|lock| lock.us);
+    let strong = || statement.locks.iter().filter(|lock| strength(&lock.mode) >= BLOCKS_WRITES);
+    let held = strong().max_by_key(|lock| lock.us);
     let is_noticeable = statement.blocked_us_total >= NOTICEABLE_US;
     let rewritten = !statement.rewritten.is_empty();
     let scanned = statement.scanned.as_ref().is_some_and(|scanned| !scanned.is_empty());
@@ -176,7 +181,13 @@ fn hazard(statement: &DdlInfo) -> Option<Finding> {
         _ => return None,
     };
     let mut evidence = Vec::new();
-    if let Some(lock) = held {
+    // Of its locks that on the table that it works on; what an earlier statement took is told of there.
+    let worked_on = |relation: &String| {
+        statement.rewritten.contains(relation)
+            || statement.scanned.as_ref().is_some_and(|scanned| scanned.contains(relation))
+    };
+    let on_table = strong().find(|lock| lock.relation.as_ref().is_some_and(worked_on));
+    if let Some(lock) = on_table.or(held.filter(|_| !rewritten && !scanned)) {
         let on = lock.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}"));
         evidence.push(format!("{}{on} held for {}", lock.mode, seconds(lock.us)));
     }
@@ -207,7 +218,10 @@ fn hazard(statement: &DdlInfo) -> Option<Finding> {
 /// A lock that other statements held on to.
 fn carried(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
     let lock = statement.locks.iter().find(|lock| strength(&lock.mode) >= BLOCKS_WRITES)?;
-    if !statement.in_transaction || statement.carried_us < CARRIED_US || statement.blocked_us_total < NOTICEABLE_US {
+    if !statement.in_transaction
+        || statement.carried_us < CARRIED_US
+        || statement.blocked_us_total < NOTICEABLE_US
+    {
         return None;
     }
     let is_last = migration.statements.iter().rfind(|of| of.version == statement.version).map(|of| of.number);
@@ -238,7 +252,10 @@ fn invalid(migration: &Migration) -> Option<Finding> {
             format!("an invalid index was left: {}", list(left)),
             "pg_index.indisvalid is false, and was not so before".to_owned(),
             "no query uses it, and every write pays for it",
-            format!("DROP INDEX CONCURRENTLY {}, then build it again", left.first().cloned().unwrap_or_default()),
+            format!(
+                "DROP INDEX CONCURRENTLY {}, then build it again",
+                left.first().cloned().unwrap_or_default()
+            ),
         )
     })
 }

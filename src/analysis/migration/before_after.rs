@@ -90,7 +90,11 @@ pub(super) fn compare(
     let differences = compared.iter().filter_map(|metric| {
         let limit = limits.iter().find(|limit| limit.metric == *metric);
         let values = |sections: &[Stage]| -> Vec<f64> {
-            sections.iter().filter_map(|section| metric.measure(section)).filter(|value| *value > 0.0).collect()
+            sections
+                .iter()
+                .filter_map(|section| metric.measure(section))
+                .filter(|value| *value > 0.0)
+                .collect()
         };
         let (a, b) = (values(&sections[0]), values(&sections[1]));
         let whole = (metric.measure(before), metric.measure(after));
@@ -154,11 +158,13 @@ fn judge(
     difference.interval = Some(welch.interval(0.05));
     difference.simultaneous = Some(simultaneous);
     difference.p_adjusted = Some((welch.p() * family).min(1.0));
-    difference.visible = Some(welch.visible(FAMILYWISE_ALPHA / family));
+    // A measurement that sees only a change to the tenfold sees none.
+    difference.visible = Some(welch.visible(FAMILYWISE_ALPHA / family)).filter(|ratio| *ratio < 10.0);
     let (low, high) = simultaneous;
     // As if less were better in every metric.
     let (low, high) = if wanted_high { (1.0 / high, 1.0 / low) } else { (low, high) };
-    let accepted = limit.map(|limit| if wanted_high { 1.0 / (1.0 - limit.worse_by) } else { 1.0 + limit.worse_by });
+    let accepted =
+        limit.map(|limit| if wanted_high { 1.0 / (1.0 - limit.worse_by) } else { 1.0 + limit.worse_by });
     difference.verdict = match accepted {
         _ if high < 1.0 => ChangeVerdict::Better,
         Some(accepted) if high <= accepted && low >= 1.0 / accepted => ChangeVerdict::Same,
@@ -228,7 +234,8 @@ mod tests {
     #[test]
     fn welchs_interval_of_two_small_samples() {
         let e = |logs: [f64; 4]| logs.map(f64::exp);
-        let welch = Welch::of(&e([0.9, 1.1, 0.9, 1.1]), &e([1.8, 2.2, 1.8, 2.2])).expect("four sections each");
+        let welch =
+            Welch::of(&e([0.9, 1.1, 0.9, 1.1]), &e([1.8, 2.2, 1.8, 2.2])).expect("four sections each");
         let (va, vb) = (0.04 / 3.0 / 4.0, 0.16 / 3.0 / 4.0);
         assert!((welch.difference - 1.0).abs() < 1e-12);
         assert!((welch.error - f64::sqrt(va + vb)).abs() < 1e-12);

@@ -2,8 +2,8 @@
 //! proof; it counts where a plan or a counter changed as well, or where the other statements did not change alike.
 
 use crate::model::{
-    ChangeLimit, ChangeVerdict, Comparison, Condition, ConditionResult, CounterChange, Migration, MigrationOutcome,
-    Report, Verdict,
+    ChangeLimit, ChangeVerdict, Comparison, Condition, ConditionResult, CounterChange, Migration,
+    MigrationOutcome, Report, Verdict,
 };
 
 use super::outcome::seconds;
@@ -45,9 +45,10 @@ fn one(condition: &Condition, migration: &Migration) -> (String, Verdict) {
             };
             (words, decided(blast.blocked_us_max > us(limit)))
         }
-        Condition::BlockedTotal(limit) => {
-            (format!("{} together", seconds(blast.blocked_us_total)), decided(blast.blocked_us_total > us(limit)))
-        }
+        Condition::BlockedTotal(limit) => (
+            format!("{} together", seconds(blast.blocked_us_total)),
+            decided(blast.blocked_us_total > us(limit)),
+        ),
         Condition::Failures(limit) => {
             let failed = blast.failed + blast.skipped;
             (format!("{} failed, {} skipped", blast.failed, blast.skipped), decided(failed > *limit))
@@ -156,7 +157,9 @@ pub(in crate::analysis) fn verdict(report: &Report, migration: &Migration) -> Ve
     let conditions = migration.conditions.iter().map(|of| of.verdict);
     let all: Vec<Verdict> = conditions.chain([report.verdict]).collect();
     match () {
-        () if matches!(migration.outcome, MigrationOutcome::Failed | MigrationOutcome::Stopped) => Verdict::Fail,
+        () if matches!(migration.outcome, MigrationOutcome::Failed | MigrationOutcome::Stopped) => {
+            Verdict::Fail
+        }
         () if !is_valid => Verdict::Inconclusive,
         () if all.contains(&Verdict::Fail) => Verdict::Fail,
         () if all.contains(&Verdict::Inconclusive) || migration.outcome == MigrationOutcome::Unknown => {

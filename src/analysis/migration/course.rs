@@ -80,7 +80,8 @@ impl Seconds {
             parts.map(|(part, usual)| part.sum_ns as f64 - part.ok as f64 * usual).sum()
         };
         let calm: Vec<f64> = self.of(before).map(excess).collect();
-        let deviation = (calm.iter().map(|one| one * one).sum::<f64>() / (calm.len().max(2) - 1) as f64).sqrt();
+        let deviation =
+            (calm.iter().map(|one| one * one).sum::<f64>() / (calm.len().max(2) - 1) as f64).sqrt();
         let seconds: Vec<&Second> = self.of(during).filter(|second| second.span.to > since).collect();
         let lost_ns: f64 = seconds.iter().map(|second| excess(second)).sum();
         let parts = || seconds.iter().flat_map(|second| &second.parts);
@@ -107,7 +108,9 @@ impl Seconds {
     ) -> Vec<(usize, usize, BTreeMap<String, u64>, u64)> {
         let mut found = Vec::new();
         for second in self.of(during) {
-            let met = |one: &&DdlTry| Span { from: one.span.from, to: one.released_at }.clip(second.span).duration();
+            let met = |one: &&DdlTry| {
+                Span { from: one.span.from, to: one.released_at }.clip(second.span).duration()
+            };
             let longest = tries.iter().max_by_key(met).filter(|one| !met(one).is_zero());
             let last = tries.iter().rfind(|one| one.span.from < second.span.to);
             let Some(one) = longest.or(last) else { continue };
@@ -138,7 +141,8 @@ pub(super) fn timeline<'a>(tries: &[DdlTry], stages: impl Iterator<Item = Placed
                 to: begun + seconds(interval.t_s.max(0.0)),
             };
             let meets = |one: &&DdlTry| one.span.from < span.to && one.released_at > span.from;
-            let mut statements: Vec<usize> = tries.iter().filter(meets).map(|one| one.statement + 1).collect();
+            let mut statements: Vec<usize> =
+                tries.iter().filter(meets).map(|one| one.statement + 1).collect();
             statements.sort_unstable();
             statements.dedup();
             points.push(TimelinePoint {
@@ -176,7 +180,8 @@ pub(super) fn recovered_s(
         .flatten()
         .flat_map(|(stage, model)| {
             let begun_s = stage.begun_at().as_secs_f64();
-            let shifted = move |of: &IntervalInfo| IntervalInfo { t_s: begun_s + of.t_s - ended_s, ..of.clone() };
+            let shifted =
+                move |of: &IntervalInfo| IntervalInfo { t_s: begun_s + of.t_s - ended_s, ..of.clone() };
             model.intervals.iter().filter(|of| !of.drain).map(shifted)
         })
         .filter(|interval| interval.t_s > 0.0)

@@ -165,7 +165,9 @@ impl Book {
         }
         let transactions: Vec<&str> =
             header.workload_of(self.plan.during).transactions.iter().map(|of| of.name.as_str()).collect();
-        for (statement, transaction, failures, skipped) in self.seconds.failures(self.plan.during, &self.tries) {
+        for (statement, transaction, failures, skipped) in
+            self.seconds.failures(self.plan.during, &self.tries)
+        {
             let Some(name) = transactions.get(transaction) else { continue };
             let key = (statement, (*name).to_owned());
             let victim = victims.entry(key).or_insert_with(|| empty(statement, name));
@@ -175,13 +177,19 @@ impl Book {
             victim.skipped += skipped;
         }
         let mut victims: Vec<VictimInfo> = victims.into_values().collect();
-        victims.sort_by_key(|victim| std::cmp::Reverse((victim.blocked_us_total, victim.failures.values().sum::<u64>())));
+        victims.sort_by_key(|victim| {
+            std::cmp::Reverse((victim.blocked_us_total, victim.failures.values().sum::<u64>()))
+        });
         victims
     }
 }
 
 fn disturbance((what, _, span): &(String, BackendId, Span)) -> DisturbanceInfo {
-    DisturbanceInfo { what: what.clone(), t_s: span.from.as_secs_f64(), lasted_s: span.duration().as_secs_f64() }
+    DisturbanceInfo {
+        what: what.clone(),
+        t_s: span.from.as_secs_f64(),
+        lasted_s: span.duration().as_secs_f64(),
+    }
 }
 
 /// `3 (ALTER TABLE orders ADD …)`

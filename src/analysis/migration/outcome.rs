@@ -3,8 +3,8 @@
 use crate::analysis::locks::name_of;
 use crate::analysis::stage::{StageAnalysis, names};
 use crate::model::{
-    DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, LeftBehind, Migration, MigrationInfo, MigrationOutcome,
-    MigrationState,
+    DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, LeftBehind, Migration, MigrationInfo,
+    MigrationOutcome, MigrationState,
 };
 use crate::record::entry::Header;
 use crate::record::migration::{DdlTry, LockSpan, MigrationEnded, MigrationPlanRecord};
@@ -13,6 +13,8 @@ use crate::units::Span;
 use super::charges::Charge;
 use super::{Book, named};
 
+/// What clients must have lost beside locks before a sentence is spent on it.
+const LOST_US: u64 = 1_000_000;
 /// Lock modes of PostgreSQL, the weakest first (documentation, chapter 13.3.1).
 pub(super) const MODES: [&str; 8] = [
     "AccessShareLock",
@@ -167,7 +169,8 @@ pub(super) fn migrations(plan: &MigrationPlanRecord, statements: &[DdlInfo]) -> 
             .map(|(_, info)| info)
             .collect();
         let all = |outcome| own.iter().all(|info| info.outcome == outcome);
-        let stands = |info: &&DdlInfo| info.outcome == DdlOutcome::Committed || !info.invalid_indexes.is_empty();
+        let stands =
+            |info: &&DdlInfo| info.outcome == DdlOutcome::Committed || !info.invalid_indexes.is_empty();
         let state = match () {
             () if all(DdlOutcome::NotReached) => MigrationState::NotReached,
             () if all(DdlOutcome::Committed) => MigrationState::Applied,
@@ -206,10 +209,10 @@ pub(super) fn answer(migration: &Migration) -> String {
     match worst.filter(|worst| worst.blocked > 0) {
         Some(worst) => {
             let root = worst.root.as_ref().map_or_else(String::new, |root| {
-                format!("; it waited itself, for {} ({})", root.who, root.state)
+                format!(", which waited itself for {}, {}", root.who, root.state)
             });
             sentences.push(format!(
-                "It kept {} of the workload waiting, {} together and {} the longest; most of that is due to statement {}{root}.",
+                "It kept {} of the workload waiting for its locks, {} together and {} the longest, most of them by statement {}{root}.",
                 executions(blast.blocked),
                 seconds(blast.blocked_us_total),
                 seconds(blast.blocked_us_max),
@@ -218,6 +221,14 @@ pub(super) fn answer(migration: &Migration) -> String {
         }
         None => sentences.push("No execution of the workload was seen waiting for its locks.".to_owned()),
     }
+    // Who waits for a connection behind those who wait for a lock has lost as much.
+    let lost = u64::try_from(blast.lost_us).unwrap_or(0);
+    if lost > 2 * blast.blocked_us_total && lost > LOST_US && lost > 2 * blast.lost_noise_us {
+        sentences.push(format!(
+            "Clients lost {} in all: others queued for a connection behind those, or were slowed down.",
+            seconds(lost)
+        ));
+    }
     sentences.join(" ")
 }
 
@@ -225,11 +236,14 @@ fn how_it_ended(migration: &Migration) -> String {
     let count = migration.migrations.len();
     let all = match count {
         1 => "The migration".to_owned(),
+        2 => "Both migrations".to_owned(),
         _ => format!("All {count} migrations"),
     };
     let took = migration.took_s.map_or_else(String::new, |took| format!(" in {took:.1} s"));
     match migration.outcome {
-        MigrationOutcome::Applied => format!("{all} {} applied{took}.", if count == 1 { "is" } else { "are" }),
+        MigrationOutcome::Applied => {
+            format!("{all} {} applied{took}.", if count == 1 { "is" } else { "are" })
+        }
         MigrationOutcome::Unknown => "The run ended before the migration did.".to_owned(),
         MigrationOutcome::Failed | MigrationOutcome::Stopped => {
             let failed = migration.statements.iter().find(|of| of.outcome == DdlOutcome::Failed);

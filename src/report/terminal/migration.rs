@@ -8,7 +8,8 @@ use super::page::{INDENT, Page, Style};
 use super::spark::values_per_mark;
 use super::value::plural;
 use crate::model::{
-    DdlInfo, DdlOutcome, Migration, MigrationInfo, MigrationOutcome, MigrationState, Report, TimelinePoint, Verdict,
+    DdlInfo, DdlOutcome, Migration, MigrationInfo, MigrationOutcome, MigrationState, Report, TimelinePoint,
+    Verdict,
 };
 use crate::report::format::{DASH, NBSP, bytes, count, duration_us, length_s, rate, whole_us};
 use crate::report::text::width;
@@ -37,8 +38,11 @@ pub(super) fn verdict(report: &Report, migration: &Migration) -> (Style, &'stati
     match report.verdict {
         Verdict::Pass => (Style::Good, "PASS", format!("none of {} holds", plural(all, "condition"))),
         Verdict::Fail => {
-            let words = format!("{} of {} holds", count(Verdict::Fail), plural(all, "condition"));
-            (Style::Bad, "FAIL", sentence(words.replacen("1 of", "one of", 1)))
+            let words = match count(Verdict::Fail) {
+                1 => format!("one of {} holds", plural(all, "condition")),
+                holding => format!("{holding} of {} hold", plural(all, "condition")),
+            };
+            (Style::Bad, "FAIL", sentence(words))
         }
         Verdict::Inconclusive | Verdict::None => {
             let words = format!("{} of {} unclear", count(Verdict::Inconclusive), plural(all, "condition"));
@@ -113,7 +117,7 @@ fn statements(page: &mut Page, statements: &[DdlInfo], full: bool) {
     let note = if shown.len() < statements.len() {
         format!("the costliest {} of {}; --full shows all", shown.len(), statements.len())
     } else {
-        "held: its strongest lock; blocked: executions of the workload that waited for it".to_owned()
+        "held: its strongest lock; blocked: executions that waited for it".to_owned()
     };
     page.heading("statements", &note);
     let mut grid = Grid::new(vec![
@@ -121,9 +125,9 @@ fn statements(page: &mut Page, statements: &[DdlInfo], full: bool) {
         Column::text("statement", 20),
         Column::number("tries").spare(2),
         Column::number("took"),
-        Column::number("waited\nfor lock"),
-        Column::text("held", 12).spare(1),
-        Column::number("for"),
+        Column::number("lock\nwait"),
+        Column::text("strongest\nlock", 12).spare(1),
+        Column::number("\nheld"),
         Column::number("blocked"),
         Column::number("\ntogether"),
         Column::number("\nlongest"),
@@ -175,7 +179,7 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
         DdlOutcome::Committed | DdlOutcome::NotReached => {}
     }
     if let Some(root) = &of.root {
-        details.push(format!("waited for {} ({})", root.who, root.state));
+        details.push(format!("waited for {}, {}", root.who, root.state));
     }
     if !of.rewritten.is_empty() {
         details.push(format!("rewrote {}", names(&of.rewritten)));
@@ -184,7 +188,8 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
         details.push(format!("rebuilt {}", names(&of.rebuilt)));
     }
     if let Some(scanned) = of.scanned.as_ref().filter(|scanned| !scanned.is_empty()) {
-        let rows = if of.rows_scanned > 0 { format!(", {} rows", count(of.rows_scanned)) } else { String::new() };
+        let rows =
+            if of.rows_scanned > 0 { format!(", {} rows", count(of.rows_scanned)) } else { String::new() };
         details.push(format!("scanned {}{rows}", names(scanned)));
     }
     if !of.invalid_indexes.is_empty() {
@@ -205,7 +210,11 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
     }
     if of.tries.len() > 1 {
         let failed = of.tries.iter().filter(|one| one.error.is_some()).count() as u64;
-        details.push(format!("{} of {} gave up", count(failed), plural(of.tries.len() as u64, "try").replace("trys", "tries")));
+        details.push(format!(
+            "{} of {} gave up",
+            count(failed),
+            plural(of.tries.len() as u64, "try").replace("trys", "tries")
+        ));
     }
     if full {
         details.push(format!("{} line {}", of.file, of.line));
@@ -241,8 +250,12 @@ fn victims(page: &mut Page, migration: &Migration, full: bool) {
         return;
     }
     let shown = if full { victims.len() } else { victims.len().min(VICTIMS_SHOWN) };
-    let more = if shown < victims.len() { format!("; {shown} of {}, --full shows all", victims.len()) } else { String::new() };
-    page.heading("who waited", &format!("transactions of the workload, by statement of the migration{more}"));
+    let more = if shown < victims.len() {
+        format!("; {shown} of {}, --full shows all", victims.len())
+    } else {
+        String::new()
+    };
+    page.heading("victims", &format!("transactions of the workload, by statement of the migration{more}"));
     let mut grid = Grid::new(vec![
         Column::text("transaction", 14),
         Column::number("statement"),
@@ -258,7 +271,11 @@ fn victims(page: &mut Page, migration: &Migration, full: bool) {
         let us = |us: u64| if us > 0 { whole_us(us) } else { dash() };
         let failures: Vec<String> =
             victim.failures.iter().map(|(code, number)| format!("{} × {code}", count(*number))).collect();
-        let failed = if failures.is_empty() { Cell::new(DASH) } else { Cell::new(failures.join(", ")).style(Style::Bad) };
+        let failed = if failures.is_empty() {
+            Cell::new(DASH)
+        } else {
+            Cell::new(failures.join(", ")).style(Style::Bad)
+        };
         grid.row(vec![
             Cell::new(&victim.transaction),
             Cell::new(victim.statement.to_string()),
@@ -282,7 +299,10 @@ fn timeline(page: &mut Page, migration: &Migration) {
     let chunk = values_per_mark(points.len(), columns);
     let groups: Vec<&[TimelinePoint]> = points.chunks(chunk).collect();
     let length = points.iter().map(|point| point.length_s).sum::<f64>() / points.len() as f64 * chunk as f64;
-    page.heading("timeline", &format!("one mark is {}; ddl: the statement at work by its number", length_s(length)));
+    page.heading(
+        "timeline",
+        &format!("one mark is {}; ddl: the statement at work by its number", length_s(length)),
+    );
     let marks: String = groups.iter().map(|group| mark(group)).collect();
     let label = |text: &str| format!("{}{text}{}", " ".repeat(INDENT), " ".repeat(LABEL - width(text)));
     page.line(&[(Style::Dim, &label("ddl")), (Style::Bold, &marks)]);
@@ -339,7 +359,10 @@ fn cost(page: &mut Page, migration: &Migration) {
     });
     page.fact("cost", &cost.join("; "));
     for of in &migration.disturbances {
-        page.fact("disturbed", &format!("{} at {} for {}", of.what, length_s(of.t_s.round()), duration_us(of.lasted_s * 1e6)));
+        page.fact(
+            "disturbed",
+            &format!("{} at {} for {}", of.what, length_s(of.t_s.round()), duration_us(of.lasted_s * 1e6)),
+        );
     }
     if let Some(ms) = migration.lock_timeout_ms {
         let tries = plural(u64::from(migration.retries), "try").replace("trys", "tries");

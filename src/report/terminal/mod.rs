@@ -96,7 +96,9 @@ pub fn render(report: &Report, options: &Options) -> String {
         if !is_only || !stage.measured {
             page.divider(&load::stage_title(report, stage));
         }
-        if (report.study.is_some() || report.comparison.is_some()) && !full {
+        if report.migration.is_some() && !full {
+            migration_sections(&mut page, stage);
+        } else if (report.study.is_some() || report.comparison.is_some()) && !full {
             work_sections(&mut page, stage, full);
         } else {
             stage_sections(&mut page, stage, full);
@@ -125,6 +127,16 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
     lock_stories(page, stage, full);
+}
+
+/// What the sections of a migration have not told of the stage in which it was applied.
+fn migration_sections(page: &mut Page, stage: &Stage) {
+    load::throughput(page, stage);
+    load::transactions(page, stage);
+    contention::pool(page, stage);
+    contention::locks(page, stage, false);
+    locks::chains(page, stage, false);
+    locks::deadlocks(page, stage, false);
 }
 
 fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
@@ -166,7 +178,8 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
     if full {
         return report.stages.iter().collect();
     }
-    let under_way = report.migration.as_ref().and_then(|_| report.stages.iter().find(|stage| stage.name == "migration"));
+    let of_migration = || report.stages.iter().find(|stage| stage.name == "migration");
+    let under_way = report.migration.as_ref().and_then(|_| of_migration());
     let broken = report.budgets.iter().find(|budget| budget.verdict == Verdict::Fail);
     let by_budget = broken.and_then(|budget| report.stages.iter().find(|stage| stage.name == budget.stage));
     let knee = report.study.as_ref().and_then(|study| study.knee);

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use crate::db::Target;
 use crate::record::migration::MigrationEntry;
 use crate::time::RealClock;
-use crate::units::{Stamp, StageId};
+use crate::units::{StageId, Stamp};
 
 use super::MigrationShape;
 use super::apply::{self, Apply};

@@ -143,7 +143,8 @@ impl Applying {
                 let _ = self.session.execute(&set_lock_timeout(timeout)).await;
             }
             let Err((statement, error)) = done else { return Ok(()) };
-            if number == tries || !WORTH_ANOTHER_TRY.contains(&error.code.as_str()) || self.session.is_lost() {
+            if number == tries || !WORTH_ANOTHER_TRY.contains(&error.code.as_str()) || self.session.is_lost()
+            {
                 return Err((statement, error));
             }
             tokio::select! {

@@ -40,9 +40,12 @@ impl Disturbers {
         let mut sessions = JoinSet::new();
         let tables: Vec<String> = schema.tables().into_iter().take(TABLES_MAX).map(str::to_owned).collect();
         for disturb in wanted.iter().copied() {
-            let no_connection =
-                |error: crate::db::ConnectError| DdlError { code: "08001".to_owned(), message: error.to_string() };
-            let session = DdlSession::open(target.settings(), disturb.as_str()).await.map_err(no_connection)?;
+            let no_connection = |error: crate::db::ConnectError| DdlError {
+                code: "08001".to_owned(),
+                message: error.to_string(),
+            };
+            let session =
+                DdlSession::open(target.settings(), disturb.as_str()).await.map_err(no_connection)?;
             let watch = Watch::begin(target.settings(), session.pid(), clock).await.map_err(no_connection)?;
             let from = clock.now();
             if disturb != Disturb::Autovacuum {
@@ -63,8 +66,11 @@ impl Disturbers {
                     }
                 }
                 let span = Span { from, to: clock.now() };
-                let entry =
-                    MigrationEntry::Disturbed { what: disturb.as_str().to_owned(), backend: session.backend(), span };
+                let entry = MigrationEntry::Disturbed {
+                    what: disturb.as_str().to_owned(),
+                    backend: session.backend(),
+                    span,
+                };
                 let _ = out.send(Told::Entry(span.to, entry)).await;
             });
         }

@@ -10,7 +10,7 @@ mod unit;
 
 use crate::record::entry::{Entry, RunKind};
 use crate::record::migration::{DdlStatement, MigrationEntry, MigrationPlanRecord, MigrationRecord};
-use crate::units::{Stamp, StageId};
+use crate::units::{StageId, Stamp};
 use crate::workload::StageSpec;
 use crate::workload::migrations::{Migration, UnitKind};
 
@@ -103,7 +103,9 @@ fn migration_record(of: &Migration) -> MigrationRecord {
 fn statements(migration: usize, of: &Migration) -> impl Iterator<Item = DdlStatement> {
     of.statements.iter().enumerate().map(move |(index, statement)| {
         let shares = |unit: &crate::workload::migrations::Unit| {
-            unit.kind == UnitKind::Transaction && unit.statements.contains(&index) && unit.statements.len() > 1
+            unit.kind == UnitKind::Transaction
+                && unit.statements.contains(&index)
+                && unit.statements.len() > 1
         };
         let mut sql: String = statement.sql.chars().take(SQL_KEPT).collect();
         if sql.len() < statement.sql.len() {

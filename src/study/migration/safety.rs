@@ -5,6 +5,9 @@ use crate::study::{Happening, Observer, Reset, StudyError, TargetChoice};
 
 use super::MigrationPlan;
 
+/// Looks at who else is connected, beyond the first, and the pause between two.
+const LOOKS_MAX: u32 = 5;
+const BETWEEN_LOOKS: std::time::Duration = std::time::Duration::from_millis(200);
 /// Clients that a message names.
 const CLIENTS_NAMED: usize = 4;
 
@@ -12,7 +15,15 @@ const CLIENTS_NAMED: usize = 4;
 pub(super) async fn check(plan: &MigrationPlan, observer: &mut Observer<'_>) -> Result<(), StudyError> {
     let TargetChoice::Existing(target) = &plan.measure.target else { return Ok(()) };
     let client = target.connect("control").await?;
-    let company = ddl::company(&client).await.map_err(StudyError::examining)?;
+    let mut company = ddl::company(&client).await.map_err(StudyError::examining)?;
+    for _ in 0..LOOKS_MAX {
+        // Whoever has just closed a connection is listed for a moment more.
+        if company.clients.is_empty() {
+            break;
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        company = ddl::company(&client).await.map_err(StudyError::examining)?;
+    }
     let database = &company.database;
     if plan.allowed.as_ref() != Some(database) {
         let given = plan.allowed.as_ref().map_or_else(String::new, |given| format!(", and not `{given}`"));
@@ -43,7 +54,11 @@ pub(super) async fn check(plan: &MigrationPlan, observer: &mut Observer<'_>) -> 
         )));
     }
     // A copy cannot be made while others are connected; that is said when it is tried.
-    let copy = if plan.measure.reset == Reset::Template { " (a copy is changed, not the database itself)" } else { "" };
+    let copy = if plan.measure.reset == Reset::Template {
+        " (a copy is changed, not the database itself)"
+    } else {
+        ""
+    };
     observer(Happening::Note(&format!("--force: {reasons}{copy}")));
     Ok(())
 }

@@ -26,7 +26,9 @@ pub(super) async fn attempt(applying: &mut Applying, reach: &Reach<'_>) -> Resul
     let mut tries = Vec::new();
     let mut done = match reach.unit.kind {
         UnitKind::Alone => alone(applying, reach, &begun_with, &mut tries).await,
-        UnitKind::Single | UnitKind::Transaction => transaction(applying, reach, &begun_with, &mut tries).await,
+        UnitKind::Single | UnitKind::Transaction => {
+            transaction(applying, reach, &begun_with, &mut tries).await
+        }
     };
     let released_at = applying.clock.now();
     let committed = done.is_ok();
@@ -38,7 +40,9 @@ pub(super) async fn attempt(applying: &mut Applying, reach: &Reach<'_>) -> Resul
             lock.span.to = released_at;
         }
         // Asked from another session when no lock is held for it any more.
-        if let Some((wal, temp)) = applying.watch.written(&of_statement(&tag, reach, reach.unit.statements.start + index)).await {
+        if let Some((wal, temp)) =
+            applying.watch.written(&of_statement(&tag, reach, reach.unit.statements.start + index)).await
+        {
             (one.wal_bytes, one.temp_bytes) = (Some(wal), Some(temp));
         }
     }
@@ -93,7 +97,8 @@ async fn alone(
     let index = reach.unit.statements.start;
     let (mut one, seen, executed) = execute(applying, reach, index).await;
     one.waits = spans(&seen.waits, begun_with, one.span);
-    one.held = spans(&seen.held, begun_with, one.span).into_iter().filter(|lock| lock.relation.is_some()).collect();
+    one.held =
+        spans(&seen.held, begun_with, one.span).into_iter().filter(|lock| lock.relation.is_some()).collect();
     let statement = one.statement;
     tries.push(one);
     executed.map_err(|error| (statement, error))
@@ -171,7 +176,8 @@ async fn execute(
     index: usize,
 ) -> (DdlTry, SeenLocks, Result<(), DdlError>) {
     let wal_before = applying.watch.wal_end().await;
-    let sql = format!("{} {}", of_statement(&applying.tag, reach, index), reach.migration.statements[index].sql);
+    let sql =
+        format!("{} {}", of_statement(&applying.tag, reach, index), reach.migration.statements[index].sql);
     // What was seen up to here belongs to the statement before.
     let _ = applying.watch.take();
     let from = applying.clock.now();

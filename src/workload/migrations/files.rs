@@ -48,7 +48,8 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
             }
             FileName::Up { version, name } => {
                 let (version, name) = (version.replace('_', ".").to_owned(), name.replace('_', " "));
-                let version = if tool == Tool::Plain { file.name.trim_end_matches(".sql").to_owned() } else { version };
+                let version =
+                    if tool == Tool::Plain { file.name.trim_end_matches(".sql").to_owned() } else { version };
                 places.insert(file.path.clone(), file.source);
                 migrations.extend(migration(tool, file, version, name, &mut mistakes));
             }
@@ -61,17 +62,30 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
         if tool != Tool::Plain && names::is_same_version(&two[0].version, &two[1].version) {
             let message = format!("version {} is there twice", two[1].version);
             let label = format!("the other is `{}`", two[0].path.display());
-            mistakes.at(places[&two[1].path], 0..0, message, label, Some("give one of them another version".to_owned()));
+            mistakes.at(
+                places[&two[1].path],
+                0..0,
+                message,
+                label,
+                Some("give one of them another version".to_owned()),
+            );
         }
     }
     if migrations.is_empty() && mistakes.is_empty() {
         mistakes.push(placeless(
             format!("`{}` holds no migration", folder.display()),
-            format!("{}, `N_name.sql`, `N_name.up.sql`, or any `.sql` files in the order of their names", expected(Tool::Flyway)),
+            format!(
+                "{}, `N_name.sql`, `N_name.up.sql`, or any `.sql` files in the order of their names",
+                expected(Tool::Flyway)
+            ),
         ));
     }
     mistakes.sort();
-    if mistakes.is_empty() { Ok(Migrations { folder: folder.to_owned(), tool, migrations }) } else { Err(mistakes) }
+    if mistakes.is_empty() {
+        Ok(Migrations { folder: folder.to_owned(), tool, migrations })
+    } else {
+        Err(mistakes)
+    }
 }
 
 fn expected(tool: Tool) -> String {
@@ -155,7 +169,8 @@ fn part(tool: Tool, file: &SqlFile, text: &str, mistakes: &mut Mistakes) -> Opti
         Tool::Flyway => {
             let conf = file.path.with_extension("sql.conf");
             let says_no = std::fs::read_to_string(conf).is_ok_and(|conf| {
-                conf.lines().any(|line| line.replace(' ', "").eq_ignore_ascii_case("executeInTransaction=false"))
+                conf.lines()
+                    .any(|line| line.replace(' ', "").eq_ignore_ascii_case("executeInTransaction=false"))
             });
             Some(Part { span: whole, in_transaction: !says_no })
         }
@@ -320,8 +335,15 @@ fn unreadable_tokens(text: &str, part: &Range<usize>, source: usize, mistakes: &
         let upper = piece.text(body).to_ascii_uppercase();
         if upper.starts_with("COPY") && upper.contains("FROM STDIN") {
             let span = part.start + piece.span.start..part.start + piece.span.end;
-            let help = "insert the rows with INSERT … VALUES, or load them by other means before the check".to_owned();
-            mistakes.at(source, span, "COPY FROM STDIN is fed by psql, not by SQL", "no rows would come", Some(help));
+            let help = "insert the rows with INSERT … VALUES, or load them by other means before the check"
+                .to_owned();
+            mistakes.at(
+                source,
+                span,
+                "COPY FROM STDIN is fed by psql, not by SQL",
+                "no rows would come",
+                Some(help),
+            );
         }
     }
 }

@@ -93,7 +93,8 @@ fn is_number(text: &str) -> bool {
 /// Whose names these are; `has_marks` says whether a file holds `-- migrate:up`. The most telling habit wins.
 pub(super) fn guess<'a>(files: impl Iterator<Item = &'a str> + Clone, has_marks: bool) -> Tool {
     let all = |tool| {
-        let mut ups = files.clone().map(|file| read(tool, file)).filter(|name| *name != FileName::Other).peekable();
+        let mut ups =
+            files.clone().map(|file| read(tool, file)).filter(|name| *name != FileName::Other).peekable();
         ups.peek().is_some() && ups.all(|name| name != FileName::Unknown)
     };
     if has_marks {
@@ -117,7 +118,8 @@ pub(super) fn order(a: &str, b: &str) -> Ordering {
 
 /// Whether both are one version: `1_2` is `1.2`, `007` is `7`. A plain file may be named by the number that it begins with.
 pub(super) fn is_same_version(of_file: &str, given: &str) -> bool {
-    let leading = |text: &str| text.split_once('_').map(|(number, _)| number.to_owned()).filter(|n| is_number(n));
+    let leading =
+        |text: &str| text.split_once('_').map(|(number, _)| number.to_owned()).filter(|n| is_number(n));
     of_file == given
         || parts(of_file).is_some_and(|version| parts(given) == Some(version))
         || leading(of_file).is_some_and(|number| parts(&number) == parts(given))

@@ -65,7 +65,8 @@ pub(super) fn is_alone(sql: &str) -> bool {
         return true;
     }
     if verb("REINDEX") {
-        return (1..tokens.len()).any(|at| ["CONCURRENTLY", "DATABASE", "SYSTEM", "SCHEMA"].iter().any(|what| word(at, what)));
+        return (1..tokens.len())
+            .any(|at| ["CONCURRENTLY", "DATABASE", "SYSTEM", "SCHEMA"].iter().any(|what| word(at, what)));
     }
     // REFRESH MATERIALIZED VIEW CONCURRENTLY may stand in one.
     is_concurrent(sql) && !verb("REFRESH")

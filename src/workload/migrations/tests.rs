@@ -124,7 +124,10 @@ fn what_a_tool_cannot_run_is_refused_at_its_place() {
     let said = refused(&[("a.sql", "BEGIN;\nSELECT 1;\n")], None);
     assert!(said.contains("a.sql:1:1") && said.contains("other half"), "{said}");
     let said = refused(&[("1_a.sql", "SELECT 1"), ("01_b.sql", "SELECT 2")], None);
-    assert!(said.contains("version 1 is there twice") || said.contains("version 01 is there twice"), "{said}");
+    assert!(
+        said.contains("version 1 is there twice") || said.contains("version 01 is there twice"),
+        "{said}"
+    );
     let said = refused(&[("1_a.sql", "-- migrate:up\nSELECT 1"), ("b.sql", "SELECT 2")], None);
     assert!(said.contains("`b.sql` is no name of a migration for dbmate"), "{said}");
 }

@@ -85,7 +85,8 @@ impl DdlSession {
     /// Sequential scans of its transaction.
     pub async fn own_scans(&self) -> Result<OwnScans, DdlError> {
         let rows = self.client.query(OWN_SCANS, &[]).await.map_err(|error| told(&error))?;
-        let read = |row: &Row| Ok((row.try_get("relid")?, (row.try_get("seq_scan")?, row.try_get("seq_tup_read")?)));
+        let read =
+            |row: &Row| Ok((row.try_get("relid")?, (row.try_get("seq_scan")?, row.try_get("seq_tup_read")?)));
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| told(&error))
     }
 }

@@ -155,7 +155,8 @@ impl SeenLocks {
             let is_it = |seen: &&mut SeenLock| {
                 seen.mode == row.mode && seen.lock_type == row.lock_type && seen.relation == row.relation
             };
-            let waited = Duration::from_micros(row.waited_us.and_then(|us| u64::try_from(us).ok()).unwrap_or(0));
+            let waited =
+                Duration::from_micros(row.waited_us.and_then(|us| u64::try_from(us).ok()).unwrap_or(0));
             let from = if row.granted { now.from } else { Stamp(now.to.0.saturating_sub(nanos(waited))) };
             // Another wait for the same lock begins behind the end of the last.
             let again = known.iter_mut().rev().find(is_it).filter(|seen| row.granted || from <= seen.span.to);
@@ -192,7 +193,9 @@ mod tests {
     #[test]
     fn looks_at_one_wait_are_one_wait_and_a_later_one_is_another() {
         let mut seen = SeenLocks::default();
-        for (now, lock) in [look(100, false, 30), look(120, false, 50), look(140, true, 0), look(400, false, 10)] {
+        for (now, lock) in
+            [look(100, false, 30), look(120, false, 50), look(140, true, 0), look(400, false, 10)]
+        {
             seen.add(now, std::iter::once(lock));
         }
         let spans = |of: &[SeenLock]| -> Vec<(u64, u64)> {
