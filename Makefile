@@ -29,7 +29,8 @@ bench: setup ## how fast the history is; how precise arrivals are beside a bare 
 	cargo bench --bench load
 	cargo bench --bench probes
 
-soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER; INDEX_SCALE)
+soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER), those on indexes (INDEX_SCALE) and migrations (MIGRATIONS) too
 	cargo bench --bench soak
 	cargo bench --bench verdicts
 	cargo bench --bench index
+	cargo bench --bench migration

@@ -34,7 +34,7 @@
 //! | [`model`] | the report as versioned data; metrics, limits, budgets |
 //! | [`generate`] | values from keys: the counter-based generator and everything made of it |
 //! | [`record`] | histogram sets, books, gauges, observations: the run format |
-//! | [`workload`] | the folder that a user writes, or pgbench's scripts, checked as a whole and compiled to indexes |
+//! | [`workload`] | the folder that a user writes, or pgbench's scripts, checked as a whole and compiled to indexes; folders of migrations |
 //! | [`db`] | connections: the measured sessions (PostgreSQL; MariaDB and MySQL), the full client, the simulated server |
 //! | [`local`] | throwaway servers and the supervisor that removes them |
 //! | [`dataset`] | schema, introspection, COPY, the mark of what was loaded |

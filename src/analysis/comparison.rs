@@ -179,7 +179,7 @@ pub fn differences(
 }
 
 /// What is looked at: all transactions together, then each, then each statement; and what limits name.
-fn metrics(sides: &[Sides<'_>], limits: &[ChangeLimit]) -> Vec<ComparedMetric> {
+pub(super) fn metrics(sides: &[Sides<'_>], limits: &[ChangeLimit]) -> Vec<ComparedMetric> {
     let Some(first) = sides.first() else { return Vec::new() };
     let mut paths = Vec::new();
     // In an open loop the throughput is the rate, as long as it is kept up.

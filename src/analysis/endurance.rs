@@ -23,7 +23,7 @@ const CHANCE_HALF: f64 = 1.0;
 /// A load this much higher than the next is a peak, and two that differ by less are alike.
 const PEAK: f64 = 1.1;
 /// The response is as before a peak up to so many times that.
-const AS_BEFORE: f64 = 1.25;
+pub(super) const AS_BEFORE: f64 = 1.25;
 /// Intervals in a row that must be as before a peak.
 const CALM_INTERVALS: usize = 3;
 
@@ -222,7 +222,7 @@ fn window(stage: &Stage) -> impl Iterator<Item = &IntervalInfo> {
 }
 
 /// When the first of so many intervals in a row begins whose mean response is at most `limit_us`.
-fn calm_after_s(intervals: &[&IntervalInfo], limit_us: f64) -> Option<f64> {
+pub(super) fn calm_after_s(intervals: &[&IntervalInfo], limit_us: f64) -> Option<f64> {
     let is_calm = |interval: &&IntervalInfo| interval.mean_us.is_some_and(|mean| mean <= limit_us);
     intervals
         .windows(CALM_INTERVALS)

@@ -47,7 +47,12 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
         findings.extend(pool_too_small(report));
     }
     findings.extend(super::scalability::findings::find(report));
+    findings.extend(super::migration::advice::find(report));
     findings.extend(lock_findings::find(report));
+    if report.migration.is_some() {
+        // Told of by its statement.
+        findings.retain(|finding| finding.id != "queue-behind-ddl");
+    }
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
     findings.extend(finds_nothing(report));

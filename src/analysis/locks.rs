@@ -28,9 +28,9 @@ struct Alike {
 }
 
 /// One wait with its ends settled.
-struct Wait<'a> {
-    episode: &'a LockEpisode,
-    span: Span,
+pub(super) struct Wait<'a> {
+    pub(super) episode: &'a LockEpisode,
+    pub(super) span: Span,
     ended_by_client: bool,
 }
 
@@ -137,7 +137,11 @@ fn add(
 }
 
 /// Decides when each wait began and ended. Two waits of one session never overlap: a session waits for one lock at a time.
-fn settle<'a>(episodes: &'a [LockEpisode], spans: &[StatementSpan], interval_ms: u32) -> Vec<Wait<'a>> {
+pub(super) fn settle<'a>(
+    episodes: &'a [LockEpisode],
+    spans: &[StatementSpan],
+    interval_ms: u32,
+) -> Vec<Wait<'a>> {
     let slack = Duration::from_millis(u64::from(interval_ms)) / 10;
     let mut by_backend: HashMap<BackendId, Vec<&StatementSpan>> = HashMap::new();
     for span in spans {
@@ -215,7 +219,7 @@ fn link_info(link: &ChainLink, names: &[(String, String)]) -> ChainLinkInfo {
 }
 
 /// Who a victim or a culprit is: of the workload the transaction, whichever of its statements it was in.
-fn party(session: &Session, names: &[(String, String)]) -> String {
+pub(super) fn party(session: &Session, names: &[(String, String)]) -> String {
     let transaction = statement_of(session).and_then(|id| names.get(id.index()));
     transaction.map_or_else(|| name_of(session, names), |(transaction, _)| transaction.clone())
 }

@@ -21,6 +21,7 @@ mod lock_findings;
 mod lock_matrix;
 pub mod locks;
 mod measures;
+mod migration;
 pub mod paired;
 mod plan_differences;
 mod plans;
@@ -82,6 +83,8 @@ pub struct Analysis {
     plans: plans::PlanBook,
     events: Vec<Event>,
     prepared: Vec<Prepared>,
+    /// What a migration check adds.
+    migration: Option<Box<migration::Book>>,
     /// Rows changed between the load and the end of the run.
     changed_after: Option<Vec<TableChanges>>,
     end: Option<(Stamp, EndReason)>,
@@ -113,6 +116,9 @@ impl Analysis {
             }
             Entry::Interval(interval) => {
                 self.see(interval.span.to);
+                if let (Some(migration), Some(header)) = (&mut self.migration, &self.header) {
+                    migration.interval(interval, header);
+                }
                 if let Some(stage) = self.stage(interval.stage) {
                     stage.add_interval(interval);
                 }
@@ -139,6 +145,7 @@ impl Analysis {
                     self.observe(*stage, *edge, seen, reading.window);
                 }
             }
+            Entry::Migration(entry) => migration::Book::take(&mut self.migration, entry),
             Entry::Event(event) => self.add_event(event),
             Entry::DataAtEnd { at, changed } => {
                 self.see(*at);
@@ -154,7 +161,18 @@ impl Analysis {
 
     /// Makes the report.
     pub fn finish(self) -> Result<Report, AnalysisError> {
-        let Self { header, stages, probes, events, prepared, changed_after, end, last_at, plans: _ } = self;
+        let Self {
+            header,
+            stages,
+            probes,
+            events,
+            prepared,
+            migration,
+            changed_after,
+            end,
+            last_at,
+            plans: _,
+        } = self;
         let header = header.ok_or(AnalysisError::NoHeader)?;
         let missing: BTreeSet<String> = stages.iter().flat_map(|stage| stage.missing(&header)).collect();
         let ended = match end {
@@ -172,6 +190,7 @@ impl Analysis {
         plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
         let index = index_experiment::analyse(&header, &stages, &model_stages);
+        let migration = migration.map(|book| book.to_model(&header, &stages, &model_stages));
         let mut endurance = None;
         if header.kind == RunKind::Run {
             endurance::recover(&mut model_stages);
@@ -200,6 +219,7 @@ impl Analysis {
             study: study.flatten(),
             comparison,
             index,
+            migration,
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
@@ -212,6 +232,9 @@ impl Analysis {
         }
         let is_valid = comparison::is_valid(&report);
         index_experiment::conclude(&mut report, is_valid);
+        if let Some(migration) = &report.migration {
+            report.verdict = migration::verdict(&report, migration);
+        }
         Ok(report)
     }
 

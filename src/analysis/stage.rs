@@ -306,6 +306,11 @@ impl StageAnalysis {
         self.set.transactions.iter().map(|set| field(set).sum_ns()).sum()
     }
 
+    /// Lock waits that were seen in it, and the client's own stamps to which they are joined.
+    pub(super) fn lock_evidence(&self) -> (&[LockEpisode], &[StatementSpan]) {
+        (&self.episodes, &self.spans)
+    }
+
     /// When it began.
     pub(super) fn begun_at(&self) -> Stamp {
         self.begun_at
@@ -793,7 +798,7 @@ fn instance_info(levels: &PoolLevels) -> model::InstancePoolInfo {
 }
 
 /// Transaction and statement by statement id.
-fn names(workload: &WorkloadHeader) -> Vec<(String, String)> {
+pub(super) fn names(workload: &WorkloadHeader) -> Vec<(String, String)> {
     let name = |statement: &StatementHeader| {
         let transaction = &workload.transactions[statement.transaction.index()];
         (transaction.name.clone(), statement.name.clone())

@@ -165,7 +165,7 @@ pub(super) fn limits(given: &[String], workload: &Workload) -> Result<Vec<Change
 }
 
 /// Whether the workload has the metric; if not, why not, with what was likely meant.
-fn has(metric: &ComparedMetric, workload: &Workload) -> Result<(), String> {
+pub(super) fn has(metric: &ComparedMetric, workload: &Workload) -> Result<(), String> {
     let (transaction, statement) = match metric {
         ComparedMetric::Path(path) => {
             return workload.measurable().has(path).map_err(|foreign| {

@@ -1,6 +1,7 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
 mod index;
+mod migration;
 pub(super) mod pool;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(super) use index::IndexArguments;
+pub(super) use migration::{MigrationArguments, MigrationTool};
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
@@ -44,6 +46,8 @@ pub(super) enum Command {
     Ab(AbArguments),
     /// Put an index to the test: reads won, writes taxed, and what to do
     Index(Box<IndexArguments>),
+    /// Apply migrations while the traffic runs: who was blocked, for how long, and what is slower afterwards
+    Migration(MigrationArguments),
     /// Compare two stored runs, or two groups of runs
     Compare(CompareArguments),
     /// The history: list, filter, label, delete, export and import runs; find when a figure changed
@@ -296,7 +300,7 @@ pub(super) struct FilterArguments {
     /// Only runs with this label, may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
-    /// Only `run`, `pool`, `ab` or `index`
+    /// Only `run`, `pool`, `ab`, `index` or `migration`
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Option<String>,
     /// Only runs of this workload

@@ -6,6 +6,7 @@ mod compare;
 mod doctor;
 mod index;
 mod keep;
+mod migration;
 mod output;
 mod pgbench;
 mod plan;
@@ -180,6 +181,18 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let outcome = Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
             conclude(&outcome?, &arguments.measure.output, &keep).await
+        }
+        Command::Migration(arguments) => {
+            let mut live = Plain::new(arguments.measure.output.quiet);
+            let plan = migration::plan(&arguments, command_line)?;
+            migration::check_files(&arguments)?;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::migration(&plan, &mut |what| live.tell(&what))).await;
+            live.finish();
+            let outcome = outcome?;
+            let written = migration::write_files(&arguments, &outcome.report);
+            let code = conclude(&outcome, &arguments.measure.output, &keep).await?;
+            written.map(|()| code)
         }
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);

@@ -188,6 +188,17 @@ pub enum UsageError {
     /// What an index experiment is asked.
     #[error(transparent)]
     Index(#[from] super::index::IndexUsage),
+    /// A migration check that cannot be done so.
+    #[error("{0}")]
+    Migration(String),
+    /// A condition that is none.
+    #[error("--fail-on '{given}': {reason}")]
+    FailOn {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A budget of a comparison.
     #[error("ab judges differences, not values: say how much worse B may be, such as --limit 'p99 +10%'")]
     BudgetOfAb,

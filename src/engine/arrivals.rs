@@ -263,9 +263,9 @@ impl Schedule {
     }
 }
 
-/// Ends the first window at `at`, if that is before its end. Those behind it begin earlier by as much.
-pub(super) fn end_early(windows: &[Window], at: Stamp) -> bool {
-    let Some((first, others)) = windows.split_first() else { return false };
+/// Ends the window with this index at `at`, if that is before its end. Those behind it begin earlier by as much.
+pub(super) fn end_early(windows: &[Window], index: usize, at: Stamp) -> bool {
+    let Some((first, others)) = windows.get(index..).and_then(<[Window]>::split_first) else { return false };
     let span = first.span.get();
     if at <= span.from || at >= span.to {
         return false;

@@ -45,8 +45,8 @@ pub struct Run {
     collector: Collector,
     finished: usize,
     ready: std::collections::VecDeque<Collected>,
-    /// The first two stages, where there are two.
-    first_two: Option<[StageId; 2]>,
+    /// The stages, in order.
+    stages: Vec<StageId>,
 }
 
 /// Starts the workers; each fills its pools and waits for [`Run::begin`].
@@ -93,12 +93,9 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     }
     let collector = Collector::new(spares);
     let ready = std::collections::VecDeque::new();
-    let first_two = match plan.stages.as_slice() {
-        [first, second, ..] => Some([first.id, second.id]),
-        _ => None,
-    };
+    let stages = plan.stages.iter().map(|stage| stage.id).collect();
     let workers = workers as usize;
-    Ok(Run { orders, cuts, messages, threads, workers, collector, finished: 0, ready, first_two })
+    Ok(Run { orders, cuts, messages, threads, workers, collector, finished: 0, ready, stages })
 }
 
 impl Run {
@@ -127,10 +124,15 @@ impl Run {
     /// Ends the first stage, which began at `began_at`, with an interval: the next one that every worker hears of in time. The
     /// stages behind it begin earlier by as much. Gives that instant. To be called once, before the end that was planned.
     pub fn end_first_stage(&mut self, began_at: Stamp, now: Stamp) -> Stamp {
+        self.end_stage(0, began_at, now)
+    }
+
+    /// The same of the stage with this index, which is under way and began at `began_at`.
+    pub fn end_stage(&mut self, index: usize, began_at: Stamp, now: Stamp) -> Stamp {
         let ticks = (now + HEARD_AFTER - began_at).as_nanos().div_ceil(TICK.as_nanos());
         let at = began_at + TICK * u32::try_from(ticks).unwrap_or(u32::MAX);
-        self.cuts.send_replace(Some(Cut { at }));
-        if let Some([stage, next]) = self.first_two {
+        self.cuts.send_replace(Some(Cut { stage: index, at }));
+        if let [stage, next, ..] = self.stages[index..] {
             self.collector.end_early(EarlyEnd { at, stage, next });
         }
         at

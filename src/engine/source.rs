@@ -250,13 +250,13 @@ impl<N: Now> Source<N> {
         }
     }
 
-    /// The first window has another end than it had: whoever sleeps for something behind it looks again. What was handed out behind
+    /// A window has another end than it had: whoever sleeps for something behind it looks again. What was handed out behind
     /// it before anybody knew counts as planned.
-    pub(super) fn look_up(&self) {
-        if let Some(window) = self.windows.first()
+    pub(super) fn look_up(&self, index: usize) {
+        if let Some(window) = self.windows.get(index)
             && self.timer.now() > window.span().to
         {
-            let mut schedule = Schedule::of(&self.windows, &self.keys, 0);
+            let mut schedule = Schedule::of(&self.windows, &self.keys, index);
             let planned = self.share.part(schedule.before(window, window.span().to));
             let mut state = self.state.borrow_mut();
             if state.stage == window.index {

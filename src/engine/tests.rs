@@ -561,8 +561,10 @@ fn what_was_handed_out_behind_an_end_that_nobody_knew_counts_as_planned() {
             while timer.now() < at(3_500) {
                 source.next(ClientId(0), &mut progress).await;
             }
-            assert!(arrivals::end_early(&windows, at(2_000)) && !arrivals::end_early(&windows, at(2_500)));
-            source.look_up();
+            assert!(
+                arrivals::end_early(&windows, 0, at(2_000)) && !arrivals::end_early(&windows, 0, at(2_500))
+            );
+            source.look_up(0);
             while source.next(ClientId(0), &mut progress).await.is_some() {}
             assert_eq!(timer.now(), at(7_000));
             (source.planned(timer.now()), source.handed_out())

@@ -38,9 +38,11 @@ pub(super) enum Order {
     Dismiss,
 }
 
-/// The control thread ends the first stage early.
+/// The control thread ends a stage early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cut {
+    /// Which, among the stages of this load.
+    pub(super) stage: usize,
     /// When.
     pub(super) at: Stamp,
 }
@@ -216,7 +218,7 @@ impl<E: Engine, N: Now> Worker<E, N> {
                     cuts_open = changed.is_ok();
                     let cut = *cuts.borrow_and_update();
                     if let Some(cut) = cut {
-                        self.end_first_stage(cut, last, &mut progress, plan.drain);
+                        self.end_stage(cut, last, &mut progress, plan.drain);
                         boundary = self.next_boundary(last, progress.end);
                     }
                 }
@@ -253,15 +255,15 @@ impl<E: Engine, N: Now> Worker<E, N> {
         self.finish(clients, progress).await;
     }
 
-    /// Ends the first stage before its planned end. A worker that hears of it too late ends it with its next interval, the one
+    /// Ends a stage before its planned end. A worker that hears of it too late ends it with its next interval, the one
     /// after `last`: what was told is told.
-    fn end_first_stage(&self, cut: Cut, last: Stamp, progress: &mut Progress, drain: Duration) {
+    fn end_stage(&self, cut: Cut, last: Stamp, progress: &mut Progress, drain: Duration) {
         let at = if cut.at > last { cut.at } else { last + TICK };
-        if at >= progress.end || !arrivals::end_early(&self.windows, at) {
+        if at >= progress.end || !arrivals::end_early(&self.windows, cut.stage, at) {
             return;
         }
         for instance in &self.instances {
-            instance.source.look_up();
+            instance.source.look_up(cut.stage);
         }
         progress.end = self.windows.last().map_or(at, |window| window.span().to);
         progress.drain_end = progress.end + drain;
@@ -430,7 +432,7 @@ pub(super) fn simulate_with_cut(
         let mut keep = |collector: &Collector, collected: Vec<super::Collected>| {
             for collected in collected {
                 if let Some(at) = cut(&collected) {
-                    cuts.send_replace(Some(Cut { at }));
+                    cuts.send_replace(Some(Cut { stage: 0, at }));
                 }
                 intervals.push(collected.interval().clone());
                 collector.recycle(collected);

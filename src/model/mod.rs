@@ -7,6 +7,7 @@ pub mod budget;
 mod calibration;
 mod change;
 mod comparison;
+mod condition;
 mod contention;
 mod endurance;
 mod history;
@@ -16,6 +17,7 @@ mod ledger;
 mod limit;
 mod measures;
 pub mod metric;
+mod migration;
 mod plan;
 mod scalability;
 mod server_time;
@@ -33,6 +35,7 @@ pub use comparison::{
     ChangeVerdict, CompareReport, Comparison, CounterChange, CounterDifference, MetricDifference, RunGroup,
     SliceInfo, SliceStep, Unlike,
 };
+pub use condition::{Condition, ConditionError};
 pub use contention::{ChainLinkInfo, DeadlockInfo, LockMatrix, LockMatrixRow, WantedLockInfo};
 pub use endurance::{BreakReason, BreakingPoint, Endurance, Recovery, StageLoad, WarmUpInfo};
 pub use history::{RunLine, Trend, TrendChange, TrendPoint};
@@ -43,6 +46,10 @@ pub use index::{
 };
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
+pub use migration::{
+    BlastRadius, ConditionResult, DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, DisturbanceInfo,
+    LeftBehind, Migration, MigrationInfo, MigrationOutcome, MigrationState, TimelinePoint, VictimInfo,
+};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use scalability::{
     Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,
@@ -58,7 +65,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
-    /// `run`, `pool`, `ab` or `index`.
+    /// `run`, `pool`, `ab`, `index` or `migration`.
     pub kind: String,
     /// Name of the run in the history.
     pub id: String,
@@ -107,6 +114,9 @@ pub struct Report {
     /// What an index experiment adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub index: Option<IndexExperiment>,
+    /// What a migration check adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub migration: Option<Migration>,
     /// Price of the probes.
     pub probes: Vec<ProbeInfo>,
     /// What happened on the way.

@@ -15,7 +15,7 @@ use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
 
-pub use postgres::capabilities;
+pub use postgres::{capabilities, ddl};
 
 use host::HostProbe;
 use plans::{PlanCapture, PlanOrder};

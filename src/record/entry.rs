@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::index::IndexHeader;
+use crate::record::migration::MigrationEntry;
 use crate::record::observation::Reading;
 use crate::record::set::Set;
 use crate::units::{
@@ -55,6 +56,8 @@ pub enum Entry {
         /// What it saw.
         reading: Reading,
     },
+    /// Of a migration check: what is applied, and what came of it.
+    Migration(MigrationEntry),
     /// Something happened that the reader should know.
     Event(Event),
     /// What became of the data by the end of the run.
@@ -309,6 +312,8 @@ pub enum RunKind {
     Ab,
     /// An index experiment: one stage a slice of an arm.
     Index,
+    /// A migration check: a stage before, one while the migrations are applied, one behind.
+    Migration,
 }
 
 impl RunKind {
@@ -320,6 +325,7 @@ impl RunKind {
             Self::Pool => "pool",
             Self::Ab => "ab",
             Self::Index => "index",
+            Self::Migration => "migration",
         }
     }
 }

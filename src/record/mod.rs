@@ -13,6 +13,7 @@ pub mod histogram;
 pub mod index;
 pub mod kept;
 pub mod measure;
+pub mod migration;
 pub mod observation;
 pub mod plan;
 pub mod pulse;

@@ -2,6 +2,7 @@
 //! number is computed that the model does not hold, apart from sums, shares and units.
 
 mod format;
+mod migration;
 mod terminal;
 mod text;
 
@@ -9,6 +10,7 @@ mod text;
 mod fixture;
 
 pub use format::{bytes, count, decimal, duration_us, per_call, percent, rate};
+pub use migration::{junit as migration_junit, markdown as migration_markdown};
 pub use terminal::{Detail, Options, calibration, compared, difference, render as terminal, runs, trend};
 pub use text::{cut, sanitise, width, wrap};
 

@@ -32,6 +32,7 @@ use super::fresh::{self, Fresh};
 use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
+use super::migration::{Alongside, Told};
 use super::plans;
 use super::pooler;
 use super::ready::{Data, ready, ready_variants};
@@ -204,6 +205,8 @@ pub(super) struct Bench<'a> {
     /// Since when the target has given nothing but failed connections.
     lost_since: Option<Stamp>,
     interrupts: Interrupts,
+    /// What goes on beside one of the stages.
+    alongside: Option<Alongside>,
 }
 
 impl<'a> Bench<'a> {
@@ -298,6 +301,7 @@ impl<'a> Bench<'a> {
             ended: EndReason::Completed,
             lost_since: None,
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
+            alongside: None,
         };
         if bench.fresh.is_none() && bench.clones.is_empty() {
             bench.start_probes(None).await?;
@@ -308,6 +312,21 @@ impl<'a> Bench<'a> {
     /// Connections that the target has room for beside those of dbdyno itself; not known behind a pooler.
     pub(super) fn room(&self) -> Option<u64> {
         self.data.room
+    }
+
+    /// Has something go on beside one of the stages.
+    pub(super) fn accompany(&mut self, alongside: Alongside) {
+        self.alongside = Some(alongside);
+    }
+
+    /// Writes an entry of the study's own down.
+    pub(super) fn write(&mut self, entry: &Entry, at: Stamp) -> Result<(), StudyError> {
+        self.recording.write(entry, at)
+    }
+
+    /// Writes down that something happened.
+    pub(super) fn event(&mut self, kind: &str, words: &str) -> Result<(), StudyError> {
+        self.recording.event(self.clock.now(), kind, words)
     }
 
     /// The workload of an arm, or the plan's.
@@ -536,15 +555,21 @@ impl<'a> Bench<'a> {
                     if walk.is_steady_with(&collected) {
                         walk.ends_at = run.end_first_stage(walk.began_at, self.clock.now()).min(walk.ends_at);
                     }
+                    let now = self.clock.now();
+                    if self.alongside.as_mut().is_some_and(|beside| beside.lets_end(walk.id(), now)) {
+                        walk.ends_at = run.end_stage(walk.index, walk.began_at, now).min(walk.ends_at);
+                    }
                     run.recycle(collected);
                     if walk.stage_is_over() {
                         self.next_stage(&mut walk, observer).await?;
                     }
                 }
                 Some(probed) = self.probed.recv() => self.reading(walk.id(), probed)?,
+                told = next_of(&mut self.alongside) => self.beside(told, observer)?,
                 () = self.interrupts.next() => run.stop(self.interrupted(observer)?),
             }
         }
+        self.finish_beside(observer).await?;
         if let Some(since) = self.lost_since {
             // Too short to have been given up for lost, and lost all the same.
             self.lose_target(since)?;
@@ -799,6 +824,9 @@ impl<'a> Bench<'a> {
         let (stage, at) = (walk.stage(), walk.began_at);
         self.stage = Some(stage.id);
         self.stages_begun += 1;
+        if let Some(beside) = &mut self.alongside {
+            beside.stage_begun(stage.id, &self.target.target, self.clock);
+        }
         self.recording.write(&Entry::StageBegun { stage: stage.id, at, carried_in }, at)?;
         observer(Happening::StageBegun {
             name: &stage.spec.name,
@@ -828,9 +856,33 @@ impl<'a> Bench<'a> {
             return Ok(Duration::ZERO);
         }
         self.ended = EndReason::Interrupted;
+        if let Some(beside) = &self.alongside {
+            beside.stop();
+        }
         self.recording.event(self.clock.now(), "interrupted", "stopped by the user")?;
         observer(Happening::Note("stopping: what is under way is waited for; Ctrl-C again abandons it"));
         Ok(INTERRUPTED_DRAIN.min(self.plan.drain))
+    }
+
+    /// Takes what is said beside the measurement.
+    fn beside(&mut self, told: Told, observer: &mut Observer<'_>) -> Result<(), StudyError> {
+        match told {
+            Told::Entry(at, entry) => self.recording.write(&Entry::Migration(entry), at),
+            Told::Step(words) => {
+                observer(Happening::Step(&words));
+                Ok(())
+            }
+            Told::Done(_) => Ok(()),
+        }
+    }
+
+    /// Waits for the end of what goes on beside.
+    async fn finish_beside(&mut self, observer: &mut Observer<'_>) -> Result<(), StudyError> {
+        let Some(mut beside) = self.alongside.take() else { return Ok(()) };
+        for told in beside.finish().await {
+            self.beside(told, observer)?;
+        }
+        Ok(())
     }
 
     /// Reads the counters at an edge.
@@ -874,6 +926,14 @@ impl<'a> Bench<'a> {
             self.recording.event(since, "target_lost", words)?;
         }
         Ok(())
+    }
+}
+
+/// What is said next beside the measurement; never where nothing goes on.
+async fn next_of(alongside: &mut Option<Alongside>) -> Told {
+    match alongside {
+        Some(beside) => beside.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -11,6 +11,7 @@ mod interrupt;
 mod journaling;
 mod load;
 mod measure;
+mod migration;
 mod plan;
 mod plans;
 mod pool;
@@ -41,6 +42,7 @@ pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
+pub use migration::{Disturb, MigrationPlan, MigrationShape, migration};
 pub use plan::{
     AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
     Reset, RunPlan, SampleLogPlan, Sizes, StageChoice, TargetChoice, WarmUp,

@@ -8,6 +8,7 @@ mod document;
 mod explain;
 mod fingerprint;
 mod measurable;
+pub mod migrations;
 mod node;
 pub mod pgbench;
 pub mod schema;

@@ -18,6 +18,7 @@ mod load;
 mod local;
 mod locks;
 mod measures;
+mod migration;
 mod pgbench;
 mod place;
 mod plans;

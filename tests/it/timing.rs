@@ -1,5 +1,6 @@
 //! Figures that depend on time. Run alone; bounds are ratios, orders and counts, since the machine may be slow.
 
+mod migration;
 mod pool;
 mod truth;
 

@@ -5,6 +5,7 @@ pub mod capabilities;
 mod chains;
 mod clock;
 pub(crate) mod counters;
+pub mod ddl;
 mod episodes;
 mod excerpt;
 pub(crate) mod gauge;

@@ -10,7 +10,7 @@ use super::value::plural;
 use crate::model::{
     BudgetResult, ChangeVerdict, Comparison, Finding, PoolPass, Report, Severity, Stage, Verdict,
 };
-use crate::report::format::{bytes, decimal, length_s};
+use crate::report::format::{bytes, decimal, duration_us, length_s};
 
 /// Findings that a summary shows in full.
 const FINDINGS_SHOWN: usize = 3;
@@ -77,6 +77,10 @@ fn verdict(report: &Report) -> (Style, String, String) {
     }
     if let Some(said) = index::badge(report) {
         return said;
+    }
+    if let Some(migration) = &report.migration {
+        let (style, badge, sentence) = super::migration::verdict(report, migration);
+        return (style, badge.to_owned(), sentence);
     }
     if let Some(sentence) = limits(report) {
         let (style, badge) = match report.verdict {
@@ -183,6 +187,19 @@ fn load(report: &Report) -> String {
         return format!(
             "{pairs}{of} of slices, each {}{pool}; a coin says which arm comes first",
             stage_load(stage)
+        );
+    }
+    if let (Some(migration), Some(before)) = (&report.migration, measured.first()) {
+        let took =
+            migration.took_s.map_or_else(String::new, |took| format!(" ({})", duration_us(took * 1e6)));
+        let behind = measured
+            .get(2)
+            .map_or_else(String::new, |after| format!(", behind it for {}", length_s(after.duration_s)));
+        let load = put_on::sentence(before);
+        return format!(
+            "{load}; measured before for {}, during the migration{took}{behind}; {}",
+            length_s(before.duration_s),
+            pool(before)
         );
     }
     match measured.as_slice() {

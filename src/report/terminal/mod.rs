@@ -15,6 +15,7 @@ mod load;
 mod locks;
 mod measures;
 mod method;
+mod migration;
 mod page;
 mod phases;
 mod plans;
@@ -82,10 +83,16 @@ pub fn render(report: &Report, options: &Options) -> String {
     {
         comparison::section(&mut page, compared, full);
     }
+    if let Some(migration) = &report.migration {
+        migration::section(&mut page, migration, full);
+    }
     head::findings(&mut page, &report.findings, full);
     head::budgets(&mut page, &report.budgets);
     if report.study.is_none() && report.comparison.is_none() {
         load::comparison(&mut page, &report.stages, full);
+    }
+    if let Some(migration) = &report.migration {
+        migration::differences(&mut page, migration, full);
     }
     let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
     for stage in shown_stages(report, full) {
@@ -96,7 +103,9 @@ pub fn render(report: &Report, options: &Options) -> String {
         if !is_only || !stage.measured {
             page.divider(&load::stage_title(report, stage));
         }
-        if (report.study.is_some() || report.comparison.is_some()) && !full {
+        if report.migration.is_some() && !full {
+            migration_sections(&mut page, stage);
+        } else if (report.study.is_some() || report.comparison.is_some()) && !full {
             work_sections(&mut page, stage, full);
         } else {
             stage_sections(&mut page, stage, full);
@@ -125,6 +134,16 @@ fn work_sections(page: &mut Page, stage: &Stage, full: bool) {
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
     lock_stories(page, stage, full);
+}
+
+/// What the sections of a migration have not told of the stage in which it was applied.
+fn migration_sections(page: &mut Page, stage: &Stage) {
+    load::throughput(page, stage);
+    load::transactions(page, stage);
+    contention::pool(page, stage);
+    contention::locks(page, stage, false);
+    locks::chains(page, stage, false);
+    locks::deadlocks(page, stage, false);
 }
 
 fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
@@ -166,6 +185,8 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
     if full {
         return report.stages.iter().collect();
     }
+    let of_migration = || report.stages.iter().find(|stage| stage.name == "migration");
+    let under_way = report.migration.as_ref().and_then(|_| of_migration());
     let broken = report.budgets.iter().find(|budget| budget.verdict == Verdict::Fail);
     let by_budget = broken.and_then(|budget| report.stages.iter().find(|stage| stage.name == budget.stage));
     let recommended = |study: &PoolStudy| study.recommended.as_ref().map(|recommended| recommended.size);
@@ -175,7 +196,7 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
         |size: u32| report.stages.iter().filter(move |stage| stage.measured && stage.pool.size == size);
     let at_knee = size.and_then(|size| of_size(size).max_by(|a, b| offered(a).total_cmp(&offered(b))));
     let last_measured = report.stages.iter().rfind(|stage| stage.measured);
-    by_budget.or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
+    by_budget.or(under_way).or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,304 @@
+//! What a person should know of a migration, with the safe form of each statement that did harm.
+
+use crate::analysis::findings::finding;
+use crate::model::{DdlInfo, DdlOutcome, Finding, Migration, MigrationOutcome, Report, Severity};
+
+use super::form::{Form, form};
+use super::named;
+use super::outcome::{seconds, strength};
+
+/// Waiting of the workload below this is what every statement causes.
+const NOTICEABLE_US: u64 = 10_000;
+/// A wait of the migration itself that is worth a limit.
+const WAIT_US: u64 = 100_000;
+/// A lock that reads or writes of a table wait for.
+const BLOCKS_WRITES: usize = 4;
+/// A lock held on for this long behind its statement.
+const CARRIED_US: u64 = 100_000;
+/// Names that a sentence lists.
+const NAMES_SHOWN: usize = 6;
+
+/// All findings of a migration.
+pub(in crate::analysis) fn find(report: &Report) -> Vec<Finding> {
+    let Some(migration) = &report.migration else { return Vec::new() };
+    let mut findings = Vec::new();
+    findings.extend(failed(migration));
+    for statement in &migration.statements {
+        findings.extend(waited(migration, statement));
+        findings.extend(hazard(statement));
+        findings.extend(carried(migration, statement));
+    }
+    findings.extend(invalid(migration));
+    findings.extend(cached_plans(migration));
+    findings.extend(not_validated(migration));
+    findings.extend(statistics(migration));
+    findings
+}
+
+fn list(names: &[String]) -> String {
+    let shown = names.iter().take(NAMES_SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMES_SHOWN);
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+fn failed(migration: &Migration) -> Option<Finding> {
+    if !matches!(migration.outcome, MigrationOutcome::Failed | MigrationOutcome::Stopped) {
+        return None;
+    }
+    let at = migration.statements.iter().find(|of| of.outcome == DdlOutcome::Failed)?;
+    let states: Vec<String> = migration
+        .migrations
+        .iter()
+        .map(|of| format!("{} {}", of.version, super::outcome::state(of.state)))
+        .collect();
+    Some(finding(
+        "migration-failed",
+        Severity::Warning,
+        format!("the migration did not come to its end: statement {}", named(at)),
+        format!("{} line {}: {}", at.file, at.line, at.error.clone().unwrap_or_default()),
+        "the schema is between two versions of the application",
+        format!("mend the statement; versions: {}", states.join(", ")),
+    ))
+}
+
+/// A statement that waits for its lock keeps all behind it waiting as well.
+fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
+    if statement.lock_wait_us < WAIT_US || statement.blocked_us_total < NOTICEABLE_US {
+        return None;
+    }
+    let root = statement.root.as_ref();
+    let root = root.map_or_else(|| "a lock".to_owned(), |root| format!("{}, {}", root.who, root.state));
+    let remedy = match migration.lock_timeout_ms {
+        None => "SET lock_timeout = '200ms' and try again: rehearse it with --lock-timeout 200ms --retries 20 --backoff 1s".to_owned(),
+        Some(ms) => format!(
+            "lock_timeout was {ms} ms with {} tries beyond the first: a shorter one stalls less each time, more tries reach a moment \
+             without the blocker",
+            migration.retries
+        ),
+    };
+    let tries = if statement.tries.len() > 1 {
+        format!(" in {} tries", statement.tries.len())
+    } else {
+        String::new()
+    };
+    Some(finding(
+        "migration-lock-queue",
+        Severity::Warning,
+        format!("statement {} waited for its lock, and the traffic queued behind it", named(statement)),
+        format!(
+            "it waited {}{tries} for {root}; {} executions waited {} behind it, {} the longest",
+            seconds(statement.lock_wait_us),
+            statement.blocked,
+            seconds(statement.blocked_us_total),
+            seconds(statement.blocked_us_max)
+        ),
+        "a waiting ALTER blocks like a granted one: whoever comes later queues behind it, readers too",
+        remedy,
+    ))
+}
+
+/// What a statement did that another form of it does not do.
+fn hazard(statement: &DdlInfo) -> Option<Finding> {
+    let strong = || statement.locks.iter().filter(|lock| strength(&lock.mode) >= BLOCKS_WRITES);
+    let held = strong().max_by_key(|lock| lock.us);
+    let is_noticeable = statement.blocked_us_total >= NOTICEABLE_US;
+    let rewritten = !statement.rewritten.is_empty();
+    let scanned = statement.scanned.as_ref().is_some_and(|scanned| !scanned.is_empty());
+    let severity = if is_noticeable { Severity::Warning } else { Severity::Info };
+    let (id, title, remedy): (&str, &str, &str) = match form(&statement.sql) {
+        Form::AlterType if rewritten => (
+            "migration-rewrite",
+            "writes the whole table anew to change a type",
+            "add a column of the new type, fill it in batches and by a trigger, then swap the names; a longer varchar or text \
+             needs no rewrite",
+        ),
+        Form::AddColumn if rewritten => (
+            "migration-rewrite",
+            "writes the whole table anew for a default that differs by row",
+            "ADD COLUMN without the default, ALTER COLUMN SET DEFAULT for new rows, then fill old rows in batches; a constant or now() \
+             needs no rewrite",
+        ),
+        Form::VacuumFull | Form::Cluster if rewritten => (
+            "migration-rewrite",
+            "writes the whole table anew under a lock that nobody passes",
+            "use pg_repack or pg_squeeze, which copy beside the traffic; plain VACUUM keeps what it frees for new rows",
+        ),
+        Form::CreateIndex if held.is_some() => (
+            "migration-index-blocks-writes",
+            "builds an index while all writes of its table wait",
+            "CREATE INDEX CONCURRENTLY, outside of a transaction; drop what a failed one leaves invalid",
+        ),
+        Form::AddUnique if held.is_some() => (
+            "migration-index-blocks-writes",
+            "builds the index of a key while its table is locked",
+            "CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT … USING INDEX",
+        ),
+        Form::AddForeignKey if scanned => (
+            "migration-validation-blocks",
+            "checks all rows for a foreign key while writes of both tables wait",
+            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
+        ),
+        Form::AddCheck if scanned => (
+            "migration-validation-blocks",
+            "checks all rows for a constraint while its table is locked",
+            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
+        ),
+        Form::SetNotNull if scanned => (
+            "migration-validation-blocks",
+            "looks for nulls in all rows while its table is locked",
+            "ADD CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT, then SET NOT NULL, which needs no scan any more (version 12)",
+        ),
+        Form::DropIndex if is_noticeable => (
+            "migration-drop-blocks",
+            "drops an index under a lock that nobody passes",
+            "DROP INDEX CONCURRENTLY, outside of a transaction",
+        ),
+        Form::Reindex if is_noticeable => (
+            "migration-index-blocks-writes",
+            "builds an index anew while writes of its table wait",
+            "REINDEX CONCURRENTLY, outside of a transaction",
+        ),
+        Form::RefreshMaterializedView if is_noticeable => (
+            "migration-refresh-blocks",
+            "fills a materialised view while its readers wait",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY, with a unique index on the view",
+        ),
+        Form::DetachPartition if is_noticeable => (
+            "migration-detach-blocks",
+            "takes a partition away while all of its table waits",
+            "DETACH PARTITION … CONCURRENTLY, outside of a transaction",
+        ),
+        Form::Rows if is_noticeable => (
+            "migration-backfill-blocks",
+            "changes many rows in one transaction, each locked until its end",
+            "change them in batches of a few thousand by key, each in a transaction of its own, with a pause for vacuum",
+        ),
+        _ if rewritten => (
+            "migration-rewrite",
+            "writes a whole table anew",
+            "look for a form that changes the catalogue only, or copy beside the traffic",
+        ),
+        _ => return None,
+    };
+    let mut evidence = Vec::new();
+    // Of its locks that on the table that it works on; what an earlier statement took is told of there.
+    let worked_on = |relation: &String| {
+        statement.rewritten.contains(relation)
+            || statement.scanned.as_ref().is_some_and(|scanned| scanned.contains(relation))
+    };
+    let on_table = strong().find(|lock| lock.relation.as_ref().is_some_and(worked_on));
+    if let Some(lock) = on_table.or(held.filter(|_| !rewritten && !scanned)) {
+        let on = lock.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}"));
+        evidence.push(format!("{}{on} held for {}", lock.mode, seconds(lock.us)));
+    }
+    if rewritten {
+        evidence.push(format!("{} has a new file", list(&statement.rewritten)));
+    }
+    if scanned && statement.rows_scanned > 0 {
+        evidence.push(format!("{} rows read", statement.rows_scanned));
+    }
+    evidence.push(match statement.blocked {
+        0 => "nobody of the workload was seen waiting".to_owned(),
+        count => format!(
+            "{count} executions waited {}, {} the longest",
+            seconds(statement.blocked_us_total),
+            seconds(statement.blocked_us_max)
+        ),
+    });
+    Some(finding(
+        id,
+        severity,
+        format!("statement {} {title}", named(statement)),
+        evidence.join("; "),
+        "the lock lasts as long as the work, which grows with the table",
+        remedy,
+    ))
+}
+
+/// A lock that other statements held on to.
+fn carried(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
+    let lock = statement.locks.iter().find(|lock| strength(&lock.mode) >= BLOCKS_WRITES)?;
+    if !statement.in_transaction
+        || statement.carried_us < CARRIED_US
+        || statement.blocked_us_total < NOTICEABLE_US
+    {
+        return None;
+    }
+    let is_last = migration.statements.iter().rfind(|of| of.version == statement.version).map(|of| of.number);
+    if is_last == Some(statement.number) {
+        return None;
+    }
+    Some(finding(
+        "migration-lock-carried",
+        Severity::Warning,
+        format!("the lock of statement {} was held on until the commit", named(statement)),
+        format!(
+            "{}{} for {} behind its end, while other statements of its transaction ran",
+            lock.mode,
+            lock.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}")),
+            seconds(statement.carried_us)
+        ),
+        "the traffic waits for the slowest statement of the transaction, not for this one",
+        "give this statement a migration of its own, or move it to the end of the transaction",
+    ))
+}
+
+fn invalid(migration: &Migration) -> Option<Finding> {
+    let left = &migration.left.invalid_indexes;
+    (!left.is_empty()).then(|| {
+        finding(
+            "migration-invalid-index",
+            Severity::Warning,
+            format!("an invalid index was left: {}", list(left)),
+            "pg_index.indisvalid is false, and was not so before".to_owned(),
+            "no query uses it, and every write pays for it",
+            format!(
+                "DROP INDEX CONCURRENTLY {}, then build it again",
+                left.first().cloned().unwrap_or_default()
+            ),
+        )
+    })
+}
+
+/// Prepared statements whose result changed its columns.
+fn cached_plans(migration: &Migration) -> Option<Finding> {
+    let failed: u64 = migration.victims.iter().filter_map(|victim| victim.failures.get("0A000")).sum();
+    (failed > 0).then(|| {
+        finding(
+            "migration-cached-plan",
+            Severity::Warning,
+            "prepared statements broke: cached plan must not change result type",
+            format!("{failed} transactions failed with 0A000"),
+            "each connection fails once for each such statement, and in a transaction every time until it connects anew",
+            "name the columns instead of SELECT *, or have the application prepare anew",
+        )
+    })
+}
+
+fn not_validated(migration: &Migration) -> Option<Finding> {
+    let left = &migration.left.not_validated;
+    (!left.is_empty()).then(|| {
+        finding(
+            "migration-not-validated",
+            Severity::Info,
+            format!("constraints hold for new rows only: {}", list(left)),
+            "pg_constraint.convalidated is false".to_owned(),
+            "old rows may break them, and the planner does not rely on them",
+            "VALIDATE CONSTRAINT in a later migration: it blocks neither reads nor writes",
+        )
+    })
+}
+
+fn statistics(migration: &Migration) -> Option<Finding> {
+    let left = &migration.left.without_statistics;
+    (!left.is_empty()).then(|| {
+        finding(
+            "migration-no-statistics",
+            Severity::Info,
+            format!("the planner knows nothing of {}", list(left)),
+            format!("{} without a row in pg_stats, until the next ANALYZE", left.len()),
+            "estimates on them are guesses, and plans may be poor",
+            "end the migration with ANALYZE of their tables",
+        )
+    })
+}

@@ -1,0 +1,190 @@
+//! The course of the traffic around a migration: what clients lost second by second, failures beside the statements that ran,
+//! the timeline, and the time until all was as before.
+
+use std::collections::BTreeMap;
+
+use crate::analysis::changepoint::median;
+use crate::analysis::endurance::{AS_BEFORE, calm_after_s};
+use crate::analysis::stage::StageAnalysis;
+use crate::model::{IntervalInfo, Stage, TimelinePoint};
+use crate::record::entry::Interval;
+use crate::record::migration::DdlTry;
+use crate::units::{Span, StageId, Stamp};
+
+/// Seconds that are kept; a check that takes longer is told of by its stages.
+const SECONDS_MAX: usize = 20_000;
+
+/// What one transaction did in one interval.
+#[derive(Clone, Debug, Default)]
+struct Part {
+    ok: u64,
+    /// Response times of those that ended ok, and how long the others were waited for.
+    sum_ns: u64,
+    failed: u64,
+    skipped: u64,
+    errors: BTreeMap<String, u64>,
+}
+
+struct Second {
+    stage: StageId,
+    span: Span,
+    parts: Vec<Part>,
+}
+
+/// The seconds of the stages before and during.
+#[derive(Default)]
+pub(super) struct Seconds {
+    kept: Vec<Second>,
+}
+
+/// What clients lost.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lost {
+    pub(super) us: i64,
+    pub(super) noise_us: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+}
+
+impl Seconds {
+    pub(super) fn add(&mut self, interval: &Interval) {
+        if self.kept.len() >= SECONDS_MAX {
+            return;
+        }
+        let parts = interval.set.transactions.iter().map(|set| Part {
+            ok: set.books.ok,
+            sum_ns: set.response.sum_ns() + set.censored.sum_ns(),
+            failed: set.books.failed + set.books.unknown,
+            skipped: set.books.skipped,
+            errors: set.errors.clone(),
+        });
+        self.kept.push(Second { stage: interval.stage, span: interval.span, parts: parts.collect() });
+    }
+
+    fn of(&self, stage: StageId) -> impl Iterator<Item = &Second> {
+        self.kept.iter().filter(move |second| second.stage == stage)
+    }
+
+    /// Response time beyond what as many transactions took before, from `since` on.
+    pub(super) fn lost(&self, before: StageId, during: StageId, since: Stamp) -> Lost {
+        let kinds = self.kept.iter().map(|second| second.parts.len()).max().unwrap_or(0);
+        let usual: Vec<f64> = (0..kinds)
+            .map(|kind| {
+                let parts = self.of(before).filter_map(|second| second.parts.get(kind));
+                let (ok, sum) = parts.fold((0, 0), |(ok, sum), part| (ok + part.ok, sum + part.sum_ns));
+                if ok > 0 { sum as f64 / ok as f64 } else { 0.0 }
+            })
+            .collect();
+        let excess = |second: &Second| -> f64 {
+            let parts = second.parts.iter().zip(&usual);
+            parts.map(|(part, usual)| part.sum_ns as f64 - part.ok as f64 * usual).sum()
+        };
+        let calm: Vec<f64> = self.of(before).map(excess).collect();
+        let deviation =
+            (calm.iter().map(|one| one * one).sum::<f64>() / (calm.len().max(2) - 1) as f64).sqrt();
+        let seconds: Vec<&Second> = self.of(during).filter(|second| second.span.to > since).collect();
+        let lost_ns: f64 = seconds.iter().map(|second| excess(second)).sum();
+        let parts = || seconds.iter().flat_map(|second| &second.parts);
+        // Years of waiting fit.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let (us, noise_us) = (
+            (lost_ns / 1000.0).round() as i64,
+            (2.0 * deviation * (seconds.len() as f64).sqrt() / 1000.0).round() as u64,
+        );
+        Lost {
+            us,
+            noise_us,
+            failed: parts().map(|part| part.failed).sum(),
+            skipped: parts().map(|part| part.skipped).sum(),
+        }
+    }
+
+    /// Failures and skipped arrivals by statement of the migration and transaction of the workload. A second belongs to the statement
+    /// that ran, waited or held locks for the longest part of it; behind the last one to that, since what it held up ends late.
+    pub(super) fn failures(
+        &self,
+        during: StageId,
+        tries: &[DdlTry],
+    ) -> Vec<(usize, usize, BTreeMap<String, u64>, u64)> {
+        let mut found = Vec::new();
+        for second in self.of(during) {
+            let met = |one: &&DdlTry| {
+                Span { from: one.span.from, to: one.released_at }.clip(second.span).duration()
+            };
+            let longest = tries.iter().max_by_key(met).filter(|one| !met(one).is_zero());
+            let last = tries.iter().rfind(|one| one.span.from < second.span.to);
+            let Some(one) = longest.or(last) else { continue };
+            for (transaction, part) in second.parts.iter().enumerate() {
+                if !part.errors.is_empty() || part.skipped > 0 {
+                    found.push((one.statement, transaction, part.errors.clone(), part.skipped));
+                }
+            }
+        }
+        found
+    }
+}
+
+/// A stage with its part of the report.
+pub(super) type Placed<'a> = (&'a StageAnalysis, &'a Stage);
+
+/// All seconds of the windows, with the statements that reach into them.
+pub(super) fn timeline<'a>(tries: &[DdlTry], stages: impl Iterator<Item = Placed<'a>>) -> Vec<TimelinePoint> {
+    let mut points = Vec::new();
+    let mut zero = None;
+    for (stage, model) in stages {
+        let begun = stage.begun_at();
+        let zero = *zero.get_or_insert(begun);
+        for interval in model.intervals.iter().filter(|interval| !interval.drain) {
+            let seconds = std::time::Duration::from_secs_f64;
+            let span = Span {
+                from: begun + seconds((interval.t_s - interval.length_s).max(0.0)),
+                to: begun + seconds(interval.t_s.max(0.0)),
+            };
+            let meets = |one: &&DdlTry| one.span.from < span.to && one.released_at > span.from;
+            let mut statements: Vec<usize> =
+                tries.iter().filter(meets).map(|one| one.statement + 1).collect();
+            statements.sort_unstable();
+            statements.dedup();
+            points.push(TimelinePoint {
+                t_s: (span.to - zero).as_secs_f64(),
+                length_s: interval.length_s,
+                stage: model.name.clone(),
+                per_s: interval.per_s,
+                p50_us: interval.p50_us,
+                p99_us: interval.p99_us,
+                max_us: interval.max_us,
+                errors: interval.errors,
+                statements,
+            });
+        }
+    }
+    points
+}
+
+/// From the end of the migration until three seconds in a row were about as fast as before.
+pub(super) fn recovered_s(
+    ended_at: Stamp,
+    before: Option<Placed<'_>>,
+    during: Option<Placed<'_>>,
+    after: Option<Placed<'_>>,
+) -> Option<f64> {
+    let means = before?.1.intervals.iter().filter(|interval| !interval.drain).filter_map(|of| of.mean_us);
+    let mut means: Vec<f64> = means.collect();
+    if means.len() < 3 {
+        return None;
+    }
+    let usual = median(&mut means);
+    let ended_s = ended_at.as_secs_f64();
+    let behind: Vec<IntervalInfo> = [during, after]
+        .into_iter()
+        .flatten()
+        .flat_map(|(stage, model)| {
+            let begun_s = stage.begun_at().as_secs_f64();
+            let shifted =
+                move |of: &IntervalInfo| IntervalInfo { t_s: begun_s + of.t_s - ended_s, ..of.clone() };
+            model.intervals.iter().filter(|of| !of.drain).map(shifted)
+        })
+        .filter(|interval| interval.t_s > 0.0)
+        .collect();
+    calm_after_s(&behind.iter().collect::<Vec<_>>(), AS_BEFORE * usual)
+}

@@ -1,0 +1,284 @@
+//! What became of each statement and each migration, what was left behind, and all of it in a few sentences.
+
+use crate::analysis::locks::name_of;
+use crate::analysis::stage::{StageAnalysis, names};
+use crate::model::{
+    DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, LeftBehind, Migration, MigrationInfo,
+    MigrationOutcome, MigrationState,
+};
+use crate::record::entry::Header;
+use crate::record::migration::{DdlTry, LockSpan, MigrationEnded, MigrationPlanRecord};
+use crate::units::Span;
+
+use super::charges::Charge;
+use super::{Book, named};
+
+/// What clients must have lost beside locks before a sentence is spent on it.
+const LOST_US: u64 = 1_000_000;
+/// Lock modes of PostgreSQL, the weakest first (documentation, chapter 13.3.1).
+pub(super) const MODES: [&str; 8] = [
+    "AccessShareLock",
+    "RowShareLock",
+    "RowExclusiveLock",
+    "ShareUpdateExclusiveLock",
+    "ShareLock",
+    "ShareRowExclusiveLock",
+    "ExclusiveLock",
+    "AccessExclusiveLock",
+];
+
+/// How strong a mode is, from 0.
+pub(super) fn strength(mode: &str) -> usize {
+    MODES.iter().position(|known| *known == mode).unwrap_or(0)
+}
+
+/// Each statement of the plan.
+pub(super) fn statements(
+    book: &Book,
+    stage: Option<&StageAnalysis>,
+    header: &Header,
+    charges: &[Charge],
+) -> Vec<DdlInfo> {
+    let failed = book.ended.as_ref().and_then(|ended| ended.failed.as_ref());
+    let of = |(index, statement): (usize, &crate::record::migration::DdlStatement)| {
+        let tries: Vec<&DdlTry> = book.tries.iter().filter(|one| one.statement == index).collect();
+        let migration = book.plan.migrations.get(statement.migration);
+        let last = tries.last();
+        let error = failed
+            .filter(|(failed, _)| *failed == index)
+            .map(|(_, error)| error)
+            .or_else(|| last.and_then(|last| last.error.as_ref()));
+        let outcome = match () {
+            () if tries.iter().any(|one| one.committed) => DdlOutcome::Committed,
+            () if failed.is_some_and(|(failed, _)| *failed == index) => DdlOutcome::Failed,
+            () if last.is_some_and(|last| last.error.is_none()) => DdlOutcome::RolledBack,
+            () if last.is_some() => DdlOutcome::Failed,
+            () => DdlOutcome::NotReached,
+        };
+        let blocked: Vec<u64> = charges.iter().filter(|of| of.statement == index).map(|of| of.us).collect();
+        let waits = tries.iter().flat_map(|one| &one.waits);
+        let scanned = last.and_then(|last| last.scanned.as_ref());
+        DdlInfo {
+            number: index + 1,
+            version: migration.map_or_else(String::new, |of| of.version.clone()),
+            file: migration.map_or_else(String::new, |of| of.file.clone()),
+            line: statement.line,
+            sql: statement.sql.clone(),
+            in_transaction: statement.in_transaction,
+            outcome,
+            error: error
+                .filter(|_| outcome != DdlOutcome::Committed)
+                .map(|error| format!("{} (SQLSTATE {})", error.message, error.code)),
+            tries: tries.iter().map(|one| try_info(one)).collect(),
+            duration_us: last.map_or(0, |last| micros(last.span)),
+            lock_wait_us: tries.iter().map(|one| waited(one)).sum(),
+            lock_waits: locks(waits, |a, b| a + b),
+            locks: strongest_first(locks(tries.iter().flat_map(|one| &one.held), u64::max)),
+            carried_us: last.map_or(0, |last| micros(Span { from: last.span.to, to: last.released_at })),
+            root: stage.zip(book.begun).and_then(|(stage, (_, backend))| {
+                let names = names(header.workload_of(stage.id));
+                root(stage, &names, &tries, backend)
+            }),
+            rewritten: last.map_or_else(Vec::new, |last| last.rewritten.clone()),
+            rebuilt: last.map_or_else(Vec::new, |last| last.rebuilt.clone()),
+            scanned: scanned.map(|scanned| scanned.iter().map(|of| of.relation.clone()).collect()),
+            rows_scanned: scanned.map_or(0, |scanned| scanned.iter().map(|of| of.rows).sum()),
+            invalid_indexes: tries.iter().flat_map(|one| one.invalid_indexes.clone()).collect(),
+            wal_bytes: last.and_then(|last| last.wal_bytes),
+            temp_bytes: last.and_then(|last| last.temp_bytes),
+            server_wal_bytes: last.and_then(|last| last.server_wal_bytes),
+            blocked: blocked.len() as u64,
+            blocked_us_total: blocked.iter().sum(),
+            blocked_us_max: blocked.iter().copied().max().unwrap_or(0),
+        }
+    };
+    book.plan.statements.iter().enumerate().map(of).collect()
+}
+
+fn micros(span: Span) -> u64 {
+    u64::try_from(span.duration().as_micros()).unwrap_or(u64::MAX)
+}
+
+fn waited(one: &DdlTry) -> u64 {
+    one.waits.iter().map(|wait| micros(wait.span)).sum()
+}
+
+fn try_info(one: &DdlTry) -> DdlTryInfo {
+    DdlTryInfo {
+        t_ms: one.span.from.0 / 1_000_000,
+        duration_us: micros(one.span),
+        lock_wait_us: waited(one),
+        error: one.error.as_ref().map(|error| format!("{} (SQLSTATE {})", error.message, error.code)),
+    }
+}
+
+/// Alike locks together, the longest first.
+fn locks<'a>(spans: impl Iterator<Item = &'a LockSpan>, join: fn(u64, u64) -> u64) -> Vec<DdlLock> {
+    let mut locks: Vec<DdlLock> = Vec::new();
+    for span in spans {
+        let us = micros(span.span);
+        let alike = |lock: &&mut DdlLock| {
+            lock.mode == span.mode && lock.relation == span.relation && lock.lock_type == span.lock_type
+        };
+        match locks.iter_mut().find(alike) {
+            Some(lock) => lock.us = join(lock.us, us),
+            None => locks.push(DdlLock {
+                mode: span.mode.clone(),
+                relation: span.relation.clone(),
+                lock_type: span.lock_type.clone(),
+                us,
+            }),
+        }
+    }
+    locks.sort_by_key(|lock| std::cmp::Reverse(lock.us));
+    locks
+}
+
+fn strongest_first(mut locks: Vec<DdlLock>) -> Vec<DdlLock> {
+    locks.sort_by_key(|lock| std::cmp::Reverse((strength(&lock.mode), lock.us)));
+    locks
+}
+
+/// The root of the longest wait of the migration's session while one of these tries ran.
+fn root(
+    stage: &StageAnalysis,
+    names: &[(String, String)],
+    tries: &[&DdlTry],
+    backend: crate::units::BackendId,
+) -> Option<DdlBlocker> {
+    let (episodes, _) = stage.lock_evidence();
+    let own = episodes.iter().filter(|episode| episode.waiter.backend == backend);
+    let of_tries = own.filter_map(|episode| {
+        let wait = Span { from: episode.began_at, to: episode.last_seen_at };
+        let met = tries.iter().map(|one| one.span.clip(wait).duration()).max()?;
+        (!met.is_zero()).then_some((met, episode))
+    });
+    let (_, longest) = of_tries.max_by_key(|(met, _)| *met)?;
+    let root = longest.root.as_ref()?;
+    Some(DdlBlocker { who: name_of(root, names), state: root.state.clone() })
+}
+
+/// What is left of each migration, by its statements.
+pub(super) fn migrations(plan: &MigrationPlanRecord, statements: &[DdlInfo]) -> Vec<MigrationInfo> {
+    let of = |(index, migration): (usize, &crate::record::migration::MigrationRecord)| {
+        let own: Vec<&DdlInfo> = plan
+            .statements
+            .iter()
+            .zip(statements)
+            .filter(|(record, _)| record.migration == index)
+            .map(|(_, info)| info)
+            .collect();
+        let all = |outcome| own.iter().all(|info| info.outcome == outcome);
+        let stands =
+            |info: &&DdlInfo| info.outcome == DdlOutcome::Committed || !info.invalid_indexes.is_empty();
+        let state = match () {
+            () if all(DdlOutcome::NotReached) => MigrationState::NotReached,
+            () if all(DdlOutcome::Committed) => MigrationState::Applied,
+            () if own.iter().any(stands) => MigrationState::PartlyApplied,
+            () => MigrationState::RolledBack,
+        };
+        MigrationInfo {
+            version: migration.version.clone(),
+            name: migration.name.clone(),
+            file: migration.file.clone(),
+            in_transaction: migration.in_transaction,
+            state,
+        }
+    };
+    plan.migrations.iter().enumerate().map(of).collect()
+}
+
+pub(super) fn left(ended: Option<&MigrationEnded>) -> LeftBehind {
+    let Some(ended) = ended else {
+        let unknown = Some("the journal ends before the migration".to_owned());
+        return LeftBehind { unknown, ..LeftBehind::default() };
+    };
+    LeftBehind {
+        invalid_indexes: ended.invalid_indexes.clone(),
+        not_validated: ended.not_validated.clone(),
+        without_statistics: ended.without_statistics.clone(),
+        unknown: ended.unknown.clone(),
+    }
+}
+
+/// What became of it, whom it cost most, and what stands now.
+pub(super) fn answer(migration: &Migration) -> String {
+    let mut sentences = vec![how_it_ended(migration)];
+    let blast = &migration.blast;
+    let worst = migration.statements.iter().max_by_key(|statement| statement.blocked_us_total);
+    match worst.filter(|worst| worst.blocked > 0) {
+        Some(worst) => {
+            let root = worst.root.as_ref().map_or_else(String::new, |root| {
+                format!(", which waited itself for {}, {}", root.who, root.state)
+            });
+            sentences.push(format!(
+                "It kept {} of the workload waiting for its locks, {} together and {} the longest, most of them by statement {}{root}.",
+                executions(blast.blocked),
+                seconds(blast.blocked_us_total),
+                seconds(blast.blocked_us_max),
+                named(worst),
+            ));
+        }
+        None => sentences.push("No execution of the workload was seen waiting for its locks.".to_owned()),
+    }
+    // Who waits for a connection behind those who wait for a lock has lost as much.
+    let lost = u64::try_from(blast.lost_us).unwrap_or(0);
+    if lost > 2 * blast.blocked_us_total && lost > LOST_US && lost > 2 * blast.lost_noise_us {
+        sentences.push(format!(
+            "Clients lost {} in all: others queued for a connection behind those, or were slowed down.",
+            seconds(lost)
+        ));
+    }
+    sentences.join(" ")
+}
+
+fn how_it_ended(migration: &Migration) -> String {
+    let count = migration.migrations.len();
+    let all = match count {
+        1 => "The migration".to_owned(),
+        2 => "Both migrations".to_owned(),
+        _ => format!("All {count} migrations"),
+    };
+    let took = migration.took_s.map_or_else(String::new, |took| format!(" in {took:.1} s"));
+    match migration.outcome {
+        MigrationOutcome::Applied => {
+            format!("{all} {} applied{took}.", if count == 1 { "is" } else { "are" })
+        }
+        MigrationOutcome::Unknown => "The run ended before the migration did.".to_owned(),
+        MigrationOutcome::Failed | MigrationOutcome::Stopped => {
+            let failed = migration.statements.iter().find(|of| of.outcome == DdlOutcome::Failed);
+            let at = failed.map_or_else(String::new, |failed| {
+                let why = failed.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+                format!(" at statement {}, {} line {}{why}", named(failed), failed.file, failed.line)
+            });
+            let states: Vec<String> = migration
+                .migrations
+                .iter()
+                .filter(|of| of.state != MigrationState::NotReached)
+                .map(|of| format!("{} is {}", of.version, state(of.state)))
+                .collect();
+            let not_reached = count - states.len();
+            let rest = if not_reached > 0 { format!(", {not_reached} not reached") } else { String::new() };
+            let verb = if migration.outcome == MigrationOutcome::Failed { "failed" } else { "was ended" };
+            format!("The migration {verb}{at}. Version {}{rest}.", states.join(", "))
+        }
+    }
+}
+
+pub(super) fn state(state: MigrationState) -> &'static str {
+    match state {
+        MigrationState::Applied => "applied",
+        MigrationState::PartlyApplied => "partly applied",
+        MigrationState::RolledBack => "rolled back",
+        MigrationState::NotReached => "not reached",
+    }
+}
+
+fn executions(count: u64) -> String {
+    if count == 1 { "1 execution".to_owned() } else { format!("{count} executions") }
+}
+
+/// `1.24 s`, `80 ms`
+pub(super) fn seconds(us: u64) -> String {
+    if us >= 1_000_000 { format!("{:.2} s", us as f64 / 1e6) } else { format!("{} ms", us.div_ceil(1000)) }
+}

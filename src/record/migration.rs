@@ -1,0 +1,177 @@
+//! What a migration did, statement by statement and try by try: the journal's entries of a migration check. Knows no server.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{BackendId, Span, StageId, Stamp};
+
+/// One entry of a migration check.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MigrationEntry {
+    /// What is to be applied, and how; before anything is measured.
+    Plan(Box<MigrationPlanRecord>),
+    /// The migration begins.
+    Begun {
+        /// When.
+        at: Stamp,
+        /// The session that applies it.
+        backend: BackendId,
+    },
+    /// An accident that was set up on purpose.
+    Disturbed {
+        /// `long-reader`, `idle-in-transaction`, `autovacuum`
+        what: String,
+        /// Its session.
+        backend: BackendId,
+        /// From when to when.
+        span: Span,
+    },
+    /// One try of one statement is over, and its transaction with it.
+    Tried(Box<DdlTry>),
+    /// The migration is over.
+    Ended(Box<MigrationEnded>),
+}
+
+/// What is to be applied, and how.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MigrationPlanRecord {
+    /// The stage before it.
+    pub before: StageId,
+    /// The stage during which it is applied.
+    pub during: StageId,
+    /// The stage behind it.
+    pub after: StageId,
+    /// Whose habits the files follow: `sqlx`, `plain`, …
+    pub tool: String,
+    /// The folder, as the user named it.
+    pub folder: String,
+    /// In the order in which they are applied.
+    pub migrations: Vec<MigrationRecord>,
+    /// Their statements, in order.
+    pub statements: Vec<DdlStatement>,
+    /// How long a statement waits for a lock before it gives up, in milliseconds; absent without a limit.
+    pub lock_timeout_ms: Option<u64>,
+    /// Tries beyond the first.
+    pub retries: u32,
+    /// Pause before another try, in milliseconds.
+    pub backoff_ms: u64,
+    /// What makes the verdict, as the user wrote it.
+    pub conditions: Vec<String>,
+    /// Whether it was applied to a copy, so that the database stayed as it was.
+    pub on_copy: bool,
+}
+
+/// One migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MigrationRecord {
+    /// Its version.
+    pub version: String,
+    /// What it is called besides.
+    pub name: String,
+    /// Name of its file.
+    pub file: String,
+    /// Whether its tool puts all of it into one transaction.
+    pub in_transaction: bool,
+}
+
+/// One statement of a migration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DdlStatement {
+    /// Index of its migration.
+    pub migration: usize,
+    /// Line in its file, from 1.
+    pub line: usize,
+    /// Its text; a long one is cut.
+    pub sql: String,
+    /// Whether it shares its transaction with others.
+    pub in_transaction: bool,
+}
+
+/// A lock, from when to when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockSpan {
+    /// `AccessExclusiveLock`
+    pub mode: String,
+    /// The relation; absent for what is none (a transaction, another session's snapshot).
+    pub relation: Option<String>,
+    /// `relation`, `transactionid`, `virtualxid`, …
+    pub lock_type: String,
+    /// From when to when.
+    pub span: Span,
+}
+
+/// A relation that was read from end to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScannedRelation {
+    /// Which.
+    pub relation: String,
+    /// Rows that were read.
+    pub rows: u64,
+}
+
+/// One try of one statement.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DdlTry {
+    /// Index into [`MigrationPlanRecord::statements`].
+    pub statement: usize,
+    /// From 1.
+    pub number: u32,
+    /// The session.
+    pub backend: BackendId,
+    /// Sent to answered.
+    pub span: Span,
+    /// When its transaction ended, and its locks with it.
+    pub released_at: Stamp,
+    /// Whether its transaction was committed.
+    pub committed: bool,
+    /// What the server had against it.
+    pub error: Option<DdlError>,
+    /// Locks that it waited for.
+    pub waits: Vec<LockSpan>,
+    /// Locks on relations that were there before which it took, until its transaction ended.
+    pub held: Vec<LockSpan>,
+    /// Tables that were written anew.
+    pub rewritten: Vec<String>,
+    /// Indexes of tables that were there before which were written anew.
+    pub rebuilt: Vec<String>,
+    /// Tables that it read from end to end; absent where that could not be asked.
+    pub scanned: Option<Vec<ScannedRelation>>,
+    /// Indexes that it left invalid.
+    pub invalid_indexes: Vec<String>,
+    /// WAL that it wrote itself, in bytes; absent where the server does not count that.
+    pub wal_bytes: Option<u64>,
+    /// Temporary files that it wrote, in bytes; absent where the server does not count that.
+    pub temp_bytes: Option<u64>,
+    /// WAL that the whole server wrote meanwhile, the traffic's included, in bytes.
+    pub server_wal_bytes: Option<u64>,
+}
+
+/// What the server had against a statement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DdlError {
+    /// `55P03`; `dbdyno` where it is none of the server's.
+    pub code: String,
+    /// In words.
+    pub message: String,
+}
+
+/// How a migration ended, and what it left behind.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct MigrationEnded {
+    /// When.
+    pub at: Stamp,
+    /// The statement that failed for good, with what the server had against it.
+    pub failed: Option<(usize, DdlError)>,
+    /// Whether the user, or the limit on its time, ended it before its end.
+    pub stopped: Option<String>,
+    /// Migrations that are whole.
+    pub applied: usize,
+    /// Invalid indexes that were not there before.
+    pub invalid_indexes: Vec<String>,
+    /// Constraints that hold for new rows only and were not there before.
+    pub not_validated: Vec<String>,
+    /// Columns, and expressions of indexes, without statistics that were not so before: `orders.note`.
+    pub without_statistics: Vec<String>,
+    /// Why what was left behind could not be asked for.
+    pub unknown: Option<String>,
+}

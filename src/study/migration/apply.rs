@@ -1,0 +1,221 @@
+//! Applies migrations as their tool would, try by try, and tells what each did. Reads from top to bottom as the migration goes.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::db::Target;
+use crate::probe::ddl::{DdlSession, Left, Schema, Unfinished, Watch};
+use crate::record::migration::{DdlError, MigrationEnded, MigrationEntry};
+use crate::time::{Now as _, RealClock};
+use crate::units::{Stamp, format_duration};
+use crate::workload::migrations::{Migration, Unit, UnitKind, is_concurrent};
+
+use super::MigrationShape;
+use super::alongside::Told;
+use super::disturb::Disturbers;
+use super::unit::{self, Reach};
+
+/// Between the beginning of the stage and the first statement: time for the plans to be asked for as they were before.
+pub(super) const LEAD: Duration = Duration::from_millis(1500);
+/// Codes after which another try may go well: a lock that was not to be had in time, and a deadlock.
+const WORTH_ANOTHER_TRY: [&str; 2] = ["55P03", "40P01"];
+/// What stands for the server's code where the server had nothing against it.
+pub(super) const STOPPED: &str = "stopped";
+
+/// What a migration needs.
+pub(super) struct Apply {
+    pub(super) shape: MigrationShape,
+    pub(super) target: Target,
+    pub(super) clock: RealClock,
+    pub(super) out: mpsc::Sender<Told>,
+    pub(super) stop: watch::Receiver<bool>,
+}
+
+/// The migration under way.
+pub(super) struct Applying {
+    pub(super) shape: MigrationShape,
+    pub(super) session: DdlSession,
+    pub(super) watch: Watch,
+    pub(super) clock: RealClock,
+    pub(super) stop: watch::Receiver<bool>,
+    pub(super) deadline: tokio::time::Instant,
+    /// What the tags of its statements begin with.
+    pub(super) tag: String,
+    /// The relations as they were when the last transaction had ended.
+    pub(super) schema: Schema,
+    pub(super) out: mpsc::Sender<Told>,
+}
+
+/// Carries a migration out, to its end or to the first statement that fails for good.
+pub(super) async fn run(apply: Apply) {
+    let (out, clock) = (apply.out.clone(), apply.clock);
+    let ended = whole(apply).await.unwrap_or_else(|error| MigrationEnded {
+        at: clock.now(),
+        failed: Some((0, error)),
+        ..MigrationEnded::default()
+    });
+    let at = ended.at;
+    // Nobody listens any more when the run was given up.
+    let _ = out.send(Told::Entry(at, MigrationEntry::Ended(Box::new(ended)))).await;
+    let _ = out.send(Told::Done(at)).await;
+}
+
+async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
+    let Apply { shape, target, clock, out, mut stop } = apply;
+    let begun = tokio::time::Instant::now();
+    let session = DdlSession::open(target.settings(), "migration").await.map_err(no_connection)?;
+    let watch = Watch::begin(target.settings(), session.pid(), clock).await.map_err(no_connection)?;
+    let schema = session.schema().await?;
+    let before = watch.left().await;
+    if let Some(timeout) = shape.lock_timeout {
+        session.execute(&set_lock_timeout(timeout)).await?;
+    }
+    tokio::select! {
+        () = tokio::time::sleep_until(begun + LEAD) => {}
+        () = stopped(&mut stop) => {}
+    }
+    let disturbers = Disturbers::set_up(&shape.disturb, &target, &schema, clock, out.clone()).await?;
+    let at = clock.now();
+    let _ = out.send(Told::Entry(at, MigrationEntry::Begun { at, backend: session.backend() })).await;
+    let deadline = tokio::time::Instant::now() + shape.at_most;
+    let tag = format!("/*dbdyno migration {:016x}.", rand::random::<u64>());
+    let mut applying = Applying { shape, session, watch, clock, stop, deadline, tag, schema, out };
+    let mut ended = applying.all().await;
+    disturbers.end().await;
+    applying.look_back(before, &mut ended).await;
+    Ok(ended)
+}
+
+fn no_connection(error: crate::db::ConnectError) -> DdlError {
+    DdlError { code: "08001".to_owned(), message: error.to_string() }
+}
+
+pub(super) fn set_lock_timeout(timeout: Duration) -> String {
+    format!("SET lock_timeout = '{}ms'", timeout.as_millis())
+}
+
+impl Applying {
+    /// All migrations in order.
+    async fn all(&mut self) -> MigrationEnded {
+        let mut ended = MigrationEnded::default();
+        let migrations = self.shape.migrations.migrations.clone();
+        let mut first = 0;
+        'all: for migration in &migrations {
+            for unit in &migration.units {
+                if let Err((statement, error)) = self.until_done(migration, unit, first).await {
+                    if error.code == STOPPED {
+                        ended.stopped = Some(error.message.clone());
+                    }
+                    ended.failed = Some((statement, error));
+                    break 'all;
+                }
+            }
+            first += migration.statements.len();
+            ended.applied += 1;
+        }
+        ended.at = self.clock.now();
+        ended
+    }
+
+    /// One unit, try by try. `first` is the number of the migration's first statement.
+    async fn until_done(
+        &mut self,
+        migration: &Migration,
+        unit: &Unit,
+        first: usize,
+    ) -> Result<(), (usize, DdlError)> {
+        let concurrent =
+            unit.kind == UnitKind::Alone && is_concurrent(&migration.statements[unit.statements.start].sql);
+        // A second try of CREATE INDEX CONCURRENTLY would stumble over what the first one left.
+        let tries = if concurrent { 1 } else { self.shape.retries + 1 };
+        for number in 1..=tries {
+            let opening = migration.statements[unit.statements.start].sql.lines().next().unwrap_or_default();
+            let again = if number > 1 { format!(" (try {number})") } else { String::new() };
+            self.say(format!("migration {}: {opening}{again}", migration.version)).await;
+            let exempt = concurrent.then_some(self.shape.lock_timeout).flatten();
+            if exempt.is_some() {
+                let _ = self.session.execute("SET lock_timeout = 0").await;
+            }
+            let reach = Reach { migration, unit, first, number };
+            let done = unit::attempt(self, &reach).await;
+            if let Some(timeout) = exempt {
+                let _ = self.session.execute(&set_lock_timeout(timeout)).await;
+            }
+            let Err((statement, error)) = done else { return Ok(()) };
+            if number == tries || !WORTH_ANOTHER_TRY.contains(&error.code.as_str()) || self.session.is_lost()
+            {
+                return Err((statement, error));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.shape.backoff) => {}
+                error = halted(&mut self.stop, self.deadline, self.shape.at_most) => return Err((statement, error)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Executes a text, unless the user or the clock ends it.
+    pub(super) async fn execute(&mut self, sql: &str) -> Result<(), DdlError> {
+        const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
+        let mut executing = std::pin::pin!(self.session.execute(sql));
+        let stopped = tokio::select! {
+            executed = &mut executing => return executed,
+            stopped = halted(&mut self.stop, self.deadline, self.shape.at_most) => stopped,
+        };
+        self.watch.cancel().await;
+        match tokio::time::timeout(CANCEL_PATIENCE, executing).await {
+            // It was faster than the cancel.
+            Ok(Ok(())) => Ok(()),
+            _ => Err(stopped),
+        }
+    }
+
+    pub(super) async fn tell(&self, at: Stamp, entry: MigrationEntry) {
+        // Nobody listens any more when the run was given up.
+        let _ = self.out.send(Told::Entry(at, entry)).await;
+    }
+
+    async fn say(&self, words: String) {
+        let _ = self.out.send(Told::Step(words)).await;
+    }
+
+    /// What stands unfinished now and did not before.
+    async fn look_back(&self, before: Result<Left, String>, ended: &mut MigrationEnded) {
+        let after = self.watch.left().await;
+        let (before, after) = match (before, after) {
+            (Ok(before), Ok(after)) => (before, after),
+            (Err(why), _) | (_, Err(why)) => {
+                ended.unknown = Some(why);
+                return;
+            }
+        };
+        for unfinished in after.since(&before) {
+            match unfinished {
+                Unfinished::InvalidIndex(name) => ended.invalid_indexes.push(name),
+                Unfinished::NotValidated(name) => ended.not_validated.push(name),
+                Unfinished::WithoutStatistics(name) => ended.without_statistics.push(name),
+            }
+        }
+    }
+}
+
+/// Comes when the user, or the limit on the time, ends the migration.
+async fn halted(
+    stop: &mut watch::Receiver<bool>,
+    deadline: tokio::time::Instant,
+    at_most: Duration,
+) -> DdlError {
+    let halt = |message: String| DdlError { code: STOPPED.to_owned(), message };
+    tokio::select! {
+        () = stopped(stop) => halt("the run was ended before it".to_owned()),
+        () = tokio::time::sleep_until(deadline) => {
+            halt(format!("not done within --at-most {}", format_duration(at_most)))
+        }
+    }
+}
+
+/// Comes when somebody says so. Holds on to nothing that another task waits for.
+pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}

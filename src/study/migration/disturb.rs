@@ -1,0 +1,115 @@
+//! Accidents on purpose: whoever holds locks or old snapshots when a migration comes, so that the lock queue is met here and not in
+//! production.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::db::Target;
+use crate::probe::ddl::{DdlSession, Schema, Watch};
+use crate::record::migration::{DdlError, MigrationEntry};
+use crate::time::{Now as _, RealClock};
+use crate::units::Span;
+
+use super::alongside::Told;
+use super::apply::stopped;
+use super::plan::Disturb;
+
+/// Tables that an accident touches, the first by name.
+const TABLES_MAX: usize = 500;
+/// Who is told to end does so within this.
+const END_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Accidents that go on.
+pub(super) struct Disturbers {
+    sessions: JoinSet<()>,
+    stop: watch::Sender<bool>,
+}
+
+impl Disturbers {
+    /// Sets them up, and waits until each holds what it holds.
+    pub(super) async fn set_up(
+        wanted: &[Disturb],
+        target: &Target,
+        schema: &Schema,
+        clock: RealClock,
+        out: mpsc::Sender<Told>,
+    ) -> Result<Self, DdlError> {
+        let (stop, _) = watch::channel(false);
+        let mut sessions = JoinSet::new();
+        let tables: Vec<String> = schema.tables().into_iter().take(TABLES_MAX).map(str::to_owned).collect();
+        for disturb in wanted.iter().copied() {
+            let no_connection = |error: crate::db::ConnectError| DdlError {
+                code: "08001".to_owned(),
+                message: error.to_string(),
+            };
+            let session =
+                DdlSession::open(target.settings(), disturb.as_str()).await.map_err(no_connection)?;
+            let watch = Watch::begin(target.settings(), session.pid(), clock).await.map_err(no_connection)?;
+            let from = clock.now();
+            if disturb != Disturb::Autovacuum {
+                session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+                for table in &tables {
+                    session.execute(&format!("SELECT FROM {table} LIMIT 1")).await?;
+                }
+            }
+            let (tables, out, mut stop) = (tables.clone(), out.clone(), stop.subscribe());
+            sessions.spawn(async move {
+                let going_on = go_on(disturb, &session, &tables);
+                let mut going_on = std::pin::pin!(going_on);
+                tokio::select! {
+                    () = &mut going_on => {}
+                    () = stopped(&mut stop) => {
+                        watch.cancel().await;
+                        let _ = tokio::time::timeout(END_PATIENCE, going_on).await;
+                    }
+                }
+                let span = Span { from, to: clock.now() };
+                let entry = MigrationEntry::Disturbed {
+                    what: disturb.as_str().to_owned(),
+                    backend: session.backend(),
+                    span,
+                };
+                let _ = out.send(Told::Entry(span.to, entry)).await;
+            });
+        }
+        Ok(Self { sessions, stop })
+    }
+
+    /// Ends those that still go on.
+    pub(super) async fn end(mut self) {
+        let _ = self.stop.send(true);
+        while self.sessions.join_next().await.is_some() {}
+    }
+}
+
+/// Until the accident is over by itself, or its statement was cancelled.
+async fn go_on(disturb: Disturb, session: &DdlSession, tables: &[String]) {
+    match disturb {
+        Disturb::LongReader(lasts) => {
+            let _ = session.execute(&format!("SELECT pg_catalog.pg_sleep({})", lasts.as_secs_f64())).await;
+            let _ = session.execute("ROLLBACK").await;
+        }
+        Disturb::IdleInTransaction(lasts) => {
+            tokio::time::sleep(lasts).await;
+            let _ = session.execute("ROLLBACK").await;
+        }
+        Disturb::Autovacuum => {
+            // As slow as autovacuum is by default, so that it is met.
+            let slow = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 200";
+            let _ = session.execute(slow).await;
+            loop {
+                for table in tables {
+                    let vacuum = format!("VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) {table}");
+                    match session.execute(&vacuum).await {
+                        // Cancelled, or gone: there is nothing left to do.
+                        Err(error) if error.code == "57014" || session.is_lost() => return,
+                        _ => {}
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+}

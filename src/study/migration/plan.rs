@@ -1,0 +1,104 @@
+//! What a migration check is asked for.
+
+use std::time::Duration;
+
+use crate::model::Condition;
+use crate::study::MeasurePlan;
+use crate::units::{Load, format_duration};
+use crate::workload::migrations::{Migrations, UnitKind, is_concurrent};
+
+use super::apply::LEAD;
+
+/// What the engine needs beside the migration's own time.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// A migration check.
+#[derive(Clone)]
+pub struct MigrationPlan {
+    /// What every measuring command needs.
+    pub measure: MeasurePlan,
+    /// What is applied, and how.
+    pub shape: MigrationShape,
+    /// The name of the database, repeated by the user as a sign that it may be changed.
+    pub allowed: Option<String>,
+    /// Whether it goes on where others are connected or replicate.
+    pub force: bool,
+}
+
+/// What is applied, and how.
+#[derive(Clone)]
+pub struct MigrationShape {
+    /// What is applied.
+    pub migrations: Migrations,
+    /// Connections of each instance.
+    pub pool_size: u32,
+    /// The load all along.
+    pub load: Load,
+    /// How long it is measured before.
+    pub before: Duration,
+    /// How long it is measured behind.
+    pub after: Duration,
+    /// How long the traffic has to come to rest before it is measured behind.
+    pub settle: Duration,
+    /// The migration is ended after this.
+    pub at_most: Duration,
+    /// How long a statement waits for a lock before it gives up.
+    pub lock_timeout: Option<Duration>,
+    /// Tries beyond the first.
+    pub retries: u32,
+    /// Pause before another try.
+    pub backoff: Duration,
+    /// Accidents that are set up.
+    pub disturb: Vec<Disturb>,
+    /// What makes the verdict.
+    pub conditions: Vec<Condition>,
+}
+
+/// An accident that a migration meets in production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disturb {
+    /// Somebody reads all tables in one transaction for so long.
+    LongReader(Duration),
+    /// Somebody has read all tables, and forgets to end the transaction for so long.
+    IdleInTransaction(Duration),
+    /// A vacuum that does not step aside, as autovacuum is when it prevents a wraparound.
+    Autovacuum,
+}
+
+impl Disturb {
+    /// As commands and reports name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::LongReader(_) => "long-reader",
+            Self::IdleInTransaction(_) => "idle-in-transaction",
+            Self::Autovacuum => "autovacuum",
+        }
+    }
+}
+
+impl MigrationShape {
+    /// The longest time that the stage of the migration takes.
+    pub(super) fn longest(&self) -> Duration {
+        LEAD + self.at_most + self.settle + MARGIN
+    }
+
+    /// What the user should know of the plan before it is carried out.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let Some(timeout) = self.lock_timeout else { return Vec::new() };
+        let alone = self.migrations.migrations.iter().flat_map(|migration| {
+            let units = migration.units.iter().filter(|unit| unit.kind == UnitKind::Alone);
+            units.map(|unit| &migration.statements[unit.statements.start].sql)
+        });
+        let exempt = alone.filter(|sql| is_concurrent(sql)).count();
+        if exempt == 0 {
+            return Vec::new();
+        }
+        let plural = if exempt == 1 { "" } else { "s" };
+        vec![format!(
+            "{exempt} statement{plural} with CONCURRENTLY run without the lock_timeout of {}: one that gave up would leave an \
+             invalid index",
+            format_duration(timeout)
+        )]
+    }
+}

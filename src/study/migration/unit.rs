@@ -1,0 +1,255 @@
+//! One try of what is done or undone together: each statement is timed, its locks and files are looked at before the transaction
+//! ends, and all is told when the locks are given back.
+
+use crate::probe::ddl::{Changes, Schema, SeenLocks};
+use crate::record::migration::{DdlError, DdlTry, LockSpan, MigrationEntry, ScannedRelation};
+use crate::time::Now as _;
+use crate::units::{Span, Stamp};
+use crate::workload::migrations::{Migration, Unit, UnitKind};
+
+use super::apply::Applying;
+
+/// Which unit is tried, and how often it was.
+pub(super) struct Reach<'a> {
+    pub(super) migration: &'a Migration,
+    pub(super) unit: &'a Unit,
+    /// Number of the migration's first statement among all.
+    pub(super) first: usize,
+    /// From 1.
+    pub(super) number: u32,
+}
+
+/// Tries a unit once. On an error nothing of it stands, but for what the server itself keeps of a statement outside of
+/// transactions.
+pub(super) async fn attempt(applying: &mut Applying, reach: &Reach<'_>) -> Result<(), (usize, DdlError)> {
+    let begun_with = applying.schema.clone();
+    let mut tries = Vec::new();
+    let mut done = match reach.unit.kind {
+        UnitKind::Alone => alone(applying, reach, &begun_with, &mut tries).await,
+        UnitKind::Single | UnitKind::Transaction => {
+            transaction(applying, reach, &begun_with, &mut tries).await
+        }
+    };
+    let released_at = applying.clock.now();
+    let committed = done.is_ok();
+    let tag = applying.tag.clone();
+    for (index, one) in tries.iter_mut().enumerate() {
+        one.committed = committed;
+        one.released_at = released_at;
+        for lock in one.held.iter_mut().filter(|lock| lock.span.to == Stamp::NEVER) {
+            lock.span.to = released_at;
+        }
+        // Asked from another session when no lock is held for it any more.
+        if let Some((wal, temp)) =
+            applying.watch.written(&of_statement(&tag, reach, reach.unit.statements.start + index)).await
+        {
+            (one.wal_bytes, one.temp_bytes) = (Some(wal), Some(temp));
+        }
+    }
+    // What a failed statement left is seen only now, when its transaction is gone.
+    let after = applying.session.schema().await;
+    if let (Ok(after), Some(last)) = (&after, tries.last_mut()) {
+        let now = begun_with.changes(after);
+        if reach.unit.kind == UnitKind::Alone {
+            take_changes(last, now);
+        } else if committed {
+            for name in now.invalid {
+                if !last.invalid_indexes.contains(&name) {
+                    last.invalid_indexes.push(name);
+                }
+            }
+        }
+    }
+    if let Ok(after) = after {
+        applying.schema = after;
+    }
+    if let (Err((statement, error)), Some(last)) = (&mut done, tries.last_mut())
+        && last.error.is_none()
+        && last.statement == *statement
+    {
+        // The commit itself was refused: a deferred constraint.
+        last.error = Some(error.clone());
+    }
+    for one in tries {
+        applying.tell(released_at, MigrationEntry::Tried(Box::new(one))).await;
+    }
+    done
+}
+
+/// The tag of a statement's text, by which the server's counters know it again.
+fn of_statement(tag: &str, reach: &Reach<'_>, index: usize) -> String {
+    format!("{tag}{}.{}*/", reach.first + index, reach.number)
+}
+
+fn take_changes(one: &mut DdlTry, changes: Changes) {
+    one.rewritten = changes.rewritten;
+    one.rebuilt = changes.rebuilt;
+    one.invalid_indexes = changes.invalid;
+}
+
+/// A statement that must not stand in a transaction: what it did is seen from outside only.
+async fn alone(
+    applying: &mut Applying,
+    reach: &Reach<'_>,
+    begun_with: &Schema,
+    tries: &mut Vec<DdlTry>,
+) -> Result<(), (usize, DdlError)> {
+    let index = reach.unit.statements.start;
+    let (mut one, seen, executed) = execute(applying, reach, index).await;
+    one.waits = spans(&seen.waits, begun_with, one.span);
+    one.held =
+        spans(&seen.held, begun_with, one.span).into_iter().filter(|lock| lock.relation.is_some()).collect();
+    let statement = one.statement;
+    tries.push(one);
+    executed.map_err(|error| (statement, error))
+}
+
+async fn transaction(
+    applying: &mut Applying,
+    reach: &Reach<'_>,
+    begun_with: &Schema,
+    tries: &mut Vec<DdlTry>,
+) -> Result<(), (usize, DdlError)> {
+    let first = reach.first + reach.unit.statements.start;
+    applying.execute("BEGIN").await.map_err(|error| (first, error))?;
+    let mut schema = begun_with.clone();
+    let mut locks = Vec::new();
+    let mut scans = std::collections::BTreeMap::new();
+    for index in reach.unit.statements.clone() {
+        let (mut one, seen, executed) = execute(applying, reach, index).await;
+        let statement = one.statement;
+        one.waits = spans(&seen.waits, begun_with, one.span);
+        if let Err(error) = executed {
+            one.held = held_so_far(&seen, begun_with, one.span, &locks);
+            tries.push(one);
+            // The server gave up the transaction already; this lets go of its locks.
+            let _ = applying.session.execute("ROLLBACK").await;
+            return Err((statement, error));
+        }
+        // Nobody else can see these before the commit.
+        if let Ok(own) = applying.session.own_locks().await {
+            for (relation, mode) in own {
+                let Some(known) = begun_with.get(relation) else { continue };
+                if locks.contains(&(relation, mode.clone())) {
+                    continue;
+                }
+                let from = begin_of(&seen, relation, &mode, one.span);
+                one.held.push(LockSpan {
+                    mode: mode.clone(),
+                    relation: Some(known.name.clone()),
+                    lock_type: "relation".to_owned(),
+                    span: Span { from, to: Stamp::NEVER },
+                });
+                locks.push((relation, mode));
+            }
+        }
+        if let Ok(now) = applying.session.own_scans().await {
+            let scanned = now.iter().filter_map(|(relation, (count, rows))| {
+                let (count_before, rows_before) = scans.get(relation).copied().unwrap_or((0, 0));
+                let known = begun_with.get(*relation)?;
+                (*count > count_before).then(|| ScannedRelation {
+                    relation: known.name.clone(),
+                    rows: u64::try_from(rows - rows_before).unwrap_or(0),
+                })
+            });
+            one.scanned = Some(scanned.collect());
+            scans = now;
+        }
+        if let Ok(now) = applying.session.schema().await {
+            take_changes(&mut one, schema.changes(&now));
+            schema = now;
+        }
+        tries.push(one);
+    }
+    let last = reach.first + reach.unit.statements.end - 1;
+    let committed = applying.execute("COMMIT").await;
+    if committed.is_err() {
+        let _ = applying.session.execute("ROLLBACK").await;
+    }
+    committed.map_err(|error| (last, error))
+}
+
+/// Executes one statement, and gives what was seen of its locks meanwhile.
+async fn execute(
+    applying: &mut Applying,
+    reach: &Reach<'_>,
+    index: usize,
+) -> (DdlTry, SeenLocks, Result<(), DdlError>) {
+    let wal_before = applying.watch.wal_end().await;
+    let sql =
+        format!("{} {}", of_statement(&applying.tag, reach, index), reach.migration.statements[index].sql);
+    // What was seen up to here belongs to the statement before.
+    let _ = applying.watch.take();
+    let from = applying.clock.now();
+    let executed = applying.execute(&sql).await;
+    let span = Span { from, to: applying.clock.now() };
+    let seen = applying.watch.take();
+    let one = DdlTry {
+        statement: reach.first + index,
+        number: reach.number,
+        backend: applying.session.backend(),
+        span,
+        released_at: span.to,
+        committed: false,
+        error: executed.as_ref().err().cloned(),
+        waits: Vec::new(),
+        held: Vec::new(),
+        rewritten: Vec::new(),
+        rebuilt: Vec::new(),
+        scanned: None,
+        invalid_indexes: Vec::new(),
+        wal_bytes: None,
+        temp_bytes: None,
+        server_wal_bytes: None,
+    };
+    // While a transaction is open this would only lengthen it; the end of the WAL is asked from the other session.
+    let wal_after = applying.watch.wal_end().await;
+    let server_wal_bytes = wal_before.zip(wal_after).map(|(before, after)| after.saturating_sub(before));
+    (DdlTry { server_wal_bytes, ..one }, seen, executed)
+}
+
+/// Seen locks by the names of their relations, within the statement. A relation that was not there before has no name here, and
+/// nobody else waits for it.
+fn spans(seen: &[crate::probe::ddl::SeenLock], begun_with: &Schema, within: Span) -> Vec<LockSpan> {
+    seen.iter()
+        .filter_map(|lock| {
+            let relation = match lock.relation {
+                Some(oid) => Some(begun_with.get(oid)?.name.clone()),
+                None => None,
+            };
+            // A look goes on for a moment behind the end of the statement.
+            let span = lock.span.clip(within);
+            let (mode, lock_type) = (lock.mode.clone(), lock.lock_type.clone());
+            Some(LockSpan { mode, relation, lock_type, span })
+        })
+        .collect()
+}
+
+/// What a statement that failed held, as far as it was seen from outside.
+fn held_so_far(
+    seen: &SeenLocks,
+    begun_with: &Schema,
+    within: Span,
+    before: &[(u32, String)],
+) -> Vec<LockSpan> {
+    let new: Vec<_> = seen
+        .held
+        .iter()
+        .filter(|lock| lock.relation.is_some_and(|oid| !before.contains(&(oid, lock.mode.clone()))))
+        .cloned()
+        .collect();
+    let mut held = spans(&new, begun_with, within);
+    for lock in &mut held {
+        lock.span.to = Stamp::NEVER;
+    }
+    held
+}
+
+/// From when a lock was held: the end of the wait for it, the first look that saw it, or, where it was quicker than a look, the
+/// beginning of the statement.
+fn begin_of(seen: &SeenLocks, relation: u32, mode: &str, within: Span) -> Stamp {
+    let is_it = |lock: &&crate::probe::ddl::SeenLock| lock.relation == Some(relation) && lock.mode == mode;
+    let waited = seen.waits.iter().filter(is_it).map(|lock| lock.span.to).max();
+    // A lock that was not waited for was taken some time before the look that saw it first, at most one look before.
+    waited.map_or(within.from, |to| to.max(within.from).min(within.to))
+}

@@ -1,0 +1,70 @@
+//! Migrations as a team's own tool would read and run them: files in the order of their versions, each cut into statements, and
+//! which of these stand in one transaction. Reads a folder; knows no server.
+
+mod files;
+mod names;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+pub use files::load;
+pub use names::Tool;
+pub use steps::{Unit, UnitKind, is_concurrent};
+
+/// The migrations of a folder, in the order in which they are applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migrations {
+    /// The folder, as the user named it.
+    pub folder: PathBuf,
+    /// Whose habits they follow.
+    pub tool: Tool,
+    /// At least one.
+    pub migrations: Vec<Migration>,
+}
+
+/// One migration: one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Migration {
+    /// As the file name writes it: `20261126093000`, `1.2`; of a plain file its name.
+    pub version: String,
+    /// What the file name says besides.
+    pub name: String,
+    /// The file.
+    pub path: PathBuf,
+    /// Whether the tool puts all of it into one transaction.
+    pub in_transaction: bool,
+    /// In order, at least one.
+    pub statements: Vec<MigrationStatement>,
+    /// The statements in groups: what is done or undone together.
+    pub units: Vec<Unit>,
+}
+
+/// One statement of a migration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationStatement {
+    /// Its text, without the semicolon.
+    pub sql: String,
+    /// Its place in the file, in bytes.
+    pub span: Range<usize>,
+    /// Line on which it begins, counted from 1.
+    pub line: usize,
+    /// Whether the server executes it only outside of a transaction.
+    pub alone: bool,
+}
+
+impl Migrations {
+    /// The same without what comes before `version`; or the versions that there are, where that is none of them.
+    pub fn from_version(mut self, version: &str) -> Result<Self, Vec<String>> {
+        let is_it = |migration: &Migration| names::is_same_version(&migration.version, version);
+        match self.migrations.iter().position(is_it) {
+            Some(first) => {
+                self.migrations.drain(..first);
+                Ok(self)
+            }
+            None => Err(self.migrations.into_iter().map(|migration| migration.version).collect()),
+        }
+    }
+}

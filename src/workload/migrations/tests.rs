@@ -1,0 +1,183 @@
+//! Folders of each tool: which files, in which order, cut and grouped how, and what is refused with its place.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::steps::{control, is_alone};
+use super::*;
+
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    folder
+}
+
+fn read(files: &[(&str, &str)]) -> Migrations {
+    let folder = folder(files);
+    load(folder.path(), None).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn refused(files: &[(&str, &str)], tool: Option<Tool>) -> String {
+    let folder = folder(files);
+    let said = load(folder.path(), tool).expect_err("it has a mistake").to_string();
+    said.replace(&format!("{}/", folder.path().display()), "")
+}
+
+fn versions(read: &Migrations) -> Vec<&str> {
+    read.migrations.iter().map(|migration| migration.version.as_str()).collect()
+}
+
+fn statements(migration: &Migration) -> Vec<&str> {
+    migration.statements.iter().map(|statement| statement.sql.as_str()).collect()
+}
+
+#[test]
+fn sqlx_numbers_order_files_and_its_way_back_is_left_out() {
+    let read = read(&[
+        ("10_b.up.sql", "ALTER TABLE t ADD b int;"),
+        ("10_b.down.sql", "ALTER TABLE t DROP b;"),
+        ("9_a.sql", "ALTER TABLE t ADD a int; UPDATE t SET a = 1;"),
+        ("11_c.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY i ON t (a);"),
+    ]);
+    assert_eq!((read.tool, versions(&read)), (Tool::Sqlx, vec!["9", "10", "11"]));
+    let grouped: Vec<(bool, UnitKind, usize)> = read
+        .migrations
+        .iter()
+        .map(|of| (of.in_transaction, of.units[0].kind, of.units[0].statements.len()))
+        .collect();
+    let transaction = UnitKind::Transaction;
+    assert_eq!(grouped, [(true, transaction, 2), (true, transaction, 1), (false, UnitKind::Alone, 1)]);
+}
+
+#[test]
+fn flyway_versions_have_parts() {
+    let read = read(&[
+        ("V1_10__c.sql", "SELECT 1"),
+        ("V1.9__b.sql", "SELECT 1"),
+        ("V1__a.sql", "SELECT 1"),
+        ("R__view.sql", "SELECT 1"),
+        ("V2__i.sql", "CREATE INDEX CONCURRENTLY i ON t (a);"),
+    ]);
+    assert_eq!((read.tool, versions(&read)), (Tool::Flyway, vec!["1", "1.9", "1.10", "2"]));
+    // Flyway finds by itself that nothing of this file can stand in a transaction.
+    assert!(!read.migrations[3].in_transaction && read.migrations[0].in_transaction);
+}
+
+#[test]
+fn dbmate_files_have_two_parts() {
+    let text = "-- migrate:up\nALTER TABLE t ADD a int;\n\n-- migrate:down\nALTER TABLE t DROP a;\n";
+    let alone = "-- migrate:up transaction:false\nCREATE INDEX CONCURRENTLY i ON t (a);\n";
+    let read = read(&[("20260101000000_a.sql", text), ("20260102000000_i.sql", alone)]);
+    assert_eq!(read.tool, Tool::Dbmate);
+    assert_eq!(statements(&read.migrations[0]), ["ALTER TABLE t ADD a int"]);
+    assert_eq!(read.migrations[0].statements[0].line, 2);
+    assert_eq!(read.migrations.iter().map(|of| of.in_transaction).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn plain_files_run_in_the_order_of_their_names_and_hold_their_own_transactions() {
+    let body = "BEGIN;\nALTER TABLE t ADD a int;\nALTER TABLE t ADD b int;\nCOMMIT;\nVACUUM t;\nANALYZE t;\n\
+                CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;\n\
+                CREATE FUNCTION g() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END;\n";
+    let read = read(&[("second.sql", "SELECT 2"), ("first.sql", body)]);
+    assert_eq!((read.tool, versions(&read)), (Tool::Plain, vec!["first", "second"]));
+    let first = &read.migrations[0];
+    let kinds: Vec<(UnitKind, usize)> =
+        first.units.iter().map(|unit| (unit.kind, unit.statements.len())).collect();
+    assert_eq!(
+        kinds,
+        [
+            (UnitKind::Transaction, 2),
+            (UnitKind::Alone, 1),
+            (UnitKind::Single, 1),
+            (UnitKind::Single, 1),
+            (UnitKind::Single, 1)
+        ]
+    );
+    assert_eq!(first.statements.iter().map(|of| of.line).collect::<Vec<_>>(), [2, 3, 5, 6, 7, 8]);
+}
+
+#[test]
+fn a_version_to_begin_with_is_found_however_it_is_written() {
+    let files = [("V1__a.sql", "SELECT 1"), ("V1_2__b.sql", "SELECT 1"), ("V3__c.sql", "SELECT 1")];
+    assert_eq!(versions(&read(&files).from_version("1.2").expect("it is there")), ["1.2", "3"]);
+    assert_eq!(versions(&read(&files).from_version("3.0").expect("it is there")), ["3"]);
+    assert_eq!(read(&files).from_version("4").expect_err("it is not"), ["1", "1.2", "3"]);
+}
+
+#[test]
+fn what_a_tool_cannot_run_is_refused_at_its_place() {
+    let concurrently = "ALTER TABLE t ADD a int;\n  CREATE INDEX CONCURRENTLY i ON t (a);\n";
+    let said = refused(&[("1_a.sql", concurrently)], None);
+    assert!(said.contains("--> 1_a.sql:2:3") && said.contains("sqlx opens one for the file"), "{said}");
+    assert!(said.contains("-- no-transaction"), "{said}");
+    // sqlx sends both in one message, which is one transaction to the server.
+    let said = refused(&[("1_a.sql", &format!("-- no-transaction\n{concurrently}"))], None);
+    assert!(said.contains("1_a.sql:3:3") && said.contains("in one message are one"), "{said}");
+    let said = refused(&[("V1__a.sql", concurrently)], Some(Tool::Flyway));
+    assert!(said.contains("executeInTransaction=false"), "{said}");
+    let said = refused(&[("V1__a.sql", "SELECT 1; COMMIT;")], Some(Tool::Refinery));
+    assert!(said.contains("V1__a.sql:1:11") && said.contains("ends it in the middle"), "{said}");
+    let said = refused(&[("a.sql", "BEGIN;\nSELECT 1;\n")], None);
+    assert!(said.contains("a.sql:1:1") && said.contains("other half"), "{said}");
+    let said = refused(&[("1_a.sql", "SELECT 1"), ("01_b.sql", "SELECT 2")], None);
+    assert!(
+        said.contains("version 1 is there twice") || said.contains("version 01 is there twice"),
+        "{said}"
+    );
+    let said = refused(&[("1_a.sql", "-- migrate:up\nSELECT 1"), ("b.sql", "SELECT 2")], None);
+    assert!(said.contains("`b.sql` is no name of a migration for dbmate"), "{said}");
+}
+
+#[test]
+fn what_nobody_can_read_is_refused_at_its_place() {
+    let said = refused(&[("a.sql", "SELECT 1;\nSELECT 'open;\n"), ("b.sql", "SELECT 1;\n\\i c.sql\n")], None);
+    assert!(said.contains("a.sql:2:8") && said.contains("a string that begins here has no end"), "{said}");
+    assert!(said.contains("b.sql:2:1") && said.contains("a command of psql"), "{said}");
+    assert!(said.ends_with("2 mistakes"), "{said}");
+    let said = refused(&[("a.sql", "COPY t FROM STDIN;")], None);
+    assert!(said.contains("fed by psql"), "{said}");
+    let said = refused(&[("a.sql", "-- nothing\n")], None);
+    assert!(said.contains("holds no statement"), "{said}");
+    let said = refused(&[("readme.txt", "")], None);
+    assert!(said.contains("holds no migration"), "{said}");
+    let said = load(Path::new("/nowhere/at/all"), None).expect_err("no folder").to_string();
+    assert!(said.contains("--migrations names a folder"), "{said}");
+}
+
+/// By `PreventInTransactionBlock` in PostgreSQL's sources (versions 14 to 18).
+#[test]
+fn statements_that_stand_alone() {
+    for sql in [
+        "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)",
+        "drop index concurrently if exists i",
+        "REINDEX INDEX CONCURRENTLY i",
+        "REINDEX (VERBOSE) TABLE CONCURRENTLY t",
+        "REINDEX DATABASE d",
+        "VACUUM FULL t",
+        "CLUSTER",
+        "ALTER SYSTEM SET work_mem = '4MB'",
+        "CREATE DATABASE d",
+        "ALTER TABLE m DETACH PARTITION p CONCURRENTLY",
+    ] {
+        assert!(is_alone(sql), "{sql}");
+    }
+    for sql in [
+        "CREATE INDEX i ON t (a)",
+        "CREATE INDEX i ON concurrently.concurrently (a)",
+        "REFRESH MATERIALIZED VIEW CONCURRENTLY v",
+        "ALTER TABLE m DETACH PARTITION p",
+        "CLUSTER t USING i",
+        "REINDEX TABLE t",
+        "ALTER TYPE e ADD VALUE 'x'",
+        "UPDATE t SET note = 'CONCURRENTLY'",
+        "CREATE TABLE t (concurrently_made bool)",
+    ] {
+        assert!(!is_alone(sql), "{sql}");
+    }
+    assert!(control("ROLLBACK TO SAVEPOINT s").is_none() && control("SAVEPOINT s").is_none());
+    assert!(control("COMMIT PREPARED 'x'").is_none() && control("end").is_some());
+}
