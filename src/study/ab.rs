@@ -20,8 +20,6 @@ pub async fn ab(plan: &AbPlan, observer: &mut Observer<'_>) -> Result<Outcome, S
     let shape = &plan.shape;
     let segments = segments(plan);
     let subject = Subject {
-        kind: RunKind::Ab,
-        segments: &segments,
         variants: variants(plan),
         comparison: Some(comparison(plan)),
         ..Subject::new(RunKind::Ab, &segments)

@@ -110,8 +110,6 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
     let (segments, slices) = segments(plan, &subjects.found, &arms, writes.is_some(), &held);
     tell_plan(plan, &segments, &subjects, &arms, observer);
     let subject = Subject {
-        kind: RunKind::Index,
-        segments: &segments,
         variants: writes.into_iter().collect(),
         comparison: Some(comparison(plan, &arms)),
         index: Some(Box::new(IndexHeader {
@@ -128,6 +126,7 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
             cache: shape.cache.map(CacheRegime::name),
         })),
         clones: if shape.clones { arms.arms.len() } else { 0 },
+        ..Subject::new(RunKind::Index, &segments)
     };
     let measured = match Bench::on(measure, ground, subject, observer).await {
         Ok(bench) => Box::pin(bench.measure_all(&segments, observer)).await,
