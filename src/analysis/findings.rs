@@ -46,6 +46,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     if report.study.is_none() {
         findings.extend(pool_too_small(report));
     }
+    findings.extend(super::pooler_findings::find(report));
     findings.extend(lock_findings::find(report));
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));

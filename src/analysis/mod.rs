@@ -23,6 +23,8 @@ pub mod paired;
 mod plan_differences;
 mod plans;
 mod pool_study;
+mod pooler;
+mod pooler_findings;
 mod quantiles;
 mod samples;
 mod server;
@@ -186,6 +188,7 @@ impl Analysis {
             target: target_info(&header),
             data: data_info(&header, changed_after),
             sessions: session_info(&header),
+            pooler: header.pooler.as_ref().map(pooler::info),
             environment: environment_info(&header),
             verdict: Verdict::None,
             budgets: Vec::new(),
@@ -253,6 +256,7 @@ impl Analysis {
             | Observation::Host(_)
             | Observation::Processes(_)
             | Observation::Generator(_)
+            | Observation::Pooler(_)
             | Observation::Gauge(_) => {
                 if let Some(stage) = self.stage_at(window) {
                     stage.add_sample(seen, window);

@@ -22,6 +22,7 @@ use super::intervals::Intervals;
 use super::ledger::{self, Circumstances, Cores, Times, Watched};
 use super::measures::{self, Gauges};
 use super::plans::StagePlans;
+use super::pooler::{self, PoolerCourse};
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::server_course::ServerCourse;
@@ -53,6 +54,7 @@ pub(super) struct StageAnalysis {
     pub(super) generator: (GeneratorSample, Duration),
     pub(super) gauges: Gauges,
     server_course: ServerCourse,
+    pooler: PoolerCourse,
     pub(super) plans: StagePlans,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
@@ -105,6 +107,7 @@ impl StageAnalysis {
             generator: Default::default(),
             gauges: Gauges::default(),
             server_course: ServerCourse::begin(at),
+            pooler: PoolerCourse::default(),
             plans: StagePlans::default(),
             begun_at: at,
             ended_at: None,
@@ -221,6 +224,7 @@ impl StageAnalysis {
             Observation::Processes(sample) => self.add_processes(sample, window),
             Observation::Host(sample) => self.add_host(sample, window),
             Observation::Generator(sample) => self.add_generator(sample, window),
+            Observation::Pooler(sample) => self.pooler.add(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
             Observation::Counters(_) | Observation::Locks(_) | Observation::Plans(_) => {}
         }
@@ -337,7 +341,7 @@ impl StageAnalysis {
         });
         let counters = self.counters();
         let watched = self.watched(header);
-        model::Stage {
+        let mut stage = model::Stage {
             name: plan.map_or_else(|| format!("stage {}", self.id.0), |stage| stage.name.clone()),
             measured: self.measured,
             started_at: rfc3339(header, self.begun_at),
@@ -364,6 +368,7 @@ impl StageAnalysis {
             ),
             gauges: self.gauges.to_model(header.workload_of(self.id), self.begun_at),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
+            pooler: self.pooler.to_model(self.window()),
             locks: self.locks(header),
             deadlocks: self.deadlocks(header),
             deadlocks_dropped: self.deadlocks_dropped,
@@ -384,7 +389,9 @@ impl StageAnalysis {
             server_events: self.server_course.events(counters.map(|(begin, end, _)| (begin, end))),
             server_events_dropped: self.server_course.dropped(),
             checks: self.checks(),
-        }
+        };
+        pooler::account(&mut stage);
+        stage
     }
 
     /// The distributions by which the stage can be compared with that of another run; empty ones are left out.

@@ -1,5 +1,7 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+mod pooler;
+
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
+
+pub(super) use pooler::PoolerArguments;
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -186,9 +190,8 @@ pub(super) struct MeasureArguments {
     /// Time between two looks at the server's sessions, 10 ms to 1 s
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = cadence)]
     pub(super) probe_interval: Duration,
-    /// A pooler, such as PgBouncer, that the measured sessions go through; all else goes to the target itself
-    #[arg(long, value_name = "URL", env = "DBDYNO_POOLER", hide_env_values = true)]
-    pub(super) pooler: Option<String>,
+    #[command(flatten)]
+    pub(super) pooler: PoolerArguments,
     /// Write a line for every transaction into this CSV file: its outcome and its stamps
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(super) samples: Option<PathBuf>,

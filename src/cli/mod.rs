@@ -8,6 +8,7 @@ mod keep;
 mod output;
 mod pgbench;
 mod plan;
+mod pooler;
 mod preview;
 mod runs;
 

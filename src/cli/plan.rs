@@ -18,7 +18,7 @@ use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
     MeasureArguments, PoolArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
-use super::{CommandError, pgbench};
+use super::{CommandError, pgbench, pooler};
 
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +41,22 @@ pub enum UsageError {
     ServerCpus,
     /// A pooler in front of a server that does not exist yet.
     #[error(
-        "--pooler goes with a server that is there: name it with --target, it is where everything but the measured sessions connects"
+        "--pooler URL goes with a server that is there: name it with --target, it is where everything but the measured sessions \
+         connects (in front of a throwaway server, --pooler pgbouncer starts one)"
     )]
     PoolerOfLocal,
+    /// A pooler in front of a server that dbdyno did not start.
+    #[error(
+        "--pooler pgbouncer starts a PgBouncer in front of a throwaway server (--target local); in front of another one name yours: \
+         --pooler postgres://… with --pooler-admin postgres://…/pgbouncer"
+    )]
+    OwnPoolerOfExisting,
+    /// A pooler that is neither an address nor one that dbdyno starts.
+    #[error("--pooler takes a postgres:// URL, `pgbouncer` or `pgbouncer:session`; found `{0}`")]
+    Pooler(String),
+    /// What is said of a pooler that is not there.
+    #[error("{0} goes with {1}")]
+    WithoutPooler(&'static str, &'static str),
     /// A pooler does not know the copies.
     #[error(
         "--reset template measures on copies of the database, which a pooler does not know: leave out --pooler or --reset"
@@ -353,6 +366,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         target: TargetChoice::Local(local(&arguments.local)?),
         protocol: workload.protocol.unwrap_or_default(),
         statement_timeout: workload.statement_timeout,
+        is_protocol_chosen: false,
         rtt: std::time::Duration::ZERO,
         pooler: None,
         client_cpus: None,
@@ -434,7 +448,8 @@ pub(super) fn measure(
         protocol: protocol(arguments, &workload)?,
         statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
         rtt: arguments.rtt.unwrap_or_default(),
-        pooler: pooler(arguments)?,
+        is_protocol_chosen: arguments.protocol.is_some(),
+        pooler: pooler::choice(arguments)?,
         client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,
@@ -455,18 +470,6 @@ pub(super) fn measure(
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     })
-}
-
-/// Where the measured sessions connect, if not to the target itself.
-fn pooler(arguments: &MeasureArguments) -> Result<Option<Target>, CommandError> {
-    let Some(url) = &arguments.pooler else { return Ok(None) };
-    if arguments.target.is_local() {
-        return Err(UsageError::PoolerOfLocal.into());
-    }
-    if arguments.reset == ResetTo::Template {
-        return Err(UsageError::PoolerWithCopies.into());
-    }
-    Ok(Some(Target::parse(url).map_err(StudyError::from)?))
 }
 
 /// The flag, else the workload's key.

@@ -15,6 +15,7 @@ mod limit;
 mod measures;
 pub mod metric;
 mod plan;
+mod pooler;
 mod server_time;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
+pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};
 pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -71,6 +73,9 @@ pub struct Report {
     /// How the measured sessions talked to the server.
     #[serde(default)]
     pub sessions: SessionInfo,
+    /// The pooler that they went through.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pooler: Option<PoolerInfo>,
     /// The machine of the generator.
     pub environment: EnvironmentInfo,
     /// Against the budgets.
@@ -365,6 +370,9 @@ pub struct Stage {
     pub gauges: Vec<GaugeInfo>,
     /// The pool.
     pub pool: PoolInfo,
+    /// The pooler that the sessions went through, where its console was looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pooler: Option<PoolerStage>,
     /// Waits for locks.
     pub locks: LockInfo,
     /// Deadlocks of which a transaction of the workload was the victim, alike ones together, the most frequent first.

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::observation::Reading;
+use crate::record::pooler::PoolerHeader;
 use crate::record::set::Set;
 use crate::units::{
     Direction, Load, Protocol, RunId, Seed, Span, StageId, Stamp, StatementId, TransactionId, ValueUnit,
@@ -118,6 +119,9 @@ pub struct Header {
     /// What is compared, where the stages are slices of two arms.
     #[serde(default)]
     pub comparison: Option<ComparisonHeader>,
+    /// The pooler that the measured sessions went through.
+    #[serde(default)]
+    pub pooler: Option<PoolerHeader>,
 }
 
 impl Header {

@@ -14,6 +14,7 @@ pub mod kept;
 pub mod measure;
 pub mod observation;
 pub mod plan;
+pub mod pooler;
 pub mod pulse;
 pub mod sample;
 pub mod set;

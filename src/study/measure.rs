@@ -1,5 +1,6 @@
 //! What all measuring studies share: a target made ready, and segments of stages measured on it into one journal.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +32,7 @@ use super::header;
 use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::plans;
-use super::pooler;
+use super::pooler::{self, OpenPooler};
 use super::ready::{Data, ready, ready_variants};
 use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
@@ -117,8 +118,10 @@ pub(super) struct NamedStage {
 
 /// A target made ready, and the journal of what is measured on it.
 pub(super) struct Bench<'a> {
-    plan: &'a MeasurePlan,
+    plan: Cow<'a, MeasurePlan>,
     target: OpenTarget,
+    /// Between the measured sessions and the target.
+    pooler: Option<OpenPooler>,
     data: Data,
     /// Workloads of arms that have one of their own.
     variants: Vec<(Workload, Data)>,
@@ -129,8 +132,6 @@ pub(super) struct Bench<'a> {
     recording: Recording,
     samples: Option<SampleLog>,
     probes: Option<Probes>,
-    /// The role of the measured sessions, where a pooler chooses it.
-    measured_as: Option<String>,
     /// The workload whose statements they know.
     probed_variant: Option<usize>,
     /// Whether the user may make checkpoints, as far as it was tried.
@@ -160,13 +161,16 @@ impl<'a> Bench<'a> {
         if let Some(before) = keep_to_cpus(plan)? {
             pinned(&before)?;
         }
+        let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
+        let connections = largest.saturating_mul(plan.instances);
+        pooler::check(plan, connections)?;
         let mut target = OpenTarget::open(&plan.target, observer).await?;
-        let measured_as = match &plan.pooler {
-            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
-            None => None,
-        };
+        let pooler = pooler::open(plan, &target, connections, observer).await?;
+        let (fitted, protocol_note) = pooler::fitted(plan, pooler.as_ref())?;
+        let plan = &*fitted;
+        let pooler_header = pooler.as_ref().map(|pooler| pooler.header.clone());
         keep_to_cpus(plan)?;
-        let data = ready(plan, &target, segments, observer).await?;
+        let data = ready(plan, &target, segments, pooler_header.as_ref(), observer).await?;
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
@@ -197,20 +201,26 @@ impl<'a> Bench<'a> {
                 .probe_interval
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
             data: header::data(state, fresh.is_some()),
-            sessions: header::sessions(plan),
+            sessions: header::sessions(plan, pooler_header.as_ref()),
             comparison,
+            pooler: pooler_header,
         };
         let stage_count = header.stages.len();
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
+        if let Some(words) = protocol_note {
+            observer(Happening::Note(&words));
+            recording.event(clock.now(), "protocol_chosen", words)?;
+        }
 
         if let Some(fresh) = &fresh {
             fresh.leave(&mut target).await?;
         }
         let (out, probed) = mpsc::channel(PROBED_MAX);
         let mut bench = Self {
-            plan,
+            plan: fitted,
             target,
+            pooler,
             data,
             variants,
             fresh,
@@ -219,7 +229,6 @@ impl<'a> Bench<'a> {
             recording,
             samples,
             probes: None,
-            measured_as,
             probed_variant: None,
             may_checkpoint: true,
             out,
@@ -256,10 +265,11 @@ impl<'a> Bench<'a> {
                 let plan = ProbePlan {
                     statements: header::tags(self.workload(variant)),
                     values_apart: self.plan.protocol != Protocol::Simple,
-                    measured_as: self.measured_as.clone(),
+                    measured_as: self.pooler.as_ref().and_then(|pooler| pooler.measured_as.clone()),
                     interval,
                     gauges: header::gauges(&self.plan.workload),
-                    plans: plans::capture(self.plan, self.workload(variant), self.data(variant)),
+                    plans: plans::capture(&self.plan, self.workload(variant), self.data(variant)),
+                    pooler: self.pooler.as_ref().and_then(|pooler| pooler.watch.clone()),
                 };
                 let settings = self.target.target.settings();
                 Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
@@ -360,9 +370,9 @@ impl<'a> Bench<'a> {
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
         let connecting_from = self.clock.now();
         let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
-        let options = session_options(self.plan, self.workload(variant));
+        let options = session_options(&self.plan, self.workload(variant));
         let settings = segment.slice.as_ref().map_or(&[][..], |slice| &slice.settings);
-        let measured = self.plan.pooler.as_ref().unwrap_or(&self.target.target);
+        let measured = self.pooler.as_ref().map_or(&self.target.target, |pooler| &pooler.target);
         let engine = measured.with_session_settings(settings).engine(self.clock, options);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
@@ -513,7 +523,12 @@ impl<'a> Bench<'a> {
             self.recording.event(at, "samples_dropped", gap)?;
         }
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
-        // A report that is made is shown, whatever becomes of the server.
+        // A report that is made is shown, whatever becomes of the pooler and the server.
+        if let Some(pooler) = self.pooler
+            && let Err(error) = pooler.close().await
+        {
+            notes.push(error.to_string());
+        }
         if let Err(error) = self.target.close().await {
             notes.push(error.to_string());
         }

@@ -41,7 +41,7 @@ pub use load::load;
 pub use measure::Script;
 pub use plan::{
     AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
-    Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice, WarmUp,
+    PoolerChoice, Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice, WarmUp,
 };
 pub use pool::pool;
 pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::db::{Protocol, Target};
-use crate::local::LocalOptions;
+use crate::local::{LocalOptions, PoolMode};
 use crate::model::ChangeLimit;
 use crate::units::{CpuList, Load, Seed};
 use crate::workload::{BudgetSpec, Workload};
@@ -20,6 +20,25 @@ pub enum TargetChoice {
     Existing(Target),
     /// One that is started for this and removed afterwards.
     Local(LocalOptions),
+}
+
+/// A pooler between the measured sessions and the server.
+#[derive(Clone)]
+pub enum PoolerChoice {
+    /// One that is there.
+    Existing {
+        /// Where measured sessions connect.
+        pooler: Target,
+        /// Its admin console, where the user names it.
+        console: Option<Target>,
+    },
+    /// A `PgBouncer` that is started in front of a throwaway server and removed with it.
+    Own {
+        /// For how long a client keeps a server connection.
+        mode: PoolMode,
+        /// Connections to the server; as many as suit the mode, unless the user says so.
+        pool_size: Option<u32>,
+    },
 }
 
 /// What the data are before each measurement.
@@ -75,6 +94,8 @@ pub struct MeasurePlan {
     pub scale: Option<f64>,
     /// How transactions talk to the server.
     pub protocol: Protocol,
+    /// Whether the user chose that for this measurement: then it is not changed for a pooler's sake.
+    pub is_protocol_chosen: bool,
     /// How long a statement may take on the server.
     pub statement_timeout: Option<Duration>,
     /// Added to each round trip of the measured sessions.
@@ -96,7 +117,7 @@ pub struct MeasurePlan {
     /// What the data are before each measurement.
     pub reset: Reset,
     /// The pooler that the measured sessions go through, if not to the target itself.
-    pub pooler: Option<Target>,
+    pub pooler: Option<PoolerChoice>,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
     /// The log of single transactions, if one is wished.

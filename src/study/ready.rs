@@ -6,13 +6,14 @@ use std::sync::Arc;
 use crate::dataset::{self, Holds, TargetState};
 use crate::generate::Dataset;
 use crate::probe::capabilities;
+use crate::record::pooler::PoolerHeader;
 use crate::sql::values::QueryValues;
 use crate::units::Seed;
 use crate::workload::Workload;
 
 use super::load::fill;
 use super::measure::Segment;
-use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, StudyError};
+use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, PoolerChoice, StudyError};
 
 /// Connections that load when nobody says how many: half of the cores generate and send, half are the server's.
 #[must_use]
@@ -39,9 +40,10 @@ pub(super) async fn ready(
     plan: &MeasurePlan,
     target: &OpenTarget,
     segments: &[Segment],
+    pooler: Option<&PoolerHeader>,
     observer: &mut Observer<'_>,
 ) -> Result<Data, StudyError> {
-    room_for_connections(plan, target, segments).await?;
+    room_for_connections(plan, target, segments, pooler).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
     values(&plan.workload, target, scale, seed).await
 }
@@ -176,13 +178,15 @@ async fn room_for_connections(
     plan: &MeasurePlan,
     target: &OpenTarget,
     segments: &[Segment],
+    pooler: Option<&PoolerHeader>,
 ) -> Result<(), StudyError> {
-    if plan.pooler.is_some() {
-        // Its own connections to the server are what counts there, and it knows their number.
-        return Ok(());
-    }
     let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
-    let wanted = u64::from(largest) * u64::from(plan.instances);
+    let wanted = match &plan.pooler {
+        // Its own connections to the server are what counts there, and it knows their number.
+        Some(PoolerChoice::Existing { .. }) => return Ok(()),
+        Some(PoolerChoice::Own { .. }) => pooler.and_then(|pooler| pooler.pool_size).unwrap_or(0),
+        None => u64::from(largest) * u64::from(plan.instances),
+    };
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
     let own = OWN_CONNECTIONS + plan.probe_interval.map_or(0, |_| plan.workload.gauges.len() as u64);
     if wanted + own <= free + 1 {
@@ -193,6 +197,13 @@ async fn room_for_connections(
     } else {
         "measure smaller pools, or raise max_connections".to_owned()
     };
+    if matches!(plan.pooler, Some(PoolerChoice::Own { .. })) {
+        return Err(StudyError::Refused(format!(
+            "a PgBouncer with {wanted} server connections wants more than the {} that the server has room for: {remedy}, or say \
+             less with --pooler-pool",
+            (free + 1).saturating_sub(own)
+        )));
+    }
     Err(StudyError::Refused(format!(
         "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {}: {remedy}",
         plan.instances,

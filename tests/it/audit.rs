@@ -95,6 +95,7 @@ fn header(floor: Option<FloorHeader>) -> Header {
         floor,
         sessions: SessionHeader::default(),
         comparison: None,
+        pooler: None,
     }
 }
 

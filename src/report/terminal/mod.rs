@@ -17,6 +17,7 @@ mod method;
 mod page;
 mod phases;
 mod plans;
+mod pooler;
 mod put_on;
 mod server;
 mod server_time;
@@ -136,6 +137,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
         ledger::details(page, stage);
     }
     contention::pool(page, stage);
+    pooler::section(page, stage);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
     lock_stories(page, stage, full);
