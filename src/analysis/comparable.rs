@@ -97,7 +97,15 @@ fn load(base: &Report, candidate: &Report, found: &mut Found) {
         let timeout = of.statement_timeout_ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms} ms"));
         let protocol = of.protocol.as_str();
         let pooler = if of.pooler.is_some() { pooler(report) } else { String::new() };
-        format!("protocol {protocol}, statement timeout {timeout}, added round trip {} µs{pooler}", of.rtt_us)
+        let replaced = [("connections live", of.lifetime_s), ("all closed after", of.storm_s)];
+        let replaced: String = replaced
+            .iter()
+            .filter_map(|(what, seconds)| seconds.map(|seconds| format!(", {what} {seconds} s")))
+            .collect();
+        format!(
+            "protocol {protocol}, statement timeout {timeout}, added round trip {} µs{pooler}{replaced}",
+            of.rtt_us
+        )
     };
     found.compare("sessions", "how sessions talk to the server", sessions(base), sessions(candidate));
 }

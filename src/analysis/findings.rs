@@ -261,7 +261,7 @@ fn host_full(report: &Report) -> Option<Finding> {
 }
 
 /// Whether generator and server kept to processors that the other did not have.
-fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
+pub(super) fn cores_are_apart(environment: &EnvironmentInfo) -> bool {
     let read = |text: &Option<String>| text.as_ref()?.parse::<CpuList>().ok();
     match (read(&environment.client_cpus), read(&environment.server_cpus)) {
         (Some(client), Some(server)) => client.without(&server).as_ref() == Some(&client),

@@ -112,6 +112,10 @@ impl PoolerCourse {
 /// What was done between two looks. Totals that became smaller are those of a pooler that began anew.
 fn work(from: &PoolerTotals, to: &PoolerTotals, covers_s: f64) -> Option<PoolerWork> {
     let transactions = to.transactions.checked_sub(from.transactions)?;
+    // PgBouncer's clocks of a query and of a transaction run from the client's request on, before it looks for a server
+    // (`query_start` in src/client.c, of every version): the wait is in both.
+    let wait_us = to.wait_us.checked_sub(from.wait_us)?;
+    let with_server = |from: u64, to: u64| Some(to.checked_sub(from)?.saturating_sub(wait_us));
     let each = |us: u64| if transactions == 0 { 0.0 } else { us as f64 / transactions as f64 };
     Some(PoolerWork {
         covers_s,
@@ -119,9 +123,9 @@ fn work(from: &PoolerTotals, to: &PoolerTotals, covers_s: f64) -> Option<PoolerW
         queries_per_s: to.queries.checked_sub(from.queries)? as f64 / covers_s,
         received_bytes_per_s: to.received_bytes.checked_sub(from.received_bytes)? as f64 / covers_s,
         sent_bytes_per_s: to.sent_bytes.checked_sub(from.sent_bytes)? as f64 / covers_s,
-        wait_us_mean: each(to.wait_us.checked_sub(from.wait_us)?),
-        transaction_us_mean: each(to.transaction_us.checked_sub(from.transaction_us)?),
-        query_us_mean: each(to.query_us.checked_sub(from.query_us)?),
+        wait_us_mean: each(wait_us),
+        transaction_us_mean: each(with_server(from.transaction_us, to.transaction_us)?),
+        query_us_mean: each(with_server(from.query_us, to.query_us)?),
         account: None,
     })
 }

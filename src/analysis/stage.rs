@@ -26,7 +26,7 @@ use super::pooler::{self, PoolerCourse};
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::server_course::ServerCourse;
-use super::{deadlocks, indexes, locks, rfc3339, server};
+use super::{deadlocks, indexes, locks, rfc3339, server, storm};
 
 /// Lock waits of one stage that are told apart; more are counted.
 const EPISODES_MAX: usize = 100_000;
@@ -368,6 +368,12 @@ impl StageAnalysis {
             ),
             gauges: self.gauges.to_model(header.workload_of(self.id), self.begun_at),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
+            storm: self
+                .set
+                .pool
+                .storm
+                .as_ref()
+                .map(|part| storm::storm(part, self.begun_at, self.intervals.all())),
             pooler: self.pooler.to_model(self.window()),
             locks: self.locks(header),
             deadlocks: self.deadlocks(header),
@@ -691,6 +697,7 @@ impl StageAnalysis {
             create_us: quantiles(&pool.create),
             create_errors: pool.create_errors,
             discarded: pool.discarded,
+            retired: pool.retired,
         }
     }
 

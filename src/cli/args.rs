@@ -1,6 +1,8 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+mod capacity;
 mod pooler;
+mod renewal;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,7 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
+pub(super) use capacity::CapacityArguments;
 pub(super) use pooler::PoolerArguments;
+pub(super) use renewal::RenewalArguments;
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -39,6 +43,8 @@ pub(super) enum Command {
     Run(RunArguments),
     /// Measure several pool sizes and find the knee
     Pool(PoolArguments),
+    /// Find the highest rate that keeps a goal, and what stops a higher one
+    Capacity(CapacityArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
     /// Compare two stored runs, or two groups of runs
@@ -192,6 +198,8 @@ pub(super) struct MeasureArguments {
     pub(super) probe_interval: Duration,
     #[command(flatten)]
     pub(super) pooler: PoolerArguments,
+    #[command(flatten)]
+    pub(super) renewal: RenewalArguments,
     /// Write a line for every transaction into this CSV file: its outcome and its stamps
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(super) samples: Option<PathBuf>,
@@ -292,7 +300,7 @@ pub(super) struct FilterArguments {
     /// Only runs with this label, may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
-    /// Only `run`, `pool` or `ab`
+    /// Only `run`, `pool`, `capacity` or `ab`
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Option<String>,
     /// Only runs of this workload

@@ -2,6 +2,7 @@
 
 mod ab;
 mod args;
+mod capacity;
 mod compare;
 mod doctor;
 mod keep;
@@ -168,6 +169,15 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             output::check(&arguments.measure.output)?;
             let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
             let outcome = Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await;
+            live.finish();
+            conclude(&outcome?, &arguments.measure.output, &keep).await
+        }
+        Command::Capacity(arguments) => {
+            let mut live = Plain::new(arguments.measure.output.quiet);
+            let plan = capacity::plan(&arguments, command_line)?;
+            output::check(&arguments.measure.output)?;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
             conclude(&outcome?, &arguments.measure.output, &keep).await
         }

@@ -79,6 +79,11 @@ pub enum UsageError {
     /// A limit of what has none.
     #[error("--warmup-max goes with --warmup auto; a fixed warm-up lasts as long as --warmup says")]
     WarmUpMaxAlone,
+    /// A warm-up that waits for what never comes.
+    #[error(
+        "--churn does not go with --warmup auto, which waits until no connection is made: say a length, such as --warmup 10s"
+    )]
+    ChurnWithoutRest,
     /// A length without a load.
     #[error(
         "--duration goes with --rate, --clients or --sessions; without them the workload's own stages are run"
@@ -198,6 +203,22 @@ pub enum UsageError {
     /// A budget of a comparison.
     #[error("ab judges differences, not values: say how much worse B may be, such as --limit 'p99 +10%'")]
     BudgetOfAb,
+    /// What a search for a rate cannot take.
+    #[error("{0} does not go with capacity: {1}")]
+    NotOfCapacity(&'static str, &'static str),
+    /// A part of a goal that names no metric, or no limit.
+    #[error("--goal '{given}': {reason}")]
+    Goal {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A search without time for its fewest steps.
+    #[error(
+        "--at-most leaves no time for two steps and a confirmation: give it at least {0}, or shorten --step"
+    )]
+    AtMostOfCapacity(String),
     /// A sample log of transactions that have other names in each arm.
     #[error("--samples does not go with an arm that has a workload of its own")]
     SamplesOfArms,
@@ -369,6 +390,8 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         is_protocol_chosen: false,
         rtt: std::time::Duration::ZERO,
         pooler: None,
+        lifetime: None,
+        storm: None,
         client_cpus: None,
         workload,
         seed: Seed::default(),
@@ -438,6 +461,9 @@ pub(super) fn measure(
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
     }
+    if arguments.renewal.churn.is_some() && arguments.warmup == Some(GivenWarmUp::Auto) {
+        return Err(UsageError::ChurnWithoutRest.into());
+    }
     let cores = match &arguments.client_cpus {
         Some(cpus) => cpus.count(),
         None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -450,6 +476,8 @@ pub(super) fn measure(
         rtt: arguments.rtt.unwrap_or_default(),
         is_protocol_chosen: arguments.protocol.is_some(),
         pooler: pooler::choice(arguments)?,
+        lifetime: arguments.renewal.churn,
+        storm: arguments.renewal.storm,
         client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,

@@ -5,6 +5,7 @@
 
 pub mod budget;
 mod calibration;
+mod capacity;
 mod change;
 mod comparison;
 mod contention;
@@ -17,6 +18,7 @@ pub mod metric;
 mod plan;
 mod pooler;
 mod server_time;
+mod storm;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Load, Protocol, Seed};
 
 pub use calibration::{CALIBRATION_VERSION, Calibration, ClosedPoint, FloorInfo, OpenPoint};
+pub use capacity::{Capacity, CapacityLimit, CapacityStep, StepOutcome};
 pub use change::{ChangeError, ChangeLimit, ComparedMetric};
 pub use comparison::{
     ChangeVerdict, CompareReport, Comparison, CounterChange, CounterDifference, MetricDifference, RunGroup,
@@ -39,6 +42,7 @@ pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};
 pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
+pub use storm::StormInfo;
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -48,7 +52,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
-    /// `run`, `pool` or `ab`.
+    /// `run`, `pool`, `ab` or `capacity`.
     pub kind: String,
     /// Name of the run in the history.
     pub id: String,
@@ -97,6 +101,9 @@ pub struct Report {
     /// What a comparison adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub comparison: Option<Comparison>,
+    /// What a capacity study adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub capacity: Option<Capacity>,
     /// Price of the probes.
     pub probes: Vec<ProbeInfo>,
     /// What happened on the way.
@@ -171,7 +178,7 @@ pub struct TableChangesInfo {
 }
 
 /// How the measured sessions talked to the server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionInfo {
     /// In which protocol.
     #[serde(default)]
@@ -185,6 +192,12 @@ pub struct SessionInfo {
     /// Host, port, database and user of the pooler that they went through.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pooler: Option<String>,
+    /// How long each connection lived, in seconds; absent where they lived for ever.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lifetime_s: Option<f64>,
+    /// When, in each measured stage, all connections were closed at once, in seconds after its beginning.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub storm_s: Option<f64>,
 }
 
 /// The machine of the generator.
@@ -370,6 +383,9 @@ pub struct Stage {
     pub gauges: Vec<GaugeInfo>,
     /// The pool.
     pub pool: PoolInfo,
+    /// All connections closed at once, where that was wished.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub storm: Option<StormInfo>,
     /// The pooler that the sessions went through, where its console was looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pooler: Option<PoolerStage>,
@@ -606,6 +622,9 @@ pub struct PoolInfo {
     pub create_errors: u64,
     /// Connections found broken.
     pub discarded: u64,
+    /// Connections closed at the end of their life.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retired: u64,
 }
 
 /// Waits for locks over one stage.
@@ -955,4 +974,10 @@ pub struct PoolPoint {
     pub error_fraction: f64,
     /// Host CPU while it was measured.
     pub host_cpu_fraction: Option<f64>,
+}
+
+/// For figures that only some measurements have.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

@@ -69,9 +69,9 @@ pub struct PoolerWork {
     pub sent_bytes_per_s: f64,
     /// Waiting for a server connection, for each of its transactions, in microseconds.
     pub wait_us_mean: f64,
-    /// With a server connection, for each of its transactions.
+    /// With a server connection, for each of its transactions: what `PgBouncer` counts, less the wait, which it counts in.
     pub transaction_us_mean: f64,
-    /// In queries on the server, for each of its transactions.
+    /// In queries on the server, for each of its transactions: what `PgBouncer` counts, less the wait, which it counts in.
     pub query_us_mean: f64,
     /// Where the time of one of our transactions went, on average; absent where others used the pooler as well.
     #[serde(skip_serializing_if = "Option::is_none", default)]

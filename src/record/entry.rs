@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::capacity::{CapacityHeader, Planned};
 use crate::record::observation::Reading;
 use crate::record::pooler::PoolerHeader;
 use crate::record::set::Set;
@@ -22,6 +23,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub enum Entry {
     /// First line.
     Header(Box<Header>),
+    /// A stage that was decided on after the run began, before it begins.
+    Planned(Box<Planned>),
     /// A stage begins.
     StageBegun {
         /// Which.
@@ -122,6 +125,9 @@ pub struct Header {
     /// The pooler that the measured sessions went through.
     #[serde(default)]
     pub pooler: Option<PoolerHeader>,
+    /// What a capacity study searches for; its stages are decided on as it goes.
+    #[serde(default)]
+    pub capacity: Option<CapacityHeader>,
 }
 
 impl Header {
@@ -240,6 +246,12 @@ pub struct SessionHeader {
     /// Host, port, database and user of the pooler that they went through.
     #[serde(default)]
     pub pooler: Option<String>,
+    /// How long each lived, in nanoseconds; absent where they lived for ever.
+    #[serde(default)]
+    pub lifetime_ns: Option<u64>,
+    /// When, in each measured stage, all were closed at once, in nanoseconds after its beginning.
+    #[serde(default)]
+    pub storm_ns: Option<u64>,
 }
 
 /// What the generator can do on a session that answers at once.
@@ -287,6 +299,8 @@ pub enum RunKind {
     Pool,
     /// Two arms in alternating slices: one stage a slice.
     Ab,
+    /// The highest rate that keeps a goal: one stage a step.
+    Capacity,
 }
 
 impl RunKind {
@@ -297,6 +311,7 @@ impl RunKind {
             Self::Run => "run",
             Self::Pool => "pool",
             Self::Ab => "ab",
+            Self::Capacity => "capacity",
         }
     }
 }

@@ -39,9 +39,10 @@ pub struct PoolerTotals {
     pub received_bytes: u64,
     /// Bytes to clients.
     pub sent_bytes: u64,
-    /// Time that clients were connected to a server in a transaction, in microseconds.
+    /// Time from the first request of a transaction to its end, in microseconds. `PgBouncer` counts the wait in, whatever its
+    /// manual says.
     pub transaction_us: u64,
-    /// Time that queries took on servers, in microseconds.
+    /// Time from requests to the ends of their answers, in microseconds. The wait is counted in, as above.
     pub query_us: u64,
     /// Time that clients waited for a server connection, in microseconds.
     pub wait_us: u64,

@@ -24,6 +24,7 @@ pub async fn ab(plan: &AbPlan, observer: &mut Observer<'_>) -> Result<Outcome, S
         segments: &segments,
         variants: variants(plan),
         comparison: Some(comparison(plan)),
+        capacity: None,
     };
     let bench = Bench::open(&plan.measure, subject, observer).await?;
     let Pairs::UntilDecided { max, at_most } = shape.pairs else {

@@ -1,5 +1,7 @@
 //! What a journal says of itself before anything is measured.
 
+use std::time::Duration;
+
 use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
@@ -101,10 +103,16 @@ pub(super) fn sessions(plan: &MeasurePlan, pooler: Option<&PoolerHeader>) -> Ses
         statement_timeout_ms: plan
             .statement_timeout
             .map(|limit| u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)),
-        rtt_ns: u64::try_from(plan.rtt.as_nanos()).unwrap_or(u64::MAX),
+        rtt_ns: nanos(plan.rtt),
+        lifetime_ns: plan.lifetime.map(nanos),
+        storm_ns: plan.storm.map(nanos),
         // One that was started for this is at another port each time: its name is what matters.
         pooler: pooler.map(|of| if of.is_own { of.name.clone() } else { of.address.clone() }),
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The machine, and who keeps to which of its processors.

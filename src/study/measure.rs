@@ -11,9 +11,10 @@ use crate::analysis::Analysis;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
-use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
+use crate::engine::{self, Collected, Plan, Replacement, Sampling, StagePlan, Storm};
 use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
+use crate::record::capacity::{CapacityHeader, Planned, StepKind};
 use crate::record::entry::{
     ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, Prepared,
     PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
@@ -97,12 +98,13 @@ pub(super) struct Subject<'a> {
     /// Workloads of arms that have one of their own.
     pub(super) variants: Vec<Workload>,
     pub(super) comparison: Option<ComparisonHeader>,
+    pub(super) capacity: Option<CapacityHeader>,
 }
 
 impl<'a> Subject<'a> {
     /// One that compares nothing.
     pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
-        Self { kind, segments, variants: Vec::new(), comparison: None }
+        Self { kind, segments, variants: Vec::new(), comparison: None, capacity: None }
     }
 }
 
@@ -114,6 +116,14 @@ pub(super) struct NamedStage {
     pub(super) measured: bool,
     /// Whether it is the first of its segment and ends as soon as the system is steady.
     pub(super) until_steady: bool,
+}
+
+/// What a study that decides as it goes does next.
+pub(super) enum Decision {
+    /// Measure this.
+    Measure(Segment, StepKind),
+    /// End, and say why where that is not plain.
+    Stop(Option<String>),
 }
 
 /// A target made ready, and the journal of what is measured on it.
@@ -156,7 +166,7 @@ impl<'a> Bench<'a> {
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let Subject { kind, segments, variants, comparison } = subject;
+        let Subject { kind, segments, variants, comparison, capacity } = subject;
         // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
         if let Some(before) = keep_to_cpus(plan)? {
             pinned(&before)?;
@@ -164,6 +174,7 @@ impl<'a> Bench<'a> {
         let largest = segments.iter().map(|segment| segment.pool_size).max().unwrap_or(0);
         let connections = largest.saturating_mul(plan.instances);
         pooler::check(plan, connections)?;
+        refuse_late_storm(plan, segments)?;
         let mut target = OpenTarget::open(&plan.target, observer).await?;
         let pooler = pooler::open(plan, &target, connections, observer).await?;
         let (fitted, protocol_note) = pooler::fitted(plan, pooler.as_ref())?;
@@ -204,6 +215,7 @@ impl<'a> Bench<'a> {
             sessions: header::sessions(plan, pooler_header.as_ref()),
             comparison,
             pooler: pooler_header,
+            capacity,
         };
         let stage_count = header.stages.len();
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
@@ -297,24 +309,62 @@ impl<'a> Bench<'a> {
     ) -> Result<Outcome, StudyError> {
         let mut notes = Vec::new();
         for (index, segment) in segments.iter().enumerate() {
-            let measured = self.measure_fresh(segment, &mut notes, observer).await;
-            match measured {
-                Ok(()) if self.ended == EndReason::Completed => {
-                    if enough(index + 1, self.recording.analysis()) {
-                        break;
-                    }
-                }
-                Ok(()) => break,
-                // What was measured before is not lost for what cannot be measured now.
-                Err(error) if self.stage.is_some() && error.leaves_report() => {
-                    self.ended = EndReason::Failed;
-                    self.recording.event(self.clock.now(), "failed", error.to_string())?;
-                    break;
-                }
-                Err(error) => return Err(error),
+            if !self.goes_on_after(segment, &mut notes, observer).await?
+                || enough(index + 1, self.recording.analysis())
+            {
+                break;
             }
         }
         self.close(notes).await
+    }
+
+    /// Measures segments that are decided on one after the other, by what was measured before.
+    pub(super) async fn measure_steps(
+        mut self,
+        mut next: impl FnMut(&Analysis) -> Decision,
+        observer: &mut Observer<'_>,
+    ) -> Result<Outcome, StudyError> {
+        let mut notes = Vec::new();
+        loop {
+            match next(self.recording.analysis()) {
+                Decision::Stop(None) => break,
+                Decision::Stop(Some(why)) => {
+                    observer(Happening::Note(&why));
+                    self.recording.event(self.clock.now(), "search_ended", why)?;
+                    break;
+                }
+                Decision::Measure(segment, step) => {
+                    let headers = stage_headers(&self.plan, std::slice::from_ref(&segment));
+                    for (stage, header) in segment.stages.iter().zip(headers) {
+                        let planned = Planned { stage: stage.id, header, step };
+                        self.recording.write(&Entry::Planned(Box::new(planned)), self.clock.now())?;
+                    }
+                    if !self.goes_on_after(&segment, &mut notes, observer).await? {
+                        break;
+                    }
+                }
+            }
+        }
+        Box::pin(self.close(notes)).await
+    }
+
+    /// Measures one segment. False when it was the last: the user stopped it, the target is gone, or it could not be measured.
+    async fn goes_on_after(
+        &mut self,
+        segment: &Segment,
+        notes: &mut Vec<String>,
+        observer: &mut Observer<'_>,
+    ) -> Result<bool, StudyError> {
+        match self.measure_fresh(segment, notes, observer).await {
+            Ok(()) => Ok(self.ended == EndReason::Completed),
+            // What was measured before is not lost for what cannot be measured now.
+            Err(error) if self.stage.is_some() && error.leaves_report() => {
+                self.ended = EndReason::Failed;
+                self.recording.event(self.clock.now(), "failed", error.to_string())?;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Measures one segment, on a copy of its own where the plan wants that. Whatever comes, the copy goes.
@@ -580,7 +630,15 @@ impl<'a> Bench<'a> {
                 .samples
                 .as_ref()
                 .map(|wished| Arc::new(Sampling::new(workload, wished.fraction, &wished.values))),
+            replacement: self.replacement(segment),
         }
+    }
+
+    fn replacement(&self, segment: &Segment) -> Replacement {
+        let measured = segment.stages.iter().filter(|stage| stage.measured);
+        let storm =
+            self.plan.storm.map(|after| Storm { after, stages: measured.map(|stage| stage.id).collect() });
+        Replacement { lifetime: self.plan.lifetime, storm }
     }
 
     /// Writes an interval down.
@@ -598,6 +656,14 @@ impl<'a> Bench<'a> {
             self.recording.event(interval.span.to, "first_error", words)?;
         }
         self.recording.write(collected.entry(), interval.span.to)?;
+        if let Some(storm) = interval.set.pool.storm.as_ref().filter(|storm| storm.connections > 0) {
+            let words = format!(
+                "storm: all {} connections were closed at once, {} of them in use",
+                storm.connections, storm.in_use
+            );
+            observer(Happening::Step(&words));
+            self.recording.event(storm.at, "storm", words)?;
+        }
         if let Some(Err(error)) = self.samples.as_mut().map(|samples| samples.write(interval)) {
             self.recording.event(interval.span.to, "samples_failed", error.to_string())?;
         }
@@ -796,6 +862,22 @@ fn keep_to_cpus(plan: &MeasurePlan) -> Result<Option<CpuList>, StudyError> {
 
 fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
     pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
+}
+
+/// A storm that comes when the stage is over would be none.
+fn refuse_late_storm(plan: &MeasurePlan, segments: &[Segment]) -> Result<(), StudyError> {
+    let Some(after) = plan.storm else { return Ok(()) };
+    let stages = segments.iter().flat_map(|segment| &segment.stages).filter(|stage| stage.measured);
+    let shortest = stages.min_by_key(|stage| stage.spec.duration);
+    match shortest.filter(|stage| stage.spec.duration <= after) {
+        Some(stage) => Err(StudyError::Refused(format!(
+            "--storm {} comes when stage {} of {} is over: say less, or measure for longer",
+            format_duration(after),
+            stage.spec.name,
+            format_duration(stage.spec.duration)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// How the measured sessions talk to the server.

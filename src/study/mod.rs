@@ -4,6 +4,7 @@
 mod ab;
 mod between;
 mod calibrate;
+mod capacity;
 mod fresh;
 mod header;
 mod interrupt;
@@ -37,11 +38,13 @@ use crate::store::StoreError;
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
+pub use capacity::capacity;
 pub use load::load;
 pub use measure::Script;
 pub use plan::{
-    AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
-    PoolerChoice, Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice, WarmUp,
+    AbPlan, AbShape, ArmPlan, CapacityPlan, CapacityShape, Difference, LoadPlan, LoadShape, MeasurePlan,
+    Pairs, PoolPlan, PoolShape, PoolerChoice, Reset, RunPlan, SampleLogPlan, StageChoice, TargetChoice,
+    WarmUp,
 };
 pub use pool::pool;
 pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};
@@ -68,7 +71,7 @@ pub enum Happening<'a> {
         name: &'a str,
         /// Its place among all stages, from 1.
         number: usize,
-        /// How many there are.
+        /// How many there are; zero where that is decided on the way.
         of: usize,
         /// How long it is planned to last.
         duration: Duration,

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::db::{Protocol, Target};
 use crate::local::{LocalOptions, PoolMode};
 use crate::model::ChangeLimit;
-use crate::units::{CpuList, Load, Seed};
+use crate::model::metric::Goal;
+use crate::units::{Arrivals, CpuList, Load, Seed};
 use crate::workload::{BudgetSpec, Workload};
 
 use super::measure::Script;
@@ -118,6 +119,10 @@ pub struct MeasurePlan {
     pub reset: Reset,
     /// The pooler that the measured sessions go through, if not to the target itself.
     pub pooler: Option<PoolerChoice>,
+    /// How long a connection lives; for ever when absent.
+    pub lifetime: Option<Duration>,
+    /// When, in each measured stage, all connections are closed at once; never when absent.
+    pub storm: Option<Duration>,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
     /// The log of single transactions, if one is wished.
@@ -195,6 +200,38 @@ pub struct PoolShape {
     pub duration: Duration,
     /// The load at every size.
     pub load: Load,
+}
+
+/// A search for the highest rate that keeps a goal.
+#[derive(Clone)]
+pub struct CapacityPlan {
+    /// What every measuring command needs.
+    pub measure: MeasurePlan,
+    /// What is searched for, and how.
+    pub shape: CapacityShape,
+}
+
+/// The steps of a capacity study.
+#[derive(Clone, Debug)]
+pub struct CapacityShape {
+    /// What must be kept, all of it; not empty.
+    pub goals: Vec<Goal>,
+    /// The first rate, in transactions per second; found by a closed loop when absent.
+    pub from: Option<f64>,
+    /// How far both ends may lie apart: 0.05 is 5 %.
+    pub precision: f64,
+    /// The rate that is asked for.
+    pub at_least: Option<f64>,
+    /// How long a rate is measured at least.
+    pub step: Duration,
+    /// How long both ends are measured once more, at least.
+    pub confirm: Duration,
+    /// No step begins that would end after this.
+    pub at_most: Duration,
+    /// How transactions arrive.
+    pub arrivals: Arrivals,
+    /// Connections of each instance.
+    pub pool_size: u32,
 }
 
 /// A comparison of two arms.

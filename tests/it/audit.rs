@@ -96,6 +96,7 @@ fn header(floor: Option<FloorHeader>) -> Header {
         sessions: SessionHeader::default(),
         comparison: None,
         pooler: None,
+        capacity: None,
     }
 }
 

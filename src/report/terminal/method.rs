@@ -256,6 +256,13 @@ fn sessions(sessions: &SessionInfo, through: Option<&PoolerInfo>) -> String {
     let named = || sessions.pooler.as_ref().map(|address| format!("the pooler at {address}"));
     let through = through.map(pooler::what).or_else(named);
     parts.extend(through.map(|pooler| format!("through {pooler}")));
+    let seconds = |seconds: f64| duration_us(seconds * 1e6);
+    parts.extend(
+        sessions.lifetime_s.map(|s| format!("connections live {}, 10{NBSP}% more or less", seconds(s))),
+    );
+    parts.extend(
+        sessions.storm_s.map(|s| format!("all closed at once {} into each measured stage", seconds(s))),
+    );
     parts.extend(
         sessions.statement_timeout_ms.map(|ms| format!("statements end after {}", whole_us(ms * 1000))),
     );

@@ -2,6 +2,7 @@
 //! a function of a part of the model.
 
 mod calibration;
+mod capacity;
 mod compared;
 mod comparison;
 mod contention;
@@ -23,6 +24,7 @@ mod server;
 mod server_time;
 mod spark;
 mod statements;
+mod storm;
 mod study;
 mod value;
 
@@ -77,9 +79,12 @@ pub fn render(report: &Report, options: &Options) -> String {
     if let Some(compared) = &report.comparison {
         comparison::section(&mut page, compared, full);
     }
+    if let Some(capacity) = &report.capacity {
+        capacity::section(&mut page, capacity);
+    }
     head::findings(&mut page, &report.findings, full);
     head::budgets(&mut page, &report.budgets);
-    if report.study.is_none() && report.comparison.is_none() {
+    if report.study.is_none() && report.comparison.is_none() && report.capacity.is_none() {
         load::comparison(&mut page, &report.stages, full);
     }
     let is_only = report.stages.iter().filter(|stage| stage.measured).count() < 2;
@@ -166,8 +171,15 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
     let knee = report.study.as_ref().and_then(|study| study.knee);
     let at_knee =
         knee.and_then(|knee| report.stages.iter().rfind(|stage| stage.measured && stage.pool.size == knee));
+    let at_capacity = report.capacity.as_ref().and_then(|capacity| {
+        let met = capacity
+            .steps
+            .iter()
+            .rfind(|step| step.rate_per_s == capacity.met_per_s && step.rate_per_s.is_some());
+        met.and_then(|step| report.stages.iter().find(|stage| stage.name == step.stage))
+    });
     let last_measured = report.stages.iter().rfind(|stage| stage.measured);
-    by_budget.or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
+    by_budget.or(at_knee).or(at_capacity).or(last_measured).or(report.stages.last()).into_iter().collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::model::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork, Stage};
 use crate::report::format::{bytes, count, duration_us, percent, rate, whole_us};
 
 /// Columns of a bar.
-const BAR: usize = 24;
+const BAR: usize = 14;
 
 /// The pooler over the stage.
 pub(super) fn section(page: &mut Page, stage: &Stage) {
@@ -77,7 +77,7 @@ fn each(work: &PoolerWork) -> String {
 fn parts(page: &mut Page, account: &PoolerAccount) {
     page.blank();
     let mut grid = Grid::new(vec![
-        Column::text("mean response of a transaction, in parts", 20),
+        Column::text("mean response, in parts", 20),
         Column::number("time"),
         Column::number("share"),
         Column::fixed("").spare(1),
@@ -85,9 +85,9 @@ fn parts(page: &mut Page, account: &PoolerAccount) {
     let shares = [
         ("late to start", account.lag_us),
         ("waiting for a connection of the pool", account.pool_wait_us),
-        ("waiting in the pooler for a server connection", account.pooler_wait_us),
+        ("waiting in the pooler for a server", account.pooler_wait_us),
         ("in queries on the server", account.query_us),
-        ("rest: network, the pooler's work, the client", account.rest_us),
+        ("rest: network, pooler, client", account.rest_us),
     ];
     for (index, (what, us)) in shares.into_iter().enumerate() {
         // In a closed loop nothing is late.
@@ -184,9 +184,6 @@ mod tests {
         let mut page = Page::new(80, false);
         section(&mut page, &stage);
         let text = page.finish();
-        assert!(
-            text.contains("waiting in the pooler for a server connection") && text.contains("60 %"),
-            "{text}"
-        );
+        assert!(text.contains("waiting in the pooler for a server") && text.contains("60 %"), "{text}");
     }
 }
