@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dbdyno::db::sim::SimEngine;
-use dbdyno::engine::{self, Plan, StagePlan};
+use dbdyno::engine::{self, Plan, Replacement, StagePlan};
 use dbdyno::record::histogram::Distribution;
 use dbdyno::time::{Epoch, Now, RealClock};
 use dbdyno::units::{Seed, StageId};
@@ -140,6 +140,7 @@ fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(1),
         sampling: None,
+        replacement: Replacement::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dbdyno::db::sim::SimEngine;
 use dbdyno::db::{Engine, Protocol, SessionOptions, Target};
-use dbdyno::engine::{self, Plan, Sampling, StagePlan};
+use dbdyno::engine::{self, Plan, Replacement, Sampling, StagePlan};
 use dbdyno::local::{LocalOptions, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
 use dbdyno::units::{Load, Seed, StageId};
@@ -134,6 +134,7 @@ fn plan(workload: &Workload, load: &Load) -> Plan {
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(10),
         sampling: Some(Arc::new(Sampling::new(workload, 1.0, &["id".to_owned(), "new_note".to_owned()]))),
+        replacement: Replacement::default(),
     }
 }
 

@@ -96,10 +96,28 @@ fn load(base: &Report, candidate: &Report, found: &mut Found) {
         let of = &report.sessions;
         let timeout = of.statement_timeout_ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms} ms"));
         let protocol = of.protocol.as_str();
-        let pooler = if of.pooler.is_some() { ", through a pooler" } else { "" };
-        format!("protocol {protocol}, statement timeout {timeout}, added round trip {} µs{pooler}", of.rtt_us)
+        let pooler = if of.pooler.is_some() { pooler(report) } else { String::new() };
+        let replaced = [("connections live", of.lifetime_s), ("all closed after", of.storm_s)];
+        let replaced: String = replaced
+            .iter()
+            .filter_map(|(what, seconds)| seconds.map(|seconds| format!(", {what} {seconds} s")))
+            .collect();
+        format!(
+            "protocol {protocol}, statement timeout {timeout}, added round trip {} µs{pooler}{replaced}",
+            of.rtt_us
+        )
     };
     found.compare("sessions", "how sessions talk to the server", sessions(base), sessions(candidate));
+}
+
+/// A pooler by what it does, wherever it is.
+fn pooler(report: &Report) -> String {
+    let Some(of) = report.pooler.as_ref().filter(|of| !of.name.is_empty()) else {
+        return ", through a pooler".to_owned();
+    };
+    let mode = of.mode.as_ref().map_or_else(String::new, |mode| format!(" in {mode} mode"));
+    let size = of.pool_size.map_or_else(String::new, |size| format!(" with {size} server connections"));
+    format!(", through {}{mode}{size}", of.name)
 }
 
 fn put_on(load: Option<&Load>) -> String {

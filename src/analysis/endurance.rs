@@ -80,7 +80,7 @@ fn breaking_point(stage: &Stage, budgets: &[BudgetHeader]) -> Option<BreakingPoi
 /// two for each arrival, so that it has come √(2 · rate · time) far. A system that keeps up stays below that, even arrivals
 /// move less. The growth must be twice that over the whole stage, and once over its second half: what only fills up at first,
 /// since answers take long, then stays level.
-fn backlog(stage: &Stage) -> Option<String> {
+pub(super) fn backlog(stage: &Stage) -> Option<String> {
     let offered = stage.offered_per_s?;
     let points = in_flight(stage);
     let half = &points[points.len() / 2..];
@@ -135,7 +135,7 @@ fn slope(points: &[(f64, f64)]) -> Option<f64> {
 }
 
 /// Whether work was given up that the system had no room for.
-fn shed(stage: &Stage) -> Option<String> {
+pub(super) fn shed(stage: &Stage) -> Option<String> {
     let books = &stage.accounting;
     let timeouts = stage.pool.timeouts;
     let given_up = books.skipped + timeouts;

@@ -48,6 +48,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     }
     findings.extend(super::scalability::findings::find(report));
     findings.extend(super::migration::advice::find(report));
+    findings.extend(super::pooler_findings::find(report));
     findings.extend(lock_findings::find(report));
     if report.migration.is_some() {
         // Told of by its statement.

@@ -4,6 +4,9 @@
 //! grows with the number of stages and intervals, not with the number of samples.
 
 mod answer;
+pub mod capacity;
+mod capacity_limit;
+pub mod capacity_search;
 mod changepoint;
 pub mod comparable;
 pub mod compare;
@@ -25,6 +28,8 @@ mod migration;
 pub mod paired;
 mod plan_differences;
 mod plans;
+mod pooler;
+mod pooler_findings;
 mod quantiles;
 mod samples;
 pub mod scalability;
@@ -33,6 +38,7 @@ mod server_course;
 mod server_findings;
 mod slowdowns;
 mod stage;
+mod storm;
 mod student;
 pub mod warm_up;
 
@@ -42,6 +48,7 @@ use jiff::Timestamp;
 
 use crate::model::metric::{Limit, MetricPath};
 use crate::model::{self, Report, Verdict};
+use crate::record::capacity::StepKind;
 use crate::record::entry::{
     BudgetHeader, Edge, EndReason, Entry, Event, FORMAT_VERSION, Header, Prepared, RunKind, SessionHeader,
     TableChanges,
@@ -85,6 +92,8 @@ pub struct Analysis {
     prepared: Vec<Prepared>,
     /// What a migration check adds.
     migration: Option<Box<migration::Book>>,
+    /// What the steps of a search are for.
+    steps: BTreeMap<StageId, StepKind>,
     /// Rows changed between the load and the end of the run.
     changed_after: Option<Vec<TableChanges>>,
     end: Option<(Stamp, EndReason)>,
@@ -109,6 +118,14 @@ impl Analysis {
                 self.header = Some((**header).clone());
             }
             _ if self.header.is_none() => return Err(AnalysisError::NoHeader),
+            Entry::Planned(planned) => {
+                if let Some(header) = &mut self.header
+                    && header.stages.len() == planned.stage.index()
+                {
+                    header.stages.push(planned.header.clone());
+                    self.steps.insert(planned.stage, planned.step);
+                }
+            }
             Entry::StageBegun { stage, at, carried_in } => {
                 self.see(*at);
                 let header = self.header.as_ref().ok_or(AnalysisError::NoHeader)?;
@@ -168,6 +185,7 @@ impl Analysis {
             events,
             prepared,
             migration,
+            steps,
             changed_after,
             end,
             last_at,
@@ -182,7 +200,11 @@ impl Analysis {
             Some((_, EndReason::Failed)) => "failed",
             None => "cut_off",
         };
-        let generator = generator_info(&header, &stages);
+        let mut generator = generator_info(&header, &stages);
+        if header.capacity.is_some() {
+            // Each step that it was too slow for is no evidence; the others stand.
+            (generator.valid, generator.reason) = (true, None);
+        }
         let mut model_stages: Vec<model::Stage> =
             stages.iter().map(|stage| stage.to_model(&header)).collect();
         let study =
@@ -191,6 +213,9 @@ impl Analysis {
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
         let index = index_experiment::analyse(&header, &stages, &model_stages);
         let migration = migration.map(|book| book.to_model(&header, &stages, &model_stages));
+        let first_error = events.iter().find(|event| event.kind == "first_error");
+        let first_error = first_error.map(|event| event.message.as_str());
+        let capacity = capacity_of(&header, &stages, &model_stages, &steps, first_error);
         let mut endurance = None;
         if header.kind == RunKind::Run {
             endurance::recover(&mut model_stages);
@@ -209,6 +234,7 @@ impl Analysis {
             target: target_info(&header),
             data: data_info(&header, changed_after),
             sessions: session_info(&header),
+            pooler: header.pooler.as_ref().map(pooler::info),
             environment: environment_info(&header),
             verdict: Verdict::None,
             budgets: Vec::new(),
@@ -220,11 +246,12 @@ impl Analysis {
             comparison,
             index,
             migration,
+            capacity,
             probes: probe_infos(probes, last_at),
             events: event_infos(events),
         };
         report.target.blind_spots.extend(missing);
-        report.findings = findings::find(&report);
+        report.findings = findings::find(&capacity::about_the_answer(&report));
         (report.verdict, report.budgets) = judge(&header, &report);
         report.verdict = scalability::verdict(&report);
         if let Some(comparison) = &report.comparison {
@@ -235,7 +262,25 @@ impl Analysis {
         if let Some(migration) = &report.migration {
             report.verdict = migration::verdict(&report, migration);
         }
+        if let Some(capacity) = &report.capacity {
+            let invalid = report.findings.iter().any(|finding| finding.severity == model::Severity::Invalid);
+            report.verdict = match capacity.verdict {
+                Verdict::Pass | Verdict::Fail if invalid => Verdict::Inconclusive,
+                verdict => verdict,
+            };
+        }
         Ok(report)
+    }
+
+    /// How far a capacity study has come; nothing where there is none.
+    #[must_use]
+    pub fn capacity_progress(&self) -> Option<capacity::Progress> {
+        let header = self.header.as_ref()?;
+        let study = header.capacity.as_ref()?;
+        let models: Vec<model::Stage> =
+            self.stages.iter().filter(|stage| stage.measured).map(|stage| stage.to_model(header)).collect();
+        let of = self.stages.iter().filter(|stage| stage.measured);
+        Some(capacity::progress(study, &measured_steps(header, of, &models, &self.steps)))
     }
 
     /// The distributions of the measured stages of a run, for comparisons with others. Studies have none: their stages are parts
@@ -302,6 +347,7 @@ impl Analysis {
             | Observation::Host(_)
             | Observation::Processes(_)
             | Observation::Generator(_)
+            | Observation::Pooler(_)
             | Observation::Gauge(_) => {
                 if let Some(stage) = self.stage_at(window) {
                     stage.add_sample(seen, window);
@@ -378,6 +424,39 @@ fn comparison_of(
         .map(|(of, stage)| comparison::Placed { id: of.id, began_at: of.begun_at(), stage })
         .collect();
     comparison::analyse(header, &placed, prepared)
+}
+
+/// The steps of a search, as far as they were measured.
+fn measured_steps<'a>(
+    header: &Header,
+    stages: impl Iterator<Item = &'a StageAnalysis>,
+    models: &'a [model::Stage],
+    steps: &BTreeMap<StageId, StepKind>,
+) -> Vec<capacity::Measured<'a>> {
+    let ended = stages.zip(models).filter(|(of, stage)| of.measured && stage.duration_s > 0.0);
+    ended
+        .filter_map(|(of, stage)| {
+            let generator = generator_info(header, std::slice::from_ref(of)).reason;
+            Some(capacity::Measured { stage, kind: *steps.get(&of.id)?, generator })
+        })
+        .collect()
+}
+
+fn capacity_of(
+    header: &Header,
+    stages: &[StageAnalysis],
+    models: &[model::Stage],
+    steps: &BTreeMap<StageId, StepKind>,
+    first_error: Option<&str>,
+) -> Option<model::Capacity> {
+    let study = header.capacity.as_ref()?;
+    let around = capacity_limit::Circumstances {
+        same_host: header.target.same_host,
+        cores_are_apart: findings::cores_are_apart(&environment_info(header)),
+        pooler_size: header.pooler.as_ref().and_then(|pooler| pooler.pool_size),
+        first_error,
+    };
+    Some(capacity::analyse(study, &measured_steps(header, stages.iter(), models, steps), &around))
 }
 
 /// The responses of all transactions that ended ok in one interval.
@@ -469,8 +548,17 @@ fn cache_regime(header: &Header) -> Option<String> {
 }
 
 fn session_info(header: &Header) -> model::SessionInfo {
-    let SessionHeader { protocol, statement_timeout_ms, rtt_ns, pooler } = header.sessions.clone();
-    model::SessionInfo { protocol, statement_timeout_ms, rtt_us: rtt_ns / 1000, pooler }
+    let SessionHeader { protocol, statement_timeout_ms, rtt_ns, pooler, lifetime_ns, storm_ns } =
+        header.sessions.clone();
+    let seconds = |ns: u64| ns as f64 / 1e9;
+    model::SessionInfo {
+        protocol,
+        statement_timeout_ms,
+        rtt_us: rtt_ns / 1000,
+        pooler,
+        lifetime_s: lifetime_ns.map(seconds),
+        storm_s: storm_ns.map(seconds),
+    }
 }
 
 fn environment_info(header: &Header) -> model::EnvironmentInfo {

@@ -23,11 +23,12 @@ use super::intervals::Intervals;
 use super::ledger::{self, Circumstances, Cores, Times, Watched};
 use super::measures::{self, Gauges};
 use super::plans::StagePlans;
+use super::pooler::{self, PoolerCourse};
 use super::quantiles::{quantiles, with_censored};
 use super::samples::{IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::scalability::Looked;
 use super::server_course::ServerCourse;
-use super::{deadlocks, indexes, locks, rfc3339, server};
+use super::{deadlocks, indexes, locks, rfc3339, server, storm};
 
 /// Lock waits of one stage that are told apart; more are counted.
 const EPISODES_MAX: usize = 100_000;
@@ -56,6 +57,7 @@ pub(super) struct StageAnalysis {
     pub(super) gauges: Gauges,
     server_course: ServerCourse,
     host_course: HostCourse,
+    pooler: PoolerCourse,
     pub(super) plans: StagePlans,
     begun_at: Stamp,
     ended_at: Option<Stamp>,
@@ -110,6 +112,7 @@ impl StageAnalysis {
             gauges: Gauges::default(),
             server_course: ServerCourse::begin(at),
             host_course: HostCourse::begin(at),
+            pooler: PoolerCourse::default(),
             plans: StagePlans::default(),
             begun_at: at,
             ended_at: None,
@@ -228,6 +231,7 @@ impl StageAnalysis {
             Observation::Processes(sample) => self.add_processes(sample, window),
             Observation::Host(sample) => self.add_host(sample, window),
             Observation::Generator(sample) => self.add_generator(sample, window),
+            Observation::Pooler(sample) => self.pooler.add(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
             Observation::Counters(_) | Observation::Locks(_) | Observation::Plans(_) => {}
         }
@@ -367,7 +371,7 @@ impl StageAnalysis {
         });
         let counters = self.counters();
         let watched = self.watched(header);
-        model::Stage {
+        let mut stage = model::Stage {
             name: plan.map_or_else(|| format!("stage {}", self.id.0), |stage| stage.name.clone()),
             measured: self.measured,
             started_at: rfc3339(header, self.begun_at),
@@ -394,6 +398,13 @@ impl StageAnalysis {
             ),
             gauges: self.gauges.to_model(header.workload_of(self.id), self.begun_at),
             pool: self.pool(plan.map_or(1, |stage| stage.instances)),
+            storm: self
+                .set
+                .pool
+                .storm
+                .as_ref()
+                .map(|part| storm::storm(part, self.begun_at, self.intervals.all())),
+            pooler: self.pooler.to_model(self.window()),
             locks: self.locks(header),
             deadlocks: self.deadlocks(header),
             deadlocks_dropped: self.deadlocks_dropped,
@@ -416,7 +427,9 @@ impl StageAnalysis {
             server_events: self.server_course.events(counters.map(|(begin, end, _)| (begin, end))),
             server_events_dropped: self.server_course.dropped(),
             checks: self.checks(),
-        }
+        };
+        pooler::account(&mut stage);
+        stage
     }
 
     /// The distributions by which the stage can be compared with that of another run; empty ones are left out.
@@ -718,6 +731,7 @@ impl StageAnalysis {
             create_errors: pool.create_errors,
             discarded: pool.discarded,
             by_instance: self.window_by_instance.iter().map(instance_info).collect(),
+            retired: pool.retired,
         }
     }
 

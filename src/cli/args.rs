@@ -1,8 +1,11 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+mod capacity;
 mod index;
 mod migration;
 pub(super) mod pool;
+mod pooler;
+mod renewal;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,6 +17,10 @@ pub(super) use index::IndexArguments;
 pub(super) use migration::{MigrationArguments, MigrationTool};
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
+
+pub(super) use capacity::CapacityArguments;
+pub(super) use pooler::PoolerArguments;
+pub(super) use renewal::RenewalArguments;
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -42,6 +49,8 @@ pub(super) enum Command {
     Run(RunArguments),
     /// Measure several pool sizes and find the knee
     Pool(PoolArguments),
+    /// Find the highest rate that keeps a goal, and what stops a higher one
+    Capacity(CapacityArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
     /// Put an index to the test: reads won, writes taxed, and what to do
@@ -197,9 +206,10 @@ pub(super) struct MeasureArguments {
     /// Time between two looks at the server's sessions, 10 ms to 1 s
     #[arg(long, value_name = "TIME", default_value = "100ms", value_parser = cadence)]
     pub(super) probe_interval: Duration,
-    /// A pooler, such as PgBouncer, that the measured sessions go through; all else goes to the target itself
-    #[arg(long, value_name = "URL", env = "DBDYNO_POOLER", hide_env_values = true)]
-    pub(super) pooler: Option<String>,
+    #[command(flatten)]
+    pub(super) pooler: PoolerArguments,
+    #[command(flatten)]
+    pub(super) renewal: RenewalArguments,
     /// Write a line for every transaction into this CSV file: its outcome and its stamps
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(super) samples: Option<PathBuf>,
@@ -300,7 +310,7 @@ pub(super) struct FilterArguments {
     /// Only runs with this label, may be repeated
     #[arg(long = "tag", value_name = "TAG")]
     pub(super) tags: Vec<String>,
-    /// Only `run`, `pool`, `ab`, `index` or `migration`
+    /// Only `run`, `pool`, `capacity`, `ab`, `index` or `migration`
     #[arg(long, value_name = "KIND")]
     pub(super) kind: Option<String>,
     /// Only runs of this workload

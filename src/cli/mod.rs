@@ -2,6 +2,7 @@
 
 mod ab;
 mod args;
+mod capacity;
 mod compare;
 mod doctor;
 mod index;
@@ -11,6 +12,7 @@ mod output;
 mod pgbench;
 mod plan;
 mod pool;
+mod pooler;
 mod preview;
 mod runs;
 
@@ -193,6 +195,15 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let written = migration::write_files(&arguments, &outcome.report);
             let code = conclude(&outcome, &arguments.measure.output, &keep).await?;
             written.map(|()| code)
+        }
+        Command::Capacity(arguments) => {
+            let mut live = Plain::new(arguments.measure.output.quiet);
+            let plan = capacity::plan(&arguments, command_line)?;
+            output::check(&arguments.measure.output)?;
+            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
+            let outcome = Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await;
+            live.finish();
+            conclude(&outcome?, &arguments.measure.output, &keep).await
         }
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);

@@ -18,7 +18,7 @@ use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
     MeasureArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
-use super::{CommandError, pgbench};
+use super::{CommandError, pgbench, pooler};
 
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -41,9 +41,22 @@ pub enum UsageError {
     ServerCpus,
     /// A pooler in front of a server that does not exist yet.
     #[error(
-        "--pooler goes with a server that is there: name it with --target, it is where everything but the measured sessions connects"
+        "--pooler URL goes with a server that is there: name it with --target, it is where everything but the measured sessions \
+         connects (in front of a throwaway server, --pooler pgbouncer starts one)"
     )]
     PoolerOfLocal,
+    /// A pooler in front of a server that dbdyno did not start.
+    #[error(
+        "--pooler pgbouncer starts a PgBouncer in front of a throwaway server (--target local); in front of another one name yours: \
+         --pooler postgres://… with --pooler-admin postgres://…/pgbouncer"
+    )]
+    OwnPoolerOfExisting,
+    /// A pooler that is neither an address nor one that dbdyno starts.
+    #[error("--pooler takes a postgres:// URL, `pgbouncer` or `pgbouncer:session`; found `{0}`")]
+    Pooler(String),
+    /// What is said of a pooler that is not there.
+    #[error("{0} goes with {1}")]
+    WithoutPooler(&'static str, &'static str),
     /// A pooler does not know the copies.
     #[error(
         "--reset template measures on copies of the database, which a pooler does not know: leave out --pooler or --reset"
@@ -66,6 +79,11 @@ pub enum UsageError {
     /// A limit of what has none.
     #[error("--warmup-max goes with --warmup auto; a fixed warm-up lasts as long as --warmup says")]
     WarmUpMaxAlone,
+    /// A warm-up that waits for what never comes.
+    #[error(
+        "--churn does not go with --warmup auto, which waits until no connection is made: say a length, such as --warmup 10s"
+    )]
+    ChurnWithoutRest,
     /// A length without a load.
     #[error(
         "--duration goes with --rate, --clients or --sessions; without them the workload's own stages are run"
@@ -202,6 +220,22 @@ pub enum UsageError {
     /// A budget of a comparison.
     #[error("ab judges differences, not values: say how much worse B may be, such as --limit 'p99 +10%'")]
     BudgetOfAb,
+    /// What a search for a rate cannot take.
+    #[error("{0} does not go with capacity: {1}")]
+    NotOfCapacity(&'static str, &'static str),
+    /// A part of a goal that names no metric, or no limit.
+    #[error("--goal '{given}': {reason}")]
+    Goal {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A search without time for its fewest steps.
+    #[error(
+        "--at-most leaves no time for two steps and a confirmation: give it at least {0}, or shorten --step"
+    )]
+    AtMostOfCapacity(String),
     /// A sample log of transactions that have other names in each arm.
     #[error("--samples does not go with an arm that has a workload of its own")]
     SamplesOfArms,
@@ -348,8 +382,11 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         target: TargetChoice::Local(local(&arguments.local)?),
         protocol: workload.protocol.unwrap_or_default(),
         statement_timeout: workload.statement_timeout,
+        is_protocol_chosen: false,
         rtt: std::time::Duration::ZERO,
         pooler: None,
+        lifetime: None,
+        storm: None,
         client_cpus: None,
         workload,
         seed: Seed::default(),
@@ -420,6 +457,9 @@ pub(super) fn measure(
     for given in &arguments.budgets {
         budgets.push(budget(given, &workload)?);
     }
+    if arguments.renewal.churn.is_some() && arguments.warmup == Some(GivenWarmUp::Auto) {
+        return Err(UsageError::ChurnWithoutRest.into());
+    }
     let cores = match &arguments.client_cpus {
         Some(cpus) => cpus.count(),
         None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
@@ -430,7 +470,10 @@ pub(super) fn measure(
         protocol: protocol(arguments, &workload)?,
         statement_timeout: arguments.statement_timeout.or(workload.statement_timeout),
         rtt: arguments.rtt.unwrap_or_default(),
-        pooler: pooler(arguments)?,
+        is_protocol_chosen: arguments.protocol.is_some(),
+        pooler: pooler::choice(arguments)?,
+        lifetime: arguments.renewal.churn,
+        storm: arguments.renewal.storm,
         client_cpus: arguments.client_cpus.clone(),
         samples: samples(arguments, &workload)?,
         workload,
@@ -451,18 +494,6 @@ pub(super) fn measure(
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
     })
-}
-
-/// Where the measured sessions connect, if not to the target itself.
-fn pooler(arguments: &MeasureArguments) -> Result<Option<Target>, CommandError> {
-    let Some(url) = &arguments.pooler else { return Ok(None) };
-    if arguments.target.is_local() {
-        return Err(UsageError::PoolerOfLocal.into());
-    }
-    if arguments.reset == ResetTo::Template {
-        return Err(UsageError::PoolerWithCopies.into());
-    }
-    Ok(Some(Target::parse(url).map_err(StudyError::from)?))
 }
 
 /// The flag, else the workload's key.

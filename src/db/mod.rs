@@ -12,6 +12,7 @@ pub mod sim;
 mod target;
 
 use std::future::Future;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -246,6 +247,12 @@ pub trait Session: Send + 'static {
 
     /// Whether the next user can have it: connected, nothing half sent or half read, no transaction open.
     fn usable(&self) -> bool;
+
+    /// A second handle of its socket, by which the connection can be ended while the session is in use; nothing where there is no
+    /// socket.
+    fn socket(&self) -> Option<OwnedFd> {
+        None
+    }
 }
 
 fn no_pipelines() -> ExecError {

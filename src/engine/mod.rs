@@ -75,6 +75,26 @@ pub struct Plan {
     pub drain: Duration,
     /// Which single transactions are kept for a log, if any are.
     pub sampling: Option<Arc<Sampling>>,
+    /// How connections are replaced on the way.
+    pub replacement: Replacement,
+}
+
+/// How connections are replaced while a load goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Replacement {
+    /// How long a connection lives; for ever when absent.
+    pub lifetime: Option<Duration>,
+    /// When all are closed at once.
+    pub storm: Option<Storm>,
+}
+
+/// All connections are closed at once, as after a failover.
+#[derive(Clone, Debug)]
+pub struct Storm {
+    /// So long after the beginning of a stage.
+    pub after: Duration,
+    /// In these stages.
+    pub stages: Vec<StageId>,
 }
 
 /// One stage of a load.

@@ -21,8 +21,9 @@ use crate::workload::Workload;
 use super::arrivals::{self, Share, Window};
 use super::source::{Progress, Source};
 use super::worker::simulate_with_cut;
-use super::{Plan, StagePlan, simulate};
+use super::{Plan, Replacement, StagePlan, simulate};
 
+mod renewal;
 mod sessions;
 mod truth;
 
@@ -68,6 +69,7 @@ fn plan(workload: Workload, pool_size: u32, stages: &[(Load, Duration)]) -> Plan
         drain: Duration::from_secs(600),
         sampling: None,
         rtt: Duration::ZERO,
+        replacement: Replacement::default(),
     }
 }
 

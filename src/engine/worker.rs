@@ -9,18 +9,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::db::{ConnectError, Engine};
-use crate::pool::Pool;
+use crate::pool::{Pool, Renewal};
 use crate::record::set::{Set, Shape};
+use crate::record::storm::StormPart;
 use crate::time::{Now, Timer};
-use crate::units::{ClientId, Span, StageId, Stamp, WorkerId};
+use crate::units::{ClientId, Seed, Span, StageId, Stamp, WorkerId};
 
-use super::Plan;
 use super::arrivals::{self, Share, Window};
 use super::client::Instance;
 use super::draws::Draws;
 use super::plans::Plans;
 use super::recorder::{FirstError, Recorder};
 use super::source::Source;
+use super::{Plan, Storm};
 
 /// Length of an interval.
 pub(super) const TICK: Duration = Duration::from_secs(1);
@@ -143,12 +144,18 @@ async fn warm_pools<E: Engine, N: Now>(
     let statements = plan.statement_plans();
     let mut pools = Vec::new();
     let mut created = Vec::new();
-    for _ in plan.instances_of(id.0) {
+    for instance in plan.instances_of(id.0) {
+        let renewal = Renewal {
+            lifetime: plan.replacement.lifetime,
+            seed: Seed(plan.seed.0.rotate_left(32) ^ u64::from(instance.0)),
+            can_be_cut: plan.replacement.storm.is_some(),
+        };
         let pool = Pool::new(
             engine.clone(),
             Arc::clone(&statements),
             plan.pool_size,
             plan.acquire_timeout,
+            renewal,
             timer.clone(),
         );
         created.extend(pool.prewarm().await?);
@@ -210,7 +217,9 @@ impl<E: Engine, N: Now> Worker<E, N> {
         let mut cuts_open = true;
         let mut last = start;
         let mut boundary = self.next_boundary(last, progress.end);
+        let mut stormed_until = None;
         loop {
+            let storm_at = self.next_storm(plan.replacement.storm.as_ref(), stormed_until);
             let (orders, cuts) = (&mut self.lines.orders, &mut self.lines.cuts);
             tokio::select! {
                 biased;
@@ -242,6 +251,12 @@ impl<E: Engine, N: Now> Worker<E, N> {
                     self.tick(&mut progress, boundary).await;
                     last = boundary;
                     boundary = self.next_boundary(last, progress.end);
+                }
+                _ = self.timer.sleep_until(storm_at), if storm_at < progress.end => {
+                    stormed_until = Some(storm_at);
+                    for instance in &self.instances {
+                        instance.pool.storm();
+                    }
                 }
                 finished = clients.join_next() => match finished {
                     Some(Err(panicked)) if panicked.is_panic() => std::panic::resume_unwind(panicked.into_panic()),
@@ -289,6 +304,14 @@ impl<E: Engine, N: Now> Worker<E, N> {
         (last + TICK).min(limit)
     }
 
+    /// The first storm after `last`; never where there is none. A warm-up that ended early has moved those that come.
+    fn next_storm(&self, storm: Option<&Storm>, last: Option<Stamp>) -> Stamp {
+        let Some(storm) = storm else { return Stamp::NEVER };
+        let windows = self.windows.iter().filter(|window| storm.stages.contains(&window.id));
+        let instants = windows.map(|window| window.span().from + storm.after);
+        instants.filter(|at| last.is_none_or(|last| *at > last)).min().unwrap_or(Stamp::NEVER)
+    }
+
     /// The stage that the interval ending at `boundary` belongs to, and whether it lies in the drain.
     fn stage_at(&self, boundary: Stamp, end: Stamp) -> (StageId, bool) {
         let inside = boundary.min(end);
@@ -327,8 +350,12 @@ impl<E: Engine, N: Now> Worker<E, N> {
             let counts = instance.pool.take_counts();
             set.pool.create_errors += counts.create_errors;
             set.pool.discarded += counts.discarded;
+            set.pool.retired += counts.retired;
+            if let Some(part) = instance.pool.take_storm() {
+                set.pool.add_storm(&StormPart { create_errors: counts.create_errors, ..part });
+            }
             instance.source.take_wake_lateness(&mut set.wake_lateness);
-            if counts.discarded > 0
+            if counts.discarded + counts.retired > 0
                 && let Some(plans) = &mut recorder.plans
             {
                 plans.forget();

@@ -40,8 +40,8 @@ impl Plain {
                 let what = if *measured { "" } else { ", not measured" };
                 let most = if *until_steady { "until steady, at most " } else { "" };
                 let length = crate::units::format_duration(*duration);
-                let of = if *of == 0 { String::new() } else { format!("/{of}") };
-                self.line(&format!("[{number}{of}] {name}: {most}{length}{what}"));
+                let place = if *of < *number { format!("{number}") } else { format!("{number}/{of}") };
+                self.line(&format!("[{place}] {name}: {most}{length}{what}"));
                 self.last_line_at = Some(Instant::now());
             }
             Happening::Second(second) => self.second(second),

@@ -16,6 +16,7 @@ mod cluster;
 mod folder;
 mod ground;
 mod mariadb;
+mod pgbouncer;
 mod processes;
 mod start;
 mod supervisor;
@@ -25,11 +26,13 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::db::secret::Secret;
 use crate::units::CpuList;
 
 pub use affinity::{AffinityError, pin};
-pub use start::{start_mariadb, start_postgres};
+pub use start::{check_pgbouncer, start_mariadb, start_pgbouncer, start_postgres};
 pub use supervisor::{SUPERVISE, supervise};
 
 /// Longer than the supervisor's own patience with a server that does not stop.
@@ -46,6 +49,42 @@ pub struct LocalOptions {
     pub cpus: Option<CpuList>,
     /// The program that has the hidden subcommand [`SUPERVISE`]; the running one when absent. For tests and for programs
     /// that use the library.
+    pub supervisor: Option<PathBuf>,
+}
+
+/// For how long a client keeps a server connection of a pooler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PoolMode {
+    /// Until the end of each transaction.
+    Transaction,
+    /// Until it disconnects.
+    Session,
+}
+
+impl PoolMode {
+    /// As PgBouncer calls it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// What is decided about a throwaway PgBouncer.
+#[derive(Clone, Debug)]
+pub struct PgBouncerOptions {
+    /// For how long a client keeps a server connection.
+    pub mode: PoolMode,
+    /// Connections to the server.
+    pub pool_size: u32,
+    /// Measured connections that it must have room for.
+    pub clients: u32,
+    /// The processors that it keeps to: those of the server.
+    pub cpus: Option<CpuList>,
+    /// As [`LocalOptions::supervisor`].
     pub supervisor: Option<PathBuf>,
 }
 
@@ -66,7 +105,8 @@ pub struct LocalServer {
 }
 
 impl LocalServer {
-    /// A URL of its superuser and default database, for the settings of its engine. It holds the password.
+    /// A URL of its superuser and default database, for the settings of its engine; of a PgBouncer, its console. It holds the
+    /// password.
     #[must_use]
     pub fn url(&self) -> &str {
         self.url.reveal()
@@ -169,6 +209,15 @@ pub enum LocalError {
          macOS: brew install mariadb), or name its folder with DBDYNO_MARIADB_BINDIR"
     )]
     NoMariaDb {
+        /// The folders.
+        looked_at: String,
+    },
+    /// There is no PgBouncer.
+    #[error(
+        "no `pgbouncer` was found; looked at {looked_at}\ninstall it with `scripts/setup.sh tests` (Debian, Ubuntu: pgbouncer; \
+         macOS: brew install pgbouncer), or name its folder with DBDYNO_PGBOUNCER_BINDIR"
+    )]
+    NoPgBouncer {
         /// The folders.
         looked_at: String,
     },

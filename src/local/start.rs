@@ -8,8 +8,8 @@ use tokio::process::Command;
 
 use super::affinity::pin;
 use super::cluster::check_setting;
-use super::supervisor::{Answer, MARIADB, POSTGRES, RESTART, Request, SUPERVISE};
-use super::{LocalError, LocalOptions, LocalServer, binaries, mariadb};
+use super::supervisor::{Answer, MARIADB, PGBOUNCER, POSTGRES, RESTART, Request, SUPERVISE};
+use super::{LocalError, LocalOptions, LocalServer, PgBouncerOptions, binaries, mariadb, pgbouncer};
 use crate::db::secret::Secret;
 
 /// Makes a cluster in a new folder, starts a server on it and waits until it answers; takes about a second.
@@ -21,7 +21,7 @@ pub async fn start_postgres(options: &LocalOptions) -> Result<LocalServer, Local
         check_setting(name, value).map_err(|reason| LocalError::Setting { name: name.clone(), reason })?;
     }
     let bindir = binaries::find(options.bindir.as_deref())?;
-    let request = Request { bindir, settings: options.settings.clone() };
+    let request = Request { bindir, settings: options.settings.clone(), upstream: None };
     converse(options, POSTGRES, &request).await.map_err(LocalError::Supervisor)?
 }
 
@@ -30,8 +30,33 @@ pub async fn start_postgres(options: &LocalOptions) -> Result<LocalServer, Local
 /// It listens on a free port of 127.0.0.1 and wants a random password. A future that is dropped midway takes everything back.
 pub async fn start_mariadb(options: &LocalOptions) -> Result<LocalServer, LocalError> {
     let bindir = mariadb::find(options.bindir.as_deref())?;
-    let request = Request { bindir, settings: options.settings.clone() };
+    let request = Request { bindir, settings: options.settings.clone(), upstream: None };
     converse(options, MARIADB, &request).await.map_err(LocalError::Supervisor)?
+}
+
+/// Whether there is a PgBouncer to start: to be asked before a server is started for nothing.
+pub fn check_pgbouncer() -> Result<(), LocalError> {
+    pgbouncer::find().map(drop)
+}
+
+/// Starts a PgBouncer in front of a server that was started before, and waits until its console answers; takes a moment.
+///
+/// It listens on a free port of 127.0.0.1, lets the server's superuser in with the server's password, and leads to every database
+/// of the server by its name. A future that is dropped midway takes everything back.
+pub async fn start_pgbouncer(
+    server: &LocalServer,
+    options: &PgBouncerOptions,
+) -> Result<LocalServer, LocalError> {
+    let program = pgbouncer::find()?;
+    let upstream = pgbouncer::upstream(server.url(), options.mode, options.pool_size, options.clients)?;
+    let request =
+        Request { bindir: pgbouncer::folder_of(&program), settings: Vec::new(), upstream: Some(upstream) };
+    let supervised = LocalOptions {
+        cpus: options.cpus.clone(),
+        supervisor: options.supervisor.clone(),
+        ..LocalOptions::default()
+    };
+    converse(&supervised, PGBOUNCER, &request).await.map_err(LocalError::Supervisor)?
 }
 
 /// One line there, one line back.

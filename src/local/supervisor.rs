@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::cluster::Cluster;
 use super::ground::{Ground, Ready};
 use super::mariadb::MariaDb;
+use super::pgbouncer::{PgBouncer, Upstream};
 
 /// Name of the hidden subcommand.
 pub const SUPERVISE: &str = "supervise-local-server";
@@ -22,12 +23,15 @@ pub const SUPERVISE: &str = "supervise-local-server";
 /// The kinds of server, as the hidden subcommand's argument names them.
 pub(super) const POSTGRES: &str = "postgres";
 pub(super) const MARIADB: &str = "mariadb";
+pub(super) const PGBOUNCER: &str = "pgbouncer";
 
 /// What to start: the first line of the input.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Request {
     pub bindir: PathBuf,
     pub settings: Vec<(String, String)>,
+    /// What a pooler stands in front of; absent for a server.
+    pub upstream: Option<Upstream>,
 }
 
 /// The line that asks for a restart.
@@ -55,6 +59,7 @@ pub(super) enum Answer {
 enum Server {
     Postgres(Cluster),
     MariaDb(MariaDb),
+    PgBouncer(PgBouncer),
 }
 
 impl Server {
@@ -62,6 +67,7 @@ impl Server {
         match self {
             Self::Postgres(cluster) => cluster.ground(),
             Self::MariaDb(server) => server.ground(),
+            Self::PgBouncer(pooler) => pooler.ground(),
         }
     }
 
@@ -69,13 +75,14 @@ impl Server {
         match self {
             Self::Postgres(cluster) => cluster.start().await,
             Self::MariaDb(server) => server.start().await,
+            Self::PgBouncer(pooler) => pooler.start().await,
         }
     }
 
     async fn restart(&mut self) -> Result<u32, String> {
         match self {
             Self::Postgres(cluster) => cluster.restart().await,
-            Self::MariaDb(_) => Err("a local MariaDB is not restarted".to_owned()),
+            Self::MariaDb(_) | Self::PgBouncer(_) => Err("only a local PostgreSQL is restarted".to_owned()),
         }
     }
 
@@ -83,11 +90,12 @@ impl Server {
         match self {
             Self::Postgres(cluster) => cluster.remove().await,
             Self::MariaDb(server) => server.remove().await,
+            Self::PgBouncer(pooler) => pooler.remove().await,
         }
     }
 }
 
-/// Body of the hidden subcommand; the argument after its name is the kind of server ([`POSTGRES`] or [`MARIADB`]).
+/// Body of the hidden subcommand; the argument after its name is the kind of server ([`POSTGRES`], [`MARIADB`] or [`PGBOUNCER`]).
 ///
 /// Returns when the server and its folder are gone: after the end of the input, or after SIGTERM, SIGINT or SIGHUP.
 pub fn supervise(arguments: &[String]) -> io::Result<()> {
@@ -99,6 +107,10 @@ pub fn supervise(arguments: &[String]) -> io::Result<()> {
     let make: fn(Request) -> Result<Server, String> = match kind.as_str() {
         POSTGRES => |request| Cluster::new(request.bindir, request.settings).map(Server::Postgres),
         MARIADB => |request| MariaDb::new(request.bindir, request.settings).map(Server::MariaDb),
+        PGBOUNCER => |request| {
+            let upstream = request.upstream.ok_or("a pooler stands in front of a server")?;
+            PgBouncer::new(request.bindir, upstream).map(Server::PgBouncer)
+        },
         _ => return Err(io::Error::other("this subcommand is for dbdyno's own use")),
     };
 

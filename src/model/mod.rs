@@ -5,6 +5,7 @@
 
 pub mod budget;
 mod calibration;
+mod capacity;
 mod change;
 mod comparison;
 mod condition;
@@ -19,8 +20,10 @@ mod measures;
 pub mod metric;
 mod migration;
 mod plan;
+mod pooler;
 mod scalability;
 mod server_time;
+mod storm;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{Load, Protocol, Seed};
 
 pub use calibration::{CALIBRATION_VERSION, Calibration, ClosedPoint, FloorInfo, OpenPoint};
+pub use capacity::{Capacity, CapacityLimit, CapacityStep, StepOutcome};
 pub use change::{ChangeError, ChangeLimit, ComparedMetric};
 pub use comparison::{
     ChangeVerdict, CompareReport, Comparison, CounterChange, CounterDifference, MetricDifference, RunGroup,
@@ -51,11 +55,13 @@ pub use migration::{
     LeftBehind, Migration, MigrationInfo, MigrationOutcome, MigrationState, TimelinePoint, VictimInfo,
 };
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
+pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};
 pub use scalability::{
     Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,
     RecommendedPool, ScalingLaw, WaitClass,
 };
 pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
+pub use storm::StormInfo;
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -65,7 +71,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Report {
     /// [`SCHEMA_VERSION`] of the writer.
     pub schema_version: u32,
-    /// `run`, `pool`, `ab`, `index` or `migration`.
+    /// `run`, `pool`, `capacity`, `ab`, `index` or `migration`.
     pub kind: String,
     /// Name of the run in the history.
     pub id: String,
@@ -90,6 +96,9 @@ pub struct Report {
     /// How the measured sessions talked to the server.
     #[serde(default)]
     pub sessions: SessionInfo,
+    /// The pooler that they went through.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pooler: Option<PoolerInfo>,
     /// The machine of the generator.
     pub environment: EnvironmentInfo,
     /// Against the budgets.
@@ -117,6 +126,9 @@ pub struct Report {
     /// What a migration check adds.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub migration: Option<Migration>,
+    /// What a capacity study adds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub capacity: Option<Capacity>,
     /// Price of the probes.
     pub probes: Vec<ProbeInfo>,
     /// What happened on the way.
@@ -191,7 +203,7 @@ pub struct TableChangesInfo {
 }
 
 /// How the measured sessions talked to the server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionInfo {
     /// In which protocol.
     #[serde(default)]
@@ -205,6 +217,12 @@ pub struct SessionInfo {
     /// Host, port, database and user of the pooler that they went through.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pooler: Option<String>,
+    /// How long each connection lived, in seconds; absent where they lived for ever.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lifetime_s: Option<f64>,
+    /// When, in each measured stage, all connections were closed at once, in seconds after its beginning.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub storm_s: Option<f64>,
 }
 
 /// The machine of the generator.
@@ -390,6 +408,12 @@ pub struct Stage {
     pub gauges: Vec<GaugeInfo>,
     /// The pool.
     pub pool: PoolInfo,
+    /// All connections closed at once, where that was wished.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub storm: Option<StormInfo>,
+    /// The pooler that the sessions went through, where its console was looked at.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pooler: Option<PoolerStage>,
     /// Waits for locks.
     pub locks: LockInfo,
     /// Deadlocks of which a transaction of the workload was the victim, alike ones together, the most frequent first.
@@ -629,6 +653,9 @@ pub struct PoolInfo {
     pub create_errors: u64,
     /// Connections found broken.
     pub discarded: u64,
+    /// Connections closed at the end of their life.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retired: u64,
     /// Each instance for itself, where there are several and at most 64.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub by_instance: Vec<InstancePoolInfo>,
@@ -1046,4 +1073,10 @@ pub struct PoolPoint {
     /// The goal at this size; absent without one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub goal: Option<GoalAt>,
+}
+
+/// For figures that only some measurements have.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

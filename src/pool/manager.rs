@@ -1,9 +1,8 @@
 //! Makes and checks connections for deadpool, and keeps the times of making. A check asks the session what it knows, which
 //! takes less than a look at the clock.
 
-use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use deadpool::managed::{Metrics, RecycleError, RecycleResult};
@@ -11,6 +10,8 @@ use deadpool::managed::{Metrics, RecycleError, RecycleResult};
 use crate::db::{ConnectError, Engine, Session, StatementPlan};
 use crate::time::Now;
 use crate::units::Stamp;
+
+use super::renewal::{Renewal, Socket};
 
 /// Shortest pause after a failed attempt to connect; doubled with each further failure.
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
@@ -25,6 +26,14 @@ pub struct Manager<E, N> {
     backoff: Mutex<Backoff>,
     pub(super) create_errors: AtomicU64,
     pub(super) discarded: AtomicU64,
+    pub(super) retired: AtomicU64,
+    renewal: Renewal,
+    /// Connections that fill the pool at first.
+    size: u64,
+    /// Connections that were made.
+    made: AtomicU64,
+    /// Of connections that may still be there, where they can be cut.
+    sockets: Mutex<Vec<Weak<Socket>>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,6 +47,9 @@ pub struct Connection<S> {
     /// Boxed, since deadpool moves a connection several times on its way out and back.
     session: Box<S>,
     times: Times,
+    /// Then it is not given to anybody any more.
+    ends_at: Stamp,
+    socket: Option<Arc<Socket>>,
 }
 
 /// What an acquire spent on other things than waiting for a connection to be free.
@@ -68,6 +80,16 @@ impl<S> Connection<S> {
         &mut self.session
     }
 
+    /// Whether it was cut.
+    pub(super) fn is_cut(&self) -> bool {
+        self.socket.as_ref().is_some_and(|socket| socket.is_cut())
+    }
+
+    /// Whether it has lived for long enough.
+    pub(super) fn is_too_old(&self, now: Stamp) -> bool {
+        now >= self.ends_at
+    }
+
     /// What was spent on it since the last call.
     pub(super) fn take_times(&mut self) -> Times {
         std::mem::take(&mut self.times)
@@ -75,7 +97,13 @@ impl<S> Connection<S> {
 }
 
 impl<E, N: Now> Manager<E, N> {
-    pub(super) fn new(engine: E, statements: Arc<[StatementPlan]>, clock: N) -> Self {
+    pub(super) fn new(
+        engine: E,
+        statements: Arc<[StatementPlan]>,
+        clock: N,
+        size: u32,
+        renewal: Renewal,
+    ) -> Self {
         Self {
             engine,
             statements,
@@ -83,7 +111,28 @@ impl<E, N: Now> Manager<E, N> {
             backoff: Mutex::default(),
             create_errors: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
+            retired: AtomicU64::new(0),
+            renewal,
+            size: u64::from(size),
+            made: AtomicU64::new(0),
+            sockets: Mutex::default(),
         }
+    }
+
+    /// Ends every connection, whoever uses it.
+    pub(super) fn cut_all(&self) {
+        let sockets = std::mem::take(&mut *self.sockets.lock().expect("no holder of the lock panics"));
+        for socket in sockets.iter().filter_map(Weak::upgrade) {
+            // One that has ended by itself cannot be ended again.
+            let _ = socket.cut();
+        }
+    }
+
+    /// Keeps the handle of a connection as long as there is one.
+    fn keep(&self, socket: &Arc<Socket>) {
+        let mut sockets = self.sockets.lock().expect("no holder of the lock panics");
+        sockets.retain(|socket| socket.strong_count() > 0);
+        sockets.push(Arc::downgrade(socket));
     }
 
     /// How long to wait before the next attempt: a server that comes back must not meet a stampede.
@@ -116,7 +165,7 @@ impl<E: Engine, N: Now> deadpool::managed::Manager for Manager<E, N> {
 
     async fn recycle(&self, connection: &mut Self::Type, _metrics: &Metrics) -> RecycleResult<CreateError> {
         // What the session knows is enough; a round trip to the server would double the cost of a short transaction.
-        if connection.session.usable() {
+        if connection.session.usable() && !connection.is_cut() {
             Ok(())
         } else {
             self.discarded.fetch_add(1, Ordering::Relaxed);
@@ -141,7 +190,13 @@ impl<E: Engine, N: Now> Manager<E, N> {
         match connected {
             Ok(session) => {
                 *self.backoff.lock().expect("no holder of the lock panics") = Backoff::default();
-                Ok(Connection { session: Box::new(session), times })
+                let number = self.made.fetch_add(1, Ordering::Relaxed);
+                let ends_at = self.renewal.end(number, number < self.size, self.clock.now());
+                let socket = self.renewal.can_be_cut.then(|| Arc::new(Socket::new(session.socket())));
+                if let Some(socket) = &socket {
+                    self.keep(socket);
+                }
+                Ok(Connection { session: Box::new(session), times, ends_at, socket })
             }
             Err(error) => {
                 self.failed();

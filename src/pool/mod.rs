@@ -4,8 +4,9 @@
 //! first is pool wait. It never prints and never retries; it knows no transaction.
 
 mod manager;
+mod renewal;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,10 +16,13 @@ use deadpool::managed::{Object, PoolError, QueueMode, Timeouts};
 
 use crate::db::{ConnectError, Control, Engine, Reply, Session, StatementPlan};
 use crate::record::gauge::{PoolGauge, PoolLevels};
+use crate::record::storm::StormPart;
 use crate::time::{Now, Timer};
 use crate::units::Stamp;
 
 use manager::Manager;
+
+pub use renewal::{LIFETIME_JITTER, Renewal};
 
 /// SQLSTATE of a server whose connections are all taken.
 const TOO_MANY_CONNECTIONS: &str = "53300";
@@ -31,6 +35,18 @@ pub struct Pool<E: Engine, N: Now> {
     timer: Timer<N>,
     gauge: RefCell<PoolGauge>,
     acquire_timeout: Duration,
+    /// Whether connections that were closed at once are still to come back.
+    recovers: Cell<bool>,
+    storm: RefCell<Recovery>,
+}
+
+/// How a pool comes back from a storm.
+#[derive(Clone, Debug, Default)]
+struct Recovery {
+    /// Connections still to come back.
+    missing: u64,
+    /// What was not told yet.
+    part: StormPart,
 }
 
 /// A connection in hand. Dropping it gives it back.
@@ -85,6 +101,8 @@ pub struct PoolCounts {
     pub create_errors: u64,
     /// Connections that were found unusable.
     pub discarded: u64,
+    /// Connections that were closed at the end of their life.
+    pub retired: u64,
 }
 
 impl<E: Engine, N: Now> Pool<E, N> {
@@ -98,9 +116,10 @@ impl<E: Engine, N: Now> Pool<E, N> {
         statements: Arc<[StatementPlan]>,
         size: u32,
         acquire_timeout: Duration,
+        renewal: Renewal,
         timer: Timer<N>,
     ) -> Self {
-        let manager = Manager::new(engine, statements, timer.clock().clone());
+        let manager = Manager::new(engine, statements, timer.clock().clone(), size, renewal);
         let inner = deadpool::managed::Pool::builder(manager)
             .max_size(size as usize)
             // First in, first out: connections are used alike, as by most drivers' pools.
@@ -108,7 +127,7 @@ impl<E: Engine, N: Now> Pool<E, N> {
             .build()
             .expect("a pool without timeouts needs no runtime");
         let gauge = RefCell::new(PoolGauge::new(size, timer.now()));
-        Self { inner, timer, gauge, acquire_timeout }
+        Self { inner, timer, gauge, acquire_timeout, recovers: Cell::new(false), storm: RefCell::default() }
     }
 
     /// Takes a connection at `begun_at`, which is now, waiting for one if it must. The times come back also when there is none
@@ -127,6 +146,9 @@ impl<E: Engine, N: Now> Pool<E, N> {
             got => got,
         };
         let acquired_at = self.timer.now();
+        if self.recovers.get() {
+            self.note_acquire(acquired_at - begun_at);
+        }
         let result = match got {
             None => Err(AcquireError::TimedOut { waited: acquired_at - begun_at }),
             Some(Err(PoolError::Backend(failed))) => {
@@ -137,6 +159,9 @@ impl<E: Engine, N: Now> Pool<E, N> {
             Some(Ok(mut connection)) => {
                 let spent = connection.take_times();
                 times.create = spent.created;
+                if spent.created.is_some() && self.recovers.get() {
+                    self.note_return(acquired_at);
+                }
                 times.wait = times.wait.saturating_sub(spent.total());
                 self.gauge.borrow_mut().busy_begins(acquired_at);
                 Ok(Lease { connection: Some(connection), pool: self, acquired_at })
@@ -189,6 +214,48 @@ impl<E: Engine, N: Now> Pool<E, N> {
         self.gauge.borrow_mut().take(now)
     }
 
+    /// Closes all connections at once, as a failover does: idle ones go at once, and whoever uses one finds its end. They are made
+    /// anew as they are asked for.
+    pub fn storm(&self) {
+        let now = self.timer.now();
+        let connections = u64::from(self.connections());
+        let in_use = u64::from(self.gauge.borrow().busy());
+        self.inner.manager().cut_all();
+        // Those in use are not in the pool's hands: each goes when it is given back.
+        let _ = self.inner.retain(|connection, _| !connection.is_cut());
+        let part = StormPart { at: now, connections, in_use, ..StormPart::default() };
+        *self.storm.borrow_mut() = Recovery { missing: connections, part };
+        self.recovers.set(true);
+    }
+
+    /// What is to be told of a storm since the last call, as long as connections are missing.
+    pub fn take_storm(&self) -> Option<StormPart> {
+        if !self.recovers.get() {
+            return None;
+        }
+        let mut recovery = self.storm.borrow_mut();
+        let fresh = StormPart { at: recovery.part.at, ..StormPart::default() };
+        self.recovers.set(recovery.missing > 0);
+        Some(std::mem::replace(&mut recovery.part, fresh))
+    }
+
+    fn note_acquire(&self, took: Duration) {
+        let mut recovery = self.storm.borrow_mut();
+        if recovery.missing > 0 {
+            let ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            recovery.part.acquire_ns_max = recovery.part.acquire_ns_max.max(ns);
+        }
+    }
+
+    fn note_return(&self, now: Stamp) {
+        let mut recovery = self.storm.borrow_mut();
+        if recovery.missing > 0 {
+            recovery.missing -= 1;
+            recovery.part.returned += 1;
+            recovery.part.last_returned_at = Some(now);
+        }
+    }
+
     /// How many connections there are, in use or not. Takes the pool's lock: not for the hot path.
     #[must_use]
     pub fn connections(&self) -> u32 {
@@ -201,6 +268,7 @@ impl<E: Engine, N: Now> Pool<E, N> {
         PoolCounts {
             create_errors: manager.create_errors.swap(0, Ordering::Relaxed),
             discarded: manager.discarded.swap(0, Ordering::Relaxed),
+            retired: manager.retired.swap(0, Ordering::Relaxed),
         }
     }
 
@@ -275,7 +343,15 @@ impl<E: Engine, N: Now> Lease<'_, E, N> {
         if let Some(connection) = self.connection.take() {
             // Told first: the next in line must not be counted as busy beside this one.
             self.pool.gauge.borrow_mut().busy_ends(now);
-            drop(connection);
+            if connection.is_cut() {
+                self.pool.inner.manager().discarded.fetch_add(1, Ordering::Relaxed);
+                drop(Object::take(connection));
+            } else if connection.is_too_old(now) {
+                self.pool.inner.manager().retired.fetch_add(1, Ordering::Relaxed);
+                drop(Object::take(connection));
+            } else {
+                drop(connection);
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod host;
 mod outlet;
+pub mod pgbouncer;
 pub mod plans;
 pub mod postgres;
 
@@ -18,6 +19,7 @@ use crate::units::{Span, StatementId};
 pub use postgres::{capabilities, ddl};
 
 use host::HostProbe;
+use pgbouncer::{PoolerProbe, PoolerWatch};
 use plans::{PlanCapture, PlanOrder};
 use postgres::activity::{Activity, Command};
 use postgres::counters::{CounterProbe, Request};
@@ -42,6 +44,8 @@ pub struct ProbePlan {
     pub gauges: Vec<GaugePlan>,
     /// Statements whose plans are asked for.
     pub plans: PlanCapture,
+    /// The pooler that the measured sessions go through, where its console can be asked.
+    pub pooler: Option<PoolerWatch>,
 }
 
 /// A number that is read beside the run.
@@ -109,7 +113,7 @@ pub struct Probes {
 struct ServerProbes {
     activity: mpsc::Sender<Command>,
     counters: mpsc::Sender<Request>,
-    /// Probes that read on their own until they are told to stop: the server's pulse and the gauges.
+    /// Probes that read on their own until they are told to stop: the server's pulse, the gauges, the pooler.
     on_schedule: Vec<mpsc::Sender<Stop>>,
     plans: Option<mpsc::Sender<postgres::plans::Command>>,
 }
@@ -142,6 +146,11 @@ impl Probes {
         for gauge in gauges {
             let (stop, stopped) = mpsc::channel(1);
             tokio::spawn(read_on_schedule(gauge, stopped));
+            on_schedule.push(stop);
+        }
+        if let Some(watch) = plan.pooler {
+            let (stop, stopped) = mpsc::channel(1);
+            tokio::spawn(read_on_schedule(PoolerProbe::new(watch, clock.clone(), out.clone()), stopped));
             on_schedule.push(stop);
         }
         let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;

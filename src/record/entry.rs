@@ -6,9 +6,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::capacity::{CapacityHeader, Planned};
 use crate::record::index::IndexHeader;
 use crate::record::migration::MigrationEntry;
 use crate::record::observation::Reading;
+use crate::record::pooler::PoolerHeader;
 use crate::record::set::Set;
 use crate::units::{
     Direction, Load, Protocol, RunId, Seed, Span, StageId, Stamp, StatementId, TransactionId, ValueUnit,
@@ -23,6 +25,8 @@ pub const FORMAT_VERSION: u32 = 1;
 pub enum Entry {
     /// First line.
     Header(Box<Header>),
+    /// A stage that was decided on after the run began, before it begins.
+    Planned(Box<Planned>),
     /// A stage begins.
     StageBegun {
         /// Which.
@@ -128,6 +132,12 @@ pub struct Header {
     /// The indexes that are put to the test, in an index experiment.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub index: Option<Box<IndexHeader>>,
+    /// The pooler that the measured sessions went through.
+    #[serde(default)]
+    pub pooler: Option<PoolerHeader>,
+    /// What a capacity study searches for; its stages are decided on as it goes.
+    #[serde(default)]
+    pub capacity: Option<CapacityHeader>,
 }
 
 impl Header {
@@ -263,6 +273,12 @@ pub struct SessionHeader {
     /// Host, port, database and user of the pooler that they went through.
     #[serde(default)]
     pub pooler: Option<String>,
+    /// How long each lived, in nanoseconds; absent where they lived for ever.
+    #[serde(default)]
+    pub lifetime_ns: Option<u64>,
+    /// When, in each measured stage, all were closed at once, in nanoseconds after its beginning.
+    #[serde(default)]
+    pub storm_ns: Option<u64>,
 }
 
 /// What the generator can do on a session that answers at once.
@@ -314,6 +330,8 @@ pub enum RunKind {
     Index,
     /// A migration check: a stage before, one while the migrations are applied, one behind.
     Migration,
+    /// The highest rate that keeps a goal: one stage a step.
+    Capacity,
 }
 
 impl RunKind {
@@ -326,6 +344,7 @@ impl RunKind {
             Self::Ab => "ab",
             Self::Index => "index",
             Self::Migration => "migration",
+            Self::Capacity => "capacity",
         }
     }
 }

@@ -5,6 +5,7 @@
 //! Knows no SQL text beyond names, and computes no percentile: histograms travel, `analysis` reads them.
 
 pub mod accounting;
+pub mod capacity;
 pub mod chain;
 pub mod deadlock;
 pub mod entry;
@@ -16,6 +17,8 @@ pub mod measure;
 pub mod migration;
 pub mod observation;
 pub mod plan;
+pub mod pooler;
 pub mod pulse;
 pub mod sample;
 pub mod set;
+pub mod storm;

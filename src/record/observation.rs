@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::record::chain::ChainLink;
 use crate::record::plan::PlanSurvey;
+use crate::record::pooler::PoolerSample;
 use crate::record::pulse::Pulse;
 use crate::units::{BackendId, Span, Stamp, StatementId};
 
 /// One attempt of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
-    /// The probe's name: `activity`, `locks`, `processes`, `plans`, `counters`, `server`, `host`, `generator`, `gauge NAME`.
+    /// The probe's name: `activity`, `locks`, `processes`, `plans`, `counters`, `server`, `host`, `generator`, `pooler`, `gauge NAME`.
     pub probe: String,
     /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
     pub window: Span,
@@ -69,6 +70,8 @@ pub enum Observation {
     Gauge(GaugeSample),
     /// Plans of the statements.
     Plans(Box<PlanSurvey>),
+    /// The pooler between the sessions and the server.
+    Pooler(Box<PoolerSample>),
 }
 
 /// One reading of a gauge.

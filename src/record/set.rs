@@ -10,6 +10,7 @@ use crate::record::gauge::PoolLevels;
 use crate::record::histogram::Distribution;
 use crate::record::measure::MeasureSet;
 use crate::record::sample::{SampleShape, Samples};
+use crate::record::storm::StormPart;
 use crate::units::{BackendId, InstanceId, Span, StatementId};
 
 /// Distinct error codes that are told apart for one transaction; the rest counts under `OTHER`.
@@ -152,6 +153,12 @@ pub struct PoolSet {
     pub create_errors: u64,
     /// Connections that were found broken and thrown away.
     pub discarded: u64,
+    /// Connections that were closed at the end of their life.
+    #[serde(default)]
+    pub retired: u64,
+    /// What is known of a storm, while one goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storm: Option<StormPart>,
     /// Busy and waiting over time.
     pub levels: PoolLevels,
     /// The same of each instance, by its number, where there are several and at most [`INSTANCES_MAX`].
@@ -178,8 +185,20 @@ impl PoolSet {
         self.timeouts += other.timeouts;
         self.create_errors += other.create_errors;
         self.discarded += other.discarded;
+        self.retired += other.retired;
         self.levels.add(&other.levels);
         add_each(&mut self.by_instance, &other.by_instance);
+        if let Some(part) = &other.storm {
+            self.add_storm(part);
+        }
+    }
+
+    /// Adds what one pool knows of a storm.
+    pub fn add_storm(&mut self, part: &StormPart) {
+        match &mut self.storm {
+            Some(storm) => storm.add(part),
+            None => self.storm = Some(part.clone()),
+        }
     }
 
     fn clear(&mut self) {
@@ -188,6 +207,8 @@ impl PoolSet {
         self.timeouts = 0;
         self.create_errors = 0;
         self.discarded = 0;
+        self.retired = 0;
+        self.storm = None;
         self.levels = PoolLevels::default();
         self.by_instance.clear();
     }

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::analysis;
 use crate::db::sim::SimEngine;
-use crate::engine::{self, Plan, StagePlan};
+use crate::engine::{self, Plan, Replacement, StagePlan};
 use crate::model::{CALIBRATION_VERSION, Calibration, ClosedPoint, EnvironmentInfo, OpenPoint};
 use crate::probe::host::{self, GeneratorWatch};
 use crate::record::entry::{Environment, FloorHeader};
@@ -257,6 +257,7 @@ impl Bench {
             drain: Duration::from_secs(1),
             sampling: None,
             rtt: Duration::ZERO,
+            replacement: Replacement::default(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What a journal says of itself before anything is measured.
 
+use std::time::Duration;
+
 use crate::dataset::{self, DataState};
-use crate::db::Target;
 use crate::generate::GENERATOR_VERSION;
 use crate::probe::{GaugePlan, capabilities};
 use crate::record::entry::{
     BudgetHeader, DataHeader, Environment, GaugeHeader, MeasureHeader, SessionHeader, StatementHeader,
     TableChanges, TargetHeader, TransactionHeader, WorkloadHeader,
 };
+use crate::record::pooler::PoolerHeader;
 use crate::units::StatementId;
 use crate::workload::{BudgetSpec, Workload};
 
@@ -95,15 +97,22 @@ pub(super) fn changed(changes: Vec<dataset::TableChanges>) -> Vec<TableChanges> 
 }
 
 /// How the measured sessions talk to the server.
-pub(super) fn sessions(plan: &MeasurePlan) -> SessionHeader {
+pub(super) fn sessions(plan: &MeasurePlan, pooler: Option<&PoolerHeader>) -> SessionHeader {
     SessionHeader {
         protocol: plan.protocol,
         statement_timeout_ms: plan
             .statement_timeout
             .map(|limit| u64::try_from(limit.as_micros().div_ceil(1000)).unwrap_or(u64::MAX)),
-        rtt_ns: u64::try_from(plan.rtt.as_nanos()).unwrap_or(u64::MAX),
-        pooler: plan.pooler.as_ref().map(Target::address),
+        rtt_ns: nanos(plan.rtt),
+        lifetime_ns: plan.lifetime.map(nanos),
+        storm_ns: plan.storm.map(nanos),
+        // One that was started for this is at another port each time: its name is what matters.
+        pooler: pooler.map(|of| if of.is_own { of.name.clone() } else { of.address.clone() }),
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The machine, and who keeps to which of its processors.

@@ -1,5 +1,6 @@
 //! What all measuring studies share: a target made ready, and segments of stages measured on it into one journal.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +12,10 @@ use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::index::Arrangement;
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
-use crate::engine::{self, Collected, Plan, Sampling, StagePlan};
+use crate::engine::{self, Collected, Plan, Replacement, Sampling, StagePlan, Storm};
 use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
+use crate::record::capacity::{CapacityHeader, Planned, StepKind};
 use crate::record::entry::{
     ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, PoolHeader,
     Prepared, PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
@@ -34,7 +36,7 @@ use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::migration::{Alongside, Told};
 use super::plans;
-use super::pooler;
+use super::pooler::{self, OpenPooler};
 use super::ready::{Data, ready, ready_variants};
 use super::sample_log::SampleLog;
 use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
@@ -112,6 +114,7 @@ pub(super) struct Subject<'a> {
     pub(super) index: Option<Box<IndexHeader>>,
     /// Copies of the loaded database that the slices name.
     pub(super) clones: usize,
+    pub(super) capacity: Option<CapacityHeader>,
 }
 
 impl<'a> Subject<'a> {
@@ -126,6 +129,7 @@ impl<'a> Subject<'a> {
             chooses: false,
             index: None,
             clones: 0,
+            capacity: None,
         }
     }
 }
@@ -140,19 +144,31 @@ pub(super) struct NamedStage {
     pub(super) until_steady: bool,
 }
 
+/// What a study that decides as it goes does next.
+pub(super) enum Decision {
+    /// Measure this.
+    Measure(Segment, StepKind),
+    /// End, and say why where that is not plain.
+    Stop(Option<String>),
+}
+
 /// A target made ready, of which nothing is written down yet.
-pub(super) struct Ground {
+pub(super) struct Ground<'a> {
+    /// The plan, as the pooler lets it be carried out.
+    plan: Cow<'a, MeasurePlan>,
+    /// What is other than the user asked for, and why.
+    protocol_note: Option<String>,
     pub(super) target: OpenTarget,
-    /// The role of the measured sessions, where a pooler chooses it.
-    measured_as: Option<String>,
+    /// Between the measured sessions and the target.
+    pooler: Option<OpenPooler>,
     pub(super) data: Data,
 }
 
-impl Ground {
+impl<'a> Ground<'a> {
     /// Makes the target ready for pools of so many connections. A throwaway target is filled first; on another one, nothing is
     /// measured before everything that the workload needs is known to be there.
     pub(super) async fn open(
-        plan: &MeasurePlan,
+        plan: &'a MeasurePlan,
         connections: u32,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
@@ -160,21 +176,24 @@ impl Ground {
         if let Some(before) = keep_to_cpus(plan)? {
             pinned(&before)?;
         }
+        let of_all = connections.saturating_mul(plan.instances);
+        pooler::check(plan, of_all)?;
         let target = OpenTarget::open(&plan.target, observer).await?;
-        let measured_as = match &plan.pooler {
-            Some(pooler) => Some(pooler::leads_to(pooler, &target).await?),
-            None => None,
-        };
-        keep_to_cpus(plan)?;
-        let data = ready(plan, &target, connections, observer).await?;
-        Ok(Self { target, measured_as, data })
+        let pooler = pooler::open(plan, &target, of_all, observer).await?;
+        let (plan, protocol_note) = pooler::fitted(plan, pooler.as_ref())?;
+        keep_to_cpus(&plan)?;
+        let header = pooler.as_ref().map(|pooler| &pooler.header);
+        let data = ready(&plan, &target, connections, header, observer).await?;
+        Ok(Self { plan, protocol_note, target, pooler, data })
     }
 }
 
 /// A target made ready, and the journal of what is measured on it.
 pub(super) struct Bench<'a> {
-    plan: &'a MeasurePlan,
+    plan: Cow<'a, MeasurePlan>,
     target: OpenTarget,
+    /// Between the measured sessions and the target.
+    pooler: Option<OpenPooler>,
     data: Data,
     /// Workloads of arms that have one of their own.
     variants: Vec<(Workload, Data)>,
@@ -187,8 +206,6 @@ pub(super) struct Bench<'a> {
     recording: Recording,
     samples: Option<SampleLog>,
     probes: Option<Probes>,
-    /// The role of the measured sessions, where a pooler chooses it.
-    measured_as: Option<String>,
     /// The workload whose statements they know.
     probed_variant: Option<usize>,
     /// Whether the user may make checkpoints, as far as it was tried.
@@ -216,21 +233,33 @@ impl<'a> Bench<'a> {
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
+        refuse_late_storm(plan, subject.segments)?;
         let connections = wanted_size(subject.segments, subject.chooses);
         let ground = Ground::open(plan, connections, observer).await?;
-        Self::on(plan, ground, subject, observer).await
+        Self::on(ground, subject, observer).await
     }
 
     /// Opens the journal on a target that is ready.
     pub(super) async fn on(
-        plan: &'a MeasurePlan,
-        ground: Ground,
+        ground: Ground<'a>,
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
-        let Subject { kind, segments, variants, comparison, pool, chooses, index, clones: clone_count } =
-            subject;
-        let Ground { mut target, measured_as, data } = ground;
+        let Subject {
+            kind,
+            segments,
+            variants,
+            comparison,
+            pool,
+            chooses,
+            index,
+            clones: clone_count,
+            capacity,
+        } = subject;
+        let Ground { plan: fitted, protocol_note, mut target, pooler, data } = ground;
+        let plan = &*fitted;
+        refuse_late_storm(plan, segments)?;
+        let pooler_header = pooler.as_ref().map(|pooler| pooler.header.clone());
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
@@ -265,22 +294,29 @@ impl<'a> Bench<'a> {
                 .probe_interval
                 .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
             data: header::data(state, fresh.is_some()),
-            sessions: header::sessions(plan),
+            sessions: header::sessions(plan, pooler_header.as_ref()),
             comparison,
             pool: pool.map(|pool| PoolHeader { connections_room: data.room, ..pool }),
             index,
+            pooler: pooler_header,
+            capacity,
         };
         let stage_count = if chooses { 0 } else { header.stages.len() };
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
         recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
+        if let Some(words) = protocol_note {
+            observer(Happening::Note(&words));
+            recording.event(clock.now(), "protocol_chosen", words)?;
+        }
 
         if let Some(fresh) = fresh.as_ref().or(clones.first()) {
             fresh.leave(&mut target).await?;
         }
         let (out, probed) = mpsc::channel(PROBED_MAX);
         let mut bench = Self {
-            plan,
+            plan: fitted,
             target,
+            pooler,
             data,
             variants,
             fresh,
@@ -290,7 +326,6 @@ impl<'a> Bench<'a> {
             recording,
             samples,
             probes: None,
-            measured_as,
             probed_variant: None,
             may_checkpoint: true,
             out,
@@ -349,10 +384,11 @@ impl<'a> Bench<'a> {
                 let plan = ProbePlan {
                     statements: header::tags(self.workload(variant)),
                     values_apart: self.plan.protocol != Protocol::Simple,
-                    measured_as: self.measured_as.clone(),
+                    measured_as: self.pooler.as_ref().and_then(|pooler| pooler.measured_as.clone()),
                     interval,
                     gauges: header::gauges(&self.plan.workload),
-                    plans: plans::capture(self.plan, self.workload(variant), self.data(variant)),
+                    plans: plans::capture(&self.plan, self.workload(variant), self.data(variant)),
+                    pooler: self.pooler.as_ref().and_then(|pooler| pooler.watch.clone()),
                 };
                 let settings = self.target.target.settings();
                 Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
@@ -397,24 +433,64 @@ impl<'a> Bench<'a> {
     ) -> Result<Outcome, StudyError> {
         let mut notes = Vec::new();
         while let Some(segment) = next(self.recording.analysis()) {
-            let measured = self.measure_fresh(segment, &mut notes, observer).await;
-            match measured {
-                Ok(()) if self.ended == EndReason::Completed => {}
-                Ok(()) => break,
-                // What was measured before is not lost for what cannot be measured now.
-                Err(error) if self.stage.is_some() && error.leaves_report() => {
-                    self.ended = EndReason::Failed;
-                    self.recording.event(self.clock.now(), "failed", error.to_string())?;
-                    break;
-                }
-                Err(error) => {
-                    let _ = self.stop_probes().await;
-                    self.discard_clones(&mut notes).await;
-                    return Err(error);
-                }
+            if !self.goes_on_after(segment, &mut notes, observer).await? {
+                break;
             }
         }
         self.close(notes).await
+    }
+
+    /// Measures segments that are decided on one after the other, by what was measured before.
+    pub(super) async fn measure_steps(
+        mut self,
+        mut next: impl FnMut(&Analysis) -> Decision,
+        observer: &mut Observer<'_>,
+    ) -> Result<Outcome, StudyError> {
+        let mut notes = Vec::new();
+        loop {
+            match next(self.recording.analysis()) {
+                Decision::Stop(None) => break,
+                Decision::Stop(Some(why)) => {
+                    observer(Happening::Note(&why));
+                    self.recording.event(self.clock.now(), "search_ended", why)?;
+                    break;
+                }
+                Decision::Measure(segment, step) => {
+                    let headers = stage_headers(&self.plan, std::slice::from_ref(&segment));
+                    for (stage, header) in segment.stages.iter().zip(headers) {
+                        let planned = Planned { stage: stage.id, header, step };
+                        self.recording.write(&Entry::Planned(Box::new(planned)), self.clock.now())?;
+                    }
+                    if !self.goes_on_after(&segment, &mut notes, observer).await? {
+                        break;
+                    }
+                }
+            }
+        }
+        Box::pin(self.close(notes)).await
+    }
+
+    /// Measures one segment. False when it was the last: the user stopped it, the target is gone, or it could not be measured.
+    async fn goes_on_after(
+        &mut self,
+        segment: &Segment,
+        notes: &mut Vec<String>,
+        observer: &mut Observer<'_>,
+    ) -> Result<bool, StudyError> {
+        match self.measure_fresh(segment, notes, observer).await {
+            Ok(()) => Ok(self.ended == EndReason::Completed),
+            // What was measured before is not lost for what cannot be measured now.
+            Err(error) if self.stage.is_some() && error.leaves_report() => {
+                self.ended = EndReason::Failed;
+                self.recording.event(self.clock.now(), "failed", error.to_string())?;
+                Ok(false)
+            }
+            Err(error) => {
+                let _ = self.stop_probes().await;
+                self.discard_clones(notes).await;
+                Err(error)
+            }
+        }
     }
 
     /// Measures one segment, on a copy of its own where the plan wants that. Whatever comes, the copy goes.
@@ -502,9 +578,9 @@ impl<'a> Bench<'a> {
         observer(Happening::Step(&format!("opening {connections} connection{plural}")));
         let connecting_from = self.clock.now();
         let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
-        let options = session_options(self.plan, self.workload(variant));
+        let options = session_options(&self.plan, self.workload(variant));
         let settings = segment.slice.as_ref().map_or(&[][..], |slice| &slice.settings);
-        let measured = self.plan.pooler.as_ref().unwrap_or(&self.target.target);
+        let measured = self.pooler.as_ref().map_or(&self.target.target, |pooler| &pooler.target);
         let engine = measured.with_session_settings(settings).engine(self.clock, options);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
@@ -687,7 +763,12 @@ impl<'a> Bench<'a> {
             self.recording.event(at, "samples_dropped", gap)?;
         }
         self.recording.write(&Entry::End(End { at, reason: self.ended }), at)?;
-        // A report that is made is shown, whatever becomes of the server.
+        // A report that is made is shown, whatever becomes of the pooler and the server.
+        if let Some(pooler) = self.pooler
+            && let Err(error) = pooler.close().await
+        {
+            notes.push(error.to_string());
+        }
         if let Err(error) = self.target.close().await {
             notes.push(error.to_string());
         }
@@ -739,7 +820,15 @@ impl<'a> Bench<'a> {
                 .samples
                 .as_ref()
                 .map(|wished| Arc::new(Sampling::new(workload, wished.fraction, &wished.values))),
+            replacement: self.replacement(segment),
         }
+    }
+
+    fn replacement(&self, segment: &Segment) -> Replacement {
+        let measured = segment.stages.iter().filter(|stage| stage.measured);
+        let storm =
+            self.plan.storm.map(|after| Storm { after, stages: measured.map(|stage| stage.id).collect() });
+        Replacement { lifetime: self.plan.lifetime, storm }
     }
 
     /// Writes an interval down.
@@ -757,6 +846,14 @@ impl<'a> Bench<'a> {
             self.recording.event(interval.span.to, "first_error", words)?;
         }
         self.recording.write(collected.entry(), interval.span.to)?;
+        if let Some(storm) = interval.set.pool.storm.as_ref().filter(|storm| storm.connections > 0) {
+            let words = format!(
+                "storm: all {} connections were closed at once, {} of them in use",
+                storm.connections, storm.in_use
+            );
+            observer(Happening::Step(&words));
+            self.recording.event(storm.at, "storm", words)?;
+        }
         if let Some(Err(error)) = self.samples.as_mut().map(|samples| samples.write(interval)) {
             self.recording.event(interval.span.to, "samples_failed", error.to_string())?;
         }
@@ -991,6 +1088,22 @@ fn keep_to_cpus(plan: &MeasurePlan) -> Result<Option<CpuList>, StudyError> {
 
 fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
     pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
+}
+
+/// A storm that comes when the stage is over would be none.
+fn refuse_late_storm(plan: &MeasurePlan, segments: &[Segment]) -> Result<(), StudyError> {
+    let Some(after) = plan.storm else { return Ok(()) };
+    let stages = segments.iter().flat_map(|segment| &segment.stages).filter(|stage| stage.measured);
+    let shortest = stages.min_by_key(|stage| stage.spec.duration);
+    match shortest.filter(|stage| stage.spec.duration <= after) {
+        Some(stage) => Err(StudyError::Refused(format!(
+            "--storm {} comes when stage {} of {} is over: say less, or measure for longer",
+            format_duration(after),
+            stage.spec.name,
+            format_duration(stage.spec.duration)
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// How the measured sessions talk to the server.

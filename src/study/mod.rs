@@ -4,6 +4,7 @@
 mod ab;
 mod between;
 mod calibrate;
+mod capacity;
 mod fresh;
 mod header;
 mod index;
@@ -39,13 +40,15 @@ use crate::store::StoreError;
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
 pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
+pub use capacity::capacity;
 pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
 pub use migration::{Disturb, MigrationPlan, MigrationShape, migration};
 pub use plan::{
-    AbPlan, AbShape, ArmPlan, Difference, LoadPlan, LoadShape, MeasurePlan, Pairs, PoolPlan, PoolShape,
-    Reset, RunPlan, SampleLogPlan, Sizes, StageChoice, TargetChoice, WarmUp,
+    AbPlan, AbShape, ArmPlan, CapacityPlan, CapacityShape, Difference, LoadPlan, LoadShape, MeasurePlan,
+    Pairs, PoolPlan, PoolShape, PoolerChoice, Reset, RunPlan, SampleLogPlan, Sizes, StageChoice,
+    TargetChoice, WarmUp,
 };
 pub use pool::pool;
 pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};
@@ -72,7 +75,7 @@ pub enum Happening<'a> {
         name: &'a str,
         /// Its place among all stages, from 1.
         number: usize,
-        /// How many there are; 0 where that shows as it goes.
+        /// How many there are; zero where that is decided on the way.
         of: usize,
         /// How long it is planned to last.
         duration: Duration,

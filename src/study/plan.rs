@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::db::{Protocol, Target};
-use crate::local::LocalOptions;
+use crate::local::{LocalOptions, PoolMode};
 use crate::model::ChangeLimit;
-use crate::units::{CpuList, Load, Seed};
+use crate::model::metric::Goal;
+use crate::units::{Arrivals, CpuList, Load, Seed};
 use crate::workload::{BudgetSpec, Workload};
 
 use super::measure::Script;
@@ -20,6 +21,25 @@ pub enum TargetChoice {
     Existing(Target),
     /// One that is started for this and removed afterwards.
     Local(LocalOptions),
+}
+
+/// A pooler between the measured sessions and the server.
+#[derive(Clone)]
+pub enum PoolerChoice {
+    /// One that is there.
+    Existing {
+        /// Where measured sessions connect.
+        pooler: Target,
+        /// Its admin console, where the user names it.
+        console: Option<Target>,
+    },
+    /// A `PgBouncer` that is started in front of a throwaway server and removed with it.
+    Own {
+        /// For how long a client keeps a server connection.
+        mode: PoolMode,
+        /// Connections to the server; as many as suit the mode, unless the user says so.
+        pool_size: Option<u32>,
+    },
 }
 
 /// What the data are before each measurement.
@@ -75,6 +95,8 @@ pub struct MeasurePlan {
     pub scale: Option<f64>,
     /// How transactions talk to the server.
     pub protocol: Protocol,
+    /// Whether the user chose that for this measurement: then it is not changed for a pooler's sake.
+    pub is_protocol_chosen: bool,
     /// How long a statement may take on the server.
     pub statement_timeout: Option<Duration>,
     /// Added to each round trip of the measured sessions.
@@ -96,7 +118,11 @@ pub struct MeasurePlan {
     /// What the data are before each measurement.
     pub reset: Reset,
     /// The pooler that the measured sessions go through, if not to the target itself.
-    pub pooler: Option<Target>,
+    pub pooler: Option<PoolerChoice>,
+    /// How long a connection lives; for ever when absent.
+    pub lifetime: Option<Duration>,
+    /// When, in each measured stage, all connections are closed at once; never when absent.
+    pub storm: Option<Duration>,
     /// Time between two looks at the server's sessions; none without probes.
     pub probe_interval: Option<Duration>,
     /// The log of single transactions, if one is wished.
@@ -190,6 +216,38 @@ pub enum Sizes {
         /// None is larger.
         largest: u32,
     },
+}
+
+/// A search for the highest rate that keeps a goal.
+#[derive(Clone)]
+pub struct CapacityPlan {
+    /// What every measuring command needs.
+    pub measure: MeasurePlan,
+    /// What is searched for, and how.
+    pub shape: CapacityShape,
+}
+
+/// The steps of a capacity study.
+#[derive(Clone, Debug)]
+pub struct CapacityShape {
+    /// What must be kept, all of it; not empty.
+    pub goals: Vec<Goal>,
+    /// The first rate, in transactions per second; found by a closed loop when absent.
+    pub from: Option<f64>,
+    /// How far both ends may lie apart: 0.05 is 5 %.
+    pub precision: f64,
+    /// The rate that is asked for.
+    pub at_least: Option<f64>,
+    /// How long a rate is measured at least.
+    pub step: Duration,
+    /// How long both ends are measured once more, at least.
+    pub confirm: Duration,
+    /// No step begins that would end after this.
+    pub at_most: Duration,
+    /// How transactions arrive.
+    pub arrivals: Arrivals,
+    /// Connections of each instance.
+    pub pool_size: u32,
 }
 
 /// A comparison of two arms.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use crate::dataset::{self, Holds, TargetState};
 use crate::generate::Dataset;
 use crate::probe::capabilities;
+use crate::record::pooler::PoolerHeader;
 use crate::sql::values::QueryValues;
 use crate::units::Seed;
 use crate::workload::Workload;
 
 use super::load::fill;
-use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, StudyError};
+use super::{Happening, LoadShape, MeasurePlan, Observer, OpenTarget, PoolerChoice, StudyError};
 
 /// Connections that load when nobody says how many: half of the cores generate and send, half are the server's.
 #[must_use]
@@ -40,9 +41,10 @@ pub(super) async fn ready(
     plan: &MeasurePlan,
     target: &OpenTarget,
     connections: u32,
+    pooler: Option<&PoolerHeader>,
     observer: &mut Observer<'_>,
 ) -> Result<Data, StudyError> {
-    let room = room_for_connections(plan, target, connections).await?;
+    let room = room_for_connections(plan, target, connections, pooler).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
     Ok(Data { room, ..values(&plan.workload, target, scale, seed).await? })
 }
@@ -177,23 +179,32 @@ async fn room_for_connections(
     plan: &MeasurePlan,
     target: &OpenTarget,
     largest: u32,
+    pooler: Option<&PoolerHeader>,
 ) -> Result<Option<u64>, StudyError> {
-    if plan.pooler.is_some() {
+    let wanted = match &plan.pooler {
         // Its own connections to the server are what counts there, and it knows their number.
-        return Ok(None);
-    }
-    let wanted = u64::from(largest) * u64::from(plan.instances);
+        Some(PoolerChoice::Existing { .. }) => return Ok(None),
+        Some(PoolerChoice::Own { .. }) => pooler.and_then(|pooler| pooler.pool_size).unwrap_or(0),
+        None => u64::from(largest) * u64::from(plan.instances),
+    };
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
     let own = OWN_CONNECTIONS + plan.probe_interval.map_or(0, |_| plan.workload.gauges.len() as u64);
     let room = (free + 1).saturating_sub(own);
     if wanted <= room {
-        return Ok(Some(room));
+        // How many connections a pooler has room for is its own affair.
+        return Ok(plan.pooler.is_none().then_some(room));
     }
     let remedy = if target.is_local() {
         format!("give the throwaway server more with --local-setting max_connections={}", wanted + 50)
     } else {
         "measure smaller pools, or raise max_connections".to_owned()
     };
+    if matches!(plan.pooler, Some(PoolerChoice::Own { .. })) {
+        return Err(StudyError::Refused(format!(
+            "a PgBouncer with {wanted} server connections wants more than the {room} that the server has room for: {remedy}, or \
+             say less with --pooler-pool"
+        )));
+    }
     Err(StudyError::Refused(format!(
         "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {room} (max_connections less          those that are reserved, in use, and dbdyno's own), which is {} for each instance: {remedy}",
         plan.instances,

@@ -52,6 +52,11 @@ impl OpenTarget {
         Ok(())
     }
 
+    /// The server, if dbdyno started it.
+    pub(super) fn local_server(&self) -> Option<&LocalServer> {
+        self.server.as_ref()
+    }
+
     /// Whether dbdyno started it.
     #[must_use]
     pub fn is_local(&self) -> bool {

@@ -97,6 +97,8 @@ fn header(floor: Option<FloorHeader>) -> Header {
         comparison: None,
         pool: None,
         index: None,
+        pooler: None,
+        capacity: None,
     }
 }
 

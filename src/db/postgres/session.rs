@@ -1,6 +1,7 @@
 //! The lean session: one socket, statements by index in any of the three protocols, no allocation per execution.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::bind::{SYNC, put_unnamed};
@@ -200,6 +201,10 @@ impl<N: Now> Session for PgSession<N> {
 
     fn in_transaction(&self) -> bool {
         self.status != Status::Idle
+    }
+
+    fn socket(&self) -> Option<OwnedFd> {
+        self.wire.socket()
     }
 
     fn usable(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The bytes between us and the server: TCP, a Unix socket, or TLS over TCP.
 
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -19,6 +20,18 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// A second handle of the socket.
+    pub(super) fn socket(&self) -> Option<OwnedFd> {
+        let descriptor = match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+            Self::Tls(stream) => stream.get_ref().0.as_fd(),
+            #[cfg(test)]
+            Self::Memory(_) => return None,
+        };
+        descriptor.try_clone_to_owned().ok()
+    }
+
     /// Sends a few last bytes if the system takes them at once; nobody waits for them.
     pub(super) fn try_send(&mut self, bytes: &[u8]) {
         let _ = match self {

@@ -3,6 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -53,6 +54,11 @@ impl Head {
 impl Wire {
     pub(super) fn new(stream: Stream) -> Self {
         Self { stream, outbound: Vec::with_capacity(1024), inbound: vec![0; BUFFER], start: 0, end: 0 }
+    }
+
+    /// A second handle of the socket.
+    pub(super) fn socket(&self) -> Option<OwnedFd> {
+        self.stream.socket()
     }
 
     /// Sends all of `outbound`, in one write where the system takes it so, and empties it.

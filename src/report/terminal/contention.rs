@@ -3,8 +3,9 @@
 use super::grid::{Cell, Column, Grid, bar};
 use super::locks::probability;
 use super::page::{INDENT, Page, Style};
+use super::storm;
 use super::value::{plural, times};
-use crate::model::{LockEpisodeInfo, PoolInfo, Stage};
+use crate::model::{LockEpisodeInfo, Stage};
 use crate::report::format::{DASH, count, decimal, percent, rate, whole_us};
 
 /// Events and episodes that a summary shows.
@@ -31,19 +32,32 @@ pub(super) fn pool(page: &mut Page, stage: &Stage) {
     );
     page.fact("saturated", &saturated);
     page.fact("wait", &times(&pool.wait_us));
-    if let Some(trouble) = trouble(pool) {
+    if pool.retired > 0 {
+        let made = format!(
+            "{} closed at the end of their life; {} made anew, {}",
+            plural(pool.retired, "connection"),
+            count(pool.creates),
+            times(&pool.create_us)
+        );
+        page.fact("renewed", &made);
+    }
+    storm::line(page, stage);
+    if let Some(trouble) = trouble(stage) {
         page.labelled(INDENT, "trouble", Style::Bad, &trouble);
     }
 }
 
-fn trouble(pool: &PoolInfo) -> Option<String> {
+fn trouble(stage: &Stage) -> Option<String> {
+    let pool = &stage.pool;
+    // What was wished is no trouble, and is told beside.
+    let wished = pool.retired > 0 || stage.storm.is_some();
     let longest =
         pool.create_us.max.map_or_else(String::new, |us| format!(" (the slowest in {})", whole_us(us)));
     let parts = [
         (pool.timeouts, "timed out waiting for a connection".to_owned()),
         (pool.create_errors, "attempts to connect failed".to_owned()),
-        (pool.discarded, "connections were found broken".to_owned()),
-        (pool.creates, format!("connections were made anew{longest}")),
+        (if stage.storm.is_some() { 0 } else { pool.discarded }, "connections were found broken".to_owned()),
+        (if wished { 0 } else { pool.creates }, format!("connections were made anew{longest}")),
     ];
     let parts: Vec<String> = parts
         .iter()

@@ -1,5 +1,6 @@
 //! The top of the page: what was run and how it ended, findings, budgets.
 
+use super::capacity;
 use super::endurance;
 use super::grid::{Cell, Column, Grid};
 use super::index;
@@ -82,6 +83,12 @@ fn verdict(report: &Report) -> (Style, String, String) {
         let (style, badge, sentence) = super::migration::verdict(report, migration);
         return (style, badge.to_owned(), sentence);
     }
+    if let Some(of) = &report.capacity
+        && report.ended == "completed"
+    {
+        let (style, badge) = capacity::badge(report.verdict);
+        return (style, badge.to_owned(), capacity::sentence(of));
+    }
     if let Some(sentence) = limits(report) {
         let (style, badge) = match report.verdict {
             Verdict::Pass => (Style::Good, "PASS"),
@@ -147,6 +154,9 @@ fn ending(report: &Report) -> Option<String> {
 
 fn load(report: &Report) -> String {
     let measured: Vec<&Stage> = report.stages.iter().filter(|stage| stage.measured).collect();
+    if let (Some(of), Some(stage)) = (&report.capacity, measured.first()) {
+        return capacity::load(of, &pool(stage));
+    }
     if let Some(study) = &report.study {
         let sizes: Vec<String> = study.sizes.iter().map(|point| point.size.to_string()).collect();
         if !study.passes.is_empty() {

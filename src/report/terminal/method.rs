@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use super::endurance;
 use super::page::{INDENT, Page, Style};
+use super::pooler;
 use super::value::{plural, times};
 use crate::model::{
-    Accounting, DataInfo, EventInfo, FloorInfo, GeneratorInfo, ProbeInfo, Report, SessionInfo, Stage,
-    TableChangesInfo,
+    Accounting, DataInfo, EventInfo, FloorInfo, GeneratorInfo, PoolerInfo, ProbeInfo, Report, SessionInfo,
+    Stage, TableChangesInfo,
 };
 use crate::report::format::{NBSP, bytes, count, decimal, duration_us, per_call, percent, whole_us};
 use crate::units::Protocol;
@@ -50,7 +51,10 @@ pub(super) fn section(page: &mut Page, report: &Report, full: bool) {
         page.fact("data", &data_state(data, full));
     }
     if full || report.sessions != SessionInfo::default() {
-        page.fact("sessions", &sessions(&report.sessions));
+        page.fact("sessions", &sessions(&report.sessions, report.pooler.as_ref()));
+    }
+    if full && let Some(of) = &report.pooler {
+        pooler::settings(page, of);
     }
     environment(page, report, full);
     page.fact("seed", &format!("{}, workload {}", report.seed, report.workload.fingerprint));
@@ -239,7 +243,7 @@ fn changes(changed: &[TableChangesInfo], full: bool) -> String {
 }
 
 /// How the measured sessions talked to the server.
-fn sessions(sessions: &SessionInfo) -> String {
+fn sessions(sessions: &SessionInfo, through: Option<&PoolerInfo>) -> String {
     let protocol = match sessions.protocol {
         Protocol::Simple => "simple protocol: values written into the text of each statement",
         Protocol::Extended => "extended protocol: statements parsed anew each time",
@@ -249,7 +253,16 @@ fn sessions(sessions: &SessionInfo) -> String {
     if sessions.rtt_us > 0 {
         parts.push(format!("{} added to each round trip", whole_us(sessions.rtt_us)));
     }
-    parts.extend(sessions.pooler.as_ref().map(|pooler| format!("through the pooler at {pooler}")));
+    let named = || sessions.pooler.as_ref().map(|address| format!("the pooler at {address}"));
+    let through = through.map(pooler::what).or_else(named);
+    parts.extend(through.map(|pooler| format!("through {pooler}")));
+    let seconds = |seconds: f64| duration_us(seconds * 1e6);
+    parts.extend(
+        sessions.lifetime_s.map(|s| format!("connections live {}, 10{NBSP}% more or less", seconds(s))),
+    );
+    parts.extend(
+        sessions.storm_s.map(|s| format!("all closed at once {} into each measured stage", seconds(s))),
+    );
     parts.extend(
         sessions.statement_timeout_ms.map(|ms| format!("statements end after {}", whole_us(ms * 1000))),
     );

@@ -2,6 +2,7 @@
 //! a function of a part of the model.
 
 mod calibration;
+mod capacity;
 mod compared;
 mod comparison;
 mod contention;
@@ -19,11 +20,13 @@ mod migration;
 mod page;
 mod phases;
 mod plans;
+mod pooler;
 mod put_on;
 mod server;
 mod server_time;
 mod spark;
 mod statements;
+mod storm;
 mod study;
 mod value;
 
@@ -86,9 +89,12 @@ pub fn render(report: &Report, options: &Options) -> String {
     if let Some(migration) = &report.migration {
         migration::section(&mut page, migration, full);
     }
+    if let Some(capacity) = &report.capacity {
+        capacity::section(&mut page, capacity);
+    }
     head::findings(&mut page, &report.findings, full);
     head::budgets(&mut page, &report.budgets);
-    if report.study.is_none() && report.comparison.is_none() {
+    if report.study.is_none() && report.comparison.is_none() && report.capacity.is_none() {
         load::comparison(&mut page, &report.stages, full);
     }
     if let Some(migration) = &report.migration {
@@ -162,6 +168,7 @@ fn stage_sections(page: &mut Page, stage: &Stage, full: bool) {
         ledger::details(page, stage);
     }
     contention::pool(page, stage);
+    pooler::section(page, stage);
     contention::waits(page, stage, full);
     contention::locks(page, stage, full);
     lock_stories(page, stage, full);
@@ -196,7 +203,21 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
         |size: u32| report.stages.iter().filter(move |stage| stage.measured && stage.pool.size == size);
     let at_knee = size.and_then(|size| of_size(size).max_by(|a, b| offered(a).total_cmp(&offered(b))));
     let last_measured = report.stages.iter().rfind(|stage| stage.measured);
-    by_budget.or(under_way).or(at_knee).or(last_measured).or(report.stages.last()).into_iter().collect()
+    let at_capacity = report.capacity.as_ref().and_then(|capacity| {
+        let met = capacity
+            .steps
+            .iter()
+            .rfind(|step| step.rate_per_s == capacity.met_per_s && step.rate_per_s.is_some());
+        met.and_then(|step| report.stages.iter().find(|stage| stage.name == step.stage))
+    });
+    by_budget
+        .or(under_way)
+        .or(at_capacity)
+        .or(at_knee)
+        .or(last_measured)
+        .or(report.stages.last())
+        .into_iter()
+        .collect()
 }
 
 #[cfg(test)]

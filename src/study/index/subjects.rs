@@ -26,7 +26,7 @@ impl Subjects {
     /// Looks at each index, and builds it on trial.
     pub(super) async fn examine(
         plan: &IndexPlan,
-        ground: &Ground,
+        ground: &Ground<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
         let control = &ground.target.control;
@@ -128,7 +128,10 @@ fn header(index: &Foreseen) -> IndexSubject {
 }
 
 /// Whether an index may be kept up without being used; if not, why not and what would let it.
-pub(super) async fn may_hide(plan: &IndexPlan, ground: &Ground) -> Result<Result<(), String>, StudyError> {
+pub(super) async fn may_hide(
+    plan: &IndexPlan,
+    ground: &Ground<'_>,
+) -> Result<Result<(), String>, StudyError> {
     let is_local = matches!(plan.measure.target, TargetChoice::Local(_));
     if !is_local && !plan.shape.allow_catalog_change && !plan.shape.clones {
         return Ok(Err("what the index costs writes is not told apart from what it gives reads: --allow-catalog-change lets dbdyno \
@@ -144,7 +147,7 @@ pub(super) async fn may_hide(plan: &IndexPlan, ground: &Ground) -> Result<Result
 async fn dropped(
     flag: &str,
     names: &[String],
-    ground: &Ground,
+    ground: &Ground<'_>,
     observer: &mut Observer<'_>,
 ) -> Result<Vec<Foreseen>, StudyError> {
     let mut found = Vec::new();
@@ -160,7 +163,7 @@ async fn dropped(
 async fn unused(
     workload: &Workload,
     explained: &[Option<Explained>],
-    ground: &Ground,
+    ground: &Ground<'_>,
 ) -> Result<Vec<String>, StudyError> {
     if let Some(place) = explained.iter().position(Option::is_none) {
         return Err(StudyError::Refused(format!(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::db::sim::{SimAnswer, SimRequest};
-use crate::engine::{Plan, StagePlan, simulate};
+use crate::engine::{Plan, Replacement, StagePlan, simulate};
 use crate::generate::Key;
 use crate::model::{PoolStudy, Report};
 use crate::record::entry::{End, EndReason, Entry, Interval};
@@ -38,6 +38,7 @@ fn plan(pool_size: u32, load: &Load, length: Duration, seed: Seed) -> Plan {
         drain: Duration::from_secs(6000),
         sampling: None,
         rtt: Duration::ZERO,
+        replacement: Replacement::default(),
     }
 }
 
