@@ -148,7 +148,8 @@ impl LocalServer {
         folder::tail(&self.folder.join(folder::SERVER_LOG))
     }
 
-    /// Shuts the server down in order and starts it again, at the same address. All connections to it end.
+    /// Shuts the server down in order and starts it again, at the same address. All connections to it end. To be called on
+    /// the event loop that started it.
     pub async fn restart(&mut self) -> Result<(), LocalError> {
         self.postmaster = start::ask_restart(self).await?;
         Ok(())

@@ -1,7 +1,8 @@
 //! The process that owns the server and removes it when dbdyno is gone.
 //!
 //! It is told what to start by the first line of its standard input and answers with one line on its standard output. Then
-//! it waits for the end of its input; until then each line of it asks for a restart, which it answers with one line as well. It has its own process group, so that Ctrl-C in the terminal does not reach it.
+//! it waits for the end of its input; until then each line of it asks for a restart, which it answers with one line as well.
+//! It has its own process group, so that Ctrl-C in the terminal does not reach it.
 
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, Write};

@@ -201,7 +201,7 @@ pub struct StatementEffect {
     pub touches: bool,
     /// Executions for each transaction of the mix.
     pub per_transaction: f64,
-    /// Its mean time.
+    /// Its mean time; its median where that tells and the mean does not.
     pub difference: MetricDifference,
     /// What keeping the index up does to it, by slices in which it was not used: ratio and interval at 95 %.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -52,6 +52,23 @@ fn dropping_it_is_enough() {
     assert!(!lives(pid) && !folder.exists());
 }
 
+#[test]
+fn a_restarted_server_answers_at_the_same_address_with_what_it_held() {
+    let runtime = runtime();
+    let mut server = runtime.block_on(start_postgres(&local_options())).expect("it starts");
+    let (url, pid, folder) = (server.url().to_owned(), server.pid(), server.folder().to_path_buf());
+    Session::open(&url, "test").execute("CREATE TABLE kept AS SELECT 7 AS number");
+    for _ in 0..2 {
+        runtime.block_on(server.restart()).expect("it starts again");
+        assert_eq!(Session::open(&url, "test").value("SELECT number FROM kept"), "7");
+    }
+    assert_ne!(server.pid(), pid, "another process");
+    assert!(!lives(pid));
+    let pid = server.pid();
+    runtime.block_on(server.stop()).expect("it stops");
+    assert!(!lives(pid) && !folder.exists(), "nothing is left of the second one either");
+}
+
 /// The processors that a thread may run on, as the kernel lists them.
 fn processors(task: &str) -> String {
     let status = fs::read_to_string(format!("/proc/{task}/status")).expect("it runs");

@@ -59,8 +59,7 @@ fn statements(
     let workload = &measured.header.workload;
     let effect = |(id, info): (usize, &StatementInfo)| {
         let statement = format!("{}.{}", info.transaction, info.name);
-        let metric = format!("{statement}.execute.mean");
-        let difference = differences.iter().find(|of| of.metric == metric)?.clone();
+        let difference = telling(&differences, &statement)?.clone();
         let touched = measured.plan.touches.get(id).and_then(Option::as_ref);
         // What nobody knows of may touch anything.
         let touches =
@@ -74,8 +73,8 @@ fn statements(
             kind: kind.clone(),
             touches,
             per_transaction: per_transaction(course, info),
-            upkeep: parts.and_then(|(upkeep, _)| ratio(upkeep, &metric)),
-            usage: parts.and_then(|(_, usage)| ratio(usage, &metric)),
+            upkeep: parts.and_then(|(upkeep, _)| ratio(upkeep, &difference.metric)),
+            usage: parts.and_then(|(_, usage)| ratio(usage, &difference.metric)),
             rows: count(&counts, &statement, "rows"),
             blocks: count(&counts, &statement, "blocks"),
             plans: plans.get(&statement).cloned().unwrap_or_default(),
@@ -84,6 +83,17 @@ fn statements(
         })
     };
     first.a.statements.iter().enumerate().filter_map(effect).collect()
+}
+
+/// The mean of a statement's times; its median where that tells and the mean, which moments without a processor blur, does not.
+fn telling<'a>(differences: &'a [MetricDifference], statement: &str) -> Option<&'a MetricDifference> {
+    let of = |figure: &str| {
+        let metric = format!("{statement}.execute.{figure}");
+        differences.iter().find(|of| of.metric == metric)
+    };
+    let tells = |of: &&MetricDifference| matches!(of.verdict, ChangeVerdict::Better | ChangeVerdict::Worse);
+    let mean = of("mean")?;
+    if tells(&mean) { Some(mean) } else { of("p50").filter(tells).or(Some(mean)) }
 }
 
 /// The tables of the indexes that make the difference.

@@ -1,3 +1,5 @@
+//! Verdicts on made-up evidence.
+
 use super::counted::{Others, Usage};
 use super::verdict::{Evidence, answer, decide};
 use crate::model::{

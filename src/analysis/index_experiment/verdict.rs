@@ -155,6 +155,13 @@ fn by_gain(
 /// No statement is seen to win, though it was used.
 fn by_absence(evidence: &Evidence<'_>, effect: &IndexEffectInfo, reasons: &mut Vec<String>) -> Worth {
     reasons.push("it was used, and no statement is seen to be faster with it".to_owned());
+    let fewer: Vec<String> = effect.statements.iter().filter_map(fewer_blocks).take(NAMED_MAX).collect();
+    if !fewer.is_empty() {
+        reasons.push(format!(
+            "fewer blocks are touched by {}: too few executions to tell by their times",
+            fewer.join(", ")
+        ));
+    }
     reasons.extend(cost(effect));
     // The most that can be won, as a share of all time in statements.
     let most = effect.net.as_ref().and_then(|net| Some(1.0 - net.interval?.0));
@@ -179,6 +186,12 @@ fn by_absence(evidence: &Evidence<'_>, effect: &IndexEffectInfo, reasons: &mut V
             Worth::Open
         }
     }
+}
+
+/// A statement that touches at most half of the blocks with it. These do not depend on the mood of the machine.
+fn fewer_blocks(of: &StatementEffect) -> Option<String> {
+    let (without, with) = of.blocks.filter(|_| of.touches)?;
+    (with <= without / 2.0).then(|| format!("{} ({with:.1} in place of {without:.1})", of.statement))
 }
 
 /// How long it takes to tell, where intervals are `too_wide` times as wide as they may be. They shrink with the root of the pairs.

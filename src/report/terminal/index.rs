@@ -27,15 +27,32 @@ pub(super) fn badge(report: &Report) -> Option<(Style, String, String)> {
         return None;
     }
     let [index] = experiment.indexes.as_slice() else {
-        let said: Vec<String> = experiment
-            .indexes
-            .iter()
-            .map(|index| format!("{}: {}", index.label, words(index.verdict).1))
-            .collect();
-        return Some((Style::Bold, "MEASURED".to_owned(), said.join("; ")));
+        return Some((Style::Bold, "MEASURED".to_owned(), counted(&experiment.indexes)));
     };
     let (style, word) = words(index.verdict);
     Some((style, word.to_uppercase(), format!("index {}", index.label)))
+}
+
+/// `3 indexes: 2 add, 1 inconclusive`
+fn counted(indexes: &[IndexResult]) -> String {
+    let verdicts = [
+        IndexVerdict::Add,
+        IndexVerdict::DoNotAdd,
+        IndexVerdict::Keep,
+        IndexVerdict::Drop,
+        IndexVerdict::Inconclusive,
+    ];
+    let of = |verdict| indexes.iter().filter(|index| index.verdict == verdict).count();
+    let said: Vec<String> = verdicts
+        .into_iter()
+        .filter(|verdict| of(*verdict) > 0)
+        .map(|verdict| format!("{} {}", of(verdict), words(verdict).1))
+        .collect();
+    let all = match indexes.len() {
+        1 => "1 index".to_owned(),
+        many => format!("{many} indexes"),
+    };
+    format!("{all}: {}", said.join(", "))
 }
 
 fn words(verdict: IndexVerdict) -> (Style, &'static str) {
@@ -301,20 +318,34 @@ fn interval(ends: Option<(f64, f64)>) -> String {
 fn put_plans(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
     let is_shown = |of: &&StatementEffect| full || of.touches;
     for of in effect.statements.iter().filter(is_shown) {
+        let mut told: Vec<&PlanDifference> = Vec::new();
         for plan in &of.plans {
-            put_plan(page, &of.statement, plan);
+            let is_alike = |other: &PlanDifference| {
+                summaries(&other.a) == summaries(&plan.a) && summaries(&other.b) == summaries(&plan.b)
+            };
+            if told.iter().any(|other| is_alike(other)) {
+                continue;
+            }
+            let alike = of.plans.iter().filter(|other| is_alike(other));
+            let classes: Vec<&str> = alike.map(|other| other.class.as_str()).collect();
+            put_plan(page, &of.statement, &classes.join(", "), plan);
+            told.push(plan);
         }
     }
 }
 
-fn put_plan(page: &mut Page, statement: &str, plan: &PlanDifference) {
-    let names = |side: &[crate::model::PlanName]| {
-        side.iter().map(|plan| plan.summary.as_str()).collect::<Vec<_>>().join("; at other times ")
-    };
+fn summaries(plans: &[crate::model::PlanName]) -> Vec<&str> {
+    let mut summaries: Vec<&str> = plans.iter().map(|plan| plan.summary.as_str()).collect();
+    summaries.sort_unstable();
+    summaries.dedup();
+    summaries
+}
+
+fn put_plan(page: &mut Page, statement: &str, classes: &str, plan: &PlanDifference) {
     page.blank();
-    page.paragraph(INDENT, Style::Bold, &format!("plan of {statement} ({})", plan.class));
-    page.labelled(INDENT + 2, "without", Style::Plain, &names(&plan.a));
-    page.labelled(INDENT + 2, "with", Style::Plain, &names(&plan.b));
+    page.paragraph(INDENT, Style::Bold, &format!("plan of {statement} ({classes})"));
+    page.labelled(INDENT + 2, "without", Style::Plain, &summaries(&plan.a).join("; at other times "));
+    page.labelled(INDENT + 2, "with", Style::Plain, &summaries(&plan.b).join("; at other times "));
 }
 
 /// What each write costs.
@@ -356,12 +387,11 @@ fn put_counters(page: &mut Page, counters: &WriteCounters) {
         || "no row of the table was updated".to_owned(),
         |(without, with)| format!("heap-only updates: {} without, {} with", percent(without), percent(with)),
     );
-    let sign = if counters.growth_bytes < 0 { "−" } else { "+" };
-    page.paragraph(
-        INDENT,
-        Style::Plain,
-        &format!("{hot}; the index grew by {sign}{}", bytes(counters.growth_bytes.unsigned_abs())),
-    );
+    let growth = match counters.growth_bytes {
+        ..=0 => "the index did not grow".to_owned(),
+        grown => format!("the index grew by {}", bytes(grown.unsigned_abs())),
+    };
+    page.paragraph(INDENT, Style::Plain, &format!("{hot}; {growth}"));
 }
 
 /// A ratio as a change: `+12 %`, `−3.4 %`, `×2.50`, `÷24.1`.
