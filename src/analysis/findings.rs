@@ -50,12 +50,16 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(super::migration::advice::find(report));
     findings.extend(super::pooler_findings::find(report));
     findings.extend(lock_findings::find(report));
-    if report.migration.is_some() {
-        // Told of by its statement.
-        findings.retain(|finding| finding.id != "queue-behind-ddl");
-    }
     findings.extend(lock_hot_spot(report));
     findings.extend(foreign_blocker(report));
+    if report.migration.is_some() {
+        // What the migration's own session did is told of by its statements.
+        const TOLD: [&str; 3] = ["queue-behind-ddl", "foreign-blocker", "idle-in-transaction-blocker"];
+        let is_its_own = |finding: &Finding| {
+            finding.title.contains("dbdyno migration") || finding.evidence.contains("dbdyno migration")
+        };
+        findings.retain(|finding| !TOLD.contains(&finding.id.as_str()) || !is_its_own(finding));
+    }
     findings.extend(finds_nothing(report));
     findings.extend(super::slowdowns::find(report));
     findings.extend(super::server_findings::find(report));

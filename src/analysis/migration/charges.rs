@@ -67,3 +67,111 @@ fn culprit(wait: &Wait<'_>, tries: &[DdlTry]) -> Option<usize> {
     let began_before = under_way.iter().rev().find(|one| one.span.from <= wait.span.from);
     began_before.or(under_way.first()).map(|one| one.statement)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::chain::ChainLink;
+    use crate::record::migration::LockSpan;
+    use crate::record::observation::{Session, Who};
+    use crate::units::{Stamp, StatementId};
+
+    fn ms(ms: u64) -> Stamp {
+        Stamp(ms * 1_000_000)
+    }
+
+    fn session(backend: i64) -> Session {
+        Session {
+            backend: BackendId(backend),
+            who: Who::Foreign(format!("app{backend}")),
+            state: "active".into(),
+        }
+    }
+
+    /// A wait on `relation` behind session 1, the migration, which waits for session 2.
+    fn wait_on(relation: Option<&str>, from: u64, to: u64) -> LockEpisode {
+        let link = |backend| ChainLink {
+            session: session(backend),
+            direct: backend == 1,
+            waits_for: None,
+            statement: None,
+            transaction_age_us: None,
+            gid: None,
+        };
+        LockEpisode {
+            waiter: Session {
+                backend: BackendId(9),
+                who: Who::Statement(StatementId(0)),
+                state: "active".into(),
+            },
+            lock_type: "relation".into(),
+            mode: "AccessShareLock".into(),
+            relation: relation.map(str::to_owned),
+            began_at: ms(from),
+            first_seen_at: ms(from),
+            last_seen_at: ms(to),
+            gone_at: ms(to),
+            samples: 2,
+            direct_blockers: vec![session(1)],
+            root: Some(session(2)),
+            chain: vec![link(1), link(2)],
+        }
+    }
+
+    /// A statement of a transaction that ends at 1,000 ms, and the table that it locks.
+    fn statement(statement: usize, from: u64, to: u64, table: &str) -> DdlTry {
+        let lock = LockSpan {
+            mode: "AccessExclusiveLock".into(),
+            relation: Some(table.to_owned()),
+            lock_type: "relation".into(),
+            span: Span { from: ms(from), to: ms(1_000) },
+        };
+        DdlTry {
+            statement,
+            number: 1,
+            backend: BackendId(1),
+            span: Span { from: ms(from), to: ms(to) },
+            released_at: ms(1_000),
+            committed: true,
+            error: None,
+            waits: Vec::new(),
+            held: vec![lock],
+            rewritten: Vec::new(),
+            rebuilt: Vec::new(),
+            scanned: None,
+            invalid_indexes: Vec::new(),
+            wal_bytes: None,
+            temp_bytes: None,
+            server_wal_bytes: None,
+        }
+    }
+
+    fn charged(episode: &LockEpisode, tries: &[DdlTry]) -> Option<usize> {
+        let episodes = std::slice::from_ref(episode);
+        let waits = locks::settle(episodes, &[], 100);
+        culprit(&waits[0], tries)
+    }
+
+    #[test]
+    fn a_lock_that_is_carried_to_the_commit_is_charged_to_the_statement_that_took_it() {
+        // The second statement works on another table for long, and the first one's table is what the traffic waits for.
+        let tries = [statement(0, 100, 110, "orders"), statement(1, 110, 990, "customers")];
+        assert_eq!(charged(&wait_on(Some("orders"), 500, 1_000), &tries), Some(0));
+        assert_eq!(charged(&wait_on(Some("customers"), 500, 1_000), &tries), Some(1));
+    }
+
+    #[test]
+    fn a_wait_for_a_row_is_charged_to_what_ran_when_it_began() {
+        let tries = [statement(0, 100, 110, "orders"), statement(1, 110, 990, "customers")];
+        assert_eq!(charged(&wait_on(None, 500, 900), &tries), Some(1));
+        assert_eq!(charged(&wait_on(None, 105, 900), &tries), Some(0));
+        assert_eq!(charged(&wait_on(Some("orders"), 1_500, 1_900), &tries), None, "all was over");
+    }
+
+    #[test]
+    fn whoever_has_the_migration_in_its_chain_waits_because_of_it() {
+        let episode = wait_on(Some("orders"), 0, 1);
+        assert!(stands_in_the_way(&episode, BackendId(1)));
+        assert!(!stands_in_the_way(&episode, BackendId(3)));
+    }
+}

@@ -188,3 +188,71 @@ pub(super) fn recovered_s(
         .collect();
     calm_after_s(&behind.iter().collect::<Vec<_>>(), AS_BEFORE * usual)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BEFORE: StageId = StageId(0);
+    const DURING: StageId = StageId(1);
+
+    /// A second in which so many took so long each, in milliseconds.
+    fn second(stage: StageId, number: u64, ok: u64, each_ms: u64) -> Second {
+        let at = |s: u64| Stamp(s * 1_000_000_000);
+        let part = Part { ok, sum_ns: ok * each_ms * 1_000_000, ..Part::default() };
+        Second { stage, span: Span { from: at(number), to: at(number + 1) }, parts: vec![part] }
+    }
+
+    #[test]
+    fn clients_lose_what_they_waited_for_longer_than_as_many_did_before() {
+        let mut seconds = Seconds::default();
+        seconds.kept.extend((0..10).map(|number| second(BEFORE, number, 100, 10)));
+        // Before the migration began, then a stall of two seconds whose eight victims answer at its end.
+        seconds.kept.push(second(DURING, 10, 100, 30));
+        seconds.kept.push(second(DURING, 11, 0, 0));
+        seconds.kept.push(second(DURING, 12, 8, 2_010));
+        let lost = seconds.lost(BEFORE, DURING, Stamp(11_000_000_000));
+        assert_eq!((lost.us, lost.noise_us), (16_000_000, 0));
+        // A second before that wavers by as much each way makes noise of it.
+        let mut wavering = Seconds::default();
+        wavering
+            .kept
+            .extend((0..10).map(|number| second(BEFORE, number, 100, if number % 2 == 0 { 9 } else { 11 })));
+        wavering.kept.push(second(DURING, 10, 100, 10));
+        let lost = wavering.lost(BEFORE, DURING, Stamp::ZERO);
+        // Each second is 100 ms off; 2 · 100 ms · √(10 ÷ 9).
+        assert_eq!((lost.us, lost.noise_us), (0, 210_819));
+    }
+
+    #[test]
+    fn failures_belong_to_the_statement_at_work_and_then_to_the_last() {
+        let mut seconds = Seconds::default();
+        for number in [5, 6, 9] {
+            let mut failed = second(DURING, number, 1, 1);
+            failed.parts[0].errors = BTreeMap::from([("0A000".to_owned(), number)]);
+            seconds.kept.push(failed);
+        }
+        let at = |ms: u64| Stamp(ms * 1_000_000);
+        let one = |statement, from, released| DdlTry {
+            statement,
+            number: 1,
+            backend: crate::units::BackendId(1),
+            span: Span { from: at(from), to: at(released) },
+            released_at: at(released),
+            committed: true,
+            error: None,
+            waits: Vec::new(),
+            held: Vec::new(),
+            rewritten: Vec::new(),
+            rebuilt: Vec::new(),
+            scanned: None,
+            invalid_indexes: Vec::new(),
+            wal_bytes: None,
+            temp_bytes: None,
+            server_wal_bytes: None,
+        };
+        let found = seconds.failures(DURING, &[one(0, 5_000, 5_700), one(1, 5_700, 6_100)]);
+        let told: Vec<(usize, u64)> = found.iter().map(|(of, _, errors, _)| (*of, errors["0A000"])).collect();
+        assert_eq!(told, [(0, 5), (1, 6), (1, 9)]);
+    }
+}

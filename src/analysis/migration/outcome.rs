@@ -7,7 +7,7 @@ use crate::model::{
     MigrationOutcome, MigrationState,
 };
 use crate::record::entry::Header;
-use crate::record::migration::{DdlTry, LockSpan, MigrationEnded, MigrationPlanRecord};
+use crate::record::migration::{DdlError, DdlTry, LockSpan, MigrationEnded, MigrationPlanRecord};
 use crate::units::Span;
 
 use super::charges::Charge;
@@ -66,9 +66,7 @@ pub(super) fn statements(
             sql: statement.sql.clone(),
             in_transaction: statement.in_transaction,
             outcome,
-            error: error
-                .filter(|_| outcome != DdlOutcome::Committed)
-                .map(|error| format!("{} (SQLSTATE {})", error.message, error.code)),
+            error: error.filter(|_| outcome != DdlOutcome::Committed).map(said),
             tries: tries.iter().map(|one| try_info(one)).collect(),
             duration_us: last.map_or(0, |last| micros(last.span)),
             lock_wait_us: tries.iter().map(|one| waited(one)).sum(),
@@ -95,6 +93,14 @@ pub(super) fn statements(
     book.plan.statements.iter().enumerate().map(of).collect()
 }
 
+/// In words; what ended a statement from our side has no code of the server's.
+fn said(error: &DdlError) -> String {
+    const SQLSTATE_BYTES: usize = 5;
+    let is_servers =
+        error.code.len() == SQLSTATE_BYTES && error.code.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if is_servers { format!("{} (SQLSTATE {})", error.message, error.code) } else { error.message.clone() }
+}
+
 fn micros(span: Span) -> u64 {
     u64::try_from(span.duration().as_micros()).unwrap_or(u64::MAX)
 }
@@ -108,7 +114,7 @@ fn try_info(one: &DdlTry) -> DdlTryInfo {
         t_ms: one.span.from.0 / 1_000_000,
         duration_us: micros(one.span),
         lock_wait_us: waited(one),
-        error: one.error.as_ref().map(|error| format!("{} (SQLSTATE {})", error.message, error.code)),
+        error: one.error.as_ref().map(said),
     }
 }
 

@@ -205,8 +205,9 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
     if let Some(temp) = of.temp_bytes.filter(|temp| *temp > 0) {
         details.push(format!("temporary files {}", bytes(temp)));
     }
-    if of.in_transaction && of.carried_us >= 10_000 {
-        details.push(format!("its locks were held on for {} until the commit", whole_us(of.carried_us)));
+    if of.in_transaction && of.carried_us >= 10_000 && !of.locks.is_empty() {
+        let end = if of.outcome == DdlOutcome::Committed { "commit" } else { "rollback" };
+        details.push(format!("its locks were held on for {} until the {end}", whole_us(of.carried_us)));
     }
     if of.tries.len() > 1 {
         let failed = of.tries.iter().filter(|one| one.error.is_some()).count() as u64;

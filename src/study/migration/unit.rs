@@ -114,7 +114,8 @@ async fn transaction(
     applying.execute("BEGIN").await.map_err(|error| (first, error))?;
     let mut schema = begun_with.clone();
     let mut locks = Vec::new();
-    let mut scans = std::collections::BTreeMap::new();
+    // The server may not have told of the transaction before yet, and counts on.
+    let mut scans = applying.session.own_scans().await.unwrap_or_default();
     for index in reach.unit.statements.clone() {
         let (mut one, seen, executed) = execute(applying, reach, index).await;
         let statement = one.statement;

@@ -20,7 +20,7 @@ const OWN_LOCKS: &str = "
     WHERE pid = pg_catalog.pg_backend_pid() AND granted AND locktype = 'relation'
       AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())";
 
-/// Sequential scans of this transaction, by table.
+/// Sequential scans of this transaction, and of those before it that the server has not told of yet, by table.
 const OWN_SCANS: &str = "
     SELECT relid, seq_scan, seq_tup_read FROM pg_catalog.pg_stat_xact_user_tables WHERE seq_scan > 0";
 
@@ -82,7 +82,7 @@ impl DdlSession {
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| told(&error))
     }
 
-    /// Sequential scans of its transaction.
+    /// Sequential scans so far: a difference within one transaction is that of what ran in between.
     pub async fn own_scans(&self) -> Result<OwnScans, DdlError> {
         let rows = self.client.query(OWN_SCANS, &[]).await.map_err(|error| told(&error))?;
         let read =
