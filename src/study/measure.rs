@@ -175,13 +175,14 @@ impl<'a> Bench<'a> {
         let connections = largest.saturating_mul(plan.instances);
         pooler::check(plan, connections)?;
         refuse_late_storm(plan, segments)?;
-        let mut target = OpenTarget::open(&plan.target, observer).await?;
-        let pooler = pooler::open(plan, &target, connections, observer).await?;
+        // Boxed, since they are large and lie in the future of every study otherwise.
+        let mut target = Box::pin(OpenTarget::open(&plan.target, observer)).await?;
+        let pooler = Box::pin(pooler::open(plan, &target, connections, observer)).await?;
         let (fitted, protocol_note) = pooler::fitted(plan, pooler.as_ref())?;
         let plan = &*fitted;
         let pooler_header = pooler.as_ref().map(|pooler| pooler.header.clone());
         keep_to_cpus(plan)?;
-        let data = ready(plan, &target, segments, pooler_header.as_ref(), observer).await?;
+        let data = Box::pin(ready(plan, &target, segments, pooler_header.as_ref(), observer)).await?;
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
         let fresh = Fresh::open(plan, &target, observer).await?;
@@ -315,7 +316,7 @@ impl<'a> Bench<'a> {
                 break;
             }
         }
-        self.close(notes).await
+        Box::pin(self.close(notes)).await
     }
 
     /// Measures segments that are decided on one after the other, by what was measured before.
@@ -355,7 +356,7 @@ impl<'a> Bench<'a> {
         notes: &mut Vec<String>,
         observer: &mut Observer<'_>,
     ) -> Result<bool, StudyError> {
-        match self.measure_fresh(segment, notes, observer).await {
+        match Box::pin(self.measure_fresh(segment, notes, observer)).await {
             Ok(()) => Ok(self.ended == EndReason::Completed),
             // What was measured before is not lost for what cannot be measured now.
             Err(error) if self.stage.is_some() && error.leaves_report() => {

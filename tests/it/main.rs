@@ -23,6 +23,7 @@ mod plans;
 mod pooler;
 mod preview;
 mod probe;
+mod renewal;
 mod reset;
 mod run;
 mod samples;

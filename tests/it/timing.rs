@@ -1,5 +1,7 @@
 //! Figures that depend on time. Run alone; bounds are ratios, orders and counts, since the machine may be slow.
 
+mod capacity;
+mod pooler;
 mod truth;
 
 use std::time::{Duration, Instant};
