@@ -166,6 +166,15 @@ impl<'a> Bench<'a> {
         subject: Subject<'_>,
         observer: &mut Observer<'_>,
     ) -> Result<Self, StudyError> {
+        // Making one takes much that would lie in the future of every study otherwise.
+        Box::pin(Self::make(plan, subject, observer)).await
+    }
+
+    async fn make(
+        plan: &'a MeasurePlan,
+        subject: Subject<'_>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Self, StudyError> {
         let Subject { kind, segments, variants, comparison, capacity } = subject;
         // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
         if let Some(before) = keep_to_cpus(plan)? {
@@ -175,8 +184,7 @@ impl<'a> Bench<'a> {
         let connections = largest.saturating_mul(plan.instances);
         pooler::check(plan, connections)?;
         refuse_late_storm(plan, segments)?;
-        // Boxed, since they are large and lie in the future of every study otherwise.
-        let mut target = Box::pin(OpenTarget::open(&plan.target, observer)).await?;
+        let mut target = OpenTarget::open(&plan.target, observer).await?;
         let pooler = Box::pin(pooler::open(plan, &target, connections, observer)).await?;
         let (fitted, protocol_note) = pooler::fitted(plan, pooler.as_ref())?;
         let plan = &*fitted;
@@ -253,7 +261,7 @@ impl<'a> Bench<'a> {
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
         };
         if bench.fresh.is_none() {
-            bench.start_probes(None).await?;
+            Box::pin(bench.start_probes(None)).await?;
         }
         Ok(bench)
     }
