@@ -396,7 +396,7 @@ mod tests {
         }
     }
 
-    fn step<'a>(stage: &'a Stage, kind: StepKind) -> Measured<'a> {
+    fn step(stage: &Stage, kind: StepKind) -> Measured<'_> {
         Measured { stage, kind, generator: None, generator_cores: None }
     }
 
