@@ -36,9 +36,9 @@
 //! | [`record`] | histogram sets, books, gauges, observations: the run format |
 //! | [`workload`] | the folder that a user writes, or pgbench's scripts, checked as a whole and compiled to indexes; folders of migrations |
 //! | [`db`] | connections: the measured sessions (PostgreSQL; MariaDB and MySQL), the full client, the simulated server |
-//! | [`local`] | throwaway servers and the supervisor that removes them |
+//! | [`local`] | throwaway servers and poolers, and the supervisor that removes them |
 //! | [`dataset`] | schema, introspection, COPY, the mark of what was loaded |
-//! | [`pool`] | deadpool with the times that it does not tell |
+//! | [`pool`] | deadpool with the times that it does not tell; connections that end and come back |
 //! | [`probe`] | one file for each family of views; the host |
 //! | [`analysis`] | from entries to a report; pure |
 //! | [`engine`] | arrivals, workers, clients, retry, drain |

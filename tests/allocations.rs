@@ -1,6 +1,6 @@
 //! After warm-up dbdyno allocates nothing per transaction: counted by the allocator itself, of all threads, on a simulated and
-//! on a real session in every protocol, in closed and in open loop, with the sample log on. A program of its own, since the count is of the
-//! whole process; one test, since two would count each other.
+//! on a real session in every protocol, in closed and in open loop, with the sample log on, and with connections that may end and
+//! be closed at once. A program of its own, since the count is of the whole process; one test, since two would count each other.
 
 use std::alloc::System;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dbdyno::db::sim::SimEngine;
 use dbdyno::db::{Engine, Protocol, SessionOptions, Target};
-use dbdyno::engine::{self, Plan, Replacement, Sampling, StagePlan};
+use dbdyno::engine::{self, Plan, Replacement, Sampling, StagePlan, Storm};
 use dbdyno::local::{LocalOptions, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
 use dbdyno::units::{Load, Seed, StageId};
@@ -56,6 +56,8 @@ const SCHEMA: &str = "CREATE TABLE account (id int PRIMARY KEY, n bigint NOT NUL
 /// What the end of an interval costs, however many transactions it holds: messages between worker and collector, the next
 /// interval, the event loop. Measured: some dozens.
 const PER_INTERVAL: usize = 200;
+/// Longer than the test takes.
+const NOT_NOW: Duration = Duration::from_secs(100_000);
 /// Then the memory of the clients is as large as it will be.
 const WARM_AFTER: Duration = Duration::from_millis(500);
 
@@ -134,7 +136,11 @@ fn plan(workload: &Workload, load: &Load) -> Plan {
         acquire_timeout: Duration::from_secs(30),
         drain: Duration::from_secs(10),
         sampling: Some(Arc::new(Sampling::new(workload, 1.0, &["id".to_owned(), "new_note".to_owned()]))),
-        replacement: Replacement::default(),
+        // On and far away, so that every release looks whether it is time.
+        replacement: Replacement {
+            lifetime: Some(NOT_NOW),
+            storm: Some(Storm { after: NOT_NOW, stages: vec![StageId(0)] }),
+        },
     }
 }
 

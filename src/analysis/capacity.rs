@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::model::budget::evaluate;
 use crate::model::metric::{Goal, Limit, MetricPath, Statistic};
 use crate::model::{
-    BudgetResult, Capacity, CapacityLimit, CapacityStep, Report, Stage, StepOutcome, Verdict,
+    BudgetResult, Capacity, CapacityLimit, CapacityStep, Report, Stage, StepOutcome, Verdict, WaitShare,
 };
 use crate::record::capacity::{CapacityHeader, StepKind};
 use crate::record::entry::{BudgetHeader, WorkloadHeader};
@@ -13,6 +13,7 @@ use crate::record::entry::{BudgetHeader, WorkloadHeader};
 use super::capacity_limit::{Circumstances, limit};
 use super::capacity_search::{Bracket, Next, Search, Tried, bracket, rounded};
 use super::endurance::{backlog, shed};
+use super::samples::IDLE_IN_TRANSACTION;
 
 /// Where the user names no first rate: this share of what a closed loop reached, so that the first doubling comes near the limit.
 const FROM_SHARE: f64 = 0.5;
@@ -27,6 +28,8 @@ pub(super) struct Measured<'a> {
     pub(super) kind: StepKind,
     /// Why the generator could not do what was asked of it, if it could not.
     pub(super) generator: Option<String>,
+    /// Cores that the generator used, where the kernel tells.
+    pub(super) generator_cores: Option<f64>,
 }
 
 /// How far a study has come: what decides on its next step.
@@ -84,7 +87,9 @@ pub(super) fn analyse(
         (_, Some(rate)) => Some(generator(rate, measured)),
         (Some(step), None) => {
             let goals = judge(header, step).1;
-            Some(limit(step.stage, low.filter(|low| low.name != step.stage.name), &goals, around))
+            let low = low.filter(|low| low.name != step.stage.name);
+            let around = Circumstances { generator_cores: step.generator_cores, ..*around };
+            Some(limit(step.stage, low, &goals, &around))
         }
         (None, None) => None,
     };
@@ -229,13 +234,15 @@ fn answer(header: &CapacityHeader, ends: &Bracket, is_complete: bool) -> String 
             say(unproven)
         ),
         (Some(met), Some(missed), None) => format!(
-            "The highest rate that meets {goal} lies between {} and {} transactions/s: {} met it{}, {} missed it{}.",
+            "The highest rate that meets {goal} lies between {} and {} transactions/s{}.",
             say(met),
             say(missed),
-            say(met),
-            short(ends.met_is_long),
-            say(missed),
-            short(ends.missed_is_long)
+            match (ends.met_is_long, ends.missed_is_long) {
+                (true, true) => ", both measured once more for longer",
+                (true, false) => "; that the higher one misses it stands on a short step only",
+                (false, true) => "; that the lower one meets it stands on a short step only",
+                (false, false) => ", both by short steps only",
+            }
         ),
         (Some(met), None, None) => {
             format!(
@@ -297,9 +304,17 @@ fn to_model(header: &CapacityHeader, step: &Measured<'_>) -> CapacityStep {
         reason,
         busy_mean: stage.pool.busy_mean,
         saturated_fraction: stage.pool.saturated_fraction,
-        top_wait: stage.waits.iter().find(|wait| wait.event != "idle in transaction").cloned(),
+        top_wait: top_wait(stage),
         host_cpu_fraction: stage.host.as_ref().map(|host| host.cpu_fraction),
     }
+}
+
+/// What executing sessions were seen in most, with its share of them: one that is idle in a transaction waits for the application.
+pub(super) fn top_wait(stage: &Stage) -> Option<WaitShare> {
+    let executing = || stage.waits.iter().filter(|wait| wait.event != IDLE_IN_TRANSACTION);
+    let all: u64 = executing().map(|wait| wait.count).sum();
+    let top = executing().max_by_key(|wait| wait.count)?;
+    Some(WaitShare { share: top.count as f64 / all.max(1) as f64, ..top.clone() })
 }
 
 /// Transactions that a step must see, so that each quantile of the goal is carried by its samples; by the share of the mix that the
@@ -381,8 +396,8 @@ mod tests {
         }
     }
 
-    fn step<'a>(stage: &'a Stage, kind: StepKind) -> Measured<'a> {
-        Measured { stage, kind, generator: None }
+    fn step(stage: &Stage, kind: StepKind) -> Measured<'_> {
+        Measured { stage, kind, generator: None, generator_cores: None }
     }
 
     #[test]

@@ -3,10 +3,12 @@
 
 use crate::model::{BudgetResult, CapacityLimit, Stage, Verdict};
 
-use super::capacity::say;
+use super::capacity::{say, top_wait};
 
 /// The host has no time left to give above this.
 const HOST_FULL: f64 = 0.95;
+/// Share of a full machine that generator and server must use themselves before it is their limit.
+const OWN_SHARE: f64 = 0.5;
 /// Share of the sampled sessions that waited for locks.
 const LOCKS_HIGH: f64 = 0.4;
 /// A pool is short when it is saturated for this share of the time.
@@ -19,6 +21,7 @@ const POOLER_WAIT_HIGH: f64 = 0.25;
 const ERRORS_HIGH: f64 = 0.01;
 
 /// What must be known beside the stages.
+#[derive(Clone, Copy)]
 pub(super) struct Circumstances<'a> {
     /// Whether generator and server share a machine.
     pub(super) same_host: bool,
@@ -28,6 +31,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) pooler_size: Option<u64>,
     /// The first of the errors, in words.
     pub(super) first_error: Option<&'a str>,
+    /// Cores that the generator used in the stage that missed, where the kernel tells.
+    pub(super) generator_cores: Option<f64>,
 }
 
 /// Names what stops `at`, a stage that missed the goal. `low` is the one with the lowest rate.
@@ -37,13 +42,38 @@ pub(super) fn limit(
     goals: &[BudgetResult],
     around: &Circumstances<'_>,
 ) -> CapacityLimit {
-    errors(at, goals, around)
+    let mut limit = errors(at, goals, around)
         .or_else(|| pooler(at, around))
         .or_else(|| locks(at))
         .or_else(|| host(at, around))
         .or_else(|| server(at, low))
         .or_else(|| pool(at, low))
-        .unwrap_or_else(|| unknown(at))
+        .unwrap_or_else(|| unknown(at));
+    if limit.kind != "host_cpu"
+        && let Some(others) = others(at, around)
+    {
+        limit.evidence += &others;
+    }
+    limit
+}
+
+/// The share of a full machine that generator and server use themselves; nothing where it is not full, or not shared.
+fn own_share(at: &Stage, around: &Circumstances<'_>) -> Option<f64> {
+    let host = at.host.as_ref().filter(|host| around.same_host && host.cpu_fraction > HOST_FULL)?;
+    // Where the kernel does not tell, the machine counts as theirs.
+    let own = at.processes.as_ref().zip(around.generator_cores);
+    Some(own.map_or(1.0, |(server, generator)| (server.cores + generator) / f64::from(host.cores.max(1))))
+}
+
+/// That other programs filled the machine.
+fn others(at: &Stage, around: &Circumstances<'_>) -> Option<String> {
+    own_share(at, around).filter(|share| *share < OWN_SHARE).map(|share| {
+        format!(
+            "; other programs filled this machine meanwhile: generator and server used {:.0} % of its cores, and a quiet machine may \
+             bear more",
+            share * 100.0
+        )
+    })
 }
 
 fn found(kind: &str, evidence: String, remedy: impl Into<String>) -> CapacityLimit {
@@ -107,7 +137,8 @@ fn locks(at: &Stage) -> Option<CapacityLimit> {
 
 fn host(at: &Stage, around: &Circumstances<'_>) -> Option<CapacityLimit> {
     let host = at.host.as_ref().filter(|_| around.same_host && !around.cores_are_apart)?;
-    (host.cpu_fraction > HOST_FULL).then(|| {
+    let is_own = own_share(at, around).is_some_and(|share| share >= OWN_SHARE);
+    is_own.then(|| {
         let server = at.processes.as_ref().map_or_else(String::new, |of| format!(", the server on {:.1} of them", of.cores));
         let evidence = format!(
             "{} {:.0} % of the machine's {} cores were busy{server}; generator and server share them",
@@ -126,7 +157,7 @@ fn host(at: &Stage, around: &Circumstances<'_>) -> Option<CapacityLimit> {
 fn server(at: &Stage, low: Option<&Stage>) -> Option<CapacityLimit> {
     let (now_us, before_us) = (at.service_us.mean?, low?.service_us.mean?);
     (now_us > SLOWER * before_us).then(|| {
-        let top = at.waits.iter().find(|wait| wait.event != "idle in transaction");
+        let top = top_wait(at);
         let wait = top.map_or_else(String::new, |wait| {
             format!("; of the active sessions {:.0} % were in {}", wait.share * 100.0, wait.event)
         });
@@ -166,7 +197,7 @@ fn pool(at: &Stage, low: Option<&Stage>) -> Option<CapacityLimit> {
 }
 
 fn unknown(at: &Stage) -> CapacityLimit {
-    let top = at.waits.iter().find(|wait| wait.event != "idle in transaction");
+    let top = top_wait(at);
     let wait = top.map_or_else(
         || "nobody looked at the server".to_owned(),
         |wait| format!("the active sessions were mostly in {} ({:.0} %)", wait.event, wait.share * 100.0),
@@ -181,10 +212,15 @@ fn unknown(at: &Stage) -> CapacityLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{HostInfo, PoolInfo, Quantiles, WaitShare};
+    use crate::model::{HostInfo, PoolInfo, Quantiles, ServerProcessInfo, WaitShare};
 
-    const AROUND: Circumstances<'_> =
-        Circumstances { same_host: true, cores_are_apart: false, pooler_size: None, first_error: None };
+    const AROUND: Circumstances<'_> = Circumstances {
+        same_host: true,
+        cores_are_apart: false,
+        pooler_size: None,
+        first_error: None,
+        generator_cores: None,
+    };
 
     fn stage(service_ms: f64, busy: f64, saturated: f64, cpu: f64) -> Stage {
         let us = |ms: f64| Quantiles { count: 100, mean: Some(ms * 1e3), ..Quantiles::default() };
@@ -247,6 +283,20 @@ mod tests {
         assert_eq!(limit(&at, Some(&low), &[], &apart).kind, "server");
         at.waits = vec![wait("Lock:transactionid", 0.7)];
         assert_eq!(limit(&at, Some(&low), &[], &AROUND).kind, "locks");
+    }
+
+    #[test]
+    fn a_machine_that_others_fill_is_a_remark_and_not_the_limit() {
+        let low = stage(20.0, 0.4, 0.0, 0.2);
+        let mut at = stage(20.5, 3.95, 0.9, 1.0);
+        at.processes =
+            Some(ServerProcessInfo { cores: 0.1, pool_cores: 0.1, probe_cores: 0.0, pool_runnable: 0.0 });
+        let around = Circumstances { generator_cores: Some(0.1), ..AROUND };
+        let found = limit(&at, Some(&low), &[], &around);
+        assert_eq!(found.kind, "pool");
+        assert!(found.evidence.contains("other programs"), "{}", found.evidence);
+        let around = Circumstances { generator_cores: Some(1.5), ..AROUND };
+        assert_eq!(limit(&at, Some(&low), &[], &around).kind, "host_cpu");
     }
 
     #[test]

@@ -79,14 +79,11 @@ fn known(tried: &[Tried]) -> Vec<Known> {
     let mut all: Vec<Known> = Vec::new();
     for step in tried {
         let index = all.iter().position(|known| (known.rate / step.rate - 1.0).abs() < SAME);
-        let known = match index {
-            Some(index) => &mut all[index],
-            None => {
-                all.push(Known { rate: step.rate, outcome: None, without: 0 });
-                let last = all.len() - 1;
-                &mut all[last]
-            }
-        };
+        let index = index.unwrap_or_else(|| {
+            all.push(Known { rate: step.rate, outcome: None, without: 0 });
+            all.len() - 1
+        });
+        let known = &mut all[index];
         if step.outcome == StepOutcome::NoEvidence {
             known.without += 1;
         } else if known.outcome.is_none_or(|(_, is_long)| step.is_long || !is_long) {

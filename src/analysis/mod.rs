@@ -437,7 +437,11 @@ fn measured_steps<'a>(
     ended
         .filter_map(|(of, stage)| {
             let generator = generator_info(header, std::slice::from_ref(of)).reason;
-            Some(capacity::Measured { stage, kind: *steps.get(&of.id)?, generator })
+            let (cost, covered) = &of.generator;
+            let cores = |ns: u64| ns as f64 / covered.as_nanos() as f64;
+            let generator_cores =
+                (!covered.is_zero()).then(|| cores(cost.worker_cpu_ns + cost.control_cpu_ns));
+            Some(capacity::Measured { stage, kind: *steps.get(&of.id)?, generator, generator_cores })
         })
         .collect()
 }
@@ -455,6 +459,7 @@ fn capacity_of(
         cores_are_apart: findings::cores_are_apart(&environment_info(header)),
         pooler_size: header.pooler.as_ref().and_then(|pooler| pooler.pool_size),
         first_error,
+        generator_cores: None,
     };
     Some(capacity::analyse(study, &measured_steps(header, stages.iter(), models, steps), &around))
 }

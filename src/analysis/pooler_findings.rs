@@ -12,16 +12,18 @@ const WAIT_HIGH: f64 = 0.25;
 const WAITING_MIN: f64 = 1.0;
 
 pub(super) fn find(report: &Report) -> Vec<Finding> {
-    [full(report), too_small(report)].into_iter().flatten().collect()
+    let stages: Vec<&Stage> = measured(report).collect();
+    let size = report.pooler.as_ref().and_then(|pooler| pooler.pool_size);
+    [full(&stages), too_small(&stages, size)].into_iter().flatten().collect()
 }
 
-fn poolers(report: &Report) -> impl Iterator<Item = (&Stage, &PoolerStage)> {
-    measured(report).filter_map(|stage| Some((stage, stage.pooler.as_ref()?)))
+fn poolers<'a>(stages: &[&'a Stage]) -> impl Iterator<Item = (&'a Stage, &'a PoolerStage)> {
+    stages.iter().filter_map(|stage| Some((*stage, stage.pooler.as_ref()?)))
 }
 
-fn full(report: &Report) -> Option<Finding> {
+fn full(stages: &[&Stage]) -> Option<Finding> {
     let cpu = |of: &PoolerStage| of.cpu_fraction.unwrap_or(0.0);
-    let (stage, pooler) = poolers(report)
+    let (stage, pooler) = poolers(stages)
         .filter(|(_, pooler)| cpu(pooler) > CPU_FULL)
         .max_by(|a, b| cpu(a.1).total_cmp(&cpu(b.1)))?;
     Some(finding(
@@ -38,17 +40,16 @@ fn full(report: &Report) -> Option<Finding> {
     ))
 }
 
-fn too_small(report: &Report) -> Option<Finding> {
+fn too_small(stages: &[&Stage], size: Option<u64>) -> Option<Finding> {
     let share = |stage: &Stage, work: &PoolerWork| {
         work.wait_us_mean / stage.response_us.mean.unwrap_or(f64::INFINITY)
     };
-    let (stage, pooler, work) = poolers(report)
+    let (stage, pooler, work) = poolers(stages)
         .filter_map(|(stage, pooler)| Some((stage, pooler, pooler.work.as_ref()?)))
         .filter(|(stage, pooler, work)| {
             pooler.clients_waiting_mean > WAITING_MIN && share(stage, work) > WAIT_HIGH
         })
         .max_by(|a, b| share(a.0, a.2).total_cmp(&share(b.0, b.2)))?;
-    let size = report.pooler.as_ref().and_then(|pooler| pooler.pool_size);
     let size =
         size.map_or_else(|| "its server connections".to_owned(), |size| format!("{size} server connections"));
     Some(finding(
@@ -67,4 +68,38 @@ fn too_small(report: &Report) -> Option<Finding> {
         "give it more server connections (default_pool_size; --pooler-pool) if the server has room, or find what holds them: \
          time between the statements of a transaction counts",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Quantiles;
+
+    fn stage(waiting: f64, wait_us: f64, cpu: f64) -> Stage {
+        let work = PoolerWork { wait_us_mean: wait_us, query_us_mean: 10_000.0, ..PoolerWork::default() };
+        let pooler = PoolerStage {
+            clients_waiting_mean: waiting,
+            cpu_fraction: Some(cpu),
+            work: Some(work),
+            ..PoolerStage::default()
+        };
+        let response_us = Quantiles { count: 100, mean: Some(50_000.0), ..Quantiles::default() };
+        Stage { name: "run".to_owned(), response_us, pooler: Some(pooler), ..Stage::default() }
+    }
+
+    #[test]
+    fn a_long_queue_in_the_pooler_is_told_and_a_short_one_is_not() {
+        let long = stage(12.0, 30_000.0, 0.1);
+        let found = too_small(&[&long], Some(4)).expect("60 % of the response");
+        assert_eq!((found.id.as_str(), found.severity), ("pooler-too-small", Severity::Warning));
+        assert!(found.title.contains("one of 4") && found.evidence.contains("30.0 ms"), "{found:?}");
+        assert!(too_small(&[&stage(12.0, 5_000.0, 0.1)], Some(4)).is_none());
+        assert!(too_small(&[&stage(0.3, 30_000.0, 0.1)], Some(4)).is_none());
+    }
+
+    #[test]
+    fn a_pooler_without_time_is_told() {
+        assert_eq!(full(&[&stage(0.0, 0.0, 0.97)]).expect("full").id, "pooler-full");
+        assert!(full(&[&stage(12.0, 30_000.0, 0.5)]).is_none());
+    }
 }

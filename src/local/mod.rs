@@ -75,7 +75,7 @@ impl PoolMode {
 
 /// What is decided about a throwaway PgBouncer.
 #[derive(Clone, Debug)]
-pub struct PgBouncerOptions {
+pub struct PoolerOptions {
     /// For how long a client keeps a server connection.
     pub mode: PoolMode,
     /// Connections to the server.

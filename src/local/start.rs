@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::affinity::pin;
 use super::cluster::check_setting;
 use super::supervisor::{Answer, MARIADB, PGBOUNCER, POSTGRES, RESTART, Request, SUPERVISE};
-use super::{LocalError, LocalOptions, LocalServer, PgBouncerOptions, binaries, mariadb, pgbouncer};
+use super::{LocalError, LocalOptions, LocalServer, PoolerOptions, binaries, mariadb, pgbouncer};
 use crate::db::secret::Secret;
 
 /// Makes a cluster in a new folder, starts a server on it and waits until it answers; takes about a second.
@@ -45,7 +45,7 @@ pub fn check_pgbouncer() -> Result<(), LocalError> {
 /// of the server by its name. A future that is dropped midway takes everything back.
 pub async fn start_pgbouncer(
     server: &LocalServer,
-    options: &PgBouncerOptions,
+    options: &PoolerOptions,
 ) -> Result<LocalServer, LocalError> {
     let program = pgbouncer::find()?;
     let upstream = pgbouncer::upstream(server.url(), options.mode, options.pool_size, options.clients)?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::analysis::Analysis;
 use crate::analysis::capacity::transactions_needed;
-use crate::analysis::capacity_search::Next;
+use crate::analysis::capacity_search::{Next, bracket};
 use crate::record::capacity::{CapacityHeader, StepKind};
 use crate::record::entry::{BudgetHeader, RunKind};
 use crate::units::{Course, Load, StageId, format_duration};
@@ -71,7 +71,7 @@ impl Steps<'_> {
                 return Decision::Stop(Some(why.to_owned()));
             }
             let clients = shape.pool_size.saturating_mul(self.plan.measure.instances);
-            let segment = self.segment("closed loop", Load::clients(clients), shape.step.min(PROBE_MAX));
+            let segment = self.segment("closed loop", &Load::clients(clients), shape.step.min(PROBE_MAX));
             return Decision::Measure(segment, StepKind::Probe);
         };
         let (rate, least, kind) = match search.next(&progress.tried) {
@@ -79,10 +79,20 @@ impl Steps<'_> {
             Next::Step(rate) => (rate, shape.step, StepKind::Step),
             Next::Confirm(rate) => (rate, shape.confirm, StepKind::Confirmation),
         };
+        let ends = bracket(&progress.tried);
         let needed = transactions_needed(&shape.goals, &header::workload(&self.plan.measure.workload, None));
-        let length = least.max(whole_seconds(needed / rate));
-        let takes = length + self.plan.measure.warm_up.longest().unwrap_or_default() + AROUND_A_STEP;
-        if self.begun.elapsed() + takes > shape.at_most {
+        let length = |rate: f64, least: Duration| least.max(whole_seconds(needed / rate));
+        let takes = |length| length + self.plan.measure.warm_up.longest().unwrap_or_default() + AROUND_A_STEP;
+        let left = shape.at_most.saturating_sub(self.begun.elapsed());
+        // An answer that is confirmed is worth more than a closer one that is not.
+        let (rate, least, kind) = match ends.met.filter(|_| kind == StepKind::Step && !ends.met_is_long) {
+            Some(met) if takes(length(rate, least)) + takes(length(met, shape.confirm)) > left => {
+                (met, shape.confirm, StepKind::Confirmation)
+            }
+            _ => (rate, least, kind),
+        };
+        let length = length(rate, least);
+        if takes(length) > left {
             return Decision::Stop(Some(format!(
                 "the next step, {} at {rate}/s, would end after the {} of --at-most",
                 format_duration(length),
@@ -90,14 +100,14 @@ impl Steps<'_> {
             )));
         }
         let name = match kind {
-            StepKind::Confirmation => format!("{rate}/s confirmed"),
+            StepKind::Confirmation => format!("{rate}/s again"),
             StepKind::Probe | StepKind::Step => format!("{rate}/s"),
         };
         let load = Load::Open { rate: Course::Constant(rate), arrivals: shape.arrivals, max_lag: None };
-        Decision::Measure(self.segment(&name, load, length), kind)
+        Decision::Measure(self.segment(&name, &load, length), kind)
     }
 
-    fn segment(&mut self, what: &str, load: Load, duration: Duration) -> Segment {
+    fn segment(&mut self, what: &str, load: &Load, duration: Duration) -> Segment {
         let MeasurePlan { warm_up, .. } = &self.plan.measure;
         self.number += 1;
         let name = format!("#{} {what}", self.number);
@@ -117,3 +127,6 @@ impl Steps<'_> {
 fn whole_seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds.ceil().clamp(0.0, 1e7))
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,8 +235,9 @@ impl<'a> Bench<'a> {
     ) -> Result<Self, StudyError> {
         refuse_late_storm(plan, subject.segments)?;
         let connections = wanted_size(subject.segments, subject.chooses);
-        let ground = Ground::open(plan, connections, observer).await?;
-        Self::on(ground, subject, observer).await
+        // Making one takes much that would lie in the future of every study otherwise.
+        let ground = Box::pin(Ground::open(plan, connections, observer)).await?;
+        Box::pin(Self::on(ground, subject, observer)).await
     }
 
     /// Opens the journal on a target that is ready.
@@ -339,7 +340,7 @@ impl<'a> Bench<'a> {
             alongside: None,
         };
         if bench.fresh.is_none() && bench.clones.is_empty() {
-            bench.start_probes(None).await?;
+            Box::pin(bench.start_probes(None)).await?;
         }
         Ok(bench)
     }
@@ -437,7 +438,7 @@ impl<'a> Bench<'a> {
                 break;
             }
         }
-        self.close(notes).await
+        Box::pin(self.close(notes)).await
     }
 
     /// Measures segments that are decided on one after the other, by what was measured before.
@@ -477,7 +478,7 @@ impl<'a> Bench<'a> {
         notes: &mut Vec<String>,
         observer: &mut Observer<'_>,
     ) -> Result<bool, StudyError> {
-        match self.measure_fresh(segment, notes, observer).await {
+        match Box::pin(self.measure_fresh(segment, notes, observer)).await {
             Ok(()) => Ok(self.ended == EndReason::Completed),
             // What was measured before is not lost for what cannot be measured now.
             Err(error) if self.stage.is_some() && error.leaves_report() => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::dataset::follow_pooled;
 use crate::db::Target;
-use crate::local::{LocalServer, PgBouncerOptions, PoolMode, check_pgbouncer, start_pgbouncer};
+use crate::local::{LocalServer, PoolMode, PoolerOptions, check_pgbouncer, start_pgbouncer};
 use crate::probe::pgbouncer::{PoolerWatch, examine};
 use crate::record::pooler::PoolerHeader;
 use crate::units::Protocol;
@@ -89,7 +89,7 @@ async fn start(
         ));
     };
     observer(Happening::Step(&format!("starting a throwaway PgBouncer in {} mode", mode.as_str())));
-    let own = PgBouncerOptions {
+    let own = PoolerOptions {
         mode,
         pool_size,
         clients,

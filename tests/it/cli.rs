@@ -33,9 +33,19 @@ fn assert_refused(ended: &Measured, code: i32, words: &[&str]) {
 fn every_command_explains_itself() {
     let help = plain("--help");
     assert_eq!((help.code, help.errors.as_str()), (Some(0), ""));
-    for command in
-        ["demo", "load", "preview", "run", "pool", "report", "doctor", "schema", "completions", "man"]
-    {
+    for command in [
+        "demo",
+        "load",
+        "preview",
+        "run",
+        "pool",
+        "capacity",
+        "report",
+        "doctor",
+        "schema",
+        "completions",
+        "man",
+    ] {
         assert!(help.output.contains(&format!("\n  {command} ")), "{command} is not in {}", help.output);
         let own = plain(&format!("{command} --help"));
         assert_eq!(own.code, Some(0));
@@ -146,6 +156,24 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
         ("pool --sizes 2,2", &["--sizes", "2,2"]),
         ("pool --sizes", &["--sizes"]),
         ("run --clents 1 --duration 1s", &["--clents", "--clients"]),
+        ("run --clients 1 --duration 1s --pooler pgbouncr", &["pgbouncr", "pgbouncer:session"]),
+        ("run --clients 1 --duration 1s --pooler pgbouncer", &["--target local", "--pooler-admin"]),
+        ("run --clients 1 --duration 1s --pooler-pool 4", &["--pooler-pool", "--pooler pgbouncer"]),
+        (
+            "run --clients 1 --duration 1s --pooler-admin postgres://x/pgbouncer",
+            &["--pooler-admin", "--pooler URL"],
+        ),
+        ("run --clients 1 --duration 1s --churn 1m --warmup auto", &["--churn", "--warmup 10s"]),
+        ("run --clients 1 --duration 1s --storm 1s", &["--storm 1s", "is over"]),
+        ("capacity", &["--goal"]),
+        ("capacity --goal p99<50", &["--goal", "50ms"]),
+        ("capacity --goal p99<50ms,onl.errors<1%", &["onl", "did you mean `only`"]),
+        ("capacity --goal throughput>5", &["throughput", "--at-least"]),
+        ("capacity --goal p99<50ms --budget p99<1s", &["--budget", "--goal"]),
+        ("capacity --goal p99<50ms --storm 1s", &["--storm", "capacity"]),
+        ("capacity --goal p99<50ms --precision 5", &["--precision", "5%"]),
+        ("capacity --goal p99<50ms --precision 0.1%", &["--precision", "1%"]),
+        ("capacity --goal p99<50ms --at-most 20s", &["--at-most", "50s"]),
     ] {
         let ended = run(&mut place.on(url, words));
         assert_refused(&ended, 2, named);

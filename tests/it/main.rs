@@ -26,6 +26,7 @@ mod pool;
 mod pooler;
 mod preview;
 mod probe;
+mod renewal;
 mod reset;
 mod run;
 mod samples;

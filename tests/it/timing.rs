@@ -1,7 +1,9 @@
 //! Figures that depend on time. Run alone; bounds are ratios, orders and counts, since the machine may be slow.
 
+mod capacity;
 mod migration;
 mod pool;
+mod pooler;
 mod truth;
 
 use std::time::{Duration, Instant};

@@ -4,7 +4,7 @@ use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
 use super::value::top_wait;
 use crate::model::{Capacity, CapacityStep, StepOutcome, Verdict};
-use crate::report::format::{DASH, decimal, length_s, percent, rate};
+use crate::report::format::{DASH, decimal, length_s, per_call, percent, rate};
 
 /// The answer, what stops a higher rate, and the steps.
 pub(super) fn section(page: &mut Page, capacity: &Capacity) {
@@ -18,7 +18,7 @@ pub(super) fn section(page: &mut Page, capacity: &Capacity) {
     }
     page.heading("steps", "in the order in which they were measured");
     let mut grid = Grid::new(vec![
-        Column::text("step", 6),
+        Column::text("step", 11),
         Column::number("offered\nper s"),
         Column::number("achieved\nper s"),
         Column::text("goal,\nas measured", 14),
@@ -46,13 +46,13 @@ fn row(step: &CapacityStep) -> Vec<Cell> {
         (_, StepOutcome::NoEvidence) => ("cannot tell", Style::Caution),
     };
     let what = match step.kind.as_str() {
-        "probe" => "closed loop",
-        "confirmation" => "confirm",
-        other => other,
+        "probe" => "closed ",
+        "confirmation" => "confirm ",
+        _ => "",
     };
     let goals: Vec<&str> = step.goals.iter().map(|goal| goal.measured.as_str()).collect();
     vec![
-        Cell::new(format!("{what}, {}", length_s(step.duration_s))),
+        Cell::new(format!("{what}{}", length_s(step.duration_s))),
         Cell::new(step.rate_per_s.map_or_else(|| DASH.to_owned(), rate)),
         Cell::new(rate(step.achieved_per_s)),
         Cell::new(if goals.is_empty() { DASH.to_owned() } else { goals.join(" · ") }),
@@ -80,24 +80,26 @@ fn name(kind: &str) -> &str {
 /// What a study has to say in one line.
 pub(super) fn sentence(capacity: &Capacity) -> String {
     let found = match (capacity.met_per_s, capacity.missed_per_s, capacity.unproven_per_s) {
-        (Some(met), _, Some(_)) => format!("{}/s meet the goal; the generator could do no more", rate(met)),
+        (Some(met), _, Some(_)) => {
+            format!("{}/s meet the goal; the generator could do no more", per_call(met))
+        }
         (Some(met), Some(missed), None) => {
-            format!("{}/s meet the goal, {}/s miss it", rate(met), rate(missed))
+            format!("{}/s meet the goal, {}/s miss it", per_call(met), per_call(missed))
         }
         (Some(met), None, None) => {
-            format!("{}/s meet the goal, and nothing that was tried misses it", rate(met))
+            format!("{}/s meet the goal, and nothing that was tried misses it", per_call(met))
         }
-        (None, Some(missed), _) => format!("not even {}/s meet the goal", rate(missed)),
+        (None, Some(missed), _) => format!("not even {}/s meet the goal", per_call(missed)),
         (None, None, _) => "no rate was found that tells".to_owned(),
     };
     let unsure = match (capacity.met_per_s, capacity.is_complete, capacity.met_is_confirmed) {
-        (Some(_), false, false) => "; not confirmed, since the time was over",
-        (_, false, _) => "; the search was not at its end",
+        (Some(_), false, false) => "; not confirmed",
+        (_, false, _) => "; the search did not end",
         _ => "",
     };
     let asked = capacity
         .at_least_per_s
-        .map_or_else(String::new, |asked| format!("; at least {}/s were asked for", rate(asked)));
+        .map_or_else(String::new, |asked| format!("; {}/s asked for", per_call(asked)));
     format!("{found}{unsure}{asked}")
 }
 
@@ -119,5 +121,5 @@ pub(super) fn load(capacity: &Capacity, pool: &str) -> String {
     if rates.is_empty() {
         return format!("no rate was measured, {pool}");
     }
-    format!("open loop, {} steps from {}/s to {}/s, {pool}", rates.len(), rate(lowest), rate(highest))
+    format!("open loop, {} steps from {}/s to {}/s, {pool}", rates.len(), per_call(lowest), per_call(highest))
 }

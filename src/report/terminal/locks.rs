@@ -179,7 +179,7 @@ mod tests {
             probability(&LockInfo { sample_interval_ms, wait_us_sampled, ..LockInfo::default() })
                 .replace('\u{a0}', " ")
         };
-        let hundred = "looked every 100 ms: a wait of 10.0 ms is seen with a probability of 10 %";
+        let hundred = "looked at locks every 100 ms: a wait of 10.0 ms is seen with a probability of 10 %";
         assert_eq!(line(100, None), hundred);
         assert_eq!(
             line(100, Some(1_500_000)),
