@@ -261,14 +261,13 @@ fn pass_info(pass: &Pass<'_>, points: Vec<model::PoolPoint>) -> PoolPass {
     // Clients are whole, not negative, and at most ten million.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let clients = level.round() as u32;
-    let keeps = |point: &&model::PoolPoint| {
-        point.goal.as_ref().is_some_and(|goal| goal.verdict == Verdict::Pass)
-            && answer::keeps_up(point, pass.offered_per_s())
+    let keeps = |size: &&Size<'_>| {
+        size.point.goal.as_ref().is_some_and(|goal| goal.verdict == Verdict::Pass) && answer::keeps_up(size)
     };
     PoolPass {
         rate_per_s: (!is_closed).then_some(level),
         clients: is_closed.then_some(clients),
-        smallest_that_keeps_the_goal: points.iter().find(keeps).map(|point| point.size),
+        smallest_that_keeps_the_goal: pass.sizes.iter().find(keeps).map(Size::size),
         points,
     }
 }
