@@ -2,7 +2,7 @@
 
 use crate::analysis::findings::cores_are_apart;
 use crate::model::metric::Goal;
-use crate::model::{Estimate, KneeReason, PoolEffect, PoolPoint, RecommendedPool, Verdict};
+use crate::model::{Estimate, KneeReason, PoolEffect, RecommendedPool, Verdict};
 use crate::record::entry::Header;
 
 use super::estimate::{self, Pooled};
@@ -402,7 +402,7 @@ fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
         }
         _ => (format!("wait in {event}"), "that wait must become shorter"),
     };
-    format!("For a larger pool to help, {change}: beyond {from} more connections only {what}.")
+    format!("Beyond {from} more connections only {what}: for a larger pool to help, {change}.")
 }
 
 /// At a rate, where connections are held longer the more of them there are.
@@ -455,6 +455,7 @@ fn times(repeats: usize) -> String {
 fn change(ratio: &Estimate) -> String {
     let percent = |ratio: f64| match (ratio - 1.0) * 100.0 {
         _ if ratio >= 2.0 => format!("×{ratio:.1}"),
+        percent if percent.abs() < 0.5 => "±0 %".to_owned(),
         percent => format!("{percent:+.0} %"),
     };
     match (ratio.low, ratio.high) {
