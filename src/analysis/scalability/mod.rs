@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::model::metric::Goal;
 use crate::model::{self, PoolGoal, PoolPass, PoolStudy, QueuePrediction, Verdict};
-use crate::record::entry::{BudgetHeader, Header};
+use crate::record::entry::{BudgetHeader, Header, StageHeader};
 use crate::units::{Arrivals, Course, Load};
 
 use super::stage::StageAnalysis;
@@ -185,7 +185,7 @@ fn parsed(goal: &BudgetHeader) -> Option<Goal> {
 fn passes<'a>(header: &Header, measured: &[Repeat<'a>], goal: Option<&Goal>) -> Vec<Pass<'a>> {
     let mut loads: Vec<(Load, BTreeMap<u32, Vec<Repeat<'a>>>)> = Vec::new();
     for &(stage, told) in measured {
-        let Some(load) = header.stages.get(stage.id.index()).map(|plan| plan.whole_load()) else { continue };
+        let Some(load) = header.stages.get(stage.id.index()).map(StageHeader::whole_load) else { continue };
         let at = loads.iter().position(|(known, _)| *known == load).unwrap_or_else(|| {
             loads.push((load, BTreeMap::new()));
             loads.len() - 1
