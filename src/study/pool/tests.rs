@@ -72,11 +72,7 @@ fn report(measured: &[Measured], pool: &PoolHeader) -> Report {
         "budgets": [], "probe_interval_ms": 0, "pool": pool,
     }});
     let mut analysis = Analysis::default();
-    let mut push = |entry: Entry| {
-        // As it lies in a file.
-        let line = serde_json::to_string(&entry).expect("an entry is a line");
-        analysis.push(&serde_json::from_str(&line).expect("that is read again")).expect("in order");
-    };
+    let mut push = |entry: Entry| analysis.push(&entry).expect("in order");
     push(serde_json::from_value(header).expect("a header"));
     for (index, of) in measured.iter().enumerate() {
         let stage = StageId::from_index(index);
