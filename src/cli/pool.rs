@@ -135,8 +135,8 @@ fn loads(arguments: &PoolArguments) -> Result<Vec<Load>, UsageError> {
         let one = LoadOfRun {
             level,
             arrivals: of.arrivals,
-            transactions: of.transactions.clone(),
-            think: of.think.clone(),
+            transactions: of.transactions,
+            think: of.think,
             max_lag: of.max_lag,
         };
         plan::load(&one)

@@ -27,7 +27,7 @@ pub async fn pool(plan: &PoolPlan, observer: &mut Observer<'_>) -> Result<Outcom
     }
     match &plan.shape.sizes {
         Sizes::Listed(sizes) => listed(plan, sizes, observer).await,
-        Sizes::Auto { largest } => auto(plan, *largest, observer).await,
+        Sizes::Auto { largest } => Box::pin(auto(plan, *largest, observer)).await,
     }
 }
 

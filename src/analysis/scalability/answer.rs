@@ -2,7 +2,7 @@
 
 use crate::analysis::findings::cores_are_apart;
 use crate::model::metric::Goal;
-use crate::model::{Estimate, KneeReason, PoolEffect, PoolPoint, RecommendedPool, Verdict};
+use crate::model::{Estimate, KneeReason, PoolEffect, RecommendedPool, Verdict};
 use crate::record::entry::Header;
 
 use super::estimate::{self, Pooled};
@@ -86,9 +86,16 @@ pub(super) fn find(
     }
 }
 
-/// Whether a size does what is offered.
-pub(super) fn keeps_up(point: &PoolPoint, offered_per_s: Option<f64>) -> bool {
-    offered_per_s.is_none_or(|offered| point.per_s >= KEPT_UP * offered) && point.error_fraction <= ERRORS_LOW
+/// Whether a size does what is offered. What every connection has in hand at the end of a measurement is no backlog.
+pub(super) fn keeps_up(size: &Size<'_>) -> bool {
+    let (mut offered, mut done) = (0.0, 0.0);
+    for (_, stage) in &size.repeats {
+        let Some(offered_per_s) = stage.offered_per_s else { continue };
+        offered += offered_per_s * stage.duration_s;
+        done += stage.achieved_per_s * stage.duration_s;
+        done += f64::from(stage.pool.size) * f64::from(stage.pool.instances);
+    }
+    done >= KEPT_UP * offered
 }
 
 fn choose(question: &Question<'_>, main: &Pass<'_>, knee: Knee) -> Choice {
@@ -153,10 +160,11 @@ fn at_the_knee(question: &Question<'_>, pass: &Pass<'_>, knee: Knee) -> Choice {
 
 /// Without a goal: the smallest size that answers as fast as any.
 fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
-    let offered = pass.offered_per_s();
     let rate = pass.asked_per_s().unwrap_or(0.0);
-    let fits =
-        |size: &&Size<'_>| keeps_up(&size.point, offered) && size.point.response_us.censored_from.is_none();
+    let fits = |size: &&Size<'_>| {
+        let point = &size.point;
+        keeps_up(size) && point.error_fraction <= ERRORS_LOW && point.response_us.censored_from.is_none()
+    };
     let p99 = |size: &Size<'_>| {
         let times = &size.point.response_us;
         times.p99.or(times.max).unwrap_or(u64::MAX)
@@ -183,11 +191,10 @@ fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
 }
 
 fn with_goal(question: &Question<'_>, goal: &Goal, pass: &Pass<'_>, knee: Knee) -> Choice {
-    let offered = pass.offered_per_s();
     let at = pass.asked_per_s().map_or_else(String::new, |rate| format!(" at {rate:.0}/s"));
     let verdict_of = |size: &Size<'_>| {
         let verdict = size.point.goal.as_ref().map_or(Verdict::Inconclusive, |goal| goal.verdict);
-        if verdict == Verdict::Pass && !keeps_up(&size.point, offered) { Verdict::Fail } else { verdict }
+        if verdict == Verdict::Pass && !keeps_up(size) { Verdict::Fail } else { verdict }
     };
     let measured =
         |size: &Size<'_>| size.point.goal.as_ref().map_or_else(String::new, |goal| goal.measured.clone());
@@ -395,7 +402,7 @@ fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
         }
         _ => (format!("wait in {event}"), "that wait must become shorter"),
     };
-    format!("For a larger pool to help, {change}: beyond {from} more connections only {what}.")
+    format!("Beyond {from} more connections only {what}: for a larger pool to help, {change}.")
 }
 
 /// At a rate, where connections are held longer the more of them there are.
@@ -448,6 +455,7 @@ fn times(repeats: usize) -> String {
 fn change(ratio: &Estimate) -> String {
     let percent = |ratio: f64| match (ratio - 1.0) * 100.0 {
         _ if ratio >= 2.0 => format!("×{ratio:.1}"),
+        percent if percent.abs() < 0.5 => "±0 %".to_owned(),
         percent => format!("{percent:+.0} %"),
     };
     match (ratio.low, ratio.high) {

@@ -230,7 +230,8 @@ fn interval(all: &[Observed], best: &Minimum, parameter: usize, freedom: f64) ->
         let mut outside = outside?;
         while (outside - inside).abs() > 1e-4 * (inside - here).abs().max(here.abs() * 1e-3).max(1e-12) {
             let middle = f64::midpoint(inside, outside);
-            if middle == inside || middle == outside {
+            // No number lies between the two any more.
+            if !(inside.min(outside) < middle && middle < inside.max(outside)) {
                 break;
             }
             if is_inside(middle, &mut from) { inside = middle } else { outside = middle }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::model::metric::Goal;
 use crate::model::{self, PoolGoal, PoolPass, PoolStudy, QueuePrediction, Verdict};
-use crate::record::entry::{BudgetHeader, Header};
+use crate::record::entry::{BudgetHeader, Header, StageHeader};
 use crate::units::{Arrivals, Course, Load};
 
 use super::stage::StageAnalysis;
@@ -185,7 +185,7 @@ fn parsed(goal: &BudgetHeader) -> Option<Goal> {
 fn passes<'a>(header: &Header, measured: &[Repeat<'a>], goal: Option<&Goal>) -> Vec<Pass<'a>> {
     let mut loads: Vec<(Load, BTreeMap<u32, Vec<Repeat<'a>>>)> = Vec::new();
     for &(stage, told) in measured {
-        let Some(load) = header.stages.get(stage.id.index()).map(|plan| plan.whole_load()) else { continue };
+        let Some(load) = header.stages.get(stage.id.index()).map(StageHeader::whole_load) else { continue };
         let at = loads.iter().position(|(known, _)| *known == load).unwrap_or_else(|| {
             loads.push((load, BTreeMap::new()));
             loads.len() - 1
@@ -261,14 +261,13 @@ fn pass_info(pass: &Pass<'_>, points: Vec<model::PoolPoint>) -> PoolPass {
     // Clients are whole, not negative, and at most ten million.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let clients = level.round() as u32;
-    let keeps = |point: &&model::PoolPoint| {
-        point.goal.as_ref().is_some_and(|goal| goal.verdict == Verdict::Pass)
-            && answer::keeps_up(point, pass.offered_per_s())
+    let keeps = |size: &&Size<'_>| {
+        size.point.goal.as_ref().is_some_and(|goal| goal.verdict == Verdict::Pass) && answer::keeps_up(size)
     };
     PoolPass {
         rate_per_s: (!is_closed).then_some(level),
         clients: is_closed.then_some(clients),
-        smallest_that_keeps_the_goal: points.iter().find(keeps).map(|point| point.size),
+        smallest_that_keeps_the_goal: pass.sizes.iter().find(keeps).map(Size::size),
         points,
     }
 }

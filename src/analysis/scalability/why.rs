@@ -120,7 +120,9 @@ fn between(from: (u32, &[&Stage]), to: (u32, &[&Stage]), instances: u32) -> Opti
     let key = |event: &str| if event.starts_with("Lock:") { "Lock".to_owned() } else { event.to_owned() };
     let grouped = |events: &BTreeMap<String, f64>| {
         let mut groups: BTreeMap<String, f64> = BTreeMap::new();
-        events.iter().for_each(|(event, mean)| *groups.entry(key(event)).or_default() += mean);
+        for (event, mean) in events {
+            *groups.entry(key(event)).or_default() += mean;
+        }
         groups
     };
     let (groups_before, groups_after) = (grouped(&before), grouped(&after));

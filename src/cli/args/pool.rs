@@ -28,7 +28,7 @@ pub(in crate::cli) struct StudyArguments {
         conflicts_with_all = ["rate", "clients", "sessions"]
     )]
     pub(in crate::cli) rates: Vec<f64>,
-    /// What a size has to keep: 'p99 < 50ms', 'pool_wait.mean < 5ms', 'checkout.response.p99 < 80ms'
+    /// What a size has to keep: 'p99 < 50ms', `pool_wait.mean < 5ms`, 'checkout.response.p99 < 80ms'
     #[arg(long, value_name = "METRIC LIMIT")]
     pub(in crate::cli) goal: Option<String>,
     /// Connections of each instance in use today: they are measured as well, and the answer is held against them

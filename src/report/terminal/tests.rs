@@ -97,7 +97,8 @@ fn a_summary_shows_the_stage_that_broke_the_budget() {
 #[test]
 fn a_study_at_a_fixed_rate_says_that_it_has_no_knee() {
     let mut report = fixture::study();
-    report.study.as_mut().expect("the fixture is a study").knee = None;
+    let study = report.study.as_mut().expect("the fixture is a study");
+    (study.knee, study.recommended) = (None, None);
     for stage in &mut report.stages {
         (stage.offered_per_s, stage.clients) = (Some(300.0), None);
     }

@@ -1,7 +1,16 @@
-//! A known queue on a real server: the recommended size is the one that theory gives, or its neighbour.
+//! A known queue on a real server: the recommended size is the one that theory gives, or its neighbour. And a row that all want: the
+//! reason of the knee is the one that the test made.
 
-use crate::harness::Database;
-use crate::place::Place;
+use std::path::Path;
+
+use dbdyno::model::{PoolStudy, Report};
+
+use crate::harness::{Database, dbdyno};
+use crate::place::{Measured, Place};
+
+fn study(report: &Report) -> &PoolStudy {
+    report.study.as_ref().expect("a pool study")
+}
 
 /// The mean wait of M/M/c in milliseconds (Gross and Harris, "Fundamentals of Queueing Theory", section 2.3).
 fn wait_ms(servers: u32, load: f64, service_ms: f64) -> f64 {
@@ -22,11 +31,11 @@ fn the_size_of_a_known_queue_is_the_smallest_that_erlang_says_or_its_neighbour()
         "-- name: nap :many\nSELECT pg_sleep(:nap_s);\n",
     );
     // Three connections are busy all the time: two cannot do it.
-    let words = "pool --sizes 2,3,4,5,6,8,16 --rate 150 --arrivals poisson --no-knee --repeats 1 --duration 2500ms --warmup 0s \
+    let words = "pool --sizes 2,3,4,5,6,8,16 --rate 150 --arrivals poisson --no-knee --repeats 1 --duration 2s --warmup 0s \
                  --no-probes";
     let mut command = place.on(database.url(), words);
     command.args(["--goal", "pool_wait.mean < 5ms", "--json", "-"]);
-    let measured = crate::place::Measured::from(&command.output().expect("it runs"));
+    let measured = Measured::from(&command.output().expect("it runs"));
     assert_eq!(measured.code, Some(0), "{}", measured.errors);
     let report = measured.report();
     let study = report.study.as_ref().expect("a pool study");
@@ -40,4 +49,67 @@ fn the_size_of_a_known_queue_is_the_smallest_that_erlang_says_or_its_neighbour()
     // Whatever the machine adds to each nap, more connections do not make a nap longer.
     let last = study.sizes.last().and_then(|point| point.queue).expect("an open loop");
     assert!((0.7..1.4).contains(&last.service_ratio), "{last:?}");
+}
+
+/// The shop's checkout alone, with another draw of its products; the payment takes 20 ms, so that a busy machine does not decide
+/// how long the rows are locked.
+fn checkout(product: &str) -> Place {
+    let shop = Path::new("workloads/shop");
+    let read = |name: &str| std::fs::read_to_string(shop.join(name)).expect("the shop's files");
+    let document = read("workload.toml");
+    let tables = &document[..document.find("[[transaction]]").expect("transactions follow the tables")];
+    let checkout = document.find("[[transaction]]\nname = \"checkout\"").expect("the shop has a checkout");
+    let checkout = &document[checkout..];
+    let checkout = &checkout[..checkout[1..].find("[[transaction]]").expect("another one follows") + 1];
+    let mut checkout = checkout.replace("hold = \"2ms\"", "hold = \"20ms\"");
+    for name in ["product_a", "product_b", "product_c"] {
+        let drawn = format!("{name} = {{ key = {{ table = \"products\", zipf = 1.0 }} }}");
+        assert!(checkout.contains(&drawn), "{checkout}");
+        checkout = checkout.replace(&drawn, &format!("{name} = {product}"));
+    }
+    // Only the statements that it uses: the others would be unused.
+    let used: Vec<&str> =
+        checkout.lines().filter_map(|line| line.strip_prefix("statement = \"")?.strip_suffix('"')).collect();
+    let queries = read("queries.sql");
+    let queries: String = queries
+        .split("-- name: ")
+        .filter(|query| used.iter().any(|name| query.starts_with(&format!("{name} "))))
+        .map(|query| format!("-- name: {query}"))
+        .collect();
+    let place = Place::new(&format!("{tables}{checkout}"), &queries);
+    ["schema.sql", "finish.sql"].into_iter().fold(place, |place, name| place.file(name, &read(name)))
+}
+
+#[test]
+fn a_hot_row_is_named_as_the_reason_and_spread_over_many_it_is_none() {
+    let (hot, spread) = (checkout("{ uniform = [7, 7] }"), checkout("{ key = { table = \"products\" } }"));
+    let database = Database::empty();
+    let mut load = dbdyno();
+    load.args(["load", "--scale", "0.05", "-t", database.url(), "-w"]).arg(hot.workload());
+    let loaded = Measured::from(&load.output().expect("it runs"));
+    assert_eq!(loaded.code, Some(0), "{}", loaded.errors);
+    let words = "pool --sizes 1,2,16 --clients 32 --duration 1s --warmup 0s --probe-interval 50ms";
+    let of_hot = hot.report(database.url(), words);
+    let hot = study(&of_hot);
+    // While one holds the row another can do what comes before it, and a third finds nothing more to do.
+    let knee = hot.knee.expect("one row is one queue");
+    assert!(knee <= 2, "{}", hot.recommendation);
+    let reason = hot.reason.as_ref().expect("sixteen sessions were seen waiting");
+    assert_eq!((reason.class.as_str(), reason.waiter.as_deref()), ("lock", Some("checkout.lock_stock")));
+    assert_eq!(reason.relation.as_deref(), Some("stock"), "{reason:?}");
+    assert!(reason.of_a_row && reason.sessions_to > 8.0, "{reason:?}");
+    assert!(reason.blocker.as_ref().is_some_and(|blocker| blocker.starts_with("checkout")), "{reason:?}");
+    let said = "queue on a row of `stock` in `checkout.lock_stock`";
+    assert!(hot.recommendation.contains(said), "{}", hot.recommendation);
+
+    let of_spread = spread.report(database.url(), words);
+    let spread = study(&of_spread);
+    assert!(spread.knee.is_none_or(|spread| spread > knee), "{}", spread.recommendation);
+    assert!(spread.reason.as_ref().is_none_or(|reason| reason.class != "lock"), "{:?}", spread.reason);
+    // 20 of some 25 ms are the payment: sixteen of them at once do several times the work of two.
+    let gain = |study: &PoolStudy| study.sizes[2].per_s / study.sizes[1].per_s;
+    assert!(gain(spread) > 1.5 * gain(hot), "{} {}", gain(spread), gain(hot));
+    // The application holds connections for the payment: that is seen from the client's stamps.
+    let held = spread.sizes[0].estimates.as_ref().and_then(|of| of.held_unused_fraction).expect("held");
+    assert!(held.mean > 0.15, "{held:?}");
 }

@@ -16,7 +16,7 @@ pub(super) fn table(page: &mut Page, study: &PoolStudy) {
     let (title, note) = match &study.goal {
         Some(goal) => (
             format!("{} by size and rate", goal.metric),
-            format!("▶ the first that is {}, ✗ is not; darker is worse", goal.limit),
+            format!("▶ first to be {}, ✗ is not; darker is worse", goal.limit),
         ),
         None => ("p99 response by size and rate".to_owned(), "darker is slower".to_owned()),
     };
