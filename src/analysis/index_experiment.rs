@@ -116,11 +116,8 @@ pub(super) fn analyse(
         .enumerate()
         .map(|(place, subject)| {
             let own = effect_of(Some(place));
-            let (arms, effect) = match (&own, &together) {
-                (Some((arms, effect)), _) => (Some(**arms), Some(effect)),
-                (None, Some((arms, effect))) => (Some(**arms), Some(effect)),
-                (None, None) => (None, None),
-            };
+            let (arms, effect) =
+                own.as_ref().or(together.as_ref()).map(|(arms, effect)| (**arms, effect)).unzip();
             let result = result(&measured, subject, arms, effect);
             IndexResult { effect: own.map(|(_, effect)| effect), ..result }
         })

@@ -38,7 +38,7 @@ pub async fn ab(plan: &AbPlan, observer: &mut Observer<'_>) -> Result<Outcome, S
         let is_look = whole && looks.iter().any(|look| look.pairs == pairs);
         is_late || is_look && analysis.is_decided()
     };
-    bench.measure_until(&segments, enough, observer).await
+    Box::pin(bench.measure_until(&segments, enough, observer)).await
 }
 
 /// Two segments a pair, with the same work.

@@ -90,11 +90,11 @@ pub enum IndexAsk {
 /// Measures what the indexes do.
 pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let regime = match plan.shape.cache {
-        None | Some(CacheRegime::Cold) => return measured(plan, observer).await,
+        None | Some(CacheRegime::Cold) => return Box::pin(measured(plan, observer)).await,
         Some(regime) => regime,
     };
     let measure = cache::sized(&plan.measure, regime, plan.shape.pool_size, observer).await?;
-    measured(&IndexPlan { measure, shape: plan.shape.clone() }, observer).await
+    Box::pin(measured(&IndexPlan { measure, shape: plan.shape.clone() }, observer)).await
 }
 
 async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
@@ -115,7 +115,7 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
         index: Some(Box::new(IndexHeader {
             question: arms::question(&shape.ask),
             subjects: subjects.headers(),
-            arms: arms.arms.clone(),
+            arms: arms.all.clone(),
             effects: arms.effects.clone(),
             slices,
             touches: subjects.touches.clone(),
@@ -125,7 +125,7 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
             clones: shape.clones,
             cache: shape.cache.map(CacheRegime::name),
         })),
-        clones: if shape.clones { arms.arms.len() } else { 0 },
+        clones: if shape.clones { arms.all.len() } else { 0 },
         ..Subject::new(RunKind::Index, &segments)
     };
     let measured = match Bench::on(ground, subject, observer).await {
@@ -201,13 +201,13 @@ fn segments(
         indexes,
         arms,
         held,
-        begun: vec![false; arms.arms.len()],
+        begun: vec![false; arms.all.len()],
         segments: Vec::new(),
         slices: Vec::new(),
         stage: 0,
     };
     let mut coin = SmallRng::seed_from_u64(plan.measure.seed.0);
-    let mut order: Vec<usize> = (0..arms.arms.len()).collect();
+    let mut order: Vec<usize> = (0..arms.all.len()).collect();
     for round in 0..shape.pairs {
         order.shuffle(&mut coin);
         for &arm in &order {
@@ -225,8 +225,8 @@ fn segments(
     }
     if has_writes && shape.operations > 0 {
         // Arms in which an index is hidden write what those write in which it is used.
-        let counted = |arm: &&usize| arms.arms[**arm].hidden.is_empty();
-        let all: Vec<usize> = (0..arms.arms.len()).collect();
+        let counted = |arm: &&usize| arms.all[**arm].hidden.is_empty();
+        let all: Vec<usize> = (0..arms.all.len()).collect();
         for round in 0..COUNTER_ROUNDS {
             for &arm in all.iter().filter(counted) {
                 maker.add(IndexPass::Counters, round, arm);
@@ -257,7 +257,7 @@ impl Maker<'_> {
             IndexPass::Capacity => "capacity ",
             IndexPass::Counters => "counters ",
         };
-        let name = format!("{what}{} #{}", self.arms.arms[arm].name, round + 1);
+        let name = format!("{what}{} #{}", self.arms.all[arm].name, round + 1);
         let (load, length) = match (pass, shape.capacity) {
             (IndexPass::Capacity, Some(clients)) => (Load::clients(clients), shape.slice),
             (IndexPass::Counters, _) => (
@@ -277,7 +277,7 @@ impl Maker<'_> {
         let spec = StageSpec { name, duration: length, load };
         // Its times are nobody's: they are those of one connection.
         stages.push(NamedStage { id, spec, measured: !is_counted, until_steady: false });
-        self.slices.push(IndexSlice { stage: id.0.into(), pass, round, arm });
+        self.slices.push(IndexSlice { stage: id.0, pass, round, arm });
         let slice = Slice {
             of: self.slice_header(pass, round, arm),
             variant: is_counted.then_some(0),
@@ -318,7 +318,7 @@ impl Maker<'_> {
 
     /// What goes before a slice. A database of its own has the indexes of its arm from its first slice on.
     fn arrangement(&mut self, pass: IndexPass, arm: usize) -> Option<Arrangement> {
-        let IndexArm { present, hidden, .. } = &self.arms.arms[arm];
+        let IndexArm { present, hidden, .. } = &self.arms.all[arm];
         let names = |places: &mut dyn Iterator<Item = usize>| -> Vec<String> {
             places.map(|place| self.indexes[place].quoted.clone()).collect()
         };
@@ -372,7 +372,7 @@ fn tell_plan(
         segments.iter().flat_map(|segment| &segment.stages).map(|stage| stage.spec.duration).sum();
     let slices = u32::try_from(segments.len()).unwrap_or(u32::MAX);
     let seconds = (stages + each * slices).as_secs().max(1);
-    let names: Vec<&str> = arms.arms.iter().map(|arm| arm.name.as_str()).collect();
+    let names: Vec<&str> = arms.all.iter().map(|arm| arm.name.as_str()).collect();
     observer(Happening::Note(&format!(
         "{slices} slices of {} arms ({}), about {} in all",
         names.len(),

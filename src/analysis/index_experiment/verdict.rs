@@ -204,7 +204,8 @@ fn settle(evidence: &Evidence<'_>, effect: &IndexEffectInfo, too_wide: f64) -> S
         );
     }
     let time = evidence.round_s.map_or_else(String::new, |round_s| {
-        let time = std::time::Duration::from_secs((round_s * pairs).ceil().min(1e9) as u64);
+        // Whole seconds: what is expected is not more precise.
+        let time = std::time::Duration::from_secs_f64((round_s * pairs).ceil().clamp(0.0, 1e9));
         format!(" (about {})", format_duration(time))
     });
     format!("--pairs {pairs:.0}{time} would be expected to tell")

@@ -9,12 +9,16 @@ use crate::study::CacheRegime;
 use crate::units::parse_duration;
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are flags as the user gives them, not states of ours"
+)]
 #[command(group = ArgGroup::new("question").required(true).args(["add", "drop", "drop_unused", "suggest"]))]
 #[command(
     after_help = "Exit codes: as everywhere; 4 also where the verdict on an index is inconclusive and no limit was set."
 )]
 pub(in crate::cli) struct IndexArguments {
-    /// An index to put to the test, may be repeated: 'CREATE INDEX ON orders (customer_id)'
+    /// An index to put to the test, may be repeated: `CREATE INDEX ON orders (customer_id)`
     #[arg(long, value_name = "CREATE INDEX …")]
     pub(in crate::cli) add: Vec<String>,
     /// An index that is there, and may go, may be repeated; it is put back afterwards
@@ -29,7 +33,7 @@ pub(in crate::cli) struct IndexArguments {
     /// Rounds of slices, one of each arm; below 8 there can be no verdict at 1 %
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(8..=64))]
     pub(in crate::cli) pairs: u32,
-    /// How much worse the mix may become, may be repeated: 'p99 +10%', 'checkout.insert_order.execute.mean +20%'
+    /// How much worse the mix may become, may be repeated: `p99 +10%`, `checkout.insert_order.execute.mean +20%`
     #[arg(long = "limit", value_name = "METRIC CHANGE")]
     pub(in crate::cli) limits: Vec<String>,
     #[command(flatten)]
@@ -52,10 +56,10 @@ pub(in crate::cli) struct IndexArguments {
     /// Each arm in a database of its own, copied from the loaded one, so that what one leaves behind does not reach the other
     #[arg(long)]
     pub(in crate::cli) clone: bool,
-    /// On a throwaway server, how much of the data is in shared_buffers: `warm` for all, `cold` for a restart before each slice, or data ÷ shared_buffers, such as 4
+    /// On a throwaway server, how much of the data is in `shared_buffers`: `warm` for all, `cold` for a restart before each slice, or data ÷ `shared_buffers`, such as 4
     #[arg(long, value_name = "cold|warm|RATIO", value_parser = cache)]
     pub(in crate::cli) cache: Option<CacheRegime>,
-    /// On a target that dbdyno did not start: hide the index from the planner for some slices, by pg_index, as a superuser may
+    /// On a target that dbdyno did not start: hide the index from the planner for some slices, by `pg_index`, as a superuser may
     #[arg(long)]
     pub(in crate::cli) allow_catalog_change: bool,
     #[command(flatten)]

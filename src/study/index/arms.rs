@@ -7,7 +7,7 @@ use crate::record::index::{IndexArm, IndexEffect, IndexQuestion};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Arms {
     /// The arms.
-    pub(super) arms: Vec<IndexArm>,
+    pub(super) all: Vec<IndexArm>,
     /// The arm that is as the target was.
     pub(super) baseline: usize,
     /// Of each index by itself, then of all together, where there are several.
@@ -62,12 +62,12 @@ impl Arms {
             _ => effects.push(whole),
         }
         let baseline = if is_added { whole.without } else { whole.with };
-        Self { arms, baseline, effects, whole, is_added }
+        Self { all: arms, baseline, effects, whole, is_added }
     }
 
     /// What an arm of the comparison is, for a person.
     pub(super) fn what(&self, arm: usize) -> String {
-        let name = &self.arms[arm].name;
+        let name = &self.all[arm].name;
         if arm == self.baseline {
             let state = if self.is_added { "without" } else { "with" };
             return format!("as it is ({state} {})", self.things());
@@ -81,7 +81,7 @@ impl Arms {
     }
 
     fn things(&self) -> String {
-        match self.arms[self.whole.with].present.len() {
+        match self.all[self.whole.with].present.len() {
             1 => "the index".to_owned(),
             many => format!("the {many} indexes"),
         }
@@ -104,9 +104,9 @@ mod tests {
     #[test]
     fn one_index_has_three_arms_where_it_can_be_hidden() {
         let arms = Arms::of(&add(1), &labels(&["t (a)"]), true);
-        let names: Vec<&str> = arms.arms.iter().map(|arm| arm.name.as_str()).collect();
+        let names: Vec<&str> = arms.all.iter().map(|arm| arm.name.as_str()).collect();
         assert_eq!(names, ["without", "with", "hidden"]);
-        assert_eq!(arms.arms[2].hidden, [0], "kept up and not used");
+        assert_eq!(arms.all[2].hidden, [0], "kept up and not used");
         assert_eq!(arms.effects, [IndexEffect { subject: Some(0), without: 0, hidden: Some(2), with: 1 }]);
         assert_eq!(arms.baseline, 0);
         assert_eq!(Arms::of(&add(1), &labels(&["t (a)"]), false).arms.len(), 2);
@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn several_that_are_added_have_an_arm_each_and_one_together() {
         let arms = Arms::of(&add(2), &labels(&["t (a)", "t (b)"]), false);
-        let present: Vec<&[usize]> = arms.arms.iter().map(|arm| arm.present.as_slice()).collect();
+        let present: Vec<&[usize]> = arms.all.iter().map(|arm| arm.present.as_slice()).collect();
         assert_eq!(present, [&[][..], &[0, 1], &[0], &[1]]);
         let effects: Vec<_> = arms.effects.iter().map(|of| (of.subject, of.without, of.with)).collect();
         assert_eq!(effects, [(Some(0), 0, 2), (Some(1), 0, 3), (None, 0, 1)]);
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn of_several_that_are_dropped_each_is_missed_among_the_others() {
         let arms = Arms::of(&IndexAsk::Drop(labels(&["a", "b"])), &labels(&["a", "b"]), false);
-        let present: Vec<&[usize]> = arms.arms.iter().map(|arm| arm.present.as_slice()).collect();
+        let present: Vec<&[usize]> = arms.all.iter().map(|arm| arm.present.as_slice()).collect();
         assert_eq!(present, [&[][..], &[0, 1], &[1], &[0]]);
         let effects: Vec<_> = arms.effects.iter().map(|of| (of.subject, of.without, of.with)).collect();
         assert_eq!(effects, [(Some(0), 2, 1), (Some(1), 3, 1), (None, 0, 1)]);

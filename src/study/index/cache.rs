@@ -58,7 +58,7 @@ pub(super) async fn sized(
     let value = format!("{kilobytes:.0}kB");
     observer(Happening::Note(&format!(
         "{:.1} MB of data, so that {SHARED_BUFFERS} is {:.1} MB for --cache {}",
-        bytes as f64 / 1048576.0,
+        bytes as f64 / 1_048_576.0,
         kilobytes / 1024.0,
         regime.name()
     )));

@@ -134,7 +134,7 @@ fn of_scan(node: &Value, above: &[&Value], tables: &BTreeMap<String, TableFacts>
         (Some(range), [(first, backwards), ..]) if first == range => keys.push((first.clone(), *backwards)),
         (Some(range), _) => keys.push((range.to_owned(), false)),
         (None, sorted) => {
-            keys.extend(sorted.iter().filter(|(column, _)| !equal.contains(&column.as_str())).cloned())
+            keys.extend(sorted.iter().filter(|(column, _)| !equal.contains(&column.as_str())).cloned());
         }
     }
     keys.truncate(KEYS_MAX);
