@@ -142,7 +142,8 @@ pub struct DdlTry {
     pub wal_bytes: Option<u64>,
     /// Temporary files that it wrote, in bytes; absent where the server does not count that.
     pub temp_bytes: Option<u64>,
-    /// WAL that the whole server wrote meanwhile, the traffic's included, in bytes.
+    /// WAL that the whole server wrote from its beginning to that of the next statement, or to the end of the transaction, the
+    /// traffic's included, in bytes.
     pub server_wal_bytes: Option<u64>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{DdlOutcome, Migration, Report, Severity, Verdict};
+use crate::model::{DdlOutcome, Migration, MigrationOutcome, Report, Severity, Verdict};
 
 use super::format::{NBSP, whole_us};
 use super::text::sanitise;
@@ -129,14 +129,12 @@ pub fn junit(report: &Report) -> String {
 
 fn applied(migration: &Migration) -> String {
     let failed = migration.statements.iter().find(|of| of.outcome == DdlOutcome::Failed);
-    let outcome = match migration.outcome {
-        crate::model::MigrationOutcome::Applied => String::new(),
-        _ => {
-            let why = failed.and_then(|of| of.error.clone()).unwrap_or_else(|| migration.answer.clone());
-            let place =
-                failed.map_or_else(String::new, |of| format!("{} line {}: {}", of.file, of.line, of.sql));
-            format!("<failure message=\"{}\">{}</failure>", xml(&why), xml(&place))
-        }
+    let outcome = if migration.outcome == MigrationOutcome::Applied {
+        String::new()
+    } else {
+        let why = failed.and_then(|of| of.error.clone()).unwrap_or_else(|| migration.answer.clone());
+        let place = failed.map_or_else(String::new, |of| format!("{} line {}: {}", of.file, of.line, of.sql));
+        format!("<failure message=\"{}\">{}</failure>", xml(&why), xml(&place))
     };
     case("the migration is applied", migration.took_s.unwrap_or(0.0), &outcome)
 }

@@ -97,6 +97,96 @@ fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
     ))
 }
 
+/// What a statement did that another form of it may not do.
+#[expect(clippy::struct_excessive_bools, reason = "each was seen or not, whatever the others say")]
+struct Harm {
+    /// Took a lock that writes wait for.
+    holds: bool,
+    rewrites: bool,
+    scans: bool,
+    /// Kept the workload waiting.
+    blocks: bool,
+}
+
+/// Name of the hazard, what the statement does, and the safe form of it.
+fn safe_form(statement: &DdlInfo, harm: &Harm) -> Option<(&'static str, &'static str, &'static str)> {
+    Some(match form(&statement.sql) {
+        Form::AlterType if harm.rewrites => (
+            "migration-rewrite",
+            "writes the whole table anew to change a type",
+            "add a column of the new type, fill it in batches and by a trigger, then swap the names; a longer varchar or text \
+             needs no rewrite",
+        ),
+        Form::AddColumn if harm.rewrites => (
+            "migration-rewrite",
+            "writes the whole table anew for a default that differs by row",
+            "ADD COLUMN without the default, ALTER COLUMN SET DEFAULT for new rows, then fill old rows in batches; a constant or now() \
+             needs no rewrite",
+        ),
+        Form::VacuumFull | Form::Cluster if harm.rewrites => (
+            "migration-rewrite",
+            "writes the whole table anew under a lock that nobody passes",
+            "use pg_repack or pg_squeeze, which copy beside the traffic; plain VACUUM keeps what it frees for new rows",
+        ),
+        Form::CreateIndex if harm.holds => (
+            "migration-index-blocks-writes",
+            "builds an index while all writes of its table wait",
+            "CREATE INDEX CONCURRENTLY, outside of a transaction; drop what a failed one leaves invalid",
+        ),
+        Form::AddUnique if harm.holds => (
+            "migration-index-blocks-writes",
+            "builds the index of a key while its table is locked",
+            "CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT … USING INDEX",
+        ),
+        Form::AddForeignKey if harm.scans => (
+            "migration-validation-blocks",
+            "checks all rows for a foreign key while writes of both tables wait",
+            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
+        ),
+        Form::AddCheck if harm.scans => (
+            "migration-validation-blocks",
+            "checks all rows for a constraint while its table is locked",
+            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
+        ),
+        Form::SetNotNull if harm.scans => (
+            "migration-validation-blocks",
+            "looks for nulls in all rows while its table is locked",
+            "ADD CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT, then SET NOT NULL, which needs no scan any more (version 12)",
+        ),
+        Form::DropIndex if harm.blocks => (
+            "migration-drop-blocks",
+            "drops an index under a lock that nobody passes",
+            "DROP INDEX CONCURRENTLY, outside of a transaction",
+        ),
+        Form::Reindex if harm.blocks => (
+            "migration-index-blocks-writes",
+            "builds an index anew while writes of its table wait",
+            "REINDEX CONCURRENTLY, outside of a transaction",
+        ),
+        Form::RefreshMaterializedView if harm.blocks => (
+            "migration-refresh-blocks",
+            "fills a materialised view while its readers wait",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY, with a unique index on the view",
+        ),
+        Form::DetachPartition if harm.blocks => (
+            "migration-detach-blocks",
+            "takes a partition away while all of its table waits",
+            "DETACH PARTITION … CONCURRENTLY, outside of a transaction",
+        ),
+        Form::Rows if harm.blocks => (
+            "migration-backfill-blocks",
+            "changes many rows in one transaction, each locked until its end",
+            "change them in batches of a few thousand by key, each in a transaction of its own, with a pause for vacuum",
+        ),
+        _ if harm.rewrites => (
+            "migration-rewrite",
+            "writes a whole table anew",
+            "look for a form that changes the catalogue only, or copy beside the traffic",
+        ),
+        _ => return None,
+    })
+}
+
 /// What a statement did that another form of it does not do.
 fn hazard(statement: &DdlInfo) -> Option<Finding> {
     let strong = || statement.locks.iter().filter(|lock| strength(&lock.mode) >= BLOCKS_WRITES);
@@ -104,82 +194,9 @@ fn hazard(statement: &DdlInfo) -> Option<Finding> {
     let is_noticeable = statement.blocked_us_total >= NOTICEABLE_US;
     let rewritten = !statement.rewritten.is_empty();
     let scanned = statement.scanned.as_ref().is_some_and(|scanned| !scanned.is_empty());
+    let harm = Harm { holds: held.is_some(), rewrites: rewritten, scans: scanned, blocks: is_noticeable };
+    let (id, title, remedy) = safe_form(statement, &harm)?;
     let severity = if is_noticeable { Severity::Warning } else { Severity::Info };
-    let (id, title, remedy): (&str, &str, &str) = match form(&statement.sql) {
-        Form::AlterType if rewritten => (
-            "migration-rewrite",
-            "writes the whole table anew to change a type",
-            "add a column of the new type, fill it in batches and by a trigger, then swap the names; a longer varchar or text \
-             needs no rewrite",
-        ),
-        Form::AddColumn if rewritten => (
-            "migration-rewrite",
-            "writes the whole table anew for a default that differs by row",
-            "ADD COLUMN without the default, ALTER COLUMN SET DEFAULT for new rows, then fill old rows in batches; a constant or now() \
-             needs no rewrite",
-        ),
-        Form::VacuumFull | Form::Cluster if rewritten => (
-            "migration-rewrite",
-            "writes the whole table anew under a lock that nobody passes",
-            "use pg_repack or pg_squeeze, which copy beside the traffic; plain VACUUM keeps what it frees for new rows",
-        ),
-        Form::CreateIndex if held.is_some() => (
-            "migration-index-blocks-writes",
-            "builds an index while all writes of its table wait",
-            "CREATE INDEX CONCURRENTLY, outside of a transaction; drop what a failed one leaves invalid",
-        ),
-        Form::AddUnique if held.is_some() => (
-            "migration-index-blocks-writes",
-            "builds the index of a key while its table is locked",
-            "CREATE UNIQUE INDEX CONCURRENTLY first, then ADD CONSTRAINT … USING INDEX",
-        ),
-        Form::AddForeignKey if scanned => (
-            "migration-validation-blocks",
-            "checks all rows for a foreign key while writes of both tables wait",
-            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
-        ),
-        Form::AddCheck if scanned => (
-            "migration-validation-blocks",
-            "checks all rows for a constraint while its table is locked",
-            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own",
-        ),
-        Form::SetNotNull if scanned => (
-            "migration-validation-blocks",
-            "looks for nulls in all rows while its table is locked",
-            "ADD CHECK (column IS NOT NULL) NOT VALID, VALIDATE CONSTRAINT, then SET NOT NULL, which needs no scan any more (version 12)",
-        ),
-        Form::DropIndex if is_noticeable => (
-            "migration-drop-blocks",
-            "drops an index under a lock that nobody passes",
-            "DROP INDEX CONCURRENTLY, outside of a transaction",
-        ),
-        Form::Reindex if is_noticeable => (
-            "migration-index-blocks-writes",
-            "builds an index anew while writes of its table wait",
-            "REINDEX CONCURRENTLY, outside of a transaction",
-        ),
-        Form::RefreshMaterializedView if is_noticeable => (
-            "migration-refresh-blocks",
-            "fills a materialised view while its readers wait",
-            "REFRESH MATERIALIZED VIEW CONCURRENTLY, with a unique index on the view",
-        ),
-        Form::DetachPartition if is_noticeable => (
-            "migration-detach-blocks",
-            "takes a partition away while all of its table waits",
-            "DETACH PARTITION … CONCURRENTLY, outside of a transaction",
-        ),
-        Form::Rows if is_noticeable => (
-            "migration-backfill-blocks",
-            "changes many rows in one transaction, each locked until its end",
-            "change them in batches of a few thousand by key, each in a transaction of its own, with a pause for vacuum",
-        ),
-        _ if rewritten => (
-            "migration-rewrite",
-            "writes a whole table anew",
-            "look for a form that changes the catalogue only, or copy beside the traffic",
-        ),
-        _ => return None,
-    };
     let mut evidence = Vec::new();
     // Of its locks that on the table that it works on; what an earlier statement took is told of there.
     let worked_on = |relation: &String| {

@@ -2,7 +2,7 @@
 //! proof; it counts where a plan or a counter changed as well, or where the other statements did not change alike.
 
 use crate::model::{
-    ChangeLimit, ChangeVerdict, Comparison, Condition, ConditionResult, CounterChange, Migration,
+    ChangeLimit, Comparison, Condition, ConditionResult, CounterChange, MetricDifference, Migration,
     MigrationOutcome, Report, Verdict,
 };
 
@@ -93,36 +93,44 @@ fn changed(limit: &ChangeLimit, comparison: Option<&Comparison>) -> (String, Ver
     (words, verdict)
 }
 
-/// Statements whose mean is surely longer than accepted, and something besides the clock says so.
+/// Statements that surely take longer than accepted, by their mean or by their median, and something besides the clock says so.
+///
+/// Where a plan or a counter of the statement changed, it was singled out by that and not by its time: then its own interval at 95 %
+/// decides. Else that of all metrics together does, and the other statements must not have changed alike.
 fn slower(by: f64, comparison: Option<&Comparison>) -> (String, Verdict) {
     let Some(comparison) = comparison else { return ("not measured".to_owned(), Verdict::Inconclusive) };
-    let means: Vec<_> = comparison
-        .metrics
-        .iter()
-        .filter_map(|metric| Some((metric.metric.strip_suffix(".execute.mean")?, metric)))
-        .collect();
-    if means.iter().all(|(_, metric)| metric.simultaneous.is_none()) {
-        return ("too few samples to be sure".to_owned(), Verdict::Inconclusive);
-    }
+    let of_statements = |statistic: &str| -> Vec<(String, &MetricDifference)> {
+        let ending = format!(".execute.{statistic}");
+        let named = |metric: &'_ MetricDifference| metric.metric.strip_suffix(&ending).map(str::to_owned);
+        comparison.metrics.iter().filter_map(|metric| Some((named(metric)?, metric))).collect()
+    };
+    let mut judged = false;
     let mut sure: Vec<String> = Vec::new();
     let mut doubtful: Vec<String> = Vec::new();
-    for (name, metric) in &means {
-        let (Some(ratio), Some((low, _))) = (metric.ratio, metric.simultaneous) else { continue };
-        if low <= 1.0 + by || metric.verdict == ChangeVerdict::Better {
-            continue;
-        }
-        let others: Vec<f64> =
-            means.iter().filter(|(other, _)| other != name).filter_map(|(_, metric)| metric.ratio).collect();
-        let by_all = typical(others);
-        let is_its_own = by_all.is_some_and(|all| low / all.max(1.0) > 1.0 + by);
-        let words = format!("{name} {}", percent(ratio));
-        if is_its_own || has_other_plan(comparison, name) || counts_more(comparison, name) {
-            sure.push(words);
-        } else {
-            doubtful.push(words);
+    for statistic in ["mean", "p50"] {
+        let metrics = of_statements(statistic);
+        for (name, metric) in &metrics {
+            let (Some(ratio), Some((low_alone, _)), Some((low, _))) =
+                (metric.ratio, metric.interval, metric.simultaneous)
+            else {
+                continue;
+            };
+            judged = true;
+            let words = format!("{name} {}", percent(ratio));
+            let is_known = |list: &[String]| list.iter().any(|of| of.starts_with(&format!("{name} ")));
+            let singled_out = has_other_plan(comparison, name) || counts_more(comparison, name);
+            let others = metrics.iter().filter(|(other, _)| other != name);
+            let by_all = typical(others.filter_map(|(_, metric)| metric.ratio).collect());
+            let is_its_own = by_all.is_some_and(|all| low / all.max(1.0) > 1.0 + by);
+            if (singled_out && low_alone > 1.0 + by || is_its_own) && !is_known(&sure) {
+                sure.push(words);
+            } else if low > 1.0 + by && !is_known(&doubtful) {
+                doubtful.push(words);
+            }
         }
     }
     match (sure.is_empty(), doubtful.is_empty()) {
+        _ if !judged => ("too few samples to be sure".to_owned(), Verdict::Inconclusive),
         (false, _) => (sure.join(", "), Verdict::Fail),
         (true, false) => {
             let words = format!("{}; no plan or counter changed: perhaps the machine", doubtful.join(", "));
@@ -166,5 +174,86 @@ pub(in crate::analysis) fn verdict(report: &Report, migration: &Migration) -> Ve
             Verdict::Inconclusive
         }
         () => Verdict::Pass,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ChangeVerdict, PlanDifference};
+
+    /// A statement whose mean changed by `ratio`, alone and with all others sure to a tenth and a half of it.
+    fn mean(statement: &str, ratio: f64) -> MetricDifference {
+        MetricDifference {
+            stage: None,
+            metric: format!("{statement}.execute.mean"),
+            unit: "us".to_owned(),
+            a: Some(100.0),
+            b: Some(100.0 * ratio),
+            ratio: Some(ratio),
+            interval: Some((ratio * 0.9, ratio * 1.1)),
+            simultaneous: Some((ratio * 0.5, ratio * 2.0)),
+            p_adjusted: Some(0.5),
+            visible: Some(2.0),
+            verdict: ChangeVerdict::Inconclusive,
+            limit: None,
+            limit_kept: None,
+            pairs: 0,
+            pairs_needed: None,
+            second_to_first: None,
+            second_to_first_p: None,
+            drift: None,
+        }
+    }
+
+    fn comparison(metrics: Vec<MetricDifference>, with_other_plan: &[&str]) -> Comparison {
+        let plan = |statement: &&str| PlanDifference {
+            statement: (*statement).to_owned(),
+            ..PlanDifference::default()
+        };
+        Comparison {
+            a: "before".to_owned(),
+            b: "behind".to_owned(),
+            pairs: 0,
+            pairs_planned: 0,
+            until_decided: false,
+            confidence: 0.99,
+            answer: String::new(),
+            metrics,
+            counters: Vec::new(),
+            plans: with_other_plan.iter().map(plan).collect(),
+            slices: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_changed_plan_singles_a_statement_out() {
+        let one = vec![mean("a.find", 1.5), mean("a.get", 1.5)];
+        let (words, verdict) = slower(0.2, Some(&comparison(one.clone(), &["a.find"])));
+        assert_eq!((words.as_str(), verdict), ("a.find +50 %", Verdict::Fail));
+        // Among all, a half and the double of it say nothing.
+        assert_eq!(slower(0.2, Some(&comparison(one, &[]))).1, Verdict::Pass);
+        // A plan that changed and costs nothing is none to fail for.
+        let free = vec![mean("a.find", 1.05), mean("a.get", 1.0)];
+        assert_eq!(slower(0.2, Some(&comparison(free, &["a.find"]))).1, Verdict::Pass);
+    }
+
+    #[test]
+    fn what_all_statements_do_may_be_the_machine() {
+        let all = ["a.one", "a.two", "a.three"].map(|of| mean(of, 3.0)).to_vec();
+        let (words, verdict) = slower(0.2, Some(&comparison(all, &[])));
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(words.contains("a.one +200 %") && words.ends_with("perhaps the machine"), "{words}");
+        let one = vec![mean("a.one", 3.0), mean("a.two", 1.0), mean("a.three", 1.1)];
+        let (words, verdict) = slower(0.2, Some(&comparison(one, &[])));
+        assert_eq!((words.as_str(), verdict), ("a.one +200 %", Verdict::Fail));
+    }
+
+    #[test]
+    fn without_intervals_nothing_is_sure() {
+        let mut few = mean("a.find", 9.0);
+        (few.interval, few.simultaneous) = (None, None);
+        assert_eq!(slower(0.2, Some(&comparison(vec![few], &["a.find"]))).1, Verdict::Inconclusive);
+        assert_eq!(slower(0.2, None).1, Verdict::Inconclusive);
     }
 }

@@ -230,10 +230,12 @@ pub(super) fn answer(migration: &Migration) -> String {
     // Who waits for a connection behind those who wait for a lock has lost as much.
     let lost = u64::try_from(blast.lost_us).unwrap_or(0);
     if lost > 2 * blast.blocked_us_total && lost > LOST_US && lost > 2 * blast.lost_noise_us {
-        sentences.push(format!(
-            "Clients lost {} in all: others queued for a connection behind those, or were slowed down.",
-            seconds(lost)
-        ));
+        let why = if blast.blocked > 0 {
+            "others queued for a connection behind those, or were slowed down"
+        } else {
+            "none of it was seen to be for a lock"
+        };
+        sentences.push(format!("Clients lost {} in all: {why}.", seconds(lost)));
     }
     sentences.join(" ")
 }

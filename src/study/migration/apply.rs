@@ -64,8 +64,10 @@ pub(super) async fn run(apply: Apply) {
 async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let Apply { shape, target, clock, out, mut stop } = apply;
     let begun = tokio::time::Instant::now();
-    let session = DdlSession::open(target.settings(), "migration").await.map_err(no_connection)?;
-    let watch = Watch::begin(target.settings(), session.pid(), clock).await.map_err(no_connection)?;
+    let session =
+        DdlSession::open(target.settings(), "migration").await.map_err(|error| no_connection(&error))?;
+    let watch =
+        Watch::begin(target.settings(), session.pid(), clock).await.map_err(|error| no_connection(&error))?;
     let schema = session.schema().await?;
     let before = watch.left().await;
     if let Some(timeout) = shape.lock_timeout {
@@ -87,7 +89,7 @@ async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     Ok(ended)
 }
 
-fn no_connection(error: crate::db::ConnectError) -> DdlError {
+fn no_connection(error: &crate::db::ConnectError) -> DdlError {
     DdlError { code: "08001".to_owned(), message: error.to_string() }
 }
 

@@ -1,7 +1,7 @@
 //! One try of what is done or undone together: each statement is timed, its locks and files are looked at before the transaction
 //! ends, and all is told when the locks are given back.
 
-use crate::probe::ddl::{Changes, Schema, SeenLocks};
+use crate::probe::ddl::{Changes, Looked, OwnScans, Schema, SeenLocks};
 use crate::record::migration::{DdlError, DdlTry, LockSpan, MigrationEntry, ScannedRelation};
 use crate::time::Now as _;
 use crate::units::{Span, Stamp};
@@ -32,6 +32,13 @@ pub(super) async fn attempt(applying: &mut Applying, reach: &Reach<'_>) -> Resul
     };
     let released_at = applying.clock.now();
     let committed = done.is_ok();
+    // Where each began; the last one ends here, and each other where the next began.
+    let mut wal_end = applying.watch.wal_end().await;
+    for one in tries.iter_mut().rev() {
+        let begun = one.server_wal_bytes;
+        one.server_wal_bytes = begun.zip(wal_end).map(|(begun, end)| end.saturating_sub(begun));
+        wal_end = begun;
+    }
     let tag = applying.tag.clone();
     for (index, one) in tries.iter_mut().enumerate() {
         one.committed = committed;
@@ -112,62 +119,81 @@ async fn transaction(
 ) -> Result<(), (usize, DdlError)> {
     let first = reach.first + reach.unit.statements.start;
     applying.execute("BEGIN").await.map_err(|error| (first, error))?;
-    let mut schema = begun_with.clone();
-    let mut locks = Vec::new();
     // The server may not have told of the transaction before yet, and counts on.
-    let mut scans = applying.session.own_scans().await.unwrap_or_default();
+    let mut known = Known {
+        begun_with,
+        schema: begun_with.clone(),
+        locks: Vec::new(),
+        scans: applying.session.look().await.unwrap_or_default().scans,
+    };
     for index in reach.unit.statements.clone() {
         let (mut one, seen, executed) = execute(applying, reach, index).await;
         let statement = one.statement;
         one.waits = spans(&seen.waits, begun_with, one.span);
         if let Err(error) = executed {
-            one.held = held_so_far(&seen, begun_with, one.span, &locks);
-            tries.push(one);
             // The server gave up the transaction already; this lets go of its locks.
             let _ = applying.session.execute("ROLLBACK").await;
+            one.held = held_so_far(&seen, begun_with, one.span, &known.locks);
+            tries.push(one);
             return Err((statement, error));
         }
-        // Nobody else can see these before the commit.
-        if let Ok(own) = applying.session.own_locks().await {
-            for (relation, mode) in own {
-                let Some(known) = begun_with.get(relation) else { continue };
-                if locks.contains(&(relation, mode.clone())) {
-                    continue;
-                }
-                let from = begin_of(&seen, relation, &mode, one.span);
-                one.held.push(LockSpan {
-                    mode: mode.clone(),
-                    relation: Some(known.name.clone()),
-                    lock_type: "relation".to_owned(),
-                    span: Span { from, to: Stamp::NEVER },
-                });
-                locks.push((relation, mode));
-            }
-        }
-        if let Ok(now) = applying.session.own_scans().await {
-            let scanned = now.iter().filter_map(|(relation, (count, rows))| {
-                let (count_before, rows_before) = scans.get(relation).copied().unwrap_or((0, 0));
-                let known = begun_with.get(*relation)?;
-                (*count > count_before).then(|| ScannedRelation {
-                    relation: known.name.clone(),
-                    rows: u64::try_from(rows - rows_before).unwrap_or(0),
-                })
-            });
-            one.scanned = Some(scanned.collect());
-            scans = now;
-        }
-        if let Ok(now) = applying.session.schema().await {
-            take_changes(&mut one, schema.changes(&now));
-            schema = now;
+        // Nobody else can see this before the commit, and behind it there is nothing left to see.
+        let is_last = index + 1 == reach.unit.statements.end;
+        let (looked, committed) = if is_last {
+            applying.session.look_and_commit().await
+        } else {
+            (applying.session.look().await, Ok(()))
+        };
+        if let Ok(looked) = looked {
+            known.learn(&mut one, &seen, looked);
         }
         tries.push(one);
+        if committed.is_err() {
+            let _ = applying.session.execute("ROLLBACK").await;
+        }
+        committed.map_err(|error| (statement, error))?;
     }
-    let last = reach.first + reach.unit.statements.end - 1;
-    let committed = applying.execute("COMMIT").await;
-    if committed.is_err() {
-        let _ = applying.session.execute("ROLLBACK").await;
+    Ok(())
+}
+
+/// What is known of a transaction so far.
+struct Known<'a> {
+    /// The relations before it.
+    begun_with: &'a Schema,
+    schema: Schema,
+    locks: Vec<(u32, String)>,
+    scans: OwnScans,
+}
+
+impl Known<'_> {
+    /// Takes what the session sees behind a statement: what is new in it is the statement's.
+    fn learn(&mut self, one: &mut DdlTry, seen: &SeenLocks, looked: Looked) {
+        for (relation, mode) in looked.locks {
+            let Some(known) = self.begun_with.get(relation) else { continue };
+            if self.locks.contains(&(relation, mode.clone())) {
+                continue;
+            }
+            let from = begin_of(seen, relation, &mode, one.span);
+            one.held.push(LockSpan {
+                mode: mode.clone(),
+                relation: Some(known.name.clone()),
+                lock_type: "relation".to_owned(),
+                span: Span { from, to: Stamp::NEVER },
+            });
+            self.locks.push((relation, mode));
+        }
+        let scanned = looked.scans.iter().filter_map(|(relation, (count, rows))| {
+            let (count_before, rows_before) = self.scans.get(relation).copied().unwrap_or((0, 0));
+            let known = self.begun_with.get(*relation)?;
+            (*count > count_before).then(|| ScannedRelation {
+                relation: known.name.clone(),
+                rows: u64::try_from(rows - rows_before).unwrap_or(0),
+            })
+        });
+        one.scanned = Some(scanned.collect());
+        take_changes(one, self.schema.changes(&looked.schema));
+        (self.scans, self.schema) = (looked.scans, looked.schema);
     }
-    committed.map_err(|error| (last, error))
 }
 
 /// Executes one statement, and gives what was seen of its locks meanwhile.
@@ -203,10 +229,8 @@ async fn execute(
         temp_bytes: None,
         server_wal_bytes: None,
     };
-    // While a transaction is open this would only lengthen it; the end of the WAL is asked from the other session.
-    let wal_after = applying.watch.wal_end().await;
-    let server_wal_bytes = wal_before.zip(wal_after).map(|(before, after)| after.saturating_sub(before));
-    (DdlTry { server_wal_bytes, ..one }, seen, executed)
+    // Until its transaction ends: where the WAL stood when it began. Asking now would only lengthen its locks.
+    (DdlTry { server_wal_bytes: wal_before, ..one }, seen, executed)
 }
 
 /// Seen locks by the names of their relations, within the statement. A relation that was not there before has no name here, and

@@ -35,7 +35,8 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
         return Err(mistakes);
     }
     let has_marks = files.iter().any(|file| mark(mistakes.text(file.source), MARK_UP).is_some());
-    let tool = tool.unwrap_or_else(|| names::guess(files.iter().map(|file| file.name.as_str()), has_marks));
+    let file_names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    let tool = tool.unwrap_or_else(|| names::guess(&file_names, has_marks));
     let mut migrations = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for file in &files {
@@ -47,7 +48,7 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
                 mistakes.at(file.source, 0..0, message, "this file would never be applied", Some(help));
             }
             FileName::Up { version, name } => {
-                let (version, name) = (version.replace('_', ".").to_owned(), name.replace('_', " "));
+                let (version, name) = (version.replace('_', "."), name.replace('_', " "));
                 let version =
                     if tool == Tool::Plain { file.name.trim_end_matches(".sql").to_owned() } else { version };
                 places.insert(file.path.clone(), file.source);

@@ -51,7 +51,7 @@ pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
     match tool {
         Tool::Plain => FileName::Up { version: stem, name: "" },
         Tool::Sqlx => {
-            if stem.ends_with(".down") {
+            if stem.strip_suffix(".down").is_some() {
                 return FileName::Other;
             }
             numbered(stem.strip_suffix(".up").unwrap_or(stem))
@@ -91,10 +91,10 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Whose names these are; `has_marks` says whether a file holds `-- migrate:up`. The most telling habit wins.
-pub(super) fn guess<'a>(files: impl Iterator<Item = &'a str> + Clone, has_marks: bool) -> Tool {
+pub(super) fn guess(files: &[&str], has_marks: bool) -> Tool {
     let all = |tool| {
         let mut ups =
-            files.clone().map(|file| read(tool, file)).filter(|name| *name != FileName::Other).peekable();
+            files.iter().map(|file| read(tool, file)).filter(|name| *name != FileName::Other).peekable();
         ups.peek().is_some() && ups.all(|name| name != FileName::Unknown)
     };
     if has_marks {

@@ -10,5 +10,5 @@ mod watch;
 pub use left::{Left, Unfinished};
 pub use safety::{Company, company};
 pub use schema::{Changes, Relation, Schema};
-pub use session::DdlSession;
+pub use session::{DdlSession, Looked, OwnLocks, OwnScans};
 pub use watch::{SeenLock, SeenLocks, Watch};

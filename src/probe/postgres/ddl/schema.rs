@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::db::postgres::Client;
+use tokio_postgres::Row;
 
 /// Tables, materialised views and indexes of the user. `toast` belongs to its table and is written anew with it.
-const RELATIONS: &str = "
+pub(super) const RELATIONS: &str = "
     SELECT c.oid, CASE WHEN n.nspname = 'public' THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name,
            format('%I.%I', n.nspname, c.relname) AS quoted, c.relkind::text AS kind, c.relfilenode AS file, coalesce(i.indisvalid, true) AS valid, i.indrelid AS of
     FROM pg_catalog.pg_class c
@@ -50,9 +50,10 @@ pub struct Changes {
 }
 
 impl Schema {
-    pub(super) async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
+    /// Of the rows of [`RELATIONS`].
+    pub(super) fn read(rows: &[Row]) -> Result<Self, tokio_postgres::Error> {
         let mut relations = BTreeMap::new();
-        for row in client.query(RELATIONS, &[]).await? {
+        for row in rows {
             let kind: String = row.try_get("kind")?;
             let relation = Relation {
                 name: row.try_get("name")?,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tokio_postgres::Row;
+use tokio_postgres::{Row, Statement};
 
-use super::schema::Schema;
+use super::schema::{RELATIONS, Schema};
 use crate::db::ConnectError;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::postgres::link::words;
@@ -29,22 +29,44 @@ pub type OwnLocks = Vec<(u32, String)>;
 /// By relation: scans and rows.
 pub type OwnScans = BTreeMap<u32, (i64, i64)>;
 
+/// What a session sees of itself before it commits.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Locks on relations that it holds.
+    pub locks: OwnLocks,
+    /// Sequential scans so far: a difference within one transaction is that of what ran in between.
+    pub scans: OwnScans,
+    /// The relations, what its own transaction did included.
+    pub schema: Schema,
+}
+
 /// A session that changes the schema.
 pub struct DdlSession {
     client: Client,
     pid: i32,
+    // Prepared, so that each is one message, and all of them with the COMMIT behind them one round trip: what is asked while locks
+    // are held makes others wait.
+    own_locks: Statement,
+    own_scans: Statement,
+    relations: Statement,
 }
 
 impl DdlSession {
     /// Connects under the application name `dbdyno ROLE`.
     pub async fn open(settings: &Settings, role: &str) -> Result<Self, ConnectError> {
         let client = connect(settings, role).await?;
-        let row = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await;
-        let row = row.map_err(|error| ConnectError::Protocol {
-            address: settings.address(),
-            message: words(&error),
-        })?;
-        Ok(Self { client, pid: row.get(0) })
+        let ready = async {
+            let row = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await?;
+            let own_locks = client.prepare(OWN_LOCKS).await?;
+            let own_scans = client.prepare(OWN_SCANS).await?;
+            Ok((row.try_get(0)?, own_locks, own_scans, client.prepare(RELATIONS).await?))
+        };
+        let (pid, own_locks, own_scans, relations) =
+            ready.await.map_err(|error: tokio_postgres::Error| ConnectError::Protocol {
+                address: settings.address(),
+                message: words(&error),
+            })?;
+        Ok(Self { client, pid, own_locks, own_scans, relations })
     }
 
     /// The server's number for it.
@@ -70,21 +92,32 @@ impl DdlSession {
         self.client.batch_execute(sql).await.map_err(|error| told(&error))
     }
 
-    /// The relations, as this session sees them: what its own transaction did included.
+    /// The relations, as this session sees them.
     pub async fn schema(&self) -> Result<Schema, DdlError> {
-        Schema::read(&self.client).await.map_err(|error| told(&error))
+        let rows = self.client.query(&self.relations, &[]).await.map_err(|error| told(&error))?;
+        Schema::read(&rows).map_err(|error| told(&error))
     }
 
-    /// Locks on relations that it holds.
-    pub async fn own_locks(&self) -> Result<OwnLocks, DdlError> {
-        let rows = self.client.query(OWN_LOCKS, &[]).await.map_err(|error| told(&error))?;
+    /// What it sees of itself.
+    pub async fn look(&self) -> Result<Looked, DdlError> {
+        let (locks, scans, schema) = tokio::join!(biased; self.own_locks(), self.own_scans(), self.schema());
+        Ok(Looked { locks: locks?, scans: scans?, schema: schema? })
+    }
+
+    /// The same, and then the commit, without a pause between the two.
+    pub async fn look_and_commit(&self) -> (Result<Looked, DdlError>, Result<(), DdlError>) {
+        // They are sent in this order, and the server answers in it.
+        tokio::join!(biased; self.look(), self.execute("COMMIT"))
+    }
+
+    async fn own_locks(&self) -> Result<OwnLocks, DdlError> {
+        let rows = self.client.query(&self.own_locks, &[]).await.map_err(|error| told(&error))?;
         let read = |row: &Row| Ok((row.try_get("relation")?, row.try_get("mode")?));
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| told(&error))
     }
 
-    /// Sequential scans so far: a difference within one transaction is that of what ran in between.
-    pub async fn own_scans(&self) -> Result<OwnScans, DdlError> {
-        let rows = self.client.query(OWN_SCANS, &[]).await.map_err(|error| told(&error))?;
+    async fn own_scans(&self) -> Result<OwnScans, DdlError> {
+        let rows = self.client.query(&self.own_scans, &[]).await.map_err(|error| told(&error))?;
         let read =
             |row: &Row| Ok((row.try_get("relid")?, (row.try_get("seq_scan")?, row.try_get("seq_tup_read")?)));
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| told(&error))
