@@ -60,7 +60,8 @@ fn checkout(product: &str) -> Place {
     let tables = &document[..document.find("[[transaction]]").expect("transactions follow the tables")];
     let checkout = document.find("[[transaction]]\nname = \"checkout\"").expect("the shop has a checkout");
     let checkout = &document[checkout..];
-    let checkout = &checkout[..checkout[1..].find("[[transaction]]").expect("another one follows") + 1];
+    let next = checkout.match_indices("[[transaction]]").nth(1).expect("another one follows").0;
+    let checkout = &checkout[..next];
     let mut checkout = checkout.replace("hold = \"2ms\"", "hold = \"20ms\"");
     for name in ["product_a", "product_b", "product_c"] {
         let drawn = format!("{name} = {{ key = {{ table = \"products\", zipf = 1.0 }} }}");
@@ -71,11 +72,9 @@ fn checkout(product: &str) -> Place {
     let used: Vec<&str> =
         checkout.lines().filter_map(|line| line.strip_prefix("statement = \"")?.strip_suffix('"')).collect();
     let queries = read("queries.sql");
-    let queries: String = queries
-        .split("-- name: ")
-        .filter(|query| used.iter().any(|name| query.starts_with(&format!("{name} "))))
-        .map(|query| format!("-- name: {query}"))
-        .collect();
+    let is_used = |query: &&str| used.iter().any(|name| query.starts_with(&format!("{name} ")));
+    let queries: Vec<&str> = queries.split("-- name: ").filter(is_used).collect();
+    let queries = format!("-- name: {}", queries.join("-- name: "));
     let place = Place::new(&format!("{tables}{checkout}"), &queries);
     ["schema.sql", "finish.sql"].into_iter().fold(place, |place, name| place.file(name, &read(name)))
 }
