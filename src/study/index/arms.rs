@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(arms.all[2].hidden, [0], "kept up and not used");
         assert_eq!(arms.effects, [IndexEffect { subject: Some(0), without: 0, hidden: Some(2), with: 1 }]);
         assert_eq!(arms.baseline, 0);
-        assert_eq!(Arms::of(&add(1), &labels(&["t (a)"]), false).arms.len(), 2);
+        assert_eq!(Arms::of(&add(1), &labels(&["t (a)"]), false).all.len(), 2);
     }
 
     #[test]
@@ -130,6 +130,6 @@ mod tests {
         assert_eq!(effects, [(Some(0), 2, 1), (Some(1), 3, 1), (None, 0, 1)]);
         assert_eq!(arms.baseline, 1, "they are there");
         let unused = Arms::of(&IndexAsk::DropUnused, &labels(&["a", "b"]), false);
-        assert_eq!(unused.arms.len(), 2, "those that nothing uses go together");
+        assert_eq!(unused.all.len(), 2, "those that nothing uses go together");
     }
 }
