@@ -135,7 +135,7 @@ fn every_form_takes_the_lock_that_the_documentation_names() {
     database.execute(SCHEMA);
     let place = reader_and_writer();
     // The last file fails in its transaction: what is before it stands, what is in it does not.
-    let forms: String = FORMS.iter().map(|form| format!("{};\n", form.sql)).collect();
+    let forms = FORMS.iter().map(|form| form.sql).collect::<Vec<_>>().join(";\n");
     let last = "BEGIN;\nREFRESH MATERIALIZED VIEW CONCURRENTLY v;\nALTER TABLE t ADD COLUMN lost int;\n\
                 SELECT 1 / (id - id) FROM t;\nALTER TABLE t ADD COLUMN never int;\nCOMMIT;\n";
     migrations(&place, &[("1 forms.sql", &forms), ("2 last.sql", last), ("3 never.sql", "SELECT 1;\n")]);

@@ -86,6 +86,7 @@ pub fn is_concurrent(sql: &str) -> bool {
         token.is_word(sql, "CONCURRENTLY")
             && (!alters || (0..at).any(|before| word(before, "DETACH")))
             && !tokens.get(at.wrapping_sub(1)).is_some_and(|before| before.is_punctuation(sql, "."))
+            && !tokens.get(at + 1).is_some_and(|behind| behind.is_punctuation(sql, "."))
     };
     // Nothing but the opening of the command can hold it; bodies of functions and defaults come later.
     tokens.iter().enumerate().take(if alters { 16 } else { 6 }).any(|(at, token)| is_it(at, token))
