@@ -11,26 +11,16 @@ trap 'rm -f "$output"' EXIT
 # in this way. It is asked when the binary runs, not when it is built, so nothing is built differently.
 timed="$PWD/scripts/timed.sh"
 cargo_test() {
-    cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
+    cargo --config "target.'cfg(unix)'.runner='$timed'" test --lib --test '*' "$@" 2>&1 | tee -a "$output"
 }
 
-# The unit tests are built without optimisation: that takes a third of the time, and what they run is short. Frames of the stack
-# are larger then than in any program that a user runs.
-unit() {
-    RUST_MIN_STACK=$((8 << 20)) cargo_test --config profile.dev.package.dbdyno.opt-level=0 --lib -- "$@"
-}
-integration() { cargo_test --test '*' -- "$@"; }
-
+# Most of these wait for seconds to pass, not for a processor.
 cores=$(getconf _NPROCESSORS_ONLN)
 status=0
-unit --test-threads="$cores" "$@" || status=$?
-if [ "$status" = 0 ]; then
-    # Most of these wait for seconds to pass, not for a processor.
-    integration --skip timing:: --test-threads=$((cores * 2)) "$@" || status=$?
-fi
+cargo_test -- --skip timing:: --test-threads=$((cores * 2)) "$@" || status=$?
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
 if [ "$status" = 0 ]; then
-    integration timing:: --test-threads=1 "$@" || status=$?
+    cargo_test -- timing:: --test-threads=1 "$@" || status=$?
 fi
 
 echo

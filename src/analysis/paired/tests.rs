@@ -7,7 +7,7 @@ use super::flips::Random;
 use super::*;
 
 /// Made comparisons of each kind.
-const SERIES: u64 = 250;
+const SERIES: u64 = 400;
 /// Metrics of a made comparison.
 const METRICS: usize = 8;
 
@@ -426,7 +426,7 @@ mod simulated {
 
     const KINDS: [Kind; 5] = [Kind::White, Kind::Drift, Kind::Autocorrelated, Kind::Regimes, Kind::Heavy];
     /// An error rate of 1 % and two standard errors of a share of so many series.
-    const ALARMS_MAX: f64 = 0.01 + 2.0 * 0.0063;
+    const ALARMS_MAX: f64 = 0.01 + 2.0 * 0.005;
 
     /// The share of made comparisons for which `is` holds.
     fn share(mut noise: impl FnMut(u64) -> Noise, is: impl Fn(&mut Noise) -> bool) -> f64 {
