@@ -121,9 +121,11 @@ fn a_useful_index_is_added_for_what_reads_win_and_its_cost_is_counted() {
     let (without, with) = won.blocks.expect("counted");
     assert!(without > 10.0 * with, "{won:?}");
     assert_eq!(won.rows.map(|(a, b)| (a.round(), b.round())), Some((60.0, 60.0)), "the same answers");
-    let [plans] = won.plans.as_slice() else { panic!("{:?}", won.plans) };
-    assert!(plans.a[0].summary.starts_with("Seq Scan"), "{plans:?}");
-    assert!(plans.b.iter().all(|plan| plan.summary.contains("dbdyno_orders_customer")), "{plans:?}");
+    assert!(!won.plans.is_empty());
+    for plans in &won.plans {
+        assert!(plans.a[0].summary.starts_with("Seq Scan"), "{plans:?}");
+        assert!(plans.b.iter().all(|plan| plan.summary.contains("dbdyno_orders_customer")), "{plans:?}");
+    }
     // Kept up and not used, it gives reads nothing: all of the gain is in its use.
     let (upkeep, usage) = (won.upkeep.expect("hidden"), won.usage.expect("hidden"));
     assert!(usage.ratio < 0.7 && upkeep.ratio > 0.7, "{upkeep:?} {usage:?}");
@@ -196,8 +198,8 @@ fn arms_in_databases_of_their_own_leave_nothing_behind_and_name_a_twin() {
     );
     command.args(["-t", database.url(), "-w"]).arg(place.workload()).args(adds);
     let running = crate::place::Running::spawn(command);
-    // All arms of the first round, at least.
-    place.wait_for_seconds(10);
+    // All arms of the first round to their end, at least: each slice and each warm-up before it is an interval or two.
+    place.wait_for_seconds(20);
     running.signal(rustix::process::Signal::INT);
     let ended = running.end();
     assert_eq!(ended.code, Some(130), "{}", ended.errors);
