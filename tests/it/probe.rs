@@ -379,8 +379,8 @@ mod timing {
             let waited = (episode.gone_at - episode.began_at).as_secs_f64();
             let longest = longest.lock().expect("nobody panics with it").as_secs_f64();
             assert!((1.8..longest + 0.2).contains(&waited), "waited {waited} s of {longest} s");
-            // Forty looks were due; a machine that misses half of them sees it all the same.
-            assert!(episode.samples > 20, "{} looks", episode.samples);
+            // Forty looks were due; where asking takes its time it is done less often.
+            assert!(episode.samples > 10, "{} looks", episode.samples);
         }
         let waiting: u64 = activity(&seen)
             .iter()
