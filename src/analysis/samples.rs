@@ -123,7 +123,7 @@ impl Samples {
     /// Time between two looks at the locks, where sessions are looked at every `interval_ms`.
     pub(super) fn lock_interval_ms(&self, interval_ms: u32) -> u32 {
         let all = u64::from(interval_ms) * self.looks();
-        let interval = if self.lock_looks == 0 { all } else { all / self.lock_looks };
+        let interval = all.checked_div(self.lock_looks).unwrap_or(all);
         u32::try_from(interval).unwrap_or(u32::MAX).max(interval_ms)
     }
 

@@ -18,6 +18,7 @@ mod runs;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
@@ -32,7 +33,7 @@ use crate::store::StoreError;
 use crate::store::history::{History, HistoryError};
 use crate::study::{self, Outcome, StudyError};
 
-use args::{Arguments, Command, KeepArguments};
+use args::{Arguments, Command, KeepArguments, MeasureArguments};
 use keep::Keep;
 pub use plan::UsageError;
 
@@ -149,40 +150,32 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             conclude(&outcome?, &arguments.output, &keep).await
         }
         Command::Run(arguments) => {
-            let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = plan::run(&arguments, command_line)?;
-            output::check(&arguments.measure.output)?;
-            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::run(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            conclude(&outcome?, &arguments.measure.output, &keep).await
+            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+                Box::pin(study::run(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Pool(arguments) => {
-            let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = pool::plan(&arguments, command_line)?;
-            output::check(&arguments.measure.output)?;
-            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            conclude(&outcome?, &arguments.measure.output, &keep).await
+            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+                Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Ab(arguments) => {
-            let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = ab::plan(&arguments, command_line)?;
-            output::check(&arguments.measure.output)?;
-            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            conclude(&outcome?, &arguments.measure.output, &keep).await
+            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+                Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Index(arguments) => {
-            let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = index::plan(&arguments, command_line)?;
-            output::check(&arguments.measure.output)?;
-            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            conclude(&outcome?, &arguments.measure.output, &keep).await
+            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+                Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Migration(arguments) => {
             let mut live = Plain::new(arguments.measure.output.quiet);
@@ -197,13 +190,11 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             written.map(|()| code)
         }
         Command::Capacity(arguments) => {
-            let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = capacity::plan(&arguments, command_line)?;
-            output::check(&arguments.measure.output)?;
-            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            conclude(&outcome?, &arguments.measure.output, &keep).await
+            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+                Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);
@@ -238,6 +229,20 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             Ok(code::OK)
         }
     }
+}
+
+/// Has a study measure, once the place for its result is known to be there, and shows and keeps what it gives.
+async fn measured(
+    arguments: &MeasureArguments,
+    runs_dir: &Path,
+    study: impl AsyncFnOnce(&mut Plain) -> Result<Outcome, StudyError>,
+) -> Result<u8, CommandError> {
+    output::check(&arguments.output)?;
+    let keep = Keep::ready(&arguments.keep, runs_dir).await?;
+    let mut live = Plain::new(arguments.output.quiet);
+    let outcome = study(&mut live).await;
+    live.finish();
+    conclude(&outcome?, &arguments.output, &keep).await
 }
 
 /// Measures the generator itself, and shows it in the way that was asked for.

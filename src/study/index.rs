@@ -128,7 +128,7 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
         clones: if shape.clones { arms.all.len() } else { 0 },
         ..Subject::new(RunKind::Index, &segments)
     };
-    let measured = match Bench::on(ground, subject, observer).await {
+    let measured = match Box::pin(Bench::on(ground, subject, observer)).await {
         Ok(bench) => Box::pin(bench.measure_all(&segments, observer)).await,
         Err(error) => Err(error),
     };

@@ -118,7 +118,7 @@ fn a_read_only_mix_in_memory_stops_at_the_processors_and_cores_apart_change_the_
     let place = Place::one_statement("SELECT sum(i) FROM generate_series(1, 20000) AS i");
     let measured = |words: &str| -> Report {
         let words = format!(
-            "pool --sizes 1,2,8 --clients 8 --duration 700ms --warmup 0s --probe-interval 50ms {words}"
+            "pool --sizes 1,2,8 --clients 8 --duration 1200ms --warmup 0s --probe-interval 50ms {words}"
         );
         place.report("local", &words)
     };

@@ -58,7 +58,7 @@ mod tests {
         }
         pace.looked(now, now + LOOK);
         now += LOOK;
-        let pause = (LOOK - FREE) * PAUSE_PER_LOOK;
+        let pause = LOOK.saturating_sub(FREE) * PAUSE_PER_LOOK;
         assert!(!pace.allows(now + pause - Duration::from_millis(1)));
         assert!(pace.allows(now + pause));
     }
