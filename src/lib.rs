@@ -44,7 +44,7 @@
 //! | [`engine`] | arrivals, workers, clients, retry, drain |
 //! | [`store`] | journals on disk, and the history of all runs in SQLite or PostgreSQL |
 //! | [`report`] | renderers, pure functions of the model |
-//! | [`study`] | what is measured in which order; each file reads from top to bottom |
+//! | [`study`] | what is measured in which order: runs, pool studies, searches for the highest rate, comparisons, index experiments, migration checks; each file reads from top to bottom |
 //! | [`live`] | what a person sees meanwhile |
 //! | [`cli`] | arguments to a plan, a result to standard output, an exit code |
 //!
