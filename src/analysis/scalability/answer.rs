@@ -373,6 +373,10 @@ fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
                 "that lock must be held for a shorter time, or what it guards be spread over several rows",
             )
         }
+        "cpu" if event == why::STARVED => (
+            "queue for the processor, which the generator lacks most".to_owned(),
+            "the machine needs more cores, or generator and server machines of their own",
+        ),
         "cpu" => (
             "queue for the processor".to_owned(),
             "the server needs more cores, or the statements less of them",

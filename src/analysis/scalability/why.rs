@@ -16,7 +16,7 @@ const GROWTH_MIN: f64 = 0.25;
 /// Difference of the shares that server and client see a session wait for the client, from which that is for want of a core.
 const STARVED_GAP: f64 = 0.2;
 /// How that is called.
-const STARVED: &str = "CPU of the client";
+pub(super) const STARVED: &str = "CPU of the client";
 /// What running sessions are shown as.
 const CPU: &str = "CPU";
 
