@@ -1,11 +1,12 @@
 //! Where a throwaway server stands, whatever its kind: its folder, the account that it runs as, and its process.
 
+use std::fmt;
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
@@ -13,6 +14,11 @@ use tokio::process::{Child, Command};
 use super::account::Account;
 use super::folder::{self, SERVER_LOG};
 use super::processes::{self, KILL_TIMEOUT, QUIT_TIMEOUT};
+
+/// A server that does not answer a question by then does not answer it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Between two questions to a server that starts.
+const ASK_EVERY: Duration = Duration::from_millis(10);
 
 /// What a server that answers has to say of itself.
 pub(super) struct Ready {
@@ -106,6 +112,33 @@ impl Ground {
             self.server = None;
         }
         Ok(ended)
+    }
+
+    /// Asks the server for its version until it answers; nothing when it came to its end by itself. `what` names it in the message:
+    /// `the local MariaDB`.
+    pub async fn version_when_ready<E: fmt::Display>(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        version: impl AsyncFn() -> Result<String, E>,
+    ) -> Result<Option<String>, String> {
+        let begun = Instant::now();
+        loop {
+            if self.server_has_ended()? {
+                return Ok(None);
+            }
+            // Whoever else took the port may accept and say nothing.
+            let why = match tokio::time::timeout(ANSWER_TIMEOUT, version()).await {
+                Ok(Ok(version)) => return Ok(Some(version)),
+                Ok(Err(why)) => why.to_string(),
+                Err(_) => "it accepts a connection and says nothing".to_owned(),
+            };
+            if begun.elapsed() > limit {
+                let (limit, log) = (limit.as_secs(), self.log_tail());
+                return Err(format!("{what} did not answer within {limit} s ({why}); its log says\n{log}"));
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
     }
 
     /// The server's process, as long as it runs.

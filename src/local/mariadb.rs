@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
@@ -24,7 +24,6 @@ const USUAL_PLACES: [&str; 4] =
 
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(120);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A free port can be taken by another process between our look and the server's start.
 const PORT_TRIES: usize = 5;
 
@@ -162,26 +161,9 @@ impl MariaDb {
             .args(self.settings.iter().map(|(name, value)| format!("--{name}={value}")));
         self.ground.start_server(command)?;
 
-        let begun = Instant::now();
         let opts = Opts::from_url(&url(port, password)).map_err(|error| error.to_string())?;
-        loop {
-            if self.ground.server_has_ended()? {
-                return Ok(None);
-            }
-            // Whoever else took the port may accept and say nothing.
-            let why = match tokio::time::timeout(ANSWER_TIMEOUT, answers(&opts)).await {
-                Ok(Ok(version)) => return Ok(Some(version)),
-                Ok(Err(why)) => why.to_string(),
-                Err(_) => "it accepts a connection and says nothing".to_owned(),
-            };
-            if begun.elapsed() > READY_TIMEOUT {
-                let (limit, log) = (READY_TIMEOUT.as_secs(), self.ground.log_tail());
-                return Err(format!(
-                    "the local MariaDB did not answer within {limit} s ({why}); its log says\n{log}"
-                ));
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let answer = async || answers(&opts).await;
+        self.ground.version_when_ready("the local MariaDB", READY_TIMEOUT, answer).await
     }
 
     fn data(&self) -> PathBuf {

@@ -5,7 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
@@ -25,7 +25,6 @@ const BINDIR_VARIABLE: &str = "DBDYNO_PGBOUNCER_BINDIR";
 const USUAL_PLACES: [&str; 4] = ["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"];
 
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// A free port can be taken by another process between our look and PgBouncer's start.
 const PORT_TRIES: usize = 5;
 /// Connections of clients that are not the measured ones: the console, and whoever looks whether it answers.
@@ -132,27 +131,10 @@ impl PgBouncer {
         let mut command = self.ground.server_command(&self.bindir.join(PROGRAM), "KILL");
         command.arg(self.config());
         self.ground.start_server(command)?;
-        let begun = Instant::now();
         let console: Config =
             self.url(port).parse().map_err(|error: tokio_postgres::Error| error.to_string())?;
-        loop {
-            if self.ground.server_has_ended()? {
-                return Ok(None);
-            }
-            // Whoever else took the port may accept and say nothing.
-            let why = match tokio::time::timeout(ANSWER_TIMEOUT, version(&console)).await {
-                Ok(Ok(version)) => return Ok(Some(version)),
-                Ok(Err(why)) => why.to_string(),
-                Err(_) => "it accepts a connection and says nothing".to_owned(),
-            };
-            if begun.elapsed() > READY_TIMEOUT {
-                let (limit, log) = (READY_TIMEOUT.as_secs(), self.ground.log_tail());
-                return Err(format!(
-                    "the local PgBouncer does not answer after {limit} s: {why}; its log says\n{log}"
-                ));
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let answer = async || version(&console).await;
+        self.ground.version_when_ready("the local PgBouncer", READY_TIMEOUT, answer).await
     }
 
     fn config(&self) -> PathBuf {
