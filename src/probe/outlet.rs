@@ -6,7 +6,7 @@ use tokio::sync::mpsc::Sender;
 
 use crate::probe::Probed;
 use crate::record::observation::{Observation, ProbeCost, Reading};
-use crate::units::Span;
+use crate::units::{Span, Stamp};
 
 /// How long the last readings wait for room when the run is over.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -39,6 +39,21 @@ impl Outlet {
         let reading = Reading { probe: self.probe.clone(), window, cost, seen: make() };
         permit.send(Probed { edge: None, reading });
         true
+    }
+
+    /// Sends what one look saw, with the window that it covers; a look that failed covers the time from `asked_at` to `now`.
+    pub fn offer_look(
+        &mut self,
+        asked_at: Stamp,
+        now: Stamp,
+        cost: ProbeCost,
+        seen: Result<(Observation, Span), String>,
+    ) {
+        let (window, seen) = match seen {
+            Ok((seen, window)) => (window, Ok(seen)),
+            Err(why) => (Span { from: asked_at, to: now }, Err(why)),
+        };
+        self.offer(window, cost, || seen);
     }
 
     /// Waits a moment for room, so that what is sent last finds some.

@@ -105,12 +105,8 @@ impl<N: Now> OnSchedule for PoolerProbe<N> {
         let asked_at = self.clock.now();
         let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
         let seen = self.read(&mut cost).await;
-        let window = match &seen {
-            Ok((_, window)) => *window,
-            Err(_) => Span { from: asked_at, to: self.clock.now() },
-        };
-        let seen = seen.map(|(sample, _)| Observation::Pooler(Box::new(sample)));
-        self.outlet.offer(window, cost, || seen);
+        let seen = seen.map(|(sample, window)| (Observation::Pooler(Box::new(sample)), window));
+        self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
     }
 }
 

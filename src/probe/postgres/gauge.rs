@@ -102,13 +102,10 @@ impl<N: Now> OnSchedule for GaugeProbe<N> {
         let asked_at = self.clock.now();
         let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
         let seen = self.read(&mut cost).await;
-        let window = match &seen {
-            Ok((_, window)) => *window,
-            Err(_) => Span { from: asked_at, to: self.clock.now() },
-        };
         let name = &self.plan.name;
-        let seen = seen.map(|(value, _)| Observation::Gauge(GaugeSample { name: name.clone(), value }));
-        self.outlet.offer(window, cost, || seen);
+        let seen = seen
+            .map(|(value, window)| (Observation::Gauge(GaugeSample { name: name.clone(), value }), window));
+        self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
     }
 }
 

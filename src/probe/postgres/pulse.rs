@@ -194,15 +194,11 @@ impl<N: Now> OnSchedule for PulseProbe<N> {
         let asked_at = self.clock.now();
         let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
         let seen = self.read(&mut cost).await;
-        let window = match &seen {
-            Ok((_, window)) => *window,
-            Err(_) => Span { from: asked_at, to: self.clock.now() },
-        };
         if seen.is_err() {
             cost.gaps += 1;
         }
-        let seen = seen.map(|(pulse, _)| Observation::Pulse(Box::new(pulse)));
-        self.outlet.offer(window, cost, || seen);
+        let seen = seen.map(|(pulse, window)| (Observation::Pulse(Box::new(pulse)), window));
+        self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
     }
 }
 
