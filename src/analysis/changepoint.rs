@@ -238,6 +238,12 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn the_median_of_few() {
+        assert!((median(&mut [9.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
+        assert!((median(&mut [3.0, 1.0]) - 2.0).abs() < f64::EPSILON);
+    }
+
     /// Seconds after which nobody waits any longer.
     const LIMIT: usize = 60;
     /// Made series of each kind.

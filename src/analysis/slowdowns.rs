@@ -1,5 +1,6 @@
 //! Whether responses were slower while something went on in the server. It is a coincidence in time, and said to be one.
 
+use super::changepoint::median;
 use super::findings::{finding, measured};
 use super::server_course::CHECKPOINT;
 use crate::model::{Finding, IntervalInfo, Report, ServerEventInfo, Severity, Stage};
@@ -120,7 +121,7 @@ fn slowdown(stage: &Stage, kinds: &[&str]) -> Option<Slowdown> {
     };
     let values =
         |seconds: &[&IntervalInfo]| seconds.iter().filter_map(|second| value(second)).collect::<Vec<f64>>();
-    let (inside, outside) = (values(&inside), values(&outside));
+    let (mut inside, mut outside) = (values(&inside), values(&outside));
     if inside.len() < SECONDS_MIN || outside.len() < SECONDS_MIN {
         return None;
     }
@@ -128,8 +129,8 @@ fn slowdown(stage: &Stage, kinds: &[&str]) -> Option<Slowdown> {
         statistic,
         inside: inside.len(),
         outside: outside.len(),
-        inside_us: median(inside),
-        outside_us: median(outside),
+        inside_us: median(&mut inside),
+        outside_us: median(&mut outside),
     };
     let is_slower = slowdown.inside_us >= SLOWER * slowdown.outside_us
         && slowdown.inside_us - slowdown.outside_us >= DIFFERENCE_MIN_US;
@@ -142,13 +143,6 @@ fn overlap(second: &IntervalInfo, spans: &[(f64, f64)]) -> f64 {
     let shared: f64 =
         spans.iter().map(|(begin, end)| (second.t_s.min(*end) - from.max(*begin)).max(0.0)).sum();
     if second.length_s > 0.0 { shared / second.length_s } else { 0.0 }
-}
-
-/// Of at least one value.
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::sql::index::CreateIndex;
 use crate::units::{Load, Seed, StageId, format_duration};
 use crate::workload::{StageSpec, Workload};
 
-use super::measure::{Bench, Ground, NamedStage, Segment, Slice, Subject};
+use super::measure::{Bench, Ground, NamedStage, Segment, Slice, Subject, refuse_late_storm};
 use super::{FAMILYWISE_ALPHA, Happening, MeasurePlan, Observer, Outcome, StudyError, TargetChoice};
 
 use arms::Arms;
@@ -108,6 +108,7 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
     let tables: Vec<String> = if writes.is_some() { subjects.tables() } else { Vec::new() };
     let held = server::autovacuum_of(&ground.target.control, &tables).await?;
     let (segments, slices) = segments(plan, &subjects.found, &arms, writes.is_some(), &held);
+    refuse_late_storm(measure, &segments)?;
     tell_plan(plan, &segments, &subjects, &arms, observer);
     let subject = Subject {
         variants: writes.into_iter().collect(),

@@ -259,7 +259,6 @@ impl<'a> Bench<'a> {
         } = subject;
         let Ground { plan: fitted, protocol_note, mut target, pooler, data } = ground;
         let plan = &*fitted;
-        refuse_late_storm(plan, segments)?;
         let pooler_header = pooler.as_ref().map(|pooler| pooler.header.clone());
         let variants = ready_variants(plan, &target, variants, &data).await?;
         check_session_settings(&target, segments).await?;
@@ -1092,7 +1091,7 @@ fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
 }
 
 /// A storm that comes when the stage is over would be none.
-fn refuse_late_storm(plan: &MeasurePlan, segments: &[Segment]) -> Result<(), StudyError> {
+pub(super) fn refuse_late_storm(plan: &MeasurePlan, segments: &[Segment]) -> Result<(), StudyError> {
     let Some(after) = plan.storm else { return Ok(()) };
     let stages = segments.iter().flat_map(|segment| &segment.stages).filter(|stage| stage.measured);
     let shortest = stages.min_by_key(|stage| stage.spec.duration);

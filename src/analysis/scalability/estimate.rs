@@ -134,26 +134,9 @@ pub(super) fn quantile(freedom: f64) -> f64 {
     student::quantile(f64::midpoint(1.0, CONFIDENCE), freedom)
 }
 
-/// The middle of the values; of two middles their mean.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut sorted: Vec<f64> = values.collect();
-    sorted.sort_by(f64::total_cmp);
-    match sorted.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => sorted[n / 2],
-        n => f64::midpoint(sorted[n / 2 - 1], sorted[n / 2]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_of_few() {
-        assert!((median([9.0, 1.0, 2.0].into_iter()) - 2.0).abs() < f64::EPSILON);
-        assert!((median([3.0, 1.0].into_iter()) - 2.0).abs() < f64::EPSILON);
-    }
 
     /// Of 4, 5 and 6 the deviation is 1, and Student's factor at two degrees of freedom is 4.3027 (any table).
     #[test]

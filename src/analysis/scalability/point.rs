@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::analysis::changepoint::median;
 use crate::analysis::quantiles::{quantiles, with_censored};
 use crate::analysis::samples::IDLE_IN_TRANSACTION;
 use crate::analysis::stage::StageAnalysis;
@@ -11,7 +12,7 @@ use crate::record::entry::Header;
 use crate::record::histogram::Distribution;
 use crate::record::set::{Set, TransactionSet};
 
-use super::estimate::{self, median};
+use super::estimate;
 use super::law::Observed;
 use super::queue::Service;
 use super::why;
@@ -95,12 +96,12 @@ fn point(size: u32, repeats: &[Repeat<'_>], set: &Set) -> PoolPoint {
     let mean = |value: fn(&model::Stage) -> f64| {
         models.iter().map(|stage| value(stage)).sum::<f64>() / models.len() as f64
     };
-    let rates: Vec<f64> = models.iter().map(|stage| stage.achieved_per_s).collect();
+    let mut rates: Vec<f64> = models.iter().map(|stage| stage.achieved_per_s).collect();
     let host: Vec<f64> = models.iter().filter_map(|stage| Some(stage.host.as_ref()?.cpu_fraction)).collect();
     PoolPoint {
         size,
         repeats: u32::try_from(repeats.len()).unwrap_or(u32::MAX),
-        per_s: median(rates.iter().copied()),
+        per_s: median(&mut rates),
         per_s_range: (
             rates.iter().copied().reduce(f64::min).unwrap_or(0.0),
             rates.iter().copied().reduce(f64::max).unwrap_or(0.0),
