@@ -21,7 +21,7 @@ kept=$PWD/target/postgresql
 # Whatever looks at the server; what the load engine does alone is the same on all versions.
 tests=(probe:: ledger:: plans:: locks:: server:: run:: ab::)
 
-timed=(ledger::timing:: server::timing::)
+timed=(ledger::alone:: server::timing::)
 
 say() { printf 'test-versions: %s\n' "$*" >&2; }
 
@@ -61,7 +61,7 @@ for version in "${versions[@]}"; do
     say "$("$folder/postgres" --version)"
     # Those that measure time run alone, as in test.sh.
     export DBDYNO_PG_BINDIR=$folder
-    if ! cargo test --test it -- --skip timing:: "${tests[@]}" ||
+    if ! cargo test --test it -- --skip timing:: --skip alone:: "${tests[@]}" ||
         ! cargo test --test it -- "${timed[@]}" --test-threads=1; then
         failed+=("$version")
     fi

@@ -1,26 +1,41 @@
 #!/usr/bin/env bash
-# Runs all tests: first everything but the timing tests, in parallel; then those alone, one after another. Prints the ten
-# slowest of both. Arguments are handed to the test binaries (`scripts/test.sh local::` runs what is called so).
+# Builds all tests and looks for lints while it compiles; then runs them: what depends on no time in parallel, what depends on time
+# two at a time, since it mostly sleeps, and what needs the processors as well alone. Prints the ten slowest. Arguments are handed to
+# the test binaries (`scripts/test.sh local::` runs what is called so).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 output=$(mktemp "${TMPDIR:-/tmp}/dbdyno-tests-XXXXXX")
 trap 'rm -f "$output"' EXIT
 
+# Clippy is a compiler with more lints: where it compiles the tests, nothing needs to be compiled again for the lints alone.
+export RUSTC_WORKSPACE_WRAPPER=clippy-driver RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
+
 # cargo starts each test binary through this: on a stable toolchain the test harness reports durations only when it is asked
 # in this way. It is asked when the binary runs, not when it is built, so nothing is built differently.
 timed="$PWD/scripts/timed.sh"
 cargo_test() {
-    cargo --config "target.'cfg(unix)'.runner='$timed'" test --lib --test '*' "$@" 2>&1 | tee -a "$output"
+    cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
 }
+# Unit tests simulate little and are many: what is optimised would take longer to build than it saves. The integration tests run
+# a program that must not be the bottleneck.
+unit=(--lib --config profile.dev.package.dbdyno.opt-level=0)
+integration=(--test '*')
+
+# A benchmark is built by nobody else here; with the tests of its library's program it has everything that it needs.
+cargo test --no-run --benches "${integration[@]}"
 
 # Most of these wait for seconds to pass, not for a processor.
 cores=$(getconf _NPROCESSORS_ONLN)
 status=0
-cargo_test -- --skip timing:: --test-threads=$((cores * 2)) "$@" || status=$?
+RUST_MIN_STACK=$((8 << 20)) cargo_test "${unit[@]}" -- "$@" || status=$?
+cargo_test "${integration[@]}" -- --skip timing:: --skip alone:: --test-threads=$((cores * 3)) "$@" || status=$?
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
 if [ "$status" = 0 ]; then
-    cargo_test -- timing:: --test-threads=1 "$@" || status=$?
+    cargo_test "${integration[@]}" -- timing:: --test-threads=2 "$@" || status=$?
+fi
+if [ "$status" = 0 ]; then
+    cargo_test "${integration[@]}" -- alone:: --test-threads=1 "$@" || status=$?
 fi
 
 echo

@@ -103,7 +103,6 @@ pub struct Analysis {
 #[derive(Default)]
 struct ProbeTotals {
     cost: ProbeCost,
-    failures: u64,
     last_error: Option<String>,
 }
 
@@ -382,9 +381,8 @@ impl Analysis {
 
     fn count_gauge_gaps(&mut self, reading: &Reading) {
         let Some(gauge) = measures::gauge_of_probe(&reading.probe) else { return };
-        let gaps = reading.cost.gaps + u64::from(reading.seen.is_err());
         if let Some(stage) = self.stage_at(reading.window) {
-            stage.gauges.add_gaps(gauge, gaps);
+            stage.gauges.add_gaps(gauge, reading.cost.gaps);
         }
     }
 
@@ -396,7 +394,6 @@ impl Analysis {
         let totals = self.probes.entry(reading.probe.clone()).or_default();
         totals.cost.add(&reading.cost);
         if let Err(reason) = &reading.seen {
-            totals.failures += 1;
             totals.last_error = Some(reason.clone());
         }
     }
@@ -683,7 +680,7 @@ fn probe_infos(probes: BTreeMap<String, ProbeTotals>, last_at: Stamp) -> Vec<mod
             mean_us: totals.cost.elapsed_ns as f64 / 1000.0 / totals.cost.queries.max(1) as f64,
             max_us: totals.cost.elapsed_max_ns / 1000,
             rows: totals.cost.rows,
-            gaps: totals.cost.gaps + totals.failures,
+            gaps: totals.cost.gaps,
             busy_fraction: if run > 0.0 { totals.cost.elapsed_ns as f64 / run } else { 0.0 },
             last_error: totals.last_error,
         })

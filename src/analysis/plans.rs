@@ -22,6 +22,8 @@ const NAMED_MAX: usize = 4;
 /// What the server counts the making of a plan as: so many operators for each relation, and as many once more
 /// (`cached_plan_cost` of `src/backend/utils/cache/plancache.c`).
 const OPERATORS_PER_RELATION: f64 = 1000.0;
+/// Share of the time of all statements below which it does not matter how a statement is executed.
+const MATTERS_FROM: f64 = 0.01;
 /// The values that nearly all executions have: of the two a statement has one.
 const OFTEN: [PlanClass; 2] = [PlanClass::Common, PlanClass::Typical];
 
@@ -303,14 +305,18 @@ fn remedy(cause: Option<&str>) -> &'static str {
     }
 }
 
-/// Statements of the measured stages to which `tell` has something to say, each once.
+/// Statements of the measured stages that take a part of the time that matters and to which `tell` has something to say, each once.
 fn tell_of<'a>(
     report: &'a Report,
     tell: impl Fn(&'a StatementInfo) -> Option<String>,
 ) -> (Vec<String>, usize) {
     let mut known: BTreeSet<(&str, &str)> = BTreeSet::new();
     let mut told = Vec::new();
-    for statement in measured(report).flat_map(|stage| &stage.statements) {
+    let statements = || measured(report).flat_map(|stage| &stage.statements);
+    let least_us = statements().filter_map(executed_us).sum::<f64>() * MATTERS_FROM;
+    // What is sent in pipelines has no time of its own: it may matter.
+    let matters = |statement: &&StatementInfo| executed_us(statement).is_none_or(|us| us >= least_us);
+    for statement in statements().filter(matters) {
         if known.contains(&(statement.transaction.as_str(), statement.name.as_str())) {
             continue;
         }
@@ -322,6 +328,11 @@ fn tell_of<'a>(
     let all = told.len();
     told.truncate(NAMED_MAX);
     (told, all)
+}
+
+/// Time of all executions together, in microseconds.
+fn executed_us(statement: &StatementInfo) -> Option<f64> {
+    statement.execute_us.mean.map(|mean| mean * statement.execute_us.count as f64)
 }
 
 /// The plan of a class that was seen last.

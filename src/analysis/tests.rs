@@ -294,6 +294,25 @@ fn values_that_decide_the_plan_are_a_finding_and_so_is_a_generic_plan_that_sessi
     }
 }
 
+#[test]
+fn how_a_statement_is_executed_that_takes_hardly_any_of_the_time_is_no_finding() {
+    use PlanClass::{Common, Generic, Rare};
+    let seen = [(Common, SCAN, 359.0), (Rare, LOOK_UP, 8.3), (Generic, "Bitmap Heap Scan on orders", 8.0)];
+    let mut report = with_plans(vec![plans(2_010, &[(1, Edge::Begin)], &seen, None)]);
+    let takes = |us| crate::model::Quantiles { count: 100, mean: Some(us), ..Default::default() };
+    let stage = &mut report.stages[1];
+    let mut other = stage.statements[0].clone();
+    (other.name, other.plans, other.generic_plan) = ("other".to_owned(), Vec::new(), None);
+    other.execute_us = takes(990.0);
+    stage.statements.push(other);
+    report.stages.truncate(2);
+    // A hundredth of the time, and just below it.
+    for (us, findings) in [(10.0, 2), (9.9, 0)] {
+        report.stages[1].statements[0].execute_us = takes(us);
+        assert_eq!(super::plans::findings(&report).len(), findings, "{us} us");
+    }
+}
+
 /// Changes the plans that a reading saw.
 fn adapted(mut reading: Entry, adapt: impl Fn(&mut SeenPlan)) -> Entry {
     if let Entry::Reading { reading: Reading { seen: Ok(Observation::Plans(survey)), .. }, .. } = &mut reading

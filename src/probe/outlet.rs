@@ -41,17 +41,21 @@ impl Outlet {
         true
     }
 
-    /// Sends what one look saw, with the window that it covers; a look that failed covers the time from `asked_at` to `now`.
+    /// Sends what one look saw, with the window that it covers; a look that failed covers the time from `asked_at` to `now`, and is a
+    /// gap.
     pub fn offer_look(
         &mut self,
         asked_at: Stamp,
         now: Stamp,
-        cost: ProbeCost,
+        mut cost: ProbeCost,
         seen: Result<(Observation, Span), String>,
     ) {
         let (window, seen) = match seen {
             Ok((seen, window)) => (window, Ok(seen)),
-            Err(why) => (Span { from: asked_at, to: now }, Err(why)),
+            Err(why) => {
+                cost.gaps += 1;
+                (Span { from: asked_at, to: now }, Err(why))
+            }
         };
         self.offer(window, cost, || seen);
     }
@@ -81,5 +85,15 @@ mod tests {
         assert!(offer());
         let second = readings.recv().await.expect("the last reading was sent");
         assert_eq!(second.reading.cost.gaps, 2);
+    }
+
+    #[tokio::test]
+    async fn a_look_that_failed_is_one_gap() {
+        let (out, mut readings) = tokio::sync::mpsc::channel(1);
+        let mut outlet = Outlet::new("server", out);
+        let missed = ProbeCost { gaps: 2, ..ProbeCost::default() };
+        outlet.offer_look(Stamp(1), Stamp(3), missed, Err("the server is gone".to_owned()));
+        let reading = readings.recv().await.expect("the look was sent").reading;
+        assert_eq!((reading.cost.gaps, reading.window), (3, Span { from: Stamp(1), to: Stamp(3) }));
     }
 }

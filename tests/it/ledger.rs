@@ -60,7 +60,7 @@ fn the_cpu_of_the_server_is_told_by_whose_it_is() {
 }
 
 /// Where others use the machine, sessions wait for cores as well as for locks.
-mod timing {
+mod alone {
     use super::*;
 
     /// The sampled shares of the server's time are those that the server counts, in whatever way the statements come.

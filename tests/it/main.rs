@@ -1,8 +1,10 @@
 //! The integration tests: one binary, one private PostgreSQL for all of them, a fresh database for each.
 //!
-//! Tests whose figures depend on time belong into the module `timing`: `make test` runs those alone, after the others.
+//! Tests whose figures depend on time belong into a module `timing`, and into `alone` where they need the processors as well:
+//! `make test` runs the former after all others, two at a time, and the latter at the end, one after another.
 
 mod ab;
+mod alone;
 mod architecture;
 mod audit;
 mod chaos;

@@ -1,10 +1,10 @@
-//! Figures that depend on time. Run alone; bounds are ratios, orders and counts, since the machine may be slow.
+//! Figures that depend on time, of transactions that mostly sleep: two of these run at a time. Bounds are ratios, orders and counts,
+//! since the machine may be slow.
 
 mod capacity;
 mod migration;
 mod pool;
 mod pooler;
-mod truth;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::place::{Place, Running, assert_checks, measured, statement};
 
 /// Asserts that `value` lies within `fraction` of `expected`.
 #[track_caller]
-fn assert_near(what: &str, value: f64, expected: f64, fraction: f64) {
+pub fn assert_near(what: &str, value: f64, expected: f64, fraction: f64) {
     let off = (value - expected).abs() / expected;
     assert!(off <= fraction, "{what}: {value} is not within {fraction} of {expected} (off by {off:.4})");
 }

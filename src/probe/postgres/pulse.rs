@@ -194,9 +194,6 @@ impl<N: Now> OnSchedule for PulseProbe<N> {
         let asked_at = self.clock.now();
         let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
         let seen = self.read(&mut cost).await;
-        if seen.is_err() {
-            cost.gaps += 1;
-        }
         let seen = seen.map(|(pulse, window)| (Observation::Pulse(Box::new(pulse)), window));
         self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
     }

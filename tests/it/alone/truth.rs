@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use dbdyno::model::{Report, Stage};
 
-use super::assert_near;
 use crate::harness::Database;
 use crate::place::{Place, assert_checks, measured};
 use crate::samples::{self, Row};
+use crate::timing::assert_near;
 
 /// How long each arrival waits on `servers` servers, first come, first served (Kiefer and Wolfowitz, "On the theory of queues
 /// with many servers", 1955). Arrivals as instant and hold, in the order of the instants.
