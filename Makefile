@@ -16,7 +16,6 @@ demo: setup ## a throwaway PostgreSQL, the shop workload, a short pool study, a 
 test: ## formatting, lints, all tests, and the ten slowest of them
 	@scripts/setup.sh tests
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
 	scripts/test.sh
 
 test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm)

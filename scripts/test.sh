@@ -8,8 +8,8 @@ cd "$(dirname "$0")/.."
 output=$(mktemp "${TMPDIR:-/tmp}/dbdyno-tests-XXXXXX")
 trap 'rm -f "$output"' EXIT
 
-# Clippy is a compiler with more lints: where it compiles the tests, nothing needs to be compiled again for the lints alone.
-export RUSTC_WORKSPACE_WRAPPER=clippy-driver RUSTFLAGS="${RUSTFLAGS:-} -D warnings"
+# Clippy is a compiler with more lints: where it compiles the tests, nothing needs to be compiled once more for the lints alone.
+export RUSTC_WORKSPACE_WRAPPER="$PWD/scripts/clippy-rustc.sh"
 
 # cargo starts each test binary through this: on a stable toolchain the test harness reports durations only when it is asked
 # in this way. It is asked when the binary runs, not when it is built, so nothing is built differently.
@@ -22,8 +22,8 @@ cargo_test() {
 unit=(--lib --config profile.dev.package.dbdyno.opt-level=0)
 integration=(--test '*')
 
-# A benchmark is built by nobody else here; with the tests of its library's program it has everything that it needs.
-cargo test --no-run --benches "${integration[@]}"
+# Benchmarks are not run here, but have lints as well.
+cargo test --no-run --bench '*' "${integration[@]}"
 
 # Most of these wait for seconds to pass, not for a processor.
 cores=$(getconf _NPROCESSORS_ONLN)
