@@ -115,9 +115,9 @@ fn chosen(measure: &MeasurePlan, shape: &PoolShape, sizes: &[u32], every: &[u32]
 }
 
 fn asked(shape: &PoolShape, search_stages: u32) -> PoolHeader {
-    let goal = shape.goal.as_ref().map(std::slice::from_ref).map(header::budgets);
     PoolHeader {
-        goal: goal.and_then(|goals| goals.into_iter().next()),
+        goal: None,
+        goals: header::budgets(&shape.goals),
         current: shape.current,
         search_stages,
         // Known when the target was asked.
