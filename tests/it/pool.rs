@@ -48,7 +48,7 @@ fn what_does_not_fit_together_is_said_before_anything_is_measured() {
 fn sizes_are_looked_for_and_then_measured_in_another_order() {
     let database = Database::empty();
     let place = Place::one_statement("SELECT pg_sleep(0.02)");
-    let words = "pool --sizes auto --clients 4 --duration 500ms --warmup 0s --no-probes";
+    let words = "pool --sizes auto --clients 4 --duration 300ms --warmup 0s --no-probes";
     let report = place.report(database.url(), words);
     // Four clients have no work for a fifth connection.
     assert_eq!(sizes(study(&report)), [1, 2, 3, 4]);
@@ -68,7 +68,7 @@ fn sizes_are_looked_for_and_then_measured_in_another_order() {
 fn rates_make_a_grid_with_the_frontier_of_the_goal() {
     let database = Database::empty();
     let place = Place::one_statement("SELECT pg_sleep(0.05)");
-    let words = "pool --sizes 1,4 --rates 30,10 --no-knee --repeats 2 --duration 1s --warmup 0s --no-probes --instances 2 \
+    let words = "pool --sizes 1,4 --rates 30,10 --no-knee --repeats 2 --duration 500ms --warmup 0s --no-probes --instances 2 \
                  --current 2";
     let mut command = place.on(database.url(), words);
     // One connection of each instance does 20 a second at best, and two instances share the rate.
@@ -103,7 +103,7 @@ fn rates_make_a_grid_with_the_frontier_of_the_goal() {
     }
     // A goal that no size can keep fails.
     let mut command =
-        place.on(database.url(), "pool --sizes 1,2 --rate 5 --no-knee --repeats 1 --duration 1s --warmup 0s");
+        place.on(database.url(), "pool --sizes 1,2 --rate 5 --no-knee --repeats 1 --duration 500ms --warmup 0s");
     command.args(["--goal", "response.mean < 5ms"]);
     let broken = Measured::from(&command.output().expect("it runs"));
     assert_eq!(broken.code, Some(3), "{} {}", broken.output, broken.errors);

@@ -92,7 +92,7 @@ fn columns(study: &PoolStudy, wide: bool, with_goal: bool) -> Vec<Column> {
     ]);
     if with_goal {
         let limit = study.goal.as_ref().map_or_else(String::new, |goal| format!("goal\n{}", goal.limit));
-        columns.push(Column::number(if study.goals.is_empty() { &limit } else { "all\ngoals" }));
+        columns.push(Column::number(if study.goals.is_empty() { limit.as_str() } else { "all\ngoals" }));
     }
     if wide {
         columns.extend([Column::text("top wait", 14), Column::text("top blocker", 14)]);

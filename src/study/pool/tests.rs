@@ -217,7 +217,7 @@ fn several_goals_are_kept_together_or_not_at_all() {
 
     // Every nap of 20 ms takes longer than a microsecond: no size keeps that one, and each other one for itself.
     let never = [both, vec![goal("service.mean", "< 1us")]].concat();
-    let broken = study(&measured, &with_goals(never.clone()));
+    let broken = study(&measured, &with_goals(never));
     assert_eq!(broken.recommended, None);
     assert_eq!(verdicts(&broken), [Verdict::Pass, Verdict::Pass, Verdict::Fail]);
     assert_eq!(broken.goal.as_ref().map(|goal| goal.verdict), Some(Verdict::Fail));
