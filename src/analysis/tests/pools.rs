@@ -3,17 +3,18 @@
 use super::made;
 use crate::analysis::findings;
 use crate::model::{
-    Estimate, InstancePoolInfo, PoolEffect, PoolEstimates, PoolPoint, PoolStudy, Quantiles, RecommendedPool,
-    Report, Stage, StatementInfo, TransactionInfo,
+    Estimate, HostInfo, InstancePoolInfo, PoolEffect, PoolEstimates, PoolPoint, PoolStudy, Quantiles,
+    RecommendedPool, Report, Stage, StatementInfo, TransactionInfo,
 };
 
-const OF_POOLS: [&str; 6] = [
+const OF_POOLS: [&str; 7] = [
     "pool-too-small",
     "pool-too-large",
     "held-by-application",
     "slow-creates",
     "leak-suspected",
     "uneven-instances",
+    "host-full",
 ];
 
 fn times(count: u64, mean_us: f64, p99: u64, max: u64) -> Quantiles {
@@ -256,4 +257,32 @@ fn instances_are_uneven_where_each_repetition_says_the_same() {
     );
     set(&mut report, &[(0.9, 0.3), (0.4, 0.5)]);
     assert_nothing(&report, "the other way round the next time");
+}
+
+#[test]
+fn a_host_that_generator_and_server_fill_together_is_told_unless_they_are_kept_apart() {
+    let mut report = healthy();
+    report.target.same_host = true;
+    for stage in stages(&mut report) {
+        stage.host = Some(HostInfo {
+            cpu_fraction: 0.98,
+            iowait_fraction: 0.0,
+            steal_fraction: 0.0,
+            cores: 2,
+            traffic: None,
+            memory_available_bytes_min: None,
+        });
+    }
+    assert_said(&report, "host-full", "98 % of 2 cores busy in stage");
+    let apart = |report: &mut Report, client: &str, server: &str| {
+        report.environment.client_cpus = Some(client.to_owned());
+        report.environment.server_cpus = Some(server.to_owned());
+    };
+    apart(&mut report, "0", "0-1");
+    assert_said(&report, "host-full", "98 %");
+    apart(&mut report, "0", "1");
+    assert_nothing(&report, "each has its own");
+    apart(&mut report, "0", "0-1");
+    report.target.same_host = false;
+    assert_nothing(&report, "the server's cores are others");
 }
