@@ -35,7 +35,7 @@ const BY_BID: &str =
 /// 200 entries of each account, each on a page of its own; those of the first hundred ids change.
 const ENTRIES: &str = "name = \"entries\"\n[table.entries]\nrows = 400_000\n[table.entries.column]\nid = { sequence = {} }\n\
                        account = { uniform = [1, 2000] }\namount = { uniform = [1, 1000] }\nnote = { words = [12, 16] }\n\
-                       [[transaction]]\nname = \"balance\"\nweight = 3\nstatements = [\"balance\"]\n[transaction.parameter]\n\
+                       [[transaction]]\nname = \"balance\"\nweight = 2\nstatements = [\"balance\"]\n[transaction.parameter]\n\
                        account = { uniform = [1, 2000] }\n\
                        [[transaction]]\nname = \"interest\"\nweight = 1\nstatements = [\"interest\"]\n";
 const ENTRIES_SCHEMA: &str = "CREATE TABLE entries (id int PRIMARY KEY, account int NOT NULL, amount int NOT NULL, note text NOT NULL)\n\
