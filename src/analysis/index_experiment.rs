@@ -156,7 +156,7 @@ fn result(
     effect: Option<&IndexEffectInfo>,
 ) -> IndexResult {
     let used = arms.map(|arms| counted::usage(measured, subject, arms.with)).unwrap_or_default();
-    let others = arms.map(|arms| counted::others(measured, subject, arms.with)).unwrap_or_default();
+    let others = counted::others(measured, subject, arms.map(|arms| arms.with));
     let is_added = matches!(measured.plan.question, IndexQuestion::Add | IndexQuestion::Suggest);
     let evidence = Evidence {
         is_added,

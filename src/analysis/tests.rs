@@ -1,6 +1,7 @@
 //! From made journals to reports.
 
 mod locks;
+mod pools;
 
 use std::time::Duration;
 

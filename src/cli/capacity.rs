@@ -1,9 +1,9 @@
 //! `dbdyno capacity`: from its arguments to its plan.
 
-use crate::model::metric::{Goal, MetricError};
+use crate::model::metric::Goal;
 use crate::study::{CapacityPlan, CapacityShape};
 use crate::units::{Arrivals, format_duration};
-use crate::workload::Workload;
+use crate::workload::{BudgetSpec, Workload};
 
 use super::CommandError;
 use super::args::{ArrivalsArgument, CapacityArguments};
@@ -60,18 +60,9 @@ pub(super) fn plan(
 
 /// Each part of each goal; a metric that the workload does not have is refused.
 fn goals(given: &[String], workload: &Workload) -> Result<Vec<Goal>, UsageError> {
-    let parts = given.iter().flat_map(|goal| goal.split(',')).map(str::trim);
-    let parse = |part: &str| {
-        let wrong = |reason: String| UsageError::Goal { given: part.to_owned(), reason };
-        let goal: Goal = part.parse().map_err(|error: MetricError| wrong(error.to_string()))?;
-        let known = workload.measurable();
-        known.has(&goal.metric).and_then(|()| known.fits(&goal.metric, &goal.limit)).map_err(|foreign| {
-            let hint = foreign.help.map_or_else(String::new, |help| format!(" ({help})"));
-            wrong(format!("{}{hint}", foreign.message))
-        })?;
-        Ok(goal)
-    };
-    let goals: Vec<Goal> = parts.map(parse).collect::<Result<_, UsageError>>()?;
+    let goals = plan::goals(given, workload)?;
+    let goals: Vec<Goal> =
+        goals.into_iter().map(|BudgetSpec { metric, limit }| Goal { metric, limit }).collect();
     // A lower limit on the throughput is met at any rate that is kept, and missed at every lower one: there is nothing to search.
     let throughput = goals.iter().find(|goal| goal.metric.to_string().ends_with("throughput"));
     match throughput {

@@ -405,7 +405,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         command,
     };
     let duration = std::time::Duration::from_secs(3);
-    let shape = PoolShape { sizes, repeats: 3, duration, loads, goal: None, current: None };
+    let shape = PoolShape { sizes, repeats: 3, duration, loads, goals: Vec::new(), current: None };
     Ok(PoolPlan { measure, shape })
 }
 
@@ -570,6 +570,15 @@ pub(super) fn limit_on(given: &str, workload: &Workload) -> Result<BudgetSpec, S
         format!("{}{hint}", foreign.message)
     })?;
     Ok(BudgetSpec { metric, limit })
+}
+
+/// Each part of each goal.
+pub(super) fn goals(given: &[String], workload: &Workload) -> Result<Vec<BudgetSpec>, UsageError> {
+    let parts = given.iter().flat_map(|goal| goal.split(',')).map(str::trim);
+    let goal = |part: &str| {
+        limit_on(part, workload).map_err(|reason| UsageError::Goal { given: part.to_owned(), reason })
+    };
+    parts.map(goal).collect()
 }
 
 /// The load that the flags say, if they say one.

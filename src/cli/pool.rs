@@ -16,14 +16,6 @@ const SIZE_MAX: u32 = 10_000;
 /// Arguments of a pool study that do not fit together.
 #[derive(Debug, thiserror::Error)]
 pub enum PoolUsage {
-    /// A goal that names no metric, or no limit.
-    #[error("--goal '{given}': {reason}")]
-    Goal {
-        /// What was given.
-        given: String,
-        /// What is wrong with it.
-        reason: String,
-    },
     /// A rate twice.
     #[error("--rates takes different rates, such as 200,400,800; found {0} twice")]
     RateTwice(f64),
@@ -72,16 +64,13 @@ pub(super) fn plan(arguments: &PoolArguments, command: Vec<String>) -> Result<Po
         None => auto(&loads, instances, study.no_knee)?,
     };
     let measure = plan::measure(&arguments.measure, command)?;
-    let goal = study.goal.as_ref().map(|given| {
-        let wrong = |reason| UsageError::from(PoolUsage::Goal { given: given.clone(), reason });
-        plan::limit_on(given, &measure.workload).map_err(wrong)
-    });
+    let goals = plan::goals(&study.goals, &measure.workload)?;
     let shape = PoolShape {
         sizes,
         repeats: study.repeats,
         duration: arguments.duration,
         loads,
-        goal: goal.transpose()?,
+        goals,
         current: study.current,
     };
     Ok(PoolPlan { measure, shape })

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use tokio_postgres::{Client, NoTls};
 
 use super::folder;
+use super::forget;
 use super::ground::{Ground, Ready, free_port, password};
 
 const INITDB_LOG: &str = "initdb.log";
@@ -110,11 +111,15 @@ impl Cluster {
         Err(format!("the local PostgreSQL found each of {PORT_TRIES} ports taken"))
     }
 
-    /// Shuts the server down in order and starts it again where it was: its buffers are empty then. Gives its process.
+    /// Shuts the server down in order and starts it again where it was: its buffers are empty then, and the kernel has been asked to
+    /// forget its files. Gives its process.
     pub async fn restart(&mut self) -> Result<u32, String> {
         let (port, password) = self.at.clone().ok_or("the server never answered")?;
         // Fast: sessions are ended, and a checkpoint is made.
         self.ground.stop_server(Signal::INT, SHUTDOWN_TIMEOUT).await?;
+        forget::forget(&self.data()).map_err(|error| {
+            format!("cannot ask the kernel to forget the data of the local PostgreSQL: {error}")
+        })?;
         match self.start_on(port, &password).await? {
             Started::Answers(_) => {
                 self.ground.server_pid().ok_or_else(|| "the server ended as soon as it answered".to_owned())

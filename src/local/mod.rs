@@ -14,6 +14,7 @@ mod affinity;
 mod binaries;
 mod cluster;
 mod folder;
+mod forget;
 mod ground;
 mod mariadb;
 mod pgbouncer;
@@ -148,8 +149,8 @@ impl LocalServer {
         folder::tail(&self.folder.join(folder::SERVER_LOG))
     }
 
-    /// Shuts the server down in order and starts it again, at the same address. All connections to it end. To be called on
-    /// the event loop that started it.
+    /// Shuts the server down in order and starts it again, at the same address. All connections to it end, its buffers are empty, and
+    /// the kernel has been asked to forget its files. To be called on the event loop that started it.
     pub async fn restart(&mut self) -> Result<(), LocalError> {
         self.postmaster = start::ask_restart(self).await?;
         Ok(())

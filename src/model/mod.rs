@@ -997,9 +997,12 @@ pub struct PoolStudy {
     /// Connections of each instance in use today, as the user says it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub current: Option<u32>,
-    /// What the sizes were to keep.
+    /// What the sizes were to keep, and whether some size does. Of several goals this is the first, with the verdict on all together.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub goal: Option<PoolGoal>,
+    /// Each goal, where there were several, with whether some size keeps it by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub goals: Vec<PoolGoal>,
     /// The recommended size; absent where there is nothing to recommend.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub recommended: Option<RecommendedPool>,
@@ -1070,9 +1073,12 @@ pub struct PoolPoint {
     /// What theory expects; absent in a closed loop.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub queue: Option<QueuePrediction>,
-    /// The goal at this size; absent without one.
+    /// The goal at this size; absent without one. Of several goals this is what was measured of the first, with the verdict on all.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub goal: Option<GoalAt>,
+    /// Each goal at this size, where there were several, in the order of the study's.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub goals: Vec<GoalAt>,
 }
 
 /// For figures that only some measurements have.

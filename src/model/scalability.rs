@@ -26,7 +26,7 @@ pub struct PoolPass {
     pub clients: Option<u32>,
     /// One point a size, ascending.
     pub points: Vec<PoolPoint>,
-    /// The smallest size that keeps the goal; absent without a goal, and where none keeps it.
+    /// The smallest size that keeps the goal, all of them where there are several; absent without one, and where none does.
     pub smallest_that_keeps_the_goal: Option<u32>,
 }
 
@@ -49,6 +49,10 @@ pub struct PoolEstimates {
     pub saturated_fraction: Estimate,
     /// Share of the time for which connections were held in which nothing was asked of the server, by the client's stamps.
     pub held_unused_fraction: Option<Estimate>,
+    /// Mean time to make a connection; absent where none was made in some repetition. To give one out again takes no round trip, and
+    /// no time of its own.
+    #[serde(default)]
+    pub create_us: Option<Estimate>,
 }
 
 /// What sessions of the pool did on the server, a class of waits.

@@ -155,14 +155,25 @@ impl Header {
 /// What a pool study asks.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PoolHeader {
-    /// What the sizes are to keep.
+    /// What the sizes are to keep, as journals have it that know one goal only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<BudgetHeader>,
+    /// What the sizes are to keep, all of it.
+    #[serde(default)]
+    pub goals: Vec<BudgetHeader>,
     /// Connections of each instance in use today.
     pub current: Option<u32>,
     /// Stages at the beginning that only look for the sizes to measure: they count for nothing else.
     pub search_stages: u32,
     /// Connections that the server has room for beside dbdyno's own; absent behind a pooler.
     pub connections_room: Option<u64>,
+}
+
+impl PoolHeader {
+    /// What the sizes are to keep, whenever the journal was written.
+    pub fn all_goals(&self) -> impl Iterator<Item = &BudgetHeader> {
+        self.goal.iter().chain(&self.goals)
+    }
 }
 
 /// Two arms that differ in one thing, measured in slices by turns.

@@ -78,6 +78,9 @@ pub struct IndexSubject {
     /// Foreign keys of the table whose checks and cascades look rows up by its leading columns.
     #[serde(default)]
     pub foreign_keys: Vec<IndexForeignKey>,
+    /// Another index that is made alike, by the catalogue; absent as well in journals from before it was looked up there.
+    #[serde(default)]
+    pub twin: Option<String>,
     /// Why it is looked at, where dbdyno suggests it.
     #[serde(default)]
     pub why: Option<String>,

@@ -28,7 +28,7 @@ pub async fn capacity(plan: &CapacityPlan, observer: &mut Observer<'_>) -> Resul
     let subject = Subject { capacity: Some(study.clone()), ..Subject::new(RunKind::Capacity, &template) };
     let bench = Bench::open(&plan.measure, subject, observer).await?;
     let mut steps = Steps { plan, study, begun, stages: 0, number: 0 };
-    bench.measure_steps(|analysis| steps.next(analysis), observer).await
+    bench.measure_by(|analysis| steps.next(analysis), observer).await
 }
 
 fn study(plan: &CapacityPlan) -> CapacityHeader {
@@ -62,7 +62,7 @@ struct Steps<'a> {
 }
 
 impl Steps<'_> {
-    fn next(&mut self, analysis: &Analysis) -> Decision {
+    fn next(&mut self, analysis: &Analysis) -> Decision<'static> {
         let shape = &self.plan.shape;
         let progress = analysis.capacity_progress().unwrap_or_default();
         let Some(search) = progress.search(&self.study) else {
@@ -72,7 +72,7 @@ impl Steps<'_> {
             }
             let clients = shape.pool_size.saturating_mul(self.plan.measure.instances);
             let segment = self.segment("closed loop", &Load::clients(clients), shape.step.min(PROBE_MAX));
-            return Decision::Measure(segment, StepKind::Probe);
+            return Decision::Step(Box::new(segment), StepKind::Probe);
         };
         let (rate, least, kind) = match search.next(&progress.tried) {
             Next::Done => return Decision::Stop(None),
@@ -104,7 +104,7 @@ impl Steps<'_> {
             StepKind::Probe | StepKind::Step => format!("{rate}/s"),
         };
         let load = Load::Open { rate: Course::Constant(rate), arrivals: shape.arrivals, max_lag: None };
-        Decision::Measure(self.segment(&name, &load, length), kind)
+        Decision::Step(Box::new(self.segment(&name, &load, length)), kind)
     }
 
     fn segment(&mut self, what: &str, load: &Load, duration: Duration) -> Segment {

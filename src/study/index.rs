@@ -89,17 +89,12 @@ pub enum IndexAsk {
 
 /// Measures what the indexes do.
 pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
-    let regime = match plan.shape.cache {
-        None | Some(CacheRegime::Cold) => return Box::pin(measured(plan, observer)).await,
-        Some(regime) => regime,
-    };
-    let measure = cache::sized(&plan.measure, regime, plan.shape.pool_size, observer).await?;
-    Box::pin(measured(&IndexPlan { measure, shape: plan.shape.clone() }, observer)).await
-}
-
-async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outcome, StudyError> {
     let IndexPlan { measure, shape } = plan;
-    let ground = Ground::open(measure, shape.pool_size, observer).await?;
+    let mut ground = Box::pin(Ground::open(measure, shape.pool_size, observer)).await?;
+    let warms = match shape.cache {
+        Some(regime) => cache::arranged(&mut ground, regime, observer).await?,
+        None => false,
+    };
     let subjects = Subjects::examine(plan, &ground, observer).await?;
     let working = server::backend(&ground.target.control).await?;
     let may_hide = subjects::may_hide(plan, &ground).await?;
@@ -107,7 +102,8 @@ async fn measured(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outco
     let writes = subjects.writes(&measure.workload);
     let tables: Vec<String> = if writes.is_some() { subjects.tables() } else { Vec::new() };
     let held = server::autovacuum_of(&ground.target.control, &tables).await?;
-    let (segments, slices) = segments(plan, &subjects.found, &arms, writes.is_some(), &held);
+    let prepared = Prepared { indexes: &subjects.found, held: &held, warms };
+    let (segments, slices) = segments(plan, &arms, writes.is_some(), &prepared);
     refuse_late_storm(measure, &segments)?;
     tell_plan(plan, &segments, &subjects, &arms, observer);
     let subject = Subject {
@@ -188,20 +184,28 @@ fn by_hand(indexes: &[Foreseen], held: &[Held], why: &str) -> Vec<(String, Strin
     of_index.chain(of_tables).map(|statement| (statement, why.to_owned())).collect()
 }
 
+/// What is prepared on the server before slices.
+struct Prepared<'a> {
+    /// The indexes that are built.
+    indexes: &'a [Foreseen],
+    /// Tables off which autovacuum is held while counters are read.
+    held: &'a [Held],
+    /// Whether the data are read into the server's buffers.
+    warms: bool,
+}
+
 /// The slices of all passes, and what each of them is.
 fn segments(
     plan: &IndexPlan,
-    indexes: &[Foreseen],
     arms: &Arms,
     has_writes: bool,
-    held: &[Held],
+    prepared: &Prepared<'_>,
 ) -> (Vec<Segment>, Vec<IndexSlice>) {
     let shape = &plan.shape;
     let mut maker = Maker {
         plan,
-        indexes,
         arms,
-        held,
+        prepared,
         begun: vec![false; arms.all.len()],
         segments: Vec::new(),
         slices: Vec::new(),
@@ -240,9 +244,8 @@ fn segments(
 /// Makes slices in the order in which they are measured.
 struct Maker<'a> {
     plan: &'a IndexPlan,
-    indexes: &'a [Foreseen],
     arms: &'a Arms,
-    held: &'a [Held],
+    prepared: &'a Prepared<'a>,
     /// Arms whose database has its indexes.
     begun: Vec<bool>,
     segments: Vec<Segment>,
@@ -320,23 +323,25 @@ impl Maker<'_> {
     /// What goes before a slice. A database of its own has the indexes of its arm from its first slice on.
     fn arrangement(&mut self, pass: IndexPass, arm: usize) -> Option<Arrangement> {
         let IndexArm { present, hidden, .. } = &self.arms.all[arm];
+        let Prepared { indexes, held, warms } = *self.prepared;
         let names = |places: &mut dyn Iterator<Item = usize>| -> Vec<String> {
-            places.map(|place| self.indexes[place].quoted.clone()).collect()
+            places.map(|place| indexes[place].quoted.clone()).collect()
         };
         let mut arrangement = if self.plan.shape.clones && std::mem::replace(&mut self.begun[arm], true) {
             Arrangement::default()
         } else {
             Arrangement {
-                build: self.indexes.iter().map(Build::of).collect(),
-                remove: names(&mut (0..self.indexes.len()).filter(|place| !present.contains(place))),
+                build: indexes.iter().map(Build::of).collect(),
+                remove: names(&mut (0..indexes.len()).filter(|place| !present.contains(place))),
                 hide: names(&mut hidden.iter().copied()),
                 ..Arrangement::default()
             }
         };
         if pass == IndexPass::Counters {
-            arrangement.hold = self.held.iter().map(Held::off).collect();
-            arrangement.vacuum = self.held.iter().map(|held| held.table.clone()).collect();
+            arrangement.hold = held.iter().map(Held::off).collect();
+            arrangement.vacuum = held.iter().map(|held| held.table.clone()).collect();
         }
+        arrangement.warm = warms;
         (arrangement != Arrangement::default()).then_some(arrangement)
     }
 }

@@ -1,7 +1,11 @@
 //! What all measuring studies share: a target made ready, and segments of stages measured on it into one journal.
 
+mod ground;
+mod slices;
+mod subject;
+mod walk;
+
 use std::borrow::Cow;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,26 +13,23 @@ use tokio::sync::mpsc;
 
 use crate::analysis::Analysis;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
-use crate::dataset::index::Arrangement;
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
 use crate::engine::{self, Collected, Plan, Replacement, Sampling, StagePlan, Storm};
-use crate::local::pin;
 use crate::probe::{ProbePlan, Probed, Probes};
-use crate::record::capacity::{CapacityHeader, Planned, StepKind};
+use crate::record::capacity::{Planned, StepKind};
 use crate::record::entry::{
-    ComparisonHeader, Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, LoadHeader, PoolHeader,
-    Prepared, PreparedBy, PreparedStep, RunKind, SliceHeader, StageHeader, WarmUpEnded,
+    Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, PoolHeader, Prepared, PreparedBy,
+    PreparedStep, WarmUpEnded,
 };
-use crate::record::index::IndexHeader;
 use crate::record::observation::ProbeCost;
 use crate::record::plan::PlanEdge;
 use crate::store::{Journal, new_run_id};
 use crate::time::{Epoch, Now, RealClock};
-use crate::units::{CpuList, Protocol, Seed, Span, StageId, Stamp, format_duration};
-use crate::workload::{StageSpec, Workload};
+use crate::units::{Protocol, Span, StageId, Stamp, format_duration};
+use crate::workload::Workload;
 
-use super::between::{self, check_session_settings};
+use super::between::check_session_settings;
 use super::calibrate;
 use super::fresh::{self, Fresh};
 use super::header;
@@ -36,10 +37,17 @@ use super::interrupt::Interrupts;
 use super::journaling::Recording;
 use super::migration::{Alongside, Told};
 use super::plans;
-use super::pooler::{self, OpenPooler};
-use super::ready::{Data, ready, ready_variants};
+use super::pooler::OpenPooler;
+use super::ready::{Data, ready_variants};
 use super::sample_log::SampleLog;
-use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, Second, StudyError};
+use super::{Happening, MeasurePlan, Observer, OpenTarget, Outcome, StudyError};
+
+use subject::{stage_headers, wanted_size};
+use walk::{StageWalk, second};
+
+pub(super) use ground::Ground;
+pub use subject::Script;
+pub(super) use subject::{Decision, NamedStage, Segment, Slice, Subject};
 
 /// A target that gives nothing but failed connections for so long is gone.
 const TARGET_LOST_AFTER: Duration = Duration::from_secs(10);
@@ -51,142 +59,6 @@ const DATA_LIMIT: Duration = Duration::from_secs(5);
 const PROBED_MAX: usize = 256;
 /// Between the order to begin and the first arrival: time for every worker to hear it.
 const BEGIN_AFTER: Duration = Duration::from_millis(20);
-
-/// Stages that are measured one after the other with one pool.
-#[derive(Clone, Debug)]
-pub(super) struct Segment {
-    pub(super) pool_size: u32,
-    pub(super) stages: Vec<NamedStage>,
-    /// Where its draws come from.
-    pub(super) seed: Seed,
-    /// What it is a slice of, if it is one.
-    pub(super) slice: Option<Slice>,
-}
-
-impl Segment {
-    /// One that works with the plan's own seed and is nobody's slice.
-    pub(super) fn new(plan: &MeasurePlan, pool_size: u32, stages: Vec<NamedStage>) -> Self {
-        Self { pool_size, stages, seed: plan.seed, slice: None }
-    }
-}
-
-/// A slice of a comparison: what is different in it, and what goes before it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Slice {
-    /// Its pair and arm; none where it belongs to an arm beside the two that are compared.
-    pub(super) of: Option<SliceHeader>,
-    /// Its workload, where it is another than the plan's: an index into the bench's variants.
-    pub(super) variant: Option<usize>,
-    /// What its sessions begin with, name and value.
-    pub(super) settings: Vec<(String, String)>,
-    /// What is run before it.
-    pub(super) script: Option<Arc<Script>>,
-    /// The indexes that are arranged before it.
-    pub(super) indexes: Option<Arc<Arrangement>>,
-    /// The copy of the loaded database that it is measured on, where each arm has one of its own.
-    pub(super) clone: Option<usize>,
-    /// Whether the throwaway server is restarted behind all that, so that nothing is in its buffers.
-    pub(super) restart: bool,
-    /// The pause before it.
-    pub(super) settle: Duration,
-}
-
-/// A SQL script that is run before slices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Script {
-    /// Where it was read, for messages.
-    pub path: PathBuf,
-    /// Its text.
-    pub sql: String,
-}
-
-/// What is measured: kind, segments, and what is compared.
-pub(super) struct Subject<'a> {
-    pub(super) kind: RunKind,
-    pub(super) segments: &'a [Segment],
-    /// Workloads of arms that have one of their own.
-    pub(super) variants: Vec<Workload>,
-    pub(super) comparison: Option<ComparisonHeader>,
-    /// What a pool study asks.
-    pub(super) pool: Option<PoolHeader>,
-    /// Whether not all segments are measured: then one that the target has no room for is no reason to refuse.
-    pub(super) chooses: bool,
-    pub(super) index: Option<Box<IndexHeader>>,
-    /// Copies of the loaded database that the slices name.
-    pub(super) clones: usize,
-    pub(super) capacity: Option<CapacityHeader>,
-}
-
-impl<'a> Subject<'a> {
-    /// One that compares nothing.
-    pub(super) fn new(kind: RunKind, segments: &'a [Segment]) -> Self {
-        Self {
-            kind,
-            segments,
-            variants: Vec::new(),
-            comparison: None,
-            pool: None,
-            chooses: false,
-            index: None,
-            clones: 0,
-            capacity: None,
-        }
-    }
-}
-
-/// One stage with its place in the journal.
-#[derive(Clone, Debug)]
-pub(super) struct NamedStage {
-    pub(super) id: StageId,
-    pub(super) spec: StageSpec,
-    pub(super) measured: bool,
-    /// Whether it is the first of its segment and ends as soon as the system is steady.
-    pub(super) until_steady: bool,
-}
-
-/// What a study that decides as it goes does next.
-pub(super) enum Decision {
-    /// Measure this.
-    Measure(Segment, StepKind),
-    /// End, and say why where that is not plain.
-    Stop(Option<String>),
-}
-
-/// A target made ready, of which nothing is written down yet.
-pub(super) struct Ground<'a> {
-    /// The plan, as the pooler lets it be carried out.
-    plan: Cow<'a, MeasurePlan>,
-    /// What is other than the user asked for, and why.
-    protocol_note: Option<String>,
-    pub(super) target: OpenTarget,
-    /// Between the measured sessions and the target.
-    pooler: Option<OpenPooler>,
-    pub(super) data: Data,
-}
-
-impl<'a> Ground<'a> {
-    /// Makes the target ready for pools of so many connections. A throwaway target is filled first; on another one, nothing is
-    /// measured before everything that the workload needs is known to be there.
-    pub(super) async fn open(
-        plan: &'a MeasurePlan,
-        connections: u32,
-        observer: &mut Observer<'_>,
-    ) -> Result<Self, StudyError> {
-        // Tried before a server is started for nothing; held to behind that, or the server would be kept to them as well.
-        if let Some(before) = keep_to_cpus(plan)? {
-            pinned(&before)?;
-        }
-        let of_all = connections.saturating_mul(plan.instances);
-        pooler::check(plan, of_all)?;
-        let target = OpenTarget::open(&plan.target, observer).await?;
-        let pooler = pooler::open(plan, &target, of_all, observer).await?;
-        let (plan, protocol_note) = pooler::fitted(plan, pooler.as_ref())?;
-        keep_to_cpus(&plan)?;
-        let header = pooler.as_ref().map(|pooler| &pooler.header);
-        let data = ready(&plan, &target, connections, header, observer).await?;
-        Ok(Self { plan, protocol_note, target, pooler, data })
-    }
-}
 
 /// A target made ready, and the journal of what is measured on it.
 pub(super) struct Bench<'a> {
@@ -417,57 +289,51 @@ impl<'a> Bench<'a> {
         let mut measured = 0;
         let next = |analysis: &Analysis| {
             if measured == segments.len() || measured > 0 && enough(measured, analysis) {
-                return None;
+                return Decision::Stop(None);
             }
             measured += 1;
-            segments.get(measured - 1)
+            Decision::Measure(&segments[measured - 1])
         };
-        Box::pin(self.measure_chosen(next, observer)).await
+        Box::pin(self.measure_by(next, observer)).await
     }
 
-    /// Measures the segment that `next` gives, time and again until it gives none.
-    pub(super) async fn measure_chosen<'s>(
+    /// Measures what `next` decides on by what was measured before, time and again until it decides on nothing.
+    pub(super) async fn measure_by<'s>(
         mut self,
-        mut next: impl FnMut(&Analysis) -> Option<&'s Segment>,
+        mut next: impl FnMut(&Analysis) -> Decision<'s>,
         observer: &mut Observer<'_>,
     ) -> Result<Outcome, StudyError> {
         let mut notes = Vec::new();
-        while let Some(segment) = next(self.recording.analysis()) {
-            if !self.goes_on_after(segment, &mut notes, observer).await? {
+        loop {
+            let segment = match next(self.recording.analysis()) {
+                Decision::Measure(segment) => Cow::Borrowed(segment),
+                Decision::Step(segment, step) => {
+                    self.write_step(&segment, step)?;
+                    Cow::Owned(*segment)
+                }
+                Decision::Stop(why) => {
+                    if let Some(why) = why {
+                        observer(Happening::Note(&why));
+                        self.recording.event(self.clock.now(), "search_ended", why)?;
+                    }
+                    break;
+                }
+            };
+            if !self.goes_on_after(&segment, &mut notes, observer).await? {
                 break;
             }
         }
         Box::pin(self.close(notes)).await
     }
 
-    /// Measures segments that are decided on one after the other, by what was measured before.
-    pub(super) async fn measure_steps(
-        mut self,
-        mut next: impl FnMut(&Analysis) -> Decision,
-        observer: &mut Observer<'_>,
-    ) -> Result<Outcome, StudyError> {
-        let mut notes = Vec::new();
-        loop {
-            match next(self.recording.analysis()) {
-                Decision::Stop(None) => break,
-                Decision::Stop(Some(why)) => {
-                    observer(Happening::Note(&why));
-                    self.recording.event(self.clock.now(), "search_ended", why)?;
-                    break;
-                }
-                Decision::Measure(segment, step) => {
-                    let headers = stage_headers(&self.plan, std::slice::from_ref(&segment));
-                    for (stage, header) in segment.stages.iter().zip(headers) {
-                        let planned = Planned { stage: stage.id, header, step };
-                        self.recording.write(&Entry::Planned(Box::new(planned)), self.clock.now())?;
-                    }
-                    if !self.goes_on_after(&segment, &mut notes, observer).await? {
-                        break;
-                    }
-                }
-            }
+    /// Writes down what the header could not know: the stages of a segment that was decided on as it went.
+    fn write_step(&mut self, segment: &Segment, step: StepKind) -> Result<(), StudyError> {
+        let headers = stage_headers(&self.plan, std::slice::from_ref(segment));
+        for (stage, header) in segment.stages.iter().zip(headers) {
+            let planned = Planned { stage: stage.id, header, step };
+            self.recording.write(&Entry::Planned(Box::new(planned)), self.clock.now())?;
         }
-        Box::pin(self.close(notes)).await
+        Ok(())
     }
 
     /// Measures one segment. False when it was the last: the user stopped it, the target is gone, or it could not be measured.
@@ -489,73 +355,6 @@ impl<'a> Bench<'a> {
                 let _ = self.stop_probes().await;
                 self.discard_clones(notes).await;
                 Err(error)
-            }
-        }
-    }
-
-    /// Measures one segment, on a copy of its own where the plan wants that. Whatever comes, the copy goes.
-    async fn measure_fresh(
-        &mut self,
-        segment: &Segment,
-        notes: &mut Vec<String>,
-        observer: &mut Observer<'_>,
-    ) -> Result<(), StudyError> {
-        let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
-        if let Some(place) = segment.slice.as_ref().and_then(|slice| slice.clone) {
-            return self.measure_clone(place, segment, observer).await;
-        }
-        let Some(mut fresh) = self.fresh.take() else {
-            if variant != self.probed_variant {
-                self.stop_probes().await?;
-                self.start_probes(variant).await?;
-            }
-            return self.measure(segment, observer).await;
-        };
-        let measured = match fresh.enter(&mut self.target, self.interrupts.next(), observer).await {
-            Ok(true) => match self.start_probes(variant).await {
-                Ok(()) => self.measure(segment, observer).await,
-                Err(error) => Err(error),
-            },
-            Ok(false) => {
-                self.ended = EndReason::Interrupted;
-                if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) }
-            }
-            Err(error) => Err(error),
-        };
-        let stopped = self.stop_probes().await;
-        if let Err(error) = fresh.discard(&mut self.target).await {
-            notes.push(error.to_string());
-            // Without it no further copy can be made either.
-            if self.ended == EndReason::Completed && measured.is_ok() {
-                return Err(error);
-            }
-        }
-        self.fresh = Some(fresh);
-        measured.and(stopped)
-    }
-
-    /// Measures one segment on the copy of its arm, which is made when it is needed first and stays until the end.
-    async fn measure_clone(
-        &mut self,
-        place: usize,
-        segment: &Segment,
-        observer: &mut Observer<'_>,
-    ) -> Result<(), StudyError> {
-        self.stop_probes().await?;
-        let Self { clones, target, interrupts, .. } = self;
-        if !clones[place].enter_again(target, interrupts.next(), observer).await? {
-            self.ended = EndReason::Interrupted;
-            return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
-        }
-        self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
-        self.measure(segment, observer).await
-    }
-
-    /// Drops the copies of the arms; what does not go is told.
-    async fn discard_clones(&mut self, notes: &mut Vec<String>) {
-        for mut clone in std::mem::take(&mut self.clones) {
-            if let Err(error) = clone.discard(&mut self.target).await {
-                notes.push(error.to_string());
             }
         }
     }
@@ -661,70 +460,6 @@ impl<'a> Bench<'a> {
             at_edge
         };
         self.stage_ended(&walk, 0, at_edge)
-    }
-
-    /// Restarts a throwaway server behind what goes before a slice.
-    async fn restart(
-        &mut self,
-        segment: &Segment,
-        steps: &mut Vec<PreparedStep>,
-        observer: &mut Observer<'_>,
-    ) -> Result<(), StudyError> {
-        observer(Happening::Step("restarting the throwaway server"));
-        let from = self.clock.now();
-        self.stop_probes().await?;
-        self.target.restart().await?;
-        self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
-        steps.push(PreparedStep { what: PreparedBy::Restart, span: Span { from, to: self.clock.now() } });
-        Ok(())
-    }
-
-    /// Does what goes before a slice. False when the user wants to stop.
-    async fn prepare(
-        &mut self,
-        slice: &Slice,
-        steps: &mut Vec<PreparedStep>,
-        observer: &mut Observer<'_>,
-    ) -> Result<bool, StudyError> {
-        let (control, clock, may_checkpoint) = (&self.target.control, self.clock, self.may_checkpoint);
-        let preparing = async {
-            let mut from = clock.now();
-            let mut step = |what| {
-                let span = Span { from, to: clock.now() };
-                from = span.to;
-                steps.push(PreparedStep { what, span });
-            };
-            if let Some(script) = &slice.script {
-                observer(Happening::Step(&format!("running {}", script.path.display())));
-                between::run_script(control, script).await?;
-                step(PreparedBy::Script);
-            }
-            if let Some(arrangement) = &slice.indexes {
-                observer(Happening::Step("arranging the indexes"));
-                let arranged = dataset::index::arrange(control, arrangement).await?;
-                arranged.map_err(StudyError::Refused)?;
-                step(PreparedBy::Indexes);
-            }
-            observer(Happening::Step("letting the server settle"));
-            between::settle(control, slice.settle).await?;
-            step(PreparedBy::Settle);
-            if may_checkpoint && dataset::checkpoint(control).await? {
-                step(PreparedBy::Checkpoint);
-                return Ok::<bool, StudyError>(true);
-            }
-            Ok(false)
-        };
-        let checkpointed = tokio::select! {
-            prepared = preparing => prepared?,
-            () = self.interrupts.next() => return Ok(false),
-        };
-        if may_checkpoint && !checkpointed {
-            self.may_checkpoint = false;
-            observer(Happening::Note(
-                "the user may not CHECKPOINT: one may fall into any slice (GRANT pg_checkpoint TO … from version 15 on)",
-            ));
-        }
-        Ok(true)
     }
 
     /// Ends the probes. What they still have goes to the stage that was begun last.
@@ -1034,60 +769,10 @@ async fn next_of(alongside: &mut Option<Alongside>) -> Told {
     }
 }
 
-/// Where a segment is.
-struct StageWalk<'a> {
-    segment: &'a Segment,
-    index: usize,
-    began_at: Stamp,
-    /// At the end of the last interval.
-    in_flight: u64,
-    /// End of the last interval that was not in the drain.
-    window_end: Stamp,
-    /// The warm-up under way, if it lasts until the system is steady.
-    warm_up: Option<WarmUp>,
-    /// When the stage under way ends: as planned, or as soon as it may.
-    ends_at: Stamp,
-}
-
-impl StageWalk<'_> {
-    fn stage(&self) -> &NamedStage {
-        &self.segment.stages[self.index]
-    }
-
-    fn id(&self) -> StageId {
-        self.stage().id
-    }
-
-    /// Whether the window of this stage has passed and another stage follows. An interval ends exactly there.
-    fn stage_is_over(&self) -> bool {
-        self.index + 1 < self.segment.stages.len() && self.window_end >= self.ends_at
-    }
-
-    /// Whether the warm-up has nothing to wait for any more, with this interval of it, and nobody knew that before.
-    fn is_steady_with(&mut self, collected: &Collected) -> bool {
-        let planned_end = self.began_at + self.stage().spec.duration;
-        let Some(warm_up) = &mut self.warm_up else { return false };
-        if collected.interval().drain || self.ends_at < planned_end {
-            return false;
-        }
-        warm_up.add(collected.interval(), &collected.unsettled);
-        warm_up.is_steady()
-    }
-}
-
 /// A reading that is used a second time was paid for the first time.
 fn without_cost(mut probed: Probed) -> Probed {
     probed.reading.cost = ProbeCost::default();
     probed
-}
-
-/// Keeps this thread, and those that it starts from now on, to the processors that the user named. Gives those of before.
-fn keep_to_cpus(plan: &MeasurePlan) -> Result<Option<CpuList>, StudyError> {
-    plan.client_cpus.as_ref().map_or(Ok(None), pinned)
-}
-
-fn pinned(cpus: &CpuList) -> Result<Option<CpuList>, StudyError> {
-    pin(cpus).map(Some).map_err(|error| StudyError::Refused(format!("--client-cpus: {error}")))
 }
 
 /// A storm that comes when the stage is over would be none.
@@ -1112,49 +797,5 @@ fn session_options(plan: &MeasurePlan, workload: &Workload) -> SessionOptions {
         protocol: plan.protocol,
         statement_timeout: plan.statement_timeout,
         settings: engine::settings_of_transactions(workload),
-    }
-}
-
-/// Connections of each instance that there must be room for.
-fn wanted_size(segments: &[Segment], chooses: bool) -> u32 {
-    let sizes = segments.iter().map(|segment| segment.pool_size);
-    if chooses { sizes.min() } else { sizes.max() }.unwrap_or(0)
-}
-
-fn stage_headers(plan: &MeasurePlan, segments: &[Segment]) -> Vec<StageHeader> {
-    segments
-        .iter()
-        .flat_map(|segment| segment.stages.iter().map(move |stage| (segment, stage)))
-        .map(|(segment, stage)| StageHeader {
-            name: stage.spec.name.clone(),
-            measured: stage.measured,
-            duration_ns: u64::try_from(stage.spec.duration.as_nanos()).unwrap_or(u64::MAX),
-            load: LoadHeader::from(&stage.spec.load),
-            put_on: Some(stage.spec.load.clone()),
-            pool_size: segment.pool_size,
-            instances: plan.instances,
-            workers: plan.threads.clamp(1, plan.instances.max(1)),
-            slice: segment.slice.as_ref().and_then(|slice| slice.of),
-        })
-        .collect()
-}
-
-fn second<'a>(walk: &'a StageWalk<'_>, interval: &Interval) -> Second<'a> {
-    let length_s = interval.span.duration().as_secs_f64().max(1e-9);
-    let books = interval.set.books();
-    let responses = crate::analysis::responses(&interval.set);
-    let levels = &interval.set.pool.levels;
-    Second {
-        stage: &walk.stage().spec.name,
-        elapsed_s: (interval.span.to - walk.began_at).as_secs_f64(),
-        duration_s: walk.stage().spec.duration.as_secs_f64(),
-        drain: interval.drain,
-        per_s: books.ok as f64 / length_s,
-        p50_us: responses.p50,
-        p99_us: responses.p99,
-        max_us: responses.max,
-        busy: levels.busy_ns as f64 / 1e9 / length_s,
-        waiting: levels.waiting_ns as f64 / 1e9 / length_s,
-        errors: books.closed() - books.ok,
     }
 }

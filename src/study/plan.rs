@@ -200,8 +200,8 @@ pub struct PoolShape {
     pub duration: Duration,
     /// The loads at every size, none twice; one in a closed loop finds the knee.
     pub loads: Vec<Load>,
-    /// What a size has to keep.
-    pub goal: Option<BudgetSpec>,
+    /// What a size has to keep, all of it.
+    pub goals: Vec<BudgetSpec>,
     /// Connections of each instance in use today.
     pub current: Option<u32>,
 }

@@ -12,7 +12,7 @@ use crate::record::entry::{PoolHeader, RunKind};
 use crate::units::{Load, StageId, format_duration};
 use crate::workload::StageSpec;
 
-use super::measure::{Bench, NamedStage, Segment, Subject};
+use super::measure::{Bench, Decision, NamedStage, Segment, Subject};
 use super::{Happening, MeasurePlan, Observer, Outcome, PoolPlan, PoolShape, Sizes, StudyError, header};
 
 /// A look at a size takes no longer than this: it only says where to measure.
@@ -79,7 +79,7 @@ async fn auto(plan: &PoolPlan, largest: u32, observer: &mut Observer<'_>) -> Res
     let every = candidates.sizes.clone();
     candidates.sizes.retain(|size| u64::from(*size) <= room);
     let mut walk: Option<std::vec::IntoIter<usize>> = None;
-    let next = |analysis: &Analysis| {
+    let mut next = |analysis: &Analysis| {
         if walk.is_none() {
             let looked = analysis.looked();
             if let Some(size) = next_size(&candidates, &looked) {
@@ -94,7 +94,8 @@ async fn auto(plan: &PoolPlan, largest: u32, observer: &mut Observer<'_>) -> Res
         }
         segments.get(walk.as_mut()?.next()?)
     };
-    bench.measure_chosen(next, observer).await
+    let decide = |analysis: &Analysis| next(analysis).map_or(Decision::Stop(None), Decision::Measure);
+    bench.measure_by(decide, observer).await
 }
 
 /// The segments of the sizes that were chosen, in the order of their measurement.
@@ -114,9 +115,9 @@ fn chosen(measure: &MeasurePlan, shape: &PoolShape, sizes: &[u32], every: &[u32]
 }
 
 fn asked(shape: &PoolShape, search_stages: u32) -> PoolHeader {
-    let goal = shape.goal.as_ref().map(std::slice::from_ref).map(header::budgets);
     PoolHeader {
-        goal: goal.and_then(|goals| goals.into_iter().next()),
+        goal: None,
+        goals: header::budgets(&shape.goals),
         current: shape.current,
         search_stages,
         // Known when the target was asked.

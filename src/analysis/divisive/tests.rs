@@ -4,9 +4,9 @@
 use super::*;
 
 /// Made series without a change, of each kind.
-const QUIET: u64 = 300;
+const QUIET: u64 = 150;
 /// Made series with changes, of each kind.
-const CHANGED: u64 = 100;
+const CHANGED: u64 = 50;
 
 fn found(values: &[f64]) -> Vec<ChangePoint> {
     change_points(values, &Levels::default()).expect("a series")
@@ -224,7 +224,7 @@ mod properties {
 
     #[test]
     fn neither_the_unit_nor_the_direction_matters() {
-        for seed in 0..5 {
+        for seed in 0..2 {
             let values = series(&[(25, 0.0), (9, 5.0), (30, 1.0)], Noise::Heavy, seed);
             let changes = found(&values);
             let scaled: Vec<f64> = values.iter().map(|value| value * 1e6).collect();
@@ -304,12 +304,12 @@ mod simulated {
     }
 
     /// The rate is 1 % by design, 0.7 to 1.3 % of 4,000 series each. The bound is three standard errors of a
-    /// share of 300 series above it: 0.01 + 3 √(0.01 · 0.99 ÷ 300). The seeds are fixed.
+    /// share of 150 series above it: 0.01 + 3 √(0.01 · 0.99 ÷ 150). The seeds are fixed.
     #[test]
     fn series_without_a_change_seldom_have_one() {
         for (noise, runs) in KINDS.into_iter().zip([20, 40, 30, 20, 40, 30]) {
             let alarms = share(QUIET, |seed| !places(&series(&[(runs, 0.0)], noise, seed)).is_empty());
-            assert!(alarms <= 0.027, "{noise:?}, {runs} runs: {alarms}");
+            assert!(alarms <= 0.035, "{noise:?}, {runs} runs: {alarms}");
         }
     }
 
@@ -321,21 +321,21 @@ mod simulated {
             let values = series(&[(20, 0.0)], Noise::Normal, seed);
             !change_points(&values, &levels).expect("a series").is_empty()
         });
-        // Three standard errors are 0.07.
-        assert!((0.13..0.27).contains(&alarms), "{alarms}");
+        // Three standard errors are 0.1.
+        assert!((0.1..0.3).contains(&alarms), "{alarms}");
     }
 
     /// A tenth more in a scatter of 3 %, from the thirteenth of twenty runs on. Of 300 series 99 % were found
-    /// within two runs with normal noise; the bounds leave four standard errors of a share of 100.
+    /// within two runs with normal noise; the bounds leave four standard errors of a share of 50.
     #[test]
     fn a_tenth_more_is_found_after_eight_runs() {
         let step = 1.1_f64.ln() / SCATTER;
         for (noise, least) in [
-            (Noise::Normal, 0.94),
-            (Noise::Heavy, 0.83),
-            (Noise::Skewed, 0.9),
-            (Noise::TwoPeaks, 0.9),
-            (Noise::Outliers, 0.5),
+            (Noise::Normal, 0.91),
+            (Noise::Heavy, 0.78),
+            (Noise::Skewed, 0.87),
+            (Noise::TwoPeaks, 0.87),
+            (Noise::Outliers, 0.42),
         ] {
             let found = share(CHANGED, |seed| all_found(&[(12, 0.0), (8, step)], noise, seed, 2));
             assert!(found >= least, "{noise:?}: {found}");
@@ -343,19 +343,19 @@ mod simulated {
     }
 
     /// Both steps of a few slow runs, which cutting the whole stretch in two never finds. Of 300 series 97 %;
-    /// the bound leaves four standard errors of a share of 25.
+    /// the bound leaves four standard errors of a share of 12.
     #[test]
     fn a_step_back_hides_no_step() {
         let parts = [(60, 0.0), (5, 4.0), (60, 0.0)];
         let found = share(CHANGED / 4, |seed| all_found(&parts, Noise::Normal, seed, 2));
-        assert!(found >= 0.83, "{found}");
+        assert!(found >= 0.77, "{found}");
     }
 
     /// Three runs are enough after many, at four standard deviations. Of 300 series 97 %; the bound is as above.
     #[test]
     fn three_runs_after_many_are_enough() {
         let found = share(CHANGED / 4, |seed| all_found(&[(60, 0.0), (3, 4.0)], Noise::Normal, seed, 2));
-        assert!(found >= 0.83, "{found}");
+        assert!(found >= 0.77, "{found}");
     }
 
     /// A cut that was made when its neighbours were not known lies closer to its place once they are.
@@ -396,8 +396,8 @@ mod simulated {
     fn runs_that_resemble_the_one_before_make_false_changes() {
         let alarms =
             share(QUIET / 3, |seed| !places(&series(&[(50, 0.0)], Noise::Alike(0.3), seed)).is_empty());
-        // Three standard errors of a share of 100.
-        assert!((0.02..0.21).contains(&alarms), "{alarms}");
+        // Three standard errors of a share of 50, and one of them at least.
+        assert!((0.01..0.25).contains(&alarms), "{alarms}");
     }
 }
 

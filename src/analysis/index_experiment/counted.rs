@@ -89,8 +89,14 @@ pub(super) struct Others {
     pub(super) covers: Vec<String>,
 }
 
+/// By the catalogue, which was asked before anything was measured, and by the indexes of a slice.
+pub(super) fn others(measured: &Measured<'_>, subject: &IndexSubject, arm: Option<usize>) -> Others {
+    let of_slices = arm.map(|arm| of_slices(measured, subject, arm)).unwrap_or_default();
+    Others { duplicate_of: subject.twin.clone().or(of_slices.duplicate_of), ..of_slices }
+}
+
 /// By the indexes of the last slice of an arm in which it is there.
-pub(super) fn others(measured: &Measured<'_>, subject: &IndexSubject, arm: usize) -> Others {
+fn of_slices(measured: &Measured<'_>, subject: &IndexSubject, arm: usize) -> Others {
     let with: Vec<Sliced<'_>> = measured.slices.iter().copied().filter(|slice| slice.of.arm == arm).collect();
     let Some((begin, end)) = with.iter().rev().find_map(edges) else { return Others::default() };
     // Others that are put to the test are not there yet, or go as well.

@@ -6,6 +6,7 @@ use crate::model::{Estimate, KneeReason, PoolEffect, RecommendedPool, Verdict};
 use crate::record::entry::Header;
 
 use super::estimate::{self, Pooled};
+use super::goals;
 use super::point::Size;
 use super::{ERRORS_LOW, KEPT_UP, KNEE_SHARE, Knee, Pass, why};
 
@@ -21,7 +22,7 @@ const SERVICE_GROWTH: f64 = 1.2;
 /// What is asked.
 pub(super) struct Question<'a> {
     pub(super) header: &'a Header,
-    pub(super) goal: Option<&'a Goal>,
+    pub(super) goals: &'a [Goal],
     /// Connections of each instance in use today.
     pub(super) current: Option<u32>,
     pub(super) instances: u32,
@@ -99,10 +100,10 @@ pub(super) fn keeps_up(size: &Size<'_>) -> bool {
 }
 
 fn choose(question: &Question<'_>, main: &Pass<'_>, knee: Knee) -> Choice {
-    match (question.goal, main.is_closed()) {
-        (None, true) => at_the_knee(question, main, knee),
-        (None, false) => at_rate(question, main),
-        (Some(goal), _) => with_goal(question, goal, main, knee),
+    match (question.goals, main.is_closed()) {
+        ([], true) => at_the_knee(question, main, knee),
+        ([], false) => at_rate(question, main),
+        (goals, _) => with_goals(question, goals, main, knee),
     }
 }
 
@@ -190,14 +191,9 @@ fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
     }
 }
 
-fn with_goal(question: &Question<'_>, goal: &Goal, pass: &Pass<'_>, knee: Knee) -> Choice {
+fn with_goals(question: &Question<'_>, goals: &[Goal], pass: &Pass<'_>, knee: Knee) -> Choice {
     let at = pass.asked_per_s().map_or_else(String::new, |rate| format!(" at {rate:.0}/s"));
-    let verdict_of = |size: &Size<'_>| {
-        let verdict = size.point.goal.as_ref().map_or(Verdict::Inconclusive, |goal| goal.verdict);
-        if verdict == Verdict::Pass && !keeps_up(size) { Verdict::Fail } else { verdict }
-    };
-    let measured =
-        |size: &Size<'_>| size.point.goal.as_ref().map_or_else(String::new, |goal| goal.measured.clone());
+    let goal = goals::words(goals);
     let keeping: Vec<&Size<'_>> =
         pass.sizes.iter().filter(|size| verdict_of(size) == Verdict::Pass).collect();
     let Some(smallest) = keeping.first() else {
@@ -208,16 +204,8 @@ fn with_goal(question: &Question<'_>, goal: &Goal, pass: &Pass<'_>, knee: Knee) 
             );
             return Choice::none(words, Verdict::Inconclusive);
         }
-        let sign = if goal.limit.bound.is_upper() { 1.0 } else { -1.0 };
-        let value =
-            |size: &&Size<'_>| size.point.goal.as_ref().and_then(|goal| goal.value).map(|value| sign * value);
-        let best = pass
-            .sizes
-            .iter()
-            .filter(|size| value(size).is_some())
-            .min_by(|a, b| value(a).unwrap_or(0.0).total_cmp(&value(b).unwrap_or(0.0)));
-        let nearest = best.map_or_else(String::new, |size| {
-            format!(" The nearest is {} connections with {}.", size.size(), measured(size))
+        let nearest = goals::nearest(goals, pass).map_or_else(String::new, |size| {
+            format!(" The nearest is {} connections with {}.", size.size(), goals::measured(goals, size))
         });
         return Choice::none(format!("No size of those measured keeps {goal}{at}.{nearest}"), Verdict::Fail);
     };
@@ -227,30 +215,54 @@ fn with_goal(question: &Question<'_>, goal: &Goal, pass: &Pass<'_>, knee: Knee) 
             words: format!(
                 "{}: the smallest of the sizes measured that keeps {goal}{at} ({}).",
                 advice(question, smallest.size()),
-                measured(smallest)
+                goals::measured(goals, smallest)
             ),
             verdict: Verdict::Pass,
         };
     }
-    let at_knee = knee.size().and_then(|knee| keeping.iter().find(|size| size.size() >= knee));
-    let (size, why) = match (at_knee, knee) {
-        (Some(size), _) => (size, "keeps it and reaches 95 % of the best throughput".to_owned()),
-        (None, Knee::At(knee)) => {
-            let fastest =
-                keeping.iter().max_by(|a, b| a.point.per_s.total_cmp(&b.point.per_s)).unwrap_or(smallest);
-            (fastest, format!("keeps it with the highest throughput; the knee at {knee} does not keep it"))
-        }
-        (None, _) => (smallest, "keeps it; where throughput ends to grow was not seen".to_owned()),
-    };
+    let (size, why) = beside_the_knee(&keeping, smallest, knee, goals.len());
+    let what = if goals.len() == 1 { "goal" } else { "goals" };
     Choice {
         size: Some(size.size()),
         words: format!(
-            "{}: of the sizes measured, the smallest that {why} (goal {goal}; {}, {:.0}/s).",
+            "{}: of the sizes measured, the smallest that {why} ({what} {goal}; {}, {:.0}/s).",
             advice(question, size.size()),
-            measured(size),
+            goals::measured(goals, size),
             size.point.per_s
         ),
         verdict: Verdict::Pass,
+    }
+}
+
+/// Whether a size keeps all goals at the load that was asked for.
+fn verdict_of(size: &Size<'_>) -> Verdict {
+    let verdict = size.point.goal.as_ref().map_or(Verdict::Inconclusive, |goal| goal.verdict);
+    if verdict == Verdict::Pass && !keeps_up(size) { Verdict::Fail } else { verdict }
+}
+
+/// Of the sizes that keep the goals, the one to take in a closed loop, and what it does.
+fn beside_the_knee<'a, 'b>(
+    keeping: &[&'b Size<'a>],
+    smallest: &'b Size<'a>,
+    knee: Knee,
+    goals: usize,
+) -> (&'b Size<'a>, String) {
+    let it = if goals == 1 { "it" } else { "them" };
+    let at_knee = knee.size().and_then(|knee| keeping.iter().find(|size| size.size() >= knee));
+    match (at_knee, knee) {
+        (Some(size), _) => (*size, format!("keeps {it} and reaches 95 % of the best throughput")),
+        (None, Knee::At(knee)) => {
+            let fastest = keeping
+                .iter()
+                .copied()
+                .max_by(|a, b| a.point.per_s.total_cmp(&b.point.per_s))
+                .unwrap_or(smallest);
+            (
+                fastest,
+                format!("keeps {it} with the highest throughput; the knee at {knee} does not keep {it}"),
+            )
+        }
+        (None, _) => (smallest, format!("keeps {it}; where throughput ends to grow was not seen")),
     }
 }
 
@@ -305,16 +317,19 @@ fn recommend(
 /// Whether the repetitions cannot tell two sizes apart in what decides: the goal, else the throughput, at a rate the response.
 /// Nothing where they are too few to say.
 fn are_alike(question: &Question<'_>, pass: &Pass<'_>, size: usize, other: usize) -> Option<bool> {
-    if question.goal.is_none() && pass.is_closed() {
+    if question.goals.is_empty() && pass.is_closed() {
         let pooled = pass.pooled.as_ref()?;
         pooled.ratio(size, other).low?;
         return Some(pooled.are_alike(size, other));
     }
-    let of = |index: usize| {
-        let size = &pass.sizes[index];
-        if question.goal.is_some() { size.goal.clone() } else { size.responses_us() }
-    };
-    estimate::are_alike(&of(size), &of(other))
+    let (size, other) = (&pass.sizes[size], &pass.sizes[other]);
+    if question.goals.is_empty() {
+        return estimate::are_alike(&size.responses_us(), &other.responses_us());
+    }
+    // What one goal tells apart is apart.
+    let each = size.goals.iter().zip(&other.goals);
+    each.filter_map(|(of_size, of_other)| estimate::are_alike(of_size, of_other))
+        .reduce(|all, one| all && one)
 }
 
 /// What cannot be told apart, and what a change from the size in use would bring.

@@ -3,16 +3,22 @@
 use crate::analysis::findings::{finding, measured};
 use crate::model::{Finding, PoolPoint, PoolStudy, Quantiles, Report, Severity, Stage};
 
-/// Share of the held time without a request from which it is worth saying.
+/// Share of the held time without a request from which it is worth saying, and the least of it for each transaction: the generator's
+/// own steps between two requests are far below.
 const UNUSED_HIGH: f64 = 0.3;
+const UNUSED_MIN_US: f64 = 500.0;
 /// A connection takes long to make when that takes so many times as long as it is then used, and at least so long.
 const CREATE_TIMES: f64 = 5.0;
 const CREATE_MIN_US: f64 = 5_000.0;
+/// And when it is so large a share of the time that users wait in all: one in ten thousand that is slow is nobody's concern.
+const CREATE_SHARE: f64 = 0.01;
 /// A hold is far above all others at so many times the time that 99 % of them take, and at least so long.
 const HOLD_TIMES: u64 = 50;
 const HOLD_MIN_US: u64 = 1_000_000;
-/// Difference of the saturated shares of two instances that is worth saying.
+/// Difference of the saturated shares of two instances that is worth saying: on average over repetitions of which each shows half of
+/// it the same way round, and by a single measurement, in which a burst may fall on one of them.
 const UNEVEN: f64 = 0.2;
+const UNEVEN_ONCE: f64 = 0.5;
 /// Shares of the time: saturated enough that the pool holds users up; cores of the host that have no room.
 const SATURATED_HIGH: f64 = 0.5;
 const HOST_FULL: f64 = 0.95;
@@ -135,6 +141,10 @@ fn held_by_application(study: &PoolStudy) -> Option<Finding> {
     let at = study.recommended.as_ref().and_then(|recommended| point(study, recommended.size));
     let point = at.or(study.sizes.last())?;
     let share = unused(point).filter(|share| *share > UNUSED_HIGH)?;
+    let unused_us = share * point.hold_us.mean.unwrap_or(0.0);
+    if unused_us < UNUSED_MIN_US {
+        return None;
+    }
     // Where nobody waits for them it does not matter.
     let is_scarce = study.sizes.iter().any(|point| point.saturated_fraction > SATURATED_HIGH);
     is_scarce.then(|| {
@@ -159,7 +169,9 @@ fn slow_creates(report: &Report) -> Option<Finding> {
     let mean = |times: &Quantiles| times.mean.unwrap_or(0.0);
     let is_slow = |stage: &&Stage| {
         let create = mean(&stage.pool.create_us);
-        stage.pool.creates > 0 && create > CREATE_MIN_US && create > CREATE_TIMES * mean(&stage.service_us)
+        create > CREATE_MIN_US
+            && create > CREATE_TIMES * mean(&stage.service_us)
+            && create_share(stage) > CREATE_SHARE
     };
     let stage = measured(report)
         .filter(is_slow)
@@ -169,60 +181,91 @@ fn slow_creates(report: &Report) -> Option<Finding> {
         Severity::Warning,
         "making a connection takes much longer than using it",
         format!(
-            "{} made in stage {}: {:.1} ms each on average, {:.1} ms at most; a transaction takes {:.1} ms",
+            "{} made in stage {}: {:.1} ms each on average, {:.1} ms at most; a transaction takes {:.1} ms, and {:.0} % of all response \
+             time goes into making connections",
             stage.pool.creates,
             stage.name,
             mean_ms(&stage.pool.create_us),
             stage.pool.create_us.max.unwrap_or(0) as f64 / 1e3,
-            mean_ms(&stage.service_us)
+            mean_ms(&stage.service_us),
+            create_share(stage) * 100.0
         ),
         "whoever meets a connection that must be made waits for it",
         "keep the pool at its full size, let connections live longer, and look for what breaks them",
     ))
 }
 
+/// Time in which connections were made ÷ all response time; all of it where that is not known, since something never ended.
+fn create_share(stage: &Stage) -> f64 {
+    let made_us = stage.pool.creates as f64 * stage.pool.create_us.mean.unwrap_or(0.0);
+    let all_us = stage.response_us.mean.map(|mean| mean * stage.response_us.count as f64);
+    all_us.filter(|all_us| *all_us > 0.0).map_or(1.0, |all_us| (made_us / all_us).min(1.0))
+}
+
 fn leak_suspected(report: &Report) -> Option<Finding> {
-    let hold = |stage: &Stage| -> Option<(String, u64, u64)> {
-        let longest = stage.transactions.iter().max_by_key(|of| of.hold_us.max)?;
-        let others = stage.transactions.iter().filter_map(|of| of.hold_us.p99).max()?;
-        Some((longest.name.clone(), longest.hold_us.max?, others))
-    };
-    let far_above = |(_, longest, others): &(String, u64, u64)| {
-        *longest >= HOLD_MIN_US && *longest > others.saturating_mul(HOLD_TIMES)
-    };
-    let (stage, (name, longest, others)) = measured(report)
-        .filter_map(|stage| Some((stage, hold(stage).filter(far_above)?)))
-        .max_by_key(|(_, (_, longest, _))| *longest)?;
+    let (stage, longest) = measured(report)
+        .filter_map(|stage| Some((stage, longest_hold(stage)?)))
+        .max_by_key(|(_, longest)| longest.held_us)?;
     Some(finding(
         "leak-suspected",
         Severity::Warning,
-        format!("a connection of {name} was held far longer than all others"),
+        format!("a connection of {} was held far longer than all others", longest.transaction),
         format!(
-            "{:.1} s in stage {}, where 99 % of all are given back within {:.1} ms",
-            longest as f64 / 1e6,
+            "{:.1} s in stage {}, where 99 % of all are given back within {:.1} ms; the longest request of {} took {:.1} ms",
+            longest.held_us as f64 / 1e6,
             stage.name,
-            others as f64 / 1e3
+            longest.others_us as f64 / 1e3,
+            longest.transaction,
+            longest.request_us as f64 / 1e3
         ),
         "a connection that is not given back is missing in the pool: a few of them stop the application",
-        "look for the path on which it is kept: an error that is not handled, a stream that is not read to its end, a lock that is waited for",
+        "look for the path on which it is kept: an error that is not handled, a stream that is not read to its end, a call of another \
+         service",
     ))
 }
 
+/// A connection that was held far longer than all others.
+struct LongHold {
+    transaction: String,
+    held_us: u64,
+    /// Within which 99 % of all are given back.
+    others_us: u64,
+    /// The longest request of the transaction.
+    request_us: u64,
+}
+
+/// Nothing where the server was at work for most of it: what took long then has statements, waits and locks to tell of it.
+fn longest_hold(stage: &Stage) -> Option<LongHold> {
+    let longest = stage.transactions.iter().max_by_key(|of| of.hold_us.max)?;
+    let held_us = longest.hold_us.max?;
+    let others_us = stage.transactions.iter().filter_map(|of| of.hold_us.p99).max()?;
+    let statements = stage.statements.iter().filter(|of| of.transaction == longest.name);
+    let requests = statements.filter_map(|of| of.execute_us.max);
+    let request_us =
+        requests.chain(longest.commit_us.max).chain(longest.pipeline_us.max).max().unwrap_or_default();
+    let is_far_above = held_us >= HOLD_MIN_US && held_us > others_us.saturating_mul(HOLD_TIMES);
+    (is_far_above && request_us < held_us / 2).then(|| LongHold {
+        transaction: longest.name.clone(),
+        held_us,
+        others_us,
+        request_us,
+    })
+}
+
 fn uneven_instances(report: &Report) -> Option<Finding> {
-    let spread = |stage: &Stage| -> Option<(f64, f64)> {
-        let shares = || stage.pool.by_instance.iter().map(|of| of.saturated_fraction);
-        Some((shares().reduce(f64::min)?, shares().reduce(f64::max)?))
-    };
-    let (stage, (low, high)) = measured(report)
-        .filter_map(|stage| Some((stage, spread(stage)?)))
-        .filter(|(_, (low, high))| high - low > UNEVEN)
-        .max_by(|a, b| (a.1.1 - a.1.0).total_cmp(&(b.1.1 - b.1.0)))?;
+    let (stages, (low, high)) = repetitions(report)
+        .into_iter()
+        .filter_map(|stages| spread(&stages).map(|spread| (stages, spread)))
+        .max_by(|(_, a), (_, b)| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
+    let stage = stages.first()?;
+    let times =
+        if stages.len() > 1 { format!(", on average of {} like it", stages.len()) } else { String::new() };
     Some(finding(
         "uneven-instances",
         Severity::Warning,
         "some instances are short of connections while others have some to spare",
         format!(
-            "in stage {} one of {} instances had all connections busy with someone waiting {:.0} % of the time, another {:.0} %",
+            "in stage {}{times} one of {} instances had all connections busy with someone waiting {:.0} % of the time, another {:.0} %",
             stage.name,
             stage.pool.by_instance.len(),
             high * 100.0,
@@ -231,4 +274,40 @@ fn uneven_instances(report: &Report) -> Option<Finding> {
         "a request waits where it landed, however many connections are free elsewhere",
         "spread requests by the number under way and not by turns, use fewer and larger instances, or put a pooler before the server",
     ))
+}
+
+/// Stages with the same pools under the same load, which repeat each other.
+fn repetitions(report: &Report) -> Vec<Vec<&Stage>> {
+    let pools = |stage: &Stage| (stage.pool.size, stage.pool.instances, stage.clients);
+    let mut groups: Vec<Vec<&Stage>> = Vec::new();
+    for stage in measured(report) {
+        let is_alike = |other: &Stage| pools(other) == pools(stage) && other.load == stage.load;
+        match groups.iter_mut().find(|group| group.first().is_some_and(|first| is_alike(first))) {
+            Some(group) => group.push(stage),
+            None => groups.push(vec![stage]),
+        }
+    }
+    groups
+}
+
+/// Mean saturated share of the instance that has most to spare and of the one that is shortest, where they differ by more than chance.
+fn spread(stages: &[&Stage]) -> Option<(f64, f64)> {
+    let instances = stages.first()?.pool.by_instance.len();
+    if stages.iter().any(|stage| stage.pool.by_instance.len() != instances) {
+        return None;
+    }
+    let at = |stage: &Stage, instance: usize| stage.pool.by_instance[instance].saturated_fraction;
+    let mean =
+        |instance: usize| stages.iter().map(|stage| at(stage, instance)).sum::<f64>() / stages.len() as f64;
+    let (mut low, mut high) = (0, 0);
+    for instance in 0..instances {
+        low = if mean(instance) < mean(low) { instance } else { low };
+        high = if mean(instance) > mean(high) { instance } else { high };
+    }
+    if low == high {
+        return None;
+    }
+    let least = if stages.len() > 1 { UNEVEN } else { UNEVEN_ONCE };
+    let in_each = stages.iter().all(|stage| at(stage, high) - at(stage, low) > UNEVEN / 2.0);
+    (in_each && mean(high) - mean(low) > least).then(|| (mean(low), mean(high)))
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod estimate;
 pub(super) mod findings;
+mod goals;
 mod law;
 mod point;
 mod queue;
@@ -13,8 +14,8 @@ mod why;
 use std::collections::BTreeMap;
 
 use crate::model::metric::Goal;
-use crate::model::{self, PoolGoal, PoolPass, PoolStudy, QueuePrediction, Verdict};
-use crate::record::entry::{BudgetHeader, Header, StageHeader};
+use crate::model::{self, PoolPass, PoolStudy, QueuePrediction, Verdict};
+use crate::record::entry::{Header, StageHeader};
 use crate::units::{Arrivals, Course, Load};
 
 use super::stage::StageAnalysis;
@@ -104,7 +105,7 @@ pub(super) fn analyse(
     models: &[model::Stage],
 ) -> Option<PoolStudy> {
     let asked = header.pool.clone().unwrap_or_default();
-    let goal = asked.goal.as_ref().and_then(parsed);
+    let goals: Vec<Goal> = asked.all_goals().filter_map(goals::parsed).collect();
     let measured: Vec<Repeat<'_>> = stages
         .iter()
         .zip(models)
@@ -112,13 +113,16 @@ pub(super) fn analyse(
         .filter(|(stage, _)| stage.id.index() >= asked.search_stages as usize)
         .collect();
     let instances = measured.first()?.1.pool.instances.max(1);
-    let mut passes = passes(header, &measured, goal.as_ref());
+    let mut passes = passes(header, &measured, &goals);
     let has_rate = passes.iter().any(|pass| !pass.is_closed());
     for pass in &mut passes {
         predict_waits(pass, instances);
         if has_rate && pass.is_closed() {
             // The goal is of the rate; who keeps all connections busy is there for the knee alone.
-            pass.sizes.iter_mut().for_each(|size| size.point.goal = None);
+            for size in &mut pass.sizes {
+                size.point.goal = None;
+                size.point.goals.clear();
+            }
         }
     }
     let saturated = passes.iter().find(|pass| pass.is_closed());
@@ -129,7 +133,7 @@ pub(super) fn analyse(
         .and_then(|observed| law::fit(&observed));
     let question = answer::Question {
         header,
-        goal: goal.as_ref(),
+        goals: &goals,
         current: asked.current,
         instances,
         room: asked.connections_room,
@@ -149,11 +153,8 @@ pub(super) fn analyse(
         instances,
         connections_room: asked.connections_room,
         current: asked.current,
-        goal: asked.goal.map(|goal| PoolGoal {
-            metric: goal.metric,
-            limit: goal.limit,
-            verdict: answer.verdict,
-        }),
+        goal: goals.first().map(|goal| goals::told(goal, answer.verdict)),
+        goals: if goals.len() > 1 { goals::by_themselves(&goals, main) } else { Vec::new() },
         recommended: answer.recommended,
         validity: answer.validity,
         law,
@@ -169,20 +170,11 @@ pub(super) fn verdict(report: &model::Report) -> Verdict {
     };
     let is_invalid = report.findings.iter().any(|finding| finding.severity == model::Severity::Invalid);
     let goal = if is_invalid { Verdict::Inconclusive } else { goal.verdict };
-    let both = [goal, report.verdict];
-    [Verdict::Fail, Verdict::Inconclusive, Verdict::Pass]
-        .into_iter()
-        .find(|verdict| both.contains(verdict))
-        .unwrap_or(Verdict::None)
-}
-
-/// Nothing only for a journal that was edited by hand: the plan was checked before the run.
-fn parsed(goal: &BudgetHeader) -> Option<Goal> {
-    format!("{} {}", goal.metric, goal.limit).parse().ok()
+    goals::worst([goal, report.verdict])
 }
 
 /// By load, rates ascending and the closed loop last, and by size.
-fn passes<'a>(header: &Header, measured: &[Repeat<'a>], goal: Option<&Goal>) -> Vec<Pass<'a>> {
+fn passes<'a>(header: &Header, measured: &[Repeat<'a>], goals: &[Goal]) -> Vec<Pass<'a>> {
     let mut loads: Vec<(Load, BTreeMap<u32, Vec<Repeat<'a>>>)> = Vec::new();
     for &(stage, told) in measured {
         let Some(load) = header.stages.get(stage.id.index()).map(StageHeader::whole_load) else { continue };
@@ -198,7 +190,7 @@ fn passes<'a>(header: &Header, measured: &[Repeat<'a>], goal: Option<&Goal>) -> 
         a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))
     });
     let pass = |(load, by_size): (Load, BTreeMap<u32, Vec<Repeat<'a>>>)| {
-        let of = |(size, repeats)| Size::of(header, size, repeats, goal);
+        let of = |(size, repeats)| Size::of(header, size, repeats, goals);
         let mut sizes: Vec<Size<'a>> = by_size.into_iter().filter_map(of).collect();
         let pooled = Pooled::of(&sizes.iter().map(Size::per_s).collect::<Vec<_>>());
         for (index, size) in sizes.iter_mut().enumerate() {

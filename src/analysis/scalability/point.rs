@@ -13,6 +13,7 @@ use crate::record::histogram::Distribution;
 use crate::record::set::{Set, TransactionSet};
 
 use super::estimate;
+use super::goals;
 use super::law::Observed;
 use super::queue::Service;
 use super::why;
@@ -24,30 +25,28 @@ pub(super) type Repeat<'a> = (&'a StageAnalysis, &'a model::Stage);
 pub(super) struct Size<'a> {
     pub(super) point: PoolPoint,
     pub(super) repeats: Vec<Repeat<'a>>,
-    /// The goal's metric in each repetition, as far as their samples carry it.
-    pub(super) goal: Vec<f64>,
+    /// The metric of each goal in each repetition, as far as their samples carry it.
+    pub(super) goals: Vec<Vec<f64>>,
     /// For how long connections were held; nothing where none was.
     pub(super) hold: Option<Service>,
 }
 
 impl<'a> Size<'a> {
-    pub(super) fn of(
-        header: &Header,
-        size: u32,
-        repeats: Vec<Repeat<'a>>,
-        goal: Option<&Goal>,
-    ) -> Option<Self> {
+    pub(super) fn of(header: &Header, size: u32, repeats: Vec<Repeat<'a>>, goals: &[Goal]) -> Option<Self> {
         let mut sets = repeats.iter().map(|(stage, _)| &stage.set);
         let mut set = sets.next()?.clone();
         sets.for_each(|other| set.merge(other));
         let hold = total(&set, |transaction| &transaction.hold);
         let mut point = point(size, &repeats, &set);
         point.hold_us = quantiles(&hold);
-        point.goal = goal.map(|goal| at_goal(goal, header, &repeats, &set));
+        let at_each: Vec<GoalAt> = goals.iter().map(|goal| at_goal(goal, header, &repeats, &set)).collect();
+        point.goal = goals::together(&at_each);
+        point.goals = if at_each.len() > 1 { at_each } else { Vec::new() };
         let exact = |goal: &Goal| {
             repeats.iter().filter_map(|(_, stage)| budget::exact(&goal.metric, stage)).collect()
         };
-        Some(Self { point, goal: goal.map(exact).unwrap_or_default(), hold: service(&hold), repeats })
+        let goals = goals.iter().map(exact).collect();
+        Some(Self { point, goals, hold: service(&hold), repeats })
     }
 
     pub(super) fn size(&self) -> u32 {
@@ -124,6 +123,7 @@ fn point(size: u32, repeats: &[Repeat<'_>], set: &Set) -> PoolPoint {
         waits: why::classes(&models),
         queue: None,
         goal: None,
+        goals: Vec::new(),
     }
 }
 
@@ -152,6 +152,7 @@ fn estimates(repeats: &[Repeat<'_>]) -> PoolEstimates {
         waiting: each(&|stage| stage.pool.waiting_mean),
         saturated_fraction: each(&|stage| stage.pool.saturated_fraction),
         held_unused_fraction: known(&|(stage, _)| held_unused(&stage.set)),
+        create_us: known(&|(_, stage)| stage.pool.create_us.mean.filter(|_| stage.pool.creates > 0)),
     }
 }
 

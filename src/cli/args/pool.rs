@@ -28,9 +28,9 @@ pub(in crate::cli) struct StudyArguments {
         conflicts_with_all = ["rate", "clients", "sessions"]
     )]
     pub(in crate::cli) rates: Vec<f64>,
-    /// What a size has to keep: 'p99 < 50ms', `pool_wait.mean < 5ms`, 'checkout.response.p99 < 80ms'
-    #[arg(long, value_name = "METRIC LIMIT")]
-    pub(in crate::cli) goal: Option<String>,
+    /// What a size has to keep, parts behind commas; may be repeated: 'p99 < 50ms, errors < 0.1%', 'checkout.response.p99 < 80ms'
+    #[arg(long = "goal", value_name = "GOAL")]
+    pub(in crate::cli) goals: Vec<String>,
     /// Connections of each instance in use today: they are measured as well, and the answer is held against them
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(in crate::cli) current: Option<u32>,

@@ -103,7 +103,7 @@ fn how(page: &mut Page, experiment: &IndexExperiment) {
         },
     );
     if let Some(cache) = &experiment.cache {
-        page.fact("cache", cache);
+        page.fact("cache", &regime(cache));
     }
     if experiment.operations > 0 && !experiment.held.is_empty() {
         page.fact(
@@ -117,6 +117,20 @@ fn how(page: &mut Page, experiment: &IndexExperiment) {
     }
     if let Some(reason) = &experiment.not_hidden {
         page.fact("not split", reason);
+    }
+}
+
+/// What a cache regime means.
+fn regime(cache: &str) -> String {
+    match cache {
+        "cold" => "cold: before each slice the server was restarted, and the kernel asked to forget the data; it need not, and only root \
+                   could make it: what it kept was read from memory and not from the disk"
+            .to_owned(),
+        "warm" => "warm: shared_buffers hold all of the data".to_owned(),
+        ratio => format!(
+            "the data are {ratio} times as large as shared_buffers; what these do not hold came from the kernel's cache, as far as the \
+             machine's memory goes, rather than from the disk"
+        ),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A pool study: the answer, the sizes side by side, why the knee is where it is, and what theory says of it.
 
 mod details;
+mod goals;
 mod heat;
 mod why;
 
@@ -72,6 +73,7 @@ fn sizes(page: &mut Page, study: &PoolStudy, title: &str, points: &[PoolPoint]) 
         grid.row(row(point, knee == Some(point.size), share, wide, with_goal));
     }
     page.grid(&grid);
+    goals::table(page, study, points);
 }
 
 fn columns(study: &PoolStudy, wide: bool, with_goal: bool) -> Vec<Column> {
@@ -90,7 +92,7 @@ fn columns(study: &PoolStudy, wide: bool, with_goal: bool) -> Vec<Column> {
     ]);
     if with_goal {
         let limit = study.goal.as_ref().map_or_else(String::new, |goal| format!("goal\n{}", goal.limit));
-        columns.push(Column::number(&limit));
+        columns.push(Column::number(if study.goals.is_empty() { limit.as_str() } else { "all\ngoals" }));
     }
     if wide {
         columns.extend([Column::text("top wait", 14), Column::text("top blocker", 14)]);
@@ -120,7 +122,7 @@ fn row(point: &PoolPoint, is_knee: bool, share: f64, wide: bool, with_goal: bool
         Cell::new(percent(point.saturated_fraction)),
     ]);
     if with_goal {
-        cells.push(goal(point));
+        cells.push(goals::of_all(point));
     }
     let wait = top_wait(point.top_wait.as_ref());
     match (&point.top_blocker, wide) {
@@ -132,25 +134,18 @@ fn row(point: &PoolPoint, is_knee: bool, share: f64, wide: bool, with_goal: bool
     cells
 }
 
-/// What was measured of the goal, and whether that keeps it: in words, since colour alone says nothing on paper.
-fn goal(point: &PoolPoint) -> Cell {
-    let Some(goal) = &point.goal else { return Cell::new(DASH) };
-    let (style, word) = match goal.verdict {
-        Verdict::Pass => (Style::Good, "kept"),
-        Verdict::Fail => (Style::Bad, "broken"),
-        Verdict::Inconclusive | Verdict::None => (Style::Caution, "unclear"),
-    };
-    Cell::new(&goal.measured).and(word).style(style)
-}
-
 /// `5 pool sizes, the knee is at 8 connections`, for the first line.
 pub(super) fn sentence(study: &PoolStudy, at_rate: bool) -> String {
     let sizes = plural(study.sizes.len() as u64, "pool size");
     if let Some(goal) = &study.goal {
-        let of = format!("{} {}", goal.metric, goal.limit);
+        let (of, are) = match study.goals.len() {
+            0 => (format!("{} {}", goal.metric, goal.limit), "is"),
+            2 => ("both goals".to_owned(), "are"),
+            goals => (format!("all {goals} goals"), "are"),
+        };
         return match (&study.recommended, goal.verdict) {
             (Some(recommended), _) => {
-                format!("{of} is kept by a pool of {}", plural(u64::from(recommended.size), "connection"))
+                format!("{of} {are} kept by a pool of {}", plural(u64::from(recommended.size), "connection"))
             }
             (None, Verdict::Fail) => format!("none of {sizes} keeps {of}"),
             (None, _) => format!("{sizes}, and it is unclear which keeps {of}"),

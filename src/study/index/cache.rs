@@ -3,10 +3,8 @@
 
 use crate::dataset::index as server;
 use crate::study::measure::Ground;
-use crate::study::{Happening, MeasurePlan, Observer, StudyError, TargetChoice};
+use crate::study::{Happening, Observer, StudyError};
 
-/// The setting that decides it.
-const SHARED_BUFFERS: &str = "shared_buffers";
 /// The least that PostgreSQL takes, in kB.
 const SHARED_BUFFERS_MIN_KB: f64 = 128.0;
 /// Data ÷ `shared_buffers` where all of it and of the indexes to come is to stay there.
@@ -15,7 +13,7 @@ const WARM_RATIO: f64 = 0.6;
 /// How much of the data is in memory.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum CacheRegime {
-    /// None of it at the beginning of a slice: the server is restarted before each.
+    /// None of it at the beginning of a slice: the server is restarted before each, and the kernel asked to forget.
     Cold,
     /// All of it.
     Warm,
@@ -34,37 +32,54 @@ impl CacheRegime {
         }
     }
 
-    fn ratio(self) -> f64 {
+    /// Data ÷ `shared_buffers`, where the regime says it.
+    fn ratio(self) -> Option<f64> {
         match self {
-            Self::Cold | Self::Warm => WARM_RATIO,
-            Self::Ratio(ratio) => ratio,
+            Self::Cold => None,
+            Self::Warm => Some(WARM_RATIO),
+            Self::Ratio(ratio) => Some(ratio),
         }
     }
 }
 
-/// The plan with `shared_buffers` as the regime wants them. How large the data are is known when they are loaded, and the setting
-/// holds from a server's start on: a first server is filled to find out.
-pub(super) async fn sized(
-    plan: &MeasurePlan,
+/// Gives a throwaway server that is filled the `shared_buffers` of the regime, and says what that means. Gives whether the data are to
+/// be read into them before each slice.
+pub(super) async fn arranged(
+    ground: &mut Ground<'_>,
     regime: CacheRegime,
-    connections: u32,
     observer: &mut Observer<'_>,
-) -> Result<MeasurePlan, StudyError> {
-    observer(Happening::Step("loading once to learn how large the data are"));
-    let ground = Ground::open(plan, connections, observer).await?;
+) -> Result<bool, StudyError> {
+    let Some(ratio) = regime.ratio() else {
+        observer(Happening::Note(
+            "--cache cold: the server is restarted before each slice and the kernel asked to forget the data; it need not, and only \
+             root could make it: what it keeps is read from memory",
+        ));
+        return Ok(false);
+    };
     let bytes = server::database_bytes(&ground.target.control).await?;
-    ground.target.close().await?;
-    let kilobytes = (bytes as f64 / regime.ratio() / 1024.0).max(SHARED_BUFFERS_MIN_KB);
-    let value = format!("{kilobytes:.0}kB");
-    observer(Happening::Note(&format!(
-        "{:.1} MB of data, so that {SHARED_BUFFERS} is {:.1} MB for --cache {}",
+    let kilobytes = (bytes as f64 / ratio / 1024.0).max(SHARED_BUFFERS_MIN_KB);
+    observer(Happening::Step("restarting the throwaway server with other shared_buffers"));
+    server::size_buffers(&ground.target.control, &format!("{kilobytes:.0}kB")).await?;
+    ground.target.restart().await?;
+    let sizes = format!(
+        "{:.1} MB of data, so that shared_buffers is {:.1} MB for --cache {}",
         bytes as f64 / 1_048_576.0,
         kilobytes / 1024.0,
         regime.name()
-    )));
-    let mut sized = plan.clone();
-    if let TargetChoice::Local(options) = &mut sized.target {
-        options.settings.push((SHARED_BUFFERS.to_owned(), value));
+    );
+    if regime != CacheRegime::Warm {
+        observer(Happening::Note(&format!(
+            "{sizes}; the kernel keeps what does not fit in, as far as the machine's memory goes, so that it comes from there rather \
+             than from the disk"
+        )));
+        return Ok(false);
     }
-    Ok(sized)
+    let may_warm = server::may_warm(&ground.target.control).await?;
+    let how = if may_warm {
+        ""
+    } else {
+        "; the extension pg_prewarm is not installed, so that the warm-up alone fills it"
+    };
+    observer(Happening::Note(&format!("{sizes}{how}")));
+    Ok(may_warm)
 }

@@ -66,6 +66,12 @@ impl Subjects {
             }
         }
         refuse_twice(&found)?;
+        for (index, twin) in found.iter().filter_map(|index| Some((index, index.twin.as_ref()?))) {
+            observer(Happening::Note(&format!(
+                "{}: {twin} is made alike and answers the same searches; what both cost is measured all the same",
+                index.label
+            )));
+        }
         let touches = touches(workload, &explained, &found);
         Ok(Self { found, whys, touches })
     }
@@ -123,6 +129,7 @@ fn header(index: &Foreseen) -> IndexSubject {
                 other_index: key.other_index.clone(),
             })
             .collect(),
+        twin: index.twin.clone(),
         why: None,
     }
 }

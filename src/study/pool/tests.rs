@@ -7,8 +7,8 @@ use super::*;
 use crate::db::sim::{SimAnswer, SimRequest};
 use crate::engine::{Plan, Replacement, StagePlan, simulate};
 use crate::generate::Key;
-use crate::model::{PoolStudy, Report};
-use crate::record::entry::{End, EndReason, Entry, Interval};
+use crate::model::{PoolStudy, Report, Verdict};
+use crate::record::entry::{BudgetHeader, End, EndReason, Entry, Interval};
 use crate::units::{Arrivals, Course, Seed, Stamp};
 use crate::workload::Workload;
 
@@ -43,10 +43,31 @@ fn plan(pool_size: u32, load: &Load, length: Duration, seed: Seed) -> Plan {
 }
 
 /// What was measured of one size, as a journal has it.
+#[derive(Clone)]
 struct Measured {
     size: u32,
     load: Load,
     intervals: Vec<Interval>,
+}
+
+impl Measured {
+    /// One interval for the window and one for the drain: the reports of this file know no course over time, and each costs what its
+    /// intervals do.
+    fn of(size: u32, load: Load, intervals: &[Interval]) -> Self {
+        let mut whole: Vec<Interval> = Vec::new();
+        for interval in intervals {
+            match whole.last_mut().filter(|last| last.drain == interval.drain) {
+                Some(last) => {
+                    last.span.to = interval.span.to;
+                    last.planned += interval.planned;
+                    last.in_flight = interval.in_flight;
+                    last.set.merge(&interval.set);
+                }
+                None => whole.push(interval.clone()),
+            }
+        }
+        Self { size, load, intervals: whole }
+    }
 }
 
 fn report(measured: &[Measured], pool: &PoolHeader) -> Report {
@@ -95,7 +116,7 @@ fn study(measured: &[Measured], pool: &PoolHeader) -> PoolStudy {
 }
 
 /// Exponentially distributed naps of 20 ms, 150 of them a second: three connections are busy all the time.
-fn naps(size: u32, seed: u64) -> Measured {
+fn naps(size: u32, length_s: u64, seed: u64) -> Measured {
     let load = Load::Open { rate: Course::Constant(150.0), arrivals: Arrivals::Poisson, max_lag: None };
     let seed = Seed(seed);
     let key = Key::root(seed).number(7);
@@ -105,8 +126,8 @@ fn naps(size: u32, seed: u64) -> Measured {
         }
         _ => SimAnswer::ok(Duration::ZERO),
     };
-    let intervals = simulate(&plan(size, &load, Duration::from_secs(120), seed), script);
-    Measured { size, load, intervals }
+    let intervals = simulate(&plan(size, &load, Duration::from_secs(length_s), seed), script);
+    Measured::of(size, load, &intervals)
 }
 
 /// The mean wait of M/M/c in milliseconds by the sums of the textbooks (Gross and Harris, section 2.3): another way than the
@@ -119,21 +140,30 @@ fn textbook_wait_ms(servers: u32, load: f64, service_ms: f64) -> f64 {
     waits * service_ms / (c - load)
 }
 
+fn goal(metric: &str, limit: &str) -> BudgetHeader {
+    BudgetHeader { metric: metric.to_owned(), limit: limit.to_owned() }
+}
+
+fn with_goals(goals: Vec<BudgetHeader>) -> PoolHeader {
+    PoolHeader { goals, ..PoolHeader::default() }
+}
+
+/// Sizes, and seconds for which each is measured. The wait in a queue of c forgets what was in S / (c (1 − √ρ)²), from 280 ms at four
+/// connections to 24 ms at seven, and its standard deviation is 1.7 to 7 times its mean: for these lengths that is a standard error
+/// of 12 to 18 % of the mean.
+const NAPS: [(u32, u64); 7] = [(2, 40), (4, 120), (5, 80), (6, 80), (7, 80), (8, 40), (16, 20)];
+
 #[test]
 fn the_recommended_size_is_the_smallest_that_erlang_says_keeps_the_goal() {
-    const SIZES: [u32; 8] = [2, 3, 4, 5, 6, 7, 8, 16];
-    let mut measured = Vec::new();
-    for seed in [1, 2] {
-        measured.extend(SIZES.map(|size| naps(size, seed)));
-    }
-    for goal_ms in [15.0, 5.0, 1.0, 0.35] {
-        let keeps = |size: &&u32| f64::from(**size) > 3.0 && textbook_wait_ms(**size, 3.0, 20.0) < goal_ms;
-        let expected = *SIZES.iter().find(keeps).expect("one of them");
-        let goal = crate::record::entry::BudgetHeader {
-            metric: "pool_wait.mean".to_owned(),
-            limit: format!("< {}us", goal_ms * 1000.0),
-        };
-        let study = study(&measured, &PoolHeader { goal: Some(goal), ..PoolHeader::default() });
+    let measured = NAPS.map(|(size, length_s)| naps(size, length_s, 1));
+    // Mean waits are 10.2, 2.36, 0.66 and 0.19 ms from four connections on: each goal lies a factor of 1.85 or more, 61 % of the wait
+    // and more than three standard errors, from both of its neighbours.
+    for goal_ms in [25.0, 5.0, 1.25, 0.35] {
+        let keeps =
+            |(size, _): &&(u32, u64)| f64::from(*size) > 3.0 && textbook_wait_ms(*size, 3.0, 20.0) < goal_ms;
+        let (expected, _) = *NAPS.iter().find(keeps).expect("one of them");
+        let limit = format!("< {}us", goal_ms * 1000.0);
+        let study = study(&measured, &with_goals(vec![goal("pool_wait.mean", &limit)]));
         let recommended = study.recommended.expect("some size keeps it");
         assert_eq!(recommended.size, expected, "{goal_ms} ms: {}", study.recommendation);
         assert!(
@@ -142,20 +172,69 @@ fn the_recommended_size_is_the_smallest_that_erlang_says_keeps_the_goal() {
             study.recommendation
         );
         assert_eq!(study.knee, None, "no closed loop was measured");
+        assert!(study.goals.is_empty(), "one goal stands in its own place");
     }
     let study = study(&measured, &PoolHeader::default());
     for point in study.sizes.iter().filter(|point| point.size > 3 && point.size < 8) {
         let queue = point.queue.expect("an open loop");
         let expected = textbook_wait_ms(point.size, 3.0, 20.0) * 1000.0;
         let predicted = queue.wait_us.expect("room");
-        // 36,000 naps: their mean, to which the wait is far more than proportional, is known within a per cent.
-        assert!((predicted / expected - 1.0).abs() < 0.15, "{}: {predicted} {expected}", point.size);
-        assert!((queue.service_ratio - 1.0).abs() < 0.01, "{queue:?}");
+        // 6,000 naps of the smallest size: their mean is known within 1.3 %, and at four connections the wait changes seven times as
+        // fast, with more of them more slowly: 9 %, of which this is three times.
+        assert!((predicted / expected - 1.0).abs() < 0.27, "{}: {predicted} {expected}", point.size);
+        // Two means of 6,000 and 12,000 naps.
+        assert!((queue.service_ratio - 1.0).abs() < 0.05, "{queue:?}");
     }
     assert!(
         study.sizes[0].queue.expect("an open loop").wait_us.is_none(),
         "two connections for a load of three"
     );
+}
+
+/// Each of several goals asks for a size of its own: what keeps all of them is the largest of these.
+#[test]
+fn several_goals_are_kept_together_or_not_at_all() {
+    let measured = [(4, 40), (5, 40), (7, 40)].map(|(size, length_s)| naps(size, length_s, 1));
+    // 2.36 ms at five and 0.19 ms at seven connections; nobody is ever turned away.
+    let both = vec![goal("pool_wait.mean", "< 5ms"), goal("errors.rate", "< 0.1%")];
+    let kept = study(&measured, &with_goals(both.clone()));
+    assert_eq!(kept.recommended.as_ref().map(|of| of.size), Some(5), "{}", kept.recommendation);
+    let said = "keeps pool_wait.mean < 5ms and errors.rate < 0.1% at 150/s (pool_wait.mean ";
+    assert!(kept.recommendation.contains(said), "{}", kept.recommendation);
+    let verdicts =
+        |study: &PoolStudy| -> Vec<Verdict> { study.goals.iter().map(|goal| goal.verdict).collect() };
+    assert_eq!(verdicts(&kept), [Verdict::Pass, Verdict::Pass]);
+    let of_four = &kept.sizes[0];
+    assert_eq!(
+        of_four.goals.iter().map(|goal| goal.verdict).collect::<Vec<_>>(),
+        [Verdict::Fail, Verdict::Pass]
+    );
+    assert_eq!(
+        of_four.goal.as_ref().map(|goal| goal.verdict),
+        Some(Verdict::Fail),
+        "one broken goal breaks all"
+    );
+
+    // Every nap of 20 ms takes longer than a microsecond: no size keeps that one, and each other one for itself.
+    let never = [both, vec![goal("service.mean", "< 1us")]].concat();
+    let broken = study(&measured, &with_goals(never));
+    assert_eq!(broken.recommended, None);
+    assert_eq!(verdicts(&broken), [Verdict::Pass, Verdict::Pass, Verdict::Fail]);
+    assert_eq!(broken.goal.as_ref().map(|goal| goal.verdict), Some(Verdict::Fail));
+    assert!(
+        broken.recommendation.starts_with(
+            "No size of those measured keeps pool_wait.mean < 5ms, errors.rate < 0.1% and service.mean"
+        ),
+        "{}",
+        broken.recommendation
+    );
+
+    // A journal from before there could be several has its goal in another place.
+    let old = PoolHeader { goal: Some(goal("pool_wait.mean", "< 5ms")), ..PoolHeader::default() };
+    let old: PoolHeader =
+        serde_json::from_value(serde_json::json!({ "goal": old.goal, "current": null, "search_stages": 0, "connections_room": null }))
+            .expect("a header of before");
+    assert_eq!(study(&measured, &old).recommended.map(|of| of.size), Some(5));
 }
 
 /// Of the 20 ms of each transaction 5 must be spent alone: four connections keep that place busy, and a fifth only queues at it.
@@ -172,14 +251,17 @@ fn the_knee_is_where_the_place_that_is_taken_by_turns_is_always_busy() {
             }
             _ => SimAnswer::ok(Duration::ZERO),
         };
-        let intervals = simulate(&plan(size, &load, Duration::from_secs(20), Seed(seed)), script);
-        Measured { size, load, intervals }
-    };
-    let measured = |repeats: u64, sizes: &[u32]| -> Vec<Measured> {
-        (0..repeats).flat_map(|repeat| sizes.iter().map(move |size| wall(*size, repeat))).collect()
+        // Nothing is drawn: ten seconds say the same as any longer time.
+        let intervals = simulate(&plan(size, &load, Duration::from_secs(10), Seed(seed)), script);
+        Measured::of(size, load, &intervals)
     };
     let sizes = [1, 2, 3, 4, 6, 8, 16];
-    let full = study(&measured(3, &sizes), &PoolHeader { current: Some(16), ..PoolHeader::default() });
+    let all: Vec<Vec<Measured>> =
+        (0..3).map(|repeat| sizes.map(|size| wall(size, repeat)).to_vec()).collect();
+    let measured = |repeats: usize, sizes: usize| -> Vec<Measured> {
+        all[..repeats].iter().flat_map(|of| of[..sizes].to_vec()).collect()
+    };
+    let full = study(&measured(3, 7), &PoolHeader { current: Some(16), ..PoolHeader::default() });
     assert_eq!(full.knee, Some(4), "{}", full.recommendation);
     let recommended = full.recommended.expect("the knee");
     assert_eq!((recommended.size, recommended.connections), (4, 4));
@@ -188,10 +270,10 @@ fn the_knee_is_where_the_place_that_is_taken_by_turns_is_always_busy() {
     let law = full.law.expect("seven sizes");
     assert!(!law.describes || law.misfit > 0.02, "a wall is no curve of the law: {law:?}");
 
-    let few = study(&measured(2, &sizes[..5]), &PoolHeader::default());
+    let few = study(&measured(2, 5), &PoolHeader::default());
     assert_eq!((few.knee, few.recommended), (None, None), "two repetitions carry no knee");
     assert!(few.recommendation.contains("--repeats 3"), "{}", few.recommendation);
-    let growing = study(&measured(3, &sizes[..3]), &PoolHeader::default());
+    let growing = study(&measured(3, 3), &PoolHeader::default());
     assert_eq!(growing.knee, None);
     assert!(growing.recommendation.contains("still grows at 3 connections"), "{}", growing.recommendation);
 }
@@ -199,7 +281,7 @@ fn the_knee_is_where_the_place_that_is_taken_by_turns_is_always_busy() {
 /// What only looks for the sizes counts for nothing else.
 #[test]
 fn a_look_is_no_measurement() {
-    let measured = [naps(4, 1), naps(5, 1), naps(4, 2)];
+    let measured = [naps(4, 5, 1), naps(5, 5, 1), naps(4, 5, 2)];
     let whole = study(&measured, &PoolHeader::default());
     assert_eq!(
         whole.sizes.iter().map(|point| (point.size, point.repeats)).collect::<Vec<_>>(),

@@ -1,5 +1,6 @@
 //! The indexes of an arm, made before its slice, and the target as it was, afterwards.
 
+use super::cache::WARM;
 use super::{COMMENT, Foreseen};
 use crate::dataset::DatasetError;
 use crate::dataset::postgres::server::{code, failed, words};
@@ -31,6 +32,8 @@ pub struct Arrangement {
     pub hold: Vec<String>,
     /// Tables that are vacuumed behind it.
     pub vacuum: Vec<String>,
+    /// Whether all of the data is read into the server's buffers at last.
+    pub warm: bool,
 }
 
 /// An index to build.
@@ -105,6 +108,9 @@ async fn arranged(client: &Client, arrangement: &Arrangement) -> Result<(), (Str
     run(NO_PATIENCE, "reset lock_timeout".to_owned()).await?;
     for table in &arrangement.vacuum {
         run(&format!("VACUUM {table}"), format!("vacuum {table}")).await?;
+    }
+    if arrangement.warm {
+        run(WARM, "read the data into shared_buffers".to_owned()).await?;
     }
     Ok(())
 }

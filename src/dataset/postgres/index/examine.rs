@@ -1,7 +1,7 @@
 //! What is known of an index before anything is measured: it is built once in a transaction that is rolled back, so that a
 //! mistake in it, its size and the time that it takes are known, and the target is as it was.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{COMMENT, own_name};
 use crate::dataset::DatasetError;
@@ -45,6 +45,8 @@ pub struct Foreseen {
     pub scans_before: Option<u64>,
     /// Foreign keys that look rows up by its leading columns.
     pub foreign_keys: Vec<ForeignKeyUse>,
+    /// Another index that is made alike, named as in the server's views.
+    pub twin: Option<String>,
     /// What must be there again afterwards, where it was there before.
     pub original: Option<Original>,
 }
@@ -108,6 +110,25 @@ const FOREIGN_KEYS: &str = "
     FROM fits f JOIN pg_constraint con ON con.oid = f.con
     WHERE f.indexrelid = $2 ORDER BY 1";
 
+/// An index of the same table that is made alike as `$1`: it answers the same searches and forbids no less. Those of `$2` go as well.
+const TWIN: &str = "
+    SELECT CASE WHEN n.nspname = 'public' THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name
+    FROM pg_index i JOIN pg_class own ON own.oid = i.indexrelid
+    JOIN pg_index o ON o.indrelid = i.indrelid AND o.indexrelid <> i.indexrelid AND o.indexrelid <> ALL ($2)
+    JOIN pg_class c ON c.oid = o.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.indexrelid = $1 AND o.indisvalid AND c.relam = own.relam AND NOT (i.indisexclusion OR o.indisexclusion)
+      AND o.indnkeyatts = i.indnkeyatts
+      AND (o.indkey::int2[])[0:o.indnkeyatts - 1] = (i.indkey::int2[])[0:i.indnkeyatts - 1]
+      AND o.indclass::oid[] = i.indclass::oid[] AND o.indcollation::oid[] = i.indcollation::oid[]
+      AND o.indoption::int2[] = i.indoption::int2[]
+      AND (SELECT array_agg(k ORDER BY k) FROM unnest((o.indkey::int2[])[o.indnkeyatts:o.indnatts - 1]) k)
+          IS NOT DISTINCT FROM (SELECT array_agg(k ORDER BY k) FROM unnest((i.indkey::int2[])[i.indnkeyatts:i.indnatts - 1]) k)
+      AND pg_get_expr(o.indexprs, o.indrelid) IS NOT DISTINCT FROM pg_get_expr(i.indexprs, i.indrelid)
+      AND pg_get_expr(o.indpred, o.indrelid) IS NOT DISTINCT FROM pg_get_expr(i.indpred, i.indrelid)
+      AND (NOT i.indisunique OR o.indisunique AND o.indimmediate = i.indimmediate
+          AND (pg_get_indexdef(o.indexrelid) LIKE '%NULLS NOT DISTINCT%') = (pg_get_indexdef(i.indexrelid) LIKE '%NULLS NOT DISTINCT%'))
+    ORDER BY o.indisprimary DESC, o.indisunique DESC, 1 LIMIT 1";
+
 const EXISTING: &str = "
     SELECT i.indexrelid, i.indrelid::regclass::text AS on_table, pg_get_indexdef(i.indexrelid) AS definition,
            i.indisprimary, i.indisunique, i.indisexclusion, i.indisreplident, i.indisclustered, i.indisvalid, c.relispartition,
@@ -134,12 +155,6 @@ const SPARE: &str = "
       AND NOT (i.indisunique OR i.indisprimary OR i.indisexclusion OR i.indisreplident OR c.relispartition)
       AND i.indisvalid AND NOT EXISTS (SELECT FROM pg_constraint con WHERE con.conindid = i.indexrelid)
     ORDER BY c.relpages DESC, s.indexrelid";
-
-/// Size of this database, in bytes.
-pub async fn database_bytes(client: &Client) -> Result<u64, DatasetError> {
-    let row = client.query_one("SELECT pg_database_size(current_database())", &[]).await;
-    Ok(size(Some(row.map_err(failed("ask for the size of the database"))?.get(0))))
-}
 
 /// The server's number of this session.
 pub async fn backend(client: &Client) -> Result<i32, DatasetError> {
@@ -238,6 +253,15 @@ async fn taken(client: &Client, name: &str) -> Result<Option<String>, DatasetErr
     }))
 }
 
+/// What a build on trial showed.
+struct Built {
+    took: Duration,
+    bytes: u64,
+    has_expressions: bool,
+    foreign_keys: Vec<ForeignKeyUse>,
+    twin: Option<String>,
+}
+
 /// Builds it in a transaction, looks at it, and takes it back.
 async fn on_trial(
     client: &Client,
@@ -254,16 +278,24 @@ async fn on_trial(
         let row = client.query_one(BUILT, &[&foreseen.quoted]).await?;
         let id: u32 = row.get("indexrelid");
         let keys = client.query(FOREIGN_KEYS, &[&table, &id, &Vec::<u32>::new()]).await?;
-        Ok::<_, tokio_postgres::Error>((took, size(row.get("bytes")), row.get("has_expressions"), keys))
+        let twin = client.query_opt(TWIN, &[&id, &Vec::<u32>::new()]).await?.map(|row| row.get("name"));
+        Ok::<_, tokio_postgres::Error>(Built {
+            took,
+            bytes: size(row.get("bytes")),
+            has_expressions: row.get("has_expressions"),
+            foreign_keys: keys.iter().map(foreign_key).collect(),
+            twin,
+        })
     }
     .await;
     client.batch_execute("ROLLBACK").await.map_err(failed(doing()))?;
     match built {
-        Ok((took, bytes, has_expressions, keys)) => {
-            foreseen.build_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-            foreseen.size_bytes = bytes;
-            foreseen.has_expressions = has_expressions;
-            foreseen.foreign_keys = keys.iter().map(foreign_key).collect();
+        Ok(built) => {
+            foreseen.build_us = u64::try_from(built.took.as_micros()).unwrap_or(u64::MAX);
+            foreseen.size_bytes = built.bytes;
+            foreseen.has_expressions = built.has_expressions;
+            foreseen.foreign_keys = built.foreign_keys;
+            foreseen.twin = built.twin;
             Ok(Ok(foreseen))
         }
         Err(error) if error.as_db_error().is_some() => Ok(Err(words(&error))),
@@ -318,6 +350,7 @@ pub async fn dropped(
     let id = row.get::<_, u32>("indexrelid");
     let table_id = table.get::<_, u32>("oid");
     let keys = client.query(FOREIGN_KEYS, &[&table_id, &id, &others]).await.map_err(failed(doing()))?;
+    let twin = client.query_opt(TWIN, &[&id, &others]).await.map_err(failed(doing()))?;
     let is_partitioned = row.get::<_, String>("kind") == "I";
     let concurrently = if is_partitioned { "" } else { "CONCURRENTLY " };
     let mut foreseen = Foreseen {
@@ -337,6 +370,7 @@ pub async fn dropped(
         has_expressions: built.get("has_expressions"),
         scans_before: Some(size(row.get("scans"))),
         foreign_keys: keys.iter().map(foreign_key).collect(),
+        twin: twin.map(|row| row.get("name")),
     };
     match rebuilt_on_trial(client, &foreseen).await? {
         Ok(took) => foreseen.build_us = took,

@@ -1,15 +1,15 @@
 //! Indexes that are put to the test: what they are, built on trial, arranged for a slice, and put back. PostgreSQL 14 to 18.
 
 mod arrange;
+mod cache;
 mod candidates;
 mod examine;
 mod explain;
 mod suggest;
 
 pub use arrange::{Arrangement, Build, Held, arrange, autovacuum_of, put_back};
-pub use examine::{
-    ForeignKeyUse, Foreseen, Original, added, backend, database_bytes, dropped, may_hide, unused,
-};
+pub use cache::{database_bytes, may_warm, size_buffers};
+pub use examine::{ForeignKeyUse, Foreseen, Original, added, backend, dropped, may_hide, unused};
 pub use explain::{Explained, explained};
 pub use suggest::{Suggestion, suggested};
 

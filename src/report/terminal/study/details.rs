@@ -155,30 +155,62 @@ pub(super) fn levels(page: &mut Page, points: &[PoolPoint]) {
         Column::number("waiting"),
         Column::number("saturated"),
         Column::number("held\nunused"),
-        Column::number("time-\nouts"),
-        Column::number("creates\nmean").spare(1),
         Column::number("not ok"),
         Column::number("host\nCPU"),
     ]);
     for point in points {
         let Some(of) = &point.estimates else { continue };
-        let creates = match point.create_us.mean {
-            Some(us) if point.creates > 0 => Cell::new(count(point.creates)).and(duration_us(us)),
-            _ => Cell::new("0"),
-        };
         grid.row(vec![
             Cell::new(point.size.to_string()),
             estimated(Some(of.busy), |value| decimal(value, 1)),
             estimated(Some(of.waiting), |value| decimal(value, 1)),
             estimated(Some(of.saturated_fraction), percent),
             estimated(of.held_unused_fraction, percent),
-            Cell::new(count(point.timeouts)),
-            creates,
             Cell::new(percent(point.error_fraction)),
             Cell::new(point.host_cpu_fraction.map_or_else(|| DASH.to_owned(), percent)),
         ]);
     }
     page.grid(&grid);
+    connections(page, points);
+}
+
+/// What connections cost: how many were made while a size was measured, how long one takes, and how many were not to be had.
+fn connections(page: &mut Page, points: &[PoolPoint]) {
+    page.blank();
+    let words = if points.iter().all(|point| point.creates == 0 && point.timeouts == 0) {
+        "No connection had to be made while sizes were measured, and no acquire ran into its timeout."
+    } else {
+        let mut grid = Grid::new(vec![
+            Column::number("size"),
+            Column::number("connections\nmade"),
+            Column::number("one takes\nmean"),
+            Column::number("\n95 % interval"),
+            Column::number("acquires that\ntimed out"),
+        ]);
+        for point in points {
+            let took = point.create_us.mean.filter(|_| point.creates > 0);
+            let estimate = point.estimates.as_ref().and_then(|of| of.create_us);
+            let interval = estimate.and_then(|of| Some((of.low?, of.high?)));
+            grid.row(vec![
+                Cell::new(point.size.to_string()),
+                Cell::new(count(point.creates)),
+                Cell::new(took.map_or_else(|| DASH.to_owned(), duration_us)),
+                Cell::new(interval.map_or_else(
+                    || DASH.to_owned(),
+                    |(low, high)| format!("{}–{}", duration_us(low), duration_us(high)),
+                )),
+                Cell::new(count(point.timeouts)),
+            ]);
+        }
+        page.grid(&grid);
+        "An interval takes connections made in each repetition."
+    };
+    page.paragraph(INDENT, Style::Dim, words);
+    page.paragraph(
+        INDENT,
+        Style::Dim,
+        "To give one out again takes no time worth a column: whether it is usable is known without a round trip to the server.",
+    );
 }
 
 fn estimated(estimate: Option<Estimate>, show: impl Fn(f64) -> String) -> Cell {

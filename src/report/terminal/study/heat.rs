@@ -14,9 +14,13 @@ pub(super) fn table(page: &mut Page, study: &PoolStudy) {
     let rates: Vec<&PoolPass> = study.passes.iter().filter(|pass| pass.rate_per_s.is_some()).collect();
     let (Some(first), true) = (rates.first(), rates.len() > 1) else { return };
     let (title, note) = match &study.goal {
-        Some(goal) => (
+        Some(goal) if study.goals.is_empty() => (
             format!("{} by size and rate", goal.metric),
             format!("▶ first to be {}, ✗ is not; darker is worse", goal.limit),
+        ),
+        Some(goal) => (
+            format!("{} by size and rate", goal.metric),
+            "▶ first to keep all goals, ✗ breaks one; darker is worse".to_owned(),
         ),
         None => ("p99 response by size and rate".to_owned(), "darker is slower".to_owned()),
     };
