@@ -324,7 +324,7 @@ fn retry_storm(report: &Report) -> Option<Finding> {
 }
 
 /// The tables of the measured stages for which something holds, each as it stood in the last of them.
-fn tables<'a>(report: &'a Report, holds: impl Fn(&TableInfo) -> bool) -> Vec<(&'a Stage, &'a TableInfo)> {
+fn tables(report: &Report, holds: impl Fn(&TableInfo) -> bool) -> Vec<(&Stage, &TableInfo)> {
     let mut found: Vec<(&Stage, &TableInfo)> = Vec::new();
     for (stage, table) in
         measured(report).flat_map(|stage| stage.tables.iter().map(move |table| (stage, table)))

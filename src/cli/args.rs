@@ -644,7 +644,7 @@ pub(super) enum Format {
     Csv,
     /// For test runners: each budget, goal and verdict is a test case
     Junit,
-    /// For viewers of HdrHistogram interval logs: the response times of each transaction, second by second
+    /// For viewers of `HdrHistogram` interval logs: the response times of each transaction, second by second
     Hlog,
 }
 

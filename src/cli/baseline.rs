@@ -69,12 +69,11 @@ async fn found(
     let mut groups: Vec<(String, Group)> = Vec::new();
     let mut all = Vec::with_capacity(budgets.len());
     for (budget, of) in budgets {
-        let at = match groups.iter().position(|(name, _)| *name == of) {
-            Some(at) => at,
-            None => {
-                groups.push((of.clone(), compare::group(history, &of).await?));
-                groups.len() - 1
-            }
+        let at = if let Some(at) = groups.iter().position(|(name, _)| *name == of) {
+            at
+        } else {
+            groups.push((of.clone(), compare::group(history, &of).await?));
+            groups.len() - 1
         };
         all.push(held_against(&budget, &of, &groups[at].1, across));
     }
@@ -87,11 +86,10 @@ fn held_against(budget: &RelativeBudget, of: &str, group: &Group, across: &[Stri
     let mut stages: Vec<BaselineStage> = Vec::new();
     for stage in reports.iter().flat_map(|report| report.stages.iter().filter(|stage| stage.measured)) {
         let values = budget.limit.metric.measure(stage);
-        match stages.iter_mut().find(|of| of.name == stage.name) {
-            Some(known) => known.values.extend(values),
-            None => {
-                stages.push(BaselineStage { name: stage.name.clone(), values: values.into_iter().collect() })
-            }
+        if let Some(known) = stages.iter_mut().find(|of| of.name == stage.name) {
+            known.values.extend(values);
+        } else {
+            stages.push(BaselineStage { name: stage.name.clone(), values: values.into_iter().collect() });
         }
     }
     BaselineBudget {

@@ -1,4 +1,4 @@
-//! A measurement in the OpenMetrics text format, for Prometheus and its like. Pure: a snapshot in, a text out; the registry is
+//! A measurement in the `OpenMetrics` text format, for Prometheus and its like. Pure: a snapshot in, a text out; the registry is
 //! built anew for each scrape, so that nothing is counted twice.
 
 use std::fmt;

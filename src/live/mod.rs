@@ -95,7 +95,9 @@ impl Live {
         if self.screen.take().is_some() {
             let notes =
                 std::mem::take(&mut self.snapshot.lock().unwrap_or_else(PoisonError::into_inner).notes);
-            notes.iter().for_each(|note| self.plain.tell(&Happening::Note(note)));
+            for note in &notes {
+                self.plain.tell(&Happening::Note(note));
+            }
         }
         self.plain.finish();
     }

@@ -126,7 +126,7 @@ impl Keeper {
             let is_due = drawn_at.is_none_or(|at| at.elapsed() >= DRAW_EVERY);
             if is_due && (self.refresh() || drawn_at.is_none()) {
                 terminal.draw(|frame| {
-                    draw(frame, &View { snapshot: &self.shown, paused: self.paused, colour })
+                    draw(frame, &View { snapshot: &self.shown, paused: self.paused, colour });
                 })?;
                 drawn_at = Some(Instant::now());
             }

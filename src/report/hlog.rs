@@ -1,4 +1,4 @@
-//! The response times of a run as an HdrHistogram interval log, version 1.3 with V2 histograms, as the usual viewers open it: an
+//! The response times of a run as an `HdrHistogram` interval log, version 1.3 with V2 histograms, as the usual viewers open it: an
 //! interval for each second and transaction, tagged by it. Made from the entries of a journal, whose distributions a report does
 //! not hold.
 

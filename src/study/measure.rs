@@ -342,9 +342,7 @@ impl<'a> Bench<'a> {
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
             alongside: None,
         };
-        if let Entry::Header(header) = &header {
-            observer(Happening::Begun(header));
-        }
+        begun(&header, observer);
         if bench.fresh.is_none() && bench.clones.is_empty() {
             Box::pin(bench.start_probes(None)).await?;
         }
@@ -647,12 +645,7 @@ impl<'a> Bench<'a> {
                         self.next_stage(&mut walk, observer).await?;
                     }
                 }
-                Some(probed) = self.probed.recv() => {
-                    if let Ok(seen) = &probed.reading.seen {
-                        observer(Happening::Seen(seen));
-                    }
-                    self.reading(walk.id(), probed)?;
-                }
+                Some(probed) = self.probed.recv() => self.seen(walk.id(), probed, observer)?,
                 told = next_of(&mut self.alongside) => self.beside(told, observer)?,
                 () = self.plan.wishes.stage_is_to_end() => self.end_stage(&mut walk, &mut run, observer)?,
                 () = self.interrupts.next() => run.stop(self.interrupted(observer)?),
@@ -1036,6 +1029,19 @@ impl<'a> Bench<'a> {
         at_edge.map_or(Ok(()), |probed| self.reading(stage, probed))
     }
 
+    /// Tells what a probe saw, and writes it down.
+    fn seen(
+        &mut self,
+        stage: StageId,
+        probed: Probed,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        if let Ok(seen) = &probed.reading.seen {
+            observer(Happening::Seen(seen));
+        }
+        self.reading(stage, probed)
+    }
+
     fn reading(&mut self, stage: StageId, probed: Probed) -> Result<(), StudyError> {
         let Probed { edge, reading } = probed;
         let at = reading.window.to;
@@ -1064,6 +1070,13 @@ impl<'a> Bench<'a> {
             self.recording.event(since, "target_lost", words)?;
         }
         Ok(())
+    }
+}
+
+/// Tells that a measurement begins.
+fn begun(header: &Entry, observer: &mut Observer<'_>) {
+    if let Entry::Header(header) = header {
+        observer(Happening::Begun(header));
     }
 }
 

@@ -18,7 +18,7 @@ fn strings_of_the_analysis() -> BTreeSet<String> {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() && name != "tests" {
                 folders.push(path);
-            } else if name.ends_with(".rs") && name != "tests.rs" {
+            } else if path.extension().is_some_and(|extension| extension == "rs") && name != "tests.rs" {
                 strings.extend(strings_of(&path));
             }
         }

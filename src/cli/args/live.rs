@@ -9,7 +9,7 @@ pub(in crate::cli) struct LiveArguments {
     /// A live view of the whole terminal: space pauses it, n ends the stage, q stops with a report
     #[arg(long, conflicts_with = "quiet")]
     pub(in crate::cli) live: bool,
-    /// Serve OpenMetrics for Prometheus there, at /metrics, while it measures; a port alone is of this machine only
+    /// Serve `OpenMetrics` for Prometheus there, at /metrics, while it measures; a port alone is of this machine only
     #[arg(long, value_name = "[ADDRESS:]PORT", value_parser = address)]
     pub(in crate::cli) metrics: Option<SocketAddr>,
 }

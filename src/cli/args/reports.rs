@@ -22,7 +22,8 @@ pub(in crate::cli) enum CsvTable {
 /// Where else a report is written.
 #[derive(Debug, Default, Args)]
 pub(in crate::cli) struct ExportArguments {
-    /// Also write the report as Markdown, for a pull request; it is appended to GITHUB_STEP_SUMMARY in any case, where that is set
+    /// Also write the report as Markdown, for a pull request; it is appended to `GITHUB_STEP_SUMMARY` in any
+    /// case, where that is set
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) markdown: Option<PathBuf>,
     /// Also write budgets, goals and verdicts as JUnit XML
