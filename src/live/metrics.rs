@@ -82,7 +82,7 @@ fn histograms<'a>(
 ) -> Result<(), fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
     for (labels, of) in series {
-        let edges = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+        let edges = BUCKETS_US.iter().map(|us| *us as f64 / 1e6).chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = edges.zip(of.counts).collect();
         metric.encode_family(&labels)?.encode_histogram::<Labels<'_>>(
             of.sum_s,
