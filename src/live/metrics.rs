@@ -47,12 +47,7 @@ fn gauges<'a>(
 ) -> Result<(), fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     for (labels, value) in series {
-        // The library writes empty braces for no labels.
-        if labels.is_empty() {
-            metric.encode_gauge(&value)?;
-        } else {
-            metric.encode_family(&labels)?.encode_gauge(&value)?;
-        }
+        metric.encode_family(&labels)?.encode_gauge(&value)?;
     }
     Ok(())
 }
@@ -65,11 +60,7 @@ fn counters<'a>(
 ) -> Result<(), fmt::Error> {
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
     for (labels, value) in series {
-        if labels.is_empty() {
-            metric.encode_counter::<Labels<'_>, u64, f64>(&value, None)?;
-        } else {
-            metric.encode_family(&labels)?.encode_counter::<Labels<'_>, u64, f64>(&value, None)?;
-        }
+        metric.encode_family(&labels)?.encode_counter::<Labels<'_>, u64, f64>(&value, None)?;
     }
     Ok(())
 }
