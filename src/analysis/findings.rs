@@ -1,7 +1,7 @@
 //! What a person should know, each with its condition, evidence, effect and remedy. An id is stable: scripts may look for it.
 
 use crate::model::{
-    BreakReason, EnvironmentInfo, Finding, GeneratorInfo, Report, Severity, Stage, StageLoad,
+    BreakReason, EnvironmentInfo, Finding, GeneratorInfo, Report, Severity, Stage, StageLoad, catalogue,
 };
 use crate::units::CpuList;
 
@@ -64,6 +64,7 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(super::slowdowns::find(report));
     findings.extend(super::server_findings::find(report));
     findings.extend(super::plans::findings(report));
+    findings.extend(super::resource_findings::find(report));
     findings.extend(steal(report));
     findings.extend(blind(report));
     findings.extend(probe_gaps(report));
@@ -87,7 +88,7 @@ pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
     })
 }
 
-/// One finding.
+/// One finding, of a kind that the catalogue has.
 pub(super) fn finding(
     id: &str,
     severity: Severity,
@@ -96,6 +97,7 @@ pub(super) fn finding(
     effect: &str,
     remedy: impl Into<String>,
 ) -> Finding {
+    debug_assert!(catalogue::entry(id).is_some(), "finding `{id}` has no entry in src/model/catalogue");
     Finding {
         id: id.to_owned(),
         severity,

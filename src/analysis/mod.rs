@@ -4,6 +4,7 @@
 //! grows with the number of stages and intervals, not with the number of samples.
 
 mod answer;
+mod baseline;
 pub mod capacity;
 mod capacity_limit;
 pub mod capacity_search;
@@ -31,6 +32,7 @@ mod plans;
 mod pooler;
 mod pooler_findings;
 mod quantiles;
+mod resource_findings;
 mod samples;
 pub mod scalability;
 mod server;
@@ -629,14 +631,13 @@ fn generator_info(header: &Header, stages: &[StageAnalysis]) -> model::Generator
 /// Holds the limits against what was measured. A measurement that is not valid decides nothing.
 fn judge(header: &Header, report: &Report) -> (Verdict, Vec<model::BudgetResult>) {
     let invalid = report.findings.iter().find(|finding| finding.severity == model::Severity::Invalid);
-    let mut results = Vec::new();
-    for budget in &header.budgets {
-        let mut result = judge_one(budget, &report.stages);
-        if let Some(invalid) = invalid {
+    let mut results: Vec<_> = header.budgets.iter().map(|budget| judge_one(budget, &report.stages)).collect();
+    results.extend(baseline::judge(&header.baselines, report));
+    if let Some(invalid) = invalid {
+        for result in &mut results {
             result.verdict = Verdict::Inconclusive;
             result.reason = Some(invalid.title.clone());
         }
-        results.push(result);
     }
     let any = |verdict| results.iter().any(|result: &model::BudgetResult| result.verdict == verdict);
     let verdict = if results.is_empty() {

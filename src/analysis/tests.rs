@@ -1,5 +1,6 @@
 //! From made journals to reports.
 
+mod catalogue;
 mod locks;
 mod pools;
 

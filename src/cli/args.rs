@@ -1,11 +1,14 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
+mod baseline;
 mod capacity;
 mod index;
+mod live;
 mod migration;
 pub(super) mod pool;
 mod pooler;
 mod renewal;
+mod reports;
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,13 +17,16 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 pub(super) use index::IndexArguments;
+pub(super) use live::LiveArguments;
 pub(super) use migration::{MigrationArguments, MigrationTool};
 
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
+pub(super) use baseline::BaselineArguments;
 pub(super) use capacity::CapacityArguments;
 pub(super) use pooler::PoolerArguments;
 pub(super) use renewal::RenewalArguments;
+pub(super) use reports::{CsvTable, ExplainArguments, ExportArguments, SchemaArguments, SchemaOf};
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
@@ -67,7 +73,9 @@ pub(super) enum Command {
     Calibrate(CalibrateArguments),
     /// Say what a target lets dbdyno see and do, and what is missing
     Doctor(DoctorArguments),
-    /// Print the JSON schema of workload.toml, for editors
+    /// Say what a finding means: when it is made, what proves it, what to do; without a name, list all
+    Explain(ExplainArguments),
+    /// Print the JSON schema of workload.toml, for editors, or of reports
     Schema(SchemaArguments),
     /// Print a completion script for a shell
     Completions(CompletionsArguments),
@@ -219,14 +227,21 @@ pub(super) struct MeasureArguments {
     /// Parameters and returned values that stand in the sample log beside the stamps
     #[arg(long, value_name = "NAME,NAME,…", value_delimiter = ',', requires = "samples")]
     pub(super) sample_values: Vec<String>,
-    /// A limit, beside those of the workload, may be repeated: 'checkout.response.p99 < 50ms'
+    /// A limit, beside those of the workload, may be repeated: 'checkout.response.p99 < 50ms'; of `run` also a change, 'p99 < +10% of
+    /// main', where `main` is a tag of runs
     #[arg(long = "budget", value_name = "METRIC LIMIT")]
     pub(super) budgets: Vec<String>,
+    #[command(flatten)]
+    pub(super) baseline: BaselineArguments,
     /// Where runs are kept [default: dbdyno/runs in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
     pub(super) runs_dir: Option<PathBuf>,
     #[command(flatten)]
     pub(super) keep: KeepArguments,
+    #[command(flatten)]
+    pub(super) export: ExportArguments,
+    #[command(flatten)]
+    pub(super) live: LiveArguments,
     #[command(flatten)]
     pub(super) output: Output,
 }
@@ -616,12 +631,21 @@ pub(super) struct PreviewArguments {
     pub(super) out: Option<PathBuf>,
 }
 
+/// In which form a report is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For reading
     Terminal,
-    /// For programs
+    /// For programs; `dbdyno schema report` describes it
     Json,
+    /// For a pull request
+    Markdown,
+    /// For spreadsheets: one table on standard output, or all of them with --out
+    Csv,
+    /// For test runners: each budget, goal and verdict is a test case
+    Junit,
+    /// For viewers of `HdrHistogram` interval logs: the response times of each transaction, second by second
+    Hlog,
 }
 
 #[derive(Debug, Args)]
@@ -637,6 +661,12 @@ pub(super) struct ReportArguments {
     /// How to show it
     #[arg(long, value_enum, default_value_t = Format::Terminal)]
     pub(super) format: Format,
+    /// With --format csv: only this table
+    #[arg(long, value_enum, value_name = "TABLE")]
+    pub(super) table: Option<CsvTable>,
+    /// With --format csv: write one file a table into this folder
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, conflicts_with = "table")]
+    pub(super) out: Option<PathBuf>,
     /// Where runs are kept [default: dbdyno/runs in the user's data folder]
     #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
     pub(super) runs_dir: Option<PathBuf>,
@@ -668,9 +698,6 @@ pub(super) struct DoctorArguments {
     #[arg(long)]
     pub(super) json: bool,
 }
-
-#[derive(Debug, Args)]
-pub(super) struct SchemaArguments {}
 
 #[derive(Debug, Args)]
 pub(super) struct ManArguments {}

@@ -33,9 +33,7 @@ const KINDS: [&str; 13] = [
 
 pub(super) async fn main(arguments: &CompareArguments) -> Result<u8, CommandError> {
     let limits = limits(&arguments.limits)?;
-    if let Some(unknown) = arguments.across.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
-        return Err(UsageError::Across { given: unknown.clone(), known: KINDS.join(", ") }.into());
-    }
+    check_kinds(&arguments.across)?;
     output::check_file(arguments.output.json.as_deref())?;
     let runs_dir = plan::runs_dir(arguments.store.runs_dir.as_ref())?;
     let history = runs::open(&arguments.store, &runs_dir).await?;
@@ -59,6 +57,14 @@ pub(super) async fn main(arguments: &CompareArguments) -> Result<u8, CommandErro
         Verdict::Inconclusive => code::INVALID,
         Verdict::Pass | Verdict::None => code::OK,
     })
+}
+
+/// Refuses a kind of difference that there is not.
+pub(super) fn check_kinds(across: &[String]) -> Result<(), UsageError> {
+    match across.iter().find(|kind| !KINDS.contains(&kind.as_str())) {
+        Some(unknown) => Err(UsageError::Across { given: unknown.clone(), known: KINDS.join(", ") }),
+        None => Ok(()),
+    }
 }
 
 fn limits(given: &[String]) -> Result<Vec<ChangeLimit>, UsageError> {
@@ -86,7 +92,7 @@ fn check_metrics(limits: &[ChangeLimit], base: &Group) -> Result<(), UsageError>
 }
 
 /// The runs that a name stands for: a run by the beginning of its name, or all whole runs with a tag.
-async fn group(history: &History, name: &str) -> Result<Group, CommandError> {
+pub(super) async fn group(history: &History, name: &str) -> Result<Group, CommandError> {
     let tag = name.strip_prefix(TAG);
     let ids = match tag {
         Some(tag) => tagged(history, tag).await?,

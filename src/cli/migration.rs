@@ -1,17 +1,15 @@
-//! `dbdyno migration`: from its arguments to its plan, and its report for machines.
+//! `dbdyno migration`: from its arguments to its plan.
 
-use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{Condition, Report};
-use crate::report;
+use crate::model::Condition;
 use crate::study::{MigrationPlan, MigrationShape, Reset, StudyError, TargetChoice};
 use crate::units::{Course, Load};
 use crate::workload::migrations::{self, Tool};
 
 use super::args::{MigrationArguments, MigrationTool, ResetTo};
 use super::plan::{self, CLIENTS_PER_CONNECTION, UsageError};
-use super::{CommandError, ab, output};
+use super::{CommandError, ab};
 
 /// A stage that says something has at least this many seconds.
 const STAGE_MIN: Duration = Duration::from_secs(4);
@@ -125,22 +123,4 @@ fn conditions(
         }
     }
     Ok(if conditions.is_empty() { Condition::usual() } else { conditions })
-}
-
-/// Makes sure that the files can be written before minutes are spent.
-pub(super) fn check_files(arguments: &MigrationArguments) -> Result<(), CommandError> {
-    output::check(&arguments.measure.output)?;
-    output::check_file(arguments.markdown.as_deref())?;
-    output::check_file(arguments.junit.as_deref())
-}
-
-/// Writes the report for a pull request and for a test runner.
-pub(super) fn write_files(arguments: &MigrationArguments, report: &Report) -> Result<(), CommandError> {
-    let write = |path: Option<&Path>, text: String| match path {
-        None => Ok(()),
-        Some(path) if path == Path::new("-") => output::print(&text),
-        Some(path) => std::fs::write(path, text).map_err(output::unwritable(path)),
-    };
-    write(arguments.markdown.as_deref(), report::migration_markdown(report))?;
-    write(arguments.junit.as_deref(), report::migration_junit(report))
 }

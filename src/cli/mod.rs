@@ -2,9 +2,12 @@
 
 mod ab;
 mod args;
+mod baseline;
 mod capacity;
 mod compare;
 mod doctor;
+mod explain;
+mod export;
 mod index;
 mod keep;
 mod migration;
@@ -18,22 +21,21 @@ mod runs;
 
 use std::ffi::OsString;
 use std::io::IsTerminal as _;
-use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, FromArgMatches as _};
 
 use crate::dataset::DatasetError;
-use crate::live::Plain;
+use crate::live::{Live, Plain, Watching};
 use crate::local::LocalError;
 use crate::model::Verdict;
 use crate::record::entry::EndReason;
 use crate::store;
 use crate::store::StoreError;
 use crate::store::history::{History, HistoryError};
-use crate::study::{self, Outcome, StudyError};
+use crate::study::{self, MeasurePlan, Outcome, StudyError};
 
-use args::{Arguments, Command, KeepArguments, MeasureArguments};
+use args::{Arguments, Command, ExportArguments, KeepArguments, MeasureArguments, SchemaOf};
 use keep::Keep;
 pub use plan::UsageError;
 
@@ -72,6 +74,14 @@ pub enum CommandError {
     Input {
         /// Which.
         path: std::path::PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Nobody can be served there.
+    #[error("cannot serve metrics at {address}: {source} (choose another port with --metrics)")]
+    Metrics {
+        /// Where.
+        address: String,
         /// What the operating system said.
         source: std::io::Error,
     },
@@ -147,51 +157,49 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let keep = Keep::ready(&KeepArguments::default(), &plan.measure.runs_dir).await?;
             let outcome = Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await;
             live.finish();
-            conclude(&outcome?, &arguments.output, &keep).await
+            conclude(&outcome?, &arguments.output, &ExportArguments::default(), &keep).await
         }
         Command::Run(arguments) => {
-            let plan = plan::run(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+            let mut plan = plan::run(&arguments, command_line)?;
+            let measure = &mut plan.measure;
+            measure.baselines =
+                baseline::read(&arguments.measure, &measure.workload, &measure.runs_dir).await?;
+            measured(&arguments.measure, &plan.measure, async |live| {
                 Box::pin(study::run(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Pool(arguments) => {
             let plan = pool::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+            measured(&arguments.measure, &plan.measure, async |live| {
                 Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Ab(arguments) => {
             let plan = ab::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+            measured(&arguments.measure, &plan.measure, async |live| {
                 Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Index(arguments) => {
             let plan = index::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+            measured(&arguments.measure, &plan.measure, async |live| {
                 Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Migration(arguments) => {
-            let mut live = Plain::new(arguments.measure.output.quiet);
             let plan = migration::plan(&arguments, command_line)?;
-            migration::check_files(&arguments)?;
-            let keep = Keep::ready(&arguments.measure.keep, &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::migration(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            let outcome = outcome?;
-            let written = migration::write_files(&arguments, &outcome.report);
-            let code = conclude(&outcome, &arguments.measure.output, &keep).await?;
-            written.map(|()| code)
+            measured(&arguments.measure, &plan.measure, async |live| {
+                Box::pin(study::migration(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Capacity(arguments) => {
             let plan = capacity::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure.runs_dir, async |live| {
+            measured(&arguments.measure, &plan.measure, async |live| {
                 Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await
             })
             .await
@@ -210,8 +218,14 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
         Command::Runs(arguments) => runs::runs(&arguments).await,
         Command::Calibrate(arguments) => calibrate(&arguments).await,
         Command::Doctor(arguments) => doctor::doctor(&arguments).await,
-        Command::Schema(_) => {
-            output::print(&output::pretty(&crate::workload::schema::json_schema()))?;
+        Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Schema(arguments) => {
+            let schema = match arguments.of {
+                SchemaOf::Workload => crate::workload::schema::json_schema(),
+                SchemaOf::Report => crate::report::schema_of_reports(),
+                SchemaOf::Compare => crate::report::schema_of_comparisons(),
+            };
+            output::print(&output::pretty(&schema))?;
             Ok(code::OK)
         }
         Command::Completions(arguments) => {
@@ -234,15 +248,24 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
 /// Has a study measure, once the place for its result is known to be there, and shows and keeps what it gives.
 async fn measured(
     arguments: &MeasureArguments,
-    runs_dir: &Path,
-    study: impl AsyncFnOnce(&mut Plain) -> Result<Outcome, StudyError>,
+    plan: &MeasurePlan,
+    study: impl AsyncFnOnce(&mut Live) -> Result<Outcome, StudyError>,
 ) -> Result<u8, CommandError> {
-    output::check(&arguments.output)?;
-    let keep = Keep::ready(&arguments.keep, runs_dir).await?;
-    let mut live = Plain::new(arguments.output.quiet);
+    export::check(&arguments.export, &arguments.output)?;
+    let keep = Keep::ready(&arguments.keep, &plan.runs_dir).await?;
+    let watching = Watching {
+        quiet: arguments.output.quiet,
+        screen: arguments.live.live,
+        metrics: arguments.live.metrics,
+        wishes: plan.wishes.clone(),
+    };
+    let mut live = Live::open(&watching).await.map_err(|source| CommandError::Metrics {
+        address: arguments.live.metrics.map_or_else(String::new, |address| address.to_string()),
+        source,
+    })?;
     let outcome = study(&mut live).await;
     live.finish();
-    conclude(&outcome?, &arguments.output, &keep).await
+    conclude(&outcome?, &arguments.output, &arguments.export, &keep).await
 }
 
 /// Measures the generator itself, and shows it in the way that was asked for.
@@ -263,8 +286,13 @@ async fn calibrate(arguments: &args::CalibrateArguments) -> Result<u8, CommandEr
 }
 
 /// Prints the report, writes it where it is wanted, keeps the run in the history, and says how it went by the exit code.
-async fn conclude(outcome: &Outcome, wanted: &args::Output, keep: &Keep) -> Result<u8, CommandError> {
-    let shown = output::show(&outcome.report, wanted);
+async fn conclude(
+    outcome: &Outcome,
+    wanted: &args::Output,
+    exports: &ExportArguments,
+    keep: &Keep,
+) -> Result<u8, CommandError> {
+    let shown = export::show(&outcome.report, wanted, exports);
     for note in outcome.notes.iter().cloned().chain(keep.keep(outcome).await.err()) {
         output::tell(&format!("note: {note}"));
     }
@@ -287,6 +315,7 @@ async fn conclude(outcome: &Outcome, wanted: &args::Output, keep: &Keep) -> Resu
 }
 
 async fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
+    export::check_form(arguments)?;
     let dir = plan::runs_dir(arguments.runs_dir.as_ref())?;
     let run_dir = match &arguments.run {
         Some(path) if std::path::Path::new(path).join(store::JOURNAL).is_file() => path.into(),
@@ -298,6 +327,10 @@ async fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandErr
             (Err(error), _) => return Err(StudyError::from(error).into()),
         },
     };
+    if arguments.format == args::Format::Hlog {
+        export::hlog(&run_dir)?;
+        return Ok(code::OK);
+    }
     let recovered = study::recover(&run_dir)?;
     // A journal without an end belongs to a run that was cut off, unless its disk was full: then the report was kept.
     let kept = if recovered.whole || arguments.recover {
@@ -329,6 +362,12 @@ async fn show_stored(
     };
     history.close().await;
     let (id, report) = found?;
+    if arguments.format == args::Format::Hlog {
+        return Err(CommandError::Report(format!(
+            "run {id} stands in the history, and its journal is not in {}: its distributions by second are kept there alone",
+            dir.display()
+        )));
+    }
     show_as(&store::report_of(&id, &report)?, arguments)
 }
 
@@ -336,6 +375,12 @@ fn show_as(report: &crate::model::Report, arguments: &args::ReportArguments) -> 
     match arguments.format {
         args::Format::Json => output::print(&crate::report::json(report))?,
         args::Format::Terminal => output::show(report, &arguments.output)?,
+        args::Format::Markdown => output::print(&crate::report::markdown(report))?,
+        args::Format::Junit => output::print(&crate::report::junit(report))?,
+        args::Format::Csv => export::csv(report, arguments)?,
+        args::Format::Hlog => {
+            return Err(CommandError::Report("an interval log is made from a journal".to_owned()));
+        }
     }
     Ok(code::OK)
 }

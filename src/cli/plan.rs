@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use crate::db::{Protocol, Target};
 use crate::local::LocalOptions;
+use crate::model::RelativeBudget;
 use crate::model::metric::Goal;
 use crate::store::history::AddressError;
 use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
-    RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, default_jobs,
+    RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, Wishes, default_jobs,
 };
 use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Workload};
@@ -18,7 +19,7 @@ use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
     MeasureArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
 };
-use super::{CommandError, pgbench, pooler};
+use super::{CommandError, baseline, pgbench, pooler};
 
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
@@ -309,6 +310,31 @@ pub enum UsageError {
     /// A folder for what is no file.
     #[error("--out goes with --format csv")]
     OutAlone,
+    /// A flag of another form.
+    #[error("{0} goes with --format csv")]
+    OfCsv(&'static str),
+    /// Several tables as CSV in one stream.
+    #[error(
+        "a report has several tables: name one with --table ({0}), or a folder with --out DIR for one file each"
+    )]
+    WhichCsv(String),
+    /// A change of what a study has not.
+    #[error("{0} goes with `dbdyno run`: a study has its own comparison")]
+    BaselineOfRun(String),
+    /// A baseline for nothing.
+    #[error("--baseline goes with a budget that is a change, such as --budget 'p99 < +10%'")]
+    BaselineAlone,
+    /// Two results in one stream.
+    #[error("standard output holds one result: of --json, --markdown and --junit only one takes `-`")]
+    OneOutput,
+    /// A finding that there is not.
+    #[error("no finding is called `{id}`{hint} (`dbdyno explain` lists them)")]
+    NoFinding {
+        /// What was given.
+        id: String,
+        /// `; did you mean …?`
+        hint: String,
+    },
 }
 
 /// Warm-up, unless the user says another.
@@ -329,7 +355,7 @@ pub(super) fn run(arguments: &RunArguments, command: Vec<String>) -> Result<RunP
             StageChoice::One { load, duration }
         }
     };
-    let mut measure = measure(&arguments.measure, command)?;
+    let mut measure = measure_of_run(&arguments.measure, command)?;
     if let Some(max_lag) = arguments.load.max_lag {
         if matches!(stages, StageChoice::Workload)
             && !measure.workload.stages.iter().any(|s| s.load.arrives())
@@ -401,8 +427,10 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         probe_interval: Some(std::time::Duration::from_millis(100)),
         samples: None,
         budgets: Vec::new(),
+        baselines: Vec::new(),
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
+        wishes: Wishes::default(),
     };
     let duration = std::time::Duration::from_secs(3);
     let shape = PoolShape { sizes, repeats: 3, duration, loads, goals: Vec::new(), current: None };
@@ -445,6 +473,12 @@ pub(super) fn measure(
     arguments: &MeasureArguments,
     command: Vec<String>,
 ) -> Result<MeasurePlan, CommandError> {
+    baseline::refuse(arguments)?;
+    measure_of_run(arguments, command)
+}
+
+/// The same of what may be held against other runs.
+fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
     let target = target(&arguments.target)?;
     let workload = match &arguments.workload {
         Some(folder) => {
@@ -454,7 +488,8 @@ pub(super) fn measure(
         None => pgbench::read(arguments, matches!(target, TargetChoice::Local(_)))?,
     };
     let mut budgets = workload.budgets.clone();
-    for given in &arguments.budgets {
+    // Those that are changes are read with what they are changes of.
+    for given in arguments.budgets.iter().filter(|given| !RelativeBudget::is_meant(given)) {
         budgets.push(budget(given, &workload)?);
     }
     if arguments.renewal.churn.is_some() && arguments.warmup == Some(GivenWarmUp::Auto) {
@@ -491,8 +526,10 @@ pub(super) fn measure(
         },
         probe_interval: (!arguments.no_probes).then_some(arguments.probe_interval),
         budgets,
+        baselines: Vec::new(),
         runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
         command,
+        wishes: Wishes::default(),
     })
 }
 

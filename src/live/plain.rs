@@ -45,6 +45,8 @@ impl Plain {
                 self.last_line_at = Some(Instant::now());
             }
             Happening::Second(second) => self.second(second),
+            // What a line has no room for.
+            Happening::Begun(_) | Happening::Interval(_) | Happening::Seen(_) => {}
         }
     }
 

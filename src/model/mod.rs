@@ -6,6 +6,7 @@
 pub mod budget;
 mod calibration;
 mod capacity;
+pub mod catalogue;
 mod change;
 mod comparison;
 mod condition;
@@ -21,6 +22,7 @@ pub mod metric;
 mod migration;
 mod plan;
 mod pooler;
+mod relative;
 mod scalability;
 mod server_time;
 mod storm;
@@ -56,6 +58,7 @@ pub use migration::{
 };
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};
+pub use relative::{RelativeBudget, RelativeError};
 pub use scalability::{
     Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,
     RecommendedPool, ScalingLaw, WaitClass,

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::baseline::BaselineBudget;
 use crate::record::capacity::{CapacityHeader, Planned};
 use crate::record::index::IndexHeader;
 use crate::record::migration::MigrationEntry;
@@ -138,6 +139,9 @@ pub struct Header {
     /// What a capacity study searches for; its stages are decided on as it goes.
     #[serde(default)]
     pub capacity: Option<CapacityHeader>,
+    /// Budgets against other runs, with what those measured.
+    #[serde(default)]
+    pub baselines: Vec<BaselineBudget>,
 }
 
 impl Header {

@@ -5,6 +5,7 @@
 //! Knows no SQL text beyond names, and computes no percentile: histograms travel, `analysis` reads them.
 
 pub mod accounting;
+pub mod baseline;
 pub mod capacity;
 pub mod chain;
 pub mod deadlock;

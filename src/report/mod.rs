@@ -1,16 +1,24 @@
 //! The report as a person or a program reads it: pure functions of the model. No input or output happens here, and no
 //! number is computed that the model does not hold, apart from sums, shares and units.
 
+mod csv;
 mod format;
-mod migration;
+mod hlog;
+mod junit;
+mod markdown;
+mod schema;
 mod terminal;
 mod text;
 
 #[cfg(test)]
 mod fixture;
 
+pub use csv::{Table, csv};
 pub use format::{bytes, count, decimal, duration_us, per_call, percent, rate};
-pub use migration::{junit as migration_junit, markdown as migration_markdown};
+pub use hlog::{Hlog, HlogError};
+pub use junit::junit;
+pub use markdown::markdown;
+pub use schema::{of_comparisons as schema_of_comparisons, of_reports as schema_of_reports};
 pub use terminal::{Detail, Options, calibration, compared, difference, render as terminal, runs, trend};
 pub use text::{cut, sanitise, width, wrap};
 

@@ -57,6 +57,8 @@ const INTERRUPTED_DRAIN: Duration = Duration::from_secs(3);
 const DATA_LIMIT: Duration = Duration::from_secs(5);
 /// Readings that may wait to be written down.
 const PROBED_MAX: usize = 256;
+/// A stage with less than this to go is not ended early: it takes as long to tell every worker.
+const NEARLY_OVER: Duration = Duration::from_secs(2);
 /// Between the order to begin and the first arrival: time for every worker to hear it.
 const BEGIN_AFTER: Duration = Duration::from_millis(20);
 
@@ -172,10 +174,12 @@ impl<'a> Bench<'a> {
             index,
             pooler: pooler_header,
             capacity,
+            baselines: plan.baselines.clone(),
         };
         let stage_count = if chooses { 0 } else { header.stages.len() };
         let samples = plan.samples.as_ref().map(|wished| SampleLog::create(wished, &header)).transpose()?;
-        recording.write(&Entry::Header(Box::new(header)), Stamp::ZERO)?;
+        let header = Entry::Header(Box::new(header));
+        recording.write(&header, Stamp::ZERO)?;
         if let Some(words) = protocol_note {
             observer(Happening::Note(&words));
             recording.event(clock.now(), "protocol_chosen", words)?;
@@ -210,6 +214,7 @@ impl<'a> Bench<'a> {
             interrupts: Interrupts::catch().map_err(engine::EngineError::Thread)?,
             alongside: None,
         };
+        begun(&header, observer);
         if bench.fresh.is_none() && bench.clones.is_empty() {
             Box::pin(bench.start_probes(None)).await?;
         }
@@ -439,8 +444,9 @@ impl<'a> Bench<'a> {
                         self.next_stage(&mut walk, observer).await?;
                     }
                 }
-                Some(probed) = self.probed.recv() => self.reading(walk.id(), probed)?,
+                Some(probed) = self.probed.recv() => self.seen(walk.id(), probed, observer)?,
                 told = next_of(&mut self.alongside) => self.beside(told, observer)?,
+                () = self.plan.wishes.stage_is_to_end() => self.end_stage(&mut walk, &mut run, observer)?,
                 () = self.interrupts.next() => run.stop(self.interrupted(observer)?),
             }
         }
@@ -597,6 +603,34 @@ impl<'a> Bench<'a> {
             walk.window_end = interval.span.to;
         }
         observer(Happening::Second(second(walk, interval)));
+        observer(Happening::Interval(interval));
+        Ok(())
+    }
+
+    /// Ends the stage that goes on, since a person wishes it. One that is nearly over, or ends with what goes on beside it, goes on.
+    fn end_stage(
+        &mut self,
+        walk: &mut StageWalk<'_>,
+        run: &mut engine::Run,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let now = self.clock.now();
+        if self.alongside.is_some() {
+            observer(Happening::Note("the stages of this study end with what goes on beside them"));
+            return Ok(());
+        }
+        if walk.ends_at < now + NEARLY_OVER || self.ended != EndReason::Completed {
+            return Ok(());
+        }
+        let words = format!("stage {} was ended by the user", walk.stage().spec.name);
+        observer(Happening::Step(&words));
+        self.recording.event(now, "stage_ended_early", words)?;
+        walk.ends_at = if walk.index + 1 < walk.segment.stages.len() {
+            run.end_stage(walk.index, walk.began_at, now).min(walk.ends_at)
+        } else {
+            run.stop(self.plan.drain);
+            now
+        };
         Ok(())
     }
 
@@ -730,6 +764,19 @@ impl<'a> Bench<'a> {
         at_edge.map_or(Ok(()), |probed| self.reading(stage, probed))
     }
 
+    /// Tells what a probe saw, and writes it down.
+    fn seen(
+        &mut self,
+        stage: StageId,
+        probed: Probed,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        if let Ok(seen) = &probed.reading.seen {
+            observer(Happening::Seen(seen));
+        }
+        self.reading(stage, probed)
+    }
+
     fn reading(&mut self, stage: StageId, probed: Probed) -> Result<(), StudyError> {
         let Probed { edge, reading } = probed;
         let at = reading.window.to;
@@ -758,6 +805,13 @@ impl<'a> Bench<'a> {
             self.recording.event(since, "target_lost", words)?;
         }
         Ok(())
+    }
+}
+
+/// Tells that a measurement begins.
+fn begun(header: &Entry, observer: &mut Observer<'_>) {
+    if let Entry::Header(header) = header {
+        observer(Happening::Begun(header));
     }
 }
 

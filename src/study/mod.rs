@@ -23,6 +23,7 @@ mod recover;
 mod run;
 mod sample_log;
 mod target;
+mod wishes;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,8 +34,9 @@ use crate::diagnostic::Mistakes;
 use crate::engine::EngineError;
 use crate::local::LocalError;
 use crate::model::Report;
-use crate::record::entry::EndReason;
+use crate::record::entry::{EndReason, Header, Interval};
 use crate::record::kept::KeptDistribution;
+use crate::record::observation::Observation;
 use crate::store::StoreError;
 
 pub use crate::dataset::{LoadEvent, LoadSummary, TableSummary};
@@ -57,6 +59,7 @@ pub use recover::{Recovered, recover};
 pub use run::run;
 pub use sample_log::SampleLogError;
 pub use target::OpenTarget;
+pub use wishes::Wishes;
 
 /// What a study tells while it works.
 #[derive(Debug)]
@@ -84,8 +87,14 @@ pub enum Happening<'a> {
         /// Whether it ends as soon as the system is steady.
         until_steady: bool,
     },
+    /// A measurement begins, and signals are caught: what it is of.
+    Begun(&'a Header),
     /// An interval is over.
     Second(Second<'a>),
+    /// The same interval, all of it.
+    Interval(&'a Interval),
+    /// A probe saw something.
+    Seen(&'a Observation),
 }
 
 /// The last interval in a few numbers.

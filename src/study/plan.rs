@@ -8,11 +8,13 @@ use crate::db::{Protocol, Target};
 use crate::local::{LocalOptions, PoolMode};
 use crate::model::ChangeLimit;
 use crate::model::metric::Goal;
+use crate::record::baseline::BaselineBudget;
 use crate::units::{Arrivals, CpuList, Load, Seed};
 use crate::workload::{BudgetSpec, Workload};
 
 use super::measure::Script;
 use super::profile::Profile;
+use super::wishes::Wishes;
 
 /// Which server.
 #[derive(Clone)]
@@ -129,10 +131,14 @@ pub struct MeasurePlan {
     pub samples: Option<SampleLogPlan>,
     /// Limits, those of the workload included.
     pub budgets: Vec<BudgetSpec>,
+    /// Limits against other runs, with what those measured.
+    pub baselines: Vec<BaselineBudget>,
     /// Where runs are kept.
     pub runs_dir: PathBuf,
     /// The command as given, passwords removed.
     pub command: Vec<String>,
+    /// What a person may wish while it measures.
+    pub wishes: Wishes,
 }
 
 /// A log of single transactions.

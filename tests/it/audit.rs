@@ -99,6 +99,7 @@ fn header(floor: Option<FloorHeader>) -> Header {
         index: None,
         pooler: None,
         capacity: None,
+        baselines: Vec::new(),
     }
 }
 

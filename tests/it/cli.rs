@@ -42,6 +42,7 @@ fn every_command_explains_itself() {
         "capacity",
         "report",
         "doctor",
+        "explain",
         "schema",
         "completions",
         "man",

@@ -91,12 +91,6 @@ pub(in crate::cli) struct MigrationArguments {
     /// End the migration after this
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = positive_duration)]
     pub(in crate::cli) at_most: Duration,
-    /// Also write the report as Markdown, for a pull request
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) markdown: Option<PathBuf>,
-    /// Also write the conditions as JUnit XML
-    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
-    pub(in crate::cli) junit: Option<PathBuf>,
     #[command(flatten)]
     pub(in crate::cli) measure: MeasureArguments,
 }

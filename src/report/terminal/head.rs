@@ -64,7 +64,7 @@ fn limits(report: &Report) -> Option<String> {
     })
 }
 
-fn verdict(report: &Report) -> (Style, String, String) {
+pub(super) fn verdict(report: &Report) -> (Style, String, String) {
     let kept = report.budgets.iter().filter(|budget| budget.verdict == Verdict::Pass).count();
     let broken = report.budgets.iter().filter(|budget| budget.verdict == Verdict::Fail).count();
     let all = report.budgets.len();

@@ -42,6 +42,12 @@ const WIDTH_MIN: usize = 80;
 /// Widest page: longer lines are hard to follow.
 const WIDTH_MAX: usize = 120;
 
+/// What a report comes to: a badge of one word, and a sentence.
+pub(in crate::report) fn headline(report: &Report) -> (String, String) {
+    let (_, badge, sentence) = head::verdict(report);
+    (badge, sentence)
+}
+
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Detail {

@@ -1,0 +1,167 @@
+//! Findings on what a migration did while the traffic ran.
+
+use super::{Family, FindingEntry};
+
+const fn of(id: &'static str, title: &'static str, said: [&'static str; 5]) -> FindingEntry {
+    let [condition, meaning, evidence, causes, remedy] = said;
+    FindingEntry { id, family: Family::Migration, title, condition, meaning, evidence, causes, remedy }
+}
+
+/// In the order in which a person would look.
+pub(super) const ENTRIES: &[FindingEntry] = &[
+    of(
+        "migration-failed",
+        "the migration did not come to its end",
+        [
+            "a statement failed in its last try, or the migration was ended after --at-most",
+            "the schema is between two versions of the application",
+            "migration.statements[].error, migration.migrations[].state",
+            "data that break a new constraint, a lock that was not to be had, a name that exists",
+            "mend the statement; the states say which versions are in the database",
+        ],
+    ),
+    of(
+        "migration-lock-queue",
+        "a statement waited for its lock, and the traffic queued behind it",
+        [
+            "it waited at least 100 ms for its lock, and executions of the workload waited at least 10 ms behind it",
+            "a waiting ALTER blocks like a granted one: whoever comes later queues behind it, readers too",
+            "migration.statements[].lock_wait_us, root, blocked_us_total",
+            "a long transaction on the table: a report, a person, a vacuum",
+            "SET lock_timeout = '200ms' and try again; --lock-timeout, --retries and --backoff rehearse it. A stall is then as long as \
+             the timeout",
+        ],
+    ),
+    of(
+        "migration-lock-carried",
+        "a lock was held on until the commit",
+        [
+            "in a transaction a lock that writes wait for was kept for at least 100 ms behind its statement, and the workload waited",
+            "the traffic waits for the slowest statement of the transaction, not for this one",
+            "migration.statements[].carried_us, locks",
+            "a short ALTER and a long UPDATE in one transaction",
+            "give the statement a migration of its own, or move it to the end of the transaction",
+        ],
+    ),
+    of(
+        "migration-rewrite",
+        "a table was written anew",
+        [
+            "a relation has a new file behind the statement",
+            "nobody can use the table meanwhile, and that lasts the longer the larger it is",
+            "migration.statements[].rewritten, locks, wal_bytes",
+            "another type of a column, a volatile default, VACUUM FULL, CLUSTER, SET LOGGED",
+            "a new column that is filled in batches, then swap the names; pg_repack in place of VACUUM FULL. The lock is then short",
+        ],
+    ),
+    of(
+        "migration-index-blocks-writes",
+        "an index was built while writes waited",
+        [
+            "CREATE INDEX, a new key or REINDEX without CONCURRENTLY held a lock that writes wait for",
+            "all writes of the table wait until the index is built",
+            "migration.statements[].locks, blocked_us_total",
+            "the plain form, which is what most tools write",
+            "CREATE INDEX CONCURRENTLY outside of a transaction; a key by ADD CONSTRAINT … USING INDEX. Nobody waits for its work then",
+        ],
+    ),
+    of(
+        "migration-validation-blocks",
+        "rows were checked while the table was locked",
+        [
+            "a constraint or SET NOT NULL scanned a table under a lock that writes wait for",
+            "writes wait for as long as it takes to read the table",
+            "migration.statements[].scanned, rows_scanned, locks",
+            "ADD FOREIGN KEY, ADD CHECK or SET NOT NULL in one step",
+            "ADD CONSTRAINT … NOT VALID, then VALIDATE CONSTRAINT in a transaction of its own, which blocks neither reads nor writes",
+        ],
+    ),
+    of(
+        "migration-drop-blocks",
+        "an index was dropped under a lock that nobody passes",
+        [
+            "DROP INDEX without CONCURRENTLY, and executions of the workload waited for it",
+            "it waits for all who use the table, and all who come later wait for it",
+            "migration.statements[].blocked_us_total, lock_wait_us",
+            "the plain form on a busy table",
+            "DROP INDEX CONCURRENTLY, outside of a transaction",
+        ],
+    ),
+    of(
+        "migration-refresh-blocks",
+        "a materialised view was filled while its readers waited",
+        [
+            "REFRESH MATERIALIZED VIEW without CONCURRENTLY, and executions of the workload waited for it",
+            "readers of the view wait until it is filled",
+            "migration.statements[].blocked_us_total",
+            "the plain form, or a view without a unique index",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY, with a unique index on the view",
+        ],
+    ),
+    of(
+        "migration-detach-blocks",
+        "a partition was taken away while its table waited",
+        [
+            "DETACH PARTITION without CONCURRENTLY, and executions of the workload waited for it",
+            "all of the partitioned table waits for it",
+            "migration.statements[].blocked_us_total",
+            "the plain form on a busy table",
+            "DETACH PARTITION … CONCURRENTLY, outside of a transaction",
+        ],
+    ),
+    of(
+        "migration-backfill-blocks",
+        "many rows were changed in one transaction",
+        [
+            "an UPDATE or DELETE of the migration made executions of the workload wait",
+            "each row is locked until the end of the transaction, and leaves a dead one behind",
+            "migration.statements[].blocked_us_total, wal_bytes",
+            "a backfill in one statement",
+            "batches of a few thousand rows by key, each in a transaction of its own: a wait is then as long as a batch",
+        ],
+    ),
+    of(
+        "migration-invalid-index",
+        "an index was left that no query may use",
+        [
+            "pg_index.indisvalid is false behind the migration, and was not so before",
+            "no query uses it, and every write pays for it",
+            "migration.left.invalid_indexes",
+            "CREATE INDEX CONCURRENTLY that failed: a duplicate, a deadlock, a timeout",
+            "DROP INDEX CONCURRENTLY, remove the cause, build it again",
+        ],
+    ),
+    of(
+        "migration-cached-plan",
+        "prepared statements broke",
+        [
+            "transactions failed with 0A000, cached plan must not change result type",
+            "each connection fails once for each such statement, and in a transaction every time until it connects anew",
+            "migration.victims[].failures",
+            "SELECT * through a prepared statement, and a column that came, went or changed its type",
+            "name the columns instead of SELECT *, or have the application prepare anew",
+        ],
+    ),
+    of(
+        "migration-not-validated",
+        "a constraint holds for new rows only",
+        [
+            "pg_constraint.convalidated is false behind the migration",
+            "old rows may break it, and the planner does not rely on it",
+            "migration.left.not_validated",
+            "NOT VALID without its second step",
+            "VALIDATE CONSTRAINT in a later migration: it blocks neither reads nor writes",
+        ],
+    ),
+    of(
+        "migration-no-statistics",
+        "the planner knows nothing of a column or an index",
+        [
+            "a column or an expression of an index has no row in pg_stats behind the migration",
+            "estimates on it are guesses until the next ANALYZE, and plans may be poor",
+            "migration.left.without_statistics",
+            "a new column, another type, an index on an expression",
+            "end the migration with ANALYZE of the table",
+        ],
+    ),
+];

@@ -1,0 +1,246 @@
+//! What a study adds to a page: its answer, and one table of what it rests on.
+
+use std::fmt::Write as _;
+
+use super::text::{code, escaped};
+use super::word;
+use crate::model::{
+    Capacity, ChangeVerdict, Comparison, DdlOutcome, IndexExperiment, IndexVerdict, MetricDifference,
+    Migration, PoolStudy, Report, StepOutcome, Verdict,
+};
+use crate::report::format::{DASH, bytes, decimal, duration_us, percent, rate, whole_us};
+
+/// Rows of a table of differences: limits, then what differs.
+const DIFFERENCES_MAX: usize = 20;
+
+/// Whether its stages are what was asked for, and not parts of one answer.
+pub(super) fn has_stages_of_its_own(report: &Report) -> bool {
+    report.study.is_none()
+        && report.comparison.is_none()
+        && report.index.is_none()
+        && report.capacity.is_none()
+        && report.migration.is_none()
+}
+
+/// The answer of a study; nothing of a run.
+pub(super) fn answer(page: &mut String, report: &Report) {
+    if let Some(study) = &report.study {
+        pool(page, study);
+    }
+    if let Some(experiment) = &report.index {
+        index(page, experiment);
+    } else if let Some(compared) = &report.comparison {
+        comparison(page, compared);
+    }
+    if let Some(of) = &report.capacity {
+        capacity(page, of);
+    }
+    if let Some(of) = &report.migration {
+        migration(page, of);
+    }
+}
+
+fn pool(page: &mut String, study: &PoolStudy) {
+    let _ = writeln!(page, "{}\n", escaped(&study.recommendation));
+    if let Some(goal) = &study.goal {
+        let _ = writeln!(page, "Goal {} {}: {}\n", code(&goal.metric), code(&goal.limit), word(goal.verdict));
+    }
+    page.push_str("| size | per s | p50 | p99 | pool wait p99 | busy | saturated | top wait |\n");
+    page.push_str("|--:|--:|--:|--:|--:|--:|--:|---|\n");
+    let time = |us: Option<u64>| us.map_or_else(|| DASH.to_owned(), |us| duration_us(us as f64));
+    for point in &study.sizes {
+        let mark = if study.knee == Some(point.size) { "**" } else { "" };
+        let wait = point.top_wait.as_ref();
+        let wait =
+            wait.map_or_else(String::new, |of| format!("{} {}", escaped(&of.event), percent(of.share)));
+        let _ = writeln!(
+            page,
+            "| {mark}{}{mark} | {} | {} | {} | {} | {} | {} | {wait} |",
+            point.size,
+            rate(point.per_s),
+            time(point.response_us.p50),
+            time(point.response_us.p99),
+            time(point.pool_wait_us.p99),
+            decimal(point.busy_mean, 1),
+            percent(point.saturated_fraction)
+        );
+    }
+    page.push('\n');
+    if let Some(validity) = &study.validity {
+        let _ = writeln!(page, "{}\n", escaped(validity));
+    }
+}
+
+fn comparison(page: &mut String, compared: &Comparison) {
+    let _ = writeln!(
+        page,
+        "A is {}, B is {}. {}\n",
+        code(&compared.a),
+        code(&compared.b),
+        escaped(&compared.answer)
+    );
+    differences(page, compared);
+}
+
+/// Limits first, then what differs, then the main figures.
+fn differences(page: &mut String, compared: &Comparison) {
+    let rank = |metric: &MetricDifference| match metric.verdict {
+        _ if metric.limit.is_some() => 0,
+        ChangeVerdict::Worse => 1,
+        ChangeVerdict::Better => 2,
+        _ => 3,
+    };
+    let mut metrics: Vec<&MetricDifference> = compared.metrics.iter().collect();
+    metrics.sort_by_key(|metric| rank(metric));
+    if metrics.is_empty() {
+        return;
+    }
+    page.push_str("| metric | A | B | change | 95 % interval | limit | |\n|---|--:|--:|--:|---|---|---|\n");
+    for metric in metrics.iter().take(DIFFERENCES_MAX) {
+        let value =
+            |value: Option<f64>| value.map_or_else(|| DASH.to_owned(), |value| shown(&metric.unit, value));
+        let interval = metric
+            .interval
+            .map_or_else(|| DASH.to_owned(), |(low, high)| format!("{} to {}", change(low), change(high)));
+        let stage = metric.stage.as_ref().map_or_else(String::new, |stage| format!("{}: ", escaped(stage)));
+        let _ = writeln!(
+            page,
+            "| {stage}{} | {} | {} | {} | {interval} | {} | {} |",
+            code(&metric.metric),
+            value(metric.a),
+            value(metric.b),
+            metric.ratio.map_or_else(|| DASH.to_owned(), change),
+            metric.limit.as_ref().map_or_else(String::new, |limit| code(limit)),
+            of_metric(metric)
+        );
+    }
+    if metrics.len() > DIFFERENCES_MAX {
+        let _ = writeln!(page, "\n{} more stand in the report.", metrics.len() - DIFFERENCES_MAX);
+    }
+    page.push('\n');
+}
+
+fn shown(unit: &str, value: f64) -> String {
+    match unit {
+        "us" => duration_us(value),
+        "per_s" => format!("{}/s", rate(value)),
+        // A size is whole, whatever its mean over slices is.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is not negative and saturates"
+        )]
+        "bytes" => bytes(value as u64),
+        _ => rate(value),
+    }
+}
+
+fn change(ratio: f64) -> String {
+    let percent = (ratio - 1.0) * 100.0;
+    let sign = if percent >= 0.0 { "+" } else { "" };
+    format!("{sign}{} %", decimal(percent, usize::from(percent.abs() < 10.0)))
+}
+
+fn of_metric(metric: &MetricDifference) -> &'static str {
+    match (metric.limit_kept, metric.verdict) {
+        (Some(true), _) => word(Verdict::Pass),
+        (Some(false), _) => word(Verdict::Fail),
+        (None, _) if metric.limit.is_some() => word(Verdict::Inconclusive),
+        (None, ChangeVerdict::Better) => "better",
+        (None, ChangeVerdict::Worse) => "**worse**",
+        (None, ChangeVerdict::Same) => "the same",
+        (None, ChangeVerdict::Inconclusive) => "not seen",
+    }
+}
+
+fn index(page: &mut String, experiment: &IndexExperiment) {
+    let _ = writeln!(page, "{}\n", escaped(&experiment.answer));
+    page.push_str("| index | verdict | net effect | size | build | why |\n|---|---|--:|--:|--:|---|\n");
+    for one in &experiment.indexes {
+        let net = one.effect.as_ref().and_then(|effect| effect.net.as_ref());
+        let net = net.map_or_else(|| DASH.to_owned(), |net| change(net.ratio));
+        let verdict = match one.verdict {
+            IndexVerdict::Add => "**add**",
+            IndexVerdict::DoNotAdd => "do not add",
+            IndexVerdict::Keep => "keep",
+            IndexVerdict::Drop => "**drop**",
+            IndexVerdict::Inconclusive => "inconclusive",
+        };
+        let _ = writeln!(
+            page,
+            "| {} | {verdict} | {net} | {} | {} | {} |",
+            code(&one.definition),
+            bytes(one.size_bytes),
+            duration_us(one.build_us as f64),
+            escaped(&one.reasons.join("; "))
+        );
+    }
+    page.push('\n');
+}
+
+fn capacity(page: &mut String, of: &Capacity) {
+    let _ = writeln!(page, "{}\n", escaped(&of.answer));
+    if let Some(limit) = &of.limit {
+        let _ = writeln!(page, "What stops more: {}. {}\n", escaped(&limit.evidence), escaped(&limit.remedy));
+    }
+    page.push_str("| rate | achieved | for | goals | |\n|--:|--:|--:|---|---|\n");
+    for step in &of.steps {
+        let goals: Vec<String> = step
+            .goals
+            .iter()
+            .map(|goal| format!("{} {}", escaped(&goal.metric), escaped(&goal.measured)))
+            .collect();
+        let outcome = match step.outcome {
+            StepOutcome::Met => "met",
+            StepOutcome::Missed => "missed",
+            StepOutcome::NoEvidence => "no evidence",
+        };
+        let asked = step.rate_per_s.map_or_else(|| DASH.to_owned(), |asked| format!("{}/s", rate(asked)));
+        let _ = writeln!(
+            page,
+            "| {asked} | {}/s | {} s | {} | {outcome} |",
+            rate(step.achieved_per_s),
+            decimal(step.duration_s, 0),
+            goals.join(", ")
+        );
+    }
+    page.push('\n');
+}
+
+fn migration(page: &mut String, of: &Migration) {
+    let _ = writeln!(page, "{}\n", escaped(&of.answer));
+    page.push_str("| fails on | measured | |\n|---|---|---|\n");
+    for condition in &of.conditions {
+        let word = match condition.verdict {
+            Verdict::Pass => "kept",
+            Verdict::Fail => "**holds**",
+            Verdict::Inconclusive | Verdict::None => "unclear",
+        };
+        let _ =
+            writeln!(page, "| {} | {} | {word} |", code(&condition.condition), escaped(&condition.measured));
+    }
+    page.push_str("\n| # | statement | took | waited for lock | lock | blocked | together | longest |\n");
+    page.push_str("|--:|---|--:|--:|---|--:|--:|--:|\n");
+    for statement in &of.statements {
+        let lock = statement.locks.first().map_or_else(String::new, |lock| {
+            format!("{} {}", escaped(lock.mode.trim_end_matches("Lock")), whole_us(lock.us))
+        });
+        let us = |us: u64| if us > 0 { whole_us(us) } else { DASH.to_owned() };
+        let took = if statement.outcome == DdlOutcome::NotReached {
+            "not reached".to_owned()
+        } else {
+            us(statement.duration_us)
+        };
+        let _ = writeln!(
+            page,
+            "| {} | {} | {took} | {} | {lock} | {} | {} | {} |",
+            statement.number,
+            code(&statement.sql),
+            us(statement.lock_wait_us),
+            statement.blocked,
+            us(statement.blocked_us_total),
+            us(statement.blocked_us_max),
+        );
+    }
+    page.push('\n');
+}
