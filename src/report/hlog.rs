@@ -190,7 +190,7 @@ mod tests {
         for entry in IntervalLogIterator::new(text.as_bytes()) {
             match entry.expect("the reader knows every line") {
                 LogEntry::StartTime(at) | LogEntry::BaseTime(at) => {
-                    assert_eq!(at.as_millis(), 1_763_900_000_250)
+                    assert_eq!(at.as_millis(), 1_763_900_000_250);
                 }
                 LogEntry::Interval(interval) => {
                     seen += 1;

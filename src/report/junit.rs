@@ -178,9 +178,13 @@ mod tests {
     use super::junit;
     use crate::report::fixture;
 
+    type Names = &'static [&'static str];
+    /// An element by its name, what it stands in, and its attributes with their values.
+    type Element = (String, Option<String>, Vec<(String, String)>);
+
     /// By the schema of Jenkins' xUnit plugin (junit-10): an element, attributes that it must and that it may have, elements that it
     /// may hold.
-    const SCHEMA: [(&str, &[&str], &[&str], &[&str]); 5] = [
+    const SCHEMA: [(&str, Names, Names, Names); 5] = [
         ("testsuites", &[], &["name", "time", "tests", "failures", "errors"], &["testsuite"]),
         (
             "testsuite",
@@ -194,7 +198,7 @@ mod tests {
     ];
 
     /// Start tags with what they stand in and their attributes. Fails where the text is not well-formed.
-    fn elements(xml: &str) -> Vec<(String, Option<String>, Vec<(String, String)>)> {
+    fn elements(xml: &str) -> Vec<Element> {
         let mut found = Vec::new();
         let mut open: Vec<String> = Vec::new();
         let mut rest = xml.strip_prefix("<?xml version=\"1.0\" encoding=\"UTF-8\"?>").expect("a declaration");
