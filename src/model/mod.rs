@@ -21,6 +21,7 @@ pub mod metric;
 mod migration;
 mod plan;
 mod pooler;
+mod rehearsal;
 mod scalability;
 mod server_time;
 mod storm;
@@ -56,6 +57,10 @@ pub use migration::{
 };
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};
+pub use rehearsal::{
+    AlsoPrepared, BrokenStatement, Growth, GrowthInfo, GrowthPoint, Predicted, Rehearsal, RehearsedStatement,
+    RelationChange,
+};
 pub use scalability::{
     Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,
     RecommendedPool, ScalingLaw, WaitClass,

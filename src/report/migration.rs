@@ -46,6 +46,7 @@ pub fn markdown(report: &Report) -> String {
             us(of.blocked_us_max),
         );
     }
+    rehearsals(&mut text, migration);
     let own = report
         .findings
         .iter()
@@ -68,6 +69,32 @@ pub fn markdown(report: &Report) -> String {
         report.id
     );
     text.replace(NBSP, " ")
+}
+
+/// What was rehearsed beside it, a line each.
+fn rehearsals(text: &mut String, migration: &Migration) {
+    if !migration.rehearsals.is_empty() {
+        text.push_str("\n| rehearsed as well | outcome | tries | blocked | together | longest |\n|---|---|--:|--:|--:|--:|\n");
+    }
+    for of in &migration.rehearsals {
+        let limit = of.lock_timeout_ms.map_or_else(|| "none".to_owned(), |ms| whole_us(ms * 1000));
+        let name = match of.kind.as_str() {
+            "safe" => "the safe form".to_owned(),
+            "down" => "the way back".to_owned(),
+            _ => format!("lock\\_timeout {limit}"),
+        };
+        let outcome = if of.outcome == MigrationOutcome::Applied { "landed" } else { "**did not land**" };
+        let us = |us: u64| if us > 0 { whole_us(us) } else { "–".to_owned() };
+        let (total, longest) = (us(of.blast.blocked_us_total), us(of.blast.blocked_us_max));
+        let _ = writeln!(
+            text,
+            "| {name} | {outcome} | {} | {} | {total} | {longest} |",
+            of.tries, of.blast.blocked
+        );
+    }
+    for of in migration.also_prepared.iter().flat_map(|of| &of.broken) {
+        let _ = writeln!(text, "\nBreaks `{}`: {}", of.statement.replace('`', "'"), escaped(&of.error));
+    }
 }
 
 fn load(report: &Report) -> String {

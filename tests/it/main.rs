@@ -26,6 +26,7 @@ mod pool;
 mod pooler;
 mod preview;
 mod probe;
+mod rehearsal;
 mod renewal;
 mod reset;
 mod run;
