@@ -62,6 +62,7 @@ use crate::record::plan::PlanSurvey;
 use crate::record::set::Set;
 use crate::units::{Load, Span, StageId, Stamp};
 
+pub use migration::SoFar as MigrationSoFar;
 use stage::StageAnalysis;
 
 /// Events of one kind that a report keeps; more are counted in the last one of it.
@@ -93,7 +94,7 @@ pub struct Analysis {
     events: Vec<Event>,
     prepared: Vec<Prepared>,
     /// What a migration check adds.
-    migration: Option<Box<migration::Book>>,
+    migration: migration::Books,
     /// What the steps of a search are for.
     steps: BTreeMap<StageId, StepKind>,
     /// Rows changed between the load and the end of the run.
@@ -134,8 +135,8 @@ impl Analysis {
             }
             Entry::Interval(interval) => {
                 self.see(interval.span.to);
-                if let (Some(migration), Some(header)) = (&mut self.migration, &self.header) {
-                    migration.interval(interval, header);
+                if let Some(header) = &self.header {
+                    self.migration.interval(interval, header);
                 }
                 if let Some(stage) = self.stage(interval.stage) {
                     stage.add_interval(interval);
@@ -163,7 +164,7 @@ impl Analysis {
                     self.observe(*stage, *edge, seen, reading.window);
                 }
             }
-            Entry::Migration(entry) => migration::Book::take(&mut self.migration, entry),
+            Entry::Migration(entry) => self.migration.take(entry),
             Entry::Event(event) => self.add_event(event),
             Entry::DataAtEnd { at, changed } => {
                 self.see(*at);
@@ -213,7 +214,12 @@ impl Analysis {
         plans::tell_once(&mut model_stages);
         let comparison = comparison_of(&header, &stages, &model_stages, &prepared);
         let index = index_experiment::analyse(&header, &stages, &model_stages);
-        let migration = migration.map(|book| book.to_model(&header, &stages, &model_stages));
+        // What a migration check compares by turns is a part of its own.
+        let (comparison, by_turns) = match header.kind {
+            RunKind::Migration => (None, comparison),
+            _ => (comparison, None),
+        };
+        let migration = migration.to_model(&header, &stages, &model_stages, by_turns);
         let first_error = events.iter().find(|event| event.kind == "first_error");
         let first_error = first_error.map(|event| event.message.as_str());
         let capacity = capacity_of(&header, &stages, &model_stages, &steps, first_error);
@@ -271,6 +277,14 @@ impl Analysis {
             };
         }
         Ok(report)
+    }
+
+    /// How the migration of a check went; nothing before it has ended.
+    #[must_use]
+    pub fn migration_so_far(&self) -> Option<MigrationSoFar> {
+        let header = self.header.as_ref()?;
+        let models: Vec<model::Stage> = self.stages.iter().map(|stage| stage.to_model(header)).collect();
+        self.migration.so_far(header, &self.stages, &models)
     }
 
     /// How far a capacity study has come; nothing where there is none.

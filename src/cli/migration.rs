@@ -1,11 +1,15 @@
 //! `dbdyno migration`: from its arguments to its plan.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::Condition;
-use crate::study::{MigrationPlan, MigrationShape, Reset, StudyError, TargetChoice};
+use crate::study::{
+    Beside, MeasurePlan, MigrationPlan, MigrationShape, OldStatements, Reset, StudyError, TargetChoice, Turns,
+};
 use crate::units::{Course, Load};
-use crate::workload::migrations::{self, Tool};
+use crate::workload::Workload;
+use crate::workload::migrations::{self, Migrations, Tool};
 
 use super::args::{MigrationArguments, MigrationTool, ResetTo};
 use super::plan::{self, CLIENTS_PER_CONNECTION, UsageError};
@@ -36,20 +40,22 @@ pub(super) fn plan(
     if measure.probe_interval.is_none() {
         return Err(wrong("--no-probes leaves nobody who sees the locks: leave it out".to_owned()));
     }
-    let migrations =
-        migrations::load(&arguments.migrations, arguments.tool.map(tool)).map_err(StudyError::from)?;
-    let migrations = match &arguments.from {
-        None => migrations,
-        Some(version) => migrations.from_version(version).map_err(|known| {
-            wrong(format!("--from {version}: there is no such version, but {}", known.join(", ")))
-        })?,
-    };
+    let migrations = read(arguments)?;
     measure.reset = reset(arguments, &measure).map_err(wrong)?;
     let conditions = conditions(arguments, &measure.workload)?;
     let load = given
         .unwrap_or_else(|| Load::clients(arguments.pool_size * CLIENTS_PER_CONNECTION * measure.instances));
+    let beside = beside(arguments, &measure, &migrations)?;
+    let old = match &arguments.also_prepare {
+        Some(folder) => Some(OldStatements::of(folder.display().to_string(), &plan::read(folder)?)),
+        None => None,
+    };
+    let turns = turns(arguments, &measure);
     let shape = MigrationShape {
         migrations,
+        command: arguments.migrate_command.clone(),
+        old,
+        production_rows: production_rows(arguments, &measure.workload).map_err(wrong)?,
         pool_size: arguments.pool_size,
         load,
         before: arguments.before,
@@ -62,7 +68,85 @@ pub(super) fn plan(
         disturb: arguments.disturb.clone(),
         conditions,
     };
-    Ok(MigrationPlan { measure, shape, allowed: arguments.allow_target.clone(), force: arguments.force })
+    let (allowed, force) = (arguments.allow_target.clone(), arguments.force);
+    Ok(MigrationPlan { measure, shape, allowed, force, turns, beside })
+}
+
+/// The migrations of the folder; none where a command applies them.
+fn read(arguments: &MigrationArguments) -> Result<Migrations, CommandError> {
+    let Some(folder) = &arguments.migrations else {
+        return Ok(Migrations {
+            folder: std::path::PathBuf::new(),
+            tool: Tool::Plain,
+            migrations: Vec::new(),
+        });
+    };
+    let migrations = migrations::load(folder, arguments.tool.map(tool)).map_err(StudyError::from)?;
+    let Some(version) = &arguments.from else { return Ok(migrations) };
+    migrations.from_version(version).map_err(|known| {
+        let reason = format!("--from {version}: there is no such version, but {}", known.join(", "));
+        UsageError::Migration(reason).into()
+    })
+}
+
+/// What is rehearsed beside the migration itself.
+fn beside(
+    arguments: &MigrationArguments,
+    measure: &MeasurePlan,
+    migrations: &Migrations,
+) -> Result<Beside, CommandError> {
+    let wrong = |reason: String| CommandError::from(UsageError::Migration(reason));
+    let flag = match () {
+        () if arguments.try_safe => Some("--try-safe"),
+        () if !arguments.sweep_lock_timeout.is_empty() => Some("--sweep-lock-timeout"),
+        () => None,
+    };
+    if let Some(flag) = flag.filter(|_| measure.reset != Reset::Template) {
+        return Err(wrong(format!(
+            "{flag} needs a fresh copy of the database for each rehearsal: say --reset template, or rehearse on a throwaway \
+             server with --target local"
+        )));
+    }
+    let down = if arguments.down {
+        Some(migrations::load_down(migrations).map_err(StudyError::from)?)
+    } else {
+        None
+    };
+    let mut scales = arguments.scales.clone();
+    scales.sort_by(f64::total_cmp);
+    scales.dedup();
+    if scales.len() == 1 {
+        return Err(wrong("--scales takes at least two: one says nothing of what more rows cost".to_owned()));
+    }
+    if !scales.is_empty() && !matches!(measure.target, TargetChoice::Local(_)) {
+        return Err(wrong(
+            "--scales loads the data anew for each scale, on a throwaway server: leave out --target, or say --target local".to_owned(),
+        ));
+    }
+    Ok(Beside { safe: arguments.try_safe, lock_timeouts: arguments.sweep_lock_timeout.clone(), down, scales })
+}
+
+/// By turns wherever copies can be made.
+fn turns(arguments: &MigrationArguments, measure: &MeasurePlan) -> Option<Turns> {
+    let by_turns = arguments.pairs > 0 && measure.reset == Reset::Template && measure.pooler.is_none();
+    by_turns.then_some(Turns { pairs: arguments.pairs, slice: arguments.slice })
+}
+
+/// By table, each of which the workload fills.
+fn production_rows(
+    arguments: &MigrationArguments,
+    workload: &Workload,
+) -> Result<BTreeMap<String, u64>, String> {
+    for (table, _) in &arguments.production_rows {
+        if !workload.tables.iter().any(|known| known.name == *table) {
+            let known: Vec<&str> = workload.tables.iter().map(|known| known.name.as_str()).collect();
+            return Err(format!(
+                "--production-rows {table}: the workload fills no such table, but {}",
+                known.join(", ")
+            ));
+        }
+    }
+    Ok(arguments.production_rows.iter().cloned().collect())
 }
 
 fn tool(given: MigrationTool) -> Tool {
@@ -76,19 +160,20 @@ fn tool(given: MigrationTool) -> Tool {
 }
 
 /// Whether a copy is changed, or the database itself.
-fn reset(arguments: &MigrationArguments, measure: &crate::study::MeasurePlan) -> Result<Reset, String> {
+fn reset(arguments: &MigrationArguments, measure: &MeasurePlan) -> Result<Reset, String> {
     let wants_copy = arguments.measure.reset == ResetTo::Template;
     if arguments.in_place && wants_copy {
         return Err("--in-place changes the database itself, --reset template a copy of it: say one of them"
             .to_owned());
     }
-    let TargetChoice::Existing(target) = &measure.target else {
-        // A throwaway server goes with its database.
-        return Ok(if wants_copy { Reset::Template } else { Reset::None });
-    };
     if arguments.in_place {
         return Ok(Reset::None);
     }
+    let TargetChoice::Existing(target) = &measure.target else {
+        // A throwaway server goes with its database; a pooler in front of it does not know a copy.
+        let copies = wants_copy || measure.pooler.is_none();
+        return Ok(if copies { Reset::Template } else { Reset::None });
+    };
     if measure.pooler.is_some() && target.same_host() {
         return Err("a pooler does not know the copy that is changed: leave out --pooler, or say --in-place"
             .to_owned());
@@ -96,10 +181,7 @@ fn reset(arguments: &MigrationArguments, measure: &crate::study::MeasurePlan) ->
     Ok(if wants_copy || target.same_host() { Reset::Template } else { Reset::None })
 }
 
-fn conditions(
-    arguments: &MigrationArguments,
-    workload: &crate::workload::Workload,
-) -> Result<Vec<Condition>, CommandError> {
+fn conditions(arguments: &MigrationArguments, workload: &Workload) -> Result<Vec<Condition>, CommandError> {
     let mut conditions: Vec<Condition> = Vec::new();
     for given in &arguments.fail_on {
         let wrong = |reason: String| UsageError::FailOn { given: given.trim().to_owned(), reason };
@@ -122,5 +204,13 @@ fn conditions(
             return Err(UsageError::FailOn { given: condition.to_string(), reason }.into());
         }
     }
-    Ok(if conditions.is_empty() { Condition::usual() } else { conditions })
+    if conditions.is_empty() {
+        conditions = Condition::usual();
+        conditions.extend(arguments.also_prepare.as_ref().map(|_| Condition::Breaks));
+    }
+    if conditions.contains(&Condition::Breaks) && arguments.also_prepare.is_none() {
+        let reason = "--also-prepare names the statements that may break".to_owned();
+        return Err(UsageError::FailOn { given: "breaks".to_owned(), reason }.into());
+    }
+    Ok(conditions)
 }

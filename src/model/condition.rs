@@ -21,6 +21,8 @@ pub enum Condition {
     Rewrite,
     /// `invalid-index`: an index was left that queries may not use.
     InvalidIndex,
+    /// `breaks`: a statement of `--also-prepare` cannot be prepared any more.
+    Breaks,
     /// `slower > 20%`: a statement of the workload takes longer than before, by more than this share of its mean.
     Slower(f64),
     /// `p99 +20%`: a metric is worse than before by more than that.
@@ -32,8 +34,8 @@ pub enum Condition {
 pub enum ConditionError {
     /// None of the forms that there are.
     #[error(
-        "there are 'blocked > TIME', 'blocked-total > TIME', 'failures [> N]', 'rewrite', 'invalid-index', 'slower > N%' and a \
-         change of a metric such as 'p99 +20%' or 'throughput -5%'"
+        "there are 'blocked > TIME', 'blocked-total > TIME', 'failures [> N]', 'rewrite', 'invalid-index', 'breaks', 'slower > N%' \
+         and a change of a metric such as 'p99 +20%' or 'throughput -5%'"
     )]
     Form,
     /// The limit is none.
@@ -78,6 +80,7 @@ impl FromStr for Condition {
                 .map_err(|_| ConditionError::Limit { what: "failures", example: "failures > 10" }),
             ("rewrite", None) => Ok(Self::Rewrite),
             ("invalid-index", None) => Ok(Self::InvalidIndex),
+            ("breaks", None) => Ok(Self::Breaks),
             ("slower", _) => limit
                 .and_then(|limit| limit.strip_suffix('%')?.trim().parse::<f64>().ok())
                 .filter(|percent| *percent > 0.0 && percent.is_finite())
@@ -98,6 +101,7 @@ impl fmt::Display for Condition {
             Self::Failures(limit) => write!(f, "failures > {limit}"),
             Self::Rewrite => f.write_str("rewrite"),
             Self::InvalidIndex => f.write_str("invalid-index"),
+            Self::Breaks => f.write_str("breaks"),
             // Enough digits that no limit is printed as another; a percentage has binary noise beyond them.
             Self::Slower(by) => write!(f, "slower > {}%", (by * 1e14).round() / 1e12),
             Self::Change(limit) => write!(f, "{limit}"),
@@ -118,6 +122,7 @@ mod tests {
             ("failures > 10", "failures > 10"),
             (" rewrite ", "rewrite"),
             ("invalid-index", "invalid-index"),
+            ("breaks", "breaks"),
             ("slower > 7.5 %", "slower > 7.5%"),
             ("p99 +20%", "response.p99 +20%"),
             ("throughput -5%", "throughput -5%"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Comparison, Verdict};
+use super::{AlsoPrepared, Comparison, Growth, Rehearsal, RelationChange, Verdict};
 
 /// A migration under load.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,8 +48,24 @@ pub struct Migration {
     pub timeline: Vec<TimelinePoint>,
     /// What it left behind.
     pub left: LeftBehind,
-    /// The stage behind against the stage before: A is before, B is behind.
+    /// Behind against before: A is before, B is behind. By turns on two copies of the database, where it has pairs; else the stage
+    /// behind against the stage before.
     pub before_after: Option<Comparison>,
+    /// The team's own tool, where that applied it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub command: Option<String>,
+    /// The same in other ways, each on a fresh copy, and the way back.
+    #[serde(default)]
+    pub rehearsals: Vec<Rehearsal>,
+    /// Tables and indexes that came, went, changed their size, or are used otherwise behind the migration.
+    #[serde(default)]
+    pub relations: Vec<RelationChange>,
+    /// What became of the statements of another version of the application; absent where none was named.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub also_prepared: Option<AlsoPrepared>,
+    /// What it takes on larger tables; absent where it was not measured at several scales.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub growth: Option<Growth>,
 }
 
 /// How a migration ended.

@@ -22,6 +22,7 @@ pub mod metric;
 mod migration;
 mod plan;
 mod pooler;
+mod rehearsal;
 mod relative;
 mod scalability;
 mod server_time;
@@ -58,6 +59,10 @@ pub use migration::{
 };
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};
+pub use rehearsal::{
+    AlsoPrepared, BrokenStatement, Growth, GrowthInfo, GrowthPoint, Predicted, Rehearsal, RehearsedStatement,
+    RelationChange,
+};
 pub use relative::{RelativeBudget, RelativeError};
 pub use scalability::{
     Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,

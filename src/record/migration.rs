@@ -1,5 +1,7 @@
 //! What a migration did, statement by statement and try by try: the journal's entries of a migration check. Knows no server.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::units::{BackendId, Span, StageId, Stamp};
@@ -26,15 +28,50 @@ pub enum MigrationEntry {
         /// From when to when.
         span: Span,
     },
+    /// A statement of the team's own tool, which nobody knew before: the next of the plan.
+    Found(DdlStatement),
     /// One try of one statement is over, and its transaction with it.
     Tried(Box<DdlTry>),
+    /// All statements once without traffic, on data of one scale.
+    Scaled(Box<ScaledRun>),
     /// The migration is over.
     Ended(Box<MigrationEnded>),
+}
+
+/// What the statements that follow are applied for. A check is the migration itself, and rehearsals beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RehearsalKind {
+    /// The migration itself.
+    #[default]
+    Migration,
+    /// The same with the safe form of each statement that did harm.
+    Safe,
+    /// The same with another limit on the waiting for locks.
+    LockTimeout,
+    /// The way back.
+    Down,
+}
+
+impl RehearsalKind {
+    /// As reports name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Migration => "migration",
+            Self::Safe => "safe",
+            Self::LockTimeout => "lock_timeout",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// What is to be applied, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MigrationPlanRecord {
+    /// What it is for.
+    #[serde(default)]
+    pub kind: RehearsalKind,
     /// The stage before it.
     pub before: StageId,
     /// The stage during which it is applied.
@@ -59,6 +96,15 @@ pub struct MigrationPlanRecord {
     pub conditions: Vec<String>,
     /// Whether it was applied to a copy, so that the database stayed as it was.
     pub on_copy: bool,
+    /// By statement: the index of the statement of the migration itself that it stands for; absent where it is that one.
+    #[serde(default)]
+    pub instead_of: Vec<Option<usize>>,
+    /// The team's own tool, where that applies the migrations.
+    #[serde(default)]
+    pub command: Option<String>,
+    /// Rows of tables in production, for which times and sizes are to be predicted.
+    #[serde(default)]
+    pub production_rows: BTreeMap<String, u64>,
 }
 
 /// One migration.
@@ -175,4 +221,53 @@ pub struct MigrationEnded {
     pub without_statistics: Vec<String>,
     /// Why what was left behind could not be asked for.
     pub unknown: Option<String>,
+    /// What became of the statements of another version of the application; absent where none was named.
+    #[serde(default)]
+    pub also_prepared: Option<AlsoPreparedRecord>,
+    /// Of the way back: what of the schema is not as it was before, `+ …` and `- …`; absent where that was not asked.
+    #[serde(default)]
+    pub schema_differs: Option<Vec<String>>,
+}
+
+/// Statements of another version of the application, prepared against the new schema.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlsoPreparedRecord {
+    /// The folder of its workload, as the user named it.
+    pub folder: String,
+    /// How many could be prepared before the migration.
+    pub statements: u64,
+    /// Those of them that cannot be prepared any more: name, and what the server has against it.
+    pub broken: Vec<(String, DdlError)>,
+    /// Those that could not be prepared before either.
+    pub broken_before: Vec<String>,
+}
+
+/// All statements of a migration once, without traffic, on data of one scale.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScaledRun {
+    /// Scale of the data.
+    pub scale: f64,
+    /// Which repetition, from 1. Each has a fresh copy of the data.
+    pub repetition: u32,
+    /// Rows of each table before, as the server estimates them behind ANALYZE.
+    pub rows: BTreeMap<String, u64>,
+    /// What the statements took, in their order; those behind one that failed are missing.
+    pub statements: Vec<ScaledStatement>,
+    /// The statement that failed, with what the server had against it.
+    pub failed: Option<(usize, DdlError)>,
+}
+
+/// What one statement took on data of one scale.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScaledStatement {
+    /// Index into the statements of the plan.
+    pub statement: usize,
+    /// Sent to answered, in microseconds.
+    pub duration_us: u64,
+    /// WAL of the server meanwhile, which nobody else used, in bytes; absent where it could not be asked.
+    pub wal_bytes: Option<u64>,
+    /// Disk that it needed at once beyond what was there: new files, growth of old ones, temporary files; in bytes.
+    pub disk_bytes: u64,
+    /// Tables that it wrote anew, read from end to end, or built indexes of.
+    pub worked_on: Vec<String>,
 }

@@ -2,9 +2,11 @@
 //! Knows no server and no workload.
 
 pub mod columns;
+pub mod ddl;
 pub mod index;
 pub mod lex;
 pub mod named;
+pub mod safer;
 pub mod split;
 pub mod statement;
 pub mod tag;

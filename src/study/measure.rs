@@ -96,7 +96,7 @@ pub(super) struct Bench<'a> {
     /// Since when the target has given nothing but failed connections.
     lost_since: Option<Stamp>,
     interrupts: Interrupts,
-    /// What goes on beside one of the stages.
+    /// What goes on beside some of the stages.
     alongside: Option<Alongside>,
 }
 
@@ -226,7 +226,7 @@ impl<'a> Bench<'a> {
         self.data.room
     }
 
-    /// Has something go on beside one of the stages.
+    /// Has something go on beside some of the stages.
     pub(super) fn accompany(&mut self, alongside: Alongside) {
         self.alongside = Some(alongside);
     }
@@ -690,8 +690,11 @@ impl<'a> Bench<'a> {
         let (stage, at) = (walk.stage(), walk.began_at);
         self.stage = Some(stage.id);
         self.stages_begun += 1;
-        if let Some(beside) = &mut self.alongside {
-            beside.stage_begun(stage.id, &self.target.target, self.clock);
+        let beside = self.alongside.as_mut();
+        if let Some(entry) =
+            beside.and_then(|beside| beside.stage_begun(stage.id, &self.target.target, self.clock))
+        {
+            self.recording.write(&Entry::Migration(entry), at)?;
         }
         self.recording.write(&Entry::StageBegun { stage: stage.id, at, carried_in }, at)?;
         observer(Happening::StageBegun {
@@ -744,7 +747,7 @@ impl<'a> Bench<'a> {
 
     /// Waits for the end of what goes on beside.
     async fn finish_beside(&mut self, observer: &mut Observer<'_>) -> Result<(), StudyError> {
-        let Some(mut beside) = self.alongside.take() else { return Ok(()) };
+        let Some(beside) = &mut self.alongside else { return Ok(()) };
         for told in beside.finish().await {
             self.beside(told, observer)?;
         }

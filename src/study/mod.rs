@@ -46,7 +46,7 @@ pub use capacity::capacity;
 pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
-pub use migration::{Disturb, MigrationPlan, MigrationShape, migration};
+pub use migration::{Beside, Disturb, MigrationPlan, MigrationShape, OldStatements, Turns, migration};
 pub use plan::{
     AbPlan, AbShape, ArmPlan, CapacityPlan, CapacityShape, Difference, LoadPlan, LoadShape, MeasurePlan,
     Pairs, PoolPlan, PoolShape, PoolerChoice, Reset, RunPlan, SampleLogPlan, Sizes, StageChoice,

@@ -32,6 +32,7 @@ mod pool;
 mod pooler;
 mod preview;
 mod probe;
+mod rehearsal;
 mod renewal;
 mod reset;
 mod run;

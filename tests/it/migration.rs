@@ -292,7 +292,8 @@ fn a_dropped_index_fails_with_the_statement_named_and_its_plan() {
     let (markdown, junit) = (place.path("report.md"), place.path("report.xml"));
     let files = ["--markdown", markdown.to_str().expect("UTF-8"), "--junit", junit.to_str().expect("UTF-8")];
     // On a copy: the database itself keeps its index.
-    let words = "migration --before 5s --after 5s --settle 500ms --pool-size 2 --warmup 1s --rate 60";
+    let words =
+        "migration --before 5s --after 5s --settle 500ms --pool-size 2 --warmup 1s --rate 60 --pairs 0";
     let measured = check(&place, &database, words, &files);
     assert_eq!(measured.code, Some(3), "{}", measured.errors);
     let report = measured.report();
@@ -374,6 +375,11 @@ fn what_is_not_the_users_to_change_is_refused_before_anything_happens() {
     assert!(refused("migration --fail-on rewrite,rewrite").contains("has a condition already"));
     assert!(refused("migration --in-place --reset template").contains("say one of them"));
     assert!(refused("migration --disturb earthquake").contains("long-reader=30s"));
+    assert!(refused("migration --down").contains("`1_note.sql` has no way back"));
+    assert!(refused("migration --scales 0.5,0.5").contains("--scales takes at least two"));
+    assert!(refused("migration --scales 0.1,0.5").contains("on a throwaway server"));
+    assert!(refused("migration --in-place --try-safe").contains("cannot be used with"));
+    assert!(refused("migration --fail-on breaks").contains("--also-prepare names the statements"));
     migrations(&place, &[("2_broken.sql", "SELECT 'open")]);
     assert!(refused("migration").contains("2_broken.sql:1:8"));
     assert_eq!(database.value("SELECT count(*) FROM pg_attribute WHERE attname = 'note'"), "0");

@@ -102,8 +102,8 @@ fn rates_make_a_grid_with_the_frontier_of_the_goal() {
         assert!(page.contains(part), "{part} is not in {page}");
     }
     // A goal that no size can keep fails.
-    let mut command =
-        place.on(database.url(), "pool --sizes 1,2 --rate 5 --no-knee --repeats 1 --duration 500ms --warmup 0s");
+    let mut command = place
+        .on(database.url(), "pool --sizes 1,2 --rate 5 --no-knee --repeats 1 --duration 500ms --warmup 0s");
     command.args(["--goal", "response.mean < 5ms"]);
     let broken = Measured::from(&command.output().expect("it runs"));
     assert_eq!(broken.code, Some(3), "{} {}", broken.output, broken.errors);

@@ -2,8 +2,8 @@
 
 use crate::analysis::findings::finding;
 use crate::model::{DdlInfo, DdlOutcome, Finding, Migration, MigrationOutcome, Report, Severity};
+use crate::sql::ddl::{Form, form};
 
-use super::form::{Form, form};
 use super::named;
 use super::outcome::{seconds, strength};
 
@@ -32,7 +32,19 @@ pub(in crate::analysis) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(cached_plans(migration));
     findings.extend(not_validated(migration));
     findings.extend(statistics(migration));
+    findings.extend(broken(migration));
+    findings.extend(way_back(migration));
     findings
+}
+
+/// Whether a statement did what another form of it does not.
+pub(super) fn is_hazard(statement: &DdlInfo) -> bool {
+    safe_form(statement, &Harm::of(statement)).is_some()
+}
+
+/// Whether the traffic queued behind a statement that waited for its own lock.
+pub(super) fn is_queue(_: &Migration, statement: &DdlInfo) -> bool {
+    statement.lock_wait_us >= WAIT_US && statement.blocked_us_total >= NOTICEABLE_US
 }
 
 fn list(names: &[String]) -> String {
@@ -55,7 +67,7 @@ fn failed(migration: &Migration) -> Option<Finding> {
         "migration-failed",
         Severity::Warning,
         format!("the migration did not come to its end: statement {}", named(at)),
-        format!("{} line {}: {}", at.file, at.line, at.error.clone().unwrap_or_default()),
+        format!("{}: {}", super::outcome::place(at), at.error.clone().unwrap_or_default()),
         "the schema is between two versions of the application",
         format!("mend the statement; versions: {}", states.join(", ")),
     ))
@@ -63,7 +75,7 @@ fn failed(migration: &Migration) -> Option<Finding> {
 
 /// A statement that waits for its lock keeps all behind it waiting as well.
 fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
-    if statement.lock_wait_us < WAIT_US || statement.blocked_us_total < NOTICEABLE_US {
+    if !is_queue(migration, statement) {
         return None;
     }
     let root = statement.root.as_ref();
@@ -106,6 +118,17 @@ struct Harm {
     scans: bool,
     /// Kept the workload waiting.
     blocks: bool,
+}
+
+impl Harm {
+    fn of(statement: &DdlInfo) -> Self {
+        Self {
+            holds: statement.locks.iter().any(|lock| strength(&lock.mode) >= BLOCKS_WRITES),
+            rewrites: !statement.rewritten.is_empty(),
+            scans: statement.scanned.as_ref().is_some_and(|scanned| !scanned.is_empty()),
+            blocks: statement.blocked_us_total >= NOTICEABLE_US,
+        }
+    }
 }
 
 /// Name of the hazard, what the statement does, and the safe form of it.
@@ -191,10 +214,8 @@ fn safe_form(statement: &DdlInfo, harm: &Harm) -> Option<(&'static str, &'static
 fn hazard(statement: &DdlInfo) -> Option<Finding> {
     let strong = || statement.locks.iter().filter(|lock| strength(&lock.mode) >= BLOCKS_WRITES);
     let held = strong().max_by_key(|lock| lock.us);
-    let is_noticeable = statement.blocked_us_total >= NOTICEABLE_US;
-    let rewritten = !statement.rewritten.is_empty();
-    let scanned = statement.scanned.as_ref().is_some_and(|scanned| !scanned.is_empty());
-    let harm = Harm { holds: held.is_some(), rewrites: rewritten, scans: scanned, blocks: is_noticeable };
+    let harm = Harm::of(statement);
+    let Harm { rewrites: rewritten, scans: scanned, blocks: is_noticeable, .. } = harm;
     let (id, title, remedy) = safe_form(statement, &harm)?;
     let severity = if is_noticeable { Severity::Warning } else { Severity::Info };
     let mut evidence = Vec::new();
@@ -318,4 +339,43 @@ fn statistics(migration: &Migration) -> Option<Finding> {
             "end the migration with ANALYZE of their tables",
         )
     })
+}
+
+/// Statements of another version of the application that the new schema does not know.
+fn broken(migration: &Migration) -> Option<Finding> {
+    let prepared = migration.also_prepared.as_ref().filter(|prepared| !prepared.broken.is_empty())?;
+    let each = prepared.broken.iter().take(NAMES_SHOWN).map(|of| format!("{}: {}", of.statement, of.error));
+    let names: Vec<String> = prepared.broken.iter().map(|of| of.statement.clone()).collect();
+    Some(finding(
+        "migration-breaks-statements",
+        Severity::Warning,
+        format!("the new schema breaks {} of {} statements: {}", names.len(), prepared.folder, list(&names)),
+        each.collect::<Vec<_>>().join("; "),
+        "a rolling deployment has both versions of the application at once: the old one fails from here on",
+        "expand first and contract later: add what is new, move the application, then take the old away in another migration",
+    ))
+}
+
+/// A way back that does not lead back.
+fn way_back(migration: &Migration) -> Option<Finding> {
+    let down = migration.rehearsals.iter().find(|of| of.kind == "down")?;
+    if matches!(down.outcome, MigrationOutcome::Failed | MigrationOutcome::Stopped) {
+        return Some(finding(
+            "migration-no-way-back",
+            Severity::Warning,
+            "the way back did not come to its end",
+            down.answer.clone(),
+            "a deployment that goes wrong cannot be taken back by it",
+            "mend the files of the way back, and rehearse them with --down",
+        ));
+    }
+    let differs = down.schema_differs.as_ref().filter(|differs| !differs.is_empty())?;
+    Some(finding(
+        "migration-way-back-differs",
+        Severity::Info,
+        "the way back leads to another schema than there was before",
+        list(differs),
+        "the next rehearsal, and the next migration, begin from a schema that nobody knows",
+        "take back all that the migration did, or say in the file why not",
+    ))
 }

@@ -1,5 +1,6 @@
-//! The traffic behind a migration against the traffic before it, in sequence: each stage is cut into sections of whole seconds, and a
-//! difference is told from chance by how the sections of one stage differ among themselves.
+//! The traffic behind a migration against the traffic before it. By turns, where there are two copies of the database: that is judged
+//! as any other comparison of two arms. Else in sequence: each stage is cut into sections of whole seconds, and a difference is told
+//! from chance by how the sections of one stage differ among themselves.
 //!
 //! This is the method of batch means (Law and Kelton, "Simulation Modeling and Analysis", chapter 9; Schmeiser 1982: ten to thirty
 //! batches, few and long rather than many and short), with Welch's interval for the difference of two means, on logarithms so that
@@ -21,6 +22,15 @@ const SECTIONS_MIN: usize = 4;
 /// The error rate of all verdicts together.
 const FAMILYWISE_ALPHA: f64 = 0.01;
 const SECOND_NS: u64 = 1_000_000_000;
+
+/// Slices on the copy that was migrated against slices on one that was not.
+pub(super) fn by_turns(compared: Comparison) -> Comparison {
+    let answer = format!(
+        "{} Measured by turns on a copy that was migrated and on one that was not, behind as much traffic.",
+        compared.answer
+    );
+    Comparison { answer, ..compared }
+}
 
 /// Sections of the stages before and behind.
 pub(super) struct Sections {

@@ -19,19 +19,19 @@ pub(super) struct Charge {
     pub(super) us: u64,
 }
 
-/// Every wait in whose chain the migration's session stood, whoever was its root: without the migration, nobody would have queued
+/// Every wait in whose chain a session of the migration stood, whoever was its root: without the migration, nobody would have queued
 /// behind that root.
 pub(super) fn charge(
     stage: &StageAnalysis,
     header: &Header,
     tries: &[DdlTry],
-    backend: BackendId,
+    backends: &[BackendId],
 ) -> Vec<Charge> {
     let names = crate::analysis::stage::names(header.workload_of(stage.id));
     let (episodes, spans) = stage.lock_evidence();
     locks::settle(episodes, spans, header.probe_interval_ms)
         .iter()
-        .filter(|wait| is_of_pool(&wait.episode.waiter.who) && stands_in_the_way(wait.episode, backend))
+        .filter(|wait| is_of_pool(&wait.episode.waiter.who) && stands_in_the_way(wait.episode, backends))
         .filter_map(|wait| {
             let us = u64::try_from(wait.span.duration().as_micros()).unwrap_or(u64::MAX);
             let statement = culprit(wait, tries)?;
@@ -40,10 +40,10 @@ pub(super) fn charge(
         .collect()
 }
 
-fn stands_in_the_way(episode: &LockEpisode, backend: BackendId) -> bool {
-    episode.chain.iter().any(|link| link.session.backend == backend)
-        || episode.direct_blockers.iter().any(|session| session.backend == backend)
-        || episode.root.as_ref().is_some_and(|root| root.backend == backend)
+fn stands_in_the_way(episode: &LockEpisode, backends: &[BackendId]) -> bool {
+    episode.chain.iter().any(|link| backends.contains(&link.session.backend))
+        || episode.direct_blockers.iter().any(|session| backends.contains(&session.backend))
+        || episode.root.as_ref().is_some_and(|root| backends.contains(&root.backend))
 }
 
 /// Who took the lock that is waited for, or queued for it; where that is not known, what ran when the wait began. A statement that
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn whoever_has_the_migration_in_its_chain_waits_because_of_it() {
         let episode = wait_on(Some("orders"), 0, 1);
-        assert!(stands_in_the_way(&episode, BackendId(1)));
-        assert!(!stands_in_the_way(&episode, BackendId(3)));
+        assert!(stands_in_the_way(&episode, &[BackendId(1)]));
+        assert!(!stands_in_the_way(&episode, &[BackendId(3)]));
     }
 }

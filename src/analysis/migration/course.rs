@@ -25,6 +25,7 @@ struct Part {
     errors: BTreeMap<String, u64>,
 }
 
+#[derive(Clone)]
 struct Second {
     stage: StageId,
     span: Span,
@@ -32,7 +33,7 @@ struct Second {
 }
 
 /// The seconds of the stages before and during.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Seconds {
     kept: Vec<Second>,
 }
@@ -59,6 +60,11 @@ impl Seconds {
             errors: set.errors.clone(),
         });
         self.kept.push(Second { stage: interval.stage, span: interval.span, parts: parts.collect() });
+    }
+
+    /// Those of one stage.
+    pub(super) fn only(&self, stage: StageId) -> Self {
+        Self { kept: self.of(stage).cloned().collect() }
     }
 
     fn of(&self, stage: StageId) -> impl Iterator<Item = &Second> {

@@ -5,14 +5,20 @@ mod before_after;
 mod charges;
 mod conditions;
 mod course;
-mod form;
+mod growth;
 mod outcome;
+mod rehearsal;
+mod relations;
 
 use std::collections::BTreeMap;
 
-use crate::model::{self, BlastRadius, DdlInfo, DisturbanceInfo, MigrationOutcome, Stage, VictimInfo};
+use crate::model::{
+    self, BlastRadius, Comparison, DdlInfo, DisturbanceInfo, MigrationOutcome, Stage, VictimInfo,
+};
 use crate::record::entry::{Header, Interval};
-use crate::record::migration::{DdlTry, MigrationEnded, MigrationEntry, MigrationPlanRecord};
+use crate::record::migration::{
+    DdlTry, MigrationEnded, MigrationEntry, MigrationPlanRecord, RehearsalKind, ScaledRun,
+};
 use crate::units::{BackendId, Span, StageId, Stamp};
 
 use super::stage::StageAnalysis;
@@ -22,8 +28,100 @@ use course::Seconds;
 
 pub(super) use conditions::verdict;
 
-/// A migration check in the making.
-pub(super) struct Book {
+/// Pairs of slices with which before and behind are compared by turns.
+const PAIRS_MIN: u32 = 2;
+
+/// A migration check in the making: the migration, and its rehearsals in other ways.
+#[derive(Default)]
+pub(super) struct Books {
+    /// The migration itself is the first.
+    books: Vec<Book>,
+    scaled: Vec<ScaledRun>,
+}
+
+/// How a migration went, for what is measured behind it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// Whether all of it is applied.
+    pub landed: bool,
+    /// Indexes of the statements that did what another form of them does not.
+    pub hazards: Vec<usize>,
+    /// Whether the traffic queued behind a statement that waited for its own lock.
+    pub queued: bool,
+}
+
+impl Books {
+    /// Takes an entry; the first one is the plan of the migration itself.
+    pub(super) fn take(&mut self, entry: &MigrationEntry) {
+        match entry {
+            MigrationEntry::Plan(plan) => {
+                let mut book = Book::new((**plan).clone());
+                if let Some(first) = self.books.first() {
+                    // What is usual was measured once.
+                    book.seconds = first.seconds.only(plan.before);
+                }
+                self.books.push(book);
+            }
+            MigrationEntry::Scaled(run) => self.scaled.push((**run).clone()),
+            entry => {
+                if let Some(book) = self.books.last_mut() {
+                    book.take(entry);
+                }
+            }
+        }
+    }
+
+    /// Takes what the traffic did in an interval.
+    pub(super) fn interval(&mut self, interval: &Interval, header: &Header) {
+        for book in &mut self.books {
+            book.interval(interval, header);
+        }
+    }
+
+    /// Their part of the report. `stages` and `models` are the same stages; `by_turns` compares slices before with slices behind.
+    pub(super) fn to_model(
+        &self,
+        header: &Header,
+        stages: &[StageAnalysis],
+        models: &[Stage],
+        by_turns: Option<Comparison>,
+    ) -> Option<model::Migration> {
+        let (first, others) = self.books.split_first()?;
+        let by_turns = by_turns.filter(|compared| compared.pairs >= PAIRS_MIN);
+        let mut migration = first.to_model(header, stages, models, by_turns);
+        migration.growth = growth::growth(&first.plan, &self.scaled);
+        // One that was planned and did not begin has nothing to say.
+        let begun = others.iter().filter(|book| book.begun.is_some() || book.ended.is_some());
+        migration.rehearsals = begun
+            .map(|book| rehearsal::rehearsal(book, book.to_model(header, stages, models, None)))
+            .collect();
+        migration.conditions = conditions::judge(&first.plan.conditions, &migration);
+        Some(migration)
+    }
+
+    /// How the migration itself went; nothing before it has ended.
+    pub(super) fn so_far(
+        &self,
+        header: &Header,
+        stages: &[StageAnalysis],
+        models: &[Stage],
+    ) -> Option<SoFar> {
+        let first = self.books.first().filter(|book| book.ended.is_some())?;
+        let migration = first.to_model(header, stages, models, None);
+        let of = |found: fn(&model::Migration, &DdlInfo) -> bool| -> Vec<usize> {
+            let all = migration.statements.iter().enumerate();
+            all.filter(|(_, statement)| found(&migration, statement)).map(|(index, _)| index).collect()
+        };
+        Some(SoFar {
+            landed: migration.outcome == MigrationOutcome::Applied,
+            hazards: of(|_, statement| advice::is_hazard(statement)),
+            queued: !of(advice::is_queue).is_empty(),
+        })
+    }
+}
+
+/// One way to apply a migration, in the making.
+struct Book {
     plan: MigrationPlanRecord,
     begun: Option<(Stamp, BackendId)>,
     tries: Vec<DdlTry>,
@@ -34,21 +132,27 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// Takes an entry; the first one is the plan.
-    pub(super) fn take(book: &mut Option<Box<Self>>, entry: &MigrationEntry) {
-        if let MigrationEntry::Plan(plan) = entry {
-            *book = Some(Box::new(Self::new((**plan).clone())));
-        }
-        let Some(book) = book else { return };
+    fn take(&mut self, entry: &MigrationEntry) {
         match entry {
-            MigrationEntry::Plan(_) => {}
-            MigrationEntry::Begun { at, backend } => book.begun = Some((*at, *backend)),
+            MigrationEntry::Plan(_) | MigrationEntry::Scaled(_) => {}
+            MigrationEntry::Begun { at, backend } => self.begun = Some((*at, *backend)),
             MigrationEntry::Disturbed { what, backend, span } => {
-                book.disturbed.push((what.clone(), *backend, *span));
+                self.disturbed.push((what.clone(), *backend, *span));
             }
-            MigrationEntry::Tried(one) => book.tries.push((**one).clone()),
-            MigrationEntry::Ended(ended) => book.ended = Some((**ended).clone()),
+            MigrationEntry::Found(statement) => self.plan.statements.push(statement.clone()),
+            MigrationEntry::Tried(one) => self.tries.push((**one).clone()),
+            MigrationEntry::Ended(ended) => self.ended = Some((**ended).clone()),
         }
+    }
+
+    /// The sessions that applied it.
+    fn backends(&self) -> Vec<BackendId> {
+        let first = self.begun.map(|(_, backend)| backend);
+        let mut all: Vec<BackendId> =
+            first.into_iter().chain(self.tries.iter().map(|one| one.backend)).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 
     fn new(plan: MigrationPlanRecord) -> Self {
@@ -64,33 +168,38 @@ impl Book {
         }
     }
 
-    /// Takes what the traffic did in an interval.
-    pub(super) fn interval(&mut self, interval: &Interval, header: &Header) {
+    fn interval(&mut self, interval: &Interval, header: &Header) {
         if [self.plan.before, self.plan.during].contains(&interval.stage) {
             self.seconds.add(interval);
         }
-        self.sections.add(interval, header);
+        if self.is_migration() {
+            self.sections.add(interval, header);
+        }
     }
 
-    /// Its part of the report. `stages` and `models` are the same stages.
-    pub(super) fn to_model(
+    fn is_migration(&self) -> bool {
+        self.plan.kind == RehearsalKind::Migration
+    }
+
+    fn to_model(
         &self,
         header: &Header,
         stages: &[StageAnalysis],
         models: &[Stage],
+        by_turns: Option<Comparison>,
     ) -> model::Migration {
         let of = |id: StageId| stages.iter().zip(models).find(|(stage, _)| stage.id == id);
         let (before, during, after) = (of(self.plan.before), of(self.plan.during), of(self.plan.after));
         let during_stage = during.map(|(stage, _)| stage);
-        let charges = match (during_stage, self.begun) {
-            (Some(stage), Some((_, backend))) => charges::charge(stage, header, &self.tries, backend),
-            _ => Vec::new(),
-        };
+        let charges = during_stage
+            .map_or_else(Vec::new, |stage| charges::charge(stage, header, &self.tries, &self.backends()));
         let statements = outcome::statements(self, during_stage, header, &charges);
         let migrations = outcome::migrations(&self.plan, &statements);
         let blast = self.blast(&charges);
-        let before_after = match (before, after) {
-            (Some((_, before)), Some((_, after))) => {
+        let behind = after.filter(|_| self.is_migration());
+        let before_after = match (by_turns, before, behind) {
+            (Some(by_turns), ..) => Some(before_after::by_turns(by_turns)),
+            (None, Some((_, before)), Some((_, after))) => {
                 let limits = conditions::limits(&self.plan.conditions);
                 Some(before_after::compare(before, after, &self.sections.models(header), &limits))
             }
@@ -112,7 +221,7 @@ impl Book {
             conditions: Vec::new(),
             began_s: self.begun.map(|(at, _)| at.as_secs_f64()),
             took_s: self.begun.zip(ended_at).map(|((from, _), to)| (to - from).as_secs_f64()),
-            recovered_s: ended_at.and_then(|at| course::recovered_s(at, before, during, after)),
+            recovered_s: ended_at.and_then(|at| course::recovered_s(at, before, during, behind)),
             lock_timeout_ms: self.plan.lock_timeout_ms,
             retries: self.plan.retries,
             backoff_ms: self.plan.backoff_ms,
@@ -121,11 +230,21 @@ impl Book {
             statements,
             blast,
             disturbances: self.disturbed.iter().map(disturbance).collect(),
-            timeline: course::timeline(&self.tries, [before, during, after].into_iter().flatten()),
+            timeline: course::timeline(&self.tries, [before, during, behind].into_iter().flatten()),
             left: outcome::left(self.ended.as_ref()),
             before_after,
+            command: self.plan.command.clone(),
+            rehearsals: Vec::new(),
+            relations: before
+                .zip(behind)
+                .map_or_else(Vec::new, |((_, before), (_, after))| relations::changes(before, after)),
+            also_prepared: self
+                .ended
+                .as_ref()
+                .and_then(|ended| ended.also_prepared.as_ref())
+                .map(rehearsal::also_prepared),
+            growth: None,
         };
-        migration.conditions = conditions::judge(&self.plan.conditions, &migration);
         migration.answer = outcome::answer(&migration);
         migration
     }

@@ -73,10 +73,7 @@ pub(super) fn statements(
             lock_waits: locks(waits, |a, b| a + b),
             locks: strongest_first(locks(tries.iter().flat_map(|one| &one.held), u64::max)),
             carried_us: last.map_or(0, |last| micros(Span { from: last.span.to, to: last.released_at })),
-            root: stage.zip(book.begun).and_then(|(stage, (_, backend))| {
-                let names = names(header.workload_of(stage.id));
-                root(stage, &names, &tries, backend)
-            }),
+            root: stage.and_then(|stage| root(stage, &names(header.workload_of(stage.id)), &tries)),
             rewritten: last.map_or_else(Vec::new, |last| last.rewritten.clone()),
             rebuilt: last.map_or_else(Vec::new, |last| last.rebuilt.clone()),
             scanned: scanned.map(|scanned| scanned.iter().map(|of| of.relation.clone()).collect()),
@@ -94,7 +91,7 @@ pub(super) fn statements(
 }
 
 /// In words; what ended a statement from our side has no code of the server's.
-fn said(error: &DdlError) -> String {
+pub(super) fn said(error: &DdlError) -> String {
     const SQLSTATE_BYTES: usize = 5;
     let is_servers =
         error.code.len() == SQLSTATE_BYTES && error.code.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -145,18 +142,13 @@ fn strongest_first(mut locks: Vec<DdlLock>) -> Vec<DdlLock> {
     locks
 }
 
-/// The root of the longest wait of the migration's session while one of these tries ran.
-fn root(
-    stage: &StageAnalysis,
-    names: &[(String, String)],
-    tries: &[&DdlTry],
-    backend: crate::units::BackendId,
-) -> Option<DdlBlocker> {
+/// The root of the longest wait of the session that ran one of these tries.
+fn root(stage: &StageAnalysis, names: &[(String, String)], tries: &[&DdlTry]) -> Option<DdlBlocker> {
     let (episodes, _) = stage.lock_evidence();
-    let own = episodes.iter().filter(|episode| episode.waiter.backend == backend);
-    let of_tries = own.filter_map(|episode| {
+    let of_tries = episodes.iter().filter_map(|episode| {
         let wait = Span { from: episode.began_at, to: episode.last_seen_at };
-        let met = tries.iter().map(|one| one.span.clip(wait).duration()).max()?;
+        let own = tries.iter().filter(|one| one.backend == episode.waiter.backend);
+        let met = own.map(|one| one.span.clip(wait).duration()).max()?;
         (!met.is_zero()).then_some((met, episode))
     });
     let (_, longest) = of_tries.max_by_key(|(met, _)| *met)?;
@@ -240,7 +232,37 @@ pub(super) fn answer(migration: &Migration) -> String {
     sentences.join(" ")
 }
 
+/// `2_orders.sql line 4`; what a tool sent stands in no file.
+pub(super) fn place(statement: &DdlInfo) -> String {
+    match statement.line {
+        0 => statement.file.clone(),
+        line => format!("{} line {line}", statement.file),
+    }
+}
+
+/// The same of the team's own tool.
+fn how_it_ended_by(command: &str, migration: &Migration) -> String {
+    let took = migration.took_s.map_or_else(String::new, |took| format!(" in {took:.1} s"));
+    let seen = migration.statements.len();
+    let plural = if seen == 1 { "" } else { "s" };
+    let failed = migration.statements.iter().find(|of| of.outcome == DdlOutcome::Failed);
+    let why = failed.and_then(|of| of.error.as_ref()).map_or_else(String::new, |error| format!(": {error}"));
+    match migration.outcome {
+        MigrationOutcome::Applied => {
+            format!(
+                "`{command}` came to its end{took}; {seen} statement{plural} of it were seen to change something."
+            )
+        }
+        MigrationOutcome::Unknown => "The run ended before the migration did.".to_owned(),
+        MigrationOutcome::Failed => format!("`{command}` failed{took}{why}."),
+        MigrationOutcome::Stopped => format!("`{command}` was ended{took}{why}."),
+    }
+}
+
 fn how_it_ended(migration: &Migration) -> String {
+    if let Some(command) = &migration.command {
+        return how_it_ended_by(command, migration);
+    }
     let count = migration.migrations.len();
     let all = match count {
         1 => "The migration".to_owned(),
@@ -257,7 +279,7 @@ fn how_it_ended(migration: &Migration) -> String {
             let failed = migration.statements.iter().find(|of| of.outcome == DdlOutcome::Failed);
             let at = failed.map_or_else(String::new, |failed| {
                 let why = failed.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
-                format!(" at statement {}, {} line {}{why}", named(failed), failed.file, failed.line)
+                format!(" at statement {}, {}{why}", named(failed), place(failed))
             });
             let states: Vec<String> = migration
                 .migrations

@@ -31,16 +31,31 @@ pub(in crate::cli) enum MigrationTool {
   failures [> N]        transactions failed, or arrivals were skipped, while it was applied
   rewrite               a table was written anew
   invalid-index         an index was left that queries may not use
+  breaks                a statement of --also-prepare cannot be prepared any more
   slower > N%           a statement of the workload takes longer than before, and a plan, a counter
                         or the other statements say that it is not the machine
   p99 +20%              a metric is worse than before, as with `ab --limit`
-Without any: 'blocked > 1s, failures, invalid-index, slower > 20%'.
+Without any: 'blocked > 1s, failures, invalid-index, slower > 20%', and 'breaks' with --also-prepare.
 
 Exit codes: 0 no condition holds; 3 one does, or the migration failed; 4 the measurement cannot tell.")]
 pub(in crate::cli) struct MigrationArguments {
     /// Folder of the migrations: plain SQL, sqlx, Flyway, refinery or dbmate
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(in crate::cli) migrations: PathBuf,
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_hint = ValueHint::DirPath,
+        required_unless_present = "migrate_command",
+        conflicts_with = "migrate_command"
+    )]
+    pub(in crate::cli) migrations: Option<PathBuf>,
+    /// Run the team's own tool instead: a command of the shell that finds the target in `DATABASE_URL` and `PGHOST`, `PGPORT`, `PGUSER`,
+    /// `PGDATABASE` and `PGPASSWORD`; its sessions are watched from outside
+    #[arg(
+        long,
+        value_name = "CMD",
+        conflicts_with_all = ["tool", "from", "lock_timeout", "retries", "sweep_lock_timeout", "try_safe", "down", "scales"]
+    )]
+    pub(in crate::cli) migrate_command: Option<String>,
     /// Whose habits the files follow [default: as their names and marks say]
     #[arg(long, value_enum, value_name = "TOOL")]
     pub(in crate::cli) tool: Option<MigrationTool>,
@@ -71,6 +86,30 @@ pub(in crate::cli) struct MigrationArguments {
     /// Pause before another try
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub(in crate::cli) backoff: Duration,
+    /// Rehearse it again with each of these limits, on fresh copies: which lands it at which cost? `50ms,200ms,1s`
+    #[arg(long, value_name = "TIME,…", value_delimiter = ',', value_parser = whole_milliseconds, conflicts_with = "in_place")]
+    pub(in crate::cli) sweep_lock_timeout: Vec<Duration>,
+    /// Rehearse the safe form of each statement that did harm, on a fresh copy
+    #[arg(long, conflicts_with = "in_place")]
+    pub(in crate::cli) try_safe: bool,
+    /// Rehearse the way back as well: `.down.sql`, `U1__….sql`, `-- migrate:down`
+    #[arg(long)]
+    pub(in crate::cli) down: bool,
+    /// Prepare the statements of another version of the application, a workload's folder, against the new schema
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(in crate::cli) also_prepare: Option<PathBuf>,
+    /// Apply it without traffic at these scales of the data as well, on a throwaway server: `0.1,0.5`
+    #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = super::scale)]
+    pub(in crate::cli) scales: Vec<f64>,
+    /// How many rows a table has in production, separated by commas, may be repeated: what takes how long there
+    #[arg(long, value_name = "TABLE=N,…", value_delimiter = ',', value_parser = rows, requires = "scales")]
+    pub(in crate::cli) production_rows: Vec<(String, u64)>,
+    /// Pairs of slices in which before and behind are measured by turns on two copies; 0: in sequence only
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(in crate::cli) pairs: u32,
+    /// How long such a slice is measured
+    #[arg(long, value_name = "TIME", default_value = "4s", value_parser = positive_duration)]
+    pub(in crate::cli) slice: Duration,
     /// An accident to set up, may be repeated: `long-reader=30s`, `idle-in-transaction=10s`, `autovacuum`
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = disturb)]
     pub(in crate::cli) disturb: Vec<Disturb>,
@@ -108,4 +147,11 @@ fn disturb(text: &str) -> Result<Disturb, String> {
         "autovacuum" if time.is_none() => Ok(Disturb::Autovacuum),
         _ => Err(known()),
     }
+}
+
+fn rows(text: &str) -> Result<(String, u64), String> {
+    let form = || format!("`{text}` is not TABLE=ROWS, such as orders=400000000");
+    let (table, count) = text.split_once('=').ok_or_else(form)?;
+    let count = count.trim().replace('_', "").parse().ok().filter(|count| *count > 0).ok_or_else(form)?;
+    Ok((table.trim().to_owned(), count))
 }

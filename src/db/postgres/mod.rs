@@ -4,6 +4,7 @@
 mod bind;
 mod binding;
 mod cancel;
+mod child;
 mod client;
 mod conninfo;
 mod control;

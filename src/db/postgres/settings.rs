@@ -441,7 +441,7 @@ fn is_usual(folder: &Path) -> bool {
 }
 
 /// Percent-encodes everything but letters, digits and `-._~`.
-fn encode(text: &str) -> Cow<'_, str> {
+pub(super) fn encode(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     if text.bytes().all(plain) {
         return Cow::Borrowed(text);

@@ -6,7 +6,7 @@ use super::text::{code, escaped};
 use super::word;
 use crate::model::{
     Capacity, ChangeVerdict, Comparison, DdlOutcome, IndexExperiment, IndexVerdict, MetricDifference,
-    Migration, PoolStudy, Report, StepOutcome, Verdict,
+    Migration, MigrationOutcome, PoolStudy, Report, StepOutcome, Verdict,
 };
 use crate::report::format::{DASH, bytes, decimal, duration_us, percent, rate, whole_us};
 
@@ -242,5 +242,32 @@ fn migration(page: &mut String, of: &Migration) {
             us(statement.blocked_us_max),
         );
     }
+    rehearsals(page, of);
     page.push('\n');
+}
+
+/// What was rehearsed beside it, a line each.
+fn rehearsals(page: &mut String, migration: &Migration) {
+    if !migration.rehearsals.is_empty() {
+        page.push_str("\n| rehearsed as well | outcome | tries | blocked | together | longest |\n|---|---|--:|--:|--:|--:|\n");
+    }
+    for of in &migration.rehearsals {
+        let limit = of.lock_timeout_ms.map_or_else(|| "none".to_owned(), |ms| whole_us(ms * 1000));
+        let name = match of.kind.as_str() {
+            "safe" => "the safe form".to_owned(),
+            "down" => "the way back".to_owned(),
+            _ => format!("lock\\_timeout {limit}"),
+        };
+        let outcome = if of.outcome == MigrationOutcome::Applied { "landed" } else { "**did not land**" };
+        let us = |us: u64| if us > 0 { whole_us(us) } else { DASH.to_owned() };
+        let (total, longest) = (us(of.blast.blocked_us_total), us(of.blast.blocked_us_max));
+        let _ = writeln!(
+            page,
+            "| {name} | {outcome} | {} | {} | {total} | {longest} |",
+            of.tries, of.blast.blocked
+        );
+    }
+    for of in migration.also_prepared.iter().flat_map(|of| &of.broken) {
+        let _ = writeln!(page, "\nBreaks {}: {}", code(&of.statement), escaped(&of.error));
+    }
 }

@@ -206,8 +206,11 @@ fn load(report: &Report) -> String {
             .get(2)
             .map_or_else(String::new, |after| format!(", behind it for {}", length_s(after.duration_s)));
         let load = put_on::sentence(before);
+        let pairs = migration.before_after.as_ref().map_or(0, |compared| u64::from(compared.pairs));
+        let turns =
+            if pairs > 0 { format!(", then in {} by turns", plural(pairs, "pair")) } else { String::new() };
         return format!(
-            "{load}; measured before for {}, during the migration{took}{behind}; {}",
+            "{load}; measured before for {}, during the migration{took}{behind}{turns}; {}",
             length_s(before.duration_s),
             pool(before)
         );

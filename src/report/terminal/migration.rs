@@ -5,6 +5,7 @@ use super::comparison;
 use super::grid::{Cell, Column, Grid};
 use super::load::row;
 use super::page::{INDENT, Page, Style};
+use super::rehearsal;
 use super::spark::values_per_mark;
 use super::value::plural;
 use crate::model::{
@@ -61,6 +62,7 @@ pub(super) fn section(page: &mut Page, migration: &Migration, full: bool) {
     timeline(page, migration);
     cost(page, migration);
     state(page, migration);
+    rehearsal::sections(page, migration, full);
 }
 
 /// What stands below them.
@@ -73,6 +75,9 @@ pub(super) fn differences(page: &mut Page, migration: &Migration, full: bool) {
 fn origin(migration: &Migration) -> String {
     let count = plural(migration.migrations.len() as u64, "file");
     let copy = if migration.on_copy { "; applied to a copy" } else { "" };
+    if let Some(command) = &migration.command {
+        return format!("{command}{copy}; its sessions were looked at from outside");
+    }
     format!("{count} of {} in {}{copy}", migration.tool, migration.folder)
 }
 
@@ -218,7 +223,7 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
         ));
     }
     if full {
-        details.push(format!("{} line {}", of.file, of.line));
+        details.push(if of.line > 0 { format!("{} line {}", of.file, of.line) } else { of.file.clone() });
         let locks = of.locks.iter().map(|lock| {
             let on = lock.relation.as_ref().map_or_else(String::new, |of| format!(" on {of}"));
             format!("{}{on} {}", short_mode(&lock.mode), whole_us(lock.us))

@@ -22,6 +22,7 @@ mod phases;
 mod plans;
 mod pooler;
 mod put_on;
+mod rehearsal;
 mod server;
 mod server_time;
 mod spark;
@@ -101,7 +102,10 @@ pub fn render(report: &Report, options: &Options) -> String {
     head::findings(&mut page, &report.findings, full);
     head::budgets(&mut page, &report.budgets);
     if report.study.is_none() && report.comparison.is_none() && report.capacity.is_none() {
-        load::comparison(&mut page, &report.stages, full);
+        // Slices by turns have a section of their own.
+        let own = if report.migration.is_some() && !full { 3 } else { usize::MAX };
+        let measured = report.stages.iter().filter(|stage| stage.measured || full).take(own);
+        load::comparison(&mut page, &measured.cloned().collect::<Vec<_>>(), full);
     }
     if let Some(migration) = &report.migration {
         migration::differences(&mut page, migration, full);

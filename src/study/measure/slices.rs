@@ -20,6 +20,10 @@ impl Bench<'_> {
         if let Some(place) = segment.slice.as_ref().and_then(|slice| slice.clone) {
             return self.measure_clone(place, segment, observer).await;
         }
+        // Those that look at a copy that stays.
+        if self.fresh.is_some() {
+            self.stop_probes().await?;
+        }
         let Some(mut fresh) = self.fresh.take() else {
             if variant != self.probed_variant {
                 self.stop_probes().await?;

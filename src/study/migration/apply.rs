@@ -1,18 +1,22 @@
-//! Applies migrations as their tool would, try by try, and tells what each did. Reads from top to bottom as the migration goes.
+//! Applies migrations as their tool would, try by try, and tells what each did. Reads from top to bottom as the migration goes. What
+//! the team's own tool applies is looked at from outside instead (`command`).
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
 use crate::db::Target;
 use crate::probe::ddl::{DdlSession, Left, Schema, Unfinished, Watch};
-use crate::record::migration::{DdlError, MigrationEnded, MigrationEntry};
+use crate::record::migration::{DdlError, MigrationEnded, MigrationEntry, RehearsalKind};
 use crate::time::{Now as _, RealClock};
 use crate::units::{Stamp, format_duration};
 use crate::workload::migrations::{Migration, Unit, UnitKind, is_concurrent};
 
 use super::MigrationShape;
-use super::alongside::Told;
+use super::alongside::{Common, Told};
+use super::command;
 use super::disturb::Disturbers;
 use super::unit::{self, Reach};
 
@@ -25,11 +29,20 @@ pub(super) const STOPPED: &str = "stopped";
 
 /// What a migration needs.
 pub(super) struct Apply {
+    pub(super) kind: RehearsalKind,
+    pub(super) common: Arc<Common>,
     pub(super) shape: MigrationShape,
     pub(super) target: Target,
     pub(super) clock: RealClock,
     pub(super) out: mpsc::Sender<Told>,
     pub(super) stop: watch::Receiver<bool>,
+}
+
+/// What is known of a database before a migration.
+pub(super) struct Before {
+    left: Result<Left, String>,
+    /// Statements of another version of the application that the server refuses.
+    refused: BTreeMap<String, DdlError>,
 }
 
 /// The migration under way.
@@ -50,7 +63,8 @@ pub(super) struct Applying {
 /// Carries a migration out, to its end or to the first statement that fails for good.
 pub(super) async fn run(apply: Apply) {
     let (out, clock) = (apply.out.clone(), apply.clock);
-    let ended = whole(apply).await.unwrap_or_else(|error| MigrationEnded {
+    let done = if apply.shape.command.is_some() { command::whole(apply).await } else { whole(apply).await };
+    let ended = done.unwrap_or_else(|error| MigrationEnded {
         at: clock.now(),
         failed: Some((0, error)),
         ..MigrationEnded::default()
@@ -62,14 +76,14 @@ pub(super) async fn run(apply: Apply) {
 }
 
 async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
-    let Apply { shape, target, clock, out, mut stop } = apply;
+    let Apply { kind, common, shape, target, clock, out, mut stop } = apply;
     let begun = tokio::time::Instant::now();
     let session =
         DdlSession::open(target.settings(), "migration").await.map_err(|error| no_connection(&error))?;
     let watch =
         Watch::begin(target.settings(), session.pid(), clock).await.map_err(|error| no_connection(&error))?;
     let schema = session.schema().await?;
-    let before = watch.left().await;
+    let before = Before::look(kind, &shape, &session, &watch, &common).await?;
     if let Some(timeout) = shape.lock_timeout {
         session.execute(&set_lock_timeout(timeout)).await?;
     }
@@ -85,11 +99,12 @@ async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let mut applying = Applying { shape, session, watch, clock, stop, deadline, tag, schema, out };
     let mut ended = applying.all().await;
     disturbers.end().await;
-    applying.look_back(before, &mut ended).await;
+    let Applying { shape, session, watch, .. } = applying;
+    before.look_back(kind, &shape, &session, &watch, &common, &mut ended).await;
     Ok(ended)
 }
 
-fn no_connection(error: &crate::db::ConnectError) -> DdlError {
+pub(super) fn no_connection(error: &crate::db::ConnectError) -> DdlError {
     DdlError { code: "08001".to_owned(), message: error.to_string() }
 }
 
@@ -181,29 +196,65 @@ impl Applying {
     async fn say(&self, words: String) {
         let _ = self.out.send(Told::Step(words)).await;
     }
+}
 
-    /// What stands unfinished now and did not before.
-    async fn look_back(&self, before: Result<Left, String>, ended: &mut MigrationEnded) {
-        let after = self.watch.left().await;
-        let (before, after) = match (before, after) {
-            (Ok(before), Ok(after)) => (before, after),
-            (Err(why), _) | (_, Err(why)) => {
-                ended.unknown = Some(why);
-                return;
-            }
+impl Before {
+    /// Looks, before anything is applied.
+    pub(super) async fn look(
+        kind: RehearsalKind,
+        shape: &MigrationShape,
+        session: &DdlSession,
+        watch: &Watch,
+        common: &Common,
+    ) -> Result<Self, DdlError> {
+        let refused = match (kind, &shape.old) {
+            (RehearsalKind::Migration, Some(old)) => old.refused(session).await,
+            _ => BTreeMap::new(),
         };
-        for unfinished in after.since(&before) {
-            match unfinished {
-                Unfinished::InvalidIndex(name) => ended.invalid_indexes.push(name),
-                Unfinished::NotValidated(name) => ended.not_validated.push(name),
-                Unfinished::WithoutStatistics(name) => ended.without_statistics.push(name),
+        if kind == RehearsalKind::Migration {
+            common.keep_digest(session.digest().await?);
+        }
+        Ok(Self { left: watch.left().await, refused })
+    }
+
+    /// What stands unfinished now and did not before, what the new schema breaks, and whether the way back led back.
+    pub(super) async fn look_back(
+        self,
+        kind: RehearsalKind,
+        shape: &MigrationShape,
+        session: &DdlSession,
+        watch: &Watch,
+        common: &Common,
+        ended: &mut MigrationEnded,
+    ) {
+        match (self.left, watch.left().await) {
+            (Ok(before), Ok(after)) => {
+                for unfinished in after.since(&before) {
+                    match unfinished {
+                        Unfinished::InvalidIndex(name) => ended.invalid_indexes.push(name),
+                        Unfinished::NotValidated(name) => ended.not_validated.push(name),
+                        Unfinished::WithoutStatistics(name) => ended.without_statistics.push(name),
+                    }
+                }
             }
+            (Err(why), _) | (_, Err(why)) => ended.unknown = Some(why),
+        }
+        // Half of a migration breaks what it was on the way to mend.
+        if ended.failed.is_some() || session.is_lost() {
+            return;
+        }
+        if let (RehearsalKind::Migration, Some(old)) = (kind, &shape.old) {
+            ended.also_prepared = Some(old.broken(&self.refused, old.refused(session).await));
+        }
+        if let (RehearsalKind::Down, Some(before), Ok(now)) = (kind, common.digest(), session.digest().await)
+        {
+            ended.schema_differs = Some(before.difference(&now));
         }
     }
 }
 
 /// Comes when the user, or the limit on the time, ends the migration.
-async fn halted(
+pub(super) async fn halted(
     stop: &mut watch::Receiver<bool>,
     deadline: tokio::time::Instant,
     at_most: Duration,

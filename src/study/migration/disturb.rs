@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::db::Target;
-use crate::probe::ddl::{DdlSession, Schema, Watch};
+use crate::probe::ddl::{DdlSession, Schema, SeenLock, Watch};
 use crate::record::migration::{DdlError, MigrationEntry};
 use crate::time::{Now as _, RealClock};
 use crate::units::Span;
@@ -18,6 +18,11 @@ use super::plan::Disturb;
 
 /// Tables that an accident touches, the first by name.
 const TABLES_MAX: usize = 500;
+/// A vacuum has its first lock within this, unless another session keeps it from that.
+const FIRST_LOCK_PATIENCE: Duration = Duration::from_secs(3);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(5);
+/// The lock of a vacuum on its table.
+const OF_VACUUM: &str = "ShareUpdateExclusiveLock";
 /// Who is told to end does so within this.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -54,12 +59,14 @@ impl Disturbers {
                     session.execute(&format!("SELECT FROM {table} LIMIT 1")).await?;
                 }
             }
-            let (tables, out, mut stop) = (tables.clone(), out.clone(), stop.subscribe());
+            let (own, out, mut stop) = (tables.clone(), out.clone(), stop.subscribe());
+            let (holds, held) = oneshot::channel();
             sessions.spawn(async move {
-                let going_on = go_on(disturb, &session, &tables);
+                let going_on = go_on(disturb, &session, &own);
                 let mut going_on = std::pin::pin!(going_on);
                 tokio::select! {
                     () = &mut going_on => {}
+                    () = tell_first_lock(&watch, holds) => {}
                     () = stopped(&mut stop) => {
                         watch.cancel().await;
                         let _ = tokio::time::timeout(END_PATIENCE, going_on).await;
@@ -73,6 +80,10 @@ impl Disturbers {
                 };
                 let _ = out.send(Told::Entry(span.to, entry)).await;
             });
+            if disturb == Disturb::Autovacuum && !tables.is_empty() {
+                // Where another session keeps it from its lock, the migration meets that one.
+                let _ = tokio::time::timeout(FIRST_LOCK_PATIENCE, held).await;
+            }
         }
         Ok(Self { sessions, stop })
     }
@@ -82,6 +93,17 @@ impl Disturbers {
         let _ = self.stop.send(true);
         while self.sessions.join_next().await.is_some() {}
     }
+}
+
+/// Says once that a session holds a lock. Never ends by itself.
+async fn tell_first_lock(watch: &Watch, holds: oneshot::Sender<()>) {
+    let is_of_vacuum = |lock: &SeenLock| lock.mode == OF_VACUUM;
+    while !watch.take().held.iter().any(is_of_vacuum) {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    // Nobody waits for it any more when it took too long.
+    let _ = holds.send(());
+    std::future::pending().await
 }
 
 /// Until the accident is over by itself, or its statement was cancelled.

@@ -1,5 +1,6 @@
 //! What a migration check is asked for.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::model::Condition;
@@ -8,6 +9,7 @@ use crate::units::{Load, format_duration};
 use crate::workload::migrations::{Migrations, UnitKind, is_concurrent};
 
 use super::apply::LEAD;
+use super::old::OldStatements;
 
 /// What the engine needs beside the migration's own time.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -23,13 +25,45 @@ pub struct MigrationPlan {
     pub allowed: Option<String>,
     /// Whether it goes on where others are connected or replicate.
     pub force: bool,
+    /// Before and behind by turns, on a copy that was migrated and one that was not; in sequence where there is nothing.
+    pub turns: Option<Turns>,
+    /// What is rehearsed beside the migration itself.
+    pub beside: Beside,
+}
+
+/// Before and behind by turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turns {
+    /// Pairs of slices.
+    pub pairs: u32,
+    /// How long a slice is measured.
+    pub slice: Duration,
+}
+
+/// What is rehearsed beside the migration itself.
+#[derive(Clone, Default)]
+pub struct Beside {
+    /// Whether the safe form of each statement that did harm is applied to a fresh copy.
+    pub safe: bool,
+    /// Limits on the waiting for locks, each with a fresh copy.
+    pub lock_timeouts: Vec<Duration>,
+    /// What takes the migration back.
+    pub down: Option<Migrations>,
+    /// Scales of the data at which it is applied without traffic; none, or at least two.
+    pub scales: Vec<f64>,
 }
 
 /// What is applied, and how.
 #[derive(Clone)]
 pub struct MigrationShape {
-    /// What is applied.
+    /// What is applied; empty where a command does that.
     pub migrations: Migrations,
+    /// The team's own tool.
+    pub command: Option<String>,
+    /// Statements of another version of the application.
+    pub old: Option<OldStatements>,
+    /// Rows of tables in production, for which times and sizes are predicted.
+    pub production_rows: BTreeMap<String, u64>,
     /// Connections of each instance.
     pub pool_size: u32,
     /// The load all along.

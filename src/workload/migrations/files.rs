@@ -27,8 +27,21 @@ struct SqlFile {
     source: usize,
 }
 
+/// Which way migrations go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Up,
+    Down,
+}
+
 /// Reads the migrations of a folder, or says all that is wrong with them.
 pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
+    let (tool, migrations) = read(folder, tool, Way::Up)?;
+    Ok(Migrations { folder: folder.to_owned(), tool, migrations })
+}
+
+/// What goes one way, in the order in which it is applied.
+pub(super) fn read(folder: &Path, tool: Option<Tool>, way: Way) -> Result<(Tool, Vec<Migration>), Mistakes> {
     let mut mistakes = Mistakes::default();
     let files = read_all(folder, &mut mistakes);
     if !mistakes.is_empty() {
@@ -40,19 +53,22 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
     let mut migrations = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
     for file in &files {
-        match names::read(tool, &file.name) {
+        let name = match way {
+            Way::Up => names::read(tool, &file.name),
+            Way::Down => names::read_down(tool, &file.name),
+        };
+        match name {
             FileName::Other => {}
             FileName::Unknown => {
                 let message = format!("`{}` is no name of a migration for {}", file.name, tool.as_str());
                 let help = format!("{}; or name the tool with --tool", expected(tool));
                 mistakes.at(file.source, 0..0, message, "this file would never be applied", Some(help));
             }
-            FileName::Up { version, name } => {
-                let (version, name) = (version.replace('_', "."), name.replace('_', " "));
-                let version =
-                    if tool == Tool::Plain { file.name.trim_end_matches(".sql").to_owned() } else { version };
+            FileName::Up { version: given, name } => {
+                let (version, name) = (given.replace('_', "."), name.replace('_', " "));
+                let version = if tool == Tool::Plain { given.to_owned() } else { version };
                 places.insert(file.path.clone(), file.source);
-                migrations.extend(migration(tool, file, version, name, &mut mistakes));
+                migrations.extend(migration(tool, file, version, name, way, &mut mistakes));
             }
         }
     }
@@ -72,7 +88,7 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
             );
         }
     }
-    if migrations.is_empty() && mistakes.is_empty() {
+    if migrations.is_empty() && mistakes.is_empty() && way == Way::Up {
         mistakes.push(placeless(
             format!("`{}` holds no migration", folder.display()),
             format!(
@@ -82,11 +98,7 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
         ));
     }
     mistakes.sort();
-    if mistakes.is_empty() {
-        Ok(Migrations { folder: folder.to_owned(), tool, migrations })
-    } else {
-        Err(mistakes)
-    }
+    if mistakes.is_empty() { Ok((tool, migrations)) } else { Err(mistakes) }
 }
 
 fn expected(tool: Tool) -> String {
@@ -161,7 +173,7 @@ struct Part {
     in_transaction: bool,
 }
 
-fn part(tool: Tool, file: &SqlFile, text: &str, mistakes: &mut Mistakes) -> Option<Part> {
+fn part(tool: Tool, file: &SqlFile, text: &str, way: Way, mistakes: &mut Mistakes) -> Option<Part> {
     let whole = 0..text.len();
     match tool {
         Tool::Plain => Some(Part { span: whole, in_transaction: false }),
@@ -174,6 +186,12 @@ fn part(tool: Tool, file: &SqlFile, text: &str, mistakes: &mut Mistakes) -> Opti
                     .any(|line| line.replace(' ', "").eq_ignore_ascii_case("executeInTransaction=false"))
             });
             Some(Part { span: whole, in_transaction: !says_no })
+        }
+        Tool::Dbmate if way == Way::Down => {
+            // Whether one is wanted is for whoever asks for it.
+            let down = mark(text, MARK_DOWN)?;
+            let in_transaction = !text[down.clone()].contains("transaction:false");
+            Some(Part { span: down.end..text.len(), in_transaction })
         }
         Tool::Dbmate => {
             let Some(up) = mark(text, MARK_UP) else {
@@ -198,10 +216,11 @@ fn migration(
     file: &SqlFile,
     version: String,
     name: String,
+    way: Way,
     mistakes: &mut Mistakes,
 ) -> Option<Migration> {
     let text = mistakes.text(file.source).to_owned();
-    let Part { span, mut in_transaction } = part(tool, file, &text, mistakes)?;
+    let Part { span, mut in_transaction } = part(tool, file, &text, way, mistakes)?;
     let before = mistakes.items().len();
     unreadable_tokens(&text, &span, file.source, mistakes);
     if mistakes.items().len() > before {
@@ -218,6 +237,9 @@ fn migration(
             alone: steps::is_alone(piece.text(body)),
         })
         .collect();
+    if statements.is_empty() && way == Way::Down {
+        return None;
+    }
     if statements.is_empty() {
         let message = format!("`{}` holds no statement", file.name);
         mistakes.at(file.source, 0..0, message, "nothing to apply", None);

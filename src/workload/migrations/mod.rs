@@ -1,6 +1,7 @@
 //! Migrations as a team's own tool would read and run them: files in the order of their versions, each cut into statements, and
 //! which of these stand in one transaction. Reads a folder; knows no server.
 
+mod down;
 mod files;
 mod names;
 mod steps;
@@ -10,6 +11,7 @@ mod tests;
 use std::ops::Range;
 use std::path::PathBuf;
 
+pub use down::load_down;
 pub use files::load;
 pub use names::Tool;
 pub use steps::{Unit, UnitKind, is_concurrent};

@@ -49,6 +49,8 @@ pub(super) enum FileName<'a> {
 pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
     let Some(stem) = file.strip_suffix(".sql") else { return FileName::Other };
     match tool {
+        // What takes a step back is none, whoever's habit that is.
+        Tool::Plain if stem.ends_with(".down") => FileName::Other,
         Tool::Plain => FileName::Up { version: stem, name: "" },
         Tool::Sqlx => {
             if stem.strip_suffix(".down").is_some() {
@@ -66,6 +68,19 @@ pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
             FileName::Unknown => versioned(stem, 'U'),
             known => known,
         },
+    }
+}
+
+/// Reads the name of a `.sql` file as the tool does when it takes a migration back.
+pub(super) fn read_down(tool: Tool, file: &str) -> FileName<'_> {
+    let Some(stem) = file.strip_suffix(".sql") else { return FileName::Other };
+    match (tool, stem.strip_suffix(".down")) {
+        (Tool::Plain, Some(version)) => FileName::Up { version, name: "" },
+        (Tool::Sqlx, Some(stem)) => numbered(stem),
+        // Both ways stand in one file.
+        (Tool::Dbmate, _) => numbered(stem),
+        (Tool::Flyway, _) if stem.starts_with('U') => versioned(stem, 'U'),
+        _ => FileName::Other,
     }
 }
 

@@ -100,6 +100,74 @@ fn plain_files_run_in_the_order_of_their_names_and_hold_their_own_transactions()
     assert_eq!(first.statements.iter().map(|of| of.line).collect::<Vec<_>>(), [2, 3, 5, 6, 7, 8]);
 }
 
+/// As `flyway migrate` finds it: versions with parts, undo scripts and repeatable ones beside them, a `.sql.conf`.
+#[test]
+fn a_flyway_folder_is_read_as_flyway_reads_it() {
+    let read = read(&[
+        ("V1__init.sql", "CREATE TABLE t (id int);"),
+        ("V2.1__note.sql", "ALTER TABLE t ADD note text;\nALTER TABLE t ADD made timestamptz;"),
+        ("V2__key.sql", "ALTER TABLE t ADD PRIMARY KEY (id);"),
+        ("V10__index.sql", "CREATE INDEX CONCURRENTLY i ON t (note);\nANALYZE t;"),
+        ("V10__index.sql.conf", "executeInTransaction = false\n"),
+        ("U2.1__note.sql", "ALTER TABLE t DROP note;"),
+        ("R__views.sql", "CREATE OR REPLACE VIEW v AS SELECT 1;"),
+        ("B5__base.sql", "CREATE TABLE t (id int);"),
+        ("afterMigrate.txt", "no SQL"),
+    ]);
+    assert_eq!((read.tool, versions(&read)), (Tool::Flyway, vec!["1", "2", "2.1", "10"]));
+    let in_transaction: Vec<bool> = read.migrations.iter().map(|of| of.in_transaction).collect();
+    assert_eq!(in_transaction, [true, true, true, false]);
+    let kinds: Vec<UnitKind> = read.migrations[3].units.iter().map(|unit| unit.kind).collect();
+    assert_eq!(kinds, [UnitKind::Alone, UnitKind::Single]);
+}
+
+fn back(files: &[(&str, &str)], tool: Option<Tool>, from: Option<&str>) -> Result<Migrations, String> {
+    let folder = folder(files);
+    let up = load(folder.path(), tool).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let up = match from {
+        Some(version) => up.from_version(version).expect("it is there"),
+        None => up,
+    };
+    load_down(&up).map_err(|mistakes| mistakes.to_string())
+}
+
+#[test]
+fn the_way_back_begins_with_the_last() {
+    let sqlx = [
+        ("1_a.up.sql", "SELECT 1"),
+        ("1_a.down.sql", "SELECT 10"),
+        ("2_b.up.sql", "SELECT 2"),
+        ("2_b.down.sql", "SELECT 20; SELECT 21"),
+    ];
+    let down = back(&sqlx, None, None).expect("both have one");
+    assert_eq!(versions(&down), ["2", "1"]);
+    assert_eq!(statements(&down.migrations[0]), ["SELECT 20", "SELECT 21"]);
+    let dbmate = [
+        ("1_a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n"),
+        ("2_b.sql", "-- migrate:up\nSELECT 2;\n-- migrate:down transaction:false\nSELECT 20;\n"),
+    ];
+    let down = back(&dbmate, None, Some("2")).expect("that one has one");
+    assert_eq!(
+        (statements(&down.migrations[0]), down.migrations[0].in_transaction),
+        (vec!["SELECT 20"], false)
+    );
+    assert_eq!(down.migrations[0].statements[0].line, 4);
+    let flyway = [("V1__a.sql", "SELECT 1"), ("U1__a.sql", "SELECT 10")];
+    assert_eq!(statements(&back(&flyway, None, None).expect("it has one").migrations[0]), ["SELECT 10"]);
+    let plain = [("add.sql", "SELECT 1"), ("add.down.sql", "SELECT 10")];
+    let down = back(&plain, None, None).expect("it has one");
+    assert_eq!((versions(&down), statements(&down.migrations[0])), (vec!["add"], vec!["SELECT 10"]));
+}
+
+#[test]
+fn a_migration_without_a_way_back_is_named() {
+    let said = |files: &[(&str, &str)], tool| back(files, tool, None).expect_err("it has none");
+    assert!(said(&[("1_a.sql", "SELECT 1")], None).contains("`1_a.down.sql`"));
+    assert!(said(&[("V1_2__a.sql", "SELECT 1")], None).contains("`U1_2__a.sql`"));
+    assert!(said(&[("1_a.sql", "-- migrate:up\nSELECT 1")], None).contains("-- migrate:down"));
+    assert!(said(&[("V1__a.sql", "SELECT 1")], Some(Tool::Refinery)).contains("knows no way back"));
+}
+
 #[test]
 fn a_version_to_begin_with_is_found_however_it_is_written() {
     let files = [("V1__a.sql", "SELECT 1"), ("V1_2__b.sql", "SELECT 1"), ("V3__c.sql", "SELECT 1")];

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::{Row, Statement};
 
+use super::digest::Digest;
 use super::schema::{RELATIONS, Schema};
+use super::sizes::{SIZES, Sizes};
 use crate::db::ConnectError;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::postgres::link::words;
@@ -96,6 +98,27 @@ impl DdlSession {
     pub async fn schema(&self) -> Result<Schema, DdlError> {
         let rows = self.client.query(&self.relations, &[]).await.map_err(|error| told(&error))?;
         Schema::read(&rows).map_err(|error| told(&error))
+    }
+
+    /// The schema, line by line.
+    pub async fn digest(&self) -> Result<Digest, DdlError> {
+        Digest::read(&self.client).await.map_err(|error| told(&error))
+    }
+
+    /// The relations with their sizes, what its own transaction did included.
+    pub async fn sizes(&self) -> Result<Sizes, DdlError> {
+        let rows = self.client.query(SIZES, &[]).await.map_err(|error| told(&error))?;
+        Sizes::read(&rows).map_err(|error| told(&error))
+    }
+
+    /// Tables that this transaction read from end to end so far, with how often; those of transactions before it count as well.
+    pub async fn scans(&self) -> Result<OwnScans, DdlError> {
+        self.own_scans().await
+    }
+
+    /// Whether the server takes a statement, which is not executed.
+    pub async fn prepare(&self, sql: &str) -> Result<(), DdlError> {
+        self.client.prepare(sql).await.map(|_| ()).map_err(|error| told(&error))
     }
 
     /// What it sees of itself.

@@ -1,33 +1,47 @@
 //! What kind of change a statement is, as far as there is another way to make it. By its words; what it did is measured.
 
-use crate::sql::lex::{Token, significant};
+use super::lex::{Token, significant};
 
 /// Kinds of statements with a safer form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub enum Form {
+    /// `CREATE INDEX` under a lock.
     CreateIndex,
+    /// `CREATE INDEX CONCURRENTLY`
     CreateIndexConcurrently,
+    /// `DROP INDEX` under a lock.
     DropIndex,
+    /// `REINDEX` under a lock.
     Reindex,
+    /// A foreign key that is checked at once.
     AddForeignKey,
+    /// A check that is checked at once.
     AddCheck,
+    /// `SET NOT NULL`
     SetNotNull,
     /// Unique or primary key, which builds its index.
     AddUnique,
     /// The type of a column.
     AlterType,
+    /// `ADD COLUMN`
     AddColumn,
+    /// `DETACH PARTITION` under a lock.
     DetachPartition,
+    /// `VACUUM FULL`
     VacuumFull,
+    /// `CLUSTER`
     Cluster,
+    /// `REFRESH MATERIALIZED VIEW` under a lock.
     RefreshMaterializedView,
     /// `UPDATE` or `DELETE` of a whole table or a large part.
     Rows,
+    /// Anything else.
     Other,
 }
 
 /// The form of a statement.
-pub(super) fn form(sql: &str) -> Form {
+#[must_use]
+pub fn form(sql: &str) -> Form {
     let tokens = significant(sql);
     let of = Words { sql, tokens: &tokens };
     if of.is(0, "CREATE") && of.any(1..3, "INDEX") {

@@ -1,0 +1,119 @@
+//! The migration with the safe form of each statement that did harm. Pure.
+
+use std::time::Duration;
+
+use crate::analysis::MigrationSoFar;
+use crate::sql::safer::{Safer, safer};
+use crate::workload::migrations::{Migration, MigrationStatement, Migrations, Unit, UnitKind};
+
+use super::MigrationShape;
+
+/// How a migration that queued for its locks is tried again.
+const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
+const RETRIES: u32 = 30;
+const BACKOFF: Duration = Duration::from_secs(1);
+
+/// What is applied instead, and by statement the index of that of the migration that it stands for. Nothing where nothing did harm, or
+/// what did has no form that can be written by itself.
+pub(super) fn safe(
+    shape: &MigrationShape,
+    so_far: &MigrationSoFar,
+) -> Option<(MigrationShape, Vec<Option<usize>>)> {
+    let mut instead_of = Vec::new();
+    let mut migrations = Vec::with_capacity(shape.migrations.migrations.len());
+    let mut first = 0;
+    for migration in &shape.migrations.migrations {
+        let replaced = |index: usize| -> Option<Vec<Safer>> {
+            let is_hazard = so_far.hazards.contains(&(first + index));
+            is_hazard.then(|| safer(&migration.statements[index].sql)).flatten()
+        };
+        let (safe, stands_for) = rewritten(migration, replaced);
+        instead_of.extend(stands_for.into_iter().map(|of| of.map(|index| index + first)));
+        first += migration.statements.len();
+        migrations.push(safe);
+    }
+    let tries_again = so_far.queued && shape.lock_timeout.is_none();
+    if !tries_again && instead_of.iter().all(Option::is_none) {
+        return None;
+    }
+    let folder = shape.migrations.folder.clone();
+    let mut safe = shape.clone();
+    safe.migrations = Migrations { folder, tool: shape.migrations.tool, migrations };
+    if tries_again {
+        (safe.lock_timeout, safe.retries, safe.backoff) = (Some(LOCK_TIMEOUT), RETRIES, BACKOFF);
+    }
+    Some((safe, instead_of))
+}
+
+/// One migration, with what each of its statements stands for. What is replaced leaves its transaction; what is not stays together as
+/// far as it stands together.
+fn rewritten(
+    migration: &Migration,
+    replaced: impl Fn(usize) -> Option<Vec<Safer>>,
+) -> (Migration, Vec<Option<usize>>) {
+    let mut statements: Vec<MigrationStatement> = Vec::new();
+    let (mut units, mut instead_of) = (Vec::new(), Vec::new());
+    for unit in &migration.units {
+        let mut begun = statements.len();
+        for index in unit.statements.clone() {
+            let original = &migration.statements[index];
+            let Some(safer) = replaced(index) else {
+                statements.push(original.clone());
+                instead_of.push(None);
+                continue;
+            };
+            if begun < statements.len() {
+                units.push(Unit { kind: unit.kind, statements: begun..statements.len() });
+            }
+            for Safer { sql, alone } in safer {
+                let kind = if alone { UnitKind::Alone } else { UnitKind::Single };
+                units.push(Unit { kind, statements: statements.len()..statements.len() + 1 });
+                statements.push(MigrationStatement { sql, alone, ..original.clone() });
+                instead_of.push(Some(index));
+            }
+            begun = statements.len();
+        }
+        if begun < statements.len() {
+            units.push(Unit { kind: unit.kind, statements: begun..statements.len() });
+        }
+    }
+    let in_transaction = migration.in_transaction && instead_of.iter().all(Option::is_none);
+    (Migration { statements, units, in_transaction, ..migration.clone() }, instead_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement(sql: &str) -> MigrationStatement {
+        MigrationStatement { sql: sql.to_owned(), span: 0..0, line: 1, alone: false }
+    }
+
+    #[test]
+    fn what_is_replaced_leaves_its_transaction() {
+        let texts = [
+            "ALTER TABLE t ADD a int",
+            "CREATE INDEX i ON t (a)",
+            "ALTER TABLE t ADD b int",
+            "ALTER TABLE t ADD c int",
+        ];
+        let migration = Migration {
+            version: "1".to_owned(),
+            name: String::new(),
+            path: "1_a.sql".into(),
+            in_transaction: true,
+            statements: texts.iter().map(|sql| statement(sql)).collect(),
+            units: vec![Unit { kind: UnitKind::Transaction, statements: 0..4 }],
+        };
+        let by = |index: usize| if index == 1 { safer(texts[1]) } else { None };
+        let (safe, instead_of) = rewritten(&migration, by);
+        assert_eq!(instead_of, [None, Some(1), None, None]);
+        assert!(!safe.in_transaction);
+        let units: Vec<(UnitKind, usize)> =
+            safe.units.iter().map(|of| (of.kind, of.statements.len())).collect();
+        assert_eq!(units, [(UnitKind::Transaction, 1), (UnitKind::Alone, 1), (UnitKind::Transaction, 2)]);
+        assert_eq!(safe.statements[1].sql, "CREATE INDEX CONCURRENTLY i ON t (a)");
+        let (same, instead_of) = rewritten(&migration, |_| None);
+        assert_eq!((same, instead_of), (migration, vec![None; 4]));
+    }
+}
