@@ -3,6 +3,7 @@
 
 mod format;
 mod migration;
+mod page;
 mod terminal;
 mod text;
 
@@ -11,6 +12,7 @@ mod fixture;
 
 pub use format::{bytes, count, decimal, duration_us, per_call, percent, rate};
 pub use migration::{junit as migration_junit, markdown as migration_markdown};
+pub use page::{page as html, page_of_compared as html_of_compared};
 pub use terminal::{Detail, Options, calibration, compared, difference, render as terminal, runs, trend};
 pub use text::{cut, sanitise, width, wrap};
 
