@@ -9,7 +9,10 @@ window.look = (() => {
   const blank = () => [...document.querySelectorAll('.plot')].filter((plot) => {
     const canvas = plot.querySelector('canvas');
     if (!canvas || canvas.width === 0) return true;
-    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    // A copy: reading many pixels of the picture itself is something that the browser warns of.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
     let coloured = 0;
     for (let at = 0; at < data.length; at += 4) {
       if (data[at + 3] > 60 && Math.max(data[at], data[at + 1], data[at + 2]) - Math.min(data[at], data[at + 1], data[at + 2]) > 40) coloured += 1;

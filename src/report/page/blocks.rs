@@ -173,25 +173,40 @@ fn cell(cell: &TableCell, is_number: bool, is_first: bool) -> String {
 /// `response p99` of a column that shares its first line with the one before, `saturated` of `satu-` and `rated`.
 fn title(columns: &[TableColumn], place: usize) -> String {
     let column = &columns[place];
-    let mut lines = column.title.clone();
-    if lines.len() > 1 && lines[0].is_empty() {
-        let before = columns[..place].iter().rev().find(|of| of.title.len() > 1 && !of.title[0].is_empty());
-        if let Some(before) = before {
-            before.title[0].clone_into(&mut lines[0]);
+    let (first, rest) = match column.title.split_first() {
+        Some((first, rest)) if first.is_empty() && !rest.is_empty() => {
+            let before =
+                (0..place).rev().find(|&before| columns[before].title.iter().any(|line| !line.is_empty()));
+            (before.map_or_else(String::new, |before| shared(columns, before)), rest)
         }
-    }
-    let mut title = String::new();
-    for line in lines.iter().filter(|line| !line.is_empty()) {
-        if let Some(joined) = title.strip_suffix('-') {
-            title = joined.to_owned();
-        } else if title.ends_with('/') {
-            // `rows/` and `call` belong together.
-        } else if !title.is_empty() {
-            title.push_str(if column.is_number { " " } else { ", " });
+        Some((first, rest)) => (first.clone(), rest),
+        None => return String::new(),
+    };
+    let separator = if column.is_number { " " } else { ", " };
+    rest.iter().fold(first, |title, line| joined(&title, line, separator))
+}
+
+/// What a column has in common with those behind it whose first line is empty.
+fn shared(columns: &[TableColumn], place: usize) -> String {
+    match columns[place].title.as_slice() {
+        // The line above is that of numbers side by side.
+        [first, _, ..] if columns[place].is_number && !first.is_empty() => first.clone(),
+        [first, _, ..] if first.is_empty() => {
+            let before =
+                (0..place).rev().find(|&before| columns[before].title.iter().any(|line| !line.is_empty()));
+            before.map_or_else(String::new, |before| shared(columns, before))
         }
-        title.push_str(line);
+        lines => lines.join(" "),
     }
-    title
+}
+
+/// Two lines of a title as one: a word that was divided is whole again, and `rows/` and `call` belong together.
+fn joined(title: &str, line: &str, separator: &str) -> String {
+    match title.strip_suffix('-') {
+        Some(begun) => format!("{begun}{line}"),
+        None if title.is_empty() || line.is_empty() || title.ends_with('/') => format!("{title}{line}"),
+        None => format!("{title}{separator}{line}"),
+    }
 }
 
 #[cfg(test)]
@@ -210,9 +225,22 @@ mod tests {
             title: title.split('\n').map(str::to_owned).collect(),
             is_number: true,
         };
-        let columns = ["response\np50", "\np99", "satu-\nrated", "rows/\ncall", "pool\nwait"].map(column);
+        let columns =
+            ["response\np50", "\np99", "satu-\nrated", "rows/\ncall", "pool\nwait", "blocked", "\nlongest"]
+                .map(column);
         let titles: Vec<String> = (0..columns.len()).map(|place| title(&columns, place)).collect();
-        assert_eq!(titles, ["response p50", "response p99", "saturated", "rows/call", "pool wait"]);
+        assert_eq!(
+            titles,
+            [
+                "response p50",
+                "response p99",
+                "saturated",
+                "rows/call",
+                "pool wait",
+                "blocked",
+                "blocked longest"
+            ]
+        );
     }
 
     #[test]

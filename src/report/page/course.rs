@@ -10,6 +10,8 @@ use crate::report::format::{count, length_s};
 const POINTS_MAX: usize = 2_400;
 /// Events that are drawn; beyond them the picture is full.
 const EVENTS_MAX: usize = 600;
+/// A pause between two stages, in seconds, from which on the line between them is interrupted.
+const BREAK_MIN_S: f64 = 2.5;
 /// Characters of a statement that an event names.
 const SQL_MAX: usize = 60;
 
@@ -368,6 +370,7 @@ impl Points {
         for (begin, end) in self.breaks.iter().copied().zip(ends) {
             if let (Some(last), Some(next)) = (thin.xs.last().copied(), self.xs.get(begin))
                 && begin < end
+                && next - last > BREAK_MIN_S * chunk as f64
             {
                 // A point without values interrupts the line.
                 thin.xs.push(f64::midpoint(last, *next));
@@ -396,7 +399,7 @@ mod tests {
             points.interrupt();
             for second in 1..=5_000 {
                 let value = if second == 777 { 1e6 } else { 10.0 };
-                points.push(f64::from(stage * 5_000 + second), [Some(value), Some(value)]);
+                points.push(f64::from(stage * 5_100 + second), [Some(value), Some(value)]);
             }
         }
         let (thin, chunk) = points.thinned(&[Merge::Mean, Merge::Max]);

@@ -71,10 +71,10 @@ pub(super) fn draw(locks: &LockInfo) -> String {
     }
     let rows = columns.iter().map(|column| column.nodes.len()).max().unwrap_or(1);
     let rest = locks.episodes.len() - shown.len();
-    let more = if rest > 0 {
-        format!(" {} kinds of waits more are in the table.", count(rest as u64))
-    } else {
-        String::new()
+    let more = match rest {
+        0 => String::new(),
+        1 => " One kind of wait more is in the table.".to_owned(),
+        many => format!(" {} kinds of waits more are in the table.", count(many as u64)),
     };
     let words: Vec<String> = edges.iter().take(3).map(|edge| edge.words.clone()).collect();
     format!(

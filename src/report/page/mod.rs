@@ -67,7 +67,7 @@ pub fn page(report: &Report) -> String {
     let studied = curves::of_study(report);
     let stage = said::key_stage(report);
     let percentiles = stage.and_then(curves::percentiles);
-    let sections = [
+    let mut sections = [
         Section { id: "summary", title: "Summary", html: summary::html(report) },
         Section { id: "answer", title: answer_title(report), html: answer(report, &studied) },
         Section { id: "course", title: "Course of the run", html: course_html(report, &over_time) },
@@ -96,6 +96,10 @@ pub fn page(report: &Report) -> String {
             html: blocks::render(&said::method(report), 3, "method"),
         },
     ];
+    if report.migration.is_some() {
+        // What its statements did to the traffic is seen before it is read.
+        sections.swap(1, 2);
+    }
     let data = Data {
         range: course.range(),
         stages: course.spans(),

@@ -5,7 +5,12 @@
 
   const root = document.documentElement;
   const data = JSON.parse(document.getElementById('data').textContent) || { charts: [], stages: [], events: [], range: [0, 0] };
-  const colour = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+  // Each colour is asked for once: asking makes the browser lay out whatever has changed.
+  const colours = new Map();
+  const colour = (name) => {
+    if (!colours.has(name)) colours.set(name, getComputedStyle(root).getPropertyValue(name).trim());
+    return colours.get(name);
+  };
   const DASH = '\u2013';
   const NBSP = '\u00a0';
   const PRINTED = 680;
@@ -76,7 +81,8 @@
     ctx.rect(left, top, width, height);
     ctx.clip();
     ctx.font = `${11 * scale}px system-ui, sans-serif`;
-    ctx.textBaseline = 'bottom';
+    ctx.textAlign = 'left';
+    ctx.textBaseline = 'top';
     data.stages.forEach((stage, at) => {
       const from = u.valToPos(stage.from, 'x', true);
       const to = u.valToPos(stage.to, 'x', true);
@@ -93,7 +99,7 @@
       const room = Math.min(to, left + width) - begin - 4 * scale;
       if (data.stages.length > 1 && ctx.measureText(stage.name).width < room) {
         ctx.fillStyle = colour('--dim');
-        ctx.fillText(stage.name, begin, top + height - 3 * scale);
+        ctx.fillText(stage.name, begin, top + (kinds.length * ROW + 3) * scale);
       }
     });
     ctx.restore();
@@ -130,6 +136,7 @@
     const scale = devicePixelRatio;
     ctx.save();
     ctx.font = `${12 * scale}px system-ui, sans-serif`;
+    ctx.textAlign = 'left';
     ctx.textBaseline = 'top';
     marks.forEach((mark, row) => {
       const at = Math.round(u.valToPos(mark.at, 'x', true));
@@ -209,14 +216,14 @@
     if (least == null || most == null) return chart.log ? [1, 10] : [0, 1];
     if (chart.log) return [rounded(least / 1.1, Math.floor), rounded(most * 1.2, Math.ceil)];
     if (chart.y === 'share') return [0, 1];
-    return [0, most > 0 ? most * 1.1 : 1];
+    return [0, most > 0 ? most * (chart.over_time ? 1.22 : 1.1) : 1];
   };
 
   const widest = (texts) => Math.max(44, ...texts.map((text) => (text || '').length * 6.6 + 16));
 
   const axesOf = (chart) => {
     const look = { stroke: colour('--dim'), grid: { stroke: colour('--grid'), width: 1 }, ticks: { stroke: colour('--grid'), width: 1, size: 5 }, font: '12px system-ui, sans-serif' };
-    const x = { ...look, space: 64, values: (_, splits) => splits.map((value) => (value == null ? '' : SHOW[chart.x](value))) };
+    const x = { ...look, size: 36, space: 64, values: (_, splits) => splits.map((value) => (value == null ? '' : SHOW[chart.x](value))) };
     if (chart.x === 'percentile') {
       x.splits = (u) => PERCENTILES.map(([at]) => at).filter((at) => at >= u.scales.x.min - 1e-9 && at <= u.scales.x.max + 1e-9);
       x.filter = (u, splits) => {
@@ -233,10 +240,13 @@
     }
     const y = {
       ...look,
-      size: (_, values) => (values ? widest(values) : 50),
+      // Charts over time stand below each other: the same second is at the same place in all of them.
+      size: chart.over_time ? 76 : (_, values) => (values ? widest(values) : 50),
       values: (_, splits) => splits.map((value) => (value == null ? '' : SHOW[chart.y](value))),
     };
     if (chart.log) y.space = 24;
+    // Bytes are counted in powers of two, and so are the marks of their scale.
+    if (chart.y === 'bytes_per_second') y.incrs = Array.from({ length: 41 }, (_, power) => 2 ** power);
     return [x, y];
   };
 
@@ -263,12 +273,11 @@
   const plots = [];
   const widthOf = (host) => (root.dataset.printing ? PRINTED : Math.max(240, Math.floor(host.clientWidth)));
   const heightOf = (chart, width) => {
-    const tall = chart.over_time ? 190 : 300;
+    const tall = chart.over_time ? 220 : 320;
     return Math.round(Math.min(tall, width * 0.7));
   };
 
-  const draw = (chart, host) => {
-    const width = widthOf(host);
+  const draw = (chart, host, width) => {
     const hooks = { drawClear: [], draw: [], setCursor: [] };
     const bands = [];
     chart.series.forEach((series, at) => {
@@ -311,10 +320,12 @@
 
   const drawAll = () => {
     for (const plot of plots.splice(0)) plot.u.destroy();
-    for (const chart of data.charts) {
-      const host = document.querySelector(`[data-chart="${chart.id}"]`);
-      if (host) plots.push({ chart, host, u: draw(chart, host) });
-    }
+    colours.clear();
+    // All places are measured before the first is drawn in: the page is laid out once.
+    const places = data.charts.map((chart) => ({ chart, host: document.querySelector(`[data-chart="${chart.id}"]`) })).filter(({ host }) => host);
+    for (const place of places) place.width = widthOf(place.host);
+    for (const name of ['--text', '--dim', '--line', '--grid', ...Array.from({ length: 8 }, (_, number) => nameOf(number + 1))]) colour(name);
+    for (const { chart, host, width } of places) plots.push({ chart, host, u: draw(chart, host, width) });
   };
 
   // The keyboard moves the crosshair from point to point.

@@ -1,6 +1,6 @@
 //! The top of the page: the verdict, the figures that decide, the three gravest findings, budgets.
 
-use super::blocks::{class, render};
+use super::blocks::{capitalised, class, render};
 use super::html::{each, element, escape, with};
 use crate::model::{
     ChangeVerdict, CompareReport, Comparison, Finding, IndexExperiment, Migration, Report, Severity, Stage,
@@ -251,7 +251,7 @@ fn gravest(findings: &[Finding]) -> String {
         format!(
             "<li class=\"{}\"><a href=\"#finding-{place}\">{}</a>{}</li>\n",
             severity(finding.severity).0,
-            escape(&finding.title),
+            escape(&capitalised(&finding.title)),
             element("p", "dim", &finding.evidence)
         )
     });
@@ -287,7 +287,7 @@ pub(super) fn findings(findings: &[Finding]) -> String {
         format!(
             "<article class=\"finding {class}\" id=\"finding-{place}\"><h3><span class=\"badge\">{word}</span> {}</h3>\n<dl>\n{parts}</dl>\
              <p class=\"dim\"><code>{}</code></p></article>\n",
-            escape(&finding.title),
+            escape(&capitalised(&finding.title)),
             escape(&finding.id)
         )
     };
