@@ -21,8 +21,10 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm)
 	scripts/test-versions.sh
 
-bench: setup ## how fast the history is; how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i; what the probes cost
+bench: setup ## how fast the history is; what the page of a day costs in a browser; how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i; what the probes cost
 	cargo bench --bench history
+	@scripts/setup.sh browser
+	cargo bench --bench page
 	cargo bench --bench precision
 	cargo bench --bench pgbench
 	cargo bench --bench load

@@ -4,7 +4,8 @@
 # of the machine is made or touched.
 #
 #   scripts/setup.sh           for the demo and the benchmark
-#   scripts/setup.sh tests     also MariaDB's server, PgBouncer, rustfmt and clippy
+#   scripts/setup.sh browser   also Chromium, in which pages are looked at
+#   scripts/setup.sh tests     also MariaDB's server, PgBouncer, Chromium, rustfmt and clippy
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -40,9 +41,21 @@ has_pgbouncer() {
     has pgbouncer || [ -x /usr/sbin/pgbouncer ] || [ -x /opt/homebrew/bin/pgbouncer ]
 }
 
+# The browser in which the pages of reports are tested.
+has_chromium() {
+    local name
+    [ -n "${DBDYNO_CHROMIUM:-}" ] && return 0
+    for name in chromium chromium-browser google-chrome google-chrome-stable chrome; do
+        # Ubuntu's package of that name is a word of advice until the snap is there.
+        if has "$name" && "$name" --version 2>/dev/null | grep -qi 'chrom'; then return 0; fi
+    done
+    [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] || [ -x /Applications/Chromium.app/Contents/MacOS/Chromium ]
+}
+
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
+    case "${1:-}" in tests | browser) has_chromium || printf 'chromium ' ;; esac
     # The cores are the programs alone: no service, no database, no account.
     if [ "${1:-}" = tests ]; then
         has_mariadb || printf 'mariadb-server-core mariadb-client-core '
@@ -84,6 +97,10 @@ install_on_debian() {
             fi
             ;;
     esac
+    # Ubuntu has Chromium as a snap only, by a package of another name; whatever else is missing is installed all the same.
+    if [[ " $* " == *' chromium '* ]] && ! apt-cache show chromium >/dev/null 2>&1; then
+        set -- "${@/chromium/chromium-browser}"
+    fi
     as_root "${apt[@]}" install "$@"
     case " $* " in
         *' pgbouncer '*) if has systemctl; then as_root systemctl disable pgbouncer >/dev/null 2>&1 || true; fi ;;
@@ -97,6 +114,7 @@ install_on_macos() {
         has_mariadb || brew install mariadb
         has_pgbouncer || brew install pgbouncer
     fi
+    case "${1:-}" in tests | browser) has_chromium || brew install --cask chromium ;; esac
     has cc || fail "install the command line tools: xcode-select --install"
 }
 
@@ -110,15 +128,21 @@ if [ -n "$packages" ]; then
     elif has apt-get; then
         install_on_debian $packages
     else
-        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, and for the tests MariaDB and PgBouncer, for example
-  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server pgbouncer
-  Arch Linux:  sudo pacman -S postgresql gcc mariadb pgbouncer
-  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb pgbouncer
+        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, and for the tests MariaDB, PgBouncer and Chromium, for example
+  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server pgbouncer chromium
+  Arch Linux:  sudo pacman -S postgresql gcc mariadb pgbouncer chromium
+  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb pgbouncer chromium
 or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDIR"
     fi
     has_postgresql || fail "PostgreSQL is still not found; name the folder of its binaries in DBDYNO_PG_BINDIR"
 fi
 
+case "${1:-}" in
+    tests | browser)
+        has_chromium || fail "Chromium is still not found (looked for chromium, chromium-browser, google-chrome, google-chrome-stable and chrome): \
+put one on the PATH, or name it in DBDYNO_CHROMIUM"
+        ;;
+esac
 if [ "${1:-}" = tests ]; then
     has_mariadb || fail "MariaDB is still not found; name the folder of mariadbd in DBDYNO_MARIADB_BINDIR"
     has_pgbouncer || fail "PgBouncer is still not found: put pgbouncer on the PATH"

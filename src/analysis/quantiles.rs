@@ -76,6 +76,30 @@ pub(super) fn with_censored(answered: &Distribution, given_up: &Distribution) ->
     }
 }
 
+/// Points of a curve in each decade of what lies beyond: eight look smooth.
+const POINTS_OF_A_DECADE: i32 = 8;
+/// Decades beyond the 90th percentile: to the 99.99th.
+const DECADES: i32 = 3;
+
+/// The curve of a distribution for a percentile axis: quantiles with their times in microseconds, as far as the samples carry
+/// them and everything ended well.
+pub(super) fn curve(answered: &Distribution, given_up: &Distribution) -> Vec<(f64, u64)> {
+    let count = answered.count() + given_up.count();
+    let tenths = (0..10).map(|tenth| f64::from(tenth) / 10.0);
+    let tail = (1..=DECADES * POINTS_OF_A_DECADE)
+        .map(|step| 1.0 - 10_f64.powf(-1.0 - f64::from(step) / f64::from(POINTS_OF_A_DECADE)));
+    // Six digits tell neighbouring points apart, and no file is larger for the noise behind them.
+    let rounded = tenths.chain(tail).map(|quantile| (quantile * 1e6).round() / 1e6);
+    rounded
+        .take_while(|quantile| is_carried(count, *quantile))
+        .map_while(|quantile| {
+            let rank = (quantile * count as f64).ceil().max(1.0);
+            let answers = answered.count() as f64;
+            (rank <= answers).then(|| (quantile, answered.histogram().value_at_quantile(rank / answers)))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -100,6 +124,29 @@ mod tests {
         assert_eq!(hundred.mean, Some(50.5));
         assert_eq!(quantiles(&distribution(1..=19)).p50, None);
         assert_eq!(quantiles(&Distribution::default()), Quantiles::default());
+    }
+
+    #[test]
+    fn a_curve_ends_where_the_samples_do() {
+        let none = Distribution::default();
+        assert_eq!(curve(&none, &none), []);
+        let thousand = curve(&distribution(1..=1000), &none);
+        let (last, _) = thousand.last().expect("a curve has points");
+        assert!(
+            (last - 0.99).abs() < 1e-9,
+            "ten of a thousand lie beyond 99 %, and fewer beyond more: {last}"
+        );
+        assert_eq!(thousand[5], (0.5, 500));
+        let all = curve(&distribution((0..200_000).map(|n| 1 + n % 5000)), &none);
+        assert_eq!(all.len(), 34);
+        assert!(all.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{all:?}");
+    }
+
+    #[test]
+    fn a_curve_ends_where_work_was_given_up() {
+        let given_up = distribution(std::iter::repeat_n(2000, 100));
+        let curve = curve(&distribution(1..=900), &given_up);
+        assert_eq!(curve.last().map(|(quantile, _)| *quantile), Some(0.9), "{curve:?}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::ledger::{self, Circumstances, Cores, Times, Watched};
 use super::measures::{self, Gauges};
 use super::plans::StagePlans;
 use super::pooler::{self, PoolerCourse};
-use super::quantiles::{quantiles, with_censored};
+use super::quantiles::{curve, quantiles, with_censored};
 use super::samples::{IDLE_IN_TRANSACTION, Samples, is_of_pool};
 use super::scalability::Looked;
 use super::server_course::ServerCourse;
@@ -667,6 +667,7 @@ impl StageAnalysis {
                 ok: set.books.ok,
                 per_s: per_second(*ok_in_window, self.window_s()),
                 response_us: with_censored(&set.response, &set.censored),
+                response_curve: curve(&set.response, &set.censored),
                 service_us: quantiles(&set.service),
                 pool_wait_us: quantiles(&set.pool_wait),
                 lag_us: quantiles(&set.lag),

@@ -124,6 +124,9 @@ pub(super) struct Output {
     /// Also write the report as JSON; `-` writes it, alone, to standard output
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(super) json: Option<PathBuf>,
+    /// Also write the report as a page for a browser, one file that loads nothing; `-` writes it, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(super) html: Option<PathBuf>,
     /// Show every table, not only what matters most
     #[arg(long)]
     pub(super) full: bool,
@@ -638,6 +641,8 @@ pub(super) enum Format {
     Terminal,
     /// For programs; `dbdyno schema report` describes it
     Json,
+    /// For a browser: one file that loads nothing
+    Html,
     /// For a pull request
     Markdown,
     /// For spreadsheets: one table on standard output, or all of them with --out

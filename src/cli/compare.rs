@@ -34,7 +34,7 @@ const KINDS: [&str; 13] = [
 pub(super) async fn main(arguments: &CompareArguments) -> Result<u8, CommandError> {
     let limits = limits(&arguments.limits)?;
     check_kinds(&arguments.across)?;
-    output::check_file(arguments.output.json.as_deref())?;
+    output::check(&arguments.output)?;
     let runs_dir = plan::runs_dir(arguments.store.runs_dir.as_ref())?;
     let history = runs::open(&arguments.store, &runs_dir).await?;
     let read = async {
@@ -165,12 +165,19 @@ fn accepted(
 
 fn show(compared: &CompareReport, arguments: &CompareArguments) -> Result<(), CommandError> {
     let mut written = Ok(());
+    if let Some(path) = &arguments.output.html {
+        let page = report::html_of_compared(compared);
+        if path == std::path::Path::new("-") {
+            return output::print(&page);
+        }
+        written = std::fs::write(path, page).map_err(output::unwritable(path));
+    }
     if let Some(path) = &arguments.output.json {
         let json = output::pretty(compared);
         if path == std::path::Path::new("-") {
             return output::print(&json);
         }
-        written = std::fs::write(path, json + "\n").map_err(output::unwritable(path));
+        written = written.and(std::fs::write(path, json + "\n").map_err(output::unwritable(path)));
     }
     output::print(&report::compared(compared, &output::options(arguments.output.full)))?;
     written

@@ -21,7 +21,7 @@ fn is_standard_output(path: Option<&PathBuf>) -> bool {
 
 /// Makes sure, before minutes are spent on it, that every file can be written, and that standard output holds one thing.
 pub(super) fn check(export: &ExportArguments, wanted: &Output) -> Result<(), CommandError> {
-    let all = [&wanted.json, &export.markdown, &export.junit];
+    let all = [&wanted.html, &wanted.json, &export.markdown, &export.junit];
     if all.into_iter().filter(|path| is_standard_output(path.as_ref())).count() > 1 {
         return Err(UsageError::OneOutput.into());
     }
@@ -35,7 +35,8 @@ pub(super) fn show(report: &Report, wanted: &Output, export: &ExportArguments) -
     summarise(report);
     let is_alone = is_standard_output(export.markdown.as_ref()) || is_standard_output(export.junit.as_ref());
     let shown = if is_alone {
-        write(wanted.json.as_deref(), || report::json(report) + "\n")
+        let html = write(wanted.html.as_deref(), || report::html(report));
+        html.and(write(wanted.json.as_deref(), || report::json(report) + "\n"))
     } else {
         output::show(report, wanted)
     };

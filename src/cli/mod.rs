@@ -374,6 +374,7 @@ async fn show_stored(
 fn show_as(report: &crate::model::Report, arguments: &args::ReportArguments) -> Result<u8, CommandError> {
     match arguments.format {
         args::Format::Json => output::print(&crate::report::json(report))?,
+        args::Format::Html => output::print(&crate::report::html(report))?,
         args::Format::Terminal => output::show(report, &arguments.output)?,
         args::Format::Markdown => output::print(&crate::report::markdown(report))?,
         args::Format::Junit => output::print(&crate::report::junit(report))?,

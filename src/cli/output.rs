@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -15,6 +15,7 @@ use crate::study::StudyError;
 
 use super::CommandError;
 use super::args::Output;
+use super::plan::UsageError;
 
 /// Reports are as wide as the terminal within these bounds; where there is none, as wide as the smallest.
 const WIDTH_MIN: usize = 80;
@@ -22,6 +23,11 @@ const WIDTH_MAX: usize = 120;
 
 /// Makes sure, before minutes are spent on it, that the report can be written where it is wanted. What is there stays.
 pub(super) fn check(wanted: &Output) -> Result<(), CommandError> {
+    let is_standard_output = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
+    if is_standard_output(&wanted.html) && is_standard_output(&wanted.json) {
+        return Err(UsageError::OneOutput.into());
+    }
+    check_file(wanted.html.as_deref())?;
     check_file(wanted.json.as_deref())
 }
 
@@ -39,12 +45,19 @@ pub(super) fn check_file(json: Option<&Path>) -> Result<(), CommandError> {
 /// Shows a report in the way that was asked for. A file that cannot be written does not keep it from the screen.
 pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError> {
     let mut written = Ok(());
+    if let Some(path) = &wanted.html {
+        let page = report::html(report);
+        if path == Path::new("-") {
+            return print(&page);
+        }
+        written = std::fs::write(path, page).map_err(unwritable(path));
+    }
     if let Some(path) = &wanted.json {
         let json = report::json(report);
         if path == Path::new("-") {
             return print(&json);
         }
-        written = std::fs::write(path, json + "\n").map_err(unwritable(path));
+        written = written.and(std::fs::write(path, json + "\n").map_err(unwritable(path)));
     }
     print(&report::terminal(report, &options(wanted.full)))?;
     written

@@ -250,6 +250,7 @@ mod tests {
             ok: 196,
             per_s: 20.0,
             response_us: quantiles(p99, 200, None),
+            response_curve: Vec::new(),
             service_us: quantiles(p99.map(|p99| p99 / 2), 200, None),
             pool_wait_us: Quantiles::default(),
             lag_us: Quantiles::default(),

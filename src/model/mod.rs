@@ -511,6 +511,10 @@ pub struct TransactionInfo {
     pub per_s: f64,
     /// Planned start to the answer of the commit; unsuccessful ones count at the slow end.
     pub response_us: Quantiles,
+    /// The same as a curve of at most 34 points: quantiles from 0 to 0.9999, each with its time in microseconds. It ends where the
+    /// samples no longer carry a quantile, and where work that never ended or failed begins.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub response_curve: Vec<(f64, u64)>,
     /// With a connection in hand.
     pub service_us: Quantiles,
     /// Waiting for a connection.

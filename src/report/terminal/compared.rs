@@ -21,13 +21,18 @@ pub fn render(report: &CompareReport, options: &Options) -> String {
         (Style::Plain, &format!(": {sentence}")),
     ]);
     page.blank();
+    sides(&mut page, report);
+    comparison::section(&mut page, &report.comparison, options.detail == Detail::Full);
+    page.finish()
+}
+
+/// What is compared, and in what the two differ besides.
+pub(super) fn sides(page: &mut Page, report: &CompareReport) {
     page.labelled(0, "A, base", Style::Plain, &group(&report.base));
     page.labelled(0, "B", Style::Plain, &group(&report.candidate));
     for unlike in &report.unlike {
         page.labelled(0, "differ in", Style::Caution, &difference(unlike));
     }
-    comparison::section(&mut page, &report.comparison, options.detail == Detail::Full);
-    page.finish()
 }
 
 /// `the setting shared_buffers (settings): 128MB, and 1GB in the candidate`.
@@ -48,7 +53,7 @@ fn group(group: &RunGroup) -> String {
     }
 }
 
-fn verdict(report: &CompareReport) -> (Style, &'static str, String) {
+pub(super) fn verdict(report: &CompareReport) -> (Style, &'static str, String) {
     let comparison = &report.comparison;
     let limited: Vec<_> = comparison.metrics.iter().filter(|metric| metric.limit.is_some()).collect();
     let kept = |kept| limited.iter().filter(|metric| metric.limit_kept == kept).count();

@@ -2,6 +2,7 @@
 
 use comfy_table::{Attribute, Cell as DrawnCell, CellAlignment, Color, LineStyle, Table, TableStyle};
 
+use super::blocks::{Table as Drawn, TableCell, TableColumn};
 use super::page::Style;
 use crate::report::text::{cut, cut_name, sanitise, width};
 
@@ -47,6 +48,8 @@ impl Column {
 pub(super) struct Cell {
     lines: Vec<Line>,
     style: Style,
+    /// From 0, the best of its table, to 1, the worst: for a renderer that has colours enough.
+    heat: Option<f64>,
 }
 
 /// One line of a cell. Where it is too wide the text is cut, never what stands before and behind it.
@@ -79,7 +82,7 @@ impl Cell {
 
     /// A text that may be cut, and what must stay behind it: a name and its share.
     pub(super) fn with_tail(text: impl AsRef<str>, tail: &str) -> Self {
-        Self { lines: vec![Line::new("", text.as_ref(), tail)], style: Style::Plain }
+        Self { lines: vec![Line::new("", text.as_ref(), tail)], style: Style::Plain, heat: None }
     }
 
     /// A further line.
@@ -95,6 +98,12 @@ impl Cell {
 
     pub(super) fn style(mut self, style: Style) -> Self {
         self.style = style;
+        self
+    }
+
+    /// How bad it is among the cells of its table, from 0 to 1.
+    pub(super) fn heat(mut self, heat: Option<f64>) -> Self {
+        self.heat = heat;
         self
     }
 
@@ -127,6 +136,28 @@ impl Grid {
 
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The whole table, for another renderer. What is drawn with blocks is left to it.
+    pub(super) fn table(&self) -> Drawn {
+        let line = |line: &Line| format!("{}{}{}", line.lead, line.text, line.tail);
+        let undrawn = |text: String| text.trim_end_matches(|c: char| c == ' ' || is_drawn(c)).to_owned();
+        let cell = |cell: &Cell| TableCell {
+            lines: cell.lines.iter().map(line).map(undrawn).collect(),
+            style: cell.style,
+            heat: cell.heat,
+        };
+        Drawn {
+            columns: self
+                .columns
+                .iter()
+                .map(|column| TableColumn {
+                    title: column.title.iter().map(|line| sanitise(line)).collect(),
+                    is_number: column.right,
+                })
+                .collect(),
+            rows: self.rows.iter().map(|row| row.iter().map(cell).collect()).collect(),
+        }
     }
 
     /// The lines of the table in at most `room` columns.
@@ -207,6 +238,11 @@ pub(super) fn bar(fraction: f64, columns: usize) -> String {
         text.push(EIGHTHS[eighths % 8 - 1]);
     }
     text
+}
+
+/// Blocks of bars and shades.
+fn is_drawn(character: char) -> bool {
+    matches!(character, '\u{2580}'..='\u{259f}')
 }
 
 fn split(title: &str) -> Vec<String> {

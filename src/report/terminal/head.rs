@@ -64,6 +64,7 @@ fn limits(report: &Report) -> Option<String> {
     })
 }
 
+/// How the verdict looks, its word, and a sentence.
 pub(super) fn verdict(report: &Report) -> (Style, String, String) {
     let kept = report.budgets.iter().filter(|budget| budget.verdict == Verdict::Pass).count();
     let broken = report.budgets.iter().filter(|budget| budget.verdict == Verdict::Fail).count();

@@ -57,6 +57,12 @@ fn class(phase: &Phase) -> Option<&str> {
     }
 }
 
+/// What each column of the overview stands for, and its share of the client's time.
+pub(super) fn shares(ledger: &Ledger) -> Vec<(String, f64)> {
+    let name = |title: &str| title.replace("-\n", "").replace('\n', " ");
+    GROUPS.iter().map(|group| (name(group.title), (group.share)(ledger))).collect()
+}
+
 /// Each transaction in one line, those first that took most of the clients' time.
 pub(super) fn overview(page: &mut Page, stage: &Stage) {
     let Some(all) = &stage.ledger else { return };

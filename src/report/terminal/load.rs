@@ -190,7 +190,7 @@ fn describe(code: &str) -> String {
 /// The course of the stage, second by second, without its drain.
 pub(super) fn timeline(page: &mut Page, stage: &Stage, full: bool) {
     let intervals: Vec<&IntervalInfo> = stage.intervals.iter().filter(|interval| !interval.drain).collect();
-    if intervals.len() < 3 {
+    if intervals.len() < 3 || page.has_charts() {
         return;
     }
     let columns = page.inner_width().saturating_sub(TIMELINE_LABEL + TIMELINE_TOP);

@@ -298,7 +298,7 @@ fn victims(page: &mut Page, migration: &Migration, full: bool) {
 /// The seconds of all three stages in one row of marks each, with the numbers of the statements above them.
 fn timeline(page: &mut Page, migration: &Migration) {
     let points = &migration.timeline;
-    if points.len() < 3 {
+    if points.len() < 3 || page.has_charts() {
         return;
     }
     let columns = page.inner_width().saturating_sub(LABEL + TOP);

@@ -1,6 +1,7 @@
 //! The report for a terminal: what a person reads in ten seconds stands on top, details below. Each section is a file and
 //! a function of a part of the model.
 
+pub(in crate::report) mod blocks;
 mod calibration;
 mod capacity;
 mod compared;
@@ -33,6 +34,8 @@ mod value;
 
 use crate::model::{PoolStudy, Report, Stage, Verdict};
 use page::Page;
+
+pub(in crate::report) use page::Style;
 
 pub use calibration::render as calibration;
 pub use compared::{difference, render as compared};

@@ -54,6 +54,7 @@ fn value(point: &PoolPoint) -> Option<f64> {
 
 fn cell(pass: &PoolPass, size: u32, bounds: (f64, f64)) -> Cell {
     let Some(point) = pass.points.iter().find(|point| point.size == size) else { return Cell::new(DASH) };
+    let heat = heat(value(point), bounds);
     let shade = shade(value(point), bounds);
     let (mark, style) = match point.goal.as_ref().map(|goal| goal.verdict) {
         _ if pass.smallest_that_keeps_the_goal == Some(size) => ("▶ ", Style::Good),
@@ -66,16 +67,21 @@ fn cell(pass: &PoolPass, size: u32, bounds: (f64, f64)) -> Cell {
         .goal
         .as_ref()
         .map_or_else(|| time(&point.response_us, Statistic::P99), |goal| goal.measured.clone());
-    Cell::new(format!("{mark}{measured} {shade}{shade}")).style(style)
+    Cell::new(format!("{mark}{measured} {shade}{shade}")).style(style).heat(heat)
 }
 
-/// On a logarithmic scale: waits grow by powers when a queue does.
-fn shade(value: Option<f64>, (least, most): (f64, f64)) -> char {
-    let Some(value) = value.filter(|value| *value > 0.0) else { return SHADES[0] };
+/// From 0 to 1, on a logarithmic scale: waits grow by powers when a queue does.
+fn heat(value: Option<f64>, (least, most): (f64, f64)) -> Option<f64> {
+    let value = value.filter(|value| *value > 0.0)?;
     let share = if most > least { (value / least).ln() / (most / least).ln() } else { 0.0 };
+    Some(share.clamp(0.0, 1.0))
+}
+
+fn shade(value: Option<f64>, bounds: (f64, f64)) -> char {
+    let share = heat(value, bounds).unwrap_or(0.0);
     // Four shades: the cast cannot lose anything.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-    let at = (share.clamp(0.0, 1.0) * (SHADES.len() - 1) as f64).round() as usize;
+    let at = (share * (SHADES.len() - 1) as f64).round() as usize;
     SHADES[at.min(SHADES.len() - 1)]
 }
 
