@@ -325,7 +325,7 @@ pub enum UsageError {
     #[error("--baseline goes with a budget that is a change, such as --budget 'p99 < +10%'")]
     BaselineAlone,
     /// Two results in one stream.
-    #[error("standard output holds one result: of --json, --markdown and --junit only one takes `-`")]
+    #[error("standard output holds one result: of --json, --html, --markdown and --junit only one takes `-`")]
     OneOutput,
     /// A finding that there is not.
     #[error("no finding is called `{id}`{hint} (`dbdyno explain` lists them)")]

@@ -602,6 +602,11 @@ fn migration(report: &mut Report, statements: Vec<DdlInfo>) -> &mut Migration {
         timeline: Vec::new(),
         left: LeftBehind::default(),
         before_after: None,
+        command: None,
+        rehearsals: Vec::new(),
+        relations: Vec::new(),
+        also_prepared: None,
+        growth: None,
     })
 }
 
@@ -772,6 +777,7 @@ fn checkout() -> TransactionInfo {
         ok: 10_000,
         per_s: 1_000.0,
         response_us: times(2_000),
+        response_curve: Vec::new(),
         service_us: times(2_000),
         pool_wait_us: times(2),
         lag_us: Quantiles::default(),

@@ -17,11 +17,12 @@ mod unit;
 
 use std::sync::Arc;
 
+use crate::analysis::Analysis;
 use crate::record::entry::{Entry, RunKind};
 use crate::record::migration::MigrationEntry;
 use crate::units::Stamp;
 
-use super::measure::{Bench, Subject};
+use super::measure::{Bench, Decision, Subject};
 use super::{Happening, Observer, Outcome, StudyError};
 
 pub(super) use alongside::{Alongside, Told};
@@ -57,5 +58,6 @@ pub async fn migration(plan: &MigrationPlan, observer: &mut Observer<'_>) -> Res
     let common = Arc::new(Common::default());
     bench.accompany(Alongside::new(std::mem::take(&mut course.rehearsals), Arc::clone(&common)));
     let mut walk = Walk::new(&course, &plan.shape, common);
-    Box::pin(bench.measure_chosen(|analysis| walk.next(analysis), observer)).await
+    let next = |analysis: &Analysis| walk.next(analysis).map_or(Decision::Stop(None), Decision::Measure);
+    Box::pin(bench.measure_by(next, observer)).await
 }
