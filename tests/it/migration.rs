@@ -292,7 +292,8 @@ fn a_dropped_index_fails_with_the_statement_named_and_its_plan() {
     let (markdown, junit) = (place.path("report.md"), place.path("report.xml"));
     let files = ["--markdown", markdown.to_str().expect("UTF-8"), "--junit", junit.to_str().expect("UTF-8")];
     // On a copy: the database itself keeps its index.
-    let words = "migration --before 5s --after 5s --settle 500ms --pool-size 2 --warmup 1s --rate 60 --pairs 0";
+    let words =
+        "migration --before 5s --after 5s --settle 500ms --pool-size 2 --warmup 1s --rate 60 --pairs 0";
     let measured = check(&place, &database, words, &files);
     assert_eq!(measured.code, Some(3), "{}", measured.errors);
     let report = measured.report();
