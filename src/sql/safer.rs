@@ -183,7 +183,7 @@ fn in_batches(of: &Text<'_>) -> Option<Vec<Safer>> {
         return None;
     }
     // A DELETE with an alias.
-    if !is_update && changes.len() > 0 {
+    if !is_update && !changes.is_empty() {
         return None;
     }
     let condition = filter.map(|at| of.text(at + 1..of.tokens.len()));
@@ -192,11 +192,11 @@ fn in_batches(of: &Text<'_>) -> Option<Vec<Safer>> {
 
 /// Whether no column that is set is read for it.
 fn is_repeatable(of: &Text<'_>, changes: Range<usize>) -> bool {
-    let set = changes.clone().filter(|at| {
+    let mut set = changes.clone().filter(|at| {
         let begins = *at == changes.start || of.tokens[at - 1].is_punctuation(of.sql, ",");
         begins && of.depth(*at) == 0
     });
-    set.into_iter().all(|at| {
+    set.all(|at| {
         let Some(column) = of.name(at) else { return false };
         let alike = |other: &usize| {
             of.name(*other).is_some_and(|name| bare(name).eq_ignore_ascii_case(&bare(column)))

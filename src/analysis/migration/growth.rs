@@ -152,14 +152,14 @@ impl Line {
         }
         let sum =
             |of: &dyn Fn(f64, f64) -> f64| points.iter().map(|(x, y)| of(*x, *y) / (y * y)).sum::<f64>();
-        let (s, sx, sxx) = (sum(&|_, _| 1.0), sum(&|x, _| x), sum(&|x, _| x * x));
+        let (weight, sx, sxx) = (sum(&|_, _| 1.0), sum(&|x, _| x), sum(&|x, _| x * x));
         let (sy, sxy) = (sum(&|_, y| y), sum(&|x, y| x * y));
-        let determinant = s * sxx - sx * sx;
-        let (a, b) = ((sxx * sy - sx * sxy) / determinant, (s * sxy - sx * sy) / determinant);
+        let determinant = weight * sxx - sx * sx;
+        let (a, b) = ((sxx * sy - sx * sxy) / determinant, (weight * sxy - sx * sy) / determinant);
         let (a, b, parameters, covariance) = match () {
             () if a < 0.0 => (0.0, sxy / sxx, 1.0, [0.0, 0.0, 1.0 / sxx]),
-            () if b < 0.0 => (sy / s, 0.0, 1.0, [1.0 / s, 0.0, 0.0]),
-            () => (a, b, 2.0, [sxx / determinant, -sx / determinant, s / determinant]),
+            () if b < 0.0 => (sy / weight, 0.0, 1.0, [1.0 / weight, 0.0, 0.0]),
+            () => (a, b, 2.0, [sxx / determinant, -sx / determinant, weight / determinant]),
         };
         let freedom = points.len() as f64 - parameters;
         if freedom < 1.0 {

@@ -38,6 +38,7 @@ pub(in crate::cli) enum MigrationTool {
 Without any: 'blocked > 1s, failures, invalid-index, slower > 20%', and 'breaks' with --also-prepare.
 
 Exit codes: 0 no condition holds; 3 one does, or the migration failed; 4 the measurement cannot tell.")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user gives or not")]
 pub(in crate::cli) struct MigrationArguments {
     /// Folder of the migrations: plain SQL, sqlx, Flyway, refinery or dbmate
     #[arg(

@@ -368,6 +368,10 @@ impl Seen {
             let one = Executed::of_command(command, whole);
             return vec![one.told(0, backend, false, error.cloned())];
         }
+        // What stands did not fail: the tool did, behind it.
+        if error.is_some() && executed.last().is_some_and(Executed::is_known_to_stand) {
+            executed.push(Executed::of_command(command, Span { from: whole.to, to: whole.to }));
+        }
         let last = executed.last().map(|one| (one.pid, one.transaction));
         let count = executed.len();
         let told = |(number, one): (usize, Executed)| {
@@ -396,6 +400,11 @@ impl Executed {
             rebuilt: Vec::new(),
             invalid: Vec::new(),
         }
+    }
+
+    /// Whether others see what it did.
+    fn is_known_to_stand(&self) -> bool {
+        !self.rewritten.is_empty() || !self.rebuilt.is_empty()
     }
 
     fn release(&mut self, at: Stamp) {
@@ -505,6 +514,13 @@ mod tests {
         let told: Vec<(bool, bool)> =
             tries.iter().map(|(_, one)| (one.committed, one.error.is_some())).collect();
         assert_eq!(told, [(true, false), (false, true)]);
+        let mut seen = Seen::new(Schema::default());
+        seen.add(&[session("ALTER TABLE t ADD a int", 1, false, (0, 1), None)], ms(2));
+        seen.executed[0].rewritten.push("t".to_owned());
+        let tries = seen.tries("tool", Some(&error), BackendId(1), whole);
+        let told: Vec<(&str, bool)> =
+            tries.iter().map(|(of, one)| (of.sql.as_str(), one.committed)).collect();
+        assert_eq!(told, [("ALTER TABLE t ADD a int", true), ("tool", false)], "what stands did not fail");
         let nothing = Seen::new(Schema::default()).tries("tool", Some(&error), BackendId(1), whole);
         assert_eq!((nothing.len(), nothing[0].0.sql.as_str(), nothing[0].1.committed), (1, "tool", false));
         assert!(Seen::new(Schema::default()).tries("tool", None, BackendId(1), whole).is_empty());
