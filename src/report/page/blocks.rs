@@ -59,7 +59,7 @@ pub(super) fn render(blocks: &[Block], level: u8, prefix: &str) -> String {
 fn run<'a, T>(first: &Block, rest: &mut &'a [Block], of: impl Fn(&Block) -> Option<T>) -> Vec<T> {
     let mut taken: Vec<T> = of(first).into_iter().collect();
     loop {
-        let ahead: &'a [Block] = *rest;
+        let ahead: &'a [Block] = rest;
         let Some((value, behind)) = ahead.split_first().and_then(|(next, behind)| Some((of(next)?, behind)))
         else {
             return taken;
@@ -164,9 +164,11 @@ fn cell(cell: &TableCell, is_number: bool, is_first: bool) -> String {
     }
     let classes =
         if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) };
-    let (tag, scope) = if is_first { ("th", " scope=\"row\"") } else { ("td", "") };
     let lines: Vec<String> =
         cell.lines.iter().filter(|line| !line.trim().is_empty()).map(|line| escape(line.trim())).collect();
+    // A row that continues the one before it has no header of its own.
+    let is_header = is_first && !lines.is_empty();
+    let (tag, scope) = if is_header { ("th", " scope=\"row\"") } else { ("td", "") };
     format!("<{tag}{scope}{classes}>{}</{tag}>", lines.join("<br>"))
 }
 
