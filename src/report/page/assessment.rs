@@ -9,8 +9,9 @@ use crate::report::format::{count, duration_us, per_call, percent, rate};
 use crate::report::terminal::blocks;
 
 /// Findings about the measurement itself: what they say is no risk of the database.
-const OF_THE_MEASUREMENT: [&str; 9] = [
+const OF_THE_MEASUREMENT: [&str; 10] = [
     "generator-bound",
+    "host-full",
     "rate-not-reached",
     "probe-gaps",
     "blind-spots",

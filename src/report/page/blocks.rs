@@ -74,8 +74,12 @@ fn heading(level: u8, title: &str, prefix: &str) -> String {
     format!("<h{level} id=\"{id}\">{}</h{level}>\n", escape(&capitalised(title)))
 }
 
-/// `Pool sizes at 300/s` of `pool sizes at 300/s`.
+/// `Pool sizes at 300/s` of `pool sizes at 300/s`. A name or a flag at the beginning stays as it is written.
 pub(super) fn capitalised(text: &str) -> String {
+    let first_word = text.split(' ').next().unwrap_or_default();
+    if first_word.contains(['.', '_', '(']) {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
@@ -213,7 +217,7 @@ fn joined(title: &str, line: &str, separator: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{render, title};
+    use super::{capitalised, render, title};
     use crate::report::terminal::Style;
     use crate::report::terminal::blocks::{Block, TableColumn};
 
@@ -243,6 +247,13 @@ mod tests {
                 "blocked longest"
             ]
         );
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_a_name_does_not() {
+        assert_eq!(capitalised("pool sizes"), "Pool sizes");
+        assert_eq!(capitalised("checkout.take_stock waits"), "checkout.take_stock waits");
+        assert_eq!(capitalised(""), "");
     }
 
     #[test]
