@@ -9,8 +9,9 @@ use crate::report::format::{count, duration_us, per_call, percent, rate};
 use crate::report::terminal::blocks;
 
 /// Findings about the measurement itself: what they say is no risk of the database.
-const OF_THE_MEASUREMENT: [&str; 9] = [
+const OF_THE_MEASUREMENT: [&str; 10] = [
     "generator-bound",
+    "host-full",
     "rate-not-reached",
     "probe-gaps",
     "blind-spots",
@@ -221,7 +222,7 @@ fn load(load: &StageLoad) -> String {
     format!("{level} (stage {})", load.stage)
 }
 
-fn is_of_the_database(finding: &&Finding) -> bool {
+fn is_of_the_database(finding: &Finding) -> bool {
     finding.severity != Severity::Invalid && !OF_THE_MEASUREMENT.contains(&finding.id.as_str())
 }
 
@@ -233,7 +234,7 @@ fn opportunities(report: &Report) -> Vec<Point> {
             points.push(Point::new(command.clone(), index.reasons.first().cloned().unwrap_or_default()));
         }
     }
-    let proposing = report.findings.iter().filter(is_of_the_database).filter(|finding| {
+    let proposing = report.findings.iter().filter(|finding| is_of_the_database(finding)).filter(|finding| {
         let remedy = finding.remedy.trim();
         !remedy.is_empty() && !remedy.starts_with("none")
     });
@@ -263,7 +264,7 @@ fn risks(report: &Report) -> Vec<Point> {
     let warnings = report
         .findings
         .iter()
-        .filter(is_of_the_database)
+        .filter(|finding| is_of_the_database(finding))
         .filter(|finding| finding.severity == Severity::Warning);
     points.extend(warnings.map(|finding| Point::new(capitalised(&finding.title), finding.effect.clone())));
     points.extend(report.target.blind_spots.iter().map(|spot| Point::new("Not seen", spot.clone())));

@@ -59,7 +59,7 @@ pub(super) fn render(blocks: &[Block], level: u8, prefix: &str) -> String {
 fn run<'a, T>(first: &Block, rest: &mut &'a [Block], of: impl Fn(&Block) -> Option<T>) -> Vec<T> {
     let mut taken: Vec<T> = of(first).into_iter().collect();
     loop {
-        let ahead: &'a [Block] = *rest;
+        let ahead: &'a [Block] = rest;
         let Some((value, behind)) = ahead.split_first().and_then(|(next, behind)| Some((of(next)?, behind)))
         else {
             return taken;
@@ -74,8 +74,12 @@ fn heading(level: u8, title: &str, prefix: &str) -> String {
     format!("<h{level} id=\"{id}\">{}</h{level}>\n", escape(&capitalised(title)))
 }
 
-/// `Pool sizes at 300/s` of `pool sizes at 300/s`.
+/// `Pool sizes at 300/s` of `pool sizes at 300/s`. A name or a flag at the beginning stays as it is written.
 pub(super) fn capitalised(text: &str) -> String {
+    let first_word = text.split(' ').next().unwrap_or_default();
+    if first_word.contains(['.', '_', '(']) {
+        return text.to_owned();
+    }
     let mut characters = text.chars();
     characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
 }
@@ -164,9 +168,11 @@ fn cell(cell: &TableCell, is_number: bool, is_first: bool) -> String {
     }
     let classes =
         if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) };
-    let (tag, scope) = if is_first { ("th", " scope=\"row\"") } else { ("td", "") };
     let lines: Vec<String> =
         cell.lines.iter().filter(|line| !line.trim().is_empty()).map(|line| escape(line.trim())).collect();
+    // A row that continues the one before it has no header of its own.
+    let is_header = is_first && !lines.is_empty();
+    let (tag, scope) = if is_header { ("th", " scope=\"row\"") } else { ("td", "") };
     format!("<{tag}{scope}{classes}>{}</{tag}>", lines.join("<br>"))
 }
 
@@ -211,7 +217,7 @@ fn joined(title: &str, line: &str, separator: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{render, title};
+    use super::{capitalised, render, title};
     use crate::report::terminal::Style;
     use crate::report::terminal::blocks::{Block, TableColumn};
 
@@ -241,6 +247,13 @@ mod tests {
                 "blocked longest"
             ]
         );
+    }
+
+    #[test]
+    fn a_sentence_begins_with_a_capital_and_a_name_does_not() {
+        assert_eq!(capitalised("pool sizes"), "Pool sizes");
+        assert_eq!(capitalised("checkout.take_stock waits"), "checkout.take_stock waits");
+        assert_eq!(capitalised(""), "");
     }
 
     #[test]

@@ -271,7 +271,7 @@ mod tests {
     fn a_percentile_is_named_by_what_lies_below_it() {
         let text = |beyond| percentile(beyond).replace('\u{a0}', " ");
         assert_eq!(
-            [0.0, 0.301_03, 1.0, 1.301_03, 2.0, 3.0, 4.0].map(text),
+            [0.0, 2.0_f64.log10(), 1.0, 20.0_f64.log10(), 2.0, 3.0, 4.0].map(text),
             ["0 %", "50 %", "90 %", "95 %", "99 %", "99.9 %", "99.99 %"]
         );
         assert_eq!(Unit::Share.show(0.5).replace('\u{a0}', " "), "50 %");

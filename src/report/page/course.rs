@@ -122,9 +122,9 @@ impl<'a> Course<'a> {
             ),
         };
         let mut charts: Vec<Chart> = Vec::new();
-        charts.extend(self.throughput(&load, chunk, &thinned));
-        charts.extend(self.response(&load, &thinned));
-        charts.extend(self.pool(&load, &thinned));
+        charts.extend(throughput(&load, chunk, &thinned));
+        charts.extend(response(&load, &thinned));
+        charts.extend(pool(&load, &thinned));
         charts.extend(self.sessions());
         charts.extend(self.wal());
         charts.extend(self.cores());
@@ -160,72 +160,6 @@ impl<'a> Course<'a> {
         points.thinned(&[Mean, Min, Max, Mean, Mean, Max, Max, Max, Mean, Mean, Max])
     }
 
-    fn over_time(id: &str, title: &str, note: String, y: Unit, xs: Vec<f64>, series: Vec<Series>) -> Chart {
-        Chart {
-            id: id.to_owned(),
-            title: title.to_owned(),
-            note,
-            x_label: "until".to_owned(),
-            x: Unit::Seconds,
-            y,
-            log: false,
-            over_time: true,
-            xs,
-            series,
-            marks: Vec::new(),
-        }
-    }
-
-    fn throughput(&self, load: &Points, chunk: usize, thinned: &str) -> Option<Chart> {
-        let [mean, low, high, planned, errors, ..] = load.columns.as_slice() else { return None };
-        let mut series = vec![Series::new("ended ok", Role::Area, 1, mean.clone(), Merge::Mean)];
-        if chunk > 1 {
-            series.push(Series::new("lowest second", Role::Low, 1, low.clone(), Merge::Min));
-            series.push(Series::new("highest second", Role::High, 1, high.clone(), Merge::Max));
-        }
-        if planned.iter().flatten().next().is_some() {
-            series.push(Series::new("offered", Role::Plan, 8, planned.clone(), Merge::Mean));
-        }
-        if errors.iter().flatten().any(|errors| *errors > 0.0) {
-            series.push(Series::new("not ok", Role::Bars, 3, errors.clone(), Merge::Mean));
-        }
-        let note = format!("Transactions per second.{thinned}");
-        load.has_any().then(|| {
-            Self::over_time("throughput", "Throughput", note, Unit::PerSecond, load.xs.clone(), series)
-        })
-    }
-
-    fn response(&self, load: &Points, thinned: &str) -> Option<Chart> {
-        let [_, _, _, _, _, p50, p99, max, ..] = load.columns.as_slice() else { return None };
-        let number = |values: &[Option<f64>]| values.iter().flatten().count();
-        let mut series = vec![Series::new("p50", Role::Line, 1, p50.clone(), Merge::Max)];
-        // A second of fewer than 1,000 transactions carries no p99; its longest response it always has.
-        if number(p99) > 0 {
-            series.push(Series::new("p99", Role::Line, 2, p99.clone(), Merge::Max));
-        }
-        if number(p99) * 2 < number(p50) {
-            series.push(Series::new("longest", Role::Line, 4, max.clone(), Merge::Max));
-        }
-        let note = format!(
-            "From the planned start to the answer of the commit, of those that ended ok; each step upwards is a multiple.{thinned}"
-        );
-        (number(p50) > 0).then(|| Chart {
-            log: true,
-            ..Self::over_time("response", "Response time", note, Unit::Us, load.xs.clone(), series)
-        })
-    }
-
-    fn pool(&self, load: &Points, thinned: &str) -> Option<Chart> {
-        let [.., busy, waiting, size] = load.columns.as_slice() else { return None };
-        let series = vec![
-            Series::new("busy", Role::Area, 1, busy.clone(), Merge::Mean),
-            Series::new("waiting for one", Role::Line, 2, waiting.clone(), Merge::Mean),
-            Series::new("size", Role::Plan, 8, size.clone(), Merge::Max),
-        ];
-        let note = format!("Connections in use, and requests that wait for one, on average.{thinned}");
-        load.has_any().then(|| Self::over_time("pool", "Pool", note, Unit::Count, load.xs.clone(), series))
-    }
-
     /// What the server's clients did.
     fn sessions(&self) -> Option<Chart> {
         let mut points = Points::new(3);
@@ -247,14 +181,7 @@ impl<'a> Course<'a> {
         ];
         let note = "Clients of the whole server, those of the probes left out.".to_owned();
         points.has_any().then(|| {
-            Self::over_time(
-                "sessions",
-                "Sessions on the server",
-                note,
-                Unit::Count,
-                points.xs.clone(),
-                series,
-            )
+            over_time("sessions", "Sessions on the server", note, Unit::Count, points.xs.clone(), series)
         })
     }
 
@@ -280,7 +207,7 @@ impl<'a> Course<'a> {
         ];
         let note = "Of the whole server; blocks read are those that shared buffers lacked.".to_owned();
         points.has_any().then(|| {
-            Self::over_time("wal", "WAL and blocks", note, Unit::BytesPerSecond, points.xs.clone(), series)
+            over_time("wal", "WAL and blocks", note, Unit::BytesPerSecond, points.xs.clone(), series)
         })
     }
 
@@ -306,10 +233,73 @@ impl<'a> Course<'a> {
             series.push(Series::new("the server of it", Role::Line, 2, server.clone(), Merge::Mean));
         }
         let note = "Share of all cores of the generator's host.".to_owned();
-        points
-            .has_any()
-            .then(|| Self::over_time("host", "Host CPU", note, Unit::Share, points.xs.clone(), series))
+        points.has_any().then(|| over_time("host", "Host CPU", note, Unit::Share, points.xs.clone(), series))
     }
+}
+
+fn over_time(id: &str, title: &str, note: String, y: Unit, xs: Vec<f64>, series: Vec<Series>) -> Chart {
+    Chart {
+        id: id.to_owned(),
+        title: title.to_owned(),
+        note,
+        x_label: "until".to_owned(),
+        x: Unit::Seconds,
+        y,
+        log: false,
+        over_time: true,
+        xs,
+        series,
+        marks: Vec::new(),
+    }
+}
+
+fn throughput(load: &Points, chunk: usize, thinned: &str) -> Option<Chart> {
+    let [mean, low, high, planned, errors, ..] = load.columns.as_slice() else { return None };
+    let mut series = vec![Series::new("ended ok", Role::Area, 1, mean.clone(), Merge::Mean)];
+    if chunk > 1 {
+        series.push(Series::new("lowest second", Role::Low, 1, low.clone(), Merge::Min));
+        series.push(Series::new("highest second", Role::High, 1, high.clone(), Merge::Max));
+    }
+    if planned.iter().flatten().next().is_some() {
+        series.push(Series::new("offered", Role::Plan, 8, planned.clone(), Merge::Mean));
+    }
+    if errors.iter().flatten().any(|errors| *errors > 0.0) {
+        series.push(Series::new("not ok", Role::Bars, 3, errors.clone(), Merge::Mean));
+    }
+    let note = format!("Transactions per second.{thinned}");
+    load.has_any()
+        .then(|| over_time("throughput", "Throughput", note, Unit::PerSecond, load.xs.clone(), series))
+}
+
+fn response(load: &Points, thinned: &str) -> Option<Chart> {
+    let [_, _, _, _, _, p50, p99, max, ..] = load.columns.as_slice() else { return None };
+    let number = |values: &[Option<f64>]| values.iter().flatten().count();
+    let mut series = vec![Series::new("p50", Role::Line, 1, p50.clone(), Merge::Max)];
+    // A second of fewer than 1,000 transactions carries no p99; its longest response it always has.
+    if number(p99) > 0 {
+        series.push(Series::new("p99", Role::Line, 2, p99.clone(), Merge::Max));
+    }
+    if number(p99) * 2 < number(p50) {
+        series.push(Series::new("longest", Role::Line, 4, max.clone(), Merge::Max));
+    }
+    let note = format!(
+        "From the planned start to the answer of the commit, of those that ended ok; each step upwards is a multiple.{thinned}"
+    );
+    (number(p50) > 0).then(|| Chart {
+        log: true,
+        ..over_time("response", "Response time", note, Unit::Us, load.xs.clone(), series)
+    })
+}
+
+fn pool(load: &Points, thinned: &str) -> Option<Chart> {
+    let [.., busy, waiting, size] = load.columns.as_slice() else { return None };
+    let series = vec![
+        Series::new("busy", Role::Area, 1, busy.clone(), Merge::Mean),
+        Series::new("waiting for one", Role::Line, 2, waiting.clone(), Merge::Mean),
+        Series::new("size", Role::Plan, 8, size.clone(), Merge::Max),
+    ];
+    let note = format!("Connections in use, and requests that wait for one, on average.{thinned}");
+    load.has_any().then(|| over_time("pool", "Pool", note, Unit::Count, load.xs.clone(), series))
 }
 
 /// Window and drain.

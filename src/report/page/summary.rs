@@ -95,7 +95,7 @@ fn figures(report: &Report) -> Vec<Tile> {
     if let Some(experiment) = &report.index {
         tiles.extend(of_index(experiment));
     }
-    if let Some(comparison) = &report.comparison {
+    if let Some(comparison) = report.comparison.as_ref().filter(|_| report.index.is_none()) {
         tiles.extend(of_comparison(comparison));
     }
     if let Some(capacity) = &report.capacity {
