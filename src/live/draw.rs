@@ -9,7 +9,7 @@ use ratatui::widgets::{Block, Gauge, Paragraph, Sparkline};
 
 use super::snapshot::{Chain, Point, Snapshot, StageNow};
 use crate::model::metric::Unit;
-use crate::report::{count, cut, decimal, rate};
+use crate::report::{count, cut, decimal, rate, width};
 use crate::units::format_duration;
 
 /// Lines of a curve at least; what a higher terminal has to spare goes half to the curves.
@@ -53,7 +53,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View<'_>) {
     let [throughput, median, tail] = Layout::horizontal([thirds, thirds, thirds]).areas(curves);
     draw_curves(frame, [throughput, median, tail], view);
     draw_pool(frame, pool, view);
-    let halves = [Constraint::Percentage(40), Constraint::Percentage(60)];
+    let halves = [Constraint::Percentage(34), Constraint::Percentage(66)];
     let [waits, locks] = Layout::horizontal(halves).areas(tables);
     draw_waits(frame, waits, view);
     draw_locks(frame, locks, view);
@@ -187,20 +187,20 @@ fn draw_waits(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
 /// `2 s  checkout.take_stock ← psql (foreign), idle in transaction, on stock`
 fn draw_locks(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let width = usize::from(area.width.saturating_sub(2));
-    let lines = view.snapshot.chains.iter().map(|chain| Line::from(cut(&chain_line(chain), width)));
+    let lines = view.snapshot.chains.iter().map(|chain| Line::from(cut(&chain_line(chain, width), width)));
     table(frame, area, "waits for locks that ended lately", lines.collect(), "none");
 }
 
-fn chain_line(chain: &Chain) -> String {
-    let blockers: Vec<&str> = chain.blockers.iter().map(String::as_str).collect();
+/// The whole chain where there is room for it, else its two ends: who waits, and who holds all up.
+fn chain_line(chain: &Chain, columns: usize) -> String {
     let on = chain.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}"));
     let state = if chain.root_state.is_empty() { String::new() } else { format!(", {}", chain.root_state) };
-    format!(
-        "{}  {}{on} ← {}{state}",
-        Unit::Time.show(chain.waited_s * 1e6),
-        chain.waiter,
-        blockers.join(" ← ")
-    )
+    let waited = Unit::Time.show(chain.waited_s * 1e6);
+    let whole = format!("{waited}  {}{on} ← {}{state}", chain.waiter, chain.blockers.join(" ← "));
+    match chain.blockers.as_slice() {
+        [_, .., root] if width(&whole) > columns => format!("{waited}  {} … ← {root}{state}", chain.waiter),
+        _ => whole,
+    }
 }
 
 fn draw_errors(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
@@ -275,7 +275,7 @@ mod tests {
         let text = drawn(&fixture::shop(), true, (80, 24));
         for said in [
             "[2/5] normal",
-            "18 s left",
+            "18s left",
             "throughput",
             "p50",
             "p99",

@@ -115,7 +115,7 @@ fn differences(page: &mut String, compared: &Comparison) {
         );
     }
     if metrics.len() > DIFFERENCES_MAX {
-        let _ = writeln!(page, "\n{} more stand in the report.", metrics.len() - DIFFERENCES_MAX);
+        let _ = writeln!(page, "\n{} more: see the report.", metrics.len() - DIFFERENCES_MAX);
     }
     page.push('\n');
 }
