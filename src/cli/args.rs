@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// Put an index to the test: reads won, writes taxed, and what to do
     Index(Box<IndexArguments>),
     /// Apply migrations while the traffic runs: who was blocked, for how long, and what is slower afterwards
-    Migration(MigrationArguments),
+    Migration(Box<MigrationArguments>),
     /// Compare two stored runs, or two groups of runs
     Compare(CompareArguments),
     /// The history: list, filter, label, delete, export and import runs; find when a figure changed

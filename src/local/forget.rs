@@ -50,7 +50,7 @@ mod tests {
         let below = folder.path().join("base");
         std::fs::create_dir(&below).expect("a folder in it");
         let (file, link) = (below.join("16384"), folder.path().join("link"));
-        std::fs::write(&file, [7; 100_000]).expect("written");
+        std::fs::write(&file, vec![7; 100_000]).expect("written");
         // What a link leads to is not ours to touch.
         std::os::unix::fs::symlink("/nowhere", &link).expect("a link");
         forget(folder.path()).expect("all of it can be opened");

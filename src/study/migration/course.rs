@@ -147,7 +147,7 @@ impl Maker<'_> {
 
     fn add(&mut self, role: Role, stages: Vec<NamedStage>, slice: Option<Slice>, seed: Seed) {
         let segment = Segment::new(self.measure, self.shape.pool_size, stages);
-        self.segments.push(Segment { slice, seed, ..segment });
+        self.segments.push(Segment { seed, slice, ..segment });
         self.roles.push(role);
     }
 

@@ -78,7 +78,7 @@ fn rewritten(
         }
     }
     let in_transaction = migration.in_transaction && instead_of.iter().all(Option::is_none);
-    (Migration { statements, units, in_transaction, ..migration.clone() }, instead_of)
+    (Migration { in_transaction, statements, units, ..migration.clone() }, instead_of)
 }
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
     let Some(stem) = file.strip_suffix(".sql") else { return FileName::Other };
     match tool {
         // What takes a step back is none, whoever's habit that is.
-        Tool::Plain if stem.ends_with(".down") => FileName::Other,
+        Tool::Plain if stem.strip_suffix(".down").is_some() => FileName::Other,
         Tool::Plain => FileName::Up { version: stem, name: "" },
         Tool::Sqlx => {
             if stem.strip_suffix(".down").is_some() {
