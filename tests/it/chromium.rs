@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over a pipe by the DevTools protocol: it opens a file, answers questions about it, and tells what went
+//! A headless Chromium, driven over a pipe by its debugging protocol: it opens a file, answers questions about it, and tells what went
 //! wrong. Ends with its owner.
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -100,7 +100,7 @@ impl Browser {
         let target = browser.ask("Target.createTarget", &json!({ "url": "about:blank" }));
         let attached =
             browser.ask("Target.attachToTarget", &json!({ "targetId": target["targetId"], "flatten": true }));
-        browser.session = attached["sessionId"].as_str().expect("a session").to_owned();
+        attached["sessionId"].as_str().expect("a session").clone_into(&mut browser.session);
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.ask(&format!("{domain}.enable"), &json!({}));
         }
