@@ -1,6 +1,7 @@
 //! The arguments, as clap sees them. What they mean together is decided in `plan`.
 
 mod capacity;
+mod capture;
 mod index;
 mod migration;
 pub(super) mod pool;
@@ -19,6 +20,7 @@ pub(super) use migration::{MigrationArguments, MigrationTool};
 use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
 
 pub(super) use capacity::CapacityArguments;
+pub(super) use capture::{CaptureArguments, FidelityArguments};
 pub(super) use pooler::PoolerArguments;
 pub(super) use renewal::RenewalArguments;
 
@@ -51,6 +53,10 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Find the highest rate that keeps a goal, and what stops a higher one
     Capacity(CapacityArguments),
+    /// Make a workload from the statistics of a database that is there, without a row of it
+    Capture(CaptureArguments),
+    /// Say how near a captured workload comes to the database that it was captured from
+    Fidelity(FidelityArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
     /// Put an index to the test: reads won, writes taxed, and what to do

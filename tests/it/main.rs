@@ -5,6 +5,7 @@
 mod ab;
 mod architecture;
 mod audit;
+mod capture;
 mod chaos;
 mod cli;
 mod contract;
