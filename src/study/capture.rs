@@ -302,7 +302,8 @@ async fn runnable(
     let first = mix(traffic, facts, described);
     let mut gone: BTreeMap<usize, String> = BTreeMap::new();
     for statement in &first.statements {
-        let Some(of) = statement.of else { continue };
+        // What was parsed already needs it no more.
+        let Some(of) = statement.of.filter(|_| statement.is_changed) else { continue };
         match reader.check(&positional(&statement.sql).sql).await? {
             Ok(checked) if checked.search_path.is_none() => {}
             Ok(_) => drop(gone.insert(

@@ -94,7 +94,7 @@ CREATE TABLE people (
     favourite colour NOT NULL DEFAULT 'red', seats positive NOT NULL, ticket bigint NOT NULL DEFAULT nextval('tickets'),
     tags text[] NOT NULL, marks integer[], document jsonb NOT NULL, during tstzrange, born date,
     twice integer GENERATED ALWAYS AS (doubled(seats)) STORED, seen_at timestamptz NOT NULL DEFAULT now(),
-    both pair, address inet, lasted interval, amount numeric(12,2) NOT NULL CHECK (amount >= 0), raw bytea, public_id uuid NOT NULL,
+    duo pair, address inet, lasted interval, amount numeric(12,2) NOT NULL CHECK (amount >= 0), raw bytea, public_id uuid NOT NULL,
     UNIQUE (tenant_id, id));
 ALTER TABLE tenants ADD CONSTRAINT tenants_lead FOREIGN KEY (lead_id) REFERENCES people (id);
 CREATE TABLE "Sales"."Order" ("select" bigint PRIMARY KEY, "Tenant" integer NOT NULL, person bigint NOT NULL, state text NOT NULL
@@ -114,7 +114,7 @@ CREATE VIEW "Sales".open_orders AS SELECT o."select", p.favourite FROM "Sales"."
 CREATE MATERIALIZED VIEW per_tenant AS SELECT tenant_id, count(*) AS people FROM people GROUP BY 1;
 CREATE TRIGGER people_touch BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION touch();
 INSERT INTO tenants (name) SELECT left('t' || md5(n::text), 12) FROM generate_series(1, 40) n;
-INSERT INTO people (tenant_id, boss_id, favourite, seats, tags, marks, document, during, born, both, address, lasted, amount, raw, public_id)
+INSERT INTO people (tenant_id, boss_id, favourite, seats, tags, marks, document, during, born, duo, address, lasted, amount, raw, public_id)
     SELECT 1 + n % 40, CASE WHEN n > 20 THEN 1 + n % 20 END, CASE WHEN n % 3 = 0 THEN 'it''s blue' ELSE 'red' END::colour, 1 + n % 7,
            ARRAY['a', 'b'], ARRAY[n, n + 1], '{"k": 1}', tstzrange(now(), NULL), '1990-01-01'::date + n % 9000, ROW(n, 'x')::pair, '10.0.0.1',
            n * interval '1 minute', n * 1.37, '\x01', gen_random_uuid()
@@ -148,7 +148,7 @@ fn an_awkward_schema_loads_with_every_constraint_or_says_what_to_write_by_hand()
     assert!(missing.is_empty(), "{missing:#?}\n{}", captured.file("schema.sql"));
     for (place, remedy) in [
         ("people.during: no generator makes a tstzrange", "fill it in finish.sql"),
-        ("people.both: no generator makes a pair", "UPDATE people SET both"),
+        ("people.duo: no generator makes a pair", "UPDATE people SET duo"),
         ("rooms.during", "finish.sql"),
         ("people.document", "json = {"),
         ("tenants.lead_id: it closes a circle", "UPDATE in finish.sql"),

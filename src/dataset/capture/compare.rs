@@ -91,7 +91,8 @@ fn common(one: &ColumnStatistics, two: &ColumnStatistics) -> f64 {
     // A list that ends where the other goes on says nothing of what is behind its end.
     let both = one.frequencies.len().min(two.frequencies.len());
     let counted = if both == 0 { count } else { both };
-    (0..counted).map(|rank| (at(one, rank) - at(two, rank)).abs()).sum::<f64>() / 2.0
+    // Of nothing the sum is a negative zero.
+    (0..counted).map(|rank| (at(one, rank) - at(two, rank)).abs()).sum::<f64>() / 2.0 + 0.0
 }
 
 fn histogram(column: &ColumnFacts, one: &ColumnStatistics, two: &ColumnStatistics) -> Option<f64> {

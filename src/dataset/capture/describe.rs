@@ -137,7 +137,7 @@ fn all_rows(facts: &DatabaseFacts, roles: &Roles) -> Vec<u64> {
     // Parents come first where they can; a chain of more tables than there are ends in a circle, which is no longer there.
     for _ in 0..facts.tables.len().min(16) {
         let before = rows.clone();
-        for table in 0..facts.tables.len() {
+        for (table, known) in rows.iter_mut().enumerate() {
             let wanted = roles.of[table].iter().enumerate().find_map(|(column, role)| {
                 let role = matches!(role, Role::Reference { .. }).then_some(role)?;
                 fan_outs(&sides(facts, table, column, role, &before)?).first()?.rows
@@ -146,7 +146,7 @@ fn all_rows(facts: &DatabaseFacts, roles: &Roles) -> Vec<u64> {
             if let Some(wanted) = wanted
                 && (wanted as f64 / rows_of(&facts.tables[table]) as f64 - 1.0).abs() < 0.1
             {
-                rows[table] = wanted;
+                *known = wanted;
             }
         }
         if rows == before {

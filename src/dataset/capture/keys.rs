@@ -320,30 +320,28 @@ impl Roles {
             }
             ([first, second, ..], None) => self.pair(facts, table, first, second),
             ([only], None) if free.is_empty() => self.once(facts, table, only),
-            _ => match free.iter().find(|column| can_be_unique(own, column)) {
-                Some(column) => {
+            _ => {
+                if let Some(column) = free.iter().find(|column| can_be_unique(own, column)) {
                     self.set(facts, table, &column.name, Role::Unique);
                     self.remarks.push(Remark::new(
                         format!("{}.{}", own.name, column.name),
                         format!("it has no value twice, so that {} holds", key.name),
                         "describe the columns of the key so that no two rows agree in all of them",
                     ));
-                }
-                None => {
+                } else {
                     let why = "no generator keeps its rows apart";
                     let remedy = "set one of its columns in finish.sql, and add it there";
                     self.leave_out(own, &key.name, why, remedy);
                 }
-            },
+            }
         }
     }
 
     fn is_held(&self, facts: &DatabaseFacts, table: usize, key: &KeyFacts) -> bool {
         let own = &facts.tables[table];
         let holds = |name: &String| match self.role(facts, table, name) {
-            Some(Role::Unique | Role::Reference { unique: true, .. }) => true,
             // NULLs are all different, and what the server computes is its own affair.
-            Some(Role::Null | Role::Absent) => true,
+            Some(Role::Unique | Role::Reference { unique: true, .. } | Role::Null | Role::Absent) => true,
             Some(Role::Own) => own.column(name).is_some_and(|column| column.kind == TypeKind::Uuid),
             Some(Role::Ordinal { through }) => key.columns.contains(through),
             Some(Role::Reference { distinct_per: Some(first), .. }) => key.columns.contains(first),
@@ -412,10 +410,9 @@ fn is_distinct(table: &TableFacts, column: &ColumnFacts) -> bool {
 fn can_be_unique(table: &TableFacts, column: &ColumnFacts) -> bool {
     match column.kind {
         TypeKind::Int(bytes) => table.rows < if bytes == 2 { 30_000.0 } else { 2e9 },
-        TypeKind::Uuid | TypeKind::Timestamp | TypeKind::Float => true,
+        TypeKind::Uuid | TypeKind::Timestamp | TypeKind::Float | TypeKind::Bytes => true,
         TypeKind::Decimal => column.scale.is_none_or(|scale| scale > 0),
         TypeKind::Text => column.length_max.is_none_or(|limit| f64::from(limit) >= table.rows.log10() + 3.0),
-        TypeKind::Bytes => true,
         _ => false,
     }
 }

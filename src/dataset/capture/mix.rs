@@ -249,14 +249,13 @@ fn share_parameters(statements: &mut [MadeStatement], group: &[usize]) -> Vec<(S
             let same = shared.iter().find(|(known, of)| {
                 *of == source && (source.starts_with("key =") || *known == name) && !is_taken_here(known)
             });
-            let new = match same {
-                Some((known, _)) => known.clone(),
-                None => {
-                    let taken: Vec<String> = shared.iter().map(|(known, _)| known.clone()).collect();
-                    let new = free_name(&name, &taken);
-                    shared.push((new.clone(), source.clone()));
-                    new
-                }
+            let new = if let Some((known, _)) = same {
+                known.clone()
+            } else {
+                let taken: Vec<String> = shared.iter().map(|(known, _)| known.clone()).collect();
+                let new = free_name(&name, &taken);
+                shared.push((new.clone(), source.clone()));
+                new
             };
             renames.push((name, new.clone()));
             statement.parameters.push((new, source));
@@ -313,6 +312,7 @@ impl Mix {
                 parameters: vec![(parameter.clone(), source.clone())],
                 tables: vec![table.facts],
                 of: None,
+                is_changed: false,
             });
             self.transactions.push(MadeTransaction {
                 name,
@@ -366,6 +366,7 @@ mod tests {
             parameters: vec![(parameter.into(), source.into())],
             tables: vec![],
             of: None,
+            is_changed: false,
         };
         let product = "key = { table = \"products\", column = \"id\" }";
         let mut statements = vec![

@@ -263,7 +263,8 @@ impl<'a> Reading<'a> {
     fn before(&self, at: usize) -> Use {
         let Some(mut back) = at.checked_sub(1) else { return Use::Unknown };
         // Parentheses that only hold the value together.
-        while self.is(back, "(") && back > 0 && self.is_sign(back - 1) {
+        let is_alone = self.is(at + 1, ")") || self.is(at + 1, "::");
+        while is_alone && self.is(back, "(") && back > 0 && self.is_sign(back - 1) {
             back -= 1;
         }
         if self.is(back, "=") || self.is(back, "<") || self.is(back, ">") {

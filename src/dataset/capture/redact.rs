@@ -12,6 +12,9 @@ use crate::units::Seed;
 const DENSE: f64 = 4.0;
 /// A range of so few numbers is that of ratings, counts and codes.
 const NARROW: i128 = 100;
+/// The only value of a column moves down to the next multiple of this: an instant to a round number of seconds, a number to one of
+/// hundreds of thousands.
+const ALONE: i128 = 10_000_000;
 /// Characters of texts that are made up.
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 
@@ -99,11 +102,11 @@ fn decimal(text: &str, digits: usize) -> Option<i128> {
     (number < 1_000_000_000_000_000_000).then(|| sign * i128::from(number))
 }
 
-/// Whether numbers, in ascending order, lie so densely among `distinct` ones that they can stay.
-pub(super) fn is_dense(points: &[i128], distinct: f64) -> bool {
+/// Whether numbers, in ascending order, lie so densely among `distinct` ones that they can stay. A short stretch of time is not a code.
+pub(super) fn is_dense(form: Form, points: &[i128], distinct: f64) -> bool {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return true };
     let width = last - first + 1;
-    width <= NARROW || width as f64 <= DENSE * distinct
+    (form == Form::Int && width <= NARROW) || (width > 1 && width as f64 <= DENSE * distinct)
 }
 
 /// Numbers, in ascending order and each once, moved up into the gap to the next one; the last one moves down. Their order stays,
@@ -123,6 +126,7 @@ pub(super) fn moved(points: &[i128], name: &str) -> Vec<i128> {
         moved.push(match points.get(at + 1) {
             Some(next) if next - point > 1 => point + inside(next - point),
             Some(_) => *point,
+            None if at == 0 => point - point.rem_euclid(ALONE),
             None => match moved.last() {
                 Some(before) if point - before > 1 => before + inside(point - before),
                 _ => *point,
@@ -213,9 +217,12 @@ mod tests {
 
     #[test]
     fn ratings_stay_and_card_numbers_do_not() {
-        assert!(is_dense(&[1, 2, 3, 4, 5], 5.0));
-        assert!(is_dense(&[1, 250_000, 1_000_000], 900_000.0), "a serial number");
-        assert!(!is_dense(&[4_000_000_000, 4_999_999_999], 10_000.0));
+        assert!(is_dense(Form::Int, &[1, 2, 3, 4, 5], 5.0));
+        assert!(is_dense(Form::Int, &[1, 250_000, 1_000_000], 900_000.0), "a serial number");
+        assert!(!is_dense(Form::Int, &[4_000_000_000, 4_999_999_999], 10_000.0));
+        // One instant for all rows is somebody's all the same.
+        assert!(!is_dense(Form::Timestamp, &[1_764_149_063_227_574], 1.0));
+        assert_eq!(moved(&[1_764_149_063_227_574], "t.c"), [1_764_149_060_000_000]);
     }
 
     #[test]

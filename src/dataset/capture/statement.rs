@@ -49,6 +49,8 @@ pub struct MadeStatement {
     pub tables: Vec<usize>,
     /// Its place among the statements that were counted; absent where it is guessed.
     pub of: Option<usize>,
+    /// Whether it says something else than what was counted: a constant in place of one that nobody knows, a schema.
+    pub is_changed: bool,
 }
 
 /// Why a statement is not run, where its text shows it.
@@ -61,11 +63,14 @@ pub fn refusal(text: &str) -> Option<&'static str> {
     if kind(text) == StatementKind::Other {
         return Some("it is a command, not a statement on rows");
     }
-    let looks_at_catalogs = tokens.iter().any(|token| {
+    let looks_at_catalogs = tokens.iter().enumerate().any(|(at, token)| {
         let word = token.text(text).trim_matches('"').to_lowercase();
+        let begins = |with: &[&str]| with.iter().any(|with| word.starts_with(with));
+        let is_call = tokens.get(at + 1).is_some_and(|next| next.is_punctuation(text, "("));
         // Locks and pauses that an application asks for are its own.
-        let is_own = ["pg_advisory", "pg_try_advisory", "pg_sleep"].iter().any(|own| word.starts_with(own));
-        (word.starts_with("pg_") && !is_own) || ["information_schema", "dbdyno"].contains(&word.as_str())
+        (begins(&["pg_"]) && !begins(&["pg_advisory", "pg_try_advisory", "pg_sleep"]))
+            || ["information_schema", "dbdyno"].contains(&word.as_str())
+            || (is_call && begins(&["to_reg", "has_", "current_setting", "set_config"]))
     });
     looks_at_catalogs.then_some("it looks at the server itself")
 }
@@ -101,7 +106,8 @@ pub fn without_values(text: &str) -> String {
                     out.push_str(&format!("::{name}"));
                 }
             }
-            (None, TokenKind::LineComment) => out.push('\n'),
+            // The end of its line follows.
+            (None, TokenKind::LineComment) => {}
             (None, TokenKind::BlockComment) if !token.is_hint(text) => {}
             (None, TokenKind::Word) if TYPES.iter().any(|name| own.eq_ignore_ascii_case(name)) => {
                 let behind = tokens[at + 1..].iter().find(|token| !token.is_blank(text));
@@ -175,16 +181,16 @@ pub fn make(
     let tables = reading.tables();
     let name = free_name(&statement_name(kind, &tables, &uses, facts), names);
     names.push(name.clone());
+    let steps_over = may_collide(&text, &reading, &uses, &sources);
     let gives_rows =
         !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
     Ok(MadeStatement {
         name,
         cardinality: if gives_rows { "many" } else { "exec" },
-        sql: if may_collide(&text, &reading, &uses, &sources) {
-            stepping_over(&named(&text, &places))
-        } else {
-            named(&text, &places)
-        },
+        is_changed: steps_over
+            || statement.search_path.is_some()
+            || places.iter().any(|place| matches!(place, Place::Literal(_))),
+        sql: if steps_over { stepping_over(&named(&text, &places)) } else { named(&text, &places) },
         kind,
         parameters,
         tables,
@@ -378,6 +384,8 @@ mod tests {
     fn what_cannot_be_run_says_why() {
         assert!(refusal("BEGIN").is_some());
         assert!(refusal("SELECT * FROM pg_stat_activity").is_some());
+        assert!(refusal("SELECT to_regclass($1)").is_some());
+        assert_eq!(refusal("SELECT has_stock FROM t WHERE pg_advisory_xact_lock($1) IS NULL"), None);
         assert_eq!(refusal("UPDATE t SET a = $1"), None);
     }
 

@@ -31,7 +31,7 @@ const SESSION: &str = "
     SET LOCAL extra_float_digits = 1;
     SET LOCAL quote_all_identifiers = off";
 
-/// Stands before a query that does not say by its tables that it is ours.
+/// Stands before every query, so that no capture takes another one for an application.
 const OWN: &str = "/*dbdyno:capture*/";
 
 /// Schemas that are nobody's data: the server's own, and where a load of dbdyno keeps its mark.
@@ -45,6 +45,8 @@ pub struct Reader<'a> {
     client: &'a Client,
     /// Which schemas.
     schemas: Vec<String>,
+    /// The search path that was set last for statements.
+    path: String,
     /// What was asked so far, and how long the answers took.
     queries: u64,
     spent: Duration,
@@ -53,7 +55,8 @@ pub struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Reads the named schemas, or all of them. A name that is not there is refused.
     pub async fn new(client: &'a Client, wanted: &[String]) -> Result<Self, DatasetError> {
-        let mut reader = Self { client, schemas: vec![], queries: 0, spent: Duration::ZERO };
+        let mut reader =
+            Self { client, schemas: vec![], path: String::new(), queries: 0, spent: Duration::ZERO };
         let rows = reader.ask("list the schemas", SCHEMAS, &[]).await?;
         let known: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
         if let Some(missing) = wanted.iter().find(|name| !known.contains(name)) {
@@ -90,7 +93,7 @@ impl<'a> Reader<'a> {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DatasetError> {
         let begun = Instant::now();
-        let rows = self.client.query(sql, parameters).await.map_err(failed(doing));
+        let rows = self.client.query(&format!("{OWN} {sql}"), parameters).await.map_err(failed(doing));
         self.queries += 1;
         self.spent += begun.elapsed();
         rows

@@ -51,8 +51,8 @@ impl TableText {
         let statement = if self.has_list || (!lines.is_empty() && !self.head.starts_with("CREATE DOMAIN")) {
             format!("{} (\n{}\n){};", self.head, lines.join(",\n"), self.tail)
         } else {
-            let constraints: String = lines.iter().map(|line| format!("\n{line}")).collect();
-            format!("{}{constraints}{};", self.head, self.tail)
+            lines.insert(0, self.head.clone());
+            format!("{}{};", lines.join("\n"), self.tail)
         };
         gone.push(statement);
         gone.join("\n")

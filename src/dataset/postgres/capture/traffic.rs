@@ -145,7 +145,7 @@ impl Reader<'_> {
             let begun = Instant::now();
             self.set_search_path(path).await?;
             let prepared = self.client.prepare(sql).await;
-            self.queries += 2;
+            self.queries += 1;
             self.spent += begun.elapsed();
             match prepared {
                 Ok(prepared) => {
@@ -172,7 +172,12 @@ impl Reader<'_> {
         Ok(Err(first))
     }
 
-    async fn set_search_path(&self, path: &str) -> Result<(), DatasetError> {
+    async fn set_search_path(&mut self, path: &str) -> Result<(), DatasetError> {
+        if self.path == path {
+            return Ok(());
+        }
+        path.clone_into(&mut self.path);
+        self.queries += 1;
         let set = format!("SET search_path = {path}");
         self.client.batch_execute(&set).await.map_err(failed("set the search path"))
     }
