@@ -37,7 +37,7 @@
 //! | [`workload`] | the folder that a user writes, or pgbench's scripts, checked as a whole and compiled to indexes; folders of migrations |
 //! | [`db`] | connections: the measured sessions (PostgreSQL; MariaDB and MySQL), the full client, the simulated server |
 //! | [`local`] | throwaway servers and poolers, and the supervisor that removes them |
-//! | [`dataset`] | schema, introspection, COPY, the mark of what was loaded |
+//! | [`dataset`] | schema, introspection, COPY, the mark of what was loaded; what is captured of a database that is there |
 //! | [`pool`] | deadpool with the times that it does not tell; connections that end and come back |
 //! | [`probe`] | one file for each family of views; the host |
 //! | [`analysis`] | from entries to a report; pure |

@@ -2,6 +2,7 @@
 
 mod baseline;
 mod capacity;
+mod capture;
 mod index;
 mod live;
 mod migration;
@@ -24,6 +25,7 @@ use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed
 
 pub(super) use baseline::BaselineArguments;
 pub(super) use capacity::CapacityArguments;
+pub(super) use capture::{CaptureArguments, FidelityArguments};
 pub(super) use pooler::PoolerArguments;
 pub(super) use renewal::RenewalArguments;
 pub(super) use reports::{CsvTable, ExplainArguments, ExportArguments, SchemaArguments, SchemaOf};
@@ -57,6 +59,10 @@ pub(super) enum Command {
     Pool(PoolArguments),
     /// Find the highest rate that keeps a goal, and what stops a higher one
     Capacity(CapacityArguments),
+    /// Make a workload from the statistics of a database that is there, without a row of it
+    Capture(CaptureArguments),
+    /// Say how near a captured workload comes to the database that it was captured from
+    Fidelity(FidelityArguments),
     /// Compare two arms that differ in one thing, in slices by turns
     Ab(AbArguments),
     /// Put an index to the test: reads won, writes taxed, and what to do

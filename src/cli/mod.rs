@@ -4,10 +4,12 @@ mod ab;
 mod args;
 mod baseline;
 mod capacity;
+mod capture;
 mod compare;
 mod doctor;
 mod explain;
 mod export;
+mod fidelity;
 mod index;
 mod keep;
 mod migration;
@@ -204,6 +206,8 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             })
             .await
         }
+        Command::Capture(arguments) => capture::capture(&arguments).await,
+        Command::Fidelity(arguments) => fidelity::fidelity(&arguments).await,
         Command::Load(arguments) => {
             let mut live = Plain::new(arguments.quiet);
             let plan = plan::load_dataset(&arguments)?;

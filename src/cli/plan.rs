@@ -27,6 +27,9 @@ pub enum UsageError {
     /// Not of the form `name=value`.
     #[error("--local-setting takes NAME=VALUE, such as shared_buffers=1GB; found `{0}`")]
     Setting(String),
+    /// A folder for a new workload that holds something.
+    #[error("--out {}: it is there and not empty (name another folder, or remove it)", .0.display())]
+    Occupied(PathBuf),
     /// A budget that names no metric, or no limit.
     #[error("--budget '{given}': {reason}")]
     Budget {

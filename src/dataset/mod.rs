@@ -7,6 +7,7 @@
 //!
 //! The engine is matched here once; PostgreSQL is the only one so far.
 
+pub mod capture;
 mod csv;
 mod event;
 mod postgres;
@@ -15,6 +16,7 @@ mod script;
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use postgres::between::{autovacuum_works, check_session_setting, checkpoint, run_statement};
+pub use postgres::capture::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
 pub use postgres::changes::{DataState, TableChanges, data_state};
 pub use postgres::check::check_statements;
 pub use postgres::index;

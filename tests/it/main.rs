@@ -8,6 +8,7 @@ mod alone;
 mod architecture;
 mod audit;
 mod baseline;
+mod capture;
 mod catalogue;
 mod chaos;
 mod chromium;

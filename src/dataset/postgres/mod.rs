@@ -3,6 +3,7 @@
 mod ageing;
 mod array;
 pub(super) mod between;
+pub mod capture;
 pub(super) mod changes;
 pub(super) mod check;
 mod constraints;

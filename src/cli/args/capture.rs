@@ -1,0 +1,72 @@
+//! The arguments of `dbdyno capture` and `dbdyno fidelity`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueHint};
+
+use super::{TargetArguments, positive, scale};
+use crate::units::Seed;
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads catalogs, statistics and counters, and no row; nothing is written to the database. The user needs pg_monitor \
+and, for statistics of all columns, SELECT on pg_statistic. Texts become made-up texts of the same lengths, order and frequencies; \
+numbers and times are moved between their neighbours. What leaves is listed before it is written."
+)]
+pub(in crate::cli) struct CaptureArguments {
+    /// The database: a postgres:// URL
+    #[arg(short, long, value_name = "URL", env = "DBDYNO_TARGET", hide_env_values = true)]
+    pub(in crate::cli) target: String,
+    /// Folder of the workload to make; it must be empty or not there yet
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(in crate::cli) out: PathBuf,
+    /// A schema to capture, may be repeated [default: all but the server's own]
+    #[arg(long = "schema", value_name = "NAME")]
+    pub(in crate::cli) schemas: Vec<String>,
+    /// Look at what is done for so long, and find what makes one transaction [default: what was counted since the last reset]
+    #[arg(long, value_name = "N", value_parser = minutes)]
+    pub(in crate::cli) minutes: Option<Duration>,
+    /// A column whose values may leave as they are, may be repeated: `orders.status`
+    #[arg(long = "keep-values", value_name = "TABLE.COLUMN")]
+    pub(in crate::cli) keep_values: Vec<String>,
+    /// List what would leave, and write nothing
+    #[arg(long)]
+    pub(in crate::cli) dry_run: bool,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(in crate::cli) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct FidelityArguments {
+    /// Folder of the captured workload
+    #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(in crate::cli) workload: PathBuf,
+    /// The database that it was captured from: a postgres:// URL
+    #[arg(long, value_name = "URL")]
+    pub(in crate::cli) against: String,
+    #[command(flatten)]
+    pub(in crate::cli) target: TargetArguments,
+    /// Rows relative to scale 1, on a throwaway server
+    #[arg(long, value_name = "N", default_value = "1", value_parser = scale, allow_negative_numbers = true)]
+    pub(in crate::cli) scale: f64,
+    /// The number from which every value follows
+    #[arg(long, value_name = "N", default_value_t = Seed::default())]
+    pub(in crate::cli) seed: Seed,
+    /// Also write the figures as JSON; `-` writes them, alone, to standard output
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(in crate::cli) json: Option<PathBuf>,
+    /// Show every column and every statement
+    #[arg(long)]
+    pub(in crate::cli) full: bool,
+    /// No progress on standard error
+    #[arg(short, long)]
+    pub(in crate::cli) quiet: bool,
+}
+
+fn minutes(text: &str) -> Result<Duration, String> {
+    // A day: what is counted for longer was reset meanwhile as likely as not.
+    const MAX: f64 = 1440.0;
+    positive(text, MAX).map(|minutes| Duration::from_secs_f64(minutes * 60.0))
+}

@@ -1,0 +1,109 @@
+//! `dbdyno fidelity`: from its arguments to its plan, and how near a captured workload comes for a person.
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
+
+use crate::db::Target;
+use crate::live::Plain;
+use crate::study::{self, Fidelity, FidelityPlan, LoadShape, StudyError, default_jobs};
+
+use super::args::FidelityArguments;
+use super::{CommandError, code, output, plan};
+
+/// Columns that are shown: those that are farthest.
+const SHOWN: usize = 10;
+
+pub(super) async fn fidelity(arguments: &FidelityArguments) -> Result<u8, CommandError> {
+    let plan = FidelityPlan {
+        workload: plan::read(&arguments.workload)?,
+        target: plan::target(&arguments.target)?,
+        against: Target::parse(&arguments.against).map_err(StudyError::from)?,
+        shape: LoadShape {
+            scale: arguments.scale,
+            seed: arguments.seed,
+            jobs: default_jobs(),
+            replace: false,
+        },
+    };
+    output::check_file(arguments.json.as_deref())?;
+    let mut live = Plain::new(arguments.quiet);
+    let found = Box::pin(study::fidelity(&plan, &mut |what| live.tell(&what))).await;
+    live.finish();
+    let found = found?;
+    if let Some(path) = &arguments.json {
+        let text = output::pretty(&found);
+        if path == std::path::Path::new("-") {
+            output::print(&text)?;
+            return Ok(code::OK);
+        }
+        std::fs::write(path, text + "\n").map_err(output::unwritable(path))?;
+    }
+    output::print(&page(&found, arguments.full))?;
+    Ok(code::OK)
+}
+
+fn page(found: &Fidelity, full: bool) -> String {
+    let known = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), per_cent);
+    let mut text = format!(
+        "fidelity {}\n  columns     {}  mean of {} columns\n  plans       {}  generic plans of the same shape\n  mix         {}  \
+         share of the calls that agrees\n",
+        per_cent(found.score),
+        per_cent(found.columns_score),
+        found.columns.len(),
+        known(found.same_plan_rate),
+        known(found.mix_distance.map(|distance| 1.0 - distance)),
+    );
+    text += &columns(found, full);
+    let others = found.statements.iter().filter(|of| of.same_plan == Some(false) || full);
+    for statement in others {
+        text += &format!(
+            "\n{}\n  there: {}\n  here:  {}\n",
+            statement.statement,
+            or_dash(&statement.source_plan),
+            or_dash(&statement.copy_plan)
+        );
+    }
+    text += "\nknown to differ\n";
+    for line in &found.known_to_differ {
+        text += &format!("  {line}\n");
+    }
+    text
+}
+
+fn columns(found: &Fidelity, full: bool) -> String {
+    let shown = if full { found.columns.len() } else { SHOWN };
+    let mut table = Table::new();
+    table
+        .load_style(TableStyle::new())
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::try_from(output::width_of_page()).unwrap_or(80))
+        .set_header(["column", "score", "nulls", "distinct", "common", "histogram", "width", "order"]);
+    for at in 1..8 {
+        if let Some(column) = table.column_mut(at) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let distance = |value: f64| format!("{value:.3}");
+    let known = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), distance);
+    for column in found.columns.iter().take(shown) {
+        table.add_row([
+            column.column.clone(),
+            per_cent(column.score),
+            distance(column.null_fraction),
+            distance(column.distinct),
+            distance(column.common),
+            known(column.histogram),
+            distance(column.width),
+            known(column.correlation),
+        ]);
+    }
+    let title = if found.columns.len() > shown { "columns that are farthest" } else { "columns" };
+    format!("\n{title}: distances from 0, the same, to 1\n\n{table}\n")
+}
+
+fn per_cent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share)
+}
+
+fn or_dash(text: &str) -> &str {
+    if text.is_empty() { "–" } else { text }
+}

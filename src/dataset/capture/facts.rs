@@ -1,0 +1,231 @@
+//! What was read of a database, as far as a description of it is made from that. Values of rows stand in here, as `pg_stats` has
+//! them; what of them may leave is decided in [`super::redact`]. Knows no server.
+
+/// The tables of a database.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseFacts {
+    /// In the order of their names. Partitions are part of their parent.
+    pub tables: Vec<TableFacts>,
+}
+
+impl DatabaseFacts {
+    /// The table with this object id.
+    #[must_use]
+    pub fn of_oid(&self, oid: u32) -> Option<usize> {
+        self.tables.iter().position(|table| table.oid == oid)
+    }
+}
+
+/// One table.
+#[derive(Clone, Debug, Default)]
+pub struct TableFacts {
+    /// Its object id.
+    pub oid: u32,
+    /// As SQL names it: quoted and qualified where it must be.
+    pub name: String,
+    /// Its schema, as it is.
+    pub schema: String,
+    /// Its name, as it is.
+    pub relation: String,
+    /// Rows, as the server estimates them.
+    pub rows: f64,
+    /// In their order.
+    pub columns: Vec<ColumnFacts>,
+    /// What no two rows have in common.
+    pub keys: Vec<KeyFacts>,
+    /// What refers to other tables.
+    pub references: Vec<ReferenceFacts>,
+    /// What each row must keep.
+    pub checks: Vec<CheckFacts>,
+}
+
+impl TableFacts {
+    /// The column of this name.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&ColumnFacts> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Whether a column has another value in every row, by a key of its own.
+    #[must_use]
+    pub fn is_unique(&self, name: &str) -> bool {
+        self.keys.iter().any(|key| key.columns.len() == 1 && key.columns[0] == name)
+    }
+}
+
+/// One column.
+// Independent facts of the catalog.
+#[expect(clippy::struct_excessive_bools)]
+#[derive(Clone, Debug)]
+pub struct ColumnFacts {
+    /// As it is.
+    pub name: String,
+    /// As SQL writes it: `character varying(20)`.
+    pub type_name: String,
+    /// Which values it takes.
+    pub kind: TypeKind,
+    /// Most characters, where the type limits them.
+    pub length_max: Option<u32>,
+    /// Digits after the point, where the type says so.
+    pub scale: Option<u32>,
+    /// It takes no NULL.
+    pub not_null: bool,
+    /// It has a value where none is given.
+    pub has_default: bool,
+    /// It is computed by the server.
+    pub is_generated: bool,
+    /// It is numbered by the server: an identity, or a default that calls a sequence.
+    pub is_numbered: bool,
+    /// A domain stands between it and its type.
+    pub domain: Option<String>,
+    /// What `ANALYZE` found; absent where it never looked, or where that may not be read.
+    pub statistics: Option<ColumnStatistics>,
+}
+
+/// Which values a type takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeKind {
+    /// Truth values.
+    Bool,
+    /// Whole numbers of so many bytes.
+    Int(u8),
+    /// Floating-point numbers.
+    Float,
+    /// Exact decimals.
+    Decimal,
+    /// Texts.
+    Text,
+    /// One of these labels.
+    Enum(Vec<String>),
+    /// Days.
+    Date,
+    /// Points in time.
+    Timestamp,
+    /// Lengths of time.
+    Interval,
+    /// UUIDs.
+    Uuid,
+    /// Raw bytes.
+    Bytes,
+    /// Documents.
+    Json,
+    /// Addresses on a network.
+    Network,
+    /// Lists.
+    Array(Box<TypeKind>),
+    /// Something that no generator makes.
+    Other,
+}
+
+/// What `ANALYZE` found of a column, as `pg_stats` has it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ColumnStatistics {
+    /// Share of the rows that are NULL.
+    pub null_fraction: f64,
+    /// Mean bytes of a value.
+    pub width: f64,
+    /// Different values: a number, or below zero a share of the rows.
+    pub distinct: f64,
+    /// The most common values.
+    pub common: Vec<String>,
+    /// The share of all rows that each of them has.
+    pub frequencies: Vec<f64>,
+    /// Bounds of groups with the same number of rows.
+    pub bounds: Vec<String>,
+    /// How far the rows stand in the order of the values; absent where the type has no order.
+    pub correlation: Option<f64>,
+    /// The most common elements of lists.
+    pub elements: Vec<String>,
+    /// Fewest and most elements of a list.
+    pub lengths: Option<(f64, f64)>,
+}
+
+impl ColumnStatistics {
+    /// How many different values there are among `rows`.
+    #[must_use]
+    pub fn distinct_among(&self, rows: f64) -> f64 {
+        if self.distinct < 0.0 { -self.distinct * rows } else { self.distinct }
+    }
+}
+
+/// Columns whose values no two rows share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Of the index.
+    pub name: String,
+    /// All columns that it looks at.
+    pub columns: Vec<String>,
+    /// Whether it is the primary key.
+    pub is_primary: bool,
+}
+
+/// A foreign key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceFacts {
+    /// Of the constraint.
+    pub name: String,
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// Object id of the other table.
+    pub table: u32,
+    /// As SQL names the other table.
+    pub table_name: String,
+    /// Its columns, in the same order.
+    pub to: Vec<String>,
+}
+
+/// A check constraint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFacts {
+    /// Of the constraint.
+    pub name: String,
+    /// The columns that it looks at.
+    pub columns: Vec<String>,
+    /// As SQL writes it, with the bare names of the columns.
+    pub expression: String,
+}
+
+/// Something that is not captured, where it is, and what to write by hand.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Remark {
+    /// `table.column`, or the name of an object.
+    pub place: String,
+    /// What is the matter.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl Remark {
+    pub(in crate::dataset) fn new(
+        place: impl Into<String>,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { place: place.into(), what: what.into(), remedy: remedy.into() }
+    }
+}
+
+/// What schema.sql must not say, since generated rows would not keep it.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    /// Constraints and unique indexes: table, name of the constraint, why.
+    pub constraints: Vec<(String, String, String)>,
+    /// Columns that may be NULL although they may not at the source: table, column.
+    pub nullable: Vec<(String, String)>,
+}
+
+impl LeftOut {
+    /// Why a constraint is left out, if it is.
+    #[must_use]
+    pub fn why(&self, table: &str, name: &str) -> Option<&str> {
+        let found = self.constraints.iter().find(|(of, constraint, _)| of == table && constraint == name);
+        found.map(|(_, _, why)| why.as_str())
+    }
+
+    /// Whether a column may be NULL all the same.
+    #[must_use]
+    pub fn may_be_null(&self, table: &str, column: &str) -> bool {
+        self.nullable.iter().any(|(of, name)| of == table && name == column)
+    }
+}

@@ -1,0 +1,296 @@
+//! Where the values of a parameter come from: an existing key for an equality, a window for a range, a value of the column for what is
+//! stored. Knows no server.
+
+use super::column::{number, quoted};
+use super::describe::{Described, DescribedColumn, DescribedTable};
+use super::facts::{ColumnFacts, DatabaseFacts, TypeKind};
+use super::predicate::{At, Use};
+
+/// What stands in the place of a parameter.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Source {
+    /// A source as the document has it: `key = { table = "orders" }`.
+    Drawn(String),
+    /// SQL in the text itself: what the statement had there was a constant.
+    Literal(String),
+}
+
+/// One parameter and what is known of it.
+pub(super) struct Asked<'a> {
+    pub(super) kind: &'a TypeKind,
+    pub(super) type_name: &'a str,
+    pub(super) of: &'a Use,
+    /// Rows that one execution gives on average.
+    pub(super) rows_per_call: f64,
+    /// Whether the same column has another bound beside this one.
+    pub(super) between: bool,
+    pub(super) has_limit: bool,
+}
+
+pub(super) struct Sources<'a> {
+    pub(super) facts: &'a DatabaseFacts,
+    pub(super) described: &'a Described,
+}
+
+impl Sources<'_> {
+    /// The source of a parameter, or why there is none.
+    pub(super) fn of(&self, asked: &Asked<'_>) -> Result<Source, String> {
+        if let Some(literal) = constant(asked) {
+            return Ok(Source::Literal(literal));
+        }
+        let drawn = match asked.of {
+            Use::Equal(at) => self.key(at),
+            Use::AnyOf(at) => self.list(at, asked),
+            Use::Low(at) => self.low(at, asked),
+            Use::High(at) => self.high(at, asked),
+            Use::Stored(at) => self.stored(at),
+            _ => None,
+        };
+        match drawn.or_else(|| by_kind(asked.kind)) {
+            Some(text) => Ok(Source::Drawn(text)),
+            None => Err(format!("nothing makes values of type {}", asked.type_name)),
+        }
+    }
+
+    fn column(&self, at: &At) -> Option<(&DescribedTable, &DescribedColumn, &ColumnFacts)> {
+        let table = self.described.table(at.table)?;
+        Some((table, table.column(&at.column)?, self.facts.tables[at.table].column(&at.column)?))
+    }
+
+    /// An existing value: where the column refers to another table, one of that table's, its favourites as often as they have rows.
+    pub(super) fn key(&self, at: &At) -> Option<String> {
+        let (table, column, _) = self.column(at)?;
+        if let Some((parent, to, law)) = &column.refers {
+            let parent = self.described.table(*parent)?;
+            let law = law.map_or_else(String::new, |law| format!(", zipf = {}", number(law)));
+            return Some(format!(
+                "key = {{ table = {}, column = {}{law} }}",
+                quoted(&parent.name),
+                quoted(to)
+            ));
+        }
+        // The favourites of those who refer to this column are the favourites of those who ask for it.
+        let law = self.described.tables.iter().flat_map(|child| &child.columns).find_map(|child| {
+            let (parent, to, law) = child.refers.as_ref()?;
+            (*parent == at.table && *to == at.column).then_some(*law)?
+        });
+        let law = law.map_or_else(String::new, |law| format!(", zipf = {}", number(law)));
+        Some(format!("key = {{ table = {}, column = {}{law} }}", quoted(&table.name), quoted(&column.name)))
+    }
+
+    /// A value of the own column, for two parameters that name one row.
+    pub(super) fn own_key(&self, at: &At) -> Option<String> {
+        let (table, column, _) = self.column(at)?;
+        Some(format!("key = {{ table = {}, column = {} }}", quoted(&table.name), quoted(&column.name)))
+    }
+
+    /// Numbers of existing rows, where they are numbered.
+    fn list(&self, at: &At, asked: &Asked<'_>) -> Option<String> {
+        let (mut table, mut column, _) = self.column(at)?;
+        if let Some((parent, to, _)) = &column.refers {
+            table = self.described.table(*parent)?;
+            column = table.column(to)?;
+        }
+        let TypeKind::Array(of) = asked.kind else { return None };
+        let element = match range_of(&column.description.generator, table.rows) {
+            Some((first, last)) if matches!(**of, TypeKind::Int(_)) => format!("uniform = [{first}, {last}]"),
+            _ => by_kind(of)?,
+        };
+        // As many as the rows that come back.
+        let length = asked.rows_per_call.round().clamp(1.0, 100.0);
+        Some(format!("array = {{ of = {{ {element} }}, length = [{length:.0}, {length:.0}] }}"))
+    }
+
+    /// The lower end of a range: below the middle where there is an upper one as well, else so near to the end that as many rows are
+    /// left as an execution gives.
+    fn low(&self, at: &At, asked: &Asked<'_>) -> Option<String> {
+        let (table, column, _) = self.column(at)?;
+        let share = (asked.rows_per_call / table.rows as f64).clamp(0.0, 1.0);
+        let (from, to) = if asked.between {
+            (0.4, 0.5)
+        } else if share < 0.1 {
+            (0.9, 0.99)
+        } else {
+            ((1.0 - 1.2 * share).max(0.0), (1.0 - 0.8 * share).max(0.05))
+        };
+        window(column, table.rows, from, to).or_else(|| self.own_key(at))
+    }
+
+    fn high(&self, at: &At, asked: &Asked<'_>) -> Option<String> {
+        let (table, column, _) = self.column(at)?;
+        if asked.has_limit && !asked.between {
+            return self.own_key(at);
+        }
+        let (from, to) = if asked.between { (0.5, 0.6) } else { (0.01, 0.1) };
+        window(column, table.rows, from, to).or_else(|| self.own_key(at))
+    }
+
+    /// A value as the column has them; a new one where no two rows may agree.
+    fn stored(&self, at: &At) -> Option<String> {
+        self.new_value(at).or_else(|| self.key_of_value(at))
+    }
+
+    /// A value that no row has, for a column that a key counts on.
+    pub(super) fn new_value(&self, at: &At) -> Option<String> {
+        let (_, column, facts) = self.column(at)?;
+        let is_new = column.is_unique || (column.in_key && column.refers.is_none());
+        fresh(facts).filter(|_| is_new)
+    }
+
+    /// As [`Sources::key`], but a value of the own column where it refers to nothing.
+    fn key_of_value(&self, at: &At) -> Option<String> {
+        let (_, column, _) = self.column(at)?;
+        if column.refers.is_some() { self.key(at) } else { self.own_key(at) }
+    }
+}
+
+/// What a statement had in this place for certain was a constant; which one, nobody knows.
+fn constant(asked: &Asked<'_>) -> Option<String> {
+    match asked.of {
+        Use::Limit => return Some(limit(asked.rows_per_call).to_string()),
+        Use::Offset => return Some("0".to_owned()),
+        Use::Zone => return Some("'UTC'".to_owned()),
+        Use::Escape => return Some("'\\'".to_owned()),
+        Use::Argument(function, 0) if ["date_trunc", "date_part", "extract"].contains(&function.as_str()) => {
+            return Some("'day'".to_owned());
+        }
+        Use::Argument(function, 1) if function == "to_char" => return Some("'YYYY-MM-DD'".to_owned()),
+        _ => {}
+    }
+    match (asked.type_name, asked.kind) {
+        ("regconfig", _) => Some("'simple'".to_owned()),
+        ("jsonpath", _) => Some("'$'".to_owned()),
+        (_, TypeKind::Interval) => Some("'7 days'".to_owned()),
+        _ => None,
+    }
+}
+
+/// The round number that a limit may have been, from the rows that came back.
+fn limit(rows_per_call: f64) -> u32 {
+    const ROUND: [u32; 10] = [10, 20, 25, 50, 100, 200, 250, 500, 1000, 5000];
+    if (0.5..=1.0).contains(&rows_per_call) {
+        return 1;
+    }
+    ROUND.into_iter().find(|round| f64::from(*round) >= rows_per_call - 0.01).unwrap_or(10_000)
+}
+
+/// Values of a type when nothing else is known.
+fn by_kind(kind: &TypeKind) -> Option<String> {
+    Some(match kind {
+        TypeKind::Bool => "boolean = { true_fraction = 0.5 }".to_owned(),
+        TypeKind::Int(_) => "uniform = [1, 10]".to_owned(),
+        TypeKind::Float | TypeKind::Decimal => "decimal = { min = 1.0, max = 100.0, scale = 2 }".to_owned(),
+        TypeKind::Text => "words = [1, 1]".to_owned(),
+        TypeKind::Enum(labels) => {
+            let weights: Vec<String> = labels.iter().map(|label| format!("{} = 1", quoted(label))).collect();
+            format!("weighted = {{ {} }}", weights.join(", "))
+        }
+        TypeKind::Date => "date = { from = \"2024-01-01\", to = \"2026-01-01\" }".to_owned(),
+        TypeKind::Timestamp => "timestamp = { from = \"2024-01-01\", to = \"2026-01-01\" }".to_owned(),
+        TypeKind::Interval => "interval = { length_s = { uniform = [3600, 604800] } }".to_owned(),
+        TypeKind::Uuid => "uuid = {}".to_owned(),
+        TypeKind::Bytes => "bytes = { length = [8, 8] }".to_owned(),
+        TypeKind::Json => "json = { captured = { words = [1, 1] } }".to_owned(),
+        TypeKind::Network => "ip_address = {}".to_owned(),
+        TypeKind::Array(of) => format!("array = {{ of = {{ {} }}, length = [1, 3] }}", by_kind(of)?),
+        TypeKind::Other => return None,
+    })
+}
+
+/// Values that no row has.
+fn fresh(column: &ColumnFacts) -> Option<String> {
+    Some(match column.kind {
+        TypeKind::Int(2) => "uniform = [31000, 32767]".to_owned(),
+        TypeKind::Int(4) => "uniform = [1500000000, 2147483647]".to_owned(),
+        TypeKind::Int(_) => "uniform = [1000000000000, 9000000000000000]".to_owned(),
+        TypeKind::Uuid => "uuid = {}".to_owned(),
+        TypeKind::Text => {
+            let length = column.length_max.unwrap_or(40).min(40);
+            format!("text = {{ length = [{length}, {length}] }}")
+        }
+        _ => return None,
+    })
+}
+
+/// First and last of the numbers of a sequence or a histogram of whole numbers.
+fn range_of(generator: &str, rows: u64) -> Option<(i64, i64)> {
+    let table: toml::Table = toml::from_str(generator).ok()?;
+    if let Some(sequence) = table.get("sequence").and_then(toml::Value::as_table) {
+        let of = |key: &str| sequence.get(key).and_then(toml::Value::as_integer).unwrap_or(1);
+        let last = i64::try_from(rows.saturating_sub(1)).ok()?.checked_mul(of("step"))?;
+        return Some((of("start"), of("start").checked_add(last)?));
+    }
+    let bounds = table.get("histogram")?.get("bounds")?.as_array()?;
+    Some((bounds.first()?.as_integer()?, bounds.last()?.as_integer()?))
+}
+
+/// Values between two shares of a column, in their order.
+fn window(column: &DescribedColumn, rows: u64, from: f64, to: f64) -> Option<String> {
+    let generator = &column.description.generator;
+    if let Some((first, last)) = range_of(generator, rows) {
+        let width = (last - first) as f64;
+        // Shares of a range of 64 bits.
+        #[expect(clippy::cast_possible_truncation)]
+        let at = |share: f64| first + (width * share) as i64;
+        return (at(to) > at(from)).then(|| format!("uniform = [{}, {}]", at(from), at(to)));
+    }
+    let table: toml::Table = toml::from_str(generator).ok()?;
+    let histogram = table.get("histogram")?;
+    let bounds = histogram.get("bounds")?.as_array()?;
+    let at = |share: f64| {
+        // A share of a short list.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let index = ((bounds.len() - 1) as f64 * share).round() as usize;
+        bounds.get(index).and_then(toml::Value::as_str)
+    };
+    let (low, high) = (at(from)?, at(to)?);
+    if low >= high {
+        return None;
+    }
+    match histogram.get("type")?.as_str()? {
+        "timestamp" => Some(format!("timestamp = {{ from = {}, to = {} }}", quoted(low), quoted(high))),
+        "date" => Some(format!("date = {{ from = {}, to = {} }}", quoted(low), quoted(high))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::capture::{Description, Leaves};
+
+    fn column(generator: &str) -> DescribedColumn {
+        DescribedColumn {
+            name: "c".into(),
+            description: Description {
+                generator: generator.into(),
+                null_fraction: 0.0,
+                unique: false,
+                correlation: None,
+            },
+            leaves: Leaves::Nothing,
+            refers: None,
+            is_unique: false,
+            in_key: false,
+        }
+    }
+
+    #[test]
+    fn a_window_lies_between_its_shares() {
+        let sequence = column("sequence = { start = 11, step = 10 }");
+        assert_eq!(window(&sequence, 101, 0.4, 0.5).as_deref(), Some("uniform = [411, 511]"));
+        let times = column(
+            "histogram = { bounds = [\"2024-01-01T00:00:00Z\", \"2025-01-01T00:00:00Z\", \"2026-01-01T00:00:00Z\"], type = \"timestamp\" }",
+        );
+        assert_eq!(
+            window(&times, 9, 0.5, 1.0).as_deref(),
+            Some("timestamp = { from = \"2025-01-01T00:00:00Z\", to = \"2026-01-01T00:00:00Z\" }")
+        );
+        assert_eq!(window(&column("uuid = {}"), 9, 0.1, 0.2), None);
+    }
+
+    #[test]
+    fn limits_are_round() {
+        assert_eq!([1.0, 0.2, 9.7, 24.0, 50.0].map(limit), [1, 10, 10, 25, 50]);
+    }
+}

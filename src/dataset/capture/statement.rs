@@ -1,0 +1,409 @@
+//! A statement of `pg_stat_statements` as a named statement with parameters that can be drawn. Nothing of it that could be a value
+//! stays in its text. Knows no server.
+
+use std::collections::BTreeMap;
+
+use super::describe::Described;
+use super::facts::{DatabaseFacts, TypeKind};
+use super::predicate::{At, Reading, Use};
+use super::source::{Asked, Source, Sources};
+use crate::sql::lex::{TokenKind, lex, significant};
+use crate::sql::statement::{StatementKind, kind};
+
+/// Numbers with more digits could be somebody's.
+const DIGITS_MAX: usize = 3;
+
+/// A statement with what was counted of it.
+#[derive(Clone, Debug, Default)]
+pub struct StatementFacts {
+    /// With `$n` in place of every value.
+    pub text: String,
+    /// Executions, in all and in each interval that was looked at.
+    pub calls: f64,
+    /// In the order of the intervals; empty where there was one.
+    pub intervals: Vec<f64>,
+    /// Rows given or changed.
+    pub rows: f64,
+    /// Milliseconds.
+    pub exec_ms: f64,
+    /// The types of its parameters, name and kind.
+    pub parameters: Vec<(String, TypeKind)>,
+    /// What the search path must be, where the usual one does not do.
+    pub search_path: Option<String>,
+}
+
+/// A statement of a workload.
+#[derive(Clone, Debug)]
+pub struct MadeStatement {
+    /// In `queries.sql`.
+    pub name: String,
+    /// `many` or `exec`.
+    pub cardinality: &'static str,
+    /// With named parameters.
+    pub sql: String,
+    /// What it does.
+    pub kind: StatementKind,
+    /// Names of the parameters and their sources, as the document has them.
+    pub parameters: Vec<(String, String)>,
+    /// Tables that it names, by their place among the facts.
+    pub tables: Vec<usize>,
+    /// Its place among the statements that were counted; absent where it is guessed.
+    pub of: Option<usize>,
+    /// Whether it says something else than what was counted: a constant in place of one that nobody knows, a schema.
+    pub is_changed: bool,
+}
+
+/// Why a statement is not run, where its text shows it.
+#[must_use]
+pub fn refusal(text: &str) -> Option<&'static str> {
+    if text.contains("<insufficient privilege>") {
+        return Some("its text may not be read: let the user have pg_read_all_stats");
+    }
+    let tokens = significant(text);
+    if kind(text) == StatementKind::Other {
+        return Some("it is a command, not a statement on rows");
+    }
+    let looks_at_catalogs = tokens.iter().enumerate().any(|(at, token)| {
+        let word = token.text(text).trim_matches('"').to_lowercase();
+        let begins = |with: &[&str]| with.iter().any(|with| word.starts_with(with));
+        let is_call = tokens.get(at + 1).is_some_and(|next| next.is_punctuation(text, "("));
+        // Locks and pauses that an application asks for are its own.
+        (begins(&["pg_"]) && !begins(&["pg_advisory", "pg_try_advisory", "pg_sleep"]))
+            || ["information_schema", "dbdyno"].contains(&word.as_str())
+            || (is_call && begins(&["to_reg", "has_", "current_setting", "set_config"]))
+    });
+    looks_at_catalogs.then_some("it looks at the server itself")
+}
+
+/// The text without comments and without anything that could be a value: texts and longer numbers become parameters, and so do
+/// constants of a type (`interval '1 day'`).
+#[must_use]
+pub fn without_values(text: &str) -> String {
+    const TYPES: [&str; 5] = ["INTERVAL", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "TIME"];
+    let numbers = lex(text).filter(|token| token.kind == TokenKind::Positional);
+    let mut next = numbers.filter_map(|token| token.text(text)[1..].parse::<u32>().ok()).max().unwrap_or(0);
+    let mut out = String::with_capacity(text.len());
+    let mut of_type: Option<String> = None;
+    let tokens: Vec<_> = lex(text).collect();
+    for (at, token) in tokens.iter().enumerate() {
+        let own = token.text(text);
+        let value = match token.kind {
+            TokenKind::Positional => Some(own.to_owned()),
+            TokenKind::String | TokenKind::DollarString => {
+                next += 1;
+                Some(format!("${next}"))
+            }
+            TokenKind::Number if own.len() > DIGITS_MAX => {
+                next += 1;
+                Some(format!("${next}"))
+            }
+            _ => None,
+        };
+        match (value, token.kind) {
+            (Some(value), _) => {
+                out.push_str(&value);
+                if let Some(name) = of_type.take() {
+                    out.push_str(&format!("::{name}"));
+                }
+            }
+            // The end of its line follows.
+            (None, TokenKind::LineComment) => {}
+            (None, TokenKind::BlockComment) if !token.is_hint(text) => {}
+            (None, TokenKind::Word) if TYPES.iter().any(|name| own.eq_ignore_ascii_case(name)) => {
+                let behind = tokens[at + 1..].iter().find(|token| !token.is_blank(text));
+                let is_value = |kind| matches!(kind, TokenKind::Positional | TokenKind::String);
+                if behind.is_some_and(|token| is_value(token.kind)) {
+                    of_type = Some(own.to_lowercase());
+                } else {
+                    out.push_str(own);
+                }
+            }
+            // Blanks between a type and its constant go with the type.
+            (None, TokenKind::Whitespace) if of_type.is_some() => {}
+            (None, _) => out.push_str(own),
+        }
+    }
+    out.trim().trim_end_matches(';').trim_end().to_owned()
+}
+
+/// Makes a statement of the workload, or says why that cannot be. `names` are those that are taken.
+pub fn make(
+    statement: &StatementFacts,
+    facts: &DatabaseFacts,
+    described: &Described,
+    names: &mut Vec<String>,
+) -> Result<MadeStatement, String> {
+    // What only another search path finds is found by its schema.
+    let text = match statement.search_path {
+        Some(_) => Reading::new(&statement.text, facts).qualified(),
+        None => statement.text.clone(),
+    };
+    let reading = Reading::new(&text, facts);
+    let uses = reading.uses(statement.parameters.len());
+    let sources = Sources { facts, described };
+    let rows_per_call = statement.rows / statement.calls.max(1.0);
+    let same_rows = same_rows(&uses, &sources);
+    let mut places: Vec<Place> = vec![];
+    let mut parameters: Vec<(String, String)> = vec![];
+    for (number, (of, (type_name, kind))) in uses.iter().zip(&statement.parameters).enumerate() {
+        let asked = Asked {
+            kind,
+            type_name,
+            of,
+            rows_per_call,
+            between: is_between(of, &uses),
+            has_limit: uses.contains(&Use::Limit),
+        };
+        let source = match same_rows.get(&number) {
+            // The parameter with which it shares its row comes before it.
+            Some(Shared::With(first)) => match places.get(*first) {
+                Some(Place::Named(name)) => {
+                    let column = at_of(of).map_or("", |at| at.column.as_str());
+                    let column = super::column::quoted(column);
+                    Source::Drawn(format!("same_row = {{ as = \"{name}\", column = {column} }}"))
+                }
+                _ => sources.of(&asked)?,
+            },
+            Some(Shared::First(text)) => Source::Drawn(text.clone()),
+            None => sources.of(&asked)?,
+        };
+        places.push(match source {
+            Source::Literal(sql) => Place::Literal(sql),
+            Source::Drawn(text) => {
+                let taken = parameters.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+                let name = free_name(&parameter_name(of), &taken);
+                parameters.push((name.clone(), text));
+                Place::Named(name)
+            }
+        });
+    }
+    let kind = kind(&text);
+    let tables = reading.tables();
+    let name = free_name(&statement_name(kind, &tables, &uses, facts), names);
+    names.push(name.clone());
+    let steps_over = may_collide(&text, &reading, &uses, &sources);
+    let gives_rows =
+        !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
+    Ok(MadeStatement {
+        name,
+        cardinality: if gives_rows { "many" } else { "exec" },
+        is_changed: steps_over
+            || statement.search_path.is_some()
+            || places.iter().any(|place| matches!(place, Place::Literal(_))),
+        sql: if steps_over { stepping_over(&named(&text, &places)) } else { named(&text, &places) },
+        kind,
+        parameters,
+        tables,
+        of: None,
+    })
+}
+
+/// Whether rows that are put in may be there already: a key of the table has no column that is new each time.
+fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Sources<'_>) -> bool {
+    let Some((table, columns)) = reading.into() else { return false };
+    let says_so = significant(text).iter().any(|token| token.is_word(text, "CONFLICT"));
+    let own = &sources.facts.tables[table];
+    let is_new = |name: &String| {
+        let is_numbered =
+            own.column(name).is_some_and(|column| column.is_numbered) && !columns.contains(name);
+        let is_drawn = uses.iter().any(|of| {
+            matches!(of, Use::Stored(at) if at.table == table && at.column == *name && sources.new_value(at).is_some())
+        });
+        is_numbered || is_drawn
+    };
+    !says_so && own.keys.iter().any(|key| !key.columns.iter().any(is_new))
+}
+
+/// Steps over rows that are there already.
+fn stepping_over(sql: &str) -> String {
+    let tokens = significant(sql);
+    let returning = tokens.iter().rev().find(|token| token.is_word(sql, "RETURNING"));
+    let at = returning.map_or(sql.len(), |token| token.span.start);
+    let (head, tail) = sql.split_at(at);
+    let gap = if tail.is_empty() { "" } else { " " };
+    format!("{} ON CONFLICT DO NOTHING{gap}{tail}", head.trim_end())
+}
+
+/// The text with a parameter taken for a text, where the server cannot tell its type: its words name the parameter.
+#[must_use]
+pub fn as_text(text: &str, words: &str) -> Option<String> {
+    let number = words.split_once('$')?.1;
+    let number: String = number.chars().take_while(char::is_ascii_digit).collect();
+    let mut out = String::with_capacity(text.len());
+    let mut found = false;
+    for token in lex(text) {
+        let own = token.text(text);
+        out.push_str(own);
+        if token.kind == TokenKind::Positional && own[1..] == number {
+            out.push_str("::text");
+            found = true;
+        }
+    }
+    found.then_some(out)
+}
+
+/// What stands in the place of `$n`.
+enum Place {
+    Named(String),
+    Literal(String),
+}
+
+/// How a parameter shares its row.
+enum Shared {
+    /// It draws the row, by this source.
+    First(String),
+    /// It is of the row that this one draws.
+    With(usize),
+}
+
+fn at_of(of: &Use) -> Option<&At> {
+    match of {
+        Use::Equal(at) | Use::AnyOf(at) | Use::Low(at) | Use::High(at) | Use::Stored(at) => Some(at),
+        _ => None,
+    }
+}
+
+/// Parameters that are compared with columns of one row for equality name one row that exists.
+fn same_rows(uses: &[Use], sources: &Sources<'_>) -> BTreeMap<usize, Shared> {
+    let mut groups: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
+    for (number, of) in uses.iter().enumerate() {
+        if let Use::Equal(at) = of
+            && sources.own_key(at).is_some()
+        {
+            groups.entry((&at.alias, at.table)).or_default().push(number);
+        }
+    }
+    let mut shared = BTreeMap::new();
+    for numbers in groups.into_values() {
+        let columns: Vec<&At> = numbers.iter().filter_map(|number| at_of(&uses[*number])).collect();
+        // Two values of one column are two rows.
+        let twice =
+            (1..columns.len()).any(|at| columns[..at].iter().any(|of| of.column == columns[at].column));
+        if numbers.len() < 2 || twice {
+            continue;
+        }
+        for (place, number) in numbers.iter().enumerate() {
+            let how = match sources.own_key(columns[0]).filter(|_| place == 0) {
+                Some(text) => Shared::First(text),
+                None => Shared::With(numbers[0]),
+            };
+            shared.insert(*number, how);
+        }
+    }
+    shared
+}
+
+fn is_between(of: &Use, uses: &[Use]) -> bool {
+    match of {
+        Use::Low(at) => uses.iter().any(|other| matches!(other, Use::High(of) if of == at)),
+        Use::High(at) => uses.iter().any(|other| matches!(other, Use::Low(of) if of == at)),
+        _ => false,
+    }
+}
+
+/// The text with names in place of numbers.
+fn named(text: &str, places: &[Place]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for token in lex(text) {
+        let own = token.text(text);
+        let number = if token.kind == TokenKind::Positional { own[1..].parse::<usize>().ok() } else { None };
+        match number.and_then(|number| places.get(number.checked_sub(1)?)) {
+            Some(Place::Named(name)) => out.push_str(&format!(":{name}")),
+            Some(Place::Literal(sql)) => out.push_str(sql),
+            None => out.push_str(own),
+        }
+    }
+    out
+}
+
+fn parameter_name(of: &Use) -> String {
+    let name = match of {
+        Use::Low(at) => format!("{}_from", at.column),
+        Use::High(at) => format!("{}_to", at.column),
+        Use::AnyOf(at) => format!("{}_list", at.column),
+        Use::Equal(at) | Use::Stored(at) => at.column.clone(),
+        Use::Argument(function, _) => format!("{function}_argument"),
+        _ => "value".to_owned(),
+    };
+    plain(&name)
+}
+
+/// Letters, digits and underscores, a letter first.
+pub(super) fn plain(name: &str) -> String {
+    let letters: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' })
+        .take(40)
+        .collect();
+    if letters.starts_with(|c: char| c.is_ascii_lowercase()) { letters } else { format!("p_{letters}") }
+}
+
+pub(super) fn free_name(name: &str, taken: &[String]) -> String {
+    let is_taken = |name: &String| taken.contains(name);
+    let numbered = (2..).map(|number| format!("{name}_{number}"));
+    std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
+}
+
+/// What it does, to what, and by what.
+fn statement_name(kind: StatementKind, tables: &[usize], uses: &[Use], facts: &DatabaseFacts) -> String {
+    let verb = match kind {
+        StatementKind::SelectForUpdate => "lock",
+        kind => kind.as_str(),
+    };
+    let table = tables.first().map_or("nothing".to_owned(), |table| plain(&facts.tables[*table].relation));
+    let mut by: Vec<String> = vec![];
+    for of in uses {
+        if let Use::Equal(at) | Use::AnyOf(at) | Use::Low(at) = of
+            && kind != StatementKind::Insert
+        {
+            let name = plain(&at.column);
+            if !by.contains(&name) && by.len() < 2 {
+                by.push(name);
+            }
+        }
+    }
+    let by = if by.is_empty() { String::new() } else { format!("_by_{}", by.join("_and_")) };
+    format!("{verb}_{table}{by}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_could_be_a_value_stays() {
+        let text = "/* trace 'abc' */ SELECT id -- why\nFROM t WHERE a = $2 AND b > now() - interval '1 day' AND c = 'Zoe' AND d < 123456 LIMIT 10;";
+        assert_eq!(
+            without_values(text),
+            "SELECT id \nFROM t WHERE a = $2 AND b > now() - $3::interval AND c = $4 AND d < $5 LIMIT 10"
+        );
+        assert_eq!(without_values("SELECT date $1, $2::date"), "SELECT $1::date, $2::date");
+    }
+
+    #[test]
+    fn what_cannot_be_run_says_why() {
+        assert!(refusal("BEGIN").is_some());
+        assert!(refusal("SELECT * FROM pg_stat_activity").is_some());
+        assert!(refusal("SELECT to_regclass($1)").is_some());
+        assert_eq!(refusal("SELECT has_stock FROM t WHERE pg_advisory_xact_lock($1) IS NULL"), None);
+        assert_eq!(refusal("UPDATE t SET a = $1"), None);
+    }
+
+    #[test]
+    fn a_parameter_without_a_type_is_a_text_and_rows_that_are_there_are_stepped_over() {
+        let text = "SELECT f($1, $12, $1)";
+        let words = "could not determine data type of parameter $1 (SQLSTATE 42P18)";
+        assert_eq!(as_text(text, words).as_deref(), Some("SELECT f($1::text, $12, $1::text)"));
+        assert_eq!(
+            stepping_over("INSERT INTO t VALUES (:a)\nRETURNING id"),
+            "INSERT INTO t VALUES (:a) ON CONFLICT DO NOTHING RETURNING id"
+        );
+    }
+
+    #[test]
+    fn names_are_plain_and_each_is_its_own() {
+        assert_eq!(plain("Order Líne"), "order_l_ne");
+        assert_eq!(plain("1st"), "p_1st");
+        assert_eq!(free_name("id", &["id".into(), "id_2".into()]), "id_3");
+    }
+}

@@ -1,0 +1,197 @@
+//! What is done with the database: `pg_stat_statements` at several moments, sessions as they are seen, and what the server says of
+//! the parameters of a statement when it is prepared. Nothing is executed. PostgreSQL 14 to 18.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use tokio_postgres::types::{Kind, Type};
+
+use super::tables::kind_of;
+use super::{OWN, Reader};
+use crate::dataset::DatasetError;
+use crate::dataset::capture::TypeKind;
+use crate::dataset::postgres::server::{code, failed, quoted, words};
+
+const EXTENSION: &str = "
+    SELECT n.nspname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+    WHERE e.extname = 'pg_stat_statements'";
+
+const COMMITS: &str =
+    "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()";
+
+/// Client backends of this database but our own, by application and state, with the mean age of their transactions.
+const SESSIONS: &str = "
+    SELECT coalesce(application_name, ''), coalesce(state, 'unknown'), count(*),
+           coalesce(avg(extract(epoch FROM clock_timestamp() - xact_start)), 0)::float8
+    FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+    GROUP BY 1, 2 ORDER BY 1, 2";
+
+/// `pg_stat_statements` at one moment.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// When it was read.
+    pub at: Instant,
+    /// Seconds since the counters began.
+    pub age_s: f64,
+    /// Transactions of the database that ended.
+    pub transactions: f64,
+    /// By the number of the statement, its user, and whether it was sent by a client.
+    pub statements: BTreeMap<(i64, u32), Counted>,
+}
+
+/// The counters of one statement.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counted {
+    /// Its text, with `$n` in place of constants; absent where it was not asked for or may not be read.
+    pub text: Option<String>,
+    /// How often it was executed.
+    pub calls: f64,
+    /// How long that took, in milliseconds.
+    pub exec_ms: f64,
+    /// Rows that it gave or changed.
+    pub rows: f64,
+    /// Blocks found in the buffers.
+    pub blocks_hit: f64,
+    /// Blocks that were read into them.
+    pub blocks_read: f64,
+}
+
+/// Sessions of one application in one state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SessionSample {
+    /// Its `application_name`.
+    pub application: String,
+    /// `active`, `idle`, `idle in transaction`, …
+    pub state: String,
+    /// How many there are.
+    pub count: f64,
+    /// Mean age of their transactions in seconds; zero where there are none.
+    pub transaction_age_s: f64,
+}
+
+/// What the server says of a statement.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedStatement {
+    /// The types of `$1`, `$2`, …: name and kind.
+    pub parameters: Vec<(String, TypeKind)>,
+    /// Names of the columns that it gives.
+    pub columns: Vec<String>,
+    /// What the search path must be where the usual one does not do.
+    pub search_path: Option<String>,
+}
+
+impl Reader<'_> {
+    /// The counters of all statements of this database that clients sent; nothing where the extension is not there. Texts are as long
+    /// as all else together, and are asked for once.
+    pub async fn snapshot(&mut self, with_texts: bool) -> Result<Option<Snapshot>, DatasetError> {
+        const DOING: &str = "read pg_stat_statements";
+        let Some(schema) = self.ask(DOING, EXTENSION, &[]).await?.first().map(|row| row.get::<_, String>(0))
+        else {
+            return Ok(None);
+        };
+        let schema = quoted(&schema);
+        let age = format!(
+            "SELECT extract(epoch FROM clock_timestamp() - stats_reset)::float8 FROM {schema}.pg_stat_statements_info"
+        );
+        let age_s = self.ask(DOING, &age, &[]).await?.first().and_then(|row| row.get::<_, Option<f64>>(0));
+        let ended = self.ask(DOING, COMMITS, &[]).await?;
+        let sql = format!(
+            "SELECT queryid, userid, query, calls::float8, total_exec_time::float8, rows::float8, shared_blks_hit::float8,
+                    shared_blks_read::float8
+             FROM {schema}.pg_stat_statements($1)
+             WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND toplevel AND queryid IS NOT NULL"
+        );
+        let rows = self.ask(DOING, &sql, &[&with_texts]).await?;
+        let counted = |row: &tokio_postgres::Row| Counted {
+            text: row.get(2),
+            calls: row.get(3),
+            exec_ms: row.get(4),
+            rows: row.get(5),
+            blocks_hit: row.get(6),
+            blocks_read: row.get(7),
+        };
+        let is_own = |row: &tokio_postgres::Row| {
+            row.get::<_, Option<&str>>(2).is_some_and(|text| text.trim_start().starts_with(OWN))
+        };
+        let rows = rows.iter().filter(|row| !is_own(row));
+        Ok(Some(Snapshot {
+            at: Instant::now(),
+            age_s: age_s.unwrap_or(0.0),
+            transactions: ended.first().map_or(0.0, |row| row.get::<_, i64>(0) as f64),
+            statements: rows.map(|row| ((row.get(0), row.get(1)), counted(row))).collect(),
+        }))
+    }
+
+    /// The sessions of this moment.
+    pub async fn sessions(&mut self) -> Result<Vec<SessionSample>, DatasetError> {
+        let rows = self.ask("look at the sessions", SESSIONS, &[]).await?;
+        let sample = |row: &tokio_postgres::Row| SessionSample {
+            application: row.get(0),
+            state: row.get(1),
+            count: row.get::<_, i64>(2) as f64,
+            transaction_age_s: row.get(3),
+        };
+        Ok(rows.iter().map(sample).collect())
+    }
+
+    /// Has the server parse a statement, under the usual search path and else under one with all schemas that are captured. The
+    /// inner error are the server's words. Not to be called between [`Reader::begin`] and [`Reader::end`].
+    pub async fn check(&mut self, sql: &str) -> Result<Result<CheckedStatement, String>, DatasetError> {
+        let all: Vec<String> = self.schemas.iter().map(|schema| quoted(schema)).collect();
+        let all = all.join(", ");
+        let mut first = String::new();
+        for (attempt, path) in ["\"$user\", public", all.as_str()].into_iter().enumerate() {
+            let begun = Instant::now();
+            self.set_search_path(path).await?;
+            let prepared = self.client.prepare(sql).await;
+            self.queries += 1;
+            self.spent += begun.elapsed();
+            match prepared {
+                Ok(prepared) => {
+                    let kind = |of: &Type| (of.name().to_owned(), kind_of_type(of));
+                    return Ok(Ok(CheckedStatement {
+                        parameters: prepared.params().iter().map(kind).collect(),
+                        columns: prepared.columns().iter().map(|column| column.name().to_owned()).collect(),
+                        search_path: (attempt > 0).then(|| all.clone()),
+                    }));
+                }
+                Err(error) if error.as_db_error().is_none() => {
+                    return Err(failed("prepare a statement")(error));
+                }
+                // undefined_table, undefined_function, undefined_object
+                Err(error)
+                    if attempt == 0
+                        && ["42P01", "42883", "42704"].contains(&code(&error).unwrap_or_default()) =>
+                {
+                    first = words(&error);
+                }
+                Err(error) => return Ok(Err(if first.is_empty() { words(&error) } else { first })),
+            }
+        }
+        Ok(Err(first))
+    }
+
+    async fn set_search_path(&mut self, path: &str) -> Result<(), DatasetError> {
+        if self.path == path {
+            return Ok(());
+        }
+        path.clone_into(&mut self.path);
+        self.queries += 1;
+        let set = format!("SET search_path = {path}");
+        self.client.batch_execute(&set).await.map_err(failed("set the search path"))
+    }
+}
+
+fn kind_of_type(of: &Type) -> TypeKind {
+    let is_string = [Type::TEXT, Type::VARCHAR, Type::BPCHAR].contains(of) || of.name() == "citext";
+    match of.kind() {
+        Kind::Domain(base) => kind_of_type(base),
+        Kind::Array(element) => match kind_of_type(element) {
+            TypeKind::Other => TypeKind::Other,
+            kind => TypeKind::Array(Box::new(kind)),
+        },
+        Kind::Enum(labels) => TypeKind::Enum(labels.clone()),
+        _ => kind_of(of.oid(), false, is_string, vec![]),
+    }
+}

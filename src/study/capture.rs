@@ -1,0 +1,415 @@
+//! Makes a workload of a database that somebody else made and uses: what its catalogs, its statistics and its counters say, and not a
+//! single row.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::dataset::capture::{
+    DatabaseFacts, Described, LeftOut, Mix, RefusedStatement, Remark, StatementFacts, Traffic, as_text,
+    describe, document, leaving, mix, queries, sorted_out, unknown_columns,
+};
+use crate::dataset::{CapturedSchema, Counted, Reader, SessionSample, Snapshot};
+use crate::db::Target;
+use crate::sql::named::positional;
+use crate::units::Seed;
+use crate::workload::{self, Workload};
+
+use super::{Happening, Observer, OpenTarget, StudyError, TargetChoice};
+
+/// Counters are read so often while it is looked at: enough to see what moves together, and seldom enough to cost nothing.
+const INTERVALS: u32 = 24;
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+const INTERVAL_MAX: Duration = Duration::from_secs(30);
+/// Parameters of one statement whose type the server cannot tell, since a constant stood there.
+const UNTYPED_MAX: usize = 32;
+
+/// What to capture.
+#[derive(Clone)]
+pub struct CapturePlan {
+    /// The database.
+    pub target: Target,
+    /// The folder of the workload, which is made.
+    pub out: PathBuf,
+    /// Which schemas; all where none is named.
+    pub schemas: Vec<String>,
+    /// How long to look at what is done; what was counted so far where it is not said.
+    pub look: Option<Duration>,
+    /// Columns whose values may leave as they are: `table.column`.
+    pub keep_values: Vec<String>,
+    /// Says what would be written, and writes nothing.
+    pub dry_run: bool,
+}
+
+/// What was captured.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// Tables with rows.
+    pub tables: usize,
+    /// Their columns.
+    pub columns: usize,
+    /// Statements of the workload.
+    pub statements: usize,
+    /// Its transactions, heaviest first: name, per cent, statements.
+    pub transactions: Vec<(String, f64, usize)>,
+    /// Statements that are not in it.
+    pub refused: Vec<RefusedStatement>,
+    /// Calls of all statements, and milliseconds that they took.
+    pub totals: (f64, f64),
+    /// What is not captured, and what to write by hand.
+    pub remarks: Vec<Remark>,
+    /// What the server was asked: queries, and how long they took.
+    pub cost: (u64, Duration),
+    /// The files; none after a dry run.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads the database and writes the workload.
+pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<Captured, StudyError> {
+    let target = OpenTarget::open(&TargetChoice::Existing(plan.target.clone()), observer).await?;
+    let mut reader = Reader::new(&target.control, &plan.schemas).await?;
+    let mut traffic = look(&mut reader, plan.look, observer).await?;
+
+    observer(Happening::Step("reading catalogs and statistics"));
+    let texts: Vec<&str> = traffic.statements.iter().map(|statement| statement.text.as_str()).collect();
+    reader.begin().await?;
+    let schema = reader.schema(&texts).await?;
+    let mut facts = reader.tables().await?;
+    let unread = reader.statistics(&mut facts).await?;
+    reader.end().await?;
+    if facts.tables.is_empty() {
+        return Err(StudyError::Refused(
+            "there is no table to capture: name its schema with --schema".to_owned(),
+        ));
+    }
+    let unknown = unknown_columns(&facts, &plan.keep_values);
+    if !unknown.is_empty() {
+        return Err(StudyError::Refused(format!(
+            "--keep-values: no column is called {}",
+            unknown.join(", ")
+        )));
+    }
+
+    observer(Happening::Step("describing columns and statements"));
+    let mut described = describe(&facts, &plan.keep_values);
+    parse(&mut reader, &mut traffic).await?;
+    let mixed = runnable(&mut reader, &mut traffic, &facts, &described).await?;
+    let files = Files { plan, schema: &schema, described: &described, mix: &mixed, unread: &unread };
+    let left_out = broken(&mut reader, &files, &facts).await?;
+    described.left_out.constraints.extend(left_out.0.constraints);
+    described.remarks.extend(left_out.1);
+
+    let files = Files { plan, schema: &schema, described: &described, mix: &mixed, unread: &unread };
+    for line in leaving(&described, &mixed) {
+        observer(Happening::Note(&format!("leaves the database: {line}")));
+    }
+    let written = if plan.dry_run { vec![] } else { files.write(&plan.out)? };
+    let captured = Captured {
+        tables: described.tables.len(),
+        columns: described.tables.iter().map(|table| table.columns.len()).sum(),
+        statements: mixed.statements.len(),
+        transactions: mixed
+            .transactions
+            .iter()
+            .map(|transaction| (transaction.name.clone(), transaction.weight, transaction.statements.len()))
+            .collect(),
+        refused: mixed.refused.clone(),
+        totals: mixed.totals,
+        remarks: files.remarks(),
+        cost: reader.cost(),
+        files: written,
+    };
+    target.close().await?;
+    if !plan.dry_run {
+        workload::load(&plan.out)?;
+    }
+    Ok(captured)
+}
+
+/// What was done with the database: over a time that is waited for, or since its counters began.
+async fn look(
+    reader: &mut Reader<'_>,
+    time: Option<Duration>,
+    observer: &mut Observer<'_>,
+) -> Result<Traffic, StudyError> {
+    let Some(first) = reader.snapshot(time.is_none()).await? else {
+        observer(Happening::Note(
+            "pg_stat_statements is not there: the mix is guessed (CREATE EXTENSION pg_stat_statements, with \
+             shared_preload_libraries)",
+        ));
+        return Ok(Traffic::default());
+    };
+    let Some(time) = time else {
+        observer(Happening::Note(
+            "statements are counted since their reset; --minutes counts anew, and finds the statements that make one transaction",
+        ));
+        let seconds = first.age_s;
+        let statements = first.statements.into_values().map(|counted| statement(&counted, vec![])).collect();
+        let sessions = sessions_in_words(&[reader.sessions().await?]);
+        return Ok(traffic(statements, seconds, sessions));
+    };
+    observer(Happening::Step(&format!("looking at what is done for {:.0} s", time.as_secs_f64())));
+    let every = (time / INTERVALS).clamp(INTERVAL_MIN, INTERVAL_MAX);
+    let end = first.at + time;
+    let mut snapshots = vec![first];
+    let mut samples = vec![];
+    loop {
+        let now = Instant::now();
+        if now >= end {
+            break;
+        }
+        tokio::time::sleep(every.min(end - now)).await;
+        samples.push(reader.sessions().await?);
+        let is_last = Instant::now() + INTERVAL_MIN / 2 >= end;
+        snapshots.extend(reader.snapshot(is_last).await?);
+    }
+    let (Some(first), Some(last)) = (snapshots.first(), snapshots.last()) else {
+        return Ok(Traffic::default());
+    };
+    let seconds = (last.at - first.at).as_secs_f64();
+    Ok(traffic(differences(&snapshots), seconds, sessions_in_words(&samples)))
+}
+
+/// What was counted between snapshots. The texts stand in the last one.
+fn differences(snapshots: &[Snapshot]) -> Vec<StatementFacts> {
+    let (Some(first), Some(last)) = (snapshots.first(), snapshots.last()) else { return vec![] };
+    let mut all = vec![];
+    for (id, counted) in &last.statements {
+        let zero = Counted::default();
+        let before = first.statements.get(id).unwrap_or(&zero);
+        let difference = Counted {
+            text: counted.text.clone(),
+            calls: counted.calls - before.calls,
+            exec_ms: counted.exec_ms - before.exec_ms,
+            rows: counted.rows - before.rows,
+            blocks_hit: counted.blocks_hit - before.blocks_hit,
+            blocks_read: counted.blocks_read - before.blocks_read,
+        };
+        // Counters that went back were evicted or reset: of them nothing is known.
+        if difference.calls > 0.0 && difference.exec_ms >= 0.0 {
+            let calls = |snapshot: &Snapshot| snapshot.statements.get(id).map_or(0.0, |of| of.calls);
+            let intervals = snapshots.windows(2).map(|pair| (calls(&pair[1]) - calls(&pair[0])).max(0.0));
+            all.push(statement(&difference, intervals.collect()));
+        }
+    }
+    all
+}
+
+fn statement(counted: &Counted, intervals: Vec<f64>) -> StatementFacts {
+    StatementFacts {
+        text: counted.text.clone().unwrap_or_default(),
+        calls: counted.calls,
+        intervals,
+        rows: counted.rows,
+        exec_ms: counted.exec_ms,
+        ..StatementFacts::default()
+    }
+}
+
+/// One entry for each text, whoever sent it, and what cannot be run apart.
+fn traffic(statements: Vec<StatementFacts>, seconds: f64, sessions: Vec<String>) -> Traffic {
+    let is_begin = |text: &str| {
+        let word = text.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_lowercase();
+        ["begin", "start"].contains(&word.as_str())
+    };
+    let begins = statements.iter().filter(|of| is_begin(&of.text)).map(|of| of.calls).sum();
+    let (kept, refused) = sorted_out(statements);
+    let mut by_text: BTreeMap<String, StatementFacts> = BTreeMap::new();
+    for statement in kept {
+        let Some(known) = by_text.get_mut(&statement.text) else {
+            by_text.insert(statement.text.clone(), statement);
+            continue;
+        };
+        known.calls += statement.calls;
+        known.rows += statement.rows;
+        known.exec_ms += statement.exec_ms;
+        for (sum, more) in known.intervals.iter_mut().zip(&statement.intervals) {
+            *sum += more;
+        }
+    }
+    let mut statements: Vec<StatementFacts> = by_text.into_values().collect();
+    statements.sort_by(|one, other| other.calls.total_cmp(&one.calls));
+    Traffic { statements, refused, seconds, begins, sessions }
+}
+
+/// Sessions by application, on average over all samples.
+fn sessions_in_words(samples: &[Vec<SessionSample>]) -> Vec<String> {
+    #[derive(Default)]
+    struct Seen {
+        all: f64,
+        active: f64,
+        in_transaction: f64,
+        age_s: f64,
+    }
+    let mut seen: BTreeMap<&str, Seen> = BTreeMap::new();
+    for sample in samples.iter().flatten() {
+        let of = seen.entry(&sample.application).or_default();
+        of.all += sample.count;
+        match sample.state.as_str() {
+            "active" => of.active += sample.count,
+            state if state.starts_with("idle in transaction") => of.in_transaction += sample.count,
+            _ => continue,
+        }
+        of.age_s += sample.transaction_age_s * sample.count;
+    }
+    let times = samples.len().max(1) as f64;
+    let line = |(application, of): (&str, Seen)| {
+        let open = of.active + of.in_transaction;
+        format!(
+            "{}: {:.1} sessions, {:.2} active, {:.2} idle in transaction, transactions {:.1} ms old on average",
+            if application.is_empty() { "(no name)" } else { application }.replace('\n', " "),
+            of.all / times,
+            of.active / times,
+            of.in_transaction / times,
+            1000.0 * of.age_s / open.max(1.0),
+        )
+    };
+    seen.into_iter().map(line).collect()
+}
+
+/// Has the server parse every statement; what it refuses is not run.
+async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<(), StudyError> {
+    let mut kept = vec![];
+    for mut statement in std::mem::take(&mut traffic.statements) {
+        let mut checked = reader.check(&statement.text).await?;
+        for _ in 0..UNTYPED_MAX {
+            // indeterminate_datatype
+            let untyped = checked.as_ref().err().filter(|why| why.contains("42P18"));
+            let Some(text) = untyped.and_then(|why| as_text(&statement.text, why)) else { break };
+            statement.text = text;
+            checked = reader.check(&statement.text).await?;
+        }
+        match checked {
+            Ok(checked) => {
+                statement.parameters = checked.parameters;
+                statement.search_path = checked.search_path;
+                kept.push(statement);
+            }
+            Err(why) => traffic.refused.push(RefusedStatement::of(&statement, why)),
+        }
+    }
+    traffic.statements = kept;
+    Ok(())
+}
+
+/// The mix of what the server takes as it will be sent: constants that nobody knows stand in it as others.
+async fn runnable(
+    reader: &mut Reader<'_>,
+    traffic: &mut Traffic,
+    facts: &DatabaseFacts,
+    described: &Described,
+) -> Result<Mix, StudyError> {
+    let first = mix(traffic, facts, described);
+    let mut gone: BTreeMap<usize, String> = BTreeMap::new();
+    for statement in &first.statements {
+        // What was parsed already needs it no more.
+        let Some(of) = statement.of.filter(|_| statement.is_changed) else { continue };
+        match reader.check(&positional(&statement.sql).sql).await? {
+            Ok(checked) if checked.search_path.is_none() => {}
+            Ok(_) => drop(gone.insert(
+                of,
+                "it names something by the search path, which the copy does not have".to_owned(),
+            )),
+            Err(why) => drop(gone.insert(of, why)),
+        }
+    }
+    if gone.is_empty() {
+        return Ok(first);
+    }
+    let mut kept = vec![];
+    for (at, statement) in std::mem::take(&mut traffic.statements).into_iter().enumerate() {
+        match gone.remove(&at) {
+            Some(why) => traffic.refused.push(RefusedStatement::of(&statement, why)),
+            None => kept.push(statement),
+        }
+    }
+    traffic.statements = kept;
+    Ok(mix(traffic, facts, described))
+}
+
+/// The constraints that generated rows would break.
+async fn broken(
+    reader: &mut Reader<'_>,
+    files: &Files<'_>,
+    facts: &DatabaseFacts,
+) -> Result<(LeftOut, Vec<Remark>), StudyError> {
+    let folder = tempfile::tempdir().map_err(unwritable(&std::env::temp_dir()))?;
+    files.write(folder.path())?;
+    let workload: Workload = workload::load(folder.path())?;
+    let dataset = workload.dataset(Seed::default(), 1.0);
+    Ok(reader.broken_checks(&workload, &dataset, facts, files.described).await?)
+}
+
+/// The files of the workload.
+struct Files<'a> {
+    plan: &'a CapturePlan,
+    schema: &'a CapturedSchema,
+    described: &'a Described,
+    mix: &'a Mix,
+    unread: &'a [Remark],
+}
+
+impl Files<'_> {
+    fn remarks(&self) -> Vec<Remark> {
+        let all = self.schema.remarks.iter().chain(self.unread).chain(&self.described.remarks);
+        let mut remarks: Vec<Remark> = all.cloned().collect();
+        remarks.sort();
+        remarks.dedup();
+        remarks
+    }
+
+    fn write(&self, folder: &std::path::Path) -> Result<Vec<PathBuf>, StudyError> {
+        let name = self.plan.out.file_name().map_or_else(|| "captured".into(), |name| name.to_string_lossy());
+        let mut files = vec![
+            ("workload.toml", document(&name, self.described, self.mix, &self.remarks())),
+            ("schema.sql", self.schema.script(&self.described.left_out)),
+            ("queries.sql", queries(self.mix)),
+        ];
+        let finish: Vec<String> = self.described.finish.iter().cloned().chain(self.schema.finish()).collect();
+        if !finish.is_empty() {
+            files.push(("finish.sql", finish.join("\n\n") + "\n"));
+        }
+        std::fs::create_dir_all(folder).map_err(unwritable(folder))?;
+        let mut written = vec![];
+        for (name, text) in files {
+            let path = folder.join(name);
+            std::fs::write(&path, text).map_err(unwritable(&path))?;
+            written.push(path);
+        }
+        Ok(written)
+    }
+}
+
+fn unwritable(path: &std::path::Path) -> impl FnOnce(std::io::Error) -> StudyError {
+    let path = path.to_owned();
+    move |source| StudyError::Refused(format!("cannot write {}: {source}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(counts: &[(i64, f64)]) -> Snapshot {
+        let counted = |calls: f64| Counted { text: Some("SELECT 1".into()), calls, ..Counted::default() };
+        Snapshot {
+            at: Instant::now(),
+            age_s: 0.0,
+            transactions: 0.0,
+            statements: counts.iter().map(|(id, calls)| ((*id, 1), counted(*calls))).collect(),
+        }
+    }
+
+    #[test]
+    fn only_what_was_counted_meanwhile_counts() {
+        let all = [
+            snapshot(&[(1, 100.0), (2, 50.0)]),
+            snapshot(&[(1, 110.0), (2, 50.0)]),
+            snapshot(&[(1, 130.0), (2, 50.0), (3, 7.0)]),
+        ];
+        let found: Vec<(f64, Vec<f64>)> =
+            differences(&all).into_iter().map(|of| (of.calls, of.intervals)).collect();
+        assert_eq!(found, [(30.0, vec![10.0, 20.0]), (7.0, vec![0.0, 7.0])]);
+        // A reset in between: the counters began anew, and what was before is not known.
+        assert!(differences(&[snapshot(&[(1, 100.0)]), snapshot(&[(1, 5.0)])]).is_empty());
+    }
+}

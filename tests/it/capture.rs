@@ -1,0 +1,384 @@
+//! Capture: what is captured loads with its constraints and comes near its source; what cannot be captured is named; and no value of a
+//! row leaves that nobody let go.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::harness::{Database, dbdyno};
+use crate::place::Measured;
+
+/// A folder for captured workloads, and the program's answer.
+struct Captured {
+    folder: TempDir,
+    ended: Measured,
+}
+
+impl Captured {
+    fn of(url: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut command = dbdyno();
+        command.args(["capture", "-t", url, "--out"]).arg(folder.path().join("mine")).args(more);
+        let ended = Measured::from(&command.output().expect("it runs"));
+        assert_eq!(ended.code, Some(0), "{}\n{}", ended.errors, ended.output);
+        Self { folder, ended }
+    }
+
+    fn workload(&self) -> PathBuf {
+        self.folder.path().join("mine")
+    }
+
+    /// All that was written, by file.
+    fn files(&self) -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(self.workload()).expect("it was written");
+        entries
+            .map(|entry| {
+                let path = entry.expect("an entry").path();
+                let text = std::fs::read_to_string(&path).expect("a text");
+                (path.file_name().expect("a name").to_string_lossy().into_owned(), text)
+            })
+            .collect()
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.files().into_iter().find(|(known, _)| known == name).map(|(_, text)| text).expect("it is there")
+    }
+
+    /// Loads it into an empty database.
+    fn load(&self) -> Database {
+        let copy = Database::empty();
+        load(&self.workload(), copy.url(), "1");
+        copy
+    }
+
+    fn fidelity(&self, copy: &Database, source: &Database) -> Value {
+        let mut command = dbdyno();
+        command.args(["fidelity", "-w"]).arg(self.workload());
+        command.args(["-t", copy.url(), "--against", source.url(), "--json", "-", "-q"]);
+        let ended = Measured::from(&command.output().expect("it runs"));
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        serde_json::from_str(&ended.output).expect("JSON")
+    }
+}
+
+fn load(workload: &Path, url: &str, scale: &str) {
+    let mut command = dbdyno();
+    command.args(["load", "-q", "--scale", scale, "-t", url, "-w"]).arg(workload);
+    let ended = Measured::from(&command.output().expect("it runs"));
+    assert_eq!(ended.code, Some(0), "{}\n{}", ended.errors, ended.output);
+}
+
+/// Constraints as the server writes them, with whether they hold for all rows.
+fn constraints(database: &Database) -> Vec<String> {
+    let rows = database.rows(
+        "SELECT c.conrelid::regclass || ' ' || c.conname || ' ' || pg_get_constraintdef(c.oid) || ' ' || c.convalidated
+         FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'dbdyno') AND c.conrelid <> 0 ORDER BY 1",
+    );
+    rows.into_iter().flatten().flatten().collect()
+}
+
+/// Every awkward thing that a schema can have.
+const AWKWARD: &str = r#"
+CREATE SCHEMA "Sales";
+CREATE TYPE colour AS ENUM ('red', 'it''s blue');
+CREATE TYPE pair AS (a integer, b text);
+CREATE DOMAIN positive AS integer CHECK (VALUE > 0);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.seen_at = now(); RETURN NEW; END $$;
+CREATE FUNCTION doubled(integer) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT 2 * $1';
+CREATE SEQUENCE tickets START 500;
+CREATE TABLE tenants (id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name varchar(20) NOT NULL UNIQUE, lead_id bigint);
+CREATE TABLE people (
+    tenant_id integer NOT NULL REFERENCES tenants, id bigserial PRIMARY KEY, boss_id bigint REFERENCES people,
+    favourite colour NOT NULL DEFAULT 'red', seats positive NOT NULL, ticket bigint NOT NULL DEFAULT nextval('tickets'),
+    tags text[] NOT NULL, marks integer[], document jsonb NOT NULL, during tstzrange, born date,
+    twice integer GENERATED ALWAYS AS (doubled(seats)) STORED, seen_at timestamptz NOT NULL DEFAULT now(),
+    duo pair, address inet, lasted interval, amount numeric(12,2) NOT NULL CHECK (amount >= 0), raw bytea, public_id uuid NOT NULL,
+    UNIQUE (tenant_id, id));
+ALTER TABLE tenants ADD CONSTRAINT tenants_lead FOREIGN KEY (lead_id) REFERENCES people (id);
+CREATE TABLE "Sales"."Order" ("select" bigint PRIMARY KEY, "Tenant" integer NOT NULL, person bigint NOT NULL, state text NOT NULL
+    CHECK (state IN ('open', 'closed')), FOREIGN KEY ("Tenant", person) REFERENCES people (tenant_id, id));
+CREATE TABLE "Sales".lines ("order" bigint NOT NULL REFERENCES "Sales"."Order", line smallint NOT NULL, note text,
+    PRIMARY KEY ("order", line));
+CREATE TABLE events (id bigint NOT NULL, at timestamptz NOT NULL, kind text NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+CREATE TABLE events_old PARTITION OF events FOR VALUES FROM ('2020-01-01') TO ('2025-01-01');
+CREATE TABLE events_new PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2030-01-01');
+CREATE TABLE rooms (room integer, during tsrange NOT NULL, EXCLUDE USING gist (during WITH &&));
+CREATE TABLE likes (person bigint REFERENCES people, "order" bigint REFERENCES "Sales"."Order", PRIMARY KEY (person, "order"));
+CREATE UNIQUE INDEX people_open ON people (tenant_id, public_id) WHERE born IS NOT NULL;
+CREATE INDEX people_lower ON people (lower(tags[1]));
+CREATE INDEX events_kind ON events (kind);
+CREATE STATISTICS people_both (dependencies) ON tenant_id, favourite FROM people;
+CREATE VIEW "Sales".open_orders AS SELECT o."select", p.favourite FROM "Sales"."Order" o JOIN people p ON p.id = o.person WHERE state = 'open';
+CREATE MATERIALIZED VIEW per_tenant AS SELECT tenant_id, count(*) AS people FROM people GROUP BY 1;
+CREATE TRIGGER people_touch BEFORE UPDATE ON people FOR EACH ROW EXECUTE FUNCTION touch();
+INSERT INTO tenants (name) SELECT left('t' || md5(n::text), 12) FROM generate_series(1, 40) n;
+INSERT INTO people (tenant_id, boss_id, favourite, seats, tags, marks, document, during, born, duo, address, lasted, amount, raw, public_id)
+    SELECT 1 + n % 40, CASE WHEN n > 20 THEN 1 + n % 20 END, CASE WHEN n % 3 = 0 THEN 'it''s blue' ELSE 'red' END::colour, 1 + n % 7,
+           ARRAY['a', 'b'], ARRAY[n, n + 1], '{"k": 1}', tstzrange(now(), NULL), '1990-01-01'::date + n % 9000, ROW(n, 'x')::pair, '10.0.0.1',
+           n * interval '1 minute', n * 1.37, '\x01', gen_random_uuid()
+    FROM generate_series(1, 2000) n;
+UPDATE tenants SET lead_id = id;
+INSERT INTO "Sales"."Order" SELECT n, tenant_id, p.id, CASE WHEN n % 9 = 0 THEN 'open' ELSE 'closed' END
+    FROM generate_series(1, 3000) n JOIN people p ON p.id = 1 + n % 2000;
+INSERT INTO "Sales".lines SELECT n, l, 'note ' || md5(n::text) FROM generate_series(1, 3000) n, generate_series(1, 1 + n % 3) l;
+INSERT INTO events SELECT n, '2024-01-01'::timestamptz + n * interval '6 hours', 'kind ' || n % 5 FROM generate_series(1, 3000) n;
+INSERT INTO rooms SELECT 1, tsrange('2024-01-01'::timestamp + n * interval '2 hours', '2024-01-01'::timestamp + (n + 1) * interval '2 hours')
+    FROM generate_series(1, 50) n;
+INSERT INTO likes SELECT p, o FROM generate_series(1, 500) p, generate_series(1, 3) o;
+ANALYZE"#;
+
+fn awkward() -> Database {
+    Database::from_template("awkward", |database| {
+        for sql in AWKWARD.split(";\n") {
+            database.execute(sql);
+        }
+    })
+}
+
+#[test]
+fn an_awkward_schema_loads_with_every_constraint_or_says_what_to_write_by_hand() {
+    let source = awkward();
+    let captured = Captured::of(source.url(), &[]);
+    let copy = captured.load();
+    // A range that no generator makes takes its primary key or NOT NULL with it, and says so; all else is there and holds.
+    let (there, here) = (constraints(&source), constraints(&copy));
+    let missing: Vec<&String> = there.iter().filter(|of| !here.contains(of)).collect();
+    assert!(missing.is_empty(), "{missing:#?}\n{}", captured.file("schema.sql"));
+    for (place, remedy) in [
+        ("people.during: no generator makes a tstzrange", "fill it in finish.sql"),
+        ("people.duo: no generator makes a pair", "UPDATE people SET duo"),
+        ("rooms.during", "finish.sql"),
+        ("people.document", "json = {"),
+        ("tenants.lead_id: it closes a circle", "UPDATE in finish.sql"),
+    ] {
+        let line = captured.file("workload.toml");
+        let line =
+            line.lines().find(|line| line.contains(place)).unwrap_or_else(|| panic!("{place}\n{line}"));
+        assert!(line.contains(remedy), "{line}");
+    }
+    for (sql, wanted) in [
+        ("SELECT count(*) FROM people", "2000"),
+        ("SELECT count(*) FROM likes", "1500"),
+        ("SELECT count(*) FROM tenants WHERE lead_id IS NULL", "0"),
+        ("SELECT count(*) FROM people WHERE twice <> 2 * seats", "0"),
+        ("SELECT count(DISTINCT favourite) FROM people", "2"),
+        ("SELECT count(DISTINCT state) FROM \"Sales\".\"Order\"", "2"),
+        ("SELECT (SELECT sum(people) FROM per_tenant)::text", "2000"),
+        ("SELECT count(*) FROM pg_trigger WHERE tgname = 'people_touch'", "1"),
+        ("SELECT count(*) FROM pg_statistic_ext WHERE stxname = 'people_both'", "1"),
+        ("SELECT count(*) > 0 FROM events_old", "t"),
+        ("SELECT count(*) > 0 FROM \"Sales\".open_orders", "t"),
+        (
+            "SELECT count(*) FROM pg_indexes WHERE indexname IN ('people_open', 'people_lower', 'events_kind')",
+            "3",
+        ),
+    ] {
+        assert_eq!(copy.value(sql), wanted, "{sql}\n{}", captured.file("workload.toml"));
+    }
+    // One look-up of each table by its key: nothing was counted of it in this database.
+    let mut command = dbdyno();
+    let folder = captured.folder.path().join("runs");
+    command.args([
+        "run",
+        "--clients",
+        "2",
+        "--duration",
+        "1s",
+        "--warmup",
+        "0s",
+        "--json",
+        "-",
+        "-q",
+        "--no-probes",
+        "-t",
+    ]);
+    command.arg(copy.url()).arg("-w").arg(captured.workload()).env("DBDYNO_RUNS_DIR", folder);
+    let ended = Measured::from(&command.output().expect("it runs"));
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let report = ended.report();
+    assert!(
+        report.stages[0].accounting.ok > 0 && report.stages[0].accounting.failed == 0,
+        "{:?}",
+        report.stages[0].accounting
+    );
+}
+
+/// Texts, numbers, times and comments that nobody else has, in columns and in statements.
+const SECRETS: &str = "
+CREATE TABLE patients (id integer PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, ward text, diagnosis varchar(40),
+    card bigint NOT NULL, note text, born date);
+INSERT INTO patients SELECT n, 'Qz' || md5(n::text), 'mail' || md5('e' || n) || '@secret.example',
+    (ARRAY['wardhazel', 'wardmaple', 'wardcedar'])[1 + n % 3], 'ill' || md5('d' || n % 50), 4000000000000000 + n * 7919::bigint,
+    repeat(md5('n' || n), 1 + n % 5), '1950-01-01'::date + n * 7 % 20000
+FROM generate_series(1, 3000) n;
+ANALYZE";
+
+#[test]
+fn no_value_of_a_redacted_column_stands_in_any_file() {
+    let source = Database::empty();
+    for sql in SECRETS.split(";\n") {
+        source.execute(sql);
+    }
+    let session = source.session("clinic");
+    let name = source.value("SELECT name FROM patients WHERE id = 77");
+    session.execute(&format!("SELECT id FROM patients WHERE name = '{name}' /* asked by {name} */"));
+    session.execute(&format!(
+        "PREPARE known AS SELECT id FROM patients WHERE ward = 'wardhazel' AND name = '{name}'"
+    ));
+    session.execute("EXECUTE known");
+    let captured = Captured::of(source.url(), &[]);
+    let files = captured.files();
+    let columns = ["name", "email", "ward", "diagnosis", "note", "card"];
+    let mut looked = 0;
+    for column in columns {
+        for value in source
+            .rows(&format!("SELECT DISTINCT {column}::text FROM patients"))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            looked += 1;
+            for (file, text) in &files {
+                assert!(!text.contains(&value), "{column} {value} stands in {file}");
+            }
+            assert!(
+                !captured.ended.output.contains(&value) && !captured.ended.errors.contains(&value),
+                "{value}"
+            );
+        }
+    }
+    assert!(looked > 12_000, "{looked} values were looked for");
+    assert!(captured.ended.errors.contains("leaves the database:"), "{}", captured.ended.errors);
+    // What the user lets go leaves, and nothing else.
+    let kept = Captured::of(source.url(), &["--keep-values", "patients.ward"]);
+    let text = kept.file("workload.toml");
+    assert!(text.contains("\"wardhazel\"") && !text.contains(&name), "{text}");
+    assert!(kept.ended.errors.contains("--keep-values: patients.ward"), "{}", kept.ended.errors);
+    // The made-up data are like the others: as many wards, as often.
+    let copy = captured.load();
+    assert_eq!(
+        copy.value("SELECT count(DISTINCT ward) || ' ' || count(DISTINCT email) FROM patients"),
+        "3 3000"
+    );
+    assert_eq!(copy.value("SELECT min(length(name)) || ' ' || max(length(name)) FROM patients"), "34 34");
+}
+
+#[test]
+fn a_captured_shop_comes_near_the_shop() {
+    let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads/shop");
+    let source = Database::from_template("small_shop", |database| load(&shop, database.url(), "0.05"));
+    source.execute("SELECT pg_stat_statements_reset()");
+    let runs = tempfile::tempdir().expect("a temporary folder");
+    let mut command = dbdyno();
+    command.args([
+        "run",
+        "--rate",
+        "150",
+        "--duration",
+        "4s",
+        "--warmup",
+        "0s",
+        "--no-probes",
+        "-q",
+        "-t",
+        source.url(),
+        "-w",
+    ]);
+    command.arg(&shop).env("DBDYNO_RUNS_DIR", runs.path());
+    let ended = Measured::from(&command.output().expect("it runs"));
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    source.execute("VACUUM ANALYZE");
+
+    let captured = Captured::of(source.url(), &[]);
+    let copy = captured.load();
+    let found = captured.fidelity(&copy, &source);
+    let columns = found["columns_score"].as_f64().expect("a score");
+    assert!(columns > 0.9, "{columns}: {:#}", found["columns"]);
+    let plans = found["same_plan_rate"].as_f64().expect("a rate");
+    assert!(plans >= 0.9, "{plans}: {:#}", found["statements"]);
+    // The calls that were counted are the weights: within a point of one another.
+    for statement in found["statements"].as_array().expect("a list") {
+        let (there, here) = (statement["source_share"].as_f64(), statement["share"].as_f64());
+        let apart = (there.expect("counted") - here.expect("a share")).abs();
+        assert!(apart < 0.01, "{statement}");
+    }
+    // Tables are as large, and each is described.
+    let count = "SELECT count(*) FROM order_lines";
+    let (there, here): (f64, f64) =
+        (source.value(count).parse().expect("a number"), copy.value(count).parse().expect("a number"));
+    assert!((here / there - 1.0).abs() < 0.02, "{here} of {there}");
+
+    // It runs: under one per cent of the transactions fail.
+    let mut command = dbdyno();
+    command.args([
+        "run",
+        "--rate",
+        "150",
+        "--duration",
+        "3s",
+        "--warmup",
+        "0s",
+        "--no-probes",
+        "-q",
+        "--json",
+        "-",
+        "-t",
+    ]);
+    command.arg(copy.url()).arg("-w").arg(captured.workload()).env("DBDYNO_RUNS_DIR", runs.path());
+    let report = Measured::from(&command.output().expect("it runs")).report();
+    let books = &report.stages[0].accounting;
+    assert!(books.ok > 300 && books.failed * 100 < books.ok, "{books:?}");
+}
+
+#[test]
+fn it_needs_no_more_than_the_catalogs_and_changes_nothing() {
+    let source = awkward();
+    let role = format!("{}_watcher", source.name());
+    source.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'w'; GRANT pg_monitor TO {role}"));
+    source.execute(&format!("GRANT SELECT ON pg_catalog.pg_statistic TO {role}"));
+    let (_, address) = source.url().split_once('@').expect("an address");
+    let url = format!("postgres://{role}:w@{address}");
+    let writes = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::text FROM pg_stat_user_tables";
+    let before = source.value(writes);
+    let watcher = Captured::of(&url, &[]);
+    let owner = Captured::of(source.url(), &[]);
+    assert_eq!(watcher.file("workload.toml"), owner.file("workload.toml"));
+    assert_eq!(watcher.file("schema.sql"), owner.file("schema.sql"));
+    assert_eq!(source.value(writes), before);
+    // One schema alone: what leads out of it is named.
+    let sales = Captured::of(source.url(), &["--schema", "Sales"]);
+    assert!(
+        sales.ended.output.contains("leads into a schema that is not captured"),
+        "{}",
+        sales.ended.output
+    );
+    source.execute(&format!("REVOKE ALL ON pg_catalog.pg_statistic FROM {role}; DROP ROLE {role}"));
+}
+
+#[test]
+fn nothing_of_the_user_s_is_written_over() {
+    let source = awkward();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("mine.txt"), "mine").expect("a file");
+    let answer = |more: &[&str]| {
+        let mut command = dbdyno();
+        command.args(["capture", "-t", source.url(), "--out"]).arg(folder.path()).args(more);
+        Measured::from(&command.output().expect("it runs"))
+    };
+    let occupied = answer(&[]);
+    assert_eq!(occupied.code, Some(2), "{}", occupied.errors);
+    assert!(occupied.errors.contains("not empty"), "{}", occupied.errors);
+    let dry = answer(&["--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{}", dry.errors);
+    assert!(dry.output.contains("nothing was written"), "{}", dry.output);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("it is there").count(), 1);
+    for (wrong, words) in [
+        (["--keep-values", "people.favorite"], "no column is called people.favorite"),
+        (["--schema", "nowhere"], "there is none of that name"),
+    ] {
+        let refused = answer(&[wrong[0], wrong[1], "--dry-run"]);
+        assert!(refused.code != Some(0) && refused.errors.contains(words), "{}", refused.errors);
+    }
+}
