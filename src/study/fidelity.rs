@@ -135,7 +135,9 @@ fn shares(workload: &Workload, calls: &BTreeMap<String, f64>) -> BTreeMap<String
         known.insert(name, calls.get(&text).copied().unwrap_or(0.0));
     }
     let all: f64 = known.values().sum();
-    known.values_mut().for_each(|of| *of /= all.max(1.0));
+    for of in known.values_mut() {
+        *of /= all.max(1.0);
+    }
     known
 }
 

@@ -189,7 +189,7 @@ mod tests {
         }
     }
 
-    fn sides<'a>(rows: u64, parents: u64, known: &'a ColumnStatistics) -> Sides<'a> {
+    fn sides(rows: u64, parents: u64, known: &ColumnStatistics) -> Sides<'_> {
         Sides { rows, parents, known: Some(known), ordinal: None, counted: false, most: None }
     }
 

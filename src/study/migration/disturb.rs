@@ -103,7 +103,7 @@ async fn tell_first_lock(watch: &Watch, holds: oneshot::Sender<()>) {
     }
     // Nobody waits for it any more when it took too long.
     let _ = holds.send(());
-    std::future::pending().await;
+    std::future::pending::<()>().await;
 }
 
 /// Until the accident is over by itself, or its statement was cancelled.
