@@ -29,7 +29,7 @@ cargo test --no-run --bench '*' "${integration[@]}"
 cores=$(getconf _NPROCESSORS_ONLN)
 status=0
 RUST_MIN_STACK=$((8 << 20)) cargo_test "${unit[@]}" -- "$@" || status=$?
-cargo_test "${integration[@]}" -- --skip timing:: --skip alone:: --test-threads=$((cores * 3)) "$@" || status=$?
+cargo_test "${integration[@]}" -- --skip timing:: --skip alone:: --test-threads=$((cores * 2)) "$@" || status=$?
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
 if [ "$status" = 0 ]; then
     cargo_test "${integration[@]}" -- timing:: --test-threads=2 "$@" || status=$?

@@ -59,7 +59,9 @@ pub(super) fn cut_name(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }
-    let last = text.split_once(['.', ':']).map_or("", |(_, last)| last);
+    // A statement that holds such a sign is no qualified name.
+    let named = text.split_once(['.', ':']).filter(|(qualifier, _)| !qualifier.contains(char::is_whitespace));
+    let last = named.map_or("", |(_, last)| last);
     let short = format!("…{last}");
     if !last.is_empty() && width(&short) <= columns { short } else { cut(text, columns) }
 }
@@ -155,6 +157,7 @@ mod tests {
         assert_eq!(cut_name("checkout.take_stock", 12), "…take_stock");
         assert_eq!(cut_name("checkout.take_stock", 8), "checkou…");
         assert_eq!(cut_name("no_qualifier_at_all", 8), "no_qual…");
+        assert_eq!(cut_name("DECLARE block bigint := 0; …", 12), "DECLARE blo…");
     }
 
     #[test]

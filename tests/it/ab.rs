@@ -61,8 +61,8 @@ fn a_slower_statement_is_found_and_breaks_its_limit() {
 
     let slices = measured(&report);
     assert_eq!(slices.len(), 20);
-    // Constant gaps at 100 a second: every slice puts on the same.
-    assert!(slices.iter().all(|stage| stage.accounting.issued == 40), "{slices:?}");
+    // Constant gaps at 100 a second: every slice puts on the same, but for what a busy machine begins beyond an edge.
+    assert!(slices.iter().all(|stage| (36..=44).contains(&stage.accounting.issued)), "{slices:?}");
     let a_first = |pair: &[&Stage]| pair[0].name.starts_with('A');
     let firsts = slices.chunks(2).filter(|pair| a_first(pair)).count();
     assert!((1..10).contains(&firsts), "a coin decides: {firsts} of 10");

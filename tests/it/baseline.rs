@@ -72,7 +72,7 @@ fn a_baseline_that_there_is_not_is_refused_before_anything_is_measured() {
             assert!(ended.errors.contains(name), "{more:?}: {}", ended.errors);
         }
     }
-    let study = place.on(url, "pool --clients 1 --sizes 1 --budget").arg("p99 < +10% of main").output();
+    let study = place.on(url, "pool --clients 1 --sizes 1").args(["--budget", "p99 < +10% of main"]).output();
     let study = Measured::from(&study.expect("it can be started"));
     assert_eq!(study.code, Some(2), "{}", study.errors);
     assert!(study.errors.contains("dbdyno run"), "{}", study.errors);

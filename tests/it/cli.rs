@@ -89,11 +89,10 @@ fn completions_and_the_manual_can_be_read_by_their_readers() {
     assert_eq!(bash.code, Some(0));
     let mut reader = Command::new("bash");
     // Offers what fits after `dbdyno r`.
-    let ask = format!(
-        "{}\nCOMP_WORDS=(dbdyno r); COMP_CWORD=1; _dbdyno dbdyno r dbdyno; echo \"${{COMPREPLY[@]}}\"",
-        bash.output
-    );
-    reader.args(["-c", &ask]);
+    let script = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(script.path(), &bash.output).expect("written");
+    let ask = "source \"$0\"; COMP_WORDS=(dbdyno r); COMP_CWORD=1; _dbdyno dbdyno r dbdyno; echo \"${COMPREPLY[@]}\"";
+    reader.args(["-c", ask]).arg(script.path());
     let offered = Running::spawn(reader).end();
     assert_eq!(offered.output.trim(), "run runs report", "{}", offered.errors);
     for shell in ["zsh", "fish", "elvish", "powershell"] {

@@ -163,7 +163,7 @@ fn load_that_falls_unevenly_on_instances_is_told_and_an_even_one_is_not() {
     assert!(uneven.is_none() && shares.iter().all(|share| *share > 0.8), "{shares:?} {uneven:?}");
 }
 
-/// Whatever the machine: the server itself waits a second before it lets a session in.
+/// Whatever the machine: the server itself waits up to a second before it lets a session in.
 #[test]
 fn connections_that_take_long_to_make_are_told() {
     let database = Database::empty();
@@ -173,7 +173,8 @@ fn connections_that_take_long_to_make_are_told() {
     let words = "run --clients 1 --pool-size 1 --churn 200ms --duration 1500ms --warmup 0s --no-probes";
     let report = place.report(&url, words);
     let pool = &crate::place::measured(&report).pool;
-    assert!(pool.creates > 0 && pool.create_us.mean.is_some_and(|us| us > 1e6), "{pool:?}");
+    // A signal, such as every session gets now and then, ends the server's pause before its time.
+    assert!(pool.creates > 0 && pool.create_us.mean.is_some_and(|us| us > 3e5), "{pool:?}");
     let slow = report.findings.iter().find(|finding| finding.id == "slow-creates");
     assert!(slow.is_some_and(|slow| slow.evidence.contains("of all response time")), "{:?}", report.findings);
 }

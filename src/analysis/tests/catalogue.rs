@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use crate::analysis::findings;
 use crate::model::{
-    Accounting, BlastRadius, BreakReason, BreakingPoint, ChainLinkInfo, Check, DdlInfo, DdlLock, DdlOutcome,
-    DeadlockInfo, Endurance, EnvironmentInfo, Estimate, EventInfo, GeneratorInfo, GenericPlanInfo, HostInfo,
-    IndexInfo, InstancePoolInfo, IntervalInfo, LeftBehind, LockEpisodeInfo, Migration, MigrationOutcome,
-    PlanChangeInfo, PlanInfo, PoolEffect, PoolEstimates, PoolInfo, PoolPoint, PoolStudy, PoolerStage,
-    PoolerWork, ProbeInfo, Quantiles, RecommendedPool, Report, SCHEMA_VERSION, ServerEventInfo, ServerInfo,
-    ServerIntervalInfo, SessionInfo, Severity, Stage, StageLoad, StatementInfo, StatementServerInfo,
-    TableInfo, TargetInfo, TransactionInfo, VictimInfo, WaitShare, WantedLockInfo, WarmUpInfo, WorkloadInfo,
-    catalogue,
+    Accounting, AlsoPrepared, BlastRadius, BreakReason, BreakingPoint, BrokenStatement, ChainLinkInfo, Check,
+    DdlInfo, DdlLock, DdlOutcome, DeadlockInfo, Endurance, EnvironmentInfo, Estimate, EventInfo,
+    GeneratorInfo, GenericPlanInfo, HostInfo, IndexInfo, InstancePoolInfo, IntervalInfo, LeftBehind,
+    LockEpisodeInfo, Migration, MigrationOutcome, PlanChangeInfo, PlanInfo, PoolEffect, PoolEstimates,
+    PoolInfo, PoolPoint, PoolStudy, PoolerStage, PoolerWork, ProbeInfo, Quantiles, RecommendedPool,
+    Rehearsal, Report, SCHEMA_VERSION, ServerEventInfo, ServerInfo, ServerIntervalInfo, SessionInfo,
+    Severity, Stage, StageLoad, StatementInfo, StatementServerInfo, TableInfo, TargetInfo, TransactionInfo,
+    VictimInfo, WaitShare, WantedLockInfo, WarmUpInfo, WorkloadInfo, catalogue,
 };
 use crate::units::Seed;
 
@@ -157,6 +157,7 @@ fn of_the_pool() -> Vec<Fixture> {
             let held = |size| PoolPoint {
                 size,
                 saturated_fraction: 0.9,
+                hold_us: times(5_000),
                 estimates: Some(PoolEstimates {
                     held_unused_fraction: Some(Estimate { mean: 0.6, low: None, high: None }),
                     ..PoolEstimates::default()
@@ -397,6 +398,27 @@ fn of_left_behind() -> Vec<Fixture> {
         alone("migration-not-validated", |report| {
             migration(report, Vec::new()).left.not_validated.push("f".to_owned());
         }),
+        alone("migration-breaks-statements", |report| {
+            let broken = BrokenStatement {
+                statement: "orders_by_state".to_owned(),
+                error: "column \"state\" does not exist (SQLSTATE 42703)".to_owned(),
+            };
+            migration(report, Vec::new()).also_prepared = Some(AlsoPrepared {
+                folder: "shop-1.3".to_owned(),
+                statements: 21,
+                broken: vec![broken],
+                broken_before: Vec::new(),
+            });
+        }),
+        alone("migration-no-way-back", |report| {
+            let down = way_back(MigrationOutcome::Failed);
+            migration(report, Vec::new()).rehearsals.push(down);
+        }),
+        alone("migration-way-back-differs", |report| {
+            let mut down = way_back(MigrationOutcome::Applied);
+            down.schema_differs = Some(vec!["+ column orders.note2 text".to_owned()]);
+            migration(report, Vec::new()).rehearsals.push(down);
+        }),
         alone("migration-no-statistics", |report| {
             migration(report, Vec::new()).left.without_statistics.push("t.b".to_owned());
         }),
@@ -576,6 +598,23 @@ fn blocking(sql: &str) -> DdlInfo {
         blocked_us_total: 4_000_000,
         blocked_us_max: 800_000,
         ..ddl(sql)
+    }
+}
+
+fn way_back(outcome: MigrationOutcome) -> Rehearsal {
+    Rehearsal {
+        kind: "down".to_owned(),
+        outcome,
+        answer: "Statement 2 of the way back failed.".to_owned(),
+        took_s: Some(0.2),
+        lock_timeout_ms: None,
+        retries: 0,
+        backoff_ms: 0,
+        tries: 2,
+        statements: Vec::new(),
+        blast: BlastRadius::default(),
+        left: LeftBehind::default(),
+        schema_differs: None,
     }
 }
 

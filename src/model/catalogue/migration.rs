@@ -154,6 +154,39 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
         ],
     ),
     of(
+        "migration-breaks-statements",
+        "statements of another version of the application break",
+        [
+            "a statement of the folder that --also-prepare names cannot be prepared against the new schema",
+            "a rolling deployment has both versions at once: the old one fails from the migration on",
+            "migration.also_prepared.broken[]",
+            "a column that was renamed or dropped, or that changed its type, in the same migration that adds what replaces it",
+            "expand first and contract later: add what is new, move the application, take the old away in another migration",
+        ],
+    ),
+    of(
+        "migration-no-way-back",
+        "the way back does not come to its end",
+        [
+            "with --down: a statement of the way back failed, or it was stopped",
+            "a deployment that goes wrong cannot be taken back by it",
+            "migration.rehearsals[] of the kind down: outcome, answer",
+            "a step back that nobody ever ran, or that the new data do not allow",
+            "mend the files of the way back and rehearse them again, or decide that the only way is forward",
+        ],
+    ),
+    of(
+        "migration-way-back-differs",
+        "the way back leads to another schema",
+        [
+            "with --down: the schema behind the way back is not the one before the migration",
+            "the next migration begins from a schema that nobody knows",
+            "migration.rehearsals[] of the kind down: schema_differs",
+            "a step back that forgets an index, a default or a constraint",
+            "take back all that the migration did, or say in the file why not",
+        ],
+    ),
+    of(
         "migration-no-statistics",
         "the planner knows nothing of a column or an index",
         [
