@@ -118,9 +118,10 @@ const FORMS: [Form; 27] = [
     form("REFRESH MATERIALIZED VIEW v", "v", EXCLUSIVE, true, Some(true)),
 ];
 
+/// Nobody but the migration gathers statistics.
 const SCHEMA: &str = "
     CREATE TABLE groups (id int PRIMARY KEY); INSERT INTO groups SELECT generate_series(0, 9);
-    CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL, grp int, word varchar(40));
+    CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL, grp int, word varchar(40)) WITH (autovacuum_enabled = off);
     INSERT INTO t SELECT i, 0, i % 10, 'word ' || i FROM generate_series(1, 20000) i;
     CREATE TABLE parts (id int) PARTITION BY RANGE (id);
     CREATE TABLE part_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);

@@ -178,7 +178,7 @@ fn of_the_pool() -> Vec<Fixture> {
         alone("uneven-instances", |report| {
             let of =
                 |saturated_fraction| InstancePoolInfo { saturated_fraction, ..InstancePoolInfo::default() };
-            stage(report).pool.by_instance = vec![of(0.45), of(0.02)];
+            stage(report).pool.by_instance = vec![of(0.65), of(0.02)];
         }),
         alone("pooler-too-small", |report| pooler(report, 12.0, 3_000.0, 0.2)),
         alone("pooler-full", |report| pooler(report, 0.0, 0.0, 0.97)),
