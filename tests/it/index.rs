@@ -94,114 +94,124 @@ fn statement<'a>(index: &'a IndexResult, name: &str) -> &'a StatementEffect {
     statements.iter().find(|of| of.statement == name).unwrap_or_else(|| panic!("{name} in {statements:?}"))
 }
 
-#[test]
-fn a_useful_index_is_added_for_what_reads_win_and_its_cost_is_counted() {
-    let (database, place) = ledger();
-    let before = state(&database);
-    let add = "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_customer ON orders (customer_id)";
-    let ended = run(
-        &database,
-        &place,
-        &["--add", add, "--allow-catalog-change", "--operations", "150", "--limit", "mean +900%"],
-    );
-    let report = ended.report();
-    assert_eq!(ended.code, Some(0), "{}\n{:?}", ended.errors, report.verdict);
-    assert_eq!(state(&database), before, "the target is as it was");
-    assert_eq!((report.kind.as_str(), report.verdict), ("index", Verdict::Pass));
-    let found = index(&report, "orders (customer_id)");
-    assert_eq!(found.verdict, IndexVerdict::Add, "{found:?}");
-    assert_eq!(found.production, ["CREATE INDEX CONCURRENTLY orders_customer ON orders (customer_id);"]);
-    assert_eq!((found.fillfactor, found.table.as_str()), (70, "orders"));
-    assert_eq!(found.foreign_keys[0].name, "orders_customer_id_fkey");
-    assert!(found.size_bytes > 0 && found.build_us > 0 && found.scans > 0, "{found:?}");
+/// Whether reads are faster is told by their times: nothing else may want the processors.
+mod alone {
+    use super::*;
 
-    let won = statement(found, "look.orders_of_customer");
-    assert_eq!((won.role, won.touches), (StatementRole::Won, true), "{won:?}");
-    // Twenty rows by two pages of the index and twenty of the table at most, in place of all 1,000 pages of the table.
-    let (without, with) = won.blocks.expect("counted");
-    assert!(without > 10.0 * with, "{won:?}");
-    assert_eq!(won.rows.map(|(a, b)| (a.round(), b.round())), Some((20.0, 20.0)), "the same answers");
-    assert!(!won.plans.is_empty());
-    for plans in &won.plans {
-        assert!(plans.a[0].summary.starts_with("Seq Scan"), "{plans:?}");
-        assert!(plans.b.iter().all(|plan| plan.summary.contains("dbdyno_orders_customer")), "{plans:?}");
+    #[test]
+    fn a_useful_index_is_added_for_what_reads_win_and_its_cost_is_counted() {
+        let (database, place) = ledger();
+        let before = state(&database);
+        let add = "CREATE INDEX CONCURRENTLY IF NOT EXISTS orders_customer ON orders (customer_id)";
+        let ended = run(
+            &database,
+            &place,
+            &["--add", add, "--allow-catalog-change", "--operations", "150", "--limit", "mean +900%"],
+        );
+        let report = ended.report();
+        assert_eq!(ended.code, Some(0), "{}\n{:?}", ended.errors, report.verdict);
+        assert_eq!(state(&database), before, "the target is as it was");
+        assert_eq!((report.kind.as_str(), report.verdict), ("index", Verdict::Pass));
+        let found = index(&report, "orders (customer_id)");
+        assert_eq!(found.verdict, IndexVerdict::Add, "{found:?}");
+        assert_eq!(found.production, ["CREATE INDEX CONCURRENTLY orders_customer ON orders (customer_id);"]);
+        assert_eq!((found.fillfactor, found.table.as_str()), (70, "orders"));
+        assert_eq!(found.foreign_keys[0].name, "orders_customer_id_fkey");
+        assert!(found.size_bytes > 0 && found.build_us > 0 && found.scans > 0, "{found:?}");
+
+        let won = statement(found, "look.orders_of_customer");
+        assert_eq!((won.role, won.touches), (StatementRole::Won, true), "{won:?}");
+        // Twenty rows by two pages of the index and twenty of the table at most, in place of all 1,000 pages of the table.
+        let (without, with) = won.blocks.expect("counted");
+        assert!(without > 10.0 * with, "{won:?}");
+        assert_eq!(won.rows.map(|(a, b)| (a.round(), b.round())), Some((20.0, 20.0)), "the same answers");
+        assert!(!won.plans.is_empty());
+        for plans in &won.plans {
+            assert!(plans.a[0].summary.starts_with("Seq Scan"), "{plans:?}");
+            assert!(plans.b.iter().all(|plan| plan.summary.contains("dbdyno_orders_customer")), "{plans:?}");
+        }
+        // Kept up and not used, it gives reads nothing: all of the gain is in its use.
+        let (upkeep, usage) = (won.upkeep.expect("hidden"), won.usage.expect("hidden"));
+        assert!(usage.ratio < 0.7 && upkeep.ratio > 0.7, "{upkeep:?} {usage:?}");
+        assert!(!statement(found, "invoice.invoice_by_id").touches);
+
+        // The tax is not zero: an entry for each row that is inserted, and none for an update that stays on its page.
+        let counters = found.effect.as_ref().and_then(|effect| effect.counters.as_ref()).expect("counted");
+        assert_eq!(counters.repeats, 2);
+        let of = |name: &str| counters.statements.iter().find(|of| of.statement == name).expect("it writes");
+        let inserted = of("order.insert_order");
+        assert!(inserted.wal_records.1 - inserted.wal_records.0 > 0.9, "{inserted:?}");
+        assert!(inserted.wal_bytes.1 > inserted.wal_bytes.0, "{inserted:?}");
+        let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
+        assert!(
+            (hot_without - hot_with).abs() < 0.05 && hot_with > 0.9,
+            "its column is not updated: {counters:?}"
+        );
+        assert!(counters.spread.is_some_and(|spread| spread < 0.02), "they repeat: {counters:?}");
+
+        let again = place.dbdyno("report --format json").output().expect("it runs");
+        assert_same(&report, &Measured::from(&again).report());
+        let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
+        assert!(page.starts_with("ADD  ledger: index orders (customer_id)"), "{page}");
+        assert!(page.contains("CREATE INDEX CONCURRENTLY orders_customer") && page.contains("HOW"), "{page}");
     }
-    // Kept up and not used, it gives reads nothing: all of the gain is in its use.
-    let (upkeep, usage) = (won.upkeep.expect("hidden"), won.usage.expect("hidden"));
-    assert!(usage.ratio < 0.7 && upkeep.ratio > 0.7, "{upkeep:?} {usage:?}");
-    assert!(!statement(found, "invoice.invoice_by_id").touches);
 
-    // The tax is not zero: an entry for each row that is inserted, and none for an update that stays on its page.
-    let counters = found.effect.as_ref().and_then(|effect| effect.counters.as_ref()).expect("counted");
-    assert_eq!(counters.repeats, 2);
-    let of = |name: &str| counters.statements.iter().find(|of| of.statement == name).expect("it writes");
-    let inserted = of("order.insert_order");
-    assert!(inserted.wal_records.1 - inserted.wal_records.0 > 0.9, "{inserted:?}");
-    assert!(inserted.wal_bytes.1 > inserted.wal_bytes.0, "{inserted:?}");
-    let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
-    assert!(
-        (hot_without - hot_with).abs() < 0.05 && hot_with > 0.9,
-        "its column is not updated: {counters:?}"
-    );
-    assert!(counters.spread.is_some_and(|spread| spread < 0.02), "they repeat: {counters:?}");
+    /// To the end: what each of two does alone, one of use and one of none, and what both do together.
+    #[test]
+    fn each_of_several_indexes_is_measured_alone_and_all_of_them_together() {
+        let (database, place) = ledger();
+        let before = state(&database);
+        let adds =
+            ["--add", "CREATE INDEX ON orders (paid)", "--add", "CREATE INDEX ON orders (customer_id)"];
+        let ended = run(&database, &place, &[&adds[..], &["--operations", "150"]].concat());
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        assert_eq!(state(&database), before, "the target is as it was");
+        let report = ended.report();
+        let arms = ["none", "all", "only orders (paid)", "only orders (customer_id)"];
+        assert_eq!(experiment(&report).arms, arms);
+        assert!(
+            experiment(&report).not_hidden.as_ref().is_some_and(|why| why.contains("--allow-catalog-change"))
+        );
 
-    let again = place.dbdyno("report --format json").output().expect("it runs");
-    assert_same(&report, &Measured::from(&again).report());
-    let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
-    assert!(page.starts_with("ADD  ledger: index orders (customer_id)"), "{page}");
-    assert!(page.contains("CREATE INDEX CONCURRENTLY orders_customer") && page.contains("HOW"), "{page}");
-}
+        let boolean = index(&report, "orders (paid)");
+        assert_eq!(boolean.verdict, IndexVerdict::DoNotAdd, "{boolean:?}");
+        assert!(
+            boolean.production.is_empty() && boolean.used_by.is_empty(),
+            "there is nothing to run: {boolean:?}"
+        );
+        assert!(boolean.reasons[0].contains("no statement of the mix used it"), "{boolean:?}");
+        // What is updated is its column: no update stays off the indexes any more.
+        let alone = |of: &IndexResult| of.effect.clone().expect("it was measured by itself");
+        let counters = alone(boolean).counters.expect("counted");
+        let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
+        assert!(hot_without > 0.9 && hot_with < 0.01, "{counters:?}");
+        let paid =
+            counters.statements.iter().find(|of| of.statement == "pay.toggle_paid").expect("it writes");
+        assert!(paid.wal_records.1 > 1.5 * paid.wal_records.0, "{paid:?}");
+        assert!(counters.spread.is_some_and(|spread| spread < 0.02), "they repeat: {counters:?}");
 
-/// To the end: what each of two does alone, one of use and one of none, and what both do together.
-#[test]
-fn each_of_several_indexes_is_measured_alone_and_all_of_them_together() {
-    let (database, place) = ledger();
-    let before = state(&database);
-    let adds = ["--add", "CREATE INDEX ON orders (paid)", "--add", "CREATE INDEX ON orders (customer_id)"];
-    let ended = run(&database, &place, &[&adds[..], &["--operations", "150"]].concat());
-    assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    assert_eq!(state(&database), before, "the target is as it was");
-    let report = ended.report();
-    let arms = ["none", "all", "only orders (paid)", "only orders (customer_id)"];
-    assert_eq!(experiment(&report).arms, arms);
-    assert!(
-        experiment(&report).not_hidden.as_ref().is_some_and(|why| why.contains("--allow-catalog-change"))
-    );
+        let useful = index(&report, "orders (customer_id)");
+        assert_eq!(useful.verdict, IndexVerdict::Add, "{useful:?}");
+        let counters = alone(useful).counters.expect("counted");
+        let (_, hot_with) = counters.hot_fraction.expect("rows were updated");
+        assert!(hot_with > 0.9, "its column is not updated: {counters:?}");
 
-    let boolean = index(&report, "orders (paid)");
-    assert_eq!(boolean.verdict, IndexVerdict::DoNotAdd, "{boolean:?}");
-    assert!(
-        boolean.production.is_empty() && boolean.used_by.is_empty(),
-        "there is nothing to run: {boolean:?}"
-    );
-    assert!(boolean.reasons[0].contains("no statement of the mix used it"), "{boolean:?}");
-    // What is updated is its column: no update stays off the indexes any more.
-    let alone = |of: &IndexResult| of.effect.clone().expect("it was measured by itself");
-    let counters = alone(boolean).counters.expect("counted");
-    let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
-    assert!(hot_without > 0.9 && hot_with < 0.01, "{counters:?}");
-    let paid = counters.statements.iter().find(|of| of.statement == "pay.toggle_paid").expect("it writes");
-    assert!(paid.wal_records.1 > 1.5 * paid.wal_records.0, "{paid:?}");
-    assert!(counters.spread.is_some_and(|spread| spread < 0.02), "they repeat: {counters:?}");
-
-    let useful = index(&report, "orders (customer_id)");
-    assert_eq!(useful.verdict, IndexVerdict::Add, "{useful:?}");
-    let counters = alone(useful).counters.expect("counted");
-    let (_, hot_with) = counters.hot_fraction.expect("rows were updated");
-    assert!(hot_with > 0.9, "its column is not updated: {counters:?}");
-
-    // The gain is that of the one, the updates that leave the page are those of the other, and together they have both.
-    let together = experiment(&report).together.as_ref().expect("two indexes");
-    assert_eq!((alone(boolean).pairs, alone(useful).pairs, together.pairs), (8, 8, 8));
-    assert!(alone(boolean).gain_us.is_none(), "{boolean:?}");
-    let (gain, of_both) = (alone(useful).gain_us.expect("won"), together.gain_us.expect("won"));
-    assert!(gain.0 > 0.0 && of_both.0 < gain.1 && gain.0 < of_both.1, "{gain:?} {of_both:?}");
-    let counters = together.counters.as_ref().expect("counted");
-    let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
-    assert!(hot_without > 0.9 && hot_with < 0.01, "{counters:?}");
-    let inserted =
-        counters.statements.iter().find(|of| of.statement == "order.insert_order").expect("it writes");
-    assert!(inserted.wal_records.1 - inserted.wal_records.0 > 1.9, "an entry in each of two: {inserted:?}");
+        // The gain is that of the one, the updates that leave the page are those of the other, and together they have both.
+        let together = experiment(&report).together.as_ref().expect("two indexes");
+        assert_eq!((alone(boolean).pairs, alone(useful).pairs, together.pairs), (8, 8, 8));
+        assert!(alone(boolean).gain_us.is_none(), "{boolean:?}");
+        let (gain, of_both) = (alone(useful).gain_us.expect("won"), together.gain_us.expect("won"));
+        assert!(gain.0 > 0.0 && of_both.0 < gain.1 && gain.0 < of_both.1, "{gain:?} {of_both:?}");
+        let counters = together.counters.as_ref().expect("counted");
+        let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
+        assert!(hot_without > 0.9 && hot_with < 0.01, "{counters:?}");
+        let inserted =
+            counters.statements.iter().find(|of| of.statement == "order.insert_order").expect("it writes");
+        assert!(
+            inserted.wal_records.1 - inserted.wal_records.0 > 1.9,
+            "an entry in each of two: {inserted:?}"
+        );
+    }
 }
 
 #[test]
