@@ -1,7 +1,7 @@
 //! Reports in the forms that other programs read: Markdown for pull requests, JUnit for test runners, CSV, interval logs.
 
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::model::Report;
 use crate::report::{self, Hlog, Table};
@@ -15,14 +15,10 @@ use super::{CommandError, output};
 /// Where GitHub Actions wants what a step has to say, as Markdown.
 const STEP_SUMMARY: &str = "GITHUB_STEP_SUMMARY";
 
-fn is_standard_output(path: Option<&PathBuf>) -> bool {
-    path.is_some_and(|path| path == Path::new("-"))
-}
-
 /// Makes sure, before minutes are spent on it, that every file can be written, and that standard output holds one thing.
 pub(super) fn check(export: &ExportArguments, wanted: &Output) -> Result<(), CommandError> {
     let all = [&wanted.html, &wanted.json, &export.markdown, &export.junit];
-    if all.into_iter().filter(|path| is_standard_output(path.as_ref())).count() > 1 {
+    if all.into_iter().filter(|path| output::is_standard_output(path.as_deref())).count() > 1 {
         return Err(UsageError::OneOutput.into());
     }
     all.into_iter().try_for_each(|path| output::check_file(path.as_deref()))
@@ -30,25 +26,16 @@ pub(super) fn check(export: &ExportArguments, wanted: &Output) -> Result<(), Com
 
 /// Shows a report and writes it in every form that was asked for. A file that cannot be written does not keep it from the screen.
 pub(super) fn show(report: &Report, wanted: &Output, export: &ExportArguments) -> Result<(), CommandError> {
-    let markdown = write(export.markdown.as_deref(), || report::markdown(report));
-    let junit = write(export.junit.as_deref(), || report::junit(report));
+    let markdown = output::write(export.markdown.as_deref(), || report::markdown(report));
+    let junit = output::write(export.junit.as_deref(), || report::junit(report));
     summarise(report);
-    let is_alone = is_standard_output(export.markdown.as_ref()) || is_standard_output(export.junit.as_ref());
-    let shown = if is_alone {
-        let html = write(wanted.html.as_deref(), || report::html(report));
-        html.and(write(wanted.json.as_deref(), || report::json(report) + "\n"))
+    let mut own = [&export.markdown, &export.junit].into_iter();
+    let shown = if own.any(|path| output::is_standard_output(path.as_deref())) {
+        output::write_forms(report, wanted)
     } else {
         output::show(report, wanted)
     };
     shown.and(markdown).and(junit)
-}
-
-fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), CommandError> {
-    match path {
-        None => Ok(()),
-        Some(path) if path == Path::new("-") => output::print(&text()),
-        Some(path) => std::fs::write(path, text()).map_err(output::unwritable(path)),
-    }
 }
 
 /// Appends the report to the summary of the step, where a step of GitHub Actions runs this. That it fails is worth a word and no more.

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -23,8 +23,7 @@ const WIDTH_MAX: usize = 120;
 
 /// Makes sure, before minutes are spent on it, that the report can be written where it is wanted. What is there stays.
 pub(super) fn check(wanted: &Output) -> Result<(), CommandError> {
-    let is_standard_output = |path: &Option<PathBuf>| path.as_deref() == Some(Path::new("-"));
-    if is_standard_output(&wanted.html) && is_standard_output(&wanted.json) {
+    if is_standard_output(wanted.html.as_deref()) && is_standard_output(wanted.json.as_deref()) {
         return Err(UsageError::OneOutput.into());
     }
     check_file(wanted.html.as_deref())?;
@@ -42,22 +41,32 @@ pub(super) fn check_file(json: Option<&Path>) -> Result<(), CommandError> {
     }
 }
 
+/// Whether a result is wanted on standard output, alone.
+pub(super) fn is_standard_output(path: Option<&Path>) -> bool {
+    path == Some(Path::new("-"))
+}
+
+/// Writes a result where it is wanted, if it is.
+pub(super) fn write(path: Option<&Path>, text: impl FnOnce() -> String) -> Result<(), CommandError> {
+    match path {
+        None => Ok(()),
+        Some(path) if is_standard_output(Some(path)) => print(&text()),
+        Some(path) => std::fs::write(path, text()).map_err(unwritable(path)),
+    }
+}
+
+/// Writes a report in the forms that were asked for.
+pub(super) fn write_forms(report: &Report, wanted: &Output) -> Result<(), CommandError> {
+    let html = write(wanted.html.as_deref(), || report::html(report));
+    let json = write(wanted.json.as_deref(), || report::json(report) + "\n");
+    html.and(json)
+}
+
 /// Shows a report in the way that was asked for. A file that cannot be written does not keep it from the screen.
 pub(super) fn show(report: &Report, wanted: &Output) -> Result<(), CommandError> {
-    let mut written = Ok(());
-    if let Some(path) = &wanted.html {
-        let page = report::html(report);
-        if path == Path::new("-") {
-            return print(&page);
-        }
-        written = std::fs::write(path, page).map_err(unwritable(path));
-    }
-    if let Some(path) = &wanted.json {
-        let json = report::json(report);
-        if path == Path::new("-") {
-            return print(&json);
-        }
-        written = written.and(std::fs::write(path, json + "\n").map_err(unwritable(path)));
+    let written = write_forms(report, wanted);
+    if is_standard_output(wanted.html.as_deref()) || is_standard_output(wanted.json.as_deref()) {
+        return written;
     }
     print(&report::terminal(report, &options(wanted.full)))?;
     written
