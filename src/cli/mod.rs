@@ -320,6 +320,7 @@ async fn conclude(
 
 async fn show_report(arguments: &args::ReportArguments) -> Result<u8, CommandError> {
     export::check_form(arguments)?;
+    output::check(&arguments.output)?;
     let dir = plan::runs_dir(arguments.runs_dir.as_ref())?;
     let run_dir = match &arguments.run {
         Some(path) if std::path::Path::new(path).join(store::JOURNAL).is_file() => path.into(),
