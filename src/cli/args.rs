@@ -21,7 +21,7 @@ pub(super) use index::IndexArguments;
 pub(super) use live::LiveArguments;
 pub(super) use migration::{MigrationArguments, MigrationTool};
 
-use crate::units::{Amount, Course, CourseError, CpuList, DrawnError, Pause, Seed, parse_duration};
+use crate::units::{Amount, Course, CourseError, CpuList, Dialect, DrawnError, Pause, Seed, parse_duration};
 
 pub(super) use baseline::BaselineArguments;
 pub(super) use capacity::CapacityArguments;
@@ -91,7 +91,7 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct TargetArguments {
-    /// The database: a postgres:// URL, or `local` for a throwaway server
+    /// The database: a postgres:// or mysql:// URL, `local` for a throwaway PostgreSQL, `local:mariadb` for a throwaway MariaDB
     #[arg(
         short,
         long,
@@ -106,9 +106,13 @@ pub(super) struct TargetArguments {
 }
 
 impl TargetArguments {
-    /// Whether dbdyno starts the server.
-    pub(super) fn is_local(&self) -> bool {
-        matches!(self.target.as_str(), "local" | "local:postgres" | "local:postgresql")
+    /// Which server dbdyno starts; nothing where it is to find one.
+    pub(super) fn local(&self) -> Option<Dialect> {
+        match self.target.as_str() {
+            "local" | "local:postgres" | "local:postgresql" => Some(Dialect::Postgresql),
+            "local:mariadb" | "local:mysql" => Some(Dialect::Mysql),
+            _ => None,
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn doctor(arguments: &DoctorArguments) -> Result<u8, CommandErr
     let target = OpenTarget::open(&choice, &mut |what| live.tell(&what)).await?;
     live.finish();
     let address = target.target.address();
-    let found = capabilities::examine(&target.control, target.target.settings()).await;
+    let found = capabilities::examine(&target.control, &target.target).await;
     target.close().await?;
     let found = found.map_err(StudyError::examining)?;
     if arguments.json {

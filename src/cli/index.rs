@@ -132,7 +132,7 @@ pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<I
 
 fn check_cache(arguments: &IndexArguments) -> Result<(), IndexUsage> {
     let target = &arguments.measure.target;
-    if !target.is_local() {
+    if target.local().is_none() {
         return Err(IndexUsage::CacheElsewhere);
     }
     let is_set = |setting: &String| setting.trim_start().to_ascii_lowercase().starts_with("shared_buffers");
@@ -145,7 +145,7 @@ fn ask(arguments: &IndexArguments) -> Result<IndexAsk, IndexUsage> {
         return Ok(IndexAsk::DropUnused);
     }
     if arguments.suggest {
-        let is_local = arguments.measure.target.is_local();
+        let is_local = arguments.measure.target.local().is_some();
         return if is_local { Ok(IndexAsk::Suggest) } else { Err(IndexUsage::SuggestElsewhere) };
     }
     if !arguments.drop.is_empty() {

@@ -12,7 +12,7 @@ use crate::study::{
     LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
     RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, Wishes, default_jobs,
 };
-use crate::units::{Arrivals, Course, CourseError, Load, Seed, format_duration};
+use crate::units::{Arrivals, Course, CourseError, Dialect, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Workload};
 
 use super::args::{
@@ -408,7 +408,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     let loads = vec![Load::clients(32)];
     let workload = read(&folder)?;
     let measure = MeasurePlan {
-        target: TargetChoice::Local(local(&arguments.local)?),
+        target: TargetChoice::Local(local(&arguments.local, Dialect::Postgresql)?),
         protocol: workload.protocol.unwrap_or_default(),
         statement_timeout: workload.statement_timeout,
         is_protocol_chosen: false,
@@ -462,8 +462,8 @@ pub(super) fn runs_dir(given: Option<&PathBuf>) -> Result<PathBuf, CommandError>
 }
 
 pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, CommandError> {
-    if arguments.is_local() {
-        return Ok(TargetChoice::Local(local(&arguments.local)?));
+    if let Some(dialect) = arguments.local() {
+        return Ok(TargetChoice::Local(local(&arguments.local, dialect)?));
     }
     if arguments.local.server_cpus.is_some() {
         return Err(UsageError::ServerCpus.into());
@@ -661,13 +661,14 @@ pub(super) fn load(arguments: &LoadOfRun) -> Result<Option<Load>, UsageError> {
     })
 }
 
-fn local(arguments: &LocalArguments) -> Result<LocalOptions, UsageError> {
+fn local(arguments: &LocalArguments, dialect: Dialect) -> Result<LocalOptions, UsageError> {
     let mut settings = Vec::new();
     for given in &arguments.settings {
         let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
         settings.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(LocalOptions {
+        dialect,
         bindir: arguments.bindir.clone(),
         settings,
         cpus: arguments.server_cpus.clone(),

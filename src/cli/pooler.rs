@@ -24,7 +24,7 @@ pub(super) fn choice(arguments: &MeasureArguments) -> Result<Option<PoolerChoice
     if arguments.reset == ResetTo::Template {
         return Err(UsageError::PoolerWithCopies.into());
     }
-    let is_local = arguments.target.is_local();
+    let is_local = arguments.target.local().is_some();
     if pooler.contains("://") {
         if given.pooler_pool.is_some() {
             return Err(UsageError::WithoutPooler("--pooler-pool", "--pooler pgbouncer").into());

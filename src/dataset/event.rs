@@ -132,6 +132,9 @@ pub enum DatasetError {
     /// No connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// What is asked for is known of another server only.
+    #[error(transparent)]
+    OtherServer(#[from] crate::db::PostgresOnly),
     /// The schema, the description of a column, or a statement cannot be. Found before any row unless it lies in
     /// `finish.sql` or depends on the rows.
     #[error("{0}")]

@@ -5,25 +5,26 @@
 //! `finish.sql`; then vacuum and checkpoint. A row of `dbdyno.load_mark` says at each moment how far it came. Tables that
 //! dbdyno did not create are never touched unless the user said so.
 //!
-//! The engine is matched here once; PostgreSQL is the only one so far.
+//! Which engine it is, `engines` asks once; what a workload, a script or a report say of data knows none.
 
 pub mod capture;
 mod csv;
+mod engines;
 mod event;
+pub mod index;
+mod mysql;
 mod postgres;
 mod script;
 
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
+pub use engines::{
+    autovacuum_works, check_parameters, check_session_setting, check_statements, checkpoint, data_state,
+    follow_pooled, inspect, load, pgbench_scale, query_values, run_statement,
+};
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
-pub use postgres::between::{autovacuum_works, check_session_setting, checkpoint, run_statement};
 pub use postgres::capture::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
-pub use postgres::changes::{DataState, TableChanges, data_state};
-pub use postgres::check::check_statements;
-pub use postgres::index;
-pub use postgres::load::load;
+pub use postgres::changes::{DataState, TableChanges};
 pub use postgres::mark::{Holds, Mark, MarkState};
-pub use postgres::parameters::check_parameters;
-pub use postgres::pooled::{Pooled, follow as follow_pooled};
-pub use postgres::query_values::query_values;
-pub use postgres::state::{TargetState, inspect, pgbench_scale};
+pub use postgres::pooled::Pooled;
+pub use postgres::state::TargetState;
 pub use postgres::template::Template;

@@ -209,6 +209,9 @@ pub enum ConnectError {
         /// The server's words.
         message: String,
     },
+    /// What is asked for is known of another server only.
+    #[error(transparent)]
+    OtherServer(#[from] super::PostgresOnly),
     /// The server is not what it seems to be.
     #[error("unexpected answer from {address}: {message}")]
     Protocol {
@@ -249,11 +252,11 @@ impl ConnectError {
                 "42501" => Some("GRANT the right to the user, or connect as the owner of the tables".to_owned()),
                 _ => None,
             },
-            Self::TimedOut { .. } | Self::Tls { .. } | Self::NoPassword { .. } => None,
+            Self::TimedOut { .. } | Self::Tls { .. } | Self::NoPassword { .. } | Self::OtherServer(_) => None,
             Self::Authentication { .. } => {
                 Some("dbdyno knows trust, password, md5 and scram-sha-256 (pg_hba.conf decides)".to_owned())
             }
-            Self::Protocol { .. } => Some("is that port a PostgreSQL server's?".to_owned()),
+            Self::Protocol { .. } => Some("is that the port of such a server?".to_owned()),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Two kinds of connection lead to one server. The *measured* one is a lean [`Session`] that executes statements by their
 //! index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
 
+mod any;
 pub mod error;
 pub mod mysql;
 pub mod postgres;
@@ -22,8 +23,9 @@ use crate::units::{BackendId, SlotId, Stamp, StatementId};
 pub use crate::sql::named::Place;
 pub use crate::time::Now;
 pub use crate::units::Protocol;
+pub use any::{AnyEngine, AnySession};
 pub use error::{ConnectError, ExecError};
-pub use target::{Client, Settings, Target, TargetError};
+pub use target::{Client, PostgresOnly, Target, TargetError};
 
 /// A statement as a session must know it, whatever workload it comes from.
 #[derive(Clone, Debug)]

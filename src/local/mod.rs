@@ -30,10 +30,10 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::db::secret::Secret;
-use crate::units::CpuList;
+use crate::units::{CpuList, Dialect};
 
 pub use affinity::{AffinityError, pin};
-pub use start::{check_pgbouncer, start_mariadb, start_pgbouncer, start_postgres};
+pub use start::{check_pgbouncer, start, start_mariadb, start_pgbouncer, start_postgres};
 pub use supervisor::{SUPERVISE, supervise};
 
 /// Longer than the supervisor's own patience with a server that does not stop.
@@ -42,6 +42,8 @@ const REMOVAL_TIMEOUT: Duration = Duration::from_secs(30);
 /// What the user may decide about a throwaway server.
 #[derive(Clone, Debug, Default)]
 pub struct LocalOptions {
+    /// Which server: PostgreSQL or MariaDB.
+    pub dialect: Dialect,
     /// Folder with the server's binaries (`--local-bindir`, `DBDYNO_PG_BINDIR`); looked for when absent.
     pub bindir: Option<PathBuf>,
     /// Settings of the server, beside ours and above them (`--local-setting name=value`).
@@ -51,6 +53,17 @@ pub struct LocalOptions {
     /// The program that has the hidden subcommand [`SUPERVISE`]; the running one when absent. For tests and for programs
     /// that use the library.
     pub supervisor: Option<PathBuf>,
+}
+
+impl LocalOptions {
+    /// What is done when it is started, for a person.
+    #[must_use]
+    pub fn step(&self) -> &'static str {
+        match self.dialect {
+            Dialect::Postgresql => "starting a throwaway PostgreSQL",
+            Dialect::Mysql => "starting a throwaway MariaDB",
+        }
+    }
 }
 
 /// For how long a client keeps a server connection of a pooler.

@@ -11,6 +11,15 @@ use super::cluster::check_setting;
 use super::supervisor::{Answer, MARIADB, PGBOUNCER, POSTGRES, RESTART, Request, SUPERVISE};
 use super::{LocalError, LocalOptions, LocalServer, PoolerOptions, binaries, mariadb, pgbouncer};
 use crate::db::secret::Secret;
+use crate::units::Dialect;
+
+/// Starts the server that is asked for: see [`start_postgres`] and [`start_mariadb`].
+pub async fn start(options: &LocalOptions) -> Result<LocalServer, LocalError> {
+    match options.dialect {
+        Dialect::Postgresql => start_postgres(options).await,
+        Dialect::Mysql => start_mariadb(options).await,
+    }
+}
 
 /// Makes a cluster in a new folder, starts a server on it and waits until it answers; takes about a second.
 ///

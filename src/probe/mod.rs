@@ -1,5 +1,6 @@
 //! Looks at the server and at the host while a run goes on, from connections of its own, never from the measured pool.
 
+pub mod capabilities;
 pub mod host;
 mod outlet;
 pub mod pgbouncer;
@@ -11,12 +12,12 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::db::postgres::Settings;
-use crate::db::{ConnectError, Now};
+use crate::db::{ConnectError, Now, Target};
 use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
 
-pub use postgres::{capabilities, ddl};
+pub use postgres::ddl;
 
 use host::HostProbe;
 use pgbouncer::{PoolerProbe, PoolerWatch};
@@ -125,12 +126,16 @@ impl Probes {
     /// Connects, learns what it must know of the server and the workload, and begins to look. Must be called within a tokio
     /// runtime; the probes are tasks of it. `epoch_unix_us` is the wall-clock time at which `clock` stood at zero.
     pub async fn start(
-        settings: &Settings,
+        target: &Target,
         plan: ProbePlan,
         clock: impl Now,
         epoch_unix_us: i64,
         out: mpsc::Sender<Probed>,
     ) -> Result<Self, ProbeError> {
+        let settings = match target {
+            Target::Postgres(settings) => settings,
+            Target::MySql(_) => return Ok(Self::host_only(clock, out)),
+        };
         let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
         let activity_probe =
             Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dataset::Reader;
 use crate::dataset::capture::{ColumnDistance, DatabaseFacts, compare, without_values};
 use crate::dataset::index::{Explained, explained};
+use crate::dataset::{self, Reader};
 use crate::db::{Client, Target};
 use crate::sql::lex::{TokenKind, significant};
 use crate::workload::Workload;
@@ -77,7 +77,7 @@ pub async fn fidelity(plan: &FidelityPlan, observer: &mut Observer<'_>) -> Resul
     let plans = |client| explained(client, &plan.workload);
     // Plans are made, nothing is executed; the server is told so all the same.
     let read_only = "SET default_transaction_read_only = on";
-    against.control.batch_execute(read_only).await.map_err(StudyError::examining)?;
+    dataset::run_statement(&against.control, read_only).await?.map_err(StudyError::Examine)?;
     let (there, here) = (plans(&against.control).await?, plans(&target.control).await?);
     let mut columns = compare(&source, &copy);
     columns.sort_by(|one, other| one.score.total_cmp(&other.score));

@@ -34,7 +34,7 @@ impl Fresh {
     /// Makes sure that copies can be made.
     pub(super) async fn of(target: &OpenTarget, observer: &mut Observer<'_>) -> Result<Self, StudyError> {
         let mut told = |note: String| observer(Happening::Note(&note));
-        let template = Template::open(target.target.settings(), &target.control, &mut told).await;
+        let template = Template::open(&target.target, &target.control, &mut told).await;
         Ok(Self { loaded: target.target.clone(), template: template.map_err(refused)?, copy: None })
     }
 

@@ -67,7 +67,7 @@ pub(super) async fn target(target: &OpenTarget) -> Result<TargetHeader, StudyErr
     let header = capabilities::target_header(&target.control).await;
     let mut header = header.map_err(StudyError::examining)?;
     if !target.is_local() {
-        let spot = capabilities::pooler_blind_spot(&target.control, target.target.settings()).await;
+        let spot = capabilities::pooler_blind_spot(&target.control, &target.target).await;
         header.blind_spots.extend(spot.map_err(StudyError::examining)?);
     }
     Ok(TargetHeader {

@@ -46,7 +46,7 @@ pub(super) async fn fill(
         existing: if shape.replace { Existing::Replace } else { Existing::Refuse },
     };
     observer(Happening::Step(&format!("loading {} at scale {}", workload.name, shape.scale)));
-    let summary = dataset::load(target.target.settings(), workload, &options, &mut |event| {
+    let summary = dataset::load(&target.target, workload, &options, &mut |event| {
         observer(Happening::Load(&event));
     })
     .await?;

@@ -267,8 +267,7 @@ impl<'a> Bench<'a> {
                     plans: plans::capture(&self.plan, self.workload(variant), self.data(variant)),
                     pooler: self.pooler.as_ref().and_then(|pooler| pooler.watch.clone()),
                 };
-                let settings = self.target.target.settings();
-                Probes::start(settings, plan, self.clock, self.epoch.unix_us(), out).await?
+                Probes::start(&self.target.target, plan, self.clock, self.epoch.unix_us(), out).await?
             }
         });
         Ok(())

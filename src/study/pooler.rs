@@ -98,13 +98,13 @@ async fn start(
     };
     let own = start_pgbouncer(server, &own).await?;
     let console = Target::of_local_server(own.url())?;
-    let database = target.target.settings().database().to_owned();
+    let database = target.target.database().to_owned();
     let header = about(&console, &database).await?;
     Ok(OpenPooler {
         target: console.with_database(&database),
         measured_as: None,
         header: PoolerHeader { is_own: true, ..header },
-        watch: Some(PoolerWatch { console: console.settings().clone(), database, process: Some(own.pid()) }),
+        watch: Some(PoolerWatch { console: console.clone(), database, process: Some(own.pid()) }),
         own: Some(own),
     })
 }
@@ -118,11 +118,11 @@ async fn found(
     observer(Happening::Step(&format!("connecting to the pooler at {}", pooler.address())));
     // Followed first: then the pool is there, and its console can tell of it.
     let role = leads_to(pooler, target).await?;
-    let database = pooler.settings().database().to_owned();
+    let database = pooler.database().to_owned();
     let (header, watch) = match console {
         Some(console) => {
             let header = about(console, &database).await?;
-            let watch = PoolerWatch { console: console.settings().clone(), database, process: None };
+            let watch = PoolerWatch { console: console.clone(), database, process: None };
             (header, Some(watch))
         }
         None => (PoolerHeader::default(), None),
@@ -137,7 +137,7 @@ async fn found(
 }
 
 async fn about(console: &Target, database: &str) -> Result<PoolerHeader, StudyError> {
-    examine(console.settings(), database).await.map_err(|error| {
+    examine(console, database).await.map_err(|error| {
         StudyError::Refused(format!("--pooler-admin: {error} (asked at {})", console.address()))
     })
 }

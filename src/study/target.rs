@@ -1,7 +1,7 @@
 //! A target made ready: started if it is a throwaway one, and connected to.
 
 use crate::db::{Client, Target};
-use crate::local::{LocalServer, start_postgres};
+use crate::local::{self, LocalServer};
 
 use super::{Happening, Observer, StudyError, TargetChoice};
 
@@ -24,12 +24,12 @@ impl OpenTarget {
                 (target.clone(), None)
             }
             TargetChoice::Local(options) => {
-                observer(Happening::Step("starting a throwaway PostgreSQL"));
-                let server = start_postgres(options).await?;
+                observer(Happening::Step(options.step()));
+                let server = local::start(options).await?;
                 (Target::of_local_server(server.url())?, Some(server))
             }
         };
-        for notice in server.iter().flat_map(LocalServer::notices).chain(target.settings().warnings()) {
+        for notice in server.iter().flat_map(LocalServer::notices).chain(target.warnings()) {
             observer(Happening::Note(notice));
         }
         let control = target.connect("control").await?;

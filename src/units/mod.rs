@@ -2,6 +2,7 @@
 
 mod course;
 mod cpus;
+mod dialect;
 mod duration;
 mod id;
 mod load;
@@ -12,6 +13,7 @@ mod stamp;
 
 pub use course::{Course, CourseError, LEVEL_MAX, Pieces, STEPS_MAX};
 pub use cpus::{CPU_MAX, CpuList, CpuListError};
+pub use dialect::Dialect;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use id::{BackendId, ClientId, InstanceId, RunId, SlotId, StageId, StatementId, TransactionId, WorkerId};
 pub use load::{Amount, Arrivals, DrawnError, Load, Pause, SESSION_MAX};

@@ -19,6 +19,10 @@ use dbdyno::units::{SlotId, Stamp, StatementId};
 use crate::harness::{Database, local_options, runtime};
 use crate::session::places;
 
+fn mysql(url: &str) -> dbdyno::db::mysql::Settings {
+    dbdyno::db::mysql::Settings::from_url(url).expect("its URL")
+}
+
 #[derive(Clone)]
 struct Clock(Instant);
 
@@ -250,7 +254,7 @@ fn mariadb_keeps_what_a_session_promises() {
         let mut admin = mysql_async::Conn::from_url(url).await.expect("a connection");
         let sql = "CREATE TABLE t (id bigint PRIMARY KEY, name varchar(100), amount bigint)";
         admin.query_drop(sql).await.expect("a table");
-        let engine = MySqlEngine::from_url(url, Clock(Instant::now())).expect("its URL");
+        let engine = MySqlEngine::new(mysql(url).into(), Clock(Instant::now()), SessionOptions::default());
         all(&engine, &MARIADB).await;
         let sleeping = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(30)%' \
                         AND id <> connection_id()";

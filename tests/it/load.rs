@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use dbdyno::dataset::{Holds, inspect};
-use dbdyno::db::postgres::{Settings, connect};
+use dbdyno::db::Target;
 use rustix::process::Signal;
 
 use crate::harness::{Database, own_environment, program, runtime, wait_until};
@@ -30,9 +30,9 @@ const SCHEMA: &str = "CREATE TABLE things (id bigint PRIMARY KEY, name text NOT 
 
 fn holds(place: &Place, database: &Database) -> Holds {
     let workload = dbdyno::workload::load(&place.workload()).expect("right");
-    let settings = Settings::from_url(database.url()).expect("a URL");
+    let target = Target::parse(database.url()).expect("a URL");
     runtime().block_on(async {
-        let client = connect(&settings, "test").await.expect("the server runs");
+        let client = target.connect("test").await.expect("the server runs");
         inspect(&client, &workload).await.expect("it can be looked at").holds
     })
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dbdyno::db::postgres::Settings;
+use dbdyno::db::Target;
 use dbdyno::model::{Report, Stage, StatementInfo};
 use dbdyno::probe::plans::{PlanCapture, PlanOrder, PlanValues, PlannedStatement};
 use dbdyno::probe::{ProbePlan, Probes};
@@ -157,7 +157,7 @@ fn surveys(
     sessions: &[&[(&str, &str)]],
     scene: impl FnOnce() + Send + 'static,
 ) -> Vec<PlanSurvey> {
-    let settings = Settings::from_url(database.url()).expect("the harness gives a URL");
+    let target = Target::parse(database.url()).expect("the harness gives a URL");
     let plan = ProbePlan {
         interval: Duration::from_millis(500),
         plans: PlanCapture { statements },
@@ -166,7 +166,7 @@ fn surveys(
     runtime().block_on(async {
         let epoch = Epoch::begin();
         let (out, mut readings) = tokio::sync::mpsc::channel(1000);
-        let probes = Probes::start(&settings, plan, epoch.clock(), epoch.unix_us(), out)
+        let probes = Probes::start(&target, plan, epoch.clock(), epoch.unix_us(), out)
             .await
             .expect("the probes connect");
         for (stage, begin_with) in sessions.iter().enumerate() {

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use dbdyno::db::postgres::Settings;
-use dbdyno::probe::postgres::capabilities::{self, Presence};
+use dbdyno::db::Target;
+use dbdyno::probe::capabilities::{self, Presence};
 use dbdyno::probe::{ProbePlan, Probed, Probes};
 use dbdyno::record::entry::Edge;
 use dbdyno::record::observation::{ActivitySummary, Counters, LockEpisode, Observation, Session, Who};
@@ -41,11 +41,11 @@ fn plan(texts: &[&str]) -> ProbePlan {
 
 /// What the probes saw while `scene` was played on a thread of its own.
 fn observe(url: &str, plan: ProbePlan, scene: impl FnOnce() + Send + 'static) -> Vec<Probed> {
-    let settings = Settings::from_url(url).expect("the harness gives a URL");
+    let target = Target::parse(url).expect("the harness gives a URL");
     runtime().block_on(async {
         let epoch = Epoch::begin();
         let (out, mut readings) = tokio::sync::mpsc::channel(1000);
-        let probes = Probes::start(&settings, plan, epoch.clock(), epoch.unix_us(), out)
+        let probes = Probes::start(&target, plan, epoch.clock(), epoch.unix_us(), out)
             .await
             .expect("the probes connect");
         let mut seen = vec![probes.read_edge(Edge::Begin).await.expect("the server is looked at")];
@@ -281,11 +281,11 @@ fn a_poor_role_is_told_what_it_misses_and_still_sees_who_blocks() {
         tool.execute("COMMIT");
         waiter.join().expect("the waiter is let go");
     });
-    let settings = Settings::from_url(&poor).expect("a URL");
+    let target = Target::parse(&poor).expect("a URL");
     let (header, found) = runtime().block_on(async {
-        let client = dbdyno::db::postgres::connect(&settings, "control").await.expect("the role may connect");
+        let client = target.connect("control").await.expect("the role may connect");
         let header = capabilities::target_header(&client).await.expect("its questions need no right");
-        (header, capabilities::examine(&client, &settings).await.expect("its questions need no right"))
+        (header, capabilities::examine(&client, &target).await.expect("its questions need no right"))
     });
     database.execute("REVOKE ALL ON stock FROM probe_poor; DROP ROLE probe_poor");
 
@@ -312,11 +312,11 @@ fn a_poor_role_is_told_what_it_misses_and_still_sees_who_blocks() {
 #[test]
 fn the_fingerprint_follows_the_settings_and_not_the_session() {
     let database = stock();
-    let settings = Settings::from_url(database.url()).expect("a URL");
+    let target = Target::parse(database.url()).expect("a URL");
     let fingerprint = |set: &'static str| {
         let settings = settings.clone();
         runtime().block_on(async move {
-            let client = dbdyno::db::postgres::connect(&settings, "control").await.expect("it connects");
+            let client = target.connect("control").await.expect("it connects");
             client.batch_execute(set).await.expect("the setting exists");
             capabilities::target_header(&client).await.expect("it answers").settings_fingerprint
         })

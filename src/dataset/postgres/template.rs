@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use super::server::{code, failed, quoted, words};
 use crate::dataset::DatasetError;
+use crate::db::Target;
 use crate::db::postgres::{Client, Settings, connect, server_version};
 
 /// Databases to be connected to while the template is copied.
@@ -86,10 +87,11 @@ impl Template {
     /// Makes sure that the database that `control` is connected to can be copied, and removes copies that a dbdyno left which
     /// was killed. `told` hears of them.
     pub async fn open(
-        settings: &Settings,
-        control: &Client,
+        target: &Target,
+        control: &crate::db::Client,
         told: &mut (dyn FnMut(String) + Send),
     ) -> Result<Self, DatasetError> {
+        let (settings, control) = (target.postgres()?, control.postgres()?);
         check_rights(settings, control).await?;
         let (elsewhere, client) = connect_elsewhere(settings).await?;
         let (version, _) = server_version(&client).await.map_err(failed("ask the server for its version"))?;

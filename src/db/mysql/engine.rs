@@ -7,8 +7,9 @@ use mysql_async::{Conn, Opts, OptsBuilder};
 
 use super::failure;
 use super::session::MySqlSession;
+use super::settings::Settings;
 use super::statement::Prepared;
-use crate::db::{ConnectError, Engine, Now, StatementPlan};
+use crate::db::{ConnectError, Engine, Now, SessionOptions, StatementPlan};
 
 /// Numbers of connections whose last request nobody waits for any more.
 pub(super) type Abandoned = Arc<Mutex<Vec<u32>>>;
@@ -16,37 +17,37 @@ pub(super) type Abandoned = Arc<Mutex<Vec<u32>>>;
 /// Makes measured connections to one MariaDB or MySQL.
 #[derive(Clone)]
 pub struct MySqlEngine<N> {
+    settings: Arc<Settings>,
     opts: Opts,
     clock: N,
     abandoned: Abandoned,
 }
 
 impl<N: Now> MySqlEngine<N> {
-    /// Connections to the server of a URL (`mysql://user:password@host:port/database`), stamped by `clock`.
-    pub fn from_url(url: &str, clock: N) -> Result<Self, ConnectError> {
-        let opts = Opts::from_url(url).map_err(|error| ConnectError::Protocol {
-            address: "the URL of the server".to_owned(),
-            message: error.to_string(),
-        })?;
+    /// Connections to the server of these settings, stamped by `clock`.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, clock: N, _options: SessionOptions) -> Self {
         let setup = [
             // Every instant travels in UTC.
             "SET time_zone = '+00:00'",
             // As in PostgreSQL, a value that does not fit is an error and not another value.
             "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
         ];
-        let opts = OptsBuilder::from_opts(opts)
+        let of_user = settings.session().iter().map(|(name, value)| format!("SET {name} = {value}"));
+        let opts = OptsBuilder::from_opts(settings.opts().clone())
             // A socket beside a TCP address would be another path than the one that was asked for.
             .prefer_socket(false)
             .tcp_nodelay(true)
             // The session keeps its statements itself; a cache would close those that were used last long ago.
             .stmt_cache_size(0)
-            .setup(setup.map(str::to_owned).to_vec());
-        Ok(Self { opts: opts.into(), clock, abandoned: Abandoned::default() })
+            .setup(setup.map(str::to_owned).into_iter().chain(of_user).collect::<Vec<_>>())
+            .into();
+        Self { settings, opts, clock, abandoned: Abandoned::default() }
     }
 
     /// Host and port, without a password.
     fn address(&self) -> String {
-        format!("{}:{}", self.opts.ip_or_hostname(), self.opts.tcp_port())
+        self.settings.address()
     }
 
     async fn open(&self) -> Result<Conn, ConnectError> {

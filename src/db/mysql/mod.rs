@@ -4,11 +4,15 @@
 //! It is the smallest session that keeps every promise of [`crate::db::Session`], and is here so that these promises are not
 //! PostgreSQL's habits in disguise. No command drives it yet.
 
+mod client;
 mod engine;
 mod failure;
 mod session;
+mod settings;
 mod statement;
 mod value;
 
+pub use client::{Client, connect};
 pub use engine::MySqlEngine;
 pub use session::MySqlSession;
+pub use settings::{Environment, Settings, SettingsError};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tokio_postgres::SimpleQueryMessage;
 
-use crate::db::ConnectError;
-use crate::db::postgres::{Client, Settings, connect};
+use crate::db::postgres::{Client, connect};
+use crate::db::{ConnectError, Target};
 use crate::probe::ROLE;
 use crate::record::pooler::PoolerHeader;
 
@@ -76,7 +76,8 @@ pub(super) fn number(row: &Row, column: &str) -> Option<u64> {
 }
 
 /// Asks the console what the pooler is, and how it pools the database of this name.
-pub async fn examine(settings: &Settings, database: &str) -> Result<PoolerHeader, ConsoleError> {
+pub async fn examine(console: &Target, database: &str) -> Result<PoolerHeader, ConsoleError> {
+    let settings = console.postgres().map_err(ConnectError::from)?;
     let console = connect(settings, ROLE).await?;
     let ask = async |command| {
         let refused = |error: tokio_postgres::Error| ConsoleError::Refused {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::console::{Row, number, show};
-use crate::db::Now;
-use crate::db::postgres::{Client, Settings, connect};
+use crate::db::postgres::{Client, connect};
+use crate::db::{Now, Target};
 use crate::probe::outlet::Outlet;
 use crate::probe::postgres::link::{BackOff, OnSchedule, Unanswered, ask};
 use crate::probe::{Probed, ROLE};
@@ -26,7 +26,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct PoolerWatch {
     /// The console.
-    pub console: Settings,
+    pub console: Target,
     /// The database as the pooler names it.
     pub database: String,
     /// Its process, where dbdyno started it.
@@ -60,7 +60,8 @@ impl<N: Now> PoolerProbe<N> {
 
     async fn read(&mut self, cost: &mut ProbeCost) -> Result<(PoolerSample, Span), String> {
         if self.client.as_ref().is_none_or(Client::is_closed) {
-            let opening = connect(&self.watch.console, ROLE);
+            let settings = self.watch.console.postgres().map_err(|error| error.to_string())?;
+            let opening = connect(settings, ROLE);
             let opened = self.back_off.open_again("to the pooler's console", CONNECT_LIMIT, opening).await;
             self.client = Some(opened?);
         }

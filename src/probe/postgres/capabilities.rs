@@ -1,39 +1,12 @@
 //! What a target lets dbdyno see and do, and what each absence costs the report. As data: `doctor` shows it, and a run names
 //! its blind spots by it.
 
-use serde::Serialize;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::db::postgres::{Settings, connect};
 use crate::probe::ROLE;
+use crate::probe::capabilities::{Capability, Presence};
 use crate::record::entry::TargetHeader;
-
-/// Whether something is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Presence {
-    /// It is.
-    Present,
-    /// It is not.
-    Absent,
-    /// We may not ask, or the answer cannot be trusted.
-    Unknown,
-}
-
-/// One thing that a report needs of the target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Capability {
-    /// Stable name: `pg_stat_statements`.
-    pub id: String,
-    /// Whether it is there.
-    pub ok: Presence,
-    /// What was found.
-    pub found: String,
-    /// What its absence costs the report.
-    pub costs: String,
-    /// The command that changes it.
-    pub remedy: Option<String>,
-}
 
 /// The oldest version that is supported, as `server_version_num`.
 const OLDEST: i32 = 140_000;

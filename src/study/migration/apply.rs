@@ -78,10 +78,8 @@ pub(super) async fn run(apply: Apply) {
 async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let Apply { kind, common, shape, target, clock, out, mut stop } = apply;
     let begun = tokio::time::Instant::now();
-    let session =
-        DdlSession::open(target.settings(), "migration").await.map_err(|error| no_connection(&error))?;
-    let watch =
-        Watch::begin(target.settings(), session.pid(), clock).await.map_err(|error| no_connection(&error))?;
+    let session = DdlSession::open(&target, "migration").await.map_err(|error| no_connection(&error))?;
+    let watch = Watch::begin(&target, session.pid(), clock).await.map_err(|error| no_connection(&error))?;
     let schema = session.schema().await?;
     let before = Before::look(kind, &shape, &session, &watch, &common).await?;
     if let Some(timeout) = shape.lock_timeout {

@@ -58,10 +58,9 @@ pub(super) async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let Apply { kind, common, shape, target, clock, out, mut stop } = apply;
     let Some(text) = shape.command.clone() else { return Ok(MigrationEnded::default()) };
     let begun = tokio::time::Instant::now();
-    let settings = target.settings();
     // Asks what is there and what is left, and changes nothing.
-    let session = DdlSession::open(settings, "migration").await.map_err(|error| no_connection(&error))?;
-    let watch = Watch::begin(settings, session.pid(), clock).await.map_err(|error| no_connection(&error))?;
+    let session = DdlSession::open(&target, "migration").await.map_err(|error| no_connection(&error))?;
+    let watch = Watch::begin(&target, session.pid(), clock).await.map_err(|error| no_connection(&error))?;
     let schema = session.schema().await?;
     let before = Before::look(kind, &shape, &session, &watch, &common).await?;
     tokio::select! {
@@ -69,7 +68,7 @@ pub(super) async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
         () = stopped(&mut stop) => {}
     }
     let disturbers = Disturbers::set_up(&shape.disturb, &target, &schema, clock, out.clone()).await?;
-    let outside = Outside::begin(settings).await.map_err(|error| no_connection(&error))?;
+    let outside = Outside::begin(&target).await.map_err(|error| no_connection(&error))?;
     let at = clock.now();
     let _ = out.send(Told::Entry(at, MigrationEntry::Begun { at, backend: session.backend() })).await;
     let _ = out.send(Told::Step(format!("running {text}"))).await;
@@ -154,7 +153,7 @@ impl Tool {
         let mut command = Command::new("sh");
         command.arg("-c").arg(text).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.kill_on_drop(true);
-        target.settings().lead(command.as_std_mut());
+        target.lead(command.as_std_mut());
         let mut child = command.spawn().map_err(|error| failed_tool(format!("cannot start sh: {error}")))?;
         let output = child.stdout.take().map(|from| tokio::spawn(end_of(from)));
         let errors = child.stderr.take().map(|from| tokio::spawn(end_of(from)));

@@ -49,9 +49,8 @@ impl Disturbers {
                 code: "08001".to_owned(),
                 message: error.to_string(),
             };
-            let session =
-                DdlSession::open(target.settings(), disturb.as_str()).await.map_err(no_connection)?;
-            let watch = Watch::begin(target.settings(), session.pid(), clock).await.map_err(no_connection)?;
+            let session = DdlSession::open(target, disturb.as_str()).await.map_err(no_connection)?;
+            let watch = Watch::begin(target, session.pid(), clock).await.map_err(no_connection)?;
             let from = clock.now();
             if disturb != Disturb::Autovacuum {
                 session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;

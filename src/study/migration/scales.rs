@@ -4,6 +4,7 @@
 use std::future::pending;
 use std::time::Instant;
 
+use crate::dataset;
 use crate::engine::EngineError;
 use crate::probe::ddl::{DdlSession, OwnScans, Watch};
 use crate::record::migration::{DdlError, ScaledRun, ScaledStatement};
@@ -71,14 +72,13 @@ async fn all(
 }
 
 async fn execute(target: &OpenTarget, sql: &str) -> Result<(), StudyError> {
-    target.control.batch_execute(sql).await.map_err(StudyError::examining)
+    dataset::run_statement(&target.control, sql).await?.map_err(StudyError::Examine)
 }
 
 /// All statements once, as far as they go.
 async fn once(plan: &MigrationPlan, target: &OpenTarget, clock: RealClock) -> Result<ScaledRun, StudyError> {
-    let settings = target.target.settings();
-    let session = DdlSession::open(settings, "migration").await?;
-    let watch = Watch::begin(settings, session.pid(), clock).await?;
+    let session = DdlSession::open(&target.target, "migration").await?;
+    let watch = Watch::begin(&target.target, session.pid(), clock).await?;
     let sizes = session.sizes().await.map_err(|error| StudyError::Examine(error.message))?;
     let mut quiet =
         Quiet { session, watch, run: ScaledRun { rows: sizes.rows(), ..ScaledRun::default() }, first: 0 };

@@ -4,7 +4,7 @@ use std::fs;
 
 use dbdyno::dataset::{DatasetError, Existing, Holds, LoadEvent, LoadOptions, Phase, load};
 
-use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, options, settings, state, try_load, workload};
+use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, options, state, try_load, workload};
 use crate::harness::{Database, runtime};
 
 #[test]
@@ -83,7 +83,7 @@ fn a_load_is_done_once_and_another_one_only_when_asked_for() {
 fn an_interrupted_load_is_recognised_and_redone_without_replace() {
     let (_folder, workload) = workload(SMALL, SMALL_SCHEMA, SMALL_QUERIES);
     let database = Database::empty();
-    let target = settings(database.url());
+    let target = super::target(database.url());
     let large = options(50.0, 1, Existing::Refuse);
     let (begun, begins) = tokio::sync::oneshot::channel();
     let mut begun = Some(begun);
@@ -120,7 +120,7 @@ fn two_loads_do_not_mix() {
             second = Some(std::thread::spawn(load).join().expect("no panic"));
         }
     };
-    let (target, refuse) = (settings(database.url()), options(1.0, 1, Existing::Refuse));
+    let (target, refuse) = (super::target(database.url()), options(1.0, 1, Existing::Refuse));
     let first = load(&target, &workload, &refuse, &mut progress);
     runtime().block_on(first).expect("the first is not disturbed");
     let error = second.expect("it ran").expect_err("the second is refused");

@@ -4,7 +4,7 @@
 use dbdyno::dataset::{Existing, LoadEvent, LoadSummary, Phase, load};
 use dbdyno::workload::Workload;
 
-use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, options, settings, try_load, workload};
+use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, options, try_load, workload};
 use crate::harness::{Database, runtime};
 
 const ONE: &str = "[[transaction]]\nname = \"read\"\nstatements = [\"one\"]\n";
@@ -26,7 +26,7 @@ fn load_and_look(
             seen = Some(std::thread::spawn(look).join().expect("it can be asked"));
         }
     };
-    let (target, wanted) = (settings(database.url()), options(1.0, jobs, Existing::Refuse));
+    let (target, wanted) = (super::target(database.url()), options(1.0, jobs, Existing::Refuse));
     let summary =
         runtime().block_on(load(&target, workload, &wanted, &mut progress)).expect("the workload loads");
     (summary, seen.expect("the phase came"))
@@ -147,7 +147,7 @@ fn keys_declared_within_a_table_wait_for_the_rows_and_come_back_as_they_were() {
     database.execute("INSERT INTO children VALUES (-1, 1)");
     assert_eq!(database.value("SELECT what FROM log"), "INSERT");
     let error = crate::harness::runtime().block_on(async {
-        let client = dbdyno::db::postgres::connect(&settings(database.url()), "test").await.expect("runs");
+        let client = super::target(database.url()).connect("test").await.expect("runs");
         client.batch_execute("INSERT INTO children VALUES (-2, -1)").await.expect_err("no such parent")
     });
     assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("23503"));

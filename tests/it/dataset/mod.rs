@@ -15,7 +15,7 @@ use std::fs;
 use dbdyno::dataset::{
     DatasetError, Existing, LoadOptions, LoadSummary, TargetState, check_statements, inspect, load,
 };
-use dbdyno::db::postgres::{Settings, connect};
+use dbdyno::db::Target;
 use dbdyno::diagnostic::Mistake;
 use dbdyno::generate::write_plain;
 use dbdyno::sql::values::{Arena, Slot};
@@ -41,12 +41,12 @@ fn options(scale: f64, jobs: usize, existing: Existing) -> LoadOptions {
     LoadOptions { scale, seed: SEED, jobs, existing }
 }
 
-fn settings(url: &str) -> Settings {
-    Settings::from_url(url).expect("the harness gives a URL")
+fn target(url: &str) -> Target {
+    Target::parse(url).expect("the harness gives a URL")
 }
 
 fn try_load(url: &str, workload: &Workload, options: &LoadOptions) -> Result<LoadSummary, DatasetError> {
-    runtime().block_on(load(&settings(url), workload, options, &mut |_| ()))
+    runtime().block_on(load(&target(url), workload, options, &mut |_| ()))
 }
 
 /// What to do about each mistake, by its message.
@@ -58,14 +58,14 @@ fn remedies(error: &DatasetError) -> BTreeMap<String, String> {
 
 fn state(url: &str, workload: &Workload) -> TargetState {
     runtime().block_on(async {
-        let client = connect(&settings(url), "test").await.expect("the server runs");
+        let client = target(url).connect("test").await.expect("the server runs");
         inspect(&client, workload).await.expect("the target can be looked at")
     })
 }
 
 fn check(url: &str, workload: &Workload) -> Result<(), DatasetError> {
     runtime().block_on(async {
-        let client = connect(&settings(url), "test").await.expect("the server runs");
+        let client = target(url).connect("test").await.expect("the server runs");
         check_statements(&client, workload).await
     })
 }

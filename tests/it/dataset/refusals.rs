@@ -5,9 +5,7 @@ use std::path::Path;
 use dbdyno::dataset::{DatasetError, Existing, Holds, check_statements};
 use dbdyno::db::postgres::connect;
 
-use super::{
-    SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, settings, state, try_load, workload,
-};
+use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, state, try_load, workload};
 use crate::harness::{Database, runtime};
 
 #[test]

@@ -12,7 +12,7 @@ use dbdyno::units::Seed;
 use dbdyno::workload::{ParameterSource, Transaction, Workload};
 use tokio_postgres::{SimpleQueryMessage, SimpleQueryRow};
 
-use super::{SEED, literal, options, quoted, settings, try_load};
+use super::{SEED, literal, options, quoted, try_load};
 use crate::harness::{Database, runtime};
 
 fn shop() -> Workload {

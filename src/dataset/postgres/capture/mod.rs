@@ -54,7 +54,8 @@ pub struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads the named schemas, or all of them. A name that is not there is refused.
-    pub async fn new(client: &'a Client, wanted: &[String]) -> Result<Self, DatasetError> {
+    pub async fn new(client: &'a crate::db::Client, wanted: &[String]) -> Result<Self, DatasetError> {
+        let client = client.postgres()?;
         let mut reader =
             Self { client, schemas: vec![], path: String::new(), queries: 0, spent: Duration::ZERO };
         let rows = reader.ask("list the schemas", SCHEMAS, &[]).await?;

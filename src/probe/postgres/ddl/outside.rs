@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio_postgres::Statement;
 
-use crate::db::postgres::{Client, Settings, connect};
-use crate::db::{ConnectError, Now};
+use crate::db::postgres::{Client, connect};
+use crate::db::{ConnectError, Now, Target};
 use crate::units::{Span, Stamp};
 
 use super::schema::{RELATIONS, Schema};
@@ -80,7 +80,8 @@ pub struct Outside {
 
 impl Outside {
     /// Connects, and takes who is there for somebody else.
-    pub async fn begin(settings: &Settings) -> Result<Self, ConnectError> {
+    pub async fn begin(target: &Target) -> Result<Self, ConnectError> {
+        let settings = target.postgres()?;
         let client = connect(settings, crate::probe::ROLE).await?;
         let ready = async {
             client.batch_execute("SET statement_timeout = '2s'; SET jit = off").await?;

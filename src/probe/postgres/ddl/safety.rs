@@ -1,6 +1,6 @@
 //! Whether anybody else depends on a server: replicas that would replay every change, and clients that would wait behind it.
 
-use crate::db::postgres::Client;
+use crate::db::Client;
 
 /// Replicas, and sessions of others in this database. Sessions of dbdyno carry its name.
 const COMPANY: &str = "
@@ -24,6 +24,7 @@ pub struct Company {
 
 /// Asks who else is there.
 pub async fn company(client: &Client) -> Result<Company, String> {
+    let client = client.postgres().map_err(|error| error.to_string())?;
     let asked = client.query_one(COMPANY, &[]).await;
     let read = asked.and_then(|row| {
         Ok(Company {

@@ -7,8 +7,8 @@ use tokio_postgres::{Row, Statement};
 use super::digest::Digest;
 use super::schema::{RELATIONS, Schema};
 use super::sizes::{SIZES, Sizes};
-use crate::db::ConnectError;
-use crate::db::postgres::{Client, Settings, connect};
+use crate::db::postgres::{Client, connect};
+use crate::db::{ConnectError, Target};
 use crate::probe::postgres::link::words;
 use crate::record::migration::DdlError;
 use crate::units::BackendId;
@@ -55,7 +55,8 @@ pub struct DdlSession {
 
 impl DdlSession {
     /// Connects under the application name `dbdyno ROLE`.
-    pub async fn open(settings: &Settings, role: &str) -> Result<Self, ConnectError> {
+    pub async fn open(target: &Target, role: &str) -> Result<Self, ConnectError> {
+        let settings = target.postgres()?;
         let client = connect(settings, role).await?;
         let ready = async {
             let row = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await?;

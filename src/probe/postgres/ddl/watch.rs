@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::db::postgres::{Client, Settings, connect};
-use crate::db::{ConnectError, Now};
+use crate::db::postgres::{Client, connect};
+use crate::db::{ConnectError, Now, Target};
 use crate::units::{Span, Stamp};
 
 use super::left::Left;
@@ -74,7 +74,8 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to look at the session of this process id.
-    pub async fn begin(settings: &Settings, pid: i32, clock: impl Now) -> Result<Self, ConnectError> {
+    pub async fn begin(target: &Target, pid: i32, clock: impl Now) -> Result<Self, ConnectError> {
+        let settings = target.postgres()?;
         let client = Arc::new(connect(settings, crate::probe::ROLE).await?);
         let seen = Arc::new(Mutex::new(SeenLocks::default()));
         let looking = tokio::spawn(look_on(Arc::clone(&client), pid, Arc::clone(&seen), clock));

@@ -1,0 +1,61 @@
+//! The full client, for probes, loading and DDL: `mysql_async`'s connection behind a lock, so that it can be shared.
+
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Error, Params, Row};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::failure;
+use super::settings::Settings;
+use crate::db::ConnectError;
+
+/// The full client.
+pub struct Client {
+    conn: Mutex<Conn>,
+    id: u32,
+    version: (u16, u16, u16),
+}
+
+/// Connects. `program_name` of the connection's attributes becomes `dbdyno ROLE`.
+pub async fn connect(settings: &Settings, role: &str) -> Result<Client, ConnectError> {
+    let conn = Conn::new(settings.full_opts(role))
+        .await
+        .map_err(|error| failure::connecting(error, settings.address()))?;
+    let (id, version) = (conn.id(), conn.server_version());
+    Ok(Client { conn: Mutex::new(conn), id, version })
+}
+
+impl Client {
+    /// The rows of a query, by the text protocol: every value is a text or NULL.
+    pub async fn rows(&self, sql: &str) -> Result<Vec<Row>, Error> {
+        self.conn.lock().await.query(sql).await
+    }
+
+    /// The rows of a query with values, by the binary protocol.
+    pub async fn rows_with(&self, sql: &str, values: impl Into<Params> + Send) -> Result<Vec<Row>, Error> {
+        self.conn.lock().await.exec(sql, values).await
+    }
+
+    /// Executes one statement and forgets its rows. Gives how many rows were changed.
+    pub async fn run(&self, sql: &str) -> Result<u64, Error> {
+        let mut conn = self.conn.lock().await;
+        conn.query_drop(sql).await?;
+        Ok(conn.affected_rows())
+    }
+
+    /// The connection itself, for what else there is to do with it.
+    pub async fn conn(&self) -> MutexGuard<'_, Conn> {
+        self.conn.lock().await
+    }
+
+    /// The server's number for this connection.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The server's version as it greeted with: a MariaDB 10.11.6 is `(10, 11, 6)`.
+    #[must_use]
+    pub fn version(&self) -> (u16, u16, u16) {
+        self.version
+    }
+}
