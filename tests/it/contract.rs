@@ -238,7 +238,7 @@ fn postgresql_keeps_what_a_session_promises() {
     ));
 }
 
-fn mariadb() -> &'static LocalServer {
+pub fn mariadb() -> &'static LocalServer {
     static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
         let started = runtime().block_on(start_mariadb(&local_options()));
         started.unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
