@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::diagnostic::likely;
 use crate::model::{ChangeLimit, ComparedMetric};
+use crate::sql::split::split_in;
 use crate::study::{AbPlan, AbShape, ArmPlan, Difference, Pairs, Reset, Script, WarmUp};
-use crate::units::{Load, format_duration};
+use crate::units::{Dialect, Load, format_duration};
 use crate::workload::Workload;
 
 use super::CommandError;
@@ -41,8 +42,9 @@ pub(super) fn plan(arguments: &AbArguments, command: Vec<String>) -> Result<AbPl
     }
     // What a slice alone keeps or breaks is not what is asked.
     measure.budgets.clear();
-    let a = arm("--a", &arguments.a)?;
-    let b = arm("--b", arguments.b.as_deref().unwrap_or(AS_IS))?;
+    let dialect = measure.target.dialect();
+    let a = arm("--a", &arguments.a, dialect)?;
+    let b = arm("--b", arguments.b.as_deref().unwrap_or(AS_IS), dialect)?;
     check_arms(&a, &b, arguments, measure.reset)?;
     let own_workload = [&a, &b].iter().any(|arm| matches!(arm.difference, Difference::Workload(_)));
     if own_workload && measure.samples.is_some() {
@@ -86,7 +88,7 @@ fn pool_size(arm: &ArmPlan, usual: u32) -> u32 {
 }
 
 /// What an arm is, by the first word.
-fn arm(flag: &'static str, given: &str) -> Result<ArmPlan, CommandError> {
+fn arm(flag: &'static str, given: &str, dialect: Dialect) -> Result<ArmPlan, CommandError> {
     let wrong = |reason: String| UsageError::Arm { flag, given: given.to_owned(), reason };
     let what = given.trim().to_owned();
     if what == AS_IS {
@@ -106,7 +108,7 @@ fn arm(flag: &'static str, given: &str) -> Result<ArmPlan, CommandError> {
             let path = PathBuf::from(rest);
             let sql = std::fs::read_to_string(&path)
                 .map_err(|error| wrong(format!("cannot read {}: {error}", path.display())))?;
-            if crate::sql::split::split(&sql).is_empty() {
+            if split_in(&sql, dialect).is_empty() {
                 return Err(wrong(format!("{} holds no statement", path.display())).into());
             }
             Difference::Script(Arc::new(Script { path, sql }))
@@ -116,7 +118,9 @@ fn arm(flag: &'static str, given: &str) -> Result<ArmPlan, CommandError> {
             let size = size.ok_or_else(|| wrong("write 'pool N' with N from 1 to 10000".to_owned()))?;
             Difference::PoolSize(size)
         }
-        "workload" if !rest.is_empty() => Difference::Workload(Box::new(plan::read(Path::new(rest))?)),
+        "workload" if !rest.is_empty() => {
+            Difference::Workload(Box::new(plan::read(Path::new(rest), dialect)?))
+        }
         _ => {
             let known = "there are 'as is', 'set NAME=VALUE', 'sql FILE', 'pool N' and 'workload DIR'";
             let meant = likely(kind, ["set", "sql", "pool", "workload"]);

@@ -5,6 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 use crate::db::Target;
 use crate::live::Plain;
 use crate::study::{self, Fidelity, FidelityPlan, LoadShape, StudyError, default_jobs};
+use crate::units::Dialect;
 
 use super::args::FidelityArguments;
 use super::{CommandError, code, output, plan};
@@ -14,7 +15,7 @@ const SHOWN: usize = 10;
 
 pub(super) async fn fidelity(arguments: &FidelityArguments) -> Result<u8, CommandError> {
     let plan = FidelityPlan {
-        workload: plan::read(&arguments.workload)?,
+        workload: plan::read(&arguments.workload, Dialect::Postgresql)?,
         target: plan::target(&arguments.target)?,
         against: Target::parse(&arguments.against).map_err(StudyError::from)?,
         shape: LoadShape {

@@ -47,7 +47,10 @@ pub(super) fn plan(
         .unwrap_or_else(|| Load::clients(arguments.pool_size * CLIENTS_PER_CONNECTION * measure.instances));
     let beside = beside(arguments, &measure, &migrations)?;
     let old = match &arguments.also_prepare {
-        Some(folder) => Some(OldStatements::of(folder.display().to_string(), &plan::read(folder)?)),
+        Some(folder) => Some(OldStatements::of(
+            folder.display().to_string(),
+            &plan::read(folder, measure.target.dialect())?,
+        )),
         None => None,
     };
     let turns = turns(arguments, &measure);

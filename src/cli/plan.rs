@@ -406,7 +406,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = Sizes::Listed(vec![1, 2, 4, 8, 16]);
     let loads = vec![Load::clients(32)];
-    let workload = read(&folder)?;
+    let workload = read(&folder, Dialect::Postgresql)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local, Dialect::Postgresql)?),
         protocol: workload.protocol.unwrap_or_default(),
@@ -441,9 +441,10 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
 }
 
 pub(super) fn load_dataset(arguments: &LoadArguments) -> Result<LoadPlan, CommandError> {
+    let target = target(&arguments.target)?;
     Ok(LoadPlan {
-        target: target(&arguments.target)?,
-        workload: read(&arguments.workload)?,
+        workload: read(&arguments.workload, target.dialect())?,
+        target,
         shape: LoadShape {
             scale: arguments.scale,
             seed: arguments.seed,
@@ -486,7 +487,7 @@ fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<
     let workload = match &arguments.workload {
         Some(folder) => {
             pgbench::refuse_alone(&arguments.pgbench)?;
-            read(folder)?
+            read(folder, target.dialect())?
         }
         None => pgbench::read(arguments, matches!(target, TargetChoice::Local(_)))?,
     };
@@ -676,8 +677,9 @@ fn local(arguments: &LocalArguments, dialect: Dialect) -> Result<LocalOptions, U
     })
 }
 
-pub(super) fn read(folder: &Path) -> Result<Workload, CommandError> {
-    Ok(workload::load(folder).map_err(StudyError::from)?)
+/// The workload as the engine runs it.
+pub(super) fn read(folder: &Path, dialect: Dialect) -> Result<Workload, CommandError> {
+    Ok(workload::load_for(folder, dialect).map_err(StudyError::from)?)
 }
 
 /// The workload that the demonstration runs: that of the current folder, else that of the sources it was built from.

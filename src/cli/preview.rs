@@ -11,7 +11,7 @@ use crate::diagnostic::Mistakes;
 use crate::generate::{Dataset, ValueKind};
 use crate::sql::values::{Arena, Slot};
 use crate::study::StudyError;
-use crate::units::Seed;
+use crate::units::{Dialect, Seed};
 use crate::workload::{Table, Workload};
 
 use super::args::{PreviewArguments, PreviewFormat};
@@ -32,7 +32,7 @@ const CELL_WIDTH_MIN: usize = 10;
 const GAP: &str = "  ";
 
 pub(super) fn preview(arguments: &PreviewArguments) -> Result<u8, CommandError> {
-    let workload = plan::read(&arguments.workload)?;
+    let workload = plan::read(&arguments.workload, Dialect::Postgresql)?;
     let tables = chosen(&workload, arguments.table.as_deref())?;
     let dataset = workload.dataset(arguments.seed, arguments.scale);
     check_size(&workload, &dataset)?;

@@ -42,6 +42,8 @@ pub enum Phase {
     Finish,
     /// `VACUUM (FREEZE, ANALYZE)`.
     Vacuum,
+    /// `ANALYZE TABLE`, on MariaDB and MySQL.
+    Analyze,
     /// Tables are made as old as they are described.
     Ageing,
     /// `CHECKPOINT`.
@@ -56,6 +58,7 @@ impl fmt::Display for Phase {
             Self::Indexes => "indexes and constraints",
             Self::Finish => "finish.sql",
             Self::Vacuum => "vacuum and analyze",
+            Self::Analyze => "analyze",
             Self::Ageing => "ageing",
             Self::Checkpoint => "checkpoint",
         })

@@ -1,4 +1,4 @@
-//! Datasets in a database: the schema, the rows by binary COPY, what follows them, and the mark that says what was loaded.
+//! Datasets in a database: the schema, the rows by binary COPY or `LOAD DATA`, what follows them, and the mark that says what was loaded.
 //!
 //! A load is one story in phases (see [`Phase`]): the schema is made and everything that can be wrong is found out in one
 //! transaction, before any row, so that a mistake leaves the target as it was; then the rows; then indexes, constraints and
@@ -12,9 +12,11 @@ mod csv;
 mod engines;
 mod event;
 pub mod index;
+mod mark;
 mod mysql;
 mod postgres;
 mod script;
+mod shares;
 
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use engines::{
@@ -22,9 +24,9 @@ pub use engines::{
     follow_pooled, inspect, load, pgbench_scale, query_values, run_statement,
 };
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
+pub use mark::{Holds, Mark, MarkState};
 pub use postgres::capture::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
 pub use postgres::changes::{DataState, TableChanges};
-pub use postgres::mark::{Holds, Mark, MarkState};
 pub use postgres::pooled::Pooled;
 pub use postgres::state::TargetState;
 pub use postgres::template::Template;

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use crate::sql::lex::{Token, TokenKind, significant};
-use crate::sql::split::split;
+use crate::sql::lex::{Token, TokenKind, significant_in};
+use crate::sql::split::split_in;
+use crate::units::Dialect;
 
 /// One statement of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +28,18 @@ pub(super) struct Script {
 }
 
 /// All statements of a script, in order.
-pub(super) fn steps(text: &str) -> Vec<Step> {
-    split(text).into_iter().map(|piece| Step { sql: piece.text(text).to_owned(), span: piece.span }).collect()
+pub(super) fn steps(text: &str, dialect: Dialect) -> Vec<Step> {
+    split_in(text, dialect)
+        .into_iter()
+        .map(|piece| Step { sql: piece.text(text).to_owned(), span: piece.span })
+        .collect()
 }
 
 impl Script {
-    pub(super) fn read(text: &str) -> Self {
+    pub(super) fn read(text: &str, dialect: Dialect) -> Self {
         let mut script = Self::default();
-        for step in steps(text) {
-            let tokens = significant(&step.sql);
+        for step in steps(text, dialect) {
+            let tokens = significant_in(&step.sql, dialect);
             script.tables.extend(created_table(&step.sql, &tokens));
             if is_for_later(&step.sql, &tokens) {
                 script.after_rows.push(step);
@@ -128,6 +132,7 @@ mod tests {
              CREATE TYPE colour AS ENUM ('red');\n\
              CREATE TEMP TABLE scratch (id int);\n\
              CREATE TABLE copies AS SELECT 1;",
+            Dialect::Postgresql,
         );
         let first_words = |steps: &[Step]| -> Vec<String> {
             steps.iter().map(|step| step.sql.chars().take(20).collect()).collect()
@@ -146,5 +151,18 @@ mod tests {
         );
         assert_eq!(script.before_rows.len(), 6);
         assert_eq!(script.tables, ["a", "sales.\"Big Orders\"", "copies"]);
+    }
+
+    #[test]
+    fn the_schema_of_the_other_dialect_is_read_by_its_rules() {
+        let script = Script::read(
+            "CREATE TABLE `order` (id int PRIMARY KEY, note text DEFAULT ('a\\';b'), KEY (id)) ENGINE = InnoDB; # one; two\n\
+             CREATE UNIQUE INDEX `by` ON `order` (note(10));\n\
+             ALTER TABLE `order` ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES b (id);\n\
+             CREATE TRIGGER t BEFORE INSERT ON `order` FOR EACH ROW BEGIN SET NEW.id = 1; END;",
+            Dialect::Mysql,
+        );
+        assert_eq!((script.before_rows.len(), script.after_rows.len()), (1, 3));
+        assert_eq!(script.tables, ["`order`"]);
     }
 }

@@ -176,6 +176,15 @@ impl Target {
 }
 
 impl Client {
+    /// The family of its server.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Postgres(_) => Dialect::Postgresql,
+            Self::MySql(_) => Dialect::Mysql,
+        }
+    }
+
     /// PostgreSQL's, for what is known of it only.
     pub fn postgres(&self) -> Result<&postgres::Client, PostgresOnly> {
         match self {

@@ -1,6 +1,7 @@
 //! The names of a statement's result columns, as far as its text says them. Knows no table: `*` names nothing.
 
-use super::lex::{Token, TokenKind, significant};
+use super::lex::{Token, TokenKind, significant_in};
+use crate::units::Dialect;
 
 /// Words that end a select list.
 const LIST_ENDS: [&str; 13] = [
@@ -39,7 +40,13 @@ impl ResultColumns {
 /// The result columns of `sql`: its outermost `RETURNING` list, else its outermost select list.
 #[must_use]
 pub fn result_columns(sql: &str) -> ResultColumns {
-    let tokens = significant(sql);
+    result_columns_in(sql, Dialect::Postgresql)
+}
+
+/// The same in a dialect.
+#[must_use]
+pub fn result_columns_in(sql: &str, dialect: Dialect) -> ResultColumns {
+    let tokens = significant_in(sql, dialect);
     let depths = depths(sql, &tokens);
     let outer =
         |keyword: &str| (0..tokens.len()).find(|&at| depths[at] == 0 && tokens[at].is_word(sql, keyword));

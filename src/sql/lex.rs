@@ -6,9 +6,13 @@
 //! and stops at what its dialect does not know. So this one is total: every text has tokens.
 //!
 //! The rules are PostgreSQL's with `standard_conforming_strings` on: a backslash escapes in `E'…'` only, block comments
-//! nest, `$tag$ … $tag$` quotes. Knows nothing of what the words mean.
+//! nest, `$tag$ … $tag$` quotes. [`lex_in`] knows those of MariaDB and MySQL as well, as they are without `ANSI_QUOTES` and
+//! `NO_BACKSLASH_ESCAPES`: a backslash escapes in every text, `"…"` is a text, a name stands between backticks, `#` and `-- `
+//! open comments, which do not nest, and `/*! … */` is no comment at all. Knows nothing of what the words mean.
 
 use std::ops::Range;
+
+use crate::units::Dialect;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +23,13 @@ pub enum TokenKind {
     LineComment,
     /// `/* … */`, those inside it included.
     BlockComment,
+    /// `/*! … */`, which MariaDB and MySQL execute.
+    ExecutableComment,
     /// A keyword or a plain identifier.
     Word,
-    /// `"…"`
+    /// `"…"`; `` `…` `` of MariaDB and MySQL.
     QuotedIdentifier,
-    /// `'…'` or `E'…'`
+    /// `'…'` or `E'…'`; `"…"` of MariaDB and MySQL.
     String,
     /// `$$ … $$`, `$body$ … $body$`
     DollarString,
@@ -31,7 +37,7 @@ pub enum TokenKind {
     Number,
     /// `:name`
     Parameter,
-    /// `$1`
+    /// `$1`; `?` of MariaDB and MySQL.
     Positional,
     /// One character of anything else; `::` and `:=` are one token each.
     Punctuation,
@@ -84,17 +90,29 @@ impl Token {
     }
 }
 
-/// The tokens of `sql`, in order, without gaps. Never fails.
+/// The tokens of `sql`, in order, without gaps, by PostgreSQL's rules. Never fails.
 #[must_use]
 pub fn lex(sql: &str) -> Lexer<'_> {
-    Lexer { sql, at: 0 }
+    lex_in(sql, Dialect::Postgresql)
+}
+
+/// The same by the rules of a dialect.
+#[must_use]
+pub fn lex_in(sql: &str, dialect: Dialect) -> Lexer<'_> {
+    Lexer { sql, at: 0, dialect }
 }
 
 /// The tokens that the server acts on: no blanks, no comments.
 #[must_use]
 pub fn significant(sql: &str) -> Vec<Token> {
+    significant_in(sql, Dialect::Postgresql)
+}
+
+/// The same by the rules of a dialect.
+#[must_use]
+pub fn significant_in(sql: &str, dialect: Dialect) -> Vec<Token> {
     let comment = |token: &Token| token.kind == TokenKind::BlockComment;
-    lex(sql).filter(|token| !token.is_blank(sql) && !comment(token)).collect()
+    lex_in(sql, dialect).filter(|token| !token.is_blank(sql) && !comment(token)).collect()
 }
 
 /// Gives the tokens of a text.
@@ -102,6 +120,7 @@ pub fn significant(sql: &str) -> Vec<Token> {
 pub struct Lexer<'a> {
     sql: &'a str,
     at: usize,
+    dialect: Dialect,
 }
 
 impl Iterator for Lexer<'_> {
@@ -111,7 +130,17 @@ impl Iterator for Lexer<'_> {
         let start = self.at;
         let rest = &self.sql.as_bytes()[start..];
         let first = *rest.first()?;
-        let (kind, len, closed) = match first {
+        let of_dialect = if self.dialect == Dialect::Mysql { mysql(first, rest) } else { None };
+        let (kind, len, closed) = of_dialect.unwrap_or_else(|| self.common(first, rest));
+        self.at = start + len;
+        Some(Token { kind, span: start..self.at, closed })
+    }
+}
+
+impl Lexer<'_> {
+    /// What PostgreSQL has, and the others as well unless they say otherwise.
+    fn common(&self, first: u8, rest: &[u8]) -> (TokenKind, usize, bool) {
+        match first {
             byte if byte.is_ascii_whitespace() || byte == 0x0b => {
                 let blank = |byte: u8| byte.is_ascii_whitespace() || byte == 0x0b;
                 (TokenKind::Whitespace, length_while(rest, blank), true)
@@ -132,13 +161,9 @@ impl Iterator for Lexer<'_> {
             byte if starts_word(byte) => (TokenKind::Word, length_while(rest, continues_word), true),
             b':' => self.colon(rest),
             _ => (TokenKind::Punctuation, 1, true),
-        };
-        self.at = start + len;
-        Some(Token { kind, span: start..self.at, closed })
+        }
     }
-}
 
-impl Lexer<'_> {
     /// `::`, `:=`, a parameter, or a colon of its own: the slice `a[i:j]`, a label.
     fn colon(&self, rest: &[u8]) -> (TokenKind, usize, bool) {
         if rest.starts_with(b"::") || rest.starts_with(b":=") {
@@ -151,6 +176,42 @@ impl Lexer<'_> {
             _ => 0,
         };
         if name == 0 { (TokenKind::Punctuation, 1, true) } else { (TokenKind::Parameter, name + 1, true) }
+    }
+}
+
+/// What MariaDB and MySQL read otherwise than PostgreSQL.
+fn mysql(first: u8, rest: &[u8]) -> Option<(TokenKind, usize, bool)> {
+    let line = || (TokenKind::LineComment, length_while(rest, |byte| !matches!(byte, b'\n' | b'\r')), true);
+    Some(match first {
+        b'#' => line(),
+        // `5--3` is a number and a negative one: a comment wants a blank.
+        b'-' if rest.starts_with(b"--") => match rest.get(2) {
+            None => line(),
+            Some(byte) if byte.is_ascii_whitespace() || byte.is_ascii_control() => line(),
+            Some(_) => (TokenKind::Punctuation, 1, true),
+        },
+        b'/' if rest.starts_with(b"/*!") || rest.starts_with(b"/*M!") => {
+            with_kind(TokenKind::ExecutableComment, flat_comment(rest))
+        }
+        b'/' if rest.starts_with(b"/*") => with_kind(TokenKind::BlockComment, flat_comment(rest)),
+        b'\'' | b'"' => with_kind(TokenKind::String, quoted(rest, first, true)),
+        b'`' => with_kind(TokenKind::QuotedIdentifier, quoted(rest, b'`', false)),
+        // No prefix of theirs escapes, and no dollar quotes.
+        b'E' | b'e' if rest.get(1) == Some(&b'\'') => (TokenKind::Word, 1, true),
+        b'$' => match length_while(&rest[1..], |byte| byte.is_ascii_digit()) {
+            0 => (TokenKind::Punctuation, 1, true),
+            digits => (TokenKind::Positional, digits + 1, true),
+        },
+        b'?' => (TokenKind::Positional, 1, true),
+        _ => return None,
+    })
+}
+
+/// A comment that ends at its first end.
+fn flat_comment(bytes: &[u8]) -> (usize, bool) {
+    match bytes[2..].windows(2).position(|pair| pair == b"*/") {
+        Some(end) => (end + 4, true),
+        None => (bytes.len(), false),
     }
 }
 
@@ -292,6 +353,28 @@ mod tests {
     }
 
     #[test]
+    fn mariadb_and_mysql_have_other_quotes_and_comments() {
+        let parameters = |sql| -> Vec<&str> {
+            let tokens = lex_in(sql, Dialect::Mysql).filter(|token| token.kind == TokenKind::Parameter);
+            tokens.map(|token| &sql[token.span]).collect()
+        };
+        assert_eq!(parameters(r"'a\' :b' :c"), [":c"], "a backslash escapes in every text");
+        assert_eq!(parameters(r#""it's :a" :b `:c` `d``:d` :e"#), [":b", ":e"]);
+        assert_eq!(parameters("# :a\n:b -- :c\n5--:d"), [":b", ":d"]);
+        assert_eq!(parameters("/* /* :a */ :b /*! :c */ @x := :d, @@session.y = :e"), [":b", ":d", ":e"]);
+        assert_eq!(parameters("$$ :a $$ e':b' :c"), [":a", ":c"], "neither dollar quotes nor E''");
+        let kinds = |sql| lex_in(sql, Dialect::Mysql).map(|token| token.kind).collect::<Vec<_>>();
+        assert_eq!(kinds("?"), [TokenKind::Positional]);
+        assert_eq!(kinds("/*!80000 x */"), [TokenKind::ExecutableComment]);
+        assert_eq!(kinds("--"), [TokenKind::LineComment]);
+        assert_eq!(significant_in("/* a */ /*!1 b */ # c", Dialect::Mysql).len(), 1);
+        for sql in ["'a", "\"a", "`a", "/* a", "/*! a", "'a\\'"] {
+            let last = lex_in(sql, Dialect::Mysql).last().expect("a text has a token");
+            assert!(!last.closed && last.span.end == sql.len(), "{sql}");
+        }
+    }
+
+    #[test]
     fn what_is_not_closed_says_so() {
         for sql in ["'a", "\"a", "/* a", "$x$ a", "E'a\\"] {
             let last = lex(sql).last().expect("a text has a token");
@@ -302,7 +385,7 @@ mod tests {
 
     /// Texts in which the marks that matter are frequent.
     fn text() -> impl Strategy<Value = String> {
-        let marks = "'|\"|--|\\n|/\\*|\\*/|\\$|\\$a\\$|:|::|E'|\\\\|a|1|\\.|e|\\)|é|;| ";
+        let marks = "'|\"|`|#|!|--|\\n|/\\*|\\*/|\\$|\\$a\\$|:|::|E'|\\\\|a|1|\\.|e|\\)|é|;| ";
         prop_oneof![
             any::<String>(),
             proptest::collection::vec(proptest::string::string_regex(marks).expect("a valid regex"), 0..40)
@@ -313,9 +396,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn lexing_is_total_and_loses_nothing(sql in text()) {
+        fn lexing_is_total_and_loses_nothing(sql in text(), is_mysql in any::<bool>()) {
+            let dialect = if is_mysql { Dialect::Mysql } else { Dialect::Postgresql };
             let mut end = 0;
-            for token in lex(&sql) {
+            for token in lex_in(&sql, dialect) {
                 prop_assert_eq!(token.span.start, end);
                 prop_assert!(token.span.end > end);
                 prop_assert!(sql.is_char_boundary(token.span.end));

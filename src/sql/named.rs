@@ -9,9 +9,10 @@
 
 use std::ops::Range;
 
-use super::lex::{Token, TokenKind, lex};
-use super::split::split;
+use super::lex::{Token, TokenKind, lex_in};
+use super::split::split_in;
 use super::statement::Cardinality;
+use crate::units::Dialect;
 
 /// One statement with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,16 +75,22 @@ pub const CARDINALITIES: [(&str, Cardinality); 4] = [
 /// it stays when it can be told what it is.
 #[must_use]
 pub fn parse(text: &str) -> (Vec<NamedStatement>, Vec<NamedMistake>) {
-    let mut mistakes = token_mistakes(text);
-    let lines = name_lines(text);
+    parse_in(text, Dialect::Postgresql)
+}
+
+/// The same in a dialect.
+#[must_use]
+pub fn parse_in(text: &str, dialect: Dialect) -> (Vec<NamedStatement>, Vec<NamedMistake>) {
+    let mut mistakes = token_mistakes(text, dialect);
+    let lines = name_lines(text, dialect);
     let head = lines.first().map_or(text.len(), |line| line.span.start);
-    if let Some(stray) = split(&text[..head]).first() {
+    if let Some(stray) = split_in(&text[..head], dialect).first() {
         mistakes.push(NamedMistake { span: stray.span.clone(), kind: NamedMistakeKind::NoNameBefore });
     }
     let mut statements: Vec<NamedStatement> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let end = lines.get(at + 1).map_or(text.len(), |next| next.span.start);
-        if let Some(statement) = read_statement(text, line, end, &mut mistakes) {
+        if let Some(statement) = read_statement(text, line, end, dialect, &mut mistakes) {
             if statements.iter().any(|known| known.name == statement.name) {
                 let kind = NamedMistakeKind::DuplicateName(statement.name);
                 mistakes.push(NamedMistake { span: statement.name_span, kind });
@@ -102,8 +109,8 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
 }
 
-fn token_mistakes(text: &str) -> Vec<NamedMistake> {
-    lex(text)
+fn token_mistakes(text: &str, dialect: Dialect) -> Vec<NamedMistake> {
+    lex_in(text, dialect)
         .filter_map(|token| {
             let kind = match token.kind {
                 kind if !token.closed => NamedMistakeKind::NotClosed(kind),
@@ -120,9 +127,9 @@ fn token_mistakes(text: &str) -> Vec<NamedMistake> {
 fn opening_end(text: &str, token: &Token) -> usize {
     let body = token.text(text);
     let len = match token.kind {
-        TokenKind::BlockComment => 2,
+        TokenKind::BlockComment | TokenKind::ExecutableComment => 2,
         TokenKind::DollarString => body[1..].find('$').map_or(1, |at| at + 2),
-        _ => body.find(['\'', '"']).map_or(1, |at| at + 1),
+        _ => body.find(['\'', '"', '`']).map_or(1, |at| at + 1),
     };
     token.span.start + len
 }
@@ -134,8 +141,8 @@ struct NameLine {
     words: Vec<Range<usize>>,
 }
 
-fn name_lines(text: &str) -> Vec<NameLine> {
-    lex(text)
+fn name_lines(text: &str, dialect: Dialect) -> Vec<NameLine> {
+    lex_in(text, dialect)
         .filter(|token| token.kind == TokenKind::LineComment)
         .filter_map(|token| {
             let opens_line =
@@ -167,6 +174,7 @@ fn read_statement(
     text: &str,
     line: &NameLine,
     end: usize,
+    dialect: Dialect,
     mistakes: &mut Vec<NamedMistake>,
 ) -> Option<NamedStatement> {
     let mut blame = |span: Range<usize>, kind| mistakes.push(NamedMistake { span, kind });
@@ -195,7 +203,7 @@ fn read_statement(
             known
         }
     };
-    let pieces = split(&text[line.span.end..end]);
+    let pieces = split_in(&text[line.span.end..end], dialect);
     let Some(first) = pieces.first() else {
         blame(line.span.clone(), NamedMistakeKind::NoStatement(name));
         return None;
@@ -247,10 +255,16 @@ pub struct Parameter {
 /// Replaces `:name` by `$n`; the same name is the same number.
 #[must_use]
 pub fn positional(sql: &str) -> Positional {
+    positional_in(sql, Dialect::Postgresql)
+}
+
+/// The same in a dialect.
+#[must_use]
+pub fn positional_in(sql: &str, dialect: Dialect) -> Positional {
     let mut numbered = String::with_capacity(sql.len());
     let mut parameters: Vec<Parameter> = Vec::new();
     let mut places = Vec::new();
-    for token in lex(sql) {
+    for token in lex_in(sql, dialect) {
         let text = token.text(sql);
         if token.kind != TokenKind::Parameter {
             numbered.push_str(text);
@@ -267,6 +281,20 @@ pub fn positional(sql: &str) -> Positional {
         places.push(Place { range: start..numbered.len(), input: at });
     }
     Positional { sql: numbered, parameters, places }
+}
+
+/// A text with numbered parameters as MariaDB and MySQL take it: with `?` where a number stands.
+#[must_use]
+pub fn question_marks(sql: &str, places: &[Place]) -> String {
+    let mut text = String::with_capacity(sql.len());
+    let mut from = 0;
+    for place in places {
+        text.push_str(&sql[from..place.range.start]);
+        text.push('?');
+        from = place.range.end;
+    }
+    text.push_str(&sql[from..]);
+    text
 }
 
 #[cfg(test)]
@@ -326,6 +354,20 @@ mod tests {
         let text = "-- name: a :exec\nDO $$\n-- name: b :one\n$$;\nSELECT 1 -- name: c :one\n";
         let (statements, _) = parse(text);
         assert_eq!(statements.iter().map(|statement| statement.name.as_str()).collect::<Vec<_>>(), ["a"]);
+    }
+
+    #[test]
+    fn the_other_dialect_has_its_own_quotes() {
+        let text = "-- name: a :many\nSELECT `:x`, \":y\" FROM t WHERE z = :z AND z < :z; # :w\n";
+        let (statements, mistakes) = parse_in(text, Dialect::Mysql);
+        assert_eq!((statements.len(), mistakes.len()), (1, 0), "{mistakes:?}");
+        let read = positional_in(&text[statements[0].sql_span.clone()], Dialect::Mysql);
+        assert_eq!(
+            question_marks(&read.sql, &read.places),
+            "SELECT `:x`, \":y\" FROM t WHERE z = ? AND z < ?"
+        );
+        let (_, mistakes) = parse_in("-- name: a :many\nSELECT ?;\n", Dialect::Mysql);
+        assert!(matches!(mistakes[0].kind, NamedMistakeKind::Positional(_)), "{mistakes:?}");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 
 use std::ops::Range;
 
-use super::lex::{Token, lex};
+use super::lex::{Token, TokenKind, lex_in};
+use crate::units::Dialect;
 
 /// One statement of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +26,20 @@ impl Piece {
 /// The statements of a script, in order; empty ones are left out.
 #[must_use]
 pub fn split(script: &str) -> Vec<Piece> {
+    split_in(script, Dialect::Postgresql)
+}
+
+/// The same in a dialect. In that of MariaDB and MySQL the bodies of procedures, functions, triggers and events stay whole,
+/// without a `DELIMITER`.
+#[must_use]
+pub fn split_in(script: &str, dialect: Dialect) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let mut current: Option<Range<usize>> = None;
-    let mut nesting = Nesting::default();
-    for token in lex(script).filter(|token| !token.is_blank(script)) {
+    let mut nesting = Nesting { dialect, ..Nesting::default() };
+    for token in lex_in(script, dialect).filter(|token| !token.is_blank(script)) {
         if token.is_punctuation(script, ";") && nesting.is_flat() {
             pieces.extend(current.take());
-            nesting = Nesting::default();
+            nesting = Nesting { dialect, ..Nesting::default() };
             continue;
         }
         nesting.step(script, &token);
@@ -56,9 +64,17 @@ fn number_lines(script: &str, pieces: Vec<Range<usize>>) -> Vec<Piece> {
         .collect()
 }
 
-/// Where a semicolon ends nothing: inside parentheses (rules with several commands) and `BEGIN ATOMIC … END`.
+/// Where a semicolon ends nothing: inside parentheses (rules with several commands) and `BEGIN ATOMIC … END`, and in the
+/// other dialect inside `CREATE PROCEDURE … BEGIN … END`.
 #[derive(Default)]
 struct Nesting {
+    dialect: Dialect,
+    /// The statement opens with CREATE.
+    creates: bool,
+    /// It makes something that has a body of statements.
+    has_body: bool,
+    /// Tokens so far.
+    tokens: usize,
     parentheses: usize,
     /// Open `BEGIN ATOMIC`, and within it `CASE`, each of which an `END` closes.
     blocks: usize,
@@ -80,12 +96,16 @@ impl Nesting {
             _ => {}
         }
         let word = match token.kind {
-            super::lex::TokenKind::Word => text.to_ascii_uppercase(),
+            TokenKind::Word => text.to_ascii_uppercase(),
             _ => String::new(),
         };
         // `t.end` and `AS end` are names.
         let is_name = self.after_point || self.word_before == "AS";
+        if self.dialect == Dialect::Mysql {
+            self.step_into_body(&word, is_name);
+        }
         match word.as_str() {
+            _ if self.has_body => {}
             "ATOMIC" if self.word_before == "BEGIN" => self.blocks += 1,
             "CASE" if self.blocks > 0 && !is_name => self.blocks += 1,
             "END" if self.blocks > 0 && !is_name => self.blocks -= 1,
@@ -93,6 +113,24 @@ impl Nesting {
         }
         self.after_point = text == ".";
         self.word_before = word;
+        self.tokens += 1;
+    }
+
+    /// A body's blocks are those of BEGIN and CASE; what else ends with END says so behind it.
+    fn step_into_body(&mut self, word: &str, is_name: bool) {
+        self.creates |= self.tokens == 0 && word == "CREATE";
+        self.has_body |= self.creates && ["PROCEDURE", "FUNCTION", "TRIGGER", "EVENT"].contains(&word);
+        if !self.has_body || is_name {
+            return;
+        }
+        let behind_end = self.word_before == "END";
+        match word {
+            "BEGIN" => self.blocks += 1,
+            "CASE" if !behind_end => self.blocks += 1,
+            "IF" | "LOOP" | "WHILE" | "REPEAT" if behind_end => self.blocks += 1,
+            "END" => self.blocks = self.blocks.saturating_sub(1),
+            _ => {}
+        }
     }
 }
 
@@ -119,6 +157,18 @@ mod tests {
                 "SELECT 3",
             ]
         );
+    }
+
+    #[test]
+    fn bodies_of_mariadb_and_mysql_stay_whole() {
+        let script = "CREATE TABLE `a;b` (x int); # one; two\n\
+                      CREATE PROCEDURE p() BEGIN IF 1 THEN SELECT CASE 1 WHEN 1 THEN 2 END; END IF; SELECT \"';\"; END;\n\
+                      CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.x = 1; BEGIN; COMMIT;";
+        let pieces = split_in(script, Dialect::Mysql);
+        let openings: Vec<&str> = pieces.iter().map(|piece| &piece.text(script)[..12]).collect();
+        assert_eq!(openings[..3], ["CREATE TABLE", "CREATE PROCE", "CREATE TRIGG"]);
+        assert!(pieces[1].text(script).ends_with("END"), "{}", pieces[1].text(script));
+        assert_eq!(pieces.len(), 5, "a transaction is several statements: {pieces:?}");
     }
 
     #[test]

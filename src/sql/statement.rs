@@ -1,6 +1,7 @@
 //! What a statement promises and what it does, read from its text. Knows keywords, no grammar.
 
-use super::lex::{Token, TokenKind, significant};
+use super::lex::{Token, TokenKind, significant_in};
+use crate::units::Dialect;
 
 /// How many rows a statement promises, from the `:one`, `:optional`, `:many`, `:exec` of its name line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -61,7 +62,13 @@ impl StatementKind {
 /// What the statement does, by its first keyword; behind `WITH`, by the outermost one that changes rows, else `Select`.
 #[must_use]
 pub fn kind(sql: &str) -> StatementKind {
-    let tokens = significant(sql);
+    kind_in(sql, Dialect::Postgresql)
+}
+
+/// The same in a dialect.
+#[must_use]
+pub fn kind_in(sql: &str, dialect: Dialect) -> StatementKind {
+    let tokens = significant_in(sql, dialect);
     let first = tokens.iter().position(|token| !token.is_punctuation(sql, "("));
     let Some(first) = first else { return StatementKind::Other };
     let main = if tokens[first].is_word(sql, "WITH") {
@@ -132,10 +139,15 @@ fn changing_part(sql: &str, tokens: &[Token]) -> Option<StatementKind> {
     outermost.map(|(_, kind)| kind)
 }
 
-/// `FOR UPDATE`, `FOR NO KEY UPDATE`, `FOR SHARE`, `FOR KEY SHARE`.
+/// `FOR UPDATE`, `FOR NO KEY UPDATE`, `FOR SHARE`, `FOR KEY SHARE`, and `LOCK IN SHARE MODE` of MariaDB and MySQL.
 fn locks_rows(sql: &str, tokens: &[Token]) -> bool {
-    const CLAUSES: [&[&str]; 4] =
-        [&["FOR", "UPDATE"], &["FOR", "NO", "KEY", "UPDATE"], &["FOR", "SHARE"], &["FOR", "KEY", "SHARE"]];
+    const CLAUSES: [&[&str]; 5] = [
+        &["FOR", "UPDATE"],
+        &["FOR", "NO", "KEY", "UPDATE"],
+        &["FOR", "SHARE"],
+        &["FOR", "KEY", "SHARE"],
+        &["LOCK", "IN", "SHARE", "MODE"],
+    ];
     (0..tokens.len()).any(|at| {
         CLAUSES.iter().any(|clause| {
             clause
@@ -163,6 +175,7 @@ mod tests {
             ("UPDATE t SET a = 1", StatementKind::Update),
             ("DELETE FROM t", StatementKind::Delete),
             ("MERGE INTO t USING s ON true WHEN MATCHED THEN DELETE", StatementKind::Merge),
+            ("SELECT * FROM t LOCK IN SHARE MODE", StatementKind::SelectForUpdate),
             ("CALL p()", StatementKind::Other),
             ("", StatementKind::Other),
         ];

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::dataset;
 use crate::db::Client;
-use crate::sql::split::split;
+use crate::sql::split::split_in;
 
 use super::measure::{Script, Segment};
 use super::{OpenTarget, StudyError};
@@ -38,7 +38,7 @@ pub(super) async fn check_session_settings(
 
 /// Runs the statements of a script, each on its own, so that VACUUM and CREATE INDEX CONCURRENTLY can stand in it.
 pub(super) async fn run_script(control: &Client, script: &Script) -> Result<(), StudyError> {
-    for piece in split(&script.sql) {
+    for piece in split_in(&script.sql, control.dialect()) {
         dataset::run_statement(control, piece.text(&script.sql)).await?.map_err(|words| {
             StudyError::Refused(format!("{}, line {}: {words}", script.path.display(), piece.line))
         })?;

@@ -9,7 +9,7 @@ use crate::local::{LocalOptions, PoolMode};
 use crate::model::ChangeLimit;
 use crate::model::metric::Goal;
 use crate::record::baseline::BaselineBudget;
-use crate::units::{Arrivals, CpuList, Load, Seed};
+use crate::units::{Arrivals, CpuList, Dialect, Load, Seed};
 use crate::workload::{BudgetSpec, Workload};
 
 use super::measure::Script;
@@ -23,6 +23,17 @@ pub enum TargetChoice {
     Existing(Target),
     /// One that is started for this and removed afterwards.
     Local(LocalOptions),
+}
+
+impl TargetChoice {
+    /// The family of its server.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Existing(target) => target.dialect(),
+            Self::Local(options) => options.dialect,
+        }
+    }
 }
 
 /// A pooler between the measured sessions and the server.

@@ -1,9 +1,10 @@
 //! Which family of servers: whose SQL, whose protocol, whose views.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The family of a server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Dialect {
     /// PostgreSQL.

@@ -10,7 +10,8 @@ use crate::diagnostic::{Mistakes, likely};
 use crate::model::metric::{Limit, MetricPath};
 use crate::sql::lex::TokenKind;
 use crate::sql::named::{self, CARDINALITIES, NamedMistake, NamedMistakeKind};
-use crate::sql::split::split;
+use crate::sql::split::split_in;
+use crate::units::Dialect;
 
 /// Says what is wrong with `queries.sql`.
 pub(super) fn blame_queries(found: Vec<NamedMistake>, source: usize, mistakes: &mut Mistakes) {
@@ -168,9 +169,14 @@ pub(super) fn distinct<'a>(
 }
 
 /// A query of the document: one statement without parameters.
-pub(super) fn query(query: &Located<String>, source: usize, mistakes: &mut Mistakes) -> String {
-    let pieces = split(&query.value);
-    let has_parameter = || !named::positional(&query.value).parameters.is_empty();
+pub(super) fn query(
+    query: &Located<String>,
+    dialect: Dialect,
+    source: usize,
+    mistakes: &mut Mistakes,
+) -> String {
+    let pieces = split_in(&query.value, dialect);
+    let has_parameter = || !named::positional_in(&query.value, dialect).parameters.is_empty();
     let wrong = match pieces.len() {
         0 => Some(("the query is empty", "expected a SELECT")),
         1 if has_parameter() => Some(("the query has a parameter", "it is asked before any value is drawn")),

@@ -78,6 +78,7 @@ impl Walk<'_> {
                 document.statement_timeout = Some(limit.value);
             }
             document.scale_query = head.value.scale.map(|scale| scale.query);
+            document.engines = head.value.engines;
         }
         for (name, node) in self.entries(tables, "table", "[table.NAME]") {
             document.tables.extend(self.table(&name, node));

@@ -14,7 +14,7 @@ use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::settings::SettingsDoc;
 use crate::generate::spec::{ColumnSpec, Modifiers, ValueSpec};
-use crate::units::{Direction, Protocol, ValueUnit, parse_duration};
+use crate::units::{Dialect, Direction, Protocol, ValueUnit, parse_duration};
 
 pub(super) use stage::{AmountDoc, CourseDoc, CourseTable, DrawnAmount, DrawnPause, PauseDoc, StageDoc};
 
@@ -64,6 +64,10 @@ pub(super) struct HeadDoc {
     pub statement_timeout: Option<TextDuration>,
     /// How to ask a database that dbdyno did not fill for its scale.
     pub scale: Option<ScaleDoc>,
+    /// The engines that it runs on. Without it: PostgreSQL, and MariaDB and MySQL where the folder has a `schema.mysql.sql` or
+    /// a `queries.mysql.sql`.
+    #[schemars(with = "Option<Vec<Dialect>>")]
+    pub engines: Option<Located<Vec<Dialect>>>,
 }
 
 /// `scale = { query = "…" }`
@@ -384,6 +388,8 @@ pub(super) struct Document {
     pub protocol: Option<Protocol>,
     pub statement_timeout: Option<Duration>,
     pub scale_query: Option<Located<String>>,
+    /// Absent when the document does not say it, or says it wrongly.
+    pub engines: Option<Located<Vec<Dialect>>>,
     pub tables: Vec<TableNode>,
     pub transactions: Vec<TransactionNode>,
     pub measures: Vec<MeasureNode>,

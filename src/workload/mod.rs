@@ -29,7 +29,7 @@ use crate::sql::statement::{Cardinality, StatementKind};
 use crate::units::{Direction, Protocol, Seed, SlotId, StatementId, TransactionId, ValueUnit};
 
 pub use crate::units::Load;
-pub use compile::load;
+pub use compile::{load, load_for};
 pub use measurable::{Foreign, Measurable};
 
 /// A workload that can be run: every name resolved, every mistake reported before this exists.
@@ -51,9 +51,9 @@ pub struct Workload {
     pub statement_timeout: Option<Duration>,
     /// `workload.toml`, for messages that point into it.
     pub document: SqlFile,
-    /// `schema.sql`, when the folder has one. Without it the workload runs only on a database that somebody else made.
+    /// `schema.sql`, or that of the engine, when the folder has one. Without it the workload runs only on a database that somebody else made.
     pub schema: Option<SqlFile>,
-    /// `finish.sql`, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
+    /// `finish.sql`, or that of the engine, when the folder has one: run once after the rows and before the vacuum (sums over children, views).
     pub finish: Option<SqlFile>,
     /// The tables that are generated, each after all tables that it refers to.
     pub tables: Vec<Table>,
@@ -198,6 +198,8 @@ pub struct Column {
 pub struct Statement {
     /// The name in `queries.sql`.
     pub name: String,
+    /// The file of the folder that it stands in.
+    pub file: &'static str,
     /// Who uses it.
     pub transaction: TransactionId,
     /// The text that is sent: tag, then the SQL with `$1`, `$2`, … in place of the named parameters.
@@ -216,7 +218,7 @@ pub struct Statement {
     pub outputs: Vec<Output>,
     /// What of a returned row outlives its transaction, once that has committed. Columns of the same rows follow each other.
     pub kept: Vec<Kept>,
-    /// Where it stands in `queries.sql` (byte range of its name line), for messages.
+    /// Where it stands in its file (byte range of its name line), for messages.
     pub span: std::ops::Range<usize>,
 }
 

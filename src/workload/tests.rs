@@ -4,10 +4,12 @@ mod mistakes;
 
 use std::time::Duration;
 
-use super::{Isolation, Kept, KeptFor, Load, ParameterSource, Times, Workload, load};
+use super::{Isolation, Kept, KeptFor, Load, ParameterSource, Times, Workload, load, load_for};
 use crate::generate::RowPick;
 use crate::sql::values::{Arena, Slot};
-use crate::units::{Amount, Arrivals, Course, Direction, Pause, Seed, SlotId, StatementId, ValueUnit};
+use crate::units::{
+    Amount, Arrivals, Course, Dialect, Direction, Pause, Seed, SlotId, StatementId, ValueUnit,
+};
 
 pub(super) const DOCUMENT: &str = r#"
 name = "shop"
@@ -434,4 +436,82 @@ proptest::proptest! {
             proptest::prop_assert!(mistakes.to_string().contains("error: "));
         }
     }
+}
+
+const FOR_BOTH: &str = "name = \"both\"\n[[transaction]]\nname = \"t\"\nstatements = [\"a\", \"b\"]\n";
+
+fn for_engine(files: &[(&str, &str)], dialect: Dialect) -> Result<Workload, String> {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
+    }
+    load_for(folder.path(), dialect).map_err(|mistakes| mistakes.to_string())
+}
+
+#[test]
+fn the_statements_of_an_engine_stand_in_the_place_of_the_common_ones() {
+    let files = [
+        ("workload.toml", FOR_BOTH),
+        ("queries.sql", "-- name: a :one\nSELECT 1::int AS x, 'a' ? 'b';\n-- name: b :many\nSELECT 2;\n"),
+        ("queries.mysql.sql", "-- name: a :many\nSELECT `x` # :y\n;\n"),
+        ("schema.sql", "CREATE TABLE t (x int);"),
+        ("schema.mysql.sql", "CREATE TABLE `t` (x int);"),
+        ("finish.sql", "SELECT 1;"),
+    ];
+    let (mysql, postgres) = (for_engine(&files, Dialect::Mysql), for_engine(&files, Dialect::Postgresql));
+    let (mysql, postgres) = (mysql.expect("right"), postgres.expect("right"));
+    let texts = |workload: &Workload| -> Vec<(String, &str)> {
+        workload.statements.iter().map(|statement| (statement.sql.clone(), statement.file)).collect()
+    };
+    assert_eq!(
+        texts(&mysql),
+        [
+            ("/*dbdyno:t.a*/ SELECT `x`".to_owned(), "queries.mysql.sql"),
+            ("/*dbdyno:t.b*/ SELECT 2".to_owned(), "queries.sql")
+        ]
+    );
+    assert!(texts(&postgres)[0].0.contains("::int"));
+    let name = |file: &Option<super::SqlFile>| {
+        file.as_ref().map(|file| file.path.file_name().map(ToOwned::to_owned))
+    };
+    assert_eq!(name(&mysql.schema), Some(Some("schema.mysql.sql".into())));
+    assert_eq!(name(&mysql.finish), Some(Some("finish.sql".into())));
+    assert_ne!(mysql.fingerprint, postgres.fingerprint);
+    assert_ne!(mysql.data_fingerprint, postgres.data_fingerprint);
+}
+
+#[test]
+fn a_statement_of_an_engine_that_replaces_none_is_misspelt() {
+    let files = [
+        ("workload.toml", FOR_BOTH),
+        ("queries.sql", "-- name: a :one\nSELECT 1;\n"),
+        ("queries.mysql.sql", "-- name: b :many\nSELECT 2;\n-- name: aa :one\nSELECT 3;\n"),
+    ];
+    let words = for_engine(&files, Dialect::Mysql).expect_err("`aa` is used by nobody");
+    assert!(words.contains("`aa` replaces no statement") && words.contains("did you mean `a`?"), "{words}");
+    assert!(!words.contains("`b` replaces"), "a transaction uses it: {words}");
+}
+
+#[test]
+fn a_workload_says_which_engines_it_runs_on() {
+    let queries = ("queries.sql", "-- name: a :one\nSELECT 1;\n-- name: b :one\nSELECT 2;\n");
+    let plain = [("workload.toml", FOR_BOTH), queries];
+    assert!(for_engine(&plain, Dialect::Postgresql).is_ok());
+    let words = for_engine(&plain, Dialect::Mysql).expect_err("it has nothing for that engine");
+    assert!(words.contains("workload `both` does not run on MariaDB or MySQL"), "{words}");
+    assert!(words.contains("schema.mysql.sql"), "{words}");
+    for (engines, postgres, mysql) in [
+        ("[\"postgresql\", \"mysql\"]", true, true),
+        ("[\"mysql\"]", false, true),
+        ("[\"postgresql\"]", true, false),
+    ] {
+        let document = format!("engines = {engines}\n{FOR_BOTH}");
+        let files = [("workload.toml", document.as_str()), queries];
+        assert_eq!(for_engine(&files, Dialect::Postgresql).is_ok(), postgres, "{engines}");
+        assert_eq!(for_engine(&files, Dialect::Mysql).is_ok(), mysql, "{engines}");
+    }
+    let document = format!("engines = [\"oracle\"]\n{FOR_BOTH}");
+    let words =
+        for_engine(&[("workload.toml", &document), queries], Dialect::Postgresql).expect_err("unknown");
+    assert!(words.contains("oracle"), "{words}");
 }

@@ -11,26 +11,30 @@ use super::{
     InsertedRows, Isolation, Measure, Modes, Output, Statement, Step, Table, Times, Transaction, Work, check,
 };
 use crate::diagnostic::{Mistakes, likely};
-use crate::sql::columns::{ResultColumns, result_columns};
-use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Place, Positional, positional};
-use crate::sql::statement::{Cardinality, kind};
+use crate::sql::columns::{ResultColumns, result_columns_in};
+use crate::sql::named::{NamedMistake, NamedMistakeKind, NamedStatement, Place, Positional, positional_in};
+use crate::sql::statement::{Cardinality, StatementKind, kind_in};
 use crate::sql::tag::with_tag;
-use crate::units::{SlotId, StatementId, TransactionId};
+use crate::units::{Dialect, SlotId, StatementId, TransactionId};
 
-/// What is known of `queries.sql`.
+/// What is known of the named statements.
+#[derive(Default)]
 pub(super) struct Queries {
     statements: Vec<Query>,
     /// Names whose mistakes were reported: they are not unknown.
     blamed: Vec<String>,
+    dialect: Dialect,
 }
 
 /// A named statement, taken apart.
 struct Query {
     name: String,
     cardinality: Cardinality,
-    sql: String,
     positional: Positional,
     columns: ResultColumns,
+    kind: StatementKind,
+    /// In which it stands.
+    file: &'static str,
     span: Range<usize>,
 }
 
@@ -42,21 +46,27 @@ impl Query {
 }
 
 impl Queries {
-    pub(super) fn new(text: &str, statements: Vec<NamedStatement>, mistakes: &[NamedMistake]) -> Self {
-        let statements = statements
-            .into_iter()
-            .map(|statement| {
-                let sql = &text[statement.sql_span];
-                Query {
-                    name: statement.name,
-                    cardinality: statement.cardinality,
-                    sql: sql.to_owned(),
-                    positional: positional(sql),
-                    columns: result_columns(sql),
-                    span: statement.line_span,
-                }
-            })
-            .collect();
+    /// Adds those of a file.
+    pub(super) fn add(
+        &mut self,
+        (file, text): (&'static str, &str),
+        statements: Vec<NamedStatement>,
+        mistakes: &[NamedMistake],
+        dialect: Dialect,
+    ) {
+        self.dialect = dialect;
+        self.statements.extend(statements.into_iter().map(|statement| {
+            let sql = &text[statement.sql_span];
+            Query {
+                name: statement.name,
+                cardinality: statement.cardinality,
+                positional: positional_in(sql, dialect),
+                columns: result_columns_in(sql, dialect),
+                kind: kind_in(sql, dialect),
+                file,
+                span: statement.line_span,
+            }
+        }));
         let blamed = mistakes.iter().filter_map(|mistake| match &mistake.kind {
             NamedMistakeKind::BadName(name)
             | NamedMistakeKind::NoCardinality(name)
@@ -67,7 +77,7 @@ impl Queries {
             }
             _ => None,
         });
-        Self { statements, blamed: blamed.collect() }
+        self.blamed.extend(blamed);
     }
 
     fn find(&self, name: &str) -> Option<&Query> {
@@ -230,12 +240,13 @@ impl<'a> Compiler<'a> {
                 let sql = with_tag(&query.positional.sql, &tag);
                 self.statements.push(Statement {
                     name: query.name.clone(),
+                    file: query.file,
                     transaction,
                     places: places_behind_tag(&query.positional, &sql),
                     sql,
                     tag,
                     cardinality: query.cardinality,
-                    kind: kind(&query.sql),
+                    kind: query.kind,
                     inputs: Vec::new(),
                     outputs: Vec::new(),
                     kept: Vec::new(),

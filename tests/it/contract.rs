@@ -234,7 +234,7 @@ fn postgresql_keeps_what_a_session_promises() {
     ));
 }
 
-fn mariadb() -> &'static LocalServer {
+pub fn mariadb() -> &'static LocalServer {
     static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
         // On a thread of its own: whoever asks first may be inside of an event loop.
         let starting = std::thread::spawn(|| runtime().block_on(start_mariadb(&local_options())));

@@ -68,7 +68,7 @@ fn every_workload_of_the_repository_has_a_test_here() {
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["metrics", "queue", "saas", "shop", "tpcb"]);
+    assert_eq!(names, ["metrics", "queue", "saas", "shop", "sysbench", "tpcb"]);
 }
 
 #[test]
@@ -137,6 +137,19 @@ fn metrics_load_and_run_and_new_samples_follow_the_old_ones() {
         .sum();
     let all: f64 = database.value("SELECT count(*) FROM samples").parse().expect("a number");
     assert!((written - (all - 23_000.0)).abs() < 0.5, "measured {written}, the table has {all}");
+}
+
+#[test]
+fn sysbench_loads_and_runs() {
+    let (database, folder) = loaded("sysbench");
+    // Two transactions that put the same row back at once are tried again, so that the books of the others do not hold here.
+    let report = run(
+        database.url(),
+        &folder,
+        "run --rate 200 --duration 2s --warmup 0s --pool-size 4 --in-flight-max 1000 --drain 90s",
+    );
+    assert_eq!((measured(&report).accounting.ok, report.workload.scale), (400, Some(0.02)));
+    assert_eq!(database.value("SELECT count(*) FROM sbtest1"), "20000");
 }
 
 #[test]

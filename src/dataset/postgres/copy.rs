@@ -24,21 +24,13 @@ use super::fit::TablePlan;
 use super::server::{code, failed};
 use super::wire::Unfit;
 use crate::dataset::DatasetError;
+use crate::dataset::shares::{CHUNK_BYTES, Shares};
 use crate::db::postgres::Client;
 use crate::generate::Dataset;
 use crate::sql::values::Arena;
 
-/// Bytes of a chunk, about: large enough that a system call costs nothing, small enough for a processor's cache.
-const CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks that wait behind the one that is sent, for each encoding thread.
 const CHUNKS_WAITING: usize = 2;
-/// Bytes of a turn of one of several connections, at most: a round trip for each is of no account.
-const TURN_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// Turns that each connection has at least, where there are several. With 16 the physical correlation of a column that
-/// follows the rows stays above 0.99.
-const TURNS_MIN: u64 = 16;
-/// Bytes that make a further connection worth its while.
-const JOB_BYTES_MIN: u64 = 2 * 1024 * 1024;
 /// Rows from which the length of all others is guessed.
 const ROWS_MEASURED: u64 = 64;
 /// Opens a binary COPY: signature, flags, length of the header's extension.
@@ -53,18 +45,6 @@ pub(super) type OnSent<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
 struct Chunk {
     rows: u64,
     bytes: Bytes,
-}
-
-/// How the chunks of a table are shared out.
-#[derive(Clone, Copy)]
-struct Shares {
-    rows: u64,
-    rows_per_chunk: u64,
-    jobs: u64,
-    /// Chunks of one job that follow each other, before it is the next job's turn.
-    chunks_per_turn: u64,
-    /// Encoding threads of each job.
-    threads: u64,
 }
 
 /// Fills one table over all connections of `clients`. Returns the bytes that were sent.
@@ -121,36 +101,6 @@ async fn begin_frozen(client: &Client, plan: &TablePlan) -> Result<bool, Dataset
             Ok(false)
         }
         Err(error) => Err(failed(doing())(error)),
-    }
-}
-
-impl Shares {
-    fn new(rows: u64, row_bytes: u64, jobs: u64, threads: u64) -> Self {
-        let bytes = rows.saturating_mul(row_bytes);
-        let jobs = jobs.min(bytes / JOB_BYTES_MIN).max(1);
-        let turn_bytes = if jobs == 1 { bytes } else { TURN_BYTES_MAX.min(bytes / jobs / TURNS_MIN) };
-        let chunk_bytes = turn_bytes.min(CHUNK_BYTES as u64);
-        let rows_per_chunk = (chunk_bytes / row_bytes.max(1)).max(1);
-        let chunks = rows.div_ceil(rows_per_chunk);
-        Self {
-            rows,
-            rows_per_chunk,
-            jobs,
-            chunks_per_turn: if jobs == 1 { chunks.max(1) } else { (turn_bytes / chunk_bytes.max(1)).max(1) },
-            threads: threads.div_ceil(jobs).min(chunks.div_ceil(jobs)).max(1),
-        }
-    }
-
-    /// The rows of the `number`-th chunk of a job, if there is one.
-    fn chunk(self, job: u64, number: u64) -> Option<Range<u64>> {
-        let turn = number / self.chunks_per_turn * self.jobs + job;
-        let start = (turn * self.chunks_per_turn + number % self.chunks_per_turn) * self.rows_per_chunk;
-        (start < self.rows).then(|| start..self.rows.min(start + self.rows_per_chunk))
-    }
-
-    /// Turns of each job, some of them perhaps empty.
-    fn turns(self) -> u64 {
-        self.rows.div_ceil(self.rows_per_chunk).div_ceil(self.chunks_per_turn * self.jobs)
     }
 }
 
@@ -278,45 +228,4 @@ fn encode(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn jobs_and_threads_share_every_row_once_and_in_turn() {
-        for (rows, row_bytes, jobs, threads) in
-            [(1_000_000, 40, 4, 3), (5, 10, 1, 1), (300_000, 100, 2, 8), (1, 1, 1, 2), (3, 2_000_000, 4, 2)]
-        {
-            let shares = Shares::new(rows, row_bytes, jobs, threads);
-            let mut taken = vec![0; usize::try_from(rows).expect("small")];
-            let mut at = 0;
-            for turn in 0..shares.turns() {
-                for job in 0..shares.jobs {
-                    for number in turn * shares.chunks_per_turn..(turn + 1) * shares.chunks_per_turn {
-                        let Some(chunk) = shares.chunk(job, number) else { continue };
-                        assert_eq!(chunk.start, at, "turns follow the order of the rows");
-                        at = chunk.end;
-                        for row in chunk {
-                            taken[usize::try_from(row).expect("small")] += 1;
-                        }
-                    }
-                }
-            }
-            assert!(taken.iter().all(|&times| times == 1), "{rows} {jobs} {threads}");
-            assert!(shares.rows_per_chunk * row_bytes <= CHUNK_BYTES as u64 || shares.rows_per_chunk == 1);
-        }
-    }
-
-    #[test]
-    fn a_small_table_is_the_work_of_one_and_a_large_one_has_many_turns() {
-        let of = |rows, jobs| Shares::new(rows, 100, jobs, 2);
-        assert_eq!((of(20_000, 4).jobs, of(20_000, 4).turns()), (1, 1));
-        let shares = of(1_000_000, 4);
-        assert_eq!(shares.jobs, 4);
-        assert!(shares.turns() >= TURNS_MIN, "{}", shares.turns());
-        let shares = of(100_000_000, 4);
-        assert_eq!(shares.rows_per_chunk * shares.chunks_per_turn * 100 / 1024 / 1024, 3);
-    }
 }

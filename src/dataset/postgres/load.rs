@@ -14,16 +14,18 @@ use super::copy::copy;
 use super::created::{self, Created};
 use super::fit::{TablePlan, fit};
 use super::introspect::relation;
-use super::mark::{self, Mark, MarkState};
+use super::mark;
 use super::sequences::advance;
 use super::server::{blame, code, failed, run};
 use crate::dataset::event::{
     DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary,
 };
+use crate::dataset::mark::{Mark, MarkState};
 use crate::dataset::script::{Script, Step, steps};
 use crate::db::postgres::{Client, Settings, connect};
 use crate::diagnostic::Mistakes;
 use crate::generate::Dataset;
+use crate::units::Dialect;
 use crate::workload::{SqlFile, Workload};
 
 /// Held while a load is under way, so that two do not mix: "dbdyno" as a number.
@@ -67,7 +69,7 @@ pub async fn load(
         workload,
         options,
         schema,
-        script: Script::read(&schema.text),
+        script: Script::read(&schema.text, Dialect::Postgresql),
         client: open(settings).await?,
         dataset: Arc::new(workload.dataset(options.seed, options.scale)),
         waiting: vec![],
@@ -89,7 +91,7 @@ pub async fn load(
     load.make_indexes(&plans).await?;
     if let Some(finish) = &workload.finish {
         load.phase(Phase::Finish);
-        load.run_steps(finish, &steps(&finish.text)).await?;
+        load.run_steps(finish, &steps(&finish.text, Dialect::Postgresql)).await?;
     }
     load.phase(Phase::Vacuum);
     load.vacuum(&plans).await?;

@@ -13,7 +13,7 @@ mod fit;
 pub mod index;
 mod introspect;
 pub(super) mod load;
-pub(super) mod mark;
+mod mark;
 pub(super) mod parameters;
 pub(super) mod pooled;
 pub(super) mod query_values;

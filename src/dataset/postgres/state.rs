@@ -1,8 +1,9 @@
 //! What a target holds, seen by a run before it starts.
 
-use super::mark::{self, Holds, MarkState};
+use super::mark;
 use super::server::failed;
 use crate::dataset::DatasetError;
+use crate::dataset::mark::{Holds, MarkState};
 use crate::db::postgres::Client;
 use crate::workload::Workload;
 

@@ -91,7 +91,13 @@ impl Template {
         control: &crate::db::Client,
         told: &mut (dyn FnMut(String) + Send),
     ) -> Result<Self, DatasetError> {
-        let (settings, control) = (target.postgres()?, control.postgres()?);
+        let (Ok(settings), Ok(control)) = (target.postgres(), control.postgres()) else {
+            return Err(DatasetError::Reset {
+                database: target.database().to_owned(),
+                reason: "MariaDB and MySQL cannot copy a database".to_owned(),
+                remedy: "say --reset none, and load again between two runs that shall begin alike".to_owned(),
+            });
+        };
         check_rights(settings, control).await?;
         let (elsewhere, client) = connect_elsewhere(settings).await?;
         let (version, _) = server_version(&client).await.map_err(failed("ask the server for its version"))?;

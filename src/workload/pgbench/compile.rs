@@ -385,6 +385,7 @@ impl Compiler<'_> {
         let (text, inputs, places) = self.numbered(&tagged, sql);
         self.statements.push(Statement {
             name,
+            file: "queries.sql",
             transaction: self.context.transaction,
             sql: text,
             tag,

@@ -12,8 +12,8 @@ use super::sql;
 use super::variables::Initial;
 use crate::diagnostic::{Mistake, Mistakes};
 use crate::model::metric::MetricPath;
-use crate::units::{Protocol, TransactionId};
-use crate::workload::compile::{Folder, compile as compile_folder};
+use crate::units::{Dialect, Protocol, TransactionId};
+use crate::workload::compile::{Folder, QueryFiles, compile as compile_folder};
 use crate::workload::fingerprint::fingerprint;
 use crate::workload::{Modes, Retry, SqlFile, Transaction, Work, Workload};
 
@@ -128,9 +128,13 @@ fn tables(with_tables: bool) -> Result<Workload, Mistakes> {
     let folder = Folder {
         path: PathBuf::from("tpcb"),
         document: include_str!("../../../workloads/tpcb/workload.toml").to_owned(),
-        queries: include_str!("../../../workloads/tpcb/queries.sql").to_owned(),
+        queries: QueryFiles {
+            common: include_str!("../../../workloads/tpcb/queries.sql").to_owned(),
+            of_dialect: None,
+        },
         schema: Some(sql("schema.sql", include_str!("../../../workloads/tpcb/schema.sql"))),
         finish: None,
+        dialect: Dialect::Postgresql,
     };
     let described = compile_folder(folder)?;
     let none = Workload { tables: Vec::new(), schema: None, ..described.clone() };

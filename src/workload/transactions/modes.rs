@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::document::{IsolationDoc, TransactionNode};
 use super::super::{Modes, Setting};
 use super::{Compiler, Query, times};
-use crate::sql::statement::{StatementKind, kind};
+use crate::sql::statement::StatementKind;
 use crate::units::Protocol;
 
 impl Compiler<'_> {
@@ -54,7 +54,7 @@ impl Compiler<'_> {
     fn blame_writes(&mut self, node: &TransactionNode, queries: &[Option<&Query>]) {
         for (step, query) in node.steps.iter().zip(queries) {
             let Some(query) = query else { continue };
-            let kind = kind(&query.sql);
+            let kind = query.kind;
             if kind.writes() || kind == StatementKind::SelectForUpdate {
                 let message = format!("`{}` cannot run in a read-only transaction", query.name);
                 let what = if kind.writes() { "changes rows" } else { "locks rows" };

@@ -39,9 +39,9 @@ impl Compiler<'_> {
     fn drawn(&mut self, parameter: &ParameterNode, source: &SourceNode) -> Option<ParameterSource> {
         match source {
             SourceNode::Key(key) => self.key(key),
-            SourceNode::Query(query) => {
-                Some(ParameterSource::Query { sql: check::query(query, self.source, self.mistakes) })
-            }
+            SourceNode::Query(query) => Some(ParameterSource::Query {
+                sql: check::query(query, self.queries.dialect, self.source, self.mistakes),
+            }),
             SourceNode::Value(spec) => match ValueGenerator::build(spec) {
                 Ok(generator) => Some(ParameterSource::Value(generator)),
                 Err(refusal) => {

@@ -79,7 +79,10 @@ fn without_literals(expression: &str) -> String {
                 out.push_str(VALUE);
             }
             // The server puts out no comment; what looks like one may hide anything.
-            TokenKind::DollarString | TokenKind::LineComment | TokenKind::BlockComment => out.push_str(VALUE),
+            TokenKind::DollarString
+            | TokenKind::LineComment
+            | TokenKind::BlockComment
+            | TokenKind::ExecutableComment => out.push_str(VALUE),
             TokenKind::Word
             | TokenKind::QuotedIdentifier
             | TokenKind::Parameter

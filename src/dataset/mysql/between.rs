@@ -1,0 +1,38 @@
+//! What is done to a loaded database between two measurements, so that the second begins as the first did.
+
+use mysql_async::Error;
+
+use super::server::{failed, spoken};
+use crate::dataset::DatasetError;
+use crate::db::mysql::Client;
+
+/// Whether sessions of this user can set this. What is set is set back at once. The inner error is what the server has against
+/// it.
+pub async fn check_session_setting(
+    client: &Client,
+    name: &str,
+    value: &str,
+) -> Result<Result<(), String>, DatasetError> {
+    let statements = [
+        format!("SET @dbdyno_before = @@SESSION.{name}"),
+        format!("SET SESSION {name} = {value}"),
+        format!("SET SESSION {name} = @dbdyno_before"),
+    ];
+    for sql in statements {
+        match client.run(&sql).await {
+            Ok(_) => {}
+            Err(Error::Server(said)) => return Ok(Err(spoken(&said))),
+            Err(error) => return Err(failed(format!("ask for the setting {name}"))(error)),
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Runs one statement outside of a transaction. The inner error is what the server has against it.
+pub async fn run_statement(client: &Client, sql: &str) -> Result<Result<(), String>, DatasetError> {
+    match client.run(sql).await {
+        Ok(_) => Ok(Ok(())),
+        Err(Error::Server(said)) => Ok(Err(spoken(&said))),
+        Err(error) => Err(failed("run the script of an arm")(error)),
+    }
+}

@@ -1,0 +1,122 @@
+//! What stands in the catalog about the tables that are to be filled.
+
+use super::server::{failed, number, quoted, text, truth};
+use crate::dataset::DatasetError;
+use crate::db::mysql::Client;
+use crate::sql::lex::{TokenKind, lex_in};
+use crate::units::Dialect;
+
+/// A table as the server knows it.
+#[derive(Clone, Debug)]
+pub(super) struct Relation {
+    /// Within its database.
+    pub(super) name: String,
+    /// Whether it lies in the database at hand, and not in one that its name says.
+    pub(super) is_here: bool,
+    /// Qualified where it must be, and quoted.
+    pub(super) target: String,
+    pub(super) columns: Vec<RelationColumn>,
+}
+
+/// One of its columns.
+// Independent facts of the catalog.
+#[expect(clippy::struct_excessive_bools)]
+#[derive(Clone, Debug)]
+pub(super) struct RelationColumn {
+    pub(super) name: String,
+    /// As SQL writes it: `varchar(20)`.
+    pub(super) type_name: String,
+    /// Without its length: `varchar`.
+    pub(super) data_type: String,
+    /// Characters, for `text` and `blob` bytes, that it holds.
+    pub(super) length: Option<u64>,
+    /// Digits of a decimal.
+    pub(super) precision: Option<u32>,
+    /// Digits of a decimal behind the point.
+    pub(super) scale: Option<u32>,
+    pub(super) is_unsigned: bool,
+    pub(super) not_null: bool,
+    /// It has a value where none is given: a default or `AUTO_INCREMENT`.
+    pub(super) has_default: bool,
+    pub(super) is_auto_increment: bool,
+    /// It is computed from other columns and takes no value.
+    pub(super) is_generated: bool,
+}
+
+const IS_THERE: &str = "
+    SELECT 1 FROM information_schema.tables
+    WHERE table_schema = coalesce(?, DATABASE()) AND table_name = ? AND table_type <> 'VIEW'";
+
+const COLUMNS: &str = "
+    SELECT column_name, column_type, data_type, character_maximum_length, numeric_precision, numeric_scale,
+           column_type LIKE '%unsigned%', is_nullable = 'NO',
+           column_default IS NOT NULL OR extra LIKE '%auto_increment%', extra LIKE '%auto_increment%',
+           coalesce(generation_expression, '') <> ''
+    FROM information_schema.columns
+    WHERE table_schema = coalesce(?, DATABASE()) AND table_name = ?
+    ORDER BY ordinal_position";
+
+/// The table of that name (qualified or in the database at hand, quoted where it must be), if there is one.
+pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relation>, DatasetError> {
+    let doing = || format!("look up table {name}");
+    let (schema, table) = parts(name);
+    let values = (schema.clone(), table.clone());
+    if client.rows_with(IS_THERE, values.clone()).await.map_err(failed(doing()))?.is_empty() {
+        return Ok(None);
+    }
+    let columns = client.rows_with(COLUMNS, values).await.map_err(failed(doing()))?;
+    let column = |row: &mysql_async::Row| RelationColumn {
+        name: text(row, 0).unwrap_or_default(),
+        type_name: text(row, 1).unwrap_or_default(),
+        data_type: text(row, 2).unwrap_or_default().to_ascii_lowercase(),
+        length: number(row, 3),
+        precision: number(row, 4),
+        scale: number(row, 5),
+        is_unsigned: truth(row, 6),
+        not_null: truth(row, 7),
+        has_default: truth(row, 8),
+        is_auto_increment: truth(row, 9),
+        is_generated: truth(row, 10),
+    };
+    let target = match &schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&table)),
+        None => quoted(&table),
+    };
+    let columns = columns.iter().map(column).collect();
+    Ok(Some(Relation { name: table, is_here: schema.is_none(), target, columns }))
+}
+
+/// The database and the table that a name says. Between double quotes or backticks stands a name as it is.
+pub(super) fn parts(name: &str) -> (Option<String>, String) {
+    // Double quotes are quotes of names here, whatever the server's SQL takes them for.
+    let dialect = if name.contains('"') { Dialect::Postgresql } else { Dialect::Mysql };
+    let mut names: Vec<String> = lex_in(name, dialect)
+        .filter_map(|token| match token.kind {
+            TokenKind::Word => Some(token.text(name).to_owned()),
+            TokenKind::QuotedIdentifier => {
+                let quote = &token.text(name)[..1];
+                let inside = token.text(name).trim_matches(|c| quote.contains(c));
+                Some(inside.replace(&quote.repeat(2), quote))
+            }
+            _ => None,
+        })
+        .collect();
+    let table = names.pop().unwrap_or_else(|| name.to_owned());
+    (names.pop(), table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_with_their_database_and_without_their_quotes() {
+        let of = |name: &str| {
+            let (schema, table) = parts(name);
+            (schema.unwrap_or_default(), table)
+        };
+        assert_eq!(of("orders"), (String::new(), "orders".to_owned()));
+        assert_eq!(of("sales.`Big ``Orders`"), ("sales".to_owned(), "Big `Orders".to_owned()));
+        assert_eq!(of("\"Big Orders\""), (String::new(), "Big Orders".to_owned()));
+    }
+}

@@ -1,0 +1,579 @@
+//! Datasets in a MariaDB: the same seed gives the same rows as in PostgreSQL, mistakes come before any row and leave nothing
+//! behind, and nothing of the user's is lost.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dbdyno::dataset::{
+    DatasetError, Existing, Holds, LoadEvent, LoadOptions, LoadSummary, Phase, Template, check_parameters,
+    check_session_setting, check_statements, data_state, inspect, load, query_values,
+};
+use dbdyno::db::{Client, Target};
+use dbdyno::diagnostic::Mistakes;
+use dbdyno::sql::values::QueryValue;
+use dbdyno::units::{Dialect, Seed};
+use dbdyno::workload::{Workload, load_for};
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Row, Value};
+use tempfile::TempDir;
+
+use crate::contract::mariadb;
+use crate::harness::{Database, runtime};
+
+const SEED: Seed = Seed(42);
+
+/// A database of one test, dropped with it.
+struct MyDatabase {
+    name: String,
+    url: String,
+}
+
+impl MyDatabase {
+    fn empty() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("dataset_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let url = mariadb().url().replace("/dbdyno?", &format!("/{name}?"));
+        execute(mariadb().url(), &[&format!("CREATE DATABASE {name}")]);
+        Self { name, url }
+    }
+
+    fn execute(&self, statements: &[&str]) {
+        execute(&self.url, statements);
+    }
+
+    /// The rows of one query, as text; NULL is absent.
+    fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        runtime().block_on(async {
+            let mut conn = Conn::from_url(&self.url).await.expect("a connection");
+            conn.query_drop("SET time_zone = '+00:00'").await.expect("a setting");
+            let rows: Vec<Row> = conn.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            let cell = |value: Value| match value {
+                Value::NULL => None,
+                Value::Bytes(bytes) => Some(String::from_utf8(bytes).expect("text")),
+                other => panic!("{other:?} in an answer of text"),
+            };
+            rows.into_iter().map(|row| row.unwrap().into_iter().map(cell).collect()).collect()
+        })
+    }
+
+    fn value(&self, sql: &str) -> String {
+        let mut rows = self.rows(sql);
+        rows.remove(0).remove(0).unwrap_or_else(|| panic!("{sql}: NULL"))
+    }
+
+    /// The tables that are not dbdyno's own.
+    fn tables(&self) -> Vec<String> {
+        let sql = "SELECT table_name FROM information_schema.tables
+                   WHERE table_schema = DATABASE() AND table_name NOT LIKE 'dbdyno%' ORDER BY 1";
+        self.rows(sql).into_iter().map(|mut row| row.remove(0).expect("a name")).collect()
+    }
+
+    fn with<T>(&self, act: impl AsyncFnOnce(&Client) -> T) -> T {
+        runtime().block_on(async {
+            let client = target(&self.url).connect("test").await.expect("the server runs");
+            act(&client).await
+        })
+    }
+}
+
+impl Drop for MyDatabase {
+    fn drop(&mut self) {
+        execute(mariadb().url(), &[&format!("DROP DATABASE {}", self.name)]);
+    }
+}
+
+fn execute(url: &str, statements: &[&str]) {
+    runtime().block_on(async {
+        let mut conn = Conn::from_url(url).await.expect("a connection");
+        for sql in statements {
+            conn.query_drop(*sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        conn.disconnect().await.expect("an orderly end");
+    });
+}
+
+fn target(url: &str) -> Target {
+    Target::of_local_server(url).expect("a URL")
+}
+
+/// A folder with these files.
+fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = TempDir::new().expect("a folder for temporary files");
+    for (name, text) in files {
+        fs::write(folder.path().join(name), text).expect("the folder can be written");
+    }
+    folder
+}
+
+fn read(folder: &Path) -> Workload {
+    load_for(folder, Dialect::Mysql).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn workload(toml: &str, schema: &str, queries: &str) -> (TempDir, Workload) {
+    let folder = folder(&[("workload.toml", toml), ("schema.mysql.sql", schema), ("queries.sql", queries)]);
+    let workload = read(folder.path());
+    (folder, workload)
+}
+
+fn options(scale: f64, jobs: usize, existing: Existing) -> LoadOptions {
+    LoadOptions { scale, seed: SEED, jobs, existing }
+}
+
+fn try_load(url: &str, workload: &Workload, options: &LoadOptions) -> Result<LoadSummary, DatasetError> {
+    runtime().block_on(load(&target(url), workload, options, &mut |_| ()))
+}
+
+fn refuse() -> LoadOptions {
+    options(1.0, 1, Existing::Refuse)
+}
+
+fn mistakes(error: DatasetError) -> Mistakes {
+    let DatasetError::Mistakes(mistakes) = error else { panic!("{error}") };
+    mistakes
+}
+
+/// The text that each mistake blames, by its message.
+fn blamed(mistakes: &Mistakes) -> BTreeMap<String, String> {
+    let blamed = |source: Option<usize>, span: std::ops::Range<usize>| {
+        source.map_or_else(String::new, |source| mistakes.text(source)[span].to_owned())
+    };
+    mistakes
+        .items()
+        .iter()
+        .map(|item| (item.message.clone(), blamed(item.source, item.span.clone())))
+        .collect()
+}
+
+const KINDS: &str = r#"
+    name = "kinds"
+    [table.kinds]
+    rows = 300
+    [table.kinds.column]
+    id = { sequence = {} }
+    small = { uniform = [-100, 100], null_fraction = 0.2 }
+    truth = { boolean = { true_fraction = 0.3 } }
+    exact = { decimal = { min = -10, max = 90000, scale = 2 } }
+    ratio = { histogram = { bounds = [-1.5, 0.25, 1e6], distinct = 100, type = "float" } }
+    word = { words = [1, 3], null_fraction = 0.3 }
+    odd = { constant = "tab\tnew\nline\\N back\\ 'single' \"double\" ö %" }
+    empty = { constant = "" }
+    day = { date = { from = "1960-01-01", to = "2030-01-01" } }
+    at = { timestamp = { from = "1960-01-01", to = "2030-01-01" } }
+    stamp = { timestamp = { from = "2001-01-01", to = "2030-01-01" } }
+    key_a = { uuid = {} }
+    key_b = { uuid = {} }
+    key_c = { uuid = {} }
+    doc = { json = { colour = { weighted = { black = 1, white = 2 } }, note = { words = [1, 4] }, n = { uniform = [1, 9] } } }
+    raw = { bytes = { length = [0, 40] } }
+    mood = { weighted = { happy = 3, sad = 1 } }
+    address = { ip_address = {} }
+    later = { after = { column = "at", lag_s = { exponential = { mean = 600, scale = 6 } } } }
+    [[transaction]]
+    name = "read"
+    statements = ["one"]
+    parameter = { id = { key = { table = "kinds" } } }
+"#;
+
+const ONE_OF_KINDS: &str = "-- name: one :one\nSELECT word FROM kinds WHERE id = :id;\n";
+
+/// A column: its types in PostgreSQL and MariaDB, and its text in both.
+type Kind = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+#[rustfmt::skip]
+const COLUMNS: &[Kind] = &[
+    ("id", "bigint", "bigint AUTO_INCREMENT PRIMARY KEY", "id", "id"),
+    ("small", "smallint", "tinyint", "small", "small"),
+    ("truth", "boolean NOT NULL", "boolean NOT NULL", "truth::int", "truth"),
+    ("exact", "numeric(9,2)", "decimal(9,2)", "exact", "exact"),
+    ("ratio", "double precision", "double", "round(ratio::numeric, 6)", "round(cast(ratio AS decimal(30,10)), 6)"),
+    ("word", "text", "varchar(100) CHARACTER SET utf8mb4", "word", "word"),
+    ("odd", "text", "text CHARACTER SET utf8mb4", "odd", "odd"),
+    ("empty", "text NOT NULL", "varchar(10) NOT NULL", "empty", "empty"),
+    ("day", "date", "date", "day", "day"),
+    ("at", "timestamptz", "datetime(6)", "to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')", "at"),
+    ("stamp", "timestamptz", "timestamp(6) NULL", "to_char(stamp AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')", "stamp"),
+    ("key_a", "uuid", "char(36)", "key_a", "key_a"),
+    ("key_b", "uuid", "uuid", "key_b", "key_b"),
+    ("key_c", "uuid", "binary(16)", "replace(key_c::text, '-', '')", "lower(hex(key_c))"),
+    ("doc", "json", "json", "doc", "doc"),
+    ("raw", "bytea", "varbinary(40)", "encode(raw, 'hex')", "lower(hex(raw))"),
+    ("mood", "text", "enum('happy', 'sad')", "mood", "mood"),
+    ("address", "inet", "inet4", "host(address)", "address"),
+    ("later", "timestamptz", "datetime(6)", "to_char(later AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')", "later"),
+];
+
+#[test]
+fn the_same_seed_gives_the_same_rows_as_in_postgresql_by_load_data_and_by_insert() {
+    let list = |of: &dyn Fn(&Kind) -> String| COLUMNS.iter().map(of).collect::<Vec<_>>().join(", ");
+    let theirs = format!("CREATE TABLE kinds ({})", list(&|of| format!("{} {}", of.0, of.1)));
+    let ours = format!("CREATE TABLE kinds ({})", list(&|of| format!("{} {}", of.0, of.2)));
+    let folder = folder(&[
+        ("workload.toml", KINDS),
+        ("schema.sql", &theirs),
+        ("schema.mysql.sql", &ours),
+        ("queries.sql", ONE_OF_KINDS),
+    ]);
+    let postgres = Database::empty();
+    let of_postgres = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let loading = load(&Target::parse(postgres.url()).expect("a URL"), &of_postgres, &refuse(), &mut |_| ());
+    runtime().block_on(loading).unwrap_or_else(|error| panic!("{error}"));
+    let expected =
+        postgres.rows(&format!("SELECT {} FROM kinds ORDER BY id", list(&|of| format!("({})::text", of.3))));
+    assert_eq!(expected.len(), 300);
+
+    let of_mariadb = read(folder.path());
+    let select = format!("SELECT {} FROM kinds ORDER BY id", list(&|of| of.4.to_owned()));
+    let database = MyDatabase::empty();
+    let summary = try_load(&database.url, &of_mariadb, &refuse()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((summary.rows, summary.notes.as_slice()), (300, [].as_slice()));
+    compare(&database.rows(&select), &expected);
+
+    // No other test asks how the rows came, so that the whole server may be told.
+    execute(mariadb().url(), &["SET GLOBAL local_infile = OFF"]);
+    let by_insert = MyDatabase::empty();
+    let summary = try_load(&by_insert.url, &of_mariadb, &refuse());
+    execute(mariadb().url(), &["SET GLOBAL local_infile = ON"]);
+    let summary = summary.unwrap_or_else(|error| panic!("{error}"));
+    assert!(summary.notes[0].contains("INSERT"), "{:?}", summary.notes);
+    compare(&by_insert.rows(&select), &expected);
+    // New rows go on behind the last key.
+    by_insert.execute(&["INSERT INTO kinds (truth, empty) VALUES (true, '')"]);
+    assert_eq!(by_insert.value("SELECT max(id) FROM kinds"), "301");
+}
+
+fn compare(found: &[Vec<Option<String>>], expected: &[Vec<Option<String>>]) {
+    assert_eq!(found.len(), expected.len());
+    for (row, (found, expected)) in found.iter().zip(expected).enumerate() {
+        for (at, (name, ..)) in COLUMNS.iter().enumerate() {
+            assert_eq!(found[at], expected[at], "row {row} of {name}");
+        }
+    }
+}
+
+const SMALL: &str = r#"
+    name = "small"
+    [table.parents]
+    rows = 1000
+    [table.parents.column]
+    id = { sequence = {} }
+    name = { words = [2, 5] }
+    [table.children]
+    rows = 200_000
+    [table.children.column]
+    id = { sequence = {} }
+    parent_id = { reference = { table = "parents" } }
+    note = { text = { length = [20, 40] } }
+    [[transaction]]
+    name = "read"
+    statements = ["one"]
+    parameter = { id = { key = { table = "parents" } } }
+"#;
+const SMALL_SCHEMA: &str = "
+    CREATE TABLE parents (id bigint PRIMARY KEY, name varchar(100) NOT NULL);
+    CREATE TABLE children (id bigint AUTO_INCREMENT PRIMARY KEY, parent_id bigint NOT NULL, note varchar(40));
+    CREATE VIEW named AS SELECT name FROM parents; # what is made is known by its name
+    CREATE INDEX children_parent ON children (parent_id);
+    ALTER TABLE children ADD CONSTRAINT children_parent_fk FOREIGN KEY (parent_id) REFERENCES parents (id);
+    CREATE TRIGGER children_note BEFORE INSERT ON children FOR EACH ROW BEGIN SET NEW.note = 'later'; END;
+";
+const SMALL_QUERIES: &str = "-- name: one :one\nSELECT name FROM parents WHERE id = :id;\n";
+
+#[test]
+fn several_connections_fill_a_table_and_what_slows_rows_down_comes_behind_them() {
+    let (_folder, workload) = workload(SMALL, SMALL_SCHEMA, SMALL_QUERIES);
+    let (one, many) = (MyDatabase::empty(), MyDatabase::empty());
+    let mut events = vec![];
+    let loading = target(&many.url);
+    let three = options(1.0, 3, Existing::Refuse);
+    let summary = runtime().block_on(load(&loading, &workload, &three, &mut |event| events.push(event)));
+    let summary = summary.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(summary.rows, 201_000);
+    let sent: u64 =
+        events.iter().map(|event| if let LoadEvent::RowsSent { rows, .. } = event { *rows } else { 0 }).sum();
+    assert_eq!(sent, 201_000, "what is sent is told");
+    let phases: Vec<Phase> = summary.phases.iter().map(|(phase, _)| *phase).collect();
+    assert_eq!(phases, [Phase::Schema, Phase::Rows, Phase::Indexes, Phase::Analyze]);
+    try_load(&one.url, &workload, &refuse()).unwrap_or_else(|error| panic!("{error}"));
+    let digest = "SELECT count(*), sum(id), sum(crc32(concat(id, parent_id, note))) FROM children";
+    assert_eq!(many.rows(digest), one.rows(digest));
+    assert_eq!(
+        many.value("SELECT count(*) FROM children WHERE note = 'later'"),
+        "0",
+        "no row fired a trigger"
+    );
+    let keys =
+        "SELECT group_concat(DISTINCT index_name ORDER BY index_name) FROM information_schema.statistics
+                WHERE table_schema = DATABASE() AND table_name = 'children'";
+    assert_eq!(many.value(keys), "PRIMARY,children_parent");
+    many.execute(&["INSERT INTO children (parent_id) VALUES (1)"]);
+    assert_eq!(many.value("SELECT note FROM children WHERE id = 200001"), "later");
+}
+
+#[test]
+fn a_load_is_known_by_its_mark_and_replaced_only_when_told() {
+    let (_folder, workload) = workload(SMALL, SMALL_SCHEMA, SMALL_QUERIES);
+    let database = MyDatabase::empty();
+    let small = options(0.01, 1, Existing::Refuse);
+    let looked = |workload: &Workload| {
+        database.with(async |client| inspect(client, workload).await).expect("it can be looked at")
+    };
+    let state = looked(&workload);
+    assert_eq!((state.holds, state.missing_tables.len()), (Holds::Unmarked, 2));
+    try_load(&database.url, &workload, &small).unwrap_or_else(|error| panic!("{error}"));
+    let state = looked(&workload);
+    let Holds::This(mark) = &state.holds else { panic!("{state:?}") };
+    assert_eq!((mark.rows, mark.seed, mark.scale), (2_010, SEED, 0.01));
+    assert_eq!((state.scale, state.missing_tables.len()), (Some(0.01), 0));
+    let known = database.with(async |client| data_state(client, &workload).await).expect("an answer");
+    assert!(
+        known.is_some_and(|state| state.loaded_at_us == mark.loaded_at_us && mark.loaded_at_us.is_some())
+    );
+
+    // The same again is there already; another scale is refused, and loaded when told so.
+    assert!(try_load(&database.url, &workload, &small).expect("it is there").already_loaded);
+    let larger = options(0.02, 1, Existing::Refuse);
+    let error = try_load(&database.url, &workload, &larger).expect_err("another scale");
+    assert!(
+        matches!(&error, DatasetError::Loaded { differences, .. } if differences.contains("0.02")),
+        "{error}"
+    );
+    let replaced = try_load(&database.url, &workload, &options(0.02, 1, Existing::Replace));
+    assert_eq!(replaced.expect("it is told so").rows, 4_020);
+
+    // A table that somebody makes under the same name is his.
+    database.execute(&[
+        "SET foreign_key_checks = 0",
+        "DROP TABLE parents",
+        "CREATE TABLE parents (mine int)",
+    ]);
+    let error = try_load(&database.url, &workload, &small).expect_err("it is not dbdyno's");
+    assert!(matches!(&error, DatasetError::Occupied { tables, .. } if tables == &["parents"]), "{error}");
+    let replaced = try_load(&database.url, &workload, &options(0.01, 1, Existing::Replace));
+    assert_eq!(replaced.expect("it is told so").rows, 2_010);
+
+    // What refers to the tables from outside keeps them.
+    database.execute(&["CREATE TABLE his (p bigint, FOREIGN KEY (p) REFERENCES parents (id))"]);
+    let error = try_load(&database.url, &workload, &options(0.01, 1, Existing::Replace))
+        .expect_err("he refers to it");
+    assert!(error.to_string().contains("a foreign key of his"), "{error}");
+    assert_eq!(database.value("SELECT count(*) FROM parents"), "10");
+}
+
+#[test]
+fn mistakes_stand_at_their_places_and_leave_nothing_behind() {
+    let toml = r#"
+    name = "wrong"
+    [table.things]
+    rows = 10
+    [table.things.column]
+    id = { sequence = {} }
+    nam = { words = [1, 2] }
+    truth = { words = [1, 2] }
+    tiny = { uniform = [1, 1000] }
+    made = { uniform = [1, 9] }
+    [[transaction]]
+    name = "read"
+    statements = ["fine", "wrong_table", "wrong_column", "wrong_words"]
+    parameter = { id = { key = { table = "things" } } }
+    "#;
+    let schema = "CREATE TABLE things (id bigint PRIMARY KEY, name varchar(9), truth boolean, tiny tinyint,\n\
+                  made int AS (id + 1), needed int NOT NULL);\nCREATE INDEX things_name ON things (nam);\n";
+    let queries = "-- name: fine :one\nSELECT name FROM things WHERE id = :id;\n\
+                   -- name: wrong_table :many\nSELECT 1 FROM thing;\n\
+                   -- name: wrong_column :many\nSELECT nam FROM things;\n\
+                   -- name: wrong_words :many\nSELECT id::text FROM things;\n";
+    let (_folder, workload) = workload(toml, schema, queries);
+    let database = MyDatabase::empty();
+    let found = mistakes(try_load(&database.url, &workload, &refuse()).expect_err("it is wrong"));
+    let blamed = blamed(&found);
+    let at = |message: &str| {
+        let of = blamed.iter().find(|(known, _)| known.contains(message));
+        of.unwrap_or_else(|| panic!("{message}: {found}")).1.as_str()
+    };
+    assert_eq!(at("table `things` has no column `nam`"), "{ words = [1, 2] }");
+    assert!(at("`things.truth` is a tinyint(1), and its generator makes text").contains("words"));
+    assert!(at("`things.tiny` is a tinyint(4), and its generator makes 1 to 1000").contains("1000"));
+    assert!(at("`things.made` is computed by the server").contains("uniform"));
+    assert_eq!(at("column `needed` of table `things` has no generator"), "things");
+    assert!(at("Key column 'nam' doesn't exist").contains("CREATE INDEX"));
+    assert_eq!(at("thing' doesn't exist"), "-- name: wrong_table :many");
+    assert_eq!(at("Unknown column 'nam'"), "-- name: wrong_column :many");
+    assert_eq!(at("You have an error in your SQL syntax"), "-- name: wrong_words :many");
+    assert_eq!(blamed.len(), 9, "{found}");
+    let words = found.to_string();
+    assert!(words.contains("queries.mysql.sql") && words.contains("(at `nam`)"), "{words}");
+    assert_eq!(database.tables(), Vec::<String>::new(), "what was made is dropped");
+
+    // A schema that is no SQL is blamed at the word.
+    let (_folder, workload) =
+        self::workload(SMALL, "CREATE TABLE parents (\n  id bigint PRIMARY KEYY\n);", SMALL_QUERIES);
+    let found = mistakes(try_load(&database.url, &workload, &refuse()).expect_err("it is wrong"));
+    assert_eq!(self::blamed(&found).values().collect::<Vec<_>>(), ["KEYY"]);
+
+    // A run's look at the statements says what is missing.
+    let (_folder, workload) = self::workload(SMALL, SMALL_SCHEMA, SMALL_QUERIES);
+    let error =
+        database.with(async |client| check_statements(client, &workload).await).expect_err("not loaded");
+    assert!(error.to_string().contains("run `dbdyno load -w"), "{error}");
+}
+
+#[test]
+fn a_value_that_does_not_fit_is_named_and_what_is_left_is_loaded_anew() {
+    let toml = |word: &str| {
+        format!(
+            "name = \"fits\"\n[table.things]\nrows = 500\n[table.things.column]\nid = {{ sequence = {{}} }}\n\
+             word = {{ {word} }}\n[[transaction]]\nname = \"read\"\nstatements = [\"one\"]\n\
+             parameter = {{ id = {{ key = {{ table = \"things\" }} }} }}\n"
+        )
+    };
+    let queries = "-- name: one :one\nSELECT word FROM things WHERE id = :id;\n";
+    let database = MyDatabase::empty();
+    // What the encoder sees, and what only the server sees.
+    for (kind, word) in [
+        ("varchar(6)", "text = { length = [1, 7] }"),
+        ("enum('red', 'green')", "weighted = { red = 90, green = 9, blue = 1 }"),
+    ] {
+        let schema = format!("CREATE TABLE things (id bigint PRIMARY KEY, word {kind} NOT NULL);");
+        let (_folder, workload) = workload(&toml(word), &schema, queries);
+        let error = try_load(&database.url, &workload, &refuse()).expect_err("a value does not fit");
+        let DatasetError::Value { table, column, type_name, row, value } = &error else { panic!("{error}") };
+        assert_eq!((table.as_str(), column.as_str()), ("things", "word"));
+        assert_eq!(type_name.replace(',', ", "), kind.replace(", ", ",").replace(',', ", "));
+        assert!(*row < 500 && (value == "blue" || value.len() == 7), "{error}");
+        let state =
+            database.with(async |client| inspect(client, &workload).await).expect("it can be looked at");
+        assert!(matches!(state.holds, Holds::Interrupted(_)), "{state:?}");
+    }
+    let schema = "CREATE TABLE things (id bigint PRIMARY KEY, word varchar(6) NOT NULL);";
+    let (_folder, workload) = workload(&toml("text = { length = [1, 6] }"), schema, queries);
+    let summary = try_load(&database.url, &workload, &refuse()).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(summary.rows, 500, "the remains of an interrupted load are dbdyno's own");
+
+    // A reference that leads nowhere is found behind the rows.
+    let toml =
+        SMALL.replace("reference = { table = \"parents\" }", "uniform = [1, 2000]").replace("200_000", "200");
+    let (_folder, workload) = self::workload(&toml, SMALL_SCHEMA, SMALL_QUERIES);
+    let error = try_load(&database.url, &workload, &refuse()).expect_err("not every number is a parent's");
+    assert!(error.to_string().contains("children_parent_fk"), "{error}");
+}
+
+#[test]
+fn what_stands_in_the_way_is_refused() {
+    let (_folder, workload) = workload(SMALL, SMALL_SCHEMA, SMALL_QUERIES);
+    let database = MyDatabase::empty();
+    database.execute(&["CREATE TABLE children (his int)", "INSERT INTO children VALUES (1)"]);
+    let error = try_load(&database.url, &workload, &refuse()).expect_err("a table of somebody else's");
+    assert!(error.to_string().contains("--replace"), "{error}");
+    assert_eq!(database.value("SELECT his FROM children"), "1");
+    let error =
+        try_load(&database.url, &workload, &options(-1.0, 1, Existing::Refuse)).expect_err("no scale");
+    assert!(matches!(error, DatasetError::Scale(_)), "{error}");
+
+    let busy = runtime().block_on(async {
+        let mut holder = Conn::from_url(&database.url).await.expect("a connection");
+        let lock = "SELECT GET_LOCK(CONCAT('dbdyno_load_', MD5(DATABASE())), 0)";
+        assert_eq!(holder.query_first::<i64, _>(lock).await.expect("an answer"), Some(1));
+        load(&target(&database.url), &workload, &refuse(), &mut |_| ()).await
+    });
+    assert!(matches!(busy, Err(DatasetError::Busy { .. })), "{busy:?}");
+
+    let refused = database.with(async |client| {
+        Template::open(&target(&database.url), client, &mut |_| ()).await.err().expect("it cannot")
+    });
+    assert!(refused.to_string().contains("--reset none"), "{refused}");
+
+    let settings = database.with(async |client| {
+        let set = async |name: &str, value: &str| {
+            check_session_setting(client, name, value).await.expect("an answer")
+        };
+        [
+            set("sort_buffer_size", "1048576").await,
+            set("sort_buffer_size", "'x'").await,
+            set("nonsense", "1").await,
+        ]
+    });
+    assert_eq!(settings.map(|answer| answer.is_ok()), [true, false, false]);
+}
+
+#[test]
+fn queries_give_values_and_measures_are_checked() {
+    let toml = r#"
+    name = "asked"
+    [[transaction]]
+    name = "read"
+    statements = ["one"]
+    [transaction.parameter]
+    number = { query = "SELECT 7 UNION ALL SELECT 8" }
+    ratio = { query = "SELECT 0.5e0" }
+    day = { query = "SELECT DATE '2026-01-02'" }
+    [measure.age]
+    statement = "one"
+    column = "word"
+    unit = "us"
+    [gauge.two]
+    query = "SELECT 1, 2"
+    every = "1s"
+    "#;
+    let queries = "-- name: one :one\nSELECT :number AS n, :ratio AS r, :day AS d, 'x' AS word;\n";
+    let folder = folder(&[("workload.toml", toml), ("queries.mysql.sql", queries)]);
+    let workload = read(folder.path());
+    let database = MyDatabase::empty();
+    let (values, error) = database.with(async |client| {
+        check_statements(client, &workload).await.unwrap_or_else(|error| panic!("{error}"));
+        let values = query_values(client, &workload).await.unwrap_or_else(|error| panic!("{error}"));
+        let dataset = workload.dataset(SEED, 1.0);
+        let checked = check_parameters(client, &workload, &dataset, &values).await;
+        (values, checked.expect_err("a text is no measure"))
+    });
+    let of = |name: &str| {
+        let transaction = &workload.transactions[0];
+        let at = transaction.draws.iter().position(|draw| transaction.slots[draw.slot.index()] == name);
+        values[0][at.expect("it is drawn")].as_slice()
+    };
+    assert_eq!(of("number"), [QueryValue::Int(7), QueryValue::Int(8)]);
+    assert_eq!(of("ratio"), [QueryValue::Float(0.5)]);
+    assert_eq!(of("day"), [QueryValue::Text("2026-01-02".to_owned())]);
+    let found = mistakes(error);
+    assert_eq!(found.items().len(), 2, "{found}");
+}
+
+#[test]
+fn every_workload_that_ships_for_mariadb_loads_and_its_statements_prepare() {
+    let mut loaded = vec![];
+    for entry in fs::read_dir("workloads").expect("the folder of the workloads") {
+        let path = entry.expect("an entry").path();
+        if !path.is_dir() {
+            continue;
+        }
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let workload = match load_for(&path, Dialect::Mysql) {
+            Ok(workload) => workload,
+            Err(refused) => {
+                let words = refused.to_string();
+                assert!(
+                    words.contains(&format!("workload `{name}` does not run on MariaDB or MySQL")),
+                    "{words}"
+                );
+                continue;
+            }
+        };
+        let database = MyDatabase::empty();
+        let small = options(0.01, 2, Existing::Refuse);
+        let summary =
+            try_load(&database.url, &workload, &small).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(summary.rows > 100, "{name}: {}", summary.rows);
+        assert!(try_load(&database.url, &workload, &small).expect("it is there").already_loaded, "{name}");
+        database.with(async |client| {
+            check_statements(client, &workload).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let values =
+                query_values(client, &workload).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let checked = check_parameters(client, &workload, &workload.dataset(SEED, 0.01), &values).await;
+            checked.unwrap_or_else(|error| panic!("{name}: {error}"));
+        });
+        loaded.push(name);
+    }
+    loaded.sort();
+    assert_eq!(loaded, ["saas", "shop", "sysbench", "tpcb"]);
+}

@@ -1,0 +1,1 @@
+-- Nothing to do: AUTO_INCREMENT goes on behind the last key.
