@@ -17,13 +17,12 @@ timed="$PWD/scripts/timed.sh"
 cargo_test() {
     cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
 }
-# Unit tests simulate little and are many: what is optimised would take longer to build than it saves. The integration tests run
-# a program that must not be the bottleneck.
-unit=(--lib --config profile.dev.package.dbdyno.opt-level=0)
+unit=(--lib)
 integration=(--test '*')
 
-# Benchmarks are not run here, but have lints as well.
-cargo test --no-run --bench '*' "${integration[@]}"
+# All at once, so that the library with and without its unit tests is compiled side by side. Benchmarks are not run here, but have
+# lints as well.
+cargo test --no-run --bench '*' "${unit[@]}" "${integration[@]}"
 
 # Most of these wait for seconds to pass, not for a processor.
 cores=$(getconf _NPROCESSORS_ONLN)

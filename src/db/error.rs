@@ -240,7 +240,7 @@ impl ConnectError {
             Self::Unreachable { source, .. } => Some(unreachable_hint(source)),
             Self::Refused { code, message, .. } => refused_hint(code.as_str(), message),
             Self::Prepare { code, .. } => match code.as_str() {
-                "42P01" | "42703" | "42883" | "3F000" => Some(
+                "42P01" | "42703" | "42883" | "3F000" | "42S02" | "42S22" => Some(
                     "is this the workload's database, and is it loaded? `dbdyno load` creates the schema and the rows"
                         .to_owned(),
                 ),
@@ -254,7 +254,11 @@ impl ConnectError {
             },
             Self::TimedOut { .. } | Self::Tls { .. } | Self::NoPassword { .. } | Self::OtherServer(_) => None,
             Self::Authentication { .. } => {
-                Some("dbdyno knows trust, password, md5 and scram-sha-256 (pg_hba.conf decides)".to_owned())
+                Some(
+                    "of PostgreSQL dbdyno knows trust, password, md5 and scram-sha-256 (pg_hba.conf decides), of MariaDB and MySQL \
+                     mysql_native_password, caching_sha2_password and client_ed25519 (CREATE USER … IDENTIFIED decides)"
+                        .to_owned(),
+                )
             }
             Self::Protocol { .. } => Some("is that the port of such a server?".to_owned()),
         }
@@ -279,7 +283,23 @@ fn unreachable_hint(source: &std::io::Error) -> String {
 }
 
 fn refused_hint(code: &str, message: &str) -> Option<String> {
+    // MariaDB and MySQL tell their errors apart by number, and share a few codes among all of them.
+    let is = |number: &str| message.ends_with(&format!("(error {number})"));
     Some(match code {
+        "28000" if is("1045") => {
+            "check the user and the password (MYSQL_PWD, ~/.my.cnf, or the URL's password), and that the account may come from \
+             this host"
+                .to_owned()
+        }
+        "42000" if is("1049") => {
+            // Unknown database 'shop'
+            let name = message.split('\'').nth(1).unwrap_or("NAME");
+            format!("create it with `CREATE DATABASE {name}`, or name another database in the URL")
+        }
+        "42000" if is("1044") => "GRANT the user rights on the database, or name another one in the URL".to_owned(),
+        "08004" if is("1040") => {
+            "lower --pool-size or --instances, or raise the server's max_connections; probes need connections too".to_owned()
+        }
         "28P01" => "check the user and the password (PGPASSWORD, ~/.pgpass, or the URL's password)".to_owned(),
         "28000" => "pg_hba.conf must allow this user, database and address; `sslmode` decides about TLS".to_owned(),
         "3D000" => {
@@ -315,6 +335,11 @@ mod tests {
         let full = refused("53300", "sorry, too many clients already").hint().expect("a hint");
         assert!(full.contains("--pool-size"), "{full}");
         assert!(refused("28P01", "").hint().expect("a hint").contains("PGPASSWORD"));
+        let denied = refused("28000", "Access denied for user 'u'@'h' (using password: YES) (error 1045)");
+        assert!(denied.hint().expect("a hint").contains("MYSQL_PWD"));
+        let missing = refused("42000", "Unknown database 'shop' (error 1049)").hint().expect("a hint");
+        assert!(missing.contains("CREATE DATABASE shop"), "{missing}");
+        assert!(refused("28000", "no pg_hba.conf entry").hint().expect("a hint").contains("pg_hba.conf"));
         assert_eq!(refused("XX000", "").hint(), None);
         let prepare = ConnectError::Prepare {
             statement: "checkout.insert_order".to_owned(),

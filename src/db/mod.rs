@@ -6,11 +6,14 @@
 mod any;
 pub mod error;
 pub mod mysql;
+mod percent;
 pub mod postgres;
 pub mod redact;
 pub mod secret;
 pub mod sim;
+mod stream;
 mod target;
+mod tls;
 
 use std::future::Future;
 use std::os::fd::OwnedFd;

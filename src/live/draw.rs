@@ -77,10 +77,16 @@ fn progress(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     };
     let ratio =
         if stage.duration_s > 0.0 { (stage.elapsed_s / stage.duration_s).clamp(0.0, 1.0) } else { 0.0 };
-    let label = cut(&stage_line(stage), usize::from(area.width));
-    let gauge =
-        Gauge::default().ratio(ratio).label(label).gauge_style(view.style(Color::Blue)).use_unicode(true);
-    frame.render_widget(gauge, area);
+    bar(frame, area, &stage_line(stage), ratio, view.style(Color::Blue));
+}
+
+/// Words, and what they say as a bar behind them, as far as there is room for one.
+fn bar(frame: &mut Frame<'_>, area: Rect, words: &str, ratio: f64, style: Style) {
+    let words = cut(words, usize::from(area.width));
+    let room = u16::try_from(width(&words)).unwrap_or(u16::MAX).saturating_add(2);
+    let [left, right] = Layout::horizontal([Constraint::Length(room), Constraint::Min(0)]).areas(area);
+    frame.render_widget(Paragraph::new(words), left);
+    frame.render_widget(Gauge::default().ratio(ratio).label("").gauge_style(style).use_unicode(true), right);
 }
 
 fn stage_line(stage: &StageNow) -> String {
@@ -158,9 +164,7 @@ fn draw_pool(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     let ratio = if size > 0 { (last.busy / f64::from(size)).clamp(0.0, 1.0) } else { 0.0 };
     // More than one request that waits is a pool that holds somebody up.
     let colour = if last.waiting > 1.0 { Color::Red } else { Color::Blue };
-    let label = cut(&label, usize::from(area.width));
-    let gauge = Gauge::default().ratio(ratio).label(label).gauge_style(view.style(colour)).use_unicode(true);
-    frame.render_widget(gauge, area);
+    bar(frame, area, &label, ratio, view.style(colour));
 }
 
 /// The lines of a table below a title, as many as there is room for.

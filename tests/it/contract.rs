@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use dbdyno::db::mysql::MySqlEngine;
+use dbdyno::db::mysql::{self, MySqlEngine, MySqlSession};
 use dbdyno::db::postgres::{Environment, PgEngine, Settings};
 use dbdyno::db::{
-    Begin, ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Reply, RowsExpected, Session,
-    SessionOptions, StatementPlan,
+    Begin, ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Protocol, Reply, RowsExpected,
+    Session, SessionOptions, StatementPlan, Substitution,
 };
 use dbdyno::local::{LocalServer, start_mariadb};
 use dbdyno::sql::values::{Frame, Slot};
@@ -18,10 +18,6 @@ use dbdyno::units::{SlotId, Stamp, StatementId};
 
 use crate::harness::{Database, local_options, runtime};
 use crate::session::places;
-
-fn mysql(url: &str) -> dbdyno::db::mysql::Settings {
-    dbdyno::db::mysql::Settings::from_url(url).expect("its URL")
-}
 
 #[derive(Clone)]
 struct Clock(Instant);
@@ -240,48 +236,488 @@ fn postgresql_keeps_what_a_session_promises() {
 
 pub fn mariadb() -> &'static LocalServer {
     static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
-        let started = runtime().block_on(start_mariadb(&local_options()));
+        // On a thread of its own: whoever asks first may be inside of an event loop.
+        let starting = std::thread::spawn(|| runtime().block_on(start_mariadb(&local_options())));
+        let started = starting.join().expect("it does not panic");
         started.unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
     });
     &SERVER
 }
 
+fn settings(url: &str) -> mysql::Settings {
+    mysql::Settings::from_url_in(url, &mysql::Environment::empty()).expect("its URL")
+}
+
+fn engine(options: impl Into<SessionOptions>) -> MySqlEngine<Clock> {
+    MySqlEngine::new(settings(mariadb().url()).into(), Clock(Instant::now()), options)
+}
+
+async fn open(engine: &MySqlEngine<Clock>, statements: Vec<StatementPlan>) -> MySqlSession<Clock> {
+    engine.connect(statements.into()).await.unwrap_or_else(|error| panic!("cannot connect: {error}"))
+}
+
+/// Another application's connection.
+async fn admin() -> mysql_async::Conn {
+    mysql_async::Conn::from_url(mariadb().url()).await.expect("a connection")
+}
+
+/// Executes with these values in the first slots of so many.
+async fn execute_with<S: Session>(
+    session: &mut S,
+    statement: u32,
+    frame: &mut Frame,
+) -> Result<Reply, ExecError> {
+    let mut reply = Reply::default();
+    session.execute(StatementId(statement), frame, &mut reply).await.map(|()| reply)
+}
+
+fn text_of(frame: &Frame, slot: usize) -> &str {
+    let Slot::Text(range) = frame.slots[slot] else { panic!("a text, not {:?}", frame.slots[slot]) };
+    frame.arena.str(range)
+}
+
 #[test]
 fn mariadb_keeps_what_a_session_promises() {
     use mysql_async::prelude::Queryable;
-    let url = mariadb().url();
     runtime().block_on(async {
-        let mut admin = mysql_async::Conn::from_url(url).await.expect("a connection");
+        let mut admin = admin().await;
         let sql = "CREATE TABLE t (id bigint PRIMARY KEY, name varchar(100), amount bigint)";
         admin.query_drop(sql).await.expect("a table");
-        let engine = MySqlEngine::new(mysql(url).into(), Clock(Instant::now()), SessionOptions::default());
-        all(&engine, &MARIADB).await;
-        let sleeping = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(30)%' \
-                        AND id <> connection_id()";
-        // The server looks for the order to end now and then.
-        for _ in 0..500 {
-            let left: Option<i64> = admin.query_first(sleeping).await.expect("an answer");
-            if left == Some(0) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        for protocol in [Protocol::Prepared, Protocol::Extended, Protocol::Simple] {
+            admin.query_drop("TRUNCATE t").await.expect("it is empty");
+            all(&engine(protocol), &MARIADB).await;
+            nothing_sleeps(&mut admin).await;
         }
-        panic!("what was dropped still runs after ten seconds");
+    });
+}
+
+/// The server looks for the order to end now and then.
+async fn nothing_sleeps(admin: &mut mysql_async::Conn) {
+    use mysql_async::prelude::Queryable;
+    let sleeping = "SELECT count(*) FROM information_schema.processlist WHERE info LIKE '%sleep(30)%' \
+                    AND id <> connection_id()";
+    for _ in 0..500 {
+        let left: Option<i64> = admin.query_first(sleeping).await.expect("an answer");
+        if left == Some(0) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("what was dropped still runs after ten seconds");
+}
+
+#[test]
+fn mariadb_refuses_a_wrong_password_a_missing_database_and_a_closed_port() {
+    let url = mariadb().url();
+    let secret = url.split([':', '@']).nth(2).expect("a password");
+    let refused = |url: &str| {
+        let engine = MySqlEngine::new(settings(url).into(), Clock(Instant::now()), Protocol::Prepared);
+        runtime().block_on(engine.connect(Vec::new().into())).err().expect("refused")
+    };
+    let error = refused(&url.replace(secret, "wrong"));
+    assert_eq!(error.code(), "28000", "{error}");
+    assert!(error.hint().expect("a hint").contains("MYSQL_PWD"), "{error}");
+    let error = refused(&url.replace("/dbdyno?", "/absent?"));
+    assert!(error.hint().expect("a hint").contains("CREATE DATABASE absent"), "{error}");
+    let error = refused("mysql://u@127.0.0.1:1/d");
+    assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
+    let error = runtime().block_on(mysql::connect(&settings(&url.replace(secret, "wrong")), "test"));
+    assert_eq!(error.err().expect("refused").code(), "28000");
+}
+
+/// One column of each kind.
+const KINDS: [(&str, &str); 11] = [
+    ("b", "boolean"),
+    ("i", "bigint"),
+    ("u", "bigint unsigned"),
+    ("d", "double"),
+    ("n", "decimal(18, 4)"),
+    ("ts", "datetime(6)"),
+    ("day", "date"),
+    ("tm", "time(6)"),
+    ("txt", "longtext"),
+    ("blb", "longblob"),
+    ("uid", "uuid"),
+];
+
+/// A statement that inserts a value of each kind from slots 1 to 11 under the number in slot 0, and one that reads them into the slots
+/// behind.
+fn there_and_back(table: &str) -> Vec<StatementPlan> {
+    let columns: Vec<&str> = KINDS.iter().map(|(name, _)| *name).collect();
+    let columns = columns.join(", ");
+    let places: Vec<String> = (1..=KINDS.len() + 1).map(|n| format!("${n}")).collect();
+    let insert = format!("INSERT INTO {table} (id, {columns}) VALUES ({})", places.join(", "));
+    let select = format!("SELECT id, {columns} FROM {table} WHERE id = $1");
+    let outputs: Vec<(&str, u32)> = KINDS.iter().map(|(name, _)| *name).zip(12..).collect();
+    vec![plan(&insert, RowsExpected::Any, 12, &[]), plan(&select, RowsExpected::One, 1, &outputs)]
+}
+
+/// The values of `frame`, with what they point to.
+fn shown(frame: &Frame, slots: std::ops::Range<usize>) -> Vec<String> {
+    let show = |slot: &Slot| match slot {
+        Slot::Text(range) => format!("{:?}", frame.arena.str(*range)),
+        Slot::Bytes(range) => format!("{:?}", frame.arena.get(*range)),
+        slot => format!("{slot:?}"),
+    };
+    frame.slots[slots].iter().map(show).collect()
+}
+
+/// What was sent comes back as `expected`, or as it was sent where that is absent.
+async fn comes_back(
+    session: &mut MySqlSession<Clock>,
+    id: i64,
+    values: &dyn Fn(&mut Frame) -> [Slot; 11],
+    expected: &dyn Fn(&mut Frame, [Slot; 11]) -> [Slot; 11],
+) {
+    let mut frame = Frame::default();
+    frame.reset(12 + KINDS.len());
+    frame.slots[0] = Slot::Int(id);
+    let sent = values(&mut frame);
+    frame.slots[1..12].copy_from_slice(&sent);
+    execute_with(session, 0, &mut frame).await.unwrap_or_else(|error| panic!("row {id}: {error}"));
+    execute_with(session, 1, &mut frame).await.unwrap_or_else(|error| panic!("row {id}: {error}"));
+    let expected = expected(&mut frame, sent);
+    frame.slots[1..12].copy_from_slice(&expected);
+    assert_eq!(shown(&frame, 12..23), shown(&frame, 1..12), "row {id}");
+}
+
+#[test]
+fn mariadb_gives_back_every_value_as_it_went() {
+    use mysql_async::prelude::Queryable;
+    let as_text = |frame: &mut Frame, mut slots: [Slot; 11]| {
+        // A boolean is a small integer, and a UUID comes as its text.
+        if let Slot::Bool(value) = slots[0] {
+            slots[0] = Slot::Int(value.into());
+        }
+        if let Slot::Uuid(_) = slots[10] {
+            slots[10] = frame.arena.text("00112233-4455-6677-8899-aabbccddeeff");
+        }
+        slots
+    };
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        for protocol in [Protocol::Prepared, Protocol::Extended, Protocol::Simple] {
+            let table = format!("kinds_{protocol}");
+            let columns: Vec<String> =
+                KINDS.iter().map(|(name, of_type)| format!("{name} {of_type}")).collect();
+            let sql = format!("CREATE TABLE {table} (id int PRIMARY KEY, {})", columns.join(", "));
+            admin.query_drop(sql).await.expect("a table");
+            let mut session = open(&engine(protocol), there_and_back(&table)).await;
+            comes_back(&mut session, 0, &|_| [Slot::Null; 11], &as_text).await;
+            let usual = |frame: &mut Frame| {
+                let (time, text) =
+                    (frame.arena.text("-26:03:04"), frame.arena.text("it's a \\ \"größer\" 🐬"));
+                [
+                    Slot::Bool(true),
+                    Slot::Int(-5),
+                    Slot::Int(7),
+                    Slot::Float(-1.25e-7),
+                    Slot::Decimal { unscaled: -12_345_678, scale: 4 },
+                    Slot::Timestamp(1_700_000_000_123_456),
+                    Slot::Date(20_000),
+                    time,
+                    text,
+                    frame.arena.bytes(&[0, 39, 92, 255]),
+                    Slot::Uuid(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
+                ]
+            };
+            let fractions = |frame: &mut Frame, slots: [Slot; 11]| {
+                let mut slots = as_text(frame, slots);
+                // The text form shows all digits that the column has.
+                if protocol == Protocol::Simple {
+                    slots[7] = frame.arena.text("-26:03:04.000000");
+                }
+                slots
+            };
+            comes_back(&mut session, 1, &usual, &fractions).await;
+            let extreme = |frame: &mut Frame| {
+                let (largest, empty) = (frame.arena.text("18446744073709551615"), frame.arena.text(""));
+                [
+                    Slot::Bool(false),
+                    Slot::Int(i64::MIN),
+                    largest,
+                    Slot::Float(f64::MAX),
+                    Slot::Decimal { unscaled: 999_999_999_999_999_999, scale: 4 },
+                    Slot::Timestamp(-1),
+                    Slot::Date(-1),
+                    Slot::Null,
+                    empty,
+                    frame.arena.bytes(&[]),
+                    Slot::Null,
+                ]
+            };
+            comes_back(&mut session, 2, &extreme, &as_text).await;
+            for (id, len) in (3..).zip([250, 251, 252, 65_535, 65_536, 1_100_000]) {
+                let long = |frame: &mut Frame| {
+                    let mut slots = [Slot::Null; 11];
+                    slots[8] = frame.arena.text(&"ü".repeat(len / 2));
+                    slots[9] = frame.arena.bytes(&vec![b'\''; len]);
+                    slots
+                };
+                comes_back(&mut session, id, &long, &as_text).await;
+            }
+        }
     });
 }
 
 #[test]
-fn mariadb_refuses_a_wrong_password_and_a_closed_port() {
-    let url = mariadb().url();
-    let secret = url.split([':', '@']).nth(2).expect("a password");
+fn mariadb_carries_what_is_longer_than_a_packet() {
+    use mysql_async::prelude::Queryable;
+    const LEN: usize = 17 * 1024 * 1024;
+    let statements = || {
+        vec![
+            plan("SELECT length($1) AS n", RowsExpected::One, 1, &[("n", 1)]),
+            plan("SELECT repeat('x', $1) AS big, 7 AS n", RowsExpected::One, 1, &[("big", 1), ("n", 2)]),
+        ]
+    };
     runtime().block_on(async {
-        let wrong =
-            MySqlEngine::from_url(&url.replace(secret, "wrong"), Clock(Instant::now())).expect("a URL");
-        let error = wrong.connect(Vec::new().into()).await.err().expect("refused");
-        assert_eq!(error.code(), "28000", "{error}");
-        let closed =
-            MySqlEngine::from_url("mysql://u@127.0.0.1:1/d?prefer_socket=false", Clock(Instant::now()));
-        let error = closed.expect("a URL").connect(Vec::new().into()).await.err().expect("nobody listens");
-        assert!(matches!(error, ConnectError::Unreachable { .. }), "{error}");
+        let mut admin = admin().await;
+        let mut frame = Frame::default();
+        frame.reset(3);
+        let long = frame.arena.text(&"y".repeat(LEN));
+        frame.slots[0] = long;
+        let mut narrow = open(&engine(Protocol::Prepared), statements()).await;
+        let error = execute_with(&mut narrow, 0, &mut frame).await.expect_err("it is too long");
+        assert!(error.to_string().contains("max_allowed_packet"), "{error}");
+        assert!(narrow.usable(), "nothing was sent");
+        admin.query_drop("SET GLOBAL max_allowed_packet = 134217728").await.expect("it is set");
+        let mut wide = open(&engine(Protocol::Prepared), statements()).await;
+        let mut simple = open(&engine(Protocol::Simple), statements()).await;
+        admin.query_drop("SET GLOBAL max_allowed_packet = 16777216").await.expect("it is set");
+        for session in [&mut wide, &mut simple] {
+            frame.slots[0] = long;
+            execute_with(session, 0, &mut frame).await.expect("it is taken");
+            assert_eq!(frame.slots[1], Slot::Int(i64::try_from(LEN).expect("small")));
+            frame.slots[0] = Slot::Int(i64::try_from(LEN).expect("small"));
+            let reply = execute_with(session, 1, &mut frame).await.expect("it comes");
+            assert_eq!((text_of(&frame, 1).len(), frame.slots[2]), (LEN, Slot::Int(7)));
+            assert!(reply.bytes > LEN as u64);
+            // What is too large to be held passes by, and the session goes on.
+            frame.slots[0] = Slot::Int(70 * 1024 * 1024);
+            let error = execute_with(session, 1, &mut frame).await.expect_err("it is not held");
+            assert!(error.to_string().contains("up to 64 MiB"), "{error}");
+            assert!(session.usable());
+        }
+    });
+}
+
+#[test]
+fn mariadb_ends_a_statement_that_takes_too_long() {
+    let options =
+        SessionOptions { statement_timeout: Some(Duration::from_millis(150)), ..SessionOptions::default() };
+    runtime().block_on(async {
+        let statements = vec![
+            plan("SELECT sleep(30)", RowsExpected::Any, 0, &[]),
+            plan("SELECT @@max_statement_time AS n", RowsExpected::One, 0, &[("n", 0)]),
+        ];
+        let mut session = open(&engine(options), statements).await;
+        let error = execute(&mut session, 0, 0).await.0.expect_err("it takes too long");
+        assert_eq!(error.code(), "57014", "{error}");
+        assert!(error.to_string().contains("(error 1969)") && session.usable(), "{error}");
+        let mut frame = Frame::default();
+        frame.reset(1);
+        execute_with(&mut session, 1, &mut frame).await.expect("it goes on");
+        assert!(matches!(frame.slots[0], Slot::Float(limit) if (limit - 0.15).abs() < 1e-9), "{frame:?}");
+    });
+}
+
+#[test]
+fn mariadb_isolates_as_it_is_asked() {
+    use mysql_async::prelude::Queryable;
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        admin.query_drop("CREATE TABLE isolated (id int PRIMARY KEY)").await.expect("a table");
+        let statements = vec![plan("SELECT count(*) AS n FROM isolated", RowsExpected::One, 0, &[("n", 0)])];
+        let mut session = open(&engine(Protocol::Prepared), statements).await;
+        let mut frame = Frame::default();
+        frame.reset(1);
+        for (id, isolation, sees) in
+            [(1, IsolationLevel::ReadCommitted, true), (2, IsolationLevel::RepeatableRead, false)]
+        {
+            let begin = Begin { isolation: Some(isolation), read_only: true, ..Begin::default() };
+            control(&mut session, Control::Begin(begin)).await.expect("begun");
+            execute_with(&mut session, 0, &mut frame).await.expect("a number");
+            let before = frame.slots[0];
+            admin.query_drop(format!("INSERT INTO isolated VALUES ({id})")).await.expect("inserted");
+            execute_with(&mut session, 0, &mut frame).await.expect("a number");
+            assert_eq!(frame.slots[0] != before, sees, "{isolation:?}");
+            control(&mut session, Control::Commit).await.expect("committed");
+        }
+    });
+}
+
+#[test]
+fn mariadb_sets_for_one_transaction_and_sets_back() {
+    let setting = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
+    let options = |list| SessionOptions { settings: vec![list].into(), ..SessionOptions::default() };
+    runtime().block_on(async {
+        let asked = plan("SELECT @@sort_buffer_size AS n", RowsExpected::One, 0, &[("n", 0)]);
+        let mut session =
+            open(&engine(options(setting("sort_buffer_size", "131072"))), vec![asked.clone()]).await;
+        let mut frame = Frame::default();
+        frame.reset(1);
+        execute_with(&mut session, 0, &mut frame).await.expect("a number");
+        let usual = frame.slots[0];
+        let begin = Control::Begin(Begin { settings: Some(0), ..Begin::default() });
+        for end in [Control::Commit, Control::Rollback] {
+            control(&mut session, begin).await.expect("begun");
+            execute_with(&mut session, 0, &mut frame).await.expect("a number");
+            assert_eq!(frame.slots[0], Slot::Int(131_072));
+            control(&mut session, end).await.expect("ended");
+            assert!(session.usable());
+            execute_with(&mut session, 0, &mut frame).await.expect("a number");
+            assert_eq!(frame.slots[0], usual, "{end:?}");
+        }
+        let unknown = engine(options(setting("no_such_setting", "1")));
+        let error = unknown.connect(Vec::new().into()).await.err().expect("there is none");
+        assert!(error.to_string().contains("no_such_setting"), "{error}");
+        // What every session begins with, and what the user sets above it.
+        let own = settings(mariadb().url()).with_session_settings(&setting("sort_buffer_size", "65536"));
+        let engine = MySqlEngine::new(own.into(), Clock(Instant::now()), Protocol::Prepared);
+        let mut session = open(&engine, vec![asked]).await;
+        execute_with(&mut session, 0, &mut frame).await.expect("a number");
+        assert_eq!(frame.slots[0], Slot::Int(65_536));
+    });
+}
+
+#[test]
+fn mariadb_reads_literals_as_they_were_meant_whatever_its_mode() {
+    let echo = plan("SELECT $1 AS said", RowsExpected::One, 1, &[("said", 1)]);
+    let mode = ("sql_mode".to_owned(), "NO_BACKSLASH_ESCAPES,ANSI_QUOTES".to_owned());
+    runtime().block_on(async {
+        for modes in [vec![], vec![mode]] {
+            let own = settings(mariadb().url()).with_session_settings(&modes);
+            let engine = MySqlEngine::new(own.into(), Clock(Instant::now()), Protocol::Simple);
+            let mut session = open(&engine, vec![echo.clone()]).await;
+            for said in ["plain", "it's", "\\", "\\'", "'; DROP TABLE t; -- ", "a\0b", "\"q\" %_"] {
+                let mut frame = Frame::default();
+                frame.reset(2);
+                frame.slots[0] = frame.arena.text(said);
+                execute_with(&mut session, 0, &mut frame).await.expect("an answer");
+                assert_eq!(text_of(&frame, 1), said, "{modes:?}");
+            }
+        }
+    });
+}
+
+#[test]
+fn mariadb_runs_a_script_and_takes_its_last_row() {
+    let mut script = plan(
+        "SELECT $1 AS a, 'x' AS b; SELECT 0.5e0 AS a, NULL AS b UNION ALL SELECT 2.5e0, NULL",
+        RowsExpected::Any,
+        1,
+        &[("a", 1), ("b", 2), ("absent", 3)],
+    );
+    script.substitution = Substitution::Raw;
+    let called = plan("CALL twice()", RowsExpected::Any, 0, &[]);
+    runtime().block_on(async {
+        use mysql_async::prelude::Queryable;
+        let mut admin = admin().await;
+        admin
+            .query_drop("CREATE PROCEDURE twice() BEGIN SELECT 1; SELECT 2; END")
+            .await
+            .expect("a procedure");
+        let mut session = open(&engine(Protocol::Simple), vec![script]).await;
+        let mut frame = Frame::default();
+        frame.reset(4);
+        frame.slots[0] = frame.arena.text("1 + 1");
+        frame.slots[3] = Slot::Int(9);
+        let reply = execute_with(&mut session, 0, &mut frame).await.expect("an answer");
+        assert_eq!((reply.rows, text_of(&frame, 1), text_of(&frame, 2)), (3, "2.5e0", ""));
+        assert_eq!(frame.slots[3], Slot::Int(9), "it keeps its value");
+        // A procedure's results are drained.
+        let mut session = open(&engine(Protocol::Prepared), vec![called]).await;
+        for _ in 0..2 {
+            assert_eq!(execute_with(&mut session, 0, &mut frame).await.expect("called").rows, 2);
+            assert!(session.usable());
+        }
+    });
+}
+
+#[test]
+fn mariadb_tells_when_a_lock_is_waited_for_too_long() {
+    use mysql_async::prelude::Queryable;
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        for sql in [
+            "CREATE TABLE held (id int PRIMARY KEY, n int)",
+            "INSERT INTO held VALUES (1, 0)",
+            "BEGIN",
+            "UPDATE held SET n = 1",
+        ] {
+            admin.query_drop(sql).await.expect("it is held");
+        }
+        let wait = vec![("innodb_lock_wait_timeout".to_owned(), "1".to_owned())];
+        let own = settings(mariadb().url()).with_session_settings(&wait);
+        let engine = MySqlEngine::new(own.into(), Clock(Instant::now()), Protocol::Prepared);
+        let change = plan("UPDATE held SET n = n WHERE id = $1", RowsExpected::Any, 1, &[]);
+        let mut session = open(&engine, vec![change]).await;
+        let error = execute(&mut session, 0, 1).await.0.expect_err("it is held");
+        assert_eq!(error.code(), "55P03", "{error}");
+        assert!(error.to_string().contains("(error 1205)") && session.usable(), "{error}");
+        admin.query_drop("ROLLBACK").await.expect("it is free");
+        // A row that is found and stays as it is counts as one that was changed.
+        assert_eq!(execute(&mut session, 0, 1).await.0.expect("it is free").rows, 1);
+    });
+}
+
+#[test]
+fn mariadb_says_that_a_connection_was_killed() {
+    use mysql_async::prelude::Queryable;
+    let statements = || vec![plan("SELECT sleep(20)", RowsExpected::Any, 0, &[])];
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        let engine = engine(Protocol::Prepared);
+        let mut session = open(&engine, statements()).await;
+        assert!(session.socket().is_some());
+        let id = session.backend().0;
+        admin.query_drop(format!("KILL CONNECTION {id}")).await.expect("killed");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let error = execute(&mut session, 0, 0).await.0.expect_err("it is gone");
+        assert!(!error.session_survives() && !session.usable(), "{error}");
+
+        let mut session = open(&engine, statements()).await;
+        let id = session.backend().0;
+        let (answer, ()) = tokio::join!(execute(&mut session, 0, 0), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            admin.query_drop(format!("KILL CONNECTION {id}")).await.expect("killed");
+        });
+        let error = answer.0.expect_err("it is gone");
+        assert!(!error.session_survives() && !session.usable(), "{error}");
+    });
+}
+
+#[test]
+fn mariadb_lets_in_by_ed25519() {
+    use mysql_async::prelude::Queryable;
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        for sql in [
+            "INSTALL SONAME 'auth_ed25519'",
+            "CREATE USER signer@'%' IDENTIFIED VIA ed25519 USING PASSWORD('s3cret')",
+            "GRANT ALL ON dbdyno.* TO signer@'%'",
+            "CREATE USER nobody@'%' IDENTIFIED BY ''",
+        ] {
+            admin.query_drop(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        let place = mariadb().url().split('@').nth(1).expect("a host").to_owned();
+        let statements = || vec![plan("SELECT current_user() AS n", RowsExpected::One, 0, &[("n", 0)])];
+        let enter = |user: &str, place: &str| {
+            let own = settings(&format!("mysql://{user}@{place}"));
+            MySqlEngine::new(own.into(), Clock(Instant::now()), Protocol::Prepared)
+        };
+        let mut session = open(&enter("signer:s3cret", &place), statements()).await;
+        let mut frame = Frame::default();
+        frame.reset(1);
+        execute_with(&mut session, 0, &mut frame).await.expect("an answer");
+        assert_eq!(text_of(&frame, 0), "signer@%");
+        let client = mysql::connect(&settings(&format!("mysql://signer:s3cret@{place}")), "test").await;
+        let client = client.unwrap_or_else(|error| panic!("the full client: {error}"));
+        assert!(client.is_mariadb() && client.version() >= (10, 0, 0));
+        let refused = enter("signer:wrong", &place).connect(statements().into()).await;
+        assert_eq!(refused.err().expect("a wrong password").code(), "28000");
+        // Without a database, and without a password.
+        let host = place.split('/').next().expect("a host");
+        open(&enter("nobody", host), statements()).await;
     });
 }

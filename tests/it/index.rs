@@ -2,7 +2,8 @@
 //! was, however the experiment ends.
 
 use dbdyno::model::{
-    IndexExperiment, IndexResult, IndexVerdict, Report, StatementEffect, StatementRole, Verdict,
+    IndexEffectInfo, IndexExperiment, IndexResult, IndexVerdict, Report, StatementEffect, StatementRole,
+    Verdict,
 };
 
 use crate::harness::Database;
@@ -200,8 +201,17 @@ mod alone {
         let together = experiment(&report).together.as_ref().expect("two indexes");
         assert_eq!((alone(boolean).pairs, alone(useful).pairs, together.pairs), (8, 8, 8));
         assert!(alone(boolean).gain_us.is_none(), "{boolean:?}");
-        let (gain, of_both) = (alone(useful).gain_us.expect("won"), together.gain_us.expect("won"));
-        assert!(gain.0 > 0.0 && of_both.0 < gain.1 && gain.0 < of_both.1, "{gain:?} {of_both:?}");
+        assert!(alone(useful).gain_us.is_some_and(|gain| gain.0 > 0.0), "{useful:?}");
+        // By what was read, not by how long it took: whether eight pairs of slices this short tell a gain is the machine's mood.
+        let read = |effect: &IndexEffectInfo| {
+            let of = effect.statements.iter().find(|of| of.statement == "look.orders_of_customer");
+            of.and_then(|of| of.blocks).expect("counted")
+        };
+        for (without, with) in [read(&alone(useful)), read(together)] {
+            assert!(without > 10.0 * with, "{without} blocks without, {with} with it");
+        }
+        let (without, with) = read(&alone(boolean));
+        assert!(with > 0.5 * without, "{without} blocks without, {with} with it");
         let counters = together.counters.as_ref().expect("counted");
         let (hot_without, hot_with) = counters.hot_fraction.expect("rows were updated");
         assert!(hot_without > 0.9 && hot_with < 0.01, "{counters:?}");

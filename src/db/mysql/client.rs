@@ -4,8 +4,10 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Params, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::dial::in_time;
 use super::failure;
 use super::settings::Settings;
+use super::tls::SslMode;
 use crate::db::ConnectError;
 
 /// The full client.
@@ -13,15 +15,31 @@ pub struct Client {
     conn: Mutex<Conn>,
     id: u32,
     version: (u16, u16, u16),
+    is_mariadb: bool,
 }
 
 /// Connects. `program_name` of the connection's attributes becomes `dbdyno ROLE`.
 pub async fn connect(settings: &Settings, role: &str) -> Result<Client, ConnectError> {
-    let conn = Conn::new(settings.full_opts(role))
-        .await
-        .map_err(|error| failure::connecting(error, settings.address()))?;
+    in_time(settings, async {
+        let mode = settings.tls.mode;
+        match enter(settings, role, mode != SslMode::Disabled).await {
+            // As the server's own tools: what is only preferred may fail.
+            Err(ConnectError::Tls { .. }) if mode == SslMode::Preferred => enter(settings, role, false).await,
+            entered => entered,
+        }
+    })
+    .await
+}
+
+async fn enter(settings: &Settings, role: &str, with_tls: bool) -> Result<Client, ConnectError> {
+    let refused = |error| failure::connecting(error, settings.label());
+    let opts = settings.full_opts(role, with_tls).map_err(|why| failure::tls(settings.label(), &why))?;
+    let mut conn = Conn::new(opts).await.map_err(refused)?;
+    // The library keeps what the greeting said of it to itself.
+    let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(refused)?;
+    let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
     let (id, version) = (conn.id(), conn.server_version());
-    Ok(Client { conn: Mutex::new(conn), id, version })
+    Ok(Client { conn: Mutex::new(conn), id, version, is_mariadb })
 }
 
 impl Client {
@@ -57,5 +75,11 @@ impl Client {
     #[must_use]
     pub fn version(&self) -> (u16, u16, u16) {
         self.version
+    }
+
+    /// Whether it is a MariaDB, and not a MySQL.
+    #[must_use]
+    pub fn is_mariadb(&self) -> bool {
+        self.is_mariadb
     }
 }

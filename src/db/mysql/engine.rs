@@ -1,57 +1,71 @@
-//! Where the server is, and how its connections are made and taken back.
+//! Where the server is, and how its measured connections are made and taken back.
 
 use std::sync::{Arc, Mutex};
 
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder};
-
-use super::failure;
-use super::session::MySqlSession;
+use super::ask::ask;
+use super::control::{Controls, beginning};
+use super::dial::dial;
+use super::failure::lost;
+use super::handshake::Started;
+use super::session::{MySqlSession, QUIT};
 use super::settings::Settings;
-use super::statement::Prepared;
+use super::statement::learn_all;
 use crate::db::{ConnectError, Engine, Now, SessionOptions, StatementPlan};
 
-/// Numbers of connections whose last request nobody waits for any more.
-pub(super) type Abandoned = Arc<Mutex<Vec<u32>>>;
+/// Sessions of one engine that were dropped in the middle of a request, by the server's numbers for them.
+#[derive(Clone, Default)]
+pub(super) struct Abandoned(Arc<Mutex<Vec<u32>>>);
+
+impl Abandoned {
+    pub(super) fn add(&self, id: u32) {
+        self.0.lock().expect("no holder of the lock panics").push(id);
+    }
+
+    fn take(&self) -> Vec<u32> {
+        std::mem::take(&mut *self.0.lock().expect("no holder of the lock panics"))
+    }
+}
 
 /// Makes measured connections to one MariaDB or MySQL.
 #[derive(Clone)]
 pub struct MySqlEngine<N> {
     settings: Arc<Settings>,
-    opts: Opts,
     clock: N,
+    options: SessionOptions,
     abandoned: Abandoned,
 }
 
 impl<N: Now> MySqlEngine<N> {
-    /// Connections to the server of these settings, stamped by `clock`.
+    /// Connections by `settings` (`program_name` is `dbdyno pool`), stamped by `clock`.
+    ///
+    /// In [`Protocol::Extended`](crate::db::Protocol::Extended) a statement is prepared, executed and closed each time, which is one
+    /// round trip more: the protocol has no other way to keep values apart from a text of which nothing stays on the server.
+    ///
+    /// A statement timeout holds for every statement on MariaDB, and for SELECT only on MySQL, which has no other.
     #[must_use]
-    pub fn new(settings: Arc<Settings>, clock: N, _options: SessionOptions) -> Self {
-        let setup = [
-            // Every instant travels in UTC.
-            "SET time_zone = '+00:00'",
-            // As in PostgreSQL, a value that does not fit is an error and not another value.
-            "SET sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')",
-        ];
-        let of_user = settings.session().iter().map(|(name, value)| format!("SET {name} = {value}"));
-        let opts = OptsBuilder::from_opts(settings.opts().clone())
-            // A socket beside a TCP address would be another path than the one that was asked for.
-            .prefer_socket(false)
-            .tcp_nodelay(true)
-            // The session keeps its statements itself; a cache would close those that were used last long ago.
-            .stmt_cache_size(0)
-            .setup(setup.map(str::to_owned).into_iter().chain(of_user).collect::<Vec<_>>())
-            .into();
-        Self { settings, opts, clock, abandoned: Abandoned::default() }
+    pub fn new(settings: Arc<Settings>, clock: N, options: impl Into<SessionOptions>) -> Self {
+        Self { settings, clock, options: options.into(), abandoned: Abandoned::default() }
     }
 
-    /// Host and port, without a password.
-    fn address(&self) -> String {
-        self.settings.address()
-    }
-
-    async fn open(&self) -> Result<Conn, ConnectError> {
-        Conn::new(self.opts.clone()).await.map_err(|error| failure::connecting(error, self.address()))
+    /// Sets what every session begins with, and tries what a transaction can have. Gives the longest packet that the server takes.
+    async fn begin(&self, started: &mut Started, controls: &Controls) -> Result<usize, ConnectError> {
+        let Started { wire, address, has_end_packets, .. } = started;
+        let (begin_with, limit) = (&self.settings.begin_with, self.options.statement_timeout);
+        let text = beginning(begin_with, limit, started.is_mariadb);
+        let asked = ask(wire, *has_end_packets, &text).await;
+        let (rows, status) = asked.map_err(|error| error.at_connect(address))?;
+        started.status = status;
+        for list in controls.lists() {
+            let text = format!("{}; {}", list.set, list.restore);
+            ask(wire, *has_end_packets, &text)
+                .await
+                .map_err(|error| error.at_statement(&list.set, address))?;
+        }
+        let packet_max = rows.last().and_then(|row| row.first()?.parse().ok());
+        packet_max.ok_or_else(|| ConnectError::Protocol {
+            address: address.clone(),
+            message: "its max_allowed_packet cannot be read".to_owned(),
+        })
     }
 }
 
@@ -59,25 +73,28 @@ impl<N: Now> Engine for MySqlEngine<N> {
     type Session = MySqlSession<N>;
 
     async fn connect(&self, statements: Arc<[StatementPlan]>) -> Result<MySqlSession<N>, ConnectError> {
-        let mut conn = self.open().await?;
-        let mut prepared = Vec::with_capacity(statements.len());
-        for plan in &*statements {
-            prepared.push(Prepared::make(plan, &mut conn, || self.address()).await?);
-        }
-        Ok(MySqlSession::new(conn, prepared, self.clock.clone(), Arc::clone(&self.abandoned)))
+        let mut started = dial(&self.settings, "pool").await?;
+        let controls = Controls::new(&self.options);
+        let packet_max = self.begin(&mut started, &controls).await?;
+        let Started { wire, address, has_end_packets, .. } = &mut started;
+        let statements =
+            learn_all(wire, *has_end_packets, &statements, self.options.protocol, address).await?;
+        wire.send().await.map_err(|error| lost(address, error))?;
+        let (clock, abandoned) = (self.clock.clone(), self.abandoned.clone());
+        Ok(MySqlSession::new(started, statements, controls, packet_max, clock, abandoned))
     }
 
     async fn cancel_abandoned(&self) {
-        let abandoned = std::mem::take(&mut *self.abandoned.lock().expect("no holder of the lock panics"));
+        let abandoned = self.abandoned.take();
         if abandoned.is_empty() {
             return;
         }
         // A server that is gone has nothing to end.
-        let Ok(mut conn) = self.open().await else { return };
+        let Ok(mut started) = dial(&self.settings, "cancel").await else { return };
         for id in abandoned {
             // It may have ended by itself.
-            let _ = conn.query_drop(format!("KILL {id}")).await;
+            let _ = ask(&mut started.wire, started.has_end_packets, &format!("KILL CONNECTION {id}")).await;
         }
-        let _ = conn.disconnect().await;
+        started.wire.stream().try_send(&QUIT);
     }
 }

@@ -1,54 +1,123 @@
-//! What `mysql_async` calls an error, by what one can do about it.
+//! What the server's errors mean for whoever executes, by their numbers: many of them share one SQLSTATE that says nothing.
 
 use std::io;
 
-use mysql_async::{DriverError, Error, IoError, ServerError};
+use mysql_async::{DriverError, Error, IoError};
 
+use super::packet::ServerError;
 use crate::db::error::SqlState;
 use crate::db::{ConnectError, ExecError};
 
-/// Errors with which the server ends a connection: shutdown, a connection that was killed, one that was idle too long.
+/// Errors with which the server ends a connection: a shutdown, a connection that was killed, one that was idle too long. The class of
+/// all others that do is `08S01`.
 const ENDS_THE_CONNECTION: [u16; 4] = [1053, 1927, 3169, 4031];
 
-/// Why an execution, or a BEGIN or COMMIT, did not succeed.
-pub(super) fn executing(error: Error) -> ExecError {
-    match error {
-        Error::Server(ServerError { code, message, state }) => {
-            let message = format!("{message} (error {code})");
-            let state = SqlState::new(&state);
-            if ENDS_THE_CONNECTION.contains(&code) {
-                ExecError::Ended { code: state, message }
-            } else {
-                ExecError::Server { code: state, message }
-            }
-        }
-        Error::Io(IoError::Io(error)) => ExecError::Lost(error),
-        Error::Driver(DriverError::ConnectionClosed) => {
-            ExecError::Lost(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"))
-        }
-        error => ExecError::Protocol(error.to_string()),
+/// The code under which an error travels: the server's SQLSTATE, and PostgreSQL's where the server's says less than what happened,
+/// so that it counts alike on every engine and a `retry` can name it.
+fn code(error: &ServerError) -> SqlState {
+    match error.number {
+        // A time limit (MariaDB's, MySQL's), or somebody's KILL QUERY.
+        1969 | 3024 | 1317 => SqlState::QUERY_CANCELED,
+        // A lock was waited for too long, or not at all (NOWAIT); else HY000.
+        1205 | 3572 => SqlState::new("55P03"),
+        // A row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation); else HY000.
+        1020 => SqlState::SERIALIZATION_FAILURE,
+        // No server tells it as another; a deadlock is 40001 here.
+        _ => error.state,
     }
 }
 
-/// Why there is no connection.
+fn words(error: &ServerError) -> String {
+    format!("{} (error {})", error.message, error.number)
+}
+
+/// Why an execution, or a BEGIN or COMMIT, did not succeed.
+pub(super) fn executing(error: &ServerError) -> ExecError {
+    let (code, message) = (code(error), words(error));
+    if ENDS_THE_CONNECTION.contains(&error.number) || error.state.as_str() == "08S01" {
+        ExecError::Ended { code, message }
+    } else {
+        ExecError::Server { code, message }
+    }
+}
+
+/// The stream broke in the middle of a request.
+pub(super) fn broken(error: io::Error) -> ExecError {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return ExecError::Protocol(error.to_string());
+    }
+    ExecError::Lost(error)
+}
+
+/// The server does not let us in.
+pub(super) fn refused(error: &ServerError, address: &str) -> ConnectError {
+    ConnectError::Refused { address: address.to_owned(), code: error.state, message: words(error) }
+}
+
+/// The stream broke before anything was asked for: to the user, the server cannot be reached.
+pub(super) fn lost(address: &str, error: io::Error) -> ConnectError {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return ConnectError::Protocol { address: address.to_owned(), message: error.to_string() };
+    }
+    ConnectError::Unreachable { address: address.to_owned(), source: error }
+}
+
+/// Why a statement cannot be prepared.
+pub(super) fn preparing(error: &ServerError, statement: &str) -> ConnectError {
+    ConnectError::Prepare { statement: statement.to_owned(), code: error.state, message: words(error) }
+}
+
+/// Why the full client has no connection.
 pub(super) fn connecting(error: Error, address: String) -> ConnectError {
     match error {
-        Error::Server(ServerError { code, message, state }) => {
-            let message = format!("{message} (error {code})");
-            ConnectError::Refused { address, code: SqlState::new(&state), message }
+        Error::Server(mysql_async::ServerError { code, message, state }) => {
+            refused(&ServerError { number: code, state: SqlState::new(&state), message }, &address)
         }
         Error::Io(IoError::Io(source)) => ConnectError::Unreachable { address, source },
+        Error::Io(IoError::Tls(error)) => tls(address, &error.to_string()),
+        Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls(address),
+        Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
+            ConnectError::Authentication { address, method: format!("`{name}`") }
+        }
         error => ConnectError::Protocol { address, message: error.to_string() },
     }
 }
 
-/// Why a statement cannot be prepared.
-pub(super) fn preparing(error: Error, statement: String, address: impl FnOnce() -> String) -> ConnectError {
-    match error {
-        Error::Server(ServerError { code, message, state }) => {
-            let message = format!("{message} (error {code})");
-            ConnectError::Prepare { statement, code: SqlState::new(&state), message }
+pub(super) fn tls(address: String, why: &str) -> ConnectError {
+    ConnectError::Tls { address, message: format!("{why} (ssl-mode and ssl-ca decide what is accepted)") }
+}
+
+pub(super) fn no_tls(address: String) -> ConnectError {
+    let message = "the server does not offer it (ssl-mode=disabled connects without)".to_owned();
+    ConnectError::Tls { address, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(number: u16, state: &str) -> ExecError {
+        executing(&ServerError { number, state: SqlState::new(state), message: "words".to_owned() })
+    }
+
+    #[test]
+    fn errors_count_by_what_happened() {
+        for (number, state, code) in [
+            (1062, "23000", "23000"),
+            (1213, "40001", "40001"),
+            (1020, "HY000", "40001"),
+            (1205, "HY000", "55P03"),
+            (1969, "70100", "57014"),
+            (3024, "HY000", "57014"),
+            (1317, "70100", "57014"),
+            (1364, "HY000", "HY000"),
+        ] {
+            let error = told(number, state);
+            assert_eq!((error.code(), error.session_survives()), (code, true), "{number}");
+            assert!(error.to_string().contains(&format!("words (error {number})")), "{error}");
         }
-        error => connecting(error, address()),
+        for (number, state) in [(1053, "08S01"), (1927, "70100"), (4031, "HY000"), (1153, "08S01")] {
+            assert!(matches!(told(number, state), ExecError::Ended { .. }), "{number}");
+        }
     }
 }

@@ -1,24 +1,41 @@
-//! One measured connection to MariaDB or MySQL.
+//! The lean session: one socket, statements by index in any of the protocols, no allocation per execution.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Params};
-
+use super::ask::COM_QUERY;
+use super::control::Controls;
 use super::engine::Abandoned;
-use super::failure;
-use super::statement::Prepared;
-use crate::db::{Begin, Control, ExecError, IsolationLevel, Now, Reply, Session};
+use super::exchange::{Answer, Exchange};
+use super::failure::{broken, executing};
+use super::handshake::Started;
+use super::packet::status;
+use super::rows::Rows;
+use super::statement::{Statement, Unprepared, prepare};
+use super::wire::{Wire, put};
+use crate::db::{Control, ExecError, Now, Reply, Session};
 use crate::sql::values::Frame;
 use crate::units::{BackendId, StatementId};
 
-/// One measured connection.
+/// Tells the server that the connection ends, which it answers by closing it.
+pub(super) const QUIT: [u8; 5] = [1, 0, 0, 0, 1];
+
+/// One measured connection to MariaDB or MySQL.
 pub struct MySqlSession<N> {
-    conn: Conn,
+    wire: Wire,
+    has_end_packets: bool,
     clock: N,
     /// By statement id.
-    statements: Vec<Prepared>,
-    in_transaction: bool,
+    statements: Vec<Statement>,
+    rows: Rows,
+    controls: Controls,
+    /// The list of settings that the open transaction has set, and its end must set back.
+    borrowed: Option<usize>,
+    id: u32,
+    /// The longest packet that the server takes, in bytes.
+    packet_max: usize,
+    /// What the server said of the session last.
+    status: u16,
     /// A request is under way: set before the first await and cleared behind the last, so that a future that is dropped
     /// between them leaves it set.
     busy: bool,
@@ -28,28 +45,57 @@ pub struct MySqlSession<N> {
     abandoned: Abandoned,
 }
 
-impl<N: Now> MySqlSession<N> {
-    pub(super) fn new(conn: Conn, statements: Vec<Prepared>, clock: N, abandoned: Abandoned) -> Self {
-        Self { conn, clock, statements, in_transaction: false, busy: false, broken: false, abandoned }
-    }
-
-    fn begin(&mut self, reply: &mut Reply) -> Result<(), ExecError> {
-        *reply = Reply { sent_at: self.clock.now(), ..Reply::default() };
-        if self.busy || self.broken {
-            reply.done_at = reply.sent_at;
-            let why = io::Error::new(io::ErrorKind::NotConnected, "the connection ended before");
-            return Err(ExecError::Lost(why));
+impl<N> MySqlSession<N> {
+    pub(super) fn new(
+        started: Started,
+        statements: Vec<Statement>,
+        controls: Controls,
+        packet_max: usize,
+        clock: N,
+        abandoned: Abandoned,
+    ) -> Self {
+        Self {
+            wire: started.wire,
+            has_end_packets: started.has_end_packets,
+            clock,
+            statements,
+            rows: Rows::default(),
+            controls,
+            borrowed: None,
+            id: started.id,
+            packet_max,
+            status: started.status,
+            busy: false,
+            broken: false,
+            abandoned,
         }
+    }
+}
+
+impl<N: Now> MySqlSession<N> {
+    /// Starts a reply. A session that is no more usable says so instead of sending anything.
+    fn begin(&mut self, reply: &mut Reply) -> Result<(), ExecError> {
+        *reply = Reply::default();
+        if self.busy || self.broken {
+            self.not_sent(reply);
+            let gone = "the session was used after it broke or was left in the middle of a request";
+            return Err(ExecError::Lost(io::Error::new(io::ErrorKind::NotConnected, gone)));
+        }
+        self.wire.settle();
         Ok(())
     }
 
+    /// Stamps the reply to a request that was never sent; what is sent is stamped when it is.
+    fn not_sent(&self, reply: &mut Reply) {
+        reply.sent_at = self.clock.now();
+        reply.done_at = reply.sent_at;
+    }
+
     /// The answer is there, or there will be none.
-    fn end<T>(&mut self, answer: Result<T, ExecError>, reply: &mut Reply) -> Result<T, ExecError> {
+    fn end(&mut self, answer: Result<Answer, ExecError>, reply: &mut Reply) -> Result<Answer, ExecError> {
         reply.done_at = self.clock.now();
         self.busy = false;
-        if let Err(error) = &answer {
-            self.broken |= !error.session_survives();
-        }
+        self.broken |= answer.as_ref().is_err_and(|error| !error.session_survives());
         answer
     }
 }
@@ -62,127 +108,125 @@ impl<N: Now> Session for MySqlSession<N> {
         reply: &mut Reply,
     ) -> Result<(), ExecError> {
         self.begin(reply)?;
-        let prepared = &self.statements[statement.index()];
-        let values = match prepared.values(frame) {
-            Ok(values) => values,
-            Err(error) => {
-                reply.done_at = reply.sent_at;
-                return Err(error);
-            }
-        };
-        prepared.clear_outputs(frame);
+        let escapes = self.status & status::NO_BACKSLASH_ESCAPES == 0;
+        let statement = &self.statements[statement.index()];
+        let written = statement
+            .put_execution(frame, None, escapes, &mut self.wire.outbound)
+            .and_then(|()| check_length(self.wire.outbound.len(), self.packet_max, statement.label()));
+        if let Err(error) = written {
+            // Nothing was sent, so the connection is as it was.
+            self.wire.outbound.clear();
+            self.not_sent(reply);
+            return Err(error);
+        }
         self.busy = true;
-        let answer = exchange(&mut self.conn, &self.clock, prepared, values, frame, reply).await;
-        let rows = self.end(answer, reply)?;
-        self.statements[statement.index()].rows.check(rows)
+        reply.sent_at = self.clock.now();
+        let answer = async {
+            if let Some(text) = statement.text_to_prepare() {
+                self.wire.outbound.clear();
+                let prepared =
+                    prepare(&mut self.wire, self.has_end_packets, text).await.map_err(unprepared)?;
+                let number = Some(prepared.number);
+                statement.put_execution(frame, number, escapes, &mut self.wire.outbound)?;
+            }
+            let mut exchange = Exchange {
+                wire: &mut self.wire,
+                clock: &self.clock,
+                status: &mut self.status,
+                rows: &mut self.rows,
+                reply,
+                has_end_packets: self.has_end_packets,
+            };
+            exchange.send().await?;
+            exchange.read(statement.sink(frame)).await
+        }
+        .await;
+        let (rows, is_script) = (statement.rows, statement.is_script());
+        let answer = self.end(answer, reply)?;
+        rows.check(if is_script { answer.last_rows } else { answer.rows })
     }
 
     async fn control(&mut self, what: Control, reply: &mut Reply) -> Result<(), ExecError> {
         self.begin(reply)?;
-        let text = match what {
-            Control::Begin(begin) => match begin_text(begin) {
-                Ok(text) => text,
-                Err(error) => {
-                    reply.done_at = reply.sent_at;
-                    return Err(error);
-                }
-            },
-            Control::Commit => "COMMIT",
-            Control::Rollback => "ROLLBACK",
-            // The server counts at once.
-            Control::FlushStatistics => {
-                reply.done_at = reply.sent_at;
-                return Ok(());
-            }
-        };
+        let (controls, borrowed) = (&self.controls, self.borrowed);
+        let written = put(&mut self.wire.outbound, 0, |out| {
+            out.push(COM_QUERY);
+            controls.put(what, borrowed, out)
+        });
+        if !matches!(written, Ok(true)) {
+            self.wire.outbound.clear();
+            self.not_sent(reply);
+            return written.map(|_| ());
+        }
+        if let Control::Begin(begin) = what {
+            self.borrowed = begin.settings;
+        }
         self.busy = true;
-        let answer = self.conn.query_drop(text).await.map_err(failure::executing);
+        reply.sent_at = self.clock.now();
+        let mut exchange = Exchange {
+            wire: &mut self.wire,
+            clock: &self.clock,
+            status: &mut self.status,
+            rows: &mut self.rows,
+            reply,
+            has_end_packets: self.has_end_packets,
+        };
+        let answer = match exchange.send().await {
+            Ok(()) => exchange.read(None).await,
+            Err(error) => Err(error),
+        };
         self.end(answer, reply)?;
-        self.in_transaction = matches!(what, Control::Begin(_));
+        if !matches!(what, Control::Begin(_)) {
+            self.borrowed = None;
+        }
         Ok(())
     }
 
     fn backend(&self) -> BackendId {
-        BackendId(self.conn.id().into())
+        BackendId(self.id.into())
     }
 
     fn in_transaction(&self) -> bool {
-        self.in_transaction
+        self.status & status::IN_TRANSACTION != 0
+    }
+
+    fn socket(&self) -> Option<OwnedFd> {
+        self.wire.socket()
     }
 
     fn usable(&self) -> bool {
-        !self.busy && !self.broken && !self.in_transaction
+        !self.busy
+            && !self.broken
+            && !self.in_transaction()
+            && self.borrowed.is_none()
+            && !self.wire.has_unread()
     }
 }
 
 impl<N> Drop for MySqlSession<N> {
+    /// Tells the server, so that it need not find out; whether that succeeds matters to nobody.
     fn drop(&mut self) {
-        if self.busy && !self.broken {
-            self.abandoned.lock().expect("no holder of the lock panics").push(self.conn.id());
+        if self.busy {
+            self.abandoned.add(self.id);
+        } else if !self.broken {
+            self.wire.stream().try_send(&QUIT);
         }
     }
 }
 
-/// How a transaction begins, in one round trip: the isolation is that of the next transaction.
-fn begin_text(begin: Begin) -> Result<&'static str, ExecError> {
-    let Begin { isolation, read_only, deferrable, settings } = begin;
-    if deferrable || settings.is_some() {
-        let what = if deferrable { "a deferrable transaction" } else { "a setting for one transaction" };
-        return Err(ExecError::Value(format!("{what} is not known to this server")));
+/// What is longer makes the server close the connection.
+fn check_length(len: usize, packet_max: usize, label: &str) -> Result<(), ExecError> {
+    if len < packet_max {
+        return Ok(());
     }
-    Ok(match (isolation, read_only) {
-        (None, false) => "START TRANSACTION",
-        (None, true) => "START TRANSACTION READ ONLY",
-        (Some(IsolationLevel::ReadCommitted), false) => {
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION"
-        }
-        (Some(IsolationLevel::ReadCommitted), true) => {
-            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ ONLY"
-        }
-        (Some(IsolationLevel::RepeatableRead), false) => {
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION"
-        }
-        (Some(IsolationLevel::RepeatableRead), true) => {
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; START TRANSACTION READ ONLY"
-        }
-        (Some(IsolationLevel::Serializable), false) => {
-            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION"
-        }
-        (Some(IsolationLevel::Serializable), true) => {
-            "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; START TRANSACTION READ ONLY"
-        }
-    })
+    Err(ExecError::Value(format!(
+        "the values of `{label}` take {len} bytes, and the server takes less than {packet_max} (max_allowed_packet)"
+    )))
 }
 
-/// Sends one execution and drains its answer. Gives the number of rows that came.
-async fn exchange<N: Now>(
-    conn: &mut Conn,
-    clock: &N,
-    prepared: &Prepared,
-    values: Vec<mysql_async::Value>,
-    frame: &mut Frame,
-    reply: &mut Reply,
-) -> Result<u64, ExecError> {
-    let parameters = if values.is_empty() { Params::Empty } else { Params::Positional(values) };
-    let mut result = conn.exec_iter(&prepared.statement, parameters).await.map_err(failure::executing)?;
-    let mut rows = 0;
-    let mut unread = Ok(());
-    while let Some(row) = result.next().await.map_err(failure::executing)? {
-        if rows == 0 {
-            reply.first_row_at = Some(clock.now());
-            unread = prepared.read(&row, frame);
-        }
-        rows += 1;
-        reply.bytes += row_bytes(&row);
+fn unprepared(error: Unprepared) -> ExecError {
+    match error {
+        Unprepared::Refused(error) => executing(&error),
+        Unprepared::Lost(error) => broken(error),
     }
-    reply.rows = if rows == 0 { result.affected_rows() } else { rows };
-    // A procedure may send more than one result.
-    result.drop_result().await.map_err(failure::executing)?;
-    unread.map(|()| rows)
-}
-
-/// Bytes of the values of a row, near enough to what was received.
-fn row_bytes(row: &mysql_async::Row) -> u64 {
-    let of = |at| row.as_ref(at).map_or(0, |value: &mysql_async::Value| value.bin_len());
-    (0..row.len()).map(of).sum()
 }

@@ -1,118 +1,294 @@
-//! One prepared statement: its text in this dialect, its inputs in the order of the text, its outputs by column.
+//! Statements of one session, and all that an execution needs of them, resolved once at connect.
 
-use mysql_async::consts::{ColumnFlags, ColumnType};
-use mysql_async::prelude::Queryable;
-use mysql_async::{Column, Conn, Row, Value};
+use std::io;
 
-use super::{failure, value};
+use super::ask::COM_QUERY;
+use super::encode::{Unfit, put_parameters};
+use super::failure::{lost, preparing};
+use super::literal::{Template, put_literal, put_raw};
+use super::packet::{ERROR, OK, Reader, ServerError};
+use super::rows::{Form, Sink, Take, name_of};
+use super::wire::{Wire, put};
 use crate::db::error::SqlState;
-use crate::db::{ConnectError, ExecError, RowsExpected, StatementPlan};
+use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
+use crate::sql::lex::significant;
 use crate::sql::tag::label_of;
-use crate::sql::values::{Frame, Slot};
+use crate::sql::values::Frame;
 use crate::units::SlotId;
 
-/// A statement that the server knows.
-pub(super) struct Prepared {
-    pub(super) statement: mysql_async::Statement,
-    pub(super) rows: RowsExpected,
-    /// One for each `?`.
-    inputs: Vec<SlotId>,
-    outputs: Vec<Output>,
+const COM_STMT_PREPARE: u8 = 0x16;
+const COM_STMT_EXECUTE: u8 = 0x17;
+const COM_STMT_CLOSE: u8 = 0x19;
+
+/// A statement of one session.
+pub(super) struct Statement {
+    /// What it is called in messages: its tag.
     label: String,
+    request: Request,
+    /// One for each `?`; where it is sent as one text, one for each parameter.
+    inputs: Box<[SlotId]>,
+    wanted: Box<[(Box<str>, SlotId)]>,
+    take: Take,
+    pub(super) rows: RowsExpected,
 }
 
-/// A result column that is read.
-struct Output {
-    column: usize,
-    is_binary: bool,
-    slot: SlotId,
+/// How it is sent.
+enum Request {
+    /// By the number under which the server knows it.
+    Prepared(u32),
+    /// With `?` for each value: prepared, executed and closed each time. The protocol has no other way to send values apart from a text
+    /// of which nothing stays on the server, so that it costs a round trip more.
+    Anew(Box<str>),
+    /// As one text, values as literals.
+    Literal(Template),
+    /// As one text, values as plain text.
+    Raw(Template),
 }
 
-impl Prepared {
-    pub(super) async fn make(
-        plan: &StatementPlan,
-        conn: &mut Conn,
-        address: impl Fn() -> String,
-    ) -> Result<Self, ConnectError> {
-        let label = label_of(&plan.sql);
-        let (text, inputs) = with_question_marks(plan);
-        let statement =
-            conn.prep(text).await.map_err(|error| failure::preparing(error, label.clone(), &address))?;
-        let columns = statement.columns();
-        let mut outputs = Vec::with_capacity(plan.outputs.len());
-        for (name, slot) in &plan.outputs {
-            let column = columns.iter().position(|column| column.name_str() == *name).ok_or_else(|| {
-                ConnectError::Prepare {
-                    statement: label.clone(),
-                    code: SqlState::new("42703"),
-                    message: format!("it returns no column `{name}`"),
-                }
+/// What the server says of a statement that it has prepared.
+pub(super) struct Description {
+    pub(super) number: u32,
+    parameters: usize,
+    columns: Vec<String>,
+}
+
+/// Why there is none.
+pub(super) enum Unprepared {
+    Refused(ServerError),
+    Lost(io::Error),
+}
+
+/// Learns what the statements take and give.
+pub(super) async fn learn_all(
+    wire: &mut Wire,
+    has_end_packets: bool,
+    plans: &[StatementPlan],
+    protocol: Protocol,
+    address: &str,
+) -> Result<Vec<Statement>, ConnectError> {
+    let mut statements = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let template = || Template::new(&plan.sql, &plan.places);
+        let request = if protocol == Protocol::Simple && plan.substitution == Substitution::Raw {
+            Request::Raw(template())
+        } else {
+            let text = with_question_marks(plan);
+            let label = label_of(&plan.sql);
+            let described = prepare(wire, has_end_packets, &text).await.map_err(|error| match error {
+                Unprepared::Refused(error) => preparing(&error, &label),
+                Unprepared::Lost(error) => lost(address, error),
             })?;
-            outputs.push(Output { column, is_binary: is_binary(&columns[column]), slot: *slot });
-        }
-        Ok(Self { statement, rows: plan.rows, inputs, outputs, label })
+            check(plan, &described, label)?;
+            if protocol != Protocol::Prepared {
+                // It goes out with what is sent next: the server says nothing to it.
+                put_close(described.number, &mut wire.outbound);
+            }
+            match protocol {
+                Protocol::Prepared => Request::Prepared(described.number),
+                Protocol::Extended => Request::Anew(text.into()),
+                Protocol::Simple => Request::Literal(template()),
+            }
+        };
+        statements.push(Statement::new(plan, request));
     }
-
-    /// The frame's values as parameters.
-    pub(super) fn values(&self, frame: &Frame) -> Result<Vec<Value>, ExecError> {
-        self.inputs
-            .iter()
-            .map(|slot| {
-                value::of_slot(frame.slots[slot.index()], &frame.arena)
-                    .map_err(|why| ExecError::Value(format!("a parameter of `{}` {why}", self.label)))
-            })
-            .collect()
-    }
-
-    /// Empties the slots that the statement fills, so that none keeps the value of a former execution.
-    pub(super) fn clear_outputs(&self, frame: &mut Frame) {
-        for output in &self.outputs {
-            frame.slots[output.slot.index()] = Slot::Null;
-        }
-    }
-
-    /// Reads the columns of a row into their slots.
-    pub(super) fn read(&self, row: &Row, frame: &mut Frame) -> Result<(), ExecError> {
-        for output in &self.outputs {
-            let Some(found) = row.as_ref(output.column) else { continue };
-            frame.slots[output.slot.index()] = value::to_slot(found, output.is_binary, &mut frame.arena)
-                .map_err(|why| {
-                    let column = output.column + 1;
-                    ExecError::Value(format!("result column {column} of `{}` {why}", self.label))
-                })?;
-        }
-        Ok(())
-    }
+    Ok(statements)
 }
 
-/// `?` for each `$n`, and what each of them is: one that stands twice in the text is sent twice.
-fn with_question_marks(plan: &StatementPlan) -> (String, Vec<SlotId>) {
+/// `?` for each `$n`.
+fn with_question_marks(plan: &StatementPlan) -> String {
     let mut text = String::with_capacity(plan.sql.len());
-    let mut inputs = Vec::with_capacity(plan.places.len());
     let mut from = 0;
     for place in &plan.places {
         text.push_str(&plan.sql[from..place.range.start]);
         text.push('?');
         from = place.range.end;
-        inputs.push(plan.inputs[place.input]);
     }
     text.push_str(&plan.sql[from..]);
-    (text, inputs)
+    text
 }
 
-/// Whether the bytes of a column are no text.
-fn is_binary(column: &Column) -> bool {
-    /// The number of the character set `binary`.
-    const BINARY: u16 = 63;
-    let holds_bytes = matches!(
-        column.column_type(),
-        ColumnType::MYSQL_TYPE_TINY_BLOB
-            | ColumnType::MYSQL_TYPE_MEDIUM_BLOB
-            | ColumnType::MYSQL_TYPE_LONG_BLOB
-            | ColumnType::MYSQL_TYPE_BLOB
-            | ColumnType::MYSQL_TYPE_VAR_STRING
-            | ColumnType::MYSQL_TYPE_STRING
-            | ColumnType::MYSQL_TYPE_BIT
-    );
-    holds_bytes && column.character_set() == BINARY && column.flags().contains(ColumnFlags::BINARY_FLAG)
+/// Holds what the server says against what the workload promises.
+fn check(plan: &StatementPlan, described: &Description, statement: String) -> Result<(), ConnectError> {
+    let refused = |code: &str, message: String| {
+        Err(ConnectError::Prepare { statement: statement.clone(), code: SqlState::new(code), message })
+    };
+    let (found, given) = (described.parameters, plan.places.len());
+    if found != given {
+        return refused("07001", format!("it has {found} parameters where {given} are given"));
+    }
+    if described.columns.is_empty() && plan.rows != RowsExpected::Any && !is_call(&plan.sql) {
+        let message =
+            "it returns no rows where one is promised (name it `:exec`; MariaDB knows INSERT … RETURNING)";
+        return refused("02000", message.to_owned());
+    }
+    // A script takes what is there.
+    let wanted = plan.outputs.iter().filter(|_| plan.substitution != Substitution::Raw);
+    for (name, _) in wanted {
+        match described.columns.iter().filter(|column| *column == name).count() {
+            1 => {}
+            0 if is_call(&plan.sql) => {}
+            0 => {
+                let names = described.columns.join(", ");
+                return refused("42703", format!("it returns no column `{name}` (it returns: {names})"));
+            }
+            _ => {
+                let message = format!("it returns more than one column `{name}` (give one of them an alias)");
+                return refused("42702", message);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Of a procedure's results nothing is known before it is called.
+fn is_call(sql: &str) -> bool {
+    significant(sql).first().is_some_and(|token| token.is_word(sql, "CALL"))
+}
+
+/// Has the server prepare a text.
+pub(super) async fn prepare(
+    wire: &mut Wire,
+    has_end_packets: bool,
+    text: &str,
+) -> Result<Description, Unprepared> {
+    let malformed = || {
+        Unprepared::Lost(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the answer to PREPARE cannot be understood",
+        ))
+    };
+    put(&mut wire.outbound, 0, |out| {
+        out.push(COM_STMT_PREPARE);
+        out.extend_from_slice(text.as_bytes());
+    });
+    wire.send().await.map_err(Unprepared::Lost)?;
+    let packet = wire.packet().await.map_err(Unprepared::Lost)?;
+    let payload = wire.payload(packet).unwrap_or_default();
+    if payload.first() == Some(&ERROR) {
+        return Err(Unprepared::Refused(ServerError::parse(payload)));
+    }
+    let mut reader = Reader(payload);
+    let head = (reader.byte(), reader.u32(), reader.u16(), reader.u16());
+    let (Some(OK), Some(number), Some(columns), Some(parameters)) = head else { return Err(malformed()) };
+    let end = |count: u16| u16::from(has_end_packets && count > 0);
+    for _ in 0..parameters + end(parameters) {
+        wire.packet().await.map_err(Unprepared::Lost)?;
+    }
+    let mut names = Vec::with_capacity(columns.into());
+    for at in 0..columns + end(columns) {
+        let packet = wire.packet().await.map_err(Unprepared::Lost)?;
+        if at < columns {
+            let name = wire.payload(packet).and_then(name_of).ok_or_else(malformed)?;
+            names.push(String::from_utf8_lossy(name).into_owned());
+        }
+    }
+    Ok(Description { number, parameters: parameters.into(), columns: names })
+}
+
+/// Appends that the server may forget a statement. It does not answer.
+pub(super) fn put_close(number: u32, out: &mut Vec<u8>) {
+    put(out, 0, |out| {
+        out.push(COM_STMT_CLOSE);
+        out.extend_from_slice(&number.to_le_bytes());
+    });
+}
+
+impl Statement {
+    fn new(plan: &StatementPlan, request: Request) -> Self {
+        let inputs = match request {
+            // One that stands twice in the text is sent twice.
+            Request::Prepared(_) | Request::Anew(_) => {
+                plan.places.iter().map(|place| plan.inputs[place.input]).collect()
+            }
+            Request::Literal(_) | Request::Raw(_) => plan.inputs.clone().into(),
+        };
+        Self {
+            label: label_of(&plan.sql),
+            request,
+            inputs,
+            wanted: plan.outputs.iter().map(|(name, slot)| (name.as_str().into(), *slot)).collect(),
+            take: match (plan.substitution, plan.rows) {
+                (Substitution::Literal, _) => Take::First,
+                (Substitution::Raw, RowsExpected::Any) => Take::LastOfEach,
+                (Substitution::Raw, _) => Take::Last,
+            },
+            rows: plan.rows,
+        }
+    }
+
+    /// The text that must be prepared before each execution.
+    pub(super) fn text_to_prepare(&self) -> Option<&str> {
+        if let Request::Anew(text) = &self.request { Some(text) } else { None }
+    }
+
+    /// Appends the execution with the frame's values. `prepared` is the number of what was prepared for it alone, and is closed behind
+    /// it; `escapes` whether a backslash in a literal begins an escape. On an error `out` holds a part of it.
+    pub(super) fn put_execution(
+        &self,
+        frame: &Frame,
+        prepared: Option<u32>,
+        escapes: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ExecError> {
+        let slot = |input: usize| frame.slots[self.inputs[input].index()];
+        let written = match &self.request {
+            Request::Prepared(number) => self.put_execute(*number, frame, out),
+            Request::Anew(_) => {
+                let number = prepared.unwrap_or_default();
+                let written = self.put_execute(number, frame, out);
+                put_close(number, out);
+                written
+            }
+            Request::Literal(template) => put_query(out, |out| {
+                template.put(out, |input, out| put_literal(slot(input), &frame.arena, escapes, out))
+            }),
+            Request::Raw(template) => {
+                put_query(out, |out| template.put(out, |input, out| put_raw(slot(input), &frame.arena, out)))
+            }
+        };
+        written.map_err(|(at, Unfit(why))| {
+            ExecError::Value(format!("parameter {} of `{}` {why}", at + 1, self.label))
+        })
+    }
+
+    fn put_execute(&self, number: u32, frame: &Frame, out: &mut Vec<u8>) -> Result<(), (usize, Unfit)> {
+        put(out, 0, |out| {
+            out.push(COM_STMT_EXECUTE);
+            out.extend_from_slice(&number.to_le_bytes());
+            // No cursor, once.
+            out.extend_from_slice(&[0, 1, 0, 0, 0]);
+            put_parameters(&self.inputs, frame, out)
+        })
+    }
+
+    /// What becomes of the rows.
+    pub(super) fn sink<'a>(&'a self, frame: &'a mut Frame) -> Option<Sink<'a>> {
+        if self.wanted.is_empty() {
+            return None;
+        }
+        let form = match self.request {
+            Request::Prepared(_) | Request::Anew(_) => Form::Binary,
+            Request::Literal(_) | Request::Raw(_) => Form::Text,
+        };
+        let mut sink = Sink { wanted: &self.wanted, take: self.take, form, frame, label: &self.label };
+        sink.clear();
+        Some(sink)
+    }
+
+    /// Whether only the rows of the last statement of the text are promised.
+    pub(super) fn is_script(&self) -> bool {
+        self.take != Take::First
+    }
+
+    /// What it is called in messages.
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+}
+
+fn put_query<R>(out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>) -> R) -> R {
+    put(out, 0, |out| {
+        out.push(COM_QUERY);
+        text(out)
+    })
 }

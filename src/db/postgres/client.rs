@@ -12,9 +12,9 @@ use tokio_postgres::tls::{ChannelBinding as BindingData, TlsConnect, TlsStream};
 
 use super::dial::{Opened, dial};
 use super::settings::{ChannelBinding, Settings};
-use super::stream::Stream;
 use crate::db::ConnectError;
 use crate::db::error::SqlState;
+use crate::db::stream::Stream;
 
 /// The full client.
 pub type Client = tokio_postgres::Client;

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::environment::Environment;
 use super::settings::SettingsError;
+use crate::db::percent;
 use crate::db::redact::redact;
 
 /// Name of each parameter, and the variable that gives it where nothing else does.
@@ -193,30 +194,7 @@ fn split_port(host: &str) -> Result<(&str, &str), SettingsError> {
 
 /// Undoes percent-encoding.
 fn decode(text: &str) -> Result<String, SettingsError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        if *first != b'%' {
-            bytes.push(*first);
-            continue;
-        }
-        let digits = after.get(..2).and_then(|pair| std::str::from_utf8(pair).ok());
-        // The text may be a password, so the message does not show it.
-        let byte = digits
-            .and_then(|pair| u8::from_str_radix(pair, 16).ok())
-            .filter(|byte| *byte != 0)
-            .ok_or_else(|| {
-                SettingsError::Malformed(
-                    "`%` must be followed by two hexadecimal digits other than 00 (write `%25` for a percent sign)"
-                        .to_owned(),
-                )
-            })?;
-        bytes.push(byte);
-        rest = &after[2..];
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| SettingsError::Malformed("its percent-encoded bytes are not UTF-8".to_owned()))
+    percent::decode(text).map_err(|why| SettingsError::Malformed(why.to_owned()))
 }
 
 /// The service's section of the user's file, else of the system's.

@@ -12,11 +12,11 @@ use tokio_rustls::TlsConnector;
 
 use super::binding;
 use super::settings::{Host, Place, Settings, TargetSession};
-use super::stream::Stream;
 use super::tls::SslMode;
 use crate::db::ConnectError;
 use crate::db::error::SqlState;
 use crate::db::secret::Secret;
+use crate::db::stream::Stream;
 
 /// A way that is open; what is left is to say who we are.
 pub(super) struct Opened {

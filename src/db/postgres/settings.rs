@@ -1,7 +1,6 @@
 //! Where to connect and as whom: the URL, then the service file, the `PG*` variables and `~/.pgpass`, in libpq's order.
 
-use std::borrow::Cow;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -12,6 +11,7 @@ use super::conninfo::ConnInfo;
 use super::environment::{Environment, SOCKET_FOLDERS};
 use super::passfile::{self, Entry, PassFile};
 use super::tls::{SslMode, TlsSettings};
+pub(super) use crate::db::percent::encode;
 use crate::db::secret::Secret;
 
 /// Everything needed to connect.
@@ -438,23 +438,6 @@ fn choice<T: Copy>(
 
 fn is_usual(folder: &Path) -> bool {
     SOCKET_FOLDERS.iter().any(|usual| Path::new(usual) == folder) || folder == Path::new("/run/postgresql")
-}
-
-/// Percent-encodes everything but letters, digits and `-._~`.
-pub(super) fn encode(text: &str) -> Cow<'_, str> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    if text.bytes().all(plain) {
-        return Cow::Borrowed(text);
-    }
-    let mut encoded = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        if plain(byte) {
-            encoded.push(char::from(byte));
-        } else {
-            write!(encoded, "%{byte:02X}").expect("a text takes every write");
-        }
-    }
-    Cow::Owned(encoded)
 }
 
 #[cfg(test)]

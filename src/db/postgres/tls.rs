@@ -1,19 +1,14 @@
 //! TLS as libpq's `sslmode` means it: when it is asked for, and whom it trusts.
 
-use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature,
-};
+use rustls::ClientConfig;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::server::ParsedCertificate;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::db::tls;
 
 /// How much TLS is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,16 +65,10 @@ impl TlsSettings {
     }
 
     fn build(&self) -> Result<ClientConfig, String> {
-        let provider = Arc::new(ring::default_provider());
-        let verifier = Verifier::new(self.trusted()?, self.mode == SslMode::VerifyFull, &provider)?;
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
+        let builder = tls::trusting(self.trusted()?, self.mode == SslMode::VerifyFull)?;
         match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => {
-                let chain = read_certificates(certificate)?;
+                let chain = tls::read_certificates(certificate)?;
                 builder.with_client_auth_cert(chain, read_key(key)?).map_err(|error| {
                     format!("the client certificate {} cannot be used: {error}", certificate.display())
                 })
@@ -94,14 +83,7 @@ impl TlsSettings {
     /// The certificates that are trusted; `None` trusts every one.
     fn trusted(&self) -> Result<Option<Vec<CertificateDer<'static>>>, String> {
         match &self.root {
-            Some(path) if path == Path::new("system") => {
-                let found = rustls_native_certs::load_native_certs();
-                if found.certs.is_empty() {
-                    return Err("the system has no root certificates (set sslrootcert to a file)".to_owned());
-                }
-                Ok(Some(found.certs))
-            }
-            Some(path) => read_certificates(path).map(Some),
+            Some(path) => tls::roots(path, "sslrootcert").map(Some),
             None if self.mode >= SslMode::VerifyCa => Err(
                 "sslmode verify-ca and verify-full need a root certificate (set sslrootcert to its file or to `system`, \
                  or put it into ~/.postgresql/root.crt)"
@@ -110,16 +92,6 @@ impl TlsSettings {
             None => Ok(None),
         }
     }
-}
-
-fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| format!("cannot read the certificate {}: {error}", path.display()))?;
-    if certificates.is_empty() {
-        return Err(format!("{} holds no certificate in PEM form", path.display()));
-    }
-    Ok(certificates)
 }
 
 fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
@@ -132,96 +104,4 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, String> {
     }
     PrivateKeyDer::from_pem_file(path)
         .map_err(|error| format!("cannot read the key {}: {error}", path.display()))
-}
-
-/// Decides whether a server's certificate is good enough.
-struct Verifier {
-    trust: Option<Trust>,
-    /// Whether the certificate must name the host.
-    names_host: bool,
-    algorithms: WebPkiSupportedAlgorithms,
-}
-
-struct Trust {
-    roots: RootCertStore,
-    /// The same certificates as they are: OpenSSL, and so libpq, accepts a server certificate that is itself trusted, as the
-    /// self-signed one of a small installation is.
-    exact: Vec<CertificateDer<'static>>,
-}
-
-impl Verifier {
-    fn new(
-        trusted: Option<Vec<CertificateDer<'static>>>,
-        names_host: bool,
-        provider: &CryptoProvider,
-    ) -> Result<Self, String> {
-        let trust = trusted.map(|exact| {
-            let mut roots = RootCertStore::empty();
-            let (usable, _) = roots.add_parsable_certificates(exact.iter().cloned());
-            if usable == 0 {
-                return Err("none of the root certificates can be used".to_owned());
-            }
-            Ok(Trust { roots, exact })
-        });
-        Ok(Self {
-            trust: trust.transpose()?,
-            names_host,
-            algorithms: provider.signature_verification_algorithms,
-        })
-    }
-}
-
-impl fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Verifier").field("names_host", &self.names_host).finish_non_exhaustive()
-    }
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let Some(trust) = &self.trust else { return Ok(ServerCertVerified::assertion()) };
-        let certificate = ParsedCertificate::try_from(end_entity)?;
-        if !trust.exact.iter().any(|trusted| trusted == end_entity) {
-            verify_server_cert_signed_by_trust_anchor(
-                &certificate,
-                &trust.roots,
-                intermediates,
-                now,
-                self.algorithms.all,
-            )?;
-        }
-        if self.names_host {
-            verify_server_name(&certificate, server_name)?;
-        }
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
-    }
 }

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
-use super::stream::Stream;
 use crate::db::error::SqlState;
+use crate::db::stream::Stream;
 
 /// As libpq's. A message that must be held as a whole and is larger makes the buffer grow.
 const BUFFER: usize = 16 * 1024;
