@@ -217,8 +217,7 @@ fn the_same_seed_gives_the_same_rows_as_in_postgresql_by_load_data_and_by_insert
     ]);
     let postgres = Database::empty();
     let of_postgres = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let loading = load(&Target::parse(postgres.url()).expect("a URL"), &of_postgres, &refuse(), &mut |_| ());
-    runtime().block_on(loading).unwrap_or_else(|error| panic!("{error}"));
+    try_load(postgres.url(), &of_postgres, &refuse()).unwrap_or_else(|error| panic!("{error}"));
     let expected =
         postgres.rows(&format!("SELECT {} FROM kinds ORDER BY id", list(&|of| format!("({})::text", of.3))));
     assert_eq!(expected.len(), 300);
