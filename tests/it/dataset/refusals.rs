@@ -98,7 +98,11 @@ fn a_missing_right_is_named_for_all_statements_at_once() {
         for _ in 0..2 {
             check_statements(&client, &workload).await.expect("now it can");
         }
-        let left = client.query_one("SELECT count(*) FROM pg_prepared_statements WHERE from_sql", &[]).await;
+        let left = client
+            .postgres()
+            .expect("it is one")
+            .query_one("SELECT count(*) FROM pg_prepared_statements WHERE from_sql", &[])
+            .await;
         assert_eq!(left.expect("it answers").get::<_, i64>(0), 0);
     });
 
