@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dbdyno::dataset::{
-    DatasetError, Existing, Holds, LoadEvent, LoadOptions, LoadSummary, Phase, Template, check_parameters,
-    check_session_setting, check_statements, data_state, inspect, load, query_values,
+    DatasetError, Existing, Holds, LoadEvent, LoadOptions, LoadSummary, Phase, TableChanges, Template,
+    check_parameters, check_session_setting, check_statements, data_state, inspect, load, query_values,
 };
 use dbdyno::db::{Client, Target};
 use dbdyno::diagnostic::Mistakes;
@@ -217,8 +217,7 @@ fn the_same_seed_gives_the_same_rows_as_in_postgresql_by_load_data_and_by_insert
     ]);
     let postgres = Database::empty();
     let of_postgres = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    let loading = load(&Target::parse(postgres.url()).expect("a URL"), &of_postgres, &refuse(), &mut |_| ());
-    runtime().block_on(loading).unwrap_or_else(|error| panic!("{error}"));
+    try_load(postgres.url(), &of_postgres, &refuse()).unwrap_or_else(|error| panic!("{error}"));
     let expected =
         postgres.rows(&format!("SELECT {} FROM kinds ORDER BY id", list(&|of| format!("({})::text", of.3))));
     assert_eq!(expected.len(), 300);
@@ -330,6 +329,22 @@ fn a_load_is_known_by_its_mark_and_replaced_only_when_told() {
     assert!(
         known.is_some_and(|state| state.loaded_at_us == mark.loaded_at_us && mark.loaded_at_us.is_some())
     );
+
+    // What becomes of the rows is counted.
+    let changes = || {
+        let known = database.with(async |client| data_state(client, &workload).await).expect("an answer");
+        known.expect("it is loaded").changes
+    };
+    assert_eq!(changes(), Some(vec![]));
+    database.execute(&[
+        "INSERT INTO children (parent_id) VALUES (1), (2), (3)",
+        "UPDATE children SET note = 'changed' WHERE id <= 2",
+        "DELETE FROM children WHERE id = 5",
+    ]);
+    let changed = TableChanges { table: "children".to_owned(), inserted: 3, updated: 2, deleted: 1 };
+    assert_eq!(changes(), Some(vec![changed]));
+    database.execute(&["ALTER TABLE children ADD COLUMN other int"]);
+    assert_eq!(changes(), None, "the counters began anew");
 
     // The same again is there already; another scale is refused, and loaded when told so.
     assert!(try_load(&database.url, &workload, &small).expect("it is there").already_loaded);

@@ -314,10 +314,11 @@ fn the_fingerprint_follows_the_settings_and_not_the_session() {
     let database = stock();
     let target = Target::parse(database.url()).expect("a URL");
     let fingerprint = |set: &'static str| {
-        let settings = settings.clone();
+        let target = target.clone();
         runtime().block_on(async move {
             let client = target.connect("control").await.expect("it connects");
-            client.batch_execute(set).await.expect("the setting exists");
+            let postgres = client.postgres().expect("it is one");
+            postgres.batch_execute(set).await.expect("the setting exists");
             capabilities::target_header(&client).await.expect("it answers").settings_fingerprint
         })
     };

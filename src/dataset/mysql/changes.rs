@@ -1,5 +1,5 @@
 //! How many rows were changed since a load: the counters of `performance_schema` now, less what they were when the load was
-//! over. InnoDB's own statistics are estimates, and an estimate of what a run changed is worse than none: where
+//! over. `InnoDB`'s own statistics are estimates, and an estimate of what a run changed is worse than none: where
 //! `performance_schema` is off or does not count, where the server was restarted or a table was altered since, there is no
 //! answer.
 
@@ -7,7 +7,7 @@ use mysql_async::Row;
 
 use super::fit::TablePlan;
 use super::introspect::parts;
-use super::server::{NO_SUCH_TABLE, TABLE_ACCESS_DENIED, code, failed, number, text};
+use super::server::{NO_SUCH_TABLE, TABLE_ACCESS_DENIED, code, failed, number, text, truth};
 use crate::dataset::DatasetError;
 use crate::dataset::postgres::changes::{DataState, TableChanges};
 use crate::db::mysql::Client;
@@ -26,6 +26,11 @@ pub(super) const PREPARE: &str = "
         PRIMARY KEY (workload, table_name)
     ) ENGINE = InnoDB CHARACTER SET utf8mb4 COLLATE utf8mb4_bin
     COMMENT 'counters of what dbdyno loaded; goes with dbdyno_load_mark'";
+
+/// Whether the server counts what is done to tables at all.
+const COUNTS: &str = "
+    SELECT (SELECT enabled = 'YES' FROM performance_schema.setup_instruments WHERE name = 'wait/io/table/sql/handler')
+       AND (SELECT enabled = 'YES' FROM performance_schema.setup_consumers WHERE name = 'global_instrumentation')";
 
 /// Rows that were inserted, updated and deleted since the server keeps count of a table, and when the table became what it is.
 const COUNTERS: &str = "
@@ -56,7 +61,7 @@ struct Counters {
     table_created: String,
 }
 
-/// Remembers the counters at the end of a load. Tables whose counters do not hold the load itself are left out.
+/// Remembers the counters at the end of a load. They began anew with the last index that was made behind the rows.
 pub(super) async fn keep_baseline(
     client: &Client,
     workload: &str,
@@ -64,10 +69,10 @@ pub(super) async fn keep_baseline(
 ) -> Result<(), DatasetError> {
     let Some(started) = server_started(client).await? else { return Ok(()) };
     for plan in plans {
+        let doing = || failed(format!("open {}", plan.name));
+        // A table is counted from the moment that it is opened.
+        client.rows(&format!("SELECT 1 FROM {} LIMIT 1", plan.target)).await.map_err(doing())?;
         let Some(counters) = counters(client, &plan.name, started).await? else { continue };
-        if counters.inserted < plan.rows {
-            continue;
-        }
         let Counters { inserted, updated, deleted, server_started_s, table_created } = counters;
         let values = (workload, &plan.name, inserted, updated, deleted, server_started_s, table_created);
         client.rows_with(KEEP, values).await.map_err(failed("keep the counters of the load"))?;
@@ -136,8 +141,12 @@ fn read(row: &Row, first: usize, started: i64, created: Option<String>) -> Optio
     })
 }
 
-/// When the server was started, in seconds since 1970.
+/// When the server was started, in seconds since 1970; nothing where it does not count.
 async fn server_started(client: &Client) -> Result<Option<i64>, DatasetError> {
+    let counts = unless_hidden(client.rows(COUNTS).await, "ask what the server counts")?;
+    if !counts.is_some_and(|rows| rows.first().is_some_and(|row| truth(row, 0))) {
+        return Ok(None);
+    }
     let doing = || failed("ask the server for its uptime");
     let uptime = client.rows("SHOW GLOBAL STATUS LIKE 'Uptime'").await.map_err(doing())?;
     let now = client.rows("SELECT UNIX_TIMESTAMP()").await.map_err(doing())?;

@@ -45,7 +45,7 @@ impl TablePlan {
         let mut made = vec![];
         for (index, (column, name)) in self.columns.iter().zip(names).enumerate() {
             let field = format!("@dbdyno_{index}");
-            match column.form.from_field(&field) {
+            match column.form.expression_of(&field) {
                 Some(expression) => {
                     made.push(format!("{name} = {expression}"));
                     fields.push(field);

@@ -136,7 +136,7 @@ impl Form {
     }
 
     /// The expression that makes the column's value of what stands in a field of the stream, where it is not the field itself.
-    pub(super) fn from_field(self, field: &str) -> Option<String> {
+    pub(super) fn expression_of(self, field: &str) -> Option<String> {
         match self {
             // A stream is a text in UTF-8, which bytes are none of.
             Self::Bytes { .. } => Some(format!("UNHEX({field})")),

@@ -100,6 +100,14 @@ pub async fn load(
     load.end(&plans).await
 }
 
+/// What the server refused of a file, at its place.
+fn refused(file: &SqlFile, step: &Step, said: &ServerError) -> DatasetError {
+    let mut mistakes = Mistakes::default();
+    let source = mistakes.add_source(&file.path, &file.text);
+    blame(said, step, source, &mut mistakes);
+    DatasetError::Mistakes(mistakes)
+}
+
 /// A connection for loading.
 async fn open(settings: &Settings) -> Result<Client, DatasetError> {
     let client = connect(settings, "load").await?;
@@ -242,7 +250,7 @@ impl Load<'_> {
             for step in std::mem::take(&mut self.script.before_rows) {
                 let said = run(&self.client, &step).await?;
                 self.adopt().await?;
-                said.map_err(|said| self.refused(self.schema, &step, &said))?;
+                said.map_err(|said| refused(self.schema, &step, &said))?;
             }
         }
         self.note_ages();
@@ -471,16 +479,9 @@ impl Load<'_> {
         for (index, step) in steps.iter().enumerate() {
             let what = opening(&step.sql);
             (self.progress)(LoadEvent::Step { number: index + 1, of: steps.len(), what });
-            run(&self.client, step).await?.map_err(|said| self.refused(file, step, &said))?;
+            run(&self.client, step).await?.map_err(|said| refused(file, step, &said))?;
         }
         Ok(())
-    }
-
-    fn refused(&self, file: &SqlFile, step: &Step, said: &ServerError) -> DatasetError {
-        let mut mistakes = Mistakes::default();
-        let source = mistakes.add_source(&file.path, &file.text);
-        blame(said, step, source, &mut mistakes);
-        DatasetError::Mistakes(mistakes)
     }
 
     fn note_ages(&mut self) {

@@ -84,7 +84,8 @@ fn check_measure(measure: &Measure, prepared: &Prepared, source: usize, mistakes
         kind,
         ColumnType::MYSQL_TYPE_TIMESTAMP | ColumnType::MYSQL_TYPE_DATETIME | ColumnType::MYSQL_TYPE_DATE
     );
-    if !is_number && !(is_time && measure.unit.is_none()) {
+    let is_measurable = is_number || (is_time && measure.unit.is_none());
+    if !is_measurable {
         let what = if measure.unit.is_none() { "a number or a time" } else { "a number" };
         mistakes.at(
             source,

@@ -148,6 +148,7 @@ fn keys_declared_within_a_table_wait_for_the_rows_and_come_back_as_they_were() {
     assert_eq!(database.value("SELECT what FROM log"), "INSERT");
     let error = crate::harness::runtime().block_on(async {
         let client = super::target(database.url()).connect("test").await.expect("runs");
+        let client = client.postgres().expect("it is one");
         client.batch_execute("INSERT INTO children VALUES (-2, -1)").await.expect_err("no such parent")
     });
     assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("23503"));

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use dbdyno::dataset::{DatasetError, Existing, Holds, check_statements};
-use dbdyno::db::postgres::connect;
 
-use super::{SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, state, try_load, workload};
+use super::{
+    SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, state, target, try_load, workload,
+};
 use crate::harness::{Database, runtime};
 
 #[test]
@@ -93,7 +94,7 @@ fn a_missing_right_is_named_for_all_statements_at_once() {
     check(&reader, &workload).expect("now it can");
     // A check leaves nothing on its connection, and can be made again.
     runtime().block_on(async {
-        let client = connect(&settings(&reader), "test").await.expect("the server runs");
+        let client = target(&reader).connect("test").await.expect("the server runs");
         for _ in 0..2 {
             check_statements(&client, &workload).await.expect("now it can");
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use dbdyno::dataset::{Existing, LoadOptions};
-use dbdyno::db::postgres::{Client, connect};
+use dbdyno::db::postgres::{Client, Environment, Settings, connect};
 use dbdyno::generate::{Dataset, Key};
 use dbdyno::sql::statement::Cardinality;
 use dbdyno::sql::values::Arena;
@@ -112,8 +112,8 @@ struct Shopper {
 impl Shopper {
     fn new(database: &Database, workload: &Workload) -> Self {
         let runtime = runtime();
-        let client =
-            runtime.block_on(connect(&settings(database.url()), "shopper")).expect("the server runs");
+        let settings = Settings::from_url_in(database.url(), &Environment::empty()).expect("its URL");
+        let client = runtime.block_on(connect(&settings, "shopper")).expect("the server runs");
         let shopper = Self { runtime, client };
         for (index, statement) in workload.statements.iter().enumerate() {
             shopper.execute(&format!("PREPARE s{index} AS {}", statement.sql.trim_end_matches(';')));
