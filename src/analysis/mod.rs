@@ -553,10 +553,11 @@ fn data_info(header: &Header, changed_after: Option<Vec<TableChanges>>) -> Optio
 fn cache_regime(header: &Header) -> Option<String> {
     let data = header.target.database_bytes?;
     let buffers = header.target.shared_buffers_bytes?;
+    let is_postgres = header.target.engine == "postgresql";
     let regime = if data <= buffers {
-        "in shared buffers"
+        if is_postgres { "in shared buffers" } else { "in the buffer pool" }
     } else if !header.target.same_host {
-        "larger than shared buffers"
+        if is_postgres { "larger than shared buffers" } else { "larger than the buffer pool" }
     } else if data <= header.environment.memory_bytes / 2 {
         "in memory"
     } else {
