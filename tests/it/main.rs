@@ -25,6 +25,7 @@ mod live;
 mod load;
 mod local;
 mod locks;
+mod mariadb_probe;
 mod measures;
 mod migration;
 mod page;

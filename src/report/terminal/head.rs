@@ -9,7 +9,7 @@ use super::put_on;
 use super::study;
 use super::value::plural;
 use crate::model::{
-    BudgetResult, ChangeVerdict, Comparison, Finding, PoolPass, Report, Severity, Stage, Verdict,
+    BudgetResult, ChangeVerdict, Comparison, Finding, PoolPass, Report, Severity, Stage, TargetInfo, Verdict,
 };
 use crate::report::format::{bytes, decimal, duration_us, length_s};
 
@@ -254,7 +254,7 @@ fn target(report: &Report) -> String {
 }
 
 /// As its makers call it.
-fn engine(target: &Target) -> &str {
+fn engine(target: &TargetInfo) -> &str {
     match target.engine.as_str() {
         "postgresql" => "PostgreSQL",
         "mariadb" => "MariaDB",
@@ -264,7 +264,7 @@ fn engine(target: &Target) -> &str {
 }
 
 /// The setting that says how much of the data the server keeps.
-fn buffers(target: &Target) -> &'static str {
+fn buffers(target: &TargetInfo) -> &'static str {
     if target.engine == "postgresql" { "shared_buffers" } else { "innodb_buffer_pool_size" }
 }
 
