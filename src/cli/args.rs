@@ -124,7 +124,8 @@ fn local_of(word: &str) -> Option<Dialect> {
 /// The same where nothing else will do.
 fn local_dialect(given: &str) -> Result<Dialect, String> {
     local_of(given).ok_or_else(|| {
-        "the demonstration starts a server of its own: `local`, `local:postgres` or `local:mariadb`".to_owned()
+        "the demonstration starts a server of its own: `local`, `local:postgres` or `local:mariadb`"
+            .to_owned()
     })
 }
 

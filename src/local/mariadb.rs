@@ -9,8 +9,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rustix::process::Signal;
 
-use super::{LocalError, folder, forget};
 use super::ground::{Ground, Ready, free_port, password};
+use super::{LocalError, folder, forget};
 
 const INSTALL_LOG: &str = "install.log";
 const INIT_FILE: &str = "init.sql";
@@ -150,8 +150,9 @@ impl MariaDb {
     pub async fn restart(&mut self) -> Result<u32, String> {
         let (port, password) = self.at.clone().ok_or("the server never answered")?;
         self.ground.stop_server(Signal::TERM, SHUTDOWN_TIMEOUT).await?;
-        forget::forget(&self.data())
-            .map_err(|error| format!("cannot ask the kernel to forget the data of the local MariaDB: {error}"))?;
+        forget::forget(&self.data()).map_err(|error| {
+            format!("cannot ask the kernel to forget the data of the local MariaDB: {error}")
+        })?;
         if self.start_on(port, &password).await?.is_none() {
             let log = self.ground.log_tail();
             return Err(format!("the local MariaDB did not start again; its log says\n{log}"));
@@ -255,7 +256,8 @@ mod tests {
     fn settings_that_would_hide_the_server_are_refused() {
         assert!(check_setting("innodb_buffer_pool_size", "1G").is_ok());
         assert!(check_setting("sync-binlog", "1").is_ok());
-        for name in ["port", "Bind-Address", "skip-networking", "loose-init-file", "", "a b", "--port", "1a"] {
+        for name in ["port", "Bind-Address", "skip-networking", "loose-init-file", "", "a b", "--port", "1a"]
+        {
             assert!(check_setting(name, "1").is_err(), "{name}");
         }
         assert!(check_setting("sync_binlog", "1\n").is_err());

@@ -26,9 +26,9 @@ use crate::units::{Span, StatementId};
 pub use postgres::ddl;
 
 use host::HostProbe;
+use link::{Command, OnSchedule, Request, read_on_schedule};
 use pgbouncer::{PoolerProbe, PoolerWatch};
 use plans::{PlanCapture, PlanOrder};
-use link::{Command, OnSchedule, Request, read_on_schedule};
 use postgres::activity::Activity;
 use postgres::counters::CounterProbe;
 use postgres::gauge::GaugeProbe;
@@ -259,9 +259,11 @@ impl ServerProbes {
         let last_look = mysql::LastLook::default();
         let counter_probe = mysql::counters::CounterProbe::open(settings, clock.clone()).await?;
         let activity_probe =
-            mysql::activity::Activity::open(settings, plan, clock.clone(), last_look.clone(), out.clone()).await?;
+            mysql::activity::Activity::open(settings, plan, clock.clone(), last_look.clone(), out.clone())
+                .await?;
         let pulse =
-            mysql::pulse::PulseProbe::open(settings, clock.clone(), epoch_unix_us, last_look, out.clone()).await?;
+            mysql::pulse::PulseProbe::open(settings, clock.clone(), epoch_unix_us, last_look, out.clone())
+                .await?;
         let mut gauges = Vec::with_capacity(plan.gauges.len());
         for gauge in &plan.gauges {
             gauges.push(mysql::gauge::GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);

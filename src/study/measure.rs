@@ -16,7 +16,7 @@ use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
 use crate::db::{Engine as _, SessionOptions};
 use crate::engine::{self, Collected, Plan, Replacement, Sampling, StagePlan, Storm};
-use crate::probe::{self, ProbePlan, Probed, Probes};
+use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::capacity::{Planned, StepKind};
 use crate::record::entry::{
     Edge, End, EndReason, Entry, FORMAT_VERSION, Header, Interval, PoolHeader, Prepared, PreparedBy,
@@ -164,10 +164,7 @@ impl<'a> Bench<'a> {
             environment,
             stages: stage_headers(plan, segments),
             budgets: header::budgets(&plan.budgets),
-            probe_interval_ms: plan
-                .probe_interval
-                .map(|wished| probe::interval(&target.target, wished))
-                .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
+            probe_interval_ms: header::probe_interval_ms(plan, &target),
             data: header::data(state, fresh.is_some()),
             sessions: header::sessions(plan, pooler_header.as_ref()),
             comparison,

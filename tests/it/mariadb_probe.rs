@@ -157,7 +157,9 @@ fn a_row_that_a_foreign_session_holds_is_charged_to_it() {
         });
         let waits: u64 = activity
             .flat_map(|summary| &summary.seen)
-            .filter(|seen| seen.wait.as_deref() == Some("Lock:row") && seen.who == Who::Statement(StatementId(0)))
+            .filter(|seen| {
+                seen.wait.as_deref() == Some("Lock:row") && seen.who == Who::Statement(StatementId(0))
+            })
             .map(|seen| seen.count)
             .sum();
         assert!((3..=8).contains(&waits), "twice a second for three seconds: {waits}");
@@ -239,9 +241,11 @@ fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
     runtime().block_on(async {
         let url = stock("probe_poor").await;
         let mut admin = connect(&url).await;
-        for sql in
-            ["CREATE USER poor@'%' IDENTIFIED BY 'poor'", "GRANT ALL ON probe_poor.* TO poor@'%'", "FLUSH PRIVILEGES"]
-        {
+        for sql in [
+            "CREATE USER poor@'%' IDENTIFIED BY 'poor'",
+            "GRANT ALL ON probe_poor.* TO poor@'%'",
+            "FLUSH PRIVILEGES",
+        ] {
             admin.query_drop(sql).await.expect("an account");
         }
         let (_, address) = url.split_once('@').expect("user and address");
@@ -265,9 +269,21 @@ fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
         assert!(capabilities::connections_free(&client).await.expect("a number") > 100);
         let header = capabilities::target_header(&client).await.expect("a header");
         assert_eq!(header.engine, "mariadb");
-        assert!(header.database_bytes > Some(0) && header.shared_buffers_bytes == Some(256 << 20), "{header:?}");
-        assert!(header.settings.iter().any(|(name, value)| name == "innodb_flush_log_at_trx_commit" && value == "1"));
-        assert!(header.blind_spots.iter().any(|spot| spot.starts_with("look_rate: ")), "{:?}", header.blind_spots);
+        assert!(
+            header.database_bytes > Some(0) && header.shared_buffers_bytes == Some(256 << 20),
+            "{header:?}"
+        );
+        assert!(
+            header
+                .settings
+                .iter()
+                .any(|(name, value)| name == "innodb_flush_log_at_trx_commit" && value == "1")
+        );
+        assert!(
+            header.blind_spots.iter().any(|spot| spot.starts_with("look_rate: ")),
+            "{:?}",
+            header.blind_spots
+        );
     });
 }
 
@@ -329,7 +345,10 @@ fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
         let target = Target::of_local_server(server.url()).expect("its URL");
         let client = target.connect("control").await.unwrap_or_else(|error| panic!("{error}"));
         let Client::MySql(client) = &client else { panic!("another engine") };
-        let rows = client.rows("SELECT n, @@innodb_lock_wait_timeout AS patience FROM kept").await.expect("it is there");
+        let rows = client
+            .rows("SELECT n, @@innodb_lock_wait_timeout AS patience FROM kept")
+            .await
+            .expect("it is there");
         let values: Vec<(String, String)> = rows.into_iter().map(mysql_async::from_row).collect();
         assert_eq!(values, [("5".to_owned(), "7".to_owned())]);
         server.stop().await.unwrap_or_else(|error| panic!("{error}"));

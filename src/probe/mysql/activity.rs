@@ -11,8 +11,8 @@ use super::link::{LastLook, Seen, ask, is_mariadb, open, rows, words};
 use super::locks::{Look, ROW_LOCKS_OF_MARIADB, ROW_LOCKS_OF_MYSQL, RowLock};
 use super::metadata::{METADATA_LOCKS, MetadataRow};
 use super::session::{
-    METADATA_WAIT, PROGRAMS, ROW_WAIT, Registry, SESSIONS_OF_MARIADB, SESSIONS_OF_MYSQL, SessionRow, TRANSACTIONS,
-    TransactionRow, states,
+    METADATA_WAIT, PROGRAMS, ROW_WAIT, Registry, SESSIONS_OF_MARIADB, SESSIONS_OF_MYSQL, SessionRow,
+    TRANSACTIONS, TransactionRow, states,
 };
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
@@ -240,7 +240,8 @@ impl<N: Now> Activity<N> {
         time: LookTime,
         before: Option<Stamp>,
     ) -> Result<(), Unanswered> {
-        let waits_for = |what: &str| sessions.iter().any(|row| row.ours && row.wait().as_deref() == Some(what));
+        let waits_for =
+            |what: &str| sessions.iter().any(|row| row.ours && row.wait().as_deref() == Some(what));
         let (for_rows, for_metadata) = (waits_for(ROW_WAIT), waits_for(METADATA_WAIT));
         let Some(eyes) = self.eyes.as_mut() else { return Err(no_connection()) };
         let cost = &mut self.locks.cost;
@@ -257,7 +258,8 @@ impl<N: Now> Activity<N> {
                 Err(Unanswered { message, .. }) => {
                     // That somebody waits is known: only for whom is not, and will not be.
                     eyes.metadata = false;
-                    self.locks.fail(self.clock.now(), format!("performance_schema.metadata_locks: {message}"));
+                    self.locks
+                        .fail(self.clock.now(), format!("performance_schema.metadata_locks: {message}"));
                 }
             }
         }

@@ -47,8 +47,9 @@ impl Facts {
         let version = of_who("version");
         let connected = client.rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'").await?;
         let grants = client.rows("SHOW GRANTS").await?;
-        let instrument =
-            format!("SELECT ENABLED AS enabled FROM performance_schema.setup_instruments WHERE NAME = '{MDL}'");
+        let instrument = format!(
+            "SELECT ENABLED AS enabled FROM performance_schema.setup_instruments WHERE NAME = '{MDL}'"
+        );
         let (schema, metadata_locks) = match client.rows(&instrument).await {
             Ok(rows) => {
                 let enabled = rows.first().and_then(|row| text(row, "enabled"));
@@ -84,8 +85,8 @@ impl Facts {
             self.rights(),
             self.schema(),
             self.metadata_locks(),
-            self.statements(),
-            self.look_rate(),
+            statements(),
+            look_rate(),
             self.local_infile(),
             self.connections(),
             self.writable(),
@@ -162,9 +163,13 @@ impl Facts {
 
     fn metadata_locks(&self) -> Capability {
         let remedy = if self.is_on("performance_schema") {
-            format!("UPDATE performance_schema.setup_instruments SET ENABLED = 'YES', TIMED = 'YES' WHERE NAME = '{MDL}'")
+            format!(
+                "UPDATE performance_schema.setup_instruments SET ENABLED = 'YES', TIMED = 'YES' WHERE NAME = '{MDL}'"
+            )
         } else {
-            format!("start the server with performance_schema=ON and performance-schema-instrument='{MDL}=ON'")
+            format!(
+                "start the server with performance_schema=ON and performance-schema-instrument='{MDL}=ON'"
+            )
         };
         Capability {
             id: "metadata_locks".into(),
@@ -173,30 +178,6 @@ impl Facts {
             costs: "that a statement waits for a metadata lock is seen, and not for whom: a queue behind an ALTER TABLE has no root"
                 .into(),
             remedy: Some(remedy),
-        }
-    }
-
-    /// What there is of PostgreSQL's account of statements.
-    fn statements(&self) -> Capability {
-        Capability {
-            id: "statement_digests".into(),
-            ok: Presence::Absent,
-            found: "not used: digests drop the tags, and leave out prepared statements".into(),
-            costs: "no statement has the server's own account: its time on the server follows from samples, and plans are not looked at"
-                .into(),
-            remedy: None,
-        }
-    }
-
-    fn look_rate(&self) -> Capability {
-        Capability {
-            id: "look_rate".into(),
-            ok: Presence::Absent,
-            found: "sessions and row locks are looked at twice a second".into(),
-            costs: "InnoDB stops for each list of its transactions: waits that are shorter than half a second are seen by chance, and \
-                    the end of a longer one is known to half a second"
-                .into(),
-            remedy: None,
         }
     }
 
@@ -242,6 +223,31 @@ impl Facts {
             costs: "data cannot be loaded, and statements that write fail".into(),
             remedy: Some("give the address of the primary, or SET GLOBAL read_only = OFF".into()),
         }
+    }
+}
+
+/// What there is of PostgreSQL's account of statements.
+fn statements() -> Capability {
+    Capability {
+        id: "statement_digests".into(),
+        ok: Presence::Absent,
+        found: "not used: digests drop the tags, and leave out prepared statements".into(),
+        costs: "no statement has the server's own account: its time on the server follows from samples, and plans are not looked at"
+            .into(),
+        remedy: None,
+    }
+}
+
+/// How often the probes look.
+fn look_rate() -> Capability {
+    Capability {
+        id: "look_rate".into(),
+        ok: Presence::Absent,
+        found: "sessions and row locks are looked at twice a second".into(),
+        costs: "InnoDB stops for each list of its transactions: waits that are shorter than half a second are seen by chance, and \
+                the end of a longer one is known to half a second"
+            .into(),
+        remedy: None,
     }
 }
 

@@ -30,17 +30,17 @@ const ENDS_THE_CONNECTION: [u16; 4] = [1053, 1927, 3169, 4031];
 /// milliseconds.
 pub(super) async fn open(settings: &Settings, limit: Duration) -> Result<Client, ProbeError> {
     let client = connect(settings, ROLE).await?;
-    let setup = if is_mariadb(&client).await.map_err(refused)? {
+    let setup = if is_mariadb(&client).await.map_err(|error| refused(&error))? {
         format!("SET max_statement_time = {}, lock_wait_timeout = 2", limit.as_secs())
     } else {
         format!("SET max_execution_time = {}, lock_wait_timeout = 2", limit.as_millis())
     };
-    client.run(&setup).await.map_err(refused)?;
+    client.run(&setup).await.map_err(|error| refused(&error))?;
     Ok(client)
 }
 
-fn refused(error: Error) -> ProbeError {
-    ProbeError::Setup { message: words(&error) }
+fn refused(error: &Error) -> ProbeError {
+    ProbeError::Setup { message: words(error) }
 }
 
 /// Whether it is a MariaDB; else it is a MySQL.

@@ -100,8 +100,12 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// Joins locks and sessions, and follows each chain to its roots.
     pub fn waits(&self) -> Vec<SeenWait> {
-        let wanted: Vec<Wanted> =
-            self.sessions.iter().filter(|session| session.waits_for_a_lock()).map(|of| self.wanted(of)).collect();
+        let wanted: Vec<Wanted> = self
+            .sessions
+            .iter()
+            .filter(|session| session.waits_for_a_lock())
+            .map(|of| self.wanted(of))
+            .collect();
         let joined = Joined {
             look: self,
             sessions: self.sessions.iter().map(|row| (row.id, row)).collect(),
@@ -227,7 +231,9 @@ impl Joined<'_> {
                 relation: of.relation.clone(),
             }),
             statement: row.filter(|_| !is_ours).and_then(|row| excerpt(&row.query)),
-            transaction_age_us: row.and_then(|row| row.transaction).and_then(|transaction| transaction.age_us),
+            transaction_age_us: row
+                .and_then(|row| row.transaction)
+                .and_then(|transaction| transaction.age_us),
             gid: None,
             session,
         }
@@ -327,7 +333,8 @@ mod tests {
             mode: mode.to_owned(),
             granted,
         };
-        let stands = |id, query| SessionRow { stage: "Waiting for table metadata lock".into(), ..session(id, query) };
+        let stands =
+            |id, query| SessionRow { stage: "Waiting for table metadata lock".into(), ..session(id, query) };
         let sessions = [
             session(1, ""),
             stands(2, "ALTER TABLE stock ADD note text"),
@@ -339,7 +346,10 @@ mod tests {
         let victim = &waits[1];
         assert_eq!((victim.lock_type.as_str(), victim.mode.as_str()), ("metadata", "SHARED_READ"));
         let [ddl, root] = victim.roots[0].chain.as_slice() else { panic!("two links") };
-        assert_eq!((ddl.session.backend.0, ddl.direct, root.session.backend.0, root.direct), (2, true, 1, false));
+        assert_eq!(
+            (ddl.session.backend.0, ddl.direct, root.session.backend.0, root.direct),
+            (2, true, 1, false)
+        );
         assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD note text"));
         // Where the locks cannot be read, the wait is seen nevertheless.
         let blind = look(&sessions, &[], &[]);

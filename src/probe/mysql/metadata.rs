@@ -42,7 +42,10 @@ impl MetadataRow {
     /// Whether this one has to wait for `other`.
     pub fn waits_for(&self, other: &Self) -> bool {
         let against = if other.granted { conflicts } else { gives_way };
-        !self.granted && self.id != other.id && self.relation == other.relation && against(&self.mode, &other.mode)
+        !self.granted
+            && self.id != other.id
+            && self.relation == other.relation
+            && against(&self.mode, &other.mode)
     }
 }
 
@@ -54,12 +57,8 @@ fn conflicts(wanted: &str, held: &str) -> bool {
         "SHARED_WRITE" | "SHARED_WRITE_LOW_PRIO" => {
             &["SHARED_READ_ONLY", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"]
         }
-        "SHARED_UPGRADABLE" => {
-            &["SHARED_UPGRADABLE", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"]
-        }
-        "SHARED_READ_ONLY" => {
-            &["SHARED_WRITE", "SHARED_WRITE_LOW_PRIO", "SHARED_NO_READ_WRITE", "EXCLUSIVE"]
-        }
+        "SHARED_UPGRADABLE" => &["SHARED_UPGRADABLE", "SHARED_NO_WRITE", "SHARED_NO_READ_WRITE", "EXCLUSIVE"],
+        "SHARED_READ_ONLY" => &["SHARED_WRITE", "SHARED_WRITE_LOW_PRIO", "SHARED_NO_READ_WRITE", "EXCLUSIVE"],
         "SHARED_NO_WRITE" => &[
             "SHARED_WRITE",
             "SHARED_WRITE_LOW_PRIO",

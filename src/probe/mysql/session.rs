@@ -286,9 +286,7 @@ impl Registry {
             (true, None) if session.ours && session.query.is_empty() => Who::Control(BETWEEN.to_owned()),
             (true, None) if session.ours => Who::Control(first_word(&session.query)),
             (true, _) | (false, Some(_)) => Who::Foreign("another dbdyno pool".to_owned()),
-            (false, None) => {
-                Who::Foreign(self.program(session.id).unwrap_or(&session.account).to_owned())
-            }
+            (false, None) => Who::Foreign(self.program(session.id).unwrap_or(&session.account).to_owned()),
         }
     }
 
@@ -379,7 +377,8 @@ pub mod tests {
         assert_eq!((idle.state(), idle.wait()), ("idle in transaction", None));
         assert_eq!(session(7, "COMMIT").blocking_state(), "in commit");
         let seen = states(&[row, idle, session(8, ""), session(9, "SELECT 1")]);
-        let expected = ClientStates { active: 1, lock_waiting: 1, idle: 1, idle_in_transaction: 1, hidden: 0 };
+        let expected =
+            ClientStates { active: 1, lock_waiting: 1, idle: 1, idle_in_transaction: 1, hidden: 0 };
         assert_eq!(seen, expected);
     }
 }

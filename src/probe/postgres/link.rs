@@ -7,7 +7,9 @@ use crate::db::Now;
 use crate::probe::link::await_answer;
 use crate::record::observation::ProbeCost;
 
-pub use crate::probe::link::{Answer, BackOff, Command, Gathered, OnSchedule, Request, Unanswered, next_look};
+pub use crate::probe::link::{
+    Answer, BackOff, Command, Gathered, OnSchedule, Request, Unanswered, next_look,
+};
 
 /// Awaits one answer, at most `limit` and a grace for the server's own timeout; adds what it took to `cost`.
 pub async fn ask<T>(
