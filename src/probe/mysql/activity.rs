@@ -305,7 +305,8 @@ impl<N: Now> Activity<N> {
         }
         let opening = Eyes::open(&self.settings);
         let opened = self.back_off.open_again("of the sessions' probe", LIMIT, opening).await;
-        // Who was met before may be somebody else on a server that was started anew.
+        // A server that was started anew gives the same numbers to others.
+        self.registry.forget();
         self.looked_at = None;
         self.eyes = Some(opened.map_err(lost)?);
         Ok(())

@@ -238,6 +238,12 @@ impl Registry {
         Self { tags, pool: HashSet::new(), programs: HashMap::new() }
     }
 
+    /// Forgets who was met.
+    pub fn forget(&mut self) {
+        self.pool.clear();
+        self.programs.clear();
+    }
+
     /// Remembers who is met in a statement of ours.
     pub fn meet(&mut self, sessions: &[SessionRow]) {
         if self.pool.len() > KNOWN_MAX {
