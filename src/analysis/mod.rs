@@ -258,6 +258,14 @@ impl Analysis {
             events: event_infos(events),
         };
         report.target.blind_spots.extend(missing);
+        if !lock_findings::is_postgres(&report) {
+            // Nothing is updated heap-only there, and none of it is lost.
+            report
+                .stages
+                .iter_mut()
+                .flat_map(|stage| &mut stage.tables)
+                .for_each(|of| of.hot_fraction = None);
+        }
         report.findings = findings::find(&capacity::about_the_answer(&report));
         (report.verdict, report.budgets) = judge(&header, &report);
         report.verdict = scalability::verdict(&report);
@@ -522,6 +530,18 @@ fn target_info(header: &Header) -> model::TargetInfo {
         shared_buffers_bytes: target.shared_buffers_bytes,
         cache_regime: cache_regime(header),
         blind_spots: target.blind_spots.clone(),
+    }
+}
+
+/// What another server than PostgreSQL has no word for is no zero.
+fn leave_out_what_is_not_counted(report: &mut Report) {
+    if !lock_findings::is_postgres(report) {
+        // Nothing is updated heap-only there, and none of it is lost.
+        report
+            .stages
+            .iter_mut()
+            .flat_map(|stage| &mut stage.tables)
+            .for_each(|table| table.hot_fraction = None);
     }
 }
 

@@ -51,7 +51,8 @@ const NOT_COUNTED: [&str; 3] = [
     "commits, rows and blocks are those of the whole server, which does not count them by database; a statement that commits by itself \
      is not among the commits",
     "the server's own time of each statement: its digests drop the tags and leave out what is executed as a prepared statement",
-    "scans of each index: the server counts rows that an index led to, not how often it was used",
+    "scans of tables and indexes, dead rows and bytes of temporary files, where zeros stand: the server counts rows that were read, by \
+     whether an index led to them",
 ];
 
 /// The probe.
