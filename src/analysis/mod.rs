@@ -258,14 +258,7 @@ impl Analysis {
             events: event_infos(events),
         };
         report.target.blind_spots.extend(missing);
-        if !lock_findings::is_postgres(&report) {
-            // Nothing is updated heap-only there, and none of it is lost.
-            report
-                .stages
-                .iter_mut()
-                .flat_map(|stage| &mut stage.tables)
-                .for_each(|of| of.hot_fraction = None);
-        }
+        leave_out_what_is_not_counted(&mut report);
         report.findings = findings::find(&capacity::about_the_answer(&report));
         (report.verdict, report.budgets) = judge(&header, &report);
         report.verdict = scalability::verdict(&report);
