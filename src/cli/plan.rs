@@ -412,7 +412,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = Sizes::Listed(vec![1, 2, 4, 8, 16]);
     let loads = vec![Load::clients(32)];
-    let workload = read(&folder, Dialect::Postgresql)?;
+    let workload = read(&folder, arguments.target)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local, arguments.target)?),
         protocol: workload.protocol.unwrap_or_default(),
