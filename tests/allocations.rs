@@ -1,5 +1,5 @@
 //! After warm-up dbdyno allocates nothing per transaction: counted by the allocator itself, of all threads, on a simulated and
-//! on a real session in every protocol, in closed and in open loop, with the sample log on, and with connections that may end and
+//! on a real session of either engine in every protocol, in closed and in open loop, with the sample log on, and with connections that may end and
 //! be closed at once. A program of its own, since the count is of the whole process; one test, since two would count each other.
 
 use std::alloc::System;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use dbdyno::db::sim::SimEngine;
 use dbdyno::db::{Engine, Protocol, SessionOptions, Target};
 use dbdyno::engine::{self, Plan, Replacement, Sampling, StagePlan, Storm};
-use dbdyno::local::{LocalOptions, start_postgres};
+use dbdyno::local::{LocalOptions, start_mariadb, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
 use dbdyno::units::{Load, Seed, StageId};
 use dbdyno::workload::Workload;
@@ -52,6 +52,11 @@ const QUERIES: &str = "-- name: account :one\nSELECT n, note FROM account WHERE 
                        -- name: change_at_once :exec\nUPDATE account SET n = n + 1, note = :new_note WHERE id = :id;\n";
 const SCHEMA: &str = "CREATE TABLE account (id int PRIMARY KEY, n bigint NOT NULL, note uuid NOT NULL);
                       INSERT INTO account SELECT i, i, gen_random_uuid() FROM generate_series(1, 100) i";
+/// The same on MariaDB.
+const MARIADB_SCHEMA: [&str; 2] = [
+    "CREATE TABLE account (id int PRIMARY KEY, n bigint NOT NULL, note char(36) NOT NULL)",
+    "INSERT INTO account SELECT seq, seq, uuid() FROM seq_1_to_100",
+];
 
 /// What the end of an interval costs, however many transactions it holds: messages between worker and collector, the next
 /// interval, the event loop. Measured: some dozens.
@@ -94,6 +99,39 @@ fn a_transaction_allocates_nothing() {
         let real = target.engine(clock, options);
         for load in loads {
             runtime.block_on(assert_frugal(protocol.as_str(), &real, clock, plan(workload, load)));
+        }
+    }
+    runtime.block_on(server.stop()).expect("it stops");
+    on_mariadb(&runtime, clock, &loads);
+}
+
+/// The same statements there, where a transaction sets what that server knows, and nothing is sent at once.
+fn on_mariadb(runtime: &Runtime, clock: RealClock, loads: &[Load]) {
+    use mysql_async::prelude::Queryable;
+    let workload = read(&WORKLOAD.replace("work_mem = \"1MB\"", "sort_buffer_size = \"131072\""));
+    let options = LocalOptions {
+        supervisor: Some(env!("CARGO_BIN_EXE_dbdyno").into()),
+        settings: vec![("innodb-flush-log-at-trx-commit".to_owned(), "0".to_owned())],
+        ..LocalOptions::default()
+    };
+    let server = runtime.block_on(start_mariadb(&options)).unwrap_or_else(|error| panic!("{error}"));
+    runtime.block_on(async {
+        let mut conn = mysql_async::Conn::from_url(server.url()).await.expect("a connection");
+        for sql in MARIADB_SCHEMA {
+            conn.query_drop(sql).await.expect("the schema");
+        }
+        conn.disconnect().await.expect("it ends");
+    });
+    let target = Target::of_local_server(server.url()).expect("its own URL");
+    for (protocol, loads) in
+        [(Protocol::Prepared, loads), (Protocol::Extended, &loads[..1]), (Protocol::Simple, &loads[..1])]
+    {
+        let options =
+            SessionOptions { settings: engine::settings_of_transactions(&workload), ..protocol.into() };
+        let real = target.engine(clock, options);
+        for load in loads {
+            let what = format!("MariaDB, {protocol}");
+            runtime.block_on(assert_frugal(&what, &real, clock, plan(&workload, load)));
         }
     }
     runtime.block_on(server.stop()).expect("it stops");

@@ -478,7 +478,11 @@ fn foreign_blocker(report: &Report) -> Option<Finding> {
             stage.name
         ),
         "part of the measured latency is not the workload's own",
-        "end that session, or give it idle_in_transaction_session_timeout and lock_timeout",
+        if lock_findings::is_postgres(report) {
+            "end that session, or give it idle_in_transaction_session_timeout and lock_timeout"
+        } else {
+            "end that session, or give it idle_transaction_timeout (wait_timeout on MySQL) and lock_wait_timeout"
+        },
     ))
 }
 

@@ -13,6 +13,8 @@ use crate::model::{
 const SHARE_MIN: f64 = 0.01;
 /// Modes of locks on relations that a waiting DDL, or LOCK TABLE, bars all writers with.
 const DDL_MODES: [&str; 4] = ["AccessExclusiveLock", "ExclusiveLock", "ShareRowExclusiveLock", "ShareLock"];
+/// The same of MariaDB's and MySQL's metadata locks.
+const METADATA_DDL_MODES: [&str; 3] = ["EXCLUSIVE", "SHARED_NO_READ_WRITE", "SHARED_NO_WRITE"];
 /// The state of a root that no session stands behind.
 const PREPARED: &str = "prepared transaction";
 /// Victims that are named.
@@ -124,8 +126,12 @@ fn costliest<'a>(
 fn queued_ddl(episode: &LockEpisodeInfo) -> Option<(&ChainLinkInfo, &WantedLockInfo)> {
     episode.chain.iter().find_map(|link| {
         let wanted = link.waits_for.as_ref()?;
-        let bars = wanted.lock_type == "relation" && DDL_MODES.contains(&wanted.mode.as_str());
-        bars.then_some((link, wanted))
+        let modes: &[&str] = match wanted.lock_type.as_str() {
+            "relation" => &DDL_MODES,
+            "metadata" => &METADATA_DDL_MODES,
+            _ => &[],
+        };
+        modes.contains(&wanted.mode.as_str()).then_some((link, wanted))
     })
 }
 
@@ -165,7 +171,8 @@ fn queue_behind_ddl(report: &Report) -> Option<Finding> {
             story.effect()
         ),
         format!(
-            "let the DDL give up soon and try again (SET lock_timeout = '2s'), and end the transaction of {root} before it begins"
+            "let the DDL give up soon and try again ({}), and end the transaction of {root} before it begins",
+            if is_postgres(report) { "SET lock_timeout = '2s'" } else { "SET lock_wait_timeout = 2" }
         ),
     ))
 }
@@ -190,6 +197,10 @@ fn prepared_blocker(report: &Report) -> Option<Finding> {
                 format!("end it: COMMIT PREPARED {quoted} or ROLLBACK PREPARED {quoted}"),
             )
         }
+        None if !is_postgres(report) => (
+            "a prepared transaction".to_owned(),
+            "find it (XA RECOVER) and end it: XA COMMIT or XA ROLLBACK".to_owned(),
+        ),
         None => (
             "a prepared transaction".to_owned(),
             "find it (SELECT gid, prepared, owner FROM pg_prepared_xacts) and end it: COMMIT PREPARED or ROLLBACK PREPARED"
@@ -210,6 +221,20 @@ fn gid(episode: &LockEpisodeInfo) -> Option<&str> {
     episode.chain.last()?.gid.as_deref()
 }
 
+/// Whether the server's settings are PostgreSQL's.
+pub(super) fn is_postgres(report: &Report) -> bool {
+    report.target.engine == "postgresql"
+}
+
+/// How to keep the sessions of others from holding locks while they do nothing.
+fn end_idle(report: &Report) -> &'static str {
+    if is_postgres(report) {
+        "end that session, and give its application idle_in_transaction_session_timeout"
+    } else {
+        "end that session, and give its application a limit (idle_transaction_timeout on MariaDB, wait_timeout on MySQL)"
+    }
+}
+
 fn idle_blocker(report: &Report) -> Option<Finding> {
     let is_foreign = |story: &Story<'_>| !is_own(&story.longest.root);
     let story = costliest(
@@ -221,10 +246,7 @@ fn idle_blocker(report: &Report) -> Option<Finding> {
     let last = story.longest.chain.last().and_then(|link| link.statement.as_ref());
     let doing = last.map_or_else(String::new, |text| format!(", after {text}"));
     let (who, remedy) = if is_foreign(&story) {
-        (
-            format!("{root} idled{}{doing}", age(story.longest)),
-            "end that session, and give its application idle_in_transaction_session_timeout",
-        )
+        (format!("{root} idled{}{doing}", age(story.longest)), end_idle(report))
     } else {
         (
             format!("{root} idled{}", hold(story.stage, root)),
@@ -278,10 +300,15 @@ fn deadlocks(report: &Report) -> Option<Finding> {
             worst.victim,
             worst.locks.join("; ")
         ),
-        "the victim has waited for deadlock_timeout, is rolled back, and must be tried again; the others waited as long",
+        if is_postgres(report) {
+            "the victim has waited for deadlock_timeout, is rolled back, and must be tried again; the others waited as long"
+        } else {
+            "the victim is rolled back as soon as the server finds the circle, and must be tried again"
+        },
         format!(
             "let {pair} touch the same rows in the same order, for example by key (SELECT … FOR UPDATE ORDER BY …, or sorted \
-             input), and keep a retry on 40P01"
+             input), and keep a retry on {}",
+            if is_postgres(report) { "40P01" } else { "40001" }
         ),
     ))
 }

@@ -258,6 +258,7 @@ impl Analysis {
             events: event_infos(events),
         };
         report.target.blind_spots.extend(missing);
+        leave_out_what_is_not_counted(&mut report);
         report.findings = findings::find(&capacity::about_the_answer(&report));
         (report.verdict, report.budgets) = judge(&header, &report);
         report.verdict = scalability::verdict(&report);
@@ -525,6 +526,18 @@ fn target_info(header: &Header) -> model::TargetInfo {
     }
 }
 
+/// What another server than PostgreSQL has no word for is no zero.
+fn leave_out_what_is_not_counted(report: &mut Report) {
+    if !lock_findings::is_postgres(report) {
+        // Nothing is updated heap-only there, and none of it is lost.
+        report
+            .stages
+            .iter_mut()
+            .flat_map(|stage| &mut stage.tables)
+            .for_each(|table| table.hot_fraction = None);
+    }
+}
+
 /// Nothing where neither a load nor a reset is known.
 fn data_info(header: &Header, changed_after: Option<Vec<TableChanges>>) -> Option<model::DataInfo> {
     let data = &header.data;
@@ -553,10 +566,11 @@ fn data_info(header: &Header, changed_after: Option<Vec<TableChanges>>) -> Optio
 fn cache_regime(header: &Header) -> Option<String> {
     let data = header.target.database_bytes?;
     let buffers = header.target.shared_buffers_bytes?;
+    let is_postgres = header.target.engine == "postgresql";
     let regime = if data <= buffers {
-        "in shared buffers"
+        if is_postgres { "in shared buffers" } else { "in the buffer pool" }
     } else if !header.target.same_host {
-        "larger than shared buffers"
+        if is_postgres { "larger than shared buffers" } else { "larger than the buffer pool" }
     } else if data <= header.environment.memory_bytes / 2 {
         "in memory"
     } else {

@@ -207,12 +207,18 @@ pub(super) fn tables(begin: &Counters, end: &Counters) -> Vec<model::TableInfo> 
             let before = begin.tables.iter().find(|row| row.table == after.table).unwrap_or(&zero);
             table(before, after)
         })
-        .filter(|info| info.seq_scans + info.idx_scans + info.inserted + info.updated + info.deleted > 0)
+        .filter(is_used)
         .collect();
     tables.sort_by_key(|info| {
         std::cmp::Reverse(info.seq_rows_read + info.idx_scans + info.inserted + info.updated)
     });
     tables
+}
+
+/// Whether anything was done with it. Not every server counts scans; rows that they read, all do.
+fn is_used(info: &model::TableInfo) -> bool {
+    let read = info.seq_scans + info.idx_scans + info.seq_rows_read + info.idx_rows_fetched;
+    read + info.inserted + info.updated + info.deleted > 0
 }
 
 fn table(before: &TableCounters, after: &TableCounters) -> Option<model::TableInfo> {

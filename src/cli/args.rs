@@ -32,8 +32,8 @@ pub(super) use reports::{CsvTable, ExplainArguments, ExportArguments, SchemaArgu
 
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
-/// TARGET is a postgres:// URL (libpq's PG* variables, ~/.pgpass and service files hold), or `local` for a throwaway
-/// PostgreSQL that is started for the command and removed afterwards.
+/// TARGET is a postgres:// URL (libpq's PG* variables, ~/.pgpass and service files hold), a mysql:// URL, or `local` for a
+/// throwaway PostgreSQL that is started for the command and removed afterwards (`local:mariadb`: a throwaway MariaDB).
 #[derive(Debug, Parser)]
 #[command(name = "dbdyno", version, propagate_version = true, max_term_width = 100)]
 #[command(
@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Show what dbdyno does: a throwaway PostgreSQL, the shop workload, a short pool study, a report
+    /// Show what dbdyno does: a throwaway server, the shop workload, a short pool study, a report
     Demo(DemoArguments),
     /// Create the schema and the dataset of a workload
     Load(LoadArguments),
@@ -108,12 +108,25 @@ pub(super) struct TargetArguments {
 impl TargetArguments {
     /// Which server dbdyno starts; nothing where it is to find one.
     pub(super) fn local(&self) -> Option<Dialect> {
-        match self.target.as_str() {
-            "local" | "local:postgres" | "local:postgresql" => Some(Dialect::Postgresql),
-            "local:mariadb" | "local:mysql" => Some(Dialect::Mysql),
-            _ => None,
-        }
+        local_of(&self.target)
     }
+}
+
+/// Which server a word asks dbdyno to start.
+fn local_of(word: &str) -> Option<Dialect> {
+    match word {
+        "local" | "local:postgres" | "local:postgresql" => Some(Dialect::Postgresql),
+        "local:mariadb" | "local:mysql" => Some(Dialect::Mysql),
+        _ => None,
+    }
+}
+
+/// The same where nothing else will do.
+fn local_dialect(given: &str) -> Result<Dialect, String> {
+    local_of(given).ok_or_else(|| {
+        "the demonstration starts a server of its own: `local`, `local:postgres` or `local:mariadb`"
+            .to_owned()
+    })
 }
 
 #[derive(Debug, Args)]
@@ -121,7 +134,7 @@ pub(super) struct LocalArguments {
     /// A setting of the throwaway server, may be repeated: `shared_buffers=1GB`
     #[arg(long = "local-setting", value_name = "NAME=VALUE")]
     pub(super) settings: Vec<String>,
-    /// Folder with the binaries of the throwaway server (initdb, postgres)
+    /// Folder with the binaries of the throwaway server (initdb and postgres, or mariadbd)
     #[arg(long = "local-bindir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bindir: Option<PathBuf>,
     /// Processors that the throwaway server keeps to: `0,2-3`
@@ -572,6 +585,9 @@ pub(super) struct AbArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
+    /// Which throwaway server: `local` or `local:postgres`, or `local:mariadb`
+    #[arg(short, long, value_name = "TARGET", default_value = "local", value_parser = local_dialect)]
+    pub(super) target: Dialect,
     #[command(flatten)]
     pub(super) local: LocalArguments,
     /// Folder of the shop workload [default: workloads/shop here or beside the program's sources]

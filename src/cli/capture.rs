@@ -4,17 +4,17 @@ use std::path::Path;
 
 use crate::db::Target;
 use crate::live::Plain;
-use crate::study::{self, CapturePlan, Captured, StudyError};
+use crate::study::{self, CapturePlan, Captured, StudyError, TargetChoice};
 
 use super::args::CaptureArguments;
-use super::plan::UsageError;
+use super::plan::{self, UsageError};
 use super::{CommandError, code, output};
 
 /// Lines of a list that are shown.
 const SHOWN: usize = 12;
 
 pub(super) async fn capture(arguments: &CaptureArguments) -> Result<u8, CommandError> {
-    let plan = plan(arguments)?;
+    let plan = captured(arguments)?;
     let mut live = Plain::new(arguments.quiet);
     let captured = Box::pin(study::capture(&plan, &mut |what| live.tell(&what))).await;
     live.finish();
@@ -22,8 +22,9 @@ pub(super) async fn capture(arguments: &CaptureArguments) -> Result<u8, CommandE
     Ok(code::OK)
 }
 
-fn plan(arguments: &CaptureArguments) -> Result<CapturePlan, CommandError> {
+fn captured(arguments: &CaptureArguments) -> Result<CapturePlan, CommandError> {
     let target = Target::parse(&arguments.target).map_err(StudyError::from)?;
+    plan::needs_postgres(&TargetChoice::Existing(target.clone()), "capture")?;
     if !arguments.dry_run && !is_free(&arguments.out) {
         return Err(UsageError::Occupied(arguments.out.clone()).into());
     }

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use crate::db::Target;
 use crate::live::Plain;
-use crate::study::{self, Fidelity, FidelityPlan, LoadShape, StudyError, default_jobs};
+use crate::study::{self, Fidelity, FidelityPlan, LoadShape, StudyError, TargetChoice, default_jobs};
 use crate::units::Dialect;
 
 use super::args::FidelityArguments;
@@ -14,10 +14,14 @@ use super::{CommandError, code, output, plan};
 const SHOWN: usize = 10;
 
 pub(super) async fn fidelity(arguments: &FidelityArguments) -> Result<u8, CommandError> {
+    let (target, against) =
+        (plan::target(&arguments.target)?, Target::parse(&arguments.against).map_err(StudyError::from)?);
+    plan::needs_postgres(&target, "fidelity")?;
+    plan::needs_postgres(&TargetChoice::Existing(against.clone()), "fidelity")?;
     let plan = FidelityPlan {
         workload: plan::read(&arguments.workload, Dialect::Postgresql)?,
-        target: plan::target(&arguments.target)?,
-        against: Target::parse(&arguments.against).map_err(StudyError::from)?,
+        target,
+        against,
         shape: LoadShape {
             scale: arguments.scale,
             seed: arguments.seed,

@@ -72,6 +72,7 @@ pub enum IndexUsage {
 }
 
 pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<IndexPlan, CommandError> {
+    plan::needs_postgres(&plan::target(&arguments.measure.target)?, "an index experiment")?;
     let given = plan::load(&arguments.load)?;
     if let Some(load) = &given {
         load.course().check_length(arguments.slice).map_err(UsageError::Course)?;

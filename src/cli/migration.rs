@@ -23,6 +23,7 @@ pub(super) fn plan(
     command: Vec<String>,
 ) -> Result<MigrationPlan, CommandError> {
     let wrong = |reason: String| CommandError::from(UsageError::Migration(reason));
+    plan::needs_postgres(&plan::target(&arguments.measure.target)?, "a migration check")?;
     let given = plan::load(&arguments.load)?;
     if given.as_ref().is_some_and(|load| !matches!(load.course(), Course::Constant(_))) {
         return Err(wrong(

@@ -24,6 +24,12 @@ use super::{CommandError, baseline, pgbench, pooler};
 /// Arguments that do not fit together.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
+    /// What is known of PostgreSQL only.
+    #[error(
+        "{0} needs PostgreSQL so far, and the target is a MariaDB or MySQL; there load, run, pool, capacity, ab, compare, doctor and \
+         demo work"
+    )]
+    PostgresOnly(&'static str),
     /// Not of the form `name=value`.
     #[error("--local-setting takes NAME=VALUE, such as shared_buffers=1GB; found `{0}`")]
     Setting(String),
@@ -406,9 +412,9 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = Sizes::Listed(vec![1, 2, 4, 8, 16]);
     let loads = vec![Load::clients(32)];
-    let workload = read(&folder, Dialect::Postgresql)?;
+    let workload = read(&folder, arguments.target)?;
     let measure = MeasurePlan {
-        target: TargetChoice::Local(local(&arguments.local, Dialect::Postgresql)?),
+        target: TargetChoice::Local(local(&arguments.local, arguments.target)?),
         protocol: workload.protocol.unwrap_or_default(),
         statement_timeout: workload.statement_timeout,
         is_protocol_chosen: false,
@@ -473,6 +479,31 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
     Ok(TargetChoice::Existing(target))
 }
 
+/// Refuses what is known of PostgreSQL only, before a server is started or asked.
+pub(super) fn needs_postgres(target: &TargetChoice, what: &'static str) -> Result<(), UsageError> {
+    let dialect = match target {
+        TargetChoice::Local(options) => options.dialect,
+        TargetChoice::Existing(target) => target.dialect(),
+    };
+    match dialect {
+        Dialect::Postgresql => Ok(()),
+        Dialect::Mysql => Err(UsageError::PostgresOnly(what)),
+    }
+}
+
+/// The same of what a measurement can be told.
+fn refuse_on_mysql(arguments: &MeasureArguments, target: &TargetChoice) -> Result<(), UsageError> {
+    let given = [
+        (arguments.workload.is_none(), "a script of pgbench (--pgbench, -b)"),
+        (arguments.pooler.pooler.is_some(), "--pooler"),
+        (arguments.reset == ResetTo::Template, "--reset template"),
+    ];
+    match given.into_iter().find(|(given, _)| *given) {
+        Some((_, what)) => needs_postgres(target, what),
+        None => Ok(()),
+    }
+}
+
 pub(super) fn measure(
     arguments: &MeasureArguments,
     command: Vec<String>,
@@ -484,6 +515,7 @@ pub(super) fn measure(
 /// The same of what may be held against other runs.
 fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
     let target = target(&arguments.target)?;
+    refuse_on_mysql(arguments, &target)?;
     let workload = match &arguments.workload {
         Some(folder) => {
             pgbench::refuse_alone(&arguments.pgbench)?;

@@ -9,9 +9,8 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rustix::process::Signal;
 
-use super::LocalError;
-use super::folder;
 use super::ground::{Ground, Ready, free_port, password};
+use super::{LocalError, folder, forget};
 
 const INSTALL_LOG: &str = "install.log";
 const INIT_FILE: &str = "init.sql";
@@ -24,17 +23,61 @@ const USUAL_PLACES: [&str; 4] =
 
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(120);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// An orderly shutdown writes what is in the buffer pool.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 /// A free port can be taken by another process between our look and the server's start.
 const PORT_TRIES: usize = 5;
 
 /// Settings of every throwaway server; durability is not touched. What the user gives stands above.
-const SETTINGS: [&str; 5] = [
+const SETTINGS: [&str; 7] = [
     "innodb-buffer-pool-size=256M",
     "max-connections=200",
     "performance-schema=ON",
+    // Who holds up whom by a metadata lock.
+    "performance-schema-instrument=wait/lock/metadata/sql/mdl=ON",
+    // So that a restart empties its buffers, as it says it does.
+    "innodb-buffer-pool-load-at-startup=OFF",
     "skip-name-resolve=ON",
     "character-set-server=utf8mb4",
 ];
+
+/// What dbdyno sets itself, to reach, own and remove the server. Hyphens and underscores are alike.
+const RESERVED: [&str; 17] = [
+    "basedir",
+    "bind_address",
+    "bootstrap",
+    "datadir",
+    "defaults_extra_file",
+    "defaults_file",
+    "help",
+    "init_file",
+    "log_error",
+    "pid_file",
+    "port",
+    "skip_grant_tables",
+    "skip_networking",
+    "socket",
+    "tmpdir",
+    "user",
+    "verbose",
+];
+
+/// Refuses what would take the server out of our hands, before anything is made.
+pub(super) fn check_setting(name: &str, value: &str) -> Result<(), &'static str> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(is_name) {
+        return Err("not a name of a setting (expected name=value)");
+    }
+    if value.contains(['\n', '\r', '\0']) {
+        return Err("a value must stand on one line");
+    }
+    let plain = name.to_ascii_lowercase().replace('-', "_");
+    let plain = plain.trim_start_matches("loose_");
+    if RESERVED.contains(&plain) {
+        return Err("dbdyno sets it itself, to reach, read and remove the server");
+    }
+    Ok(())
+}
 
 /// The folder of `mariadbd`: where the user says, else where packages put it.
 pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, LocalError> {
@@ -58,12 +101,14 @@ pub(super) struct MariaDb {
     bindir: PathBuf,
     settings: Vec<(String, String)>,
     ground: Ground,
+    /// Where it answers, once it does: port and password.
+    at: Option<(u16, String)>,
 }
 
 impl MariaDb {
     /// A folder for it, and nothing in it.
     pub fn new(bindir: PathBuf, settings: Vec<(String, String)>) -> Result<Self, String> {
-        Ok(Self { bindir, settings, ground: Ground::make()? })
+        Ok(Self { bindir, settings, ground: Ground::make()?, at: None })
     }
 
     /// Where it stands.
@@ -89,6 +134,7 @@ impl MariaDb {
                 // They hold the password, and have been read.
                 fs::remove_file(self.init_file()).map_err(|error| format!("the accounts stay: {error}"))?;
                 let url = url(port, &password);
+                self.at = Some((port, password));
                 return Ok(Ready { url, pid, version, notices: Vec::new() });
             }
             let log = self.ground.log_tail();
@@ -97,6 +143,21 @@ impl MariaDb {
             }
         }
         Err(format!("the local MariaDB found each of {PORT_TRIES} ports taken"))
+    }
+
+    /// Shuts the server down in order and starts it again where it was: its buffers are empty then, and the kernel has been asked to
+    /// forget its files. Gives its process.
+    pub async fn restart(&mut self) -> Result<u32, String> {
+        let (port, password) = self.at.clone().ok_or("the server never answered")?;
+        self.ground.stop_server(Signal::TERM, SHUTDOWN_TIMEOUT).await?;
+        forget::forget(&self.data()).map_err(|error| {
+            format!("cannot ask the kernel to forget the data of the local MariaDB: {error}")
+        })?;
+        if self.start_on(port, &password).await?.is_none() {
+            let log = self.ground.log_tail();
+            return Err(format!("the local MariaDB did not start again; its log says\n{log}"));
+        }
+        self.ground.server_pid().ok_or_else(|| "the server ended as soon as it answered".to_owned())
     }
 
     /// Makes the system tables.
@@ -155,7 +216,7 @@ impl MariaDb {
             .arg(format!("--tmpdir={}", folder.display()))
             .arg(format!("--socket={}", folder.join("socket").display()))
             .arg(format!("--pid-file={}", folder.join("pid").display()))
-            .arg(format!("--init-file={}", self.init_file().display()))
+            .args(self.init_file().is_file().then(|| format!("--init-file={}", self.init_file().display())))
             .args(["--bind-address=127.0.0.1", &format!("--port={port}")])
             .args(SETTINGS.map(|setting| format!("--{setting}")))
             .args(self.settings.iter().map(|(name, value)| format!("--{name}={value}")));
@@ -185,4 +246,20 @@ async fn answers(opts: &Opts) -> Result<String, mysql_async::Error> {
     let version: Option<String> = conn.query_first("SELECT VERSION()").await?;
     conn.disconnect().await?;
     Ok(version.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_would_hide_the_server_are_refused() {
+        assert!(check_setting("innodb_buffer_pool_size", "1G").is_ok());
+        assert!(check_setting("sync-binlog", "1").is_ok());
+        for name in ["port", "Bind-Address", "skip-networking", "loose-init-file", "", "a b", "--port", "1a"]
+        {
+            assert!(check_setting(name, "1").is_err(), "{name}");
+        }
+        assert!(check_setting("sync_binlog", "1\n").is_err());
+    }
 }

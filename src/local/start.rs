@@ -38,6 +38,10 @@ pub async fn start_postgres(options: &LocalOptions) -> Result<LocalServer, Local
 ///
 /// It listens on a free port of 127.0.0.1 and wants a random password. A future that is dropped midway takes everything back.
 pub async fn start_mariadb(options: &LocalOptions) -> Result<LocalServer, LocalError> {
+    for (name, value) in &options.settings {
+        mariadb::check_setting(name, value)
+            .map_err(|reason| LocalError::Setting { name: name.clone(), reason })?;
+    }
     let bindir = mariadb::find(options.bindir.as_deref())?;
     let request = Request { bindir, settings: options.settings.clone(), upstream: None };
     converse(options, MARIADB, &request).await.map_err(LocalError::Supervisor)?

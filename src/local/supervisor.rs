@@ -83,7 +83,8 @@ impl Server {
     async fn restart(&mut self) -> Result<u32, String> {
         match self {
             Self::Postgres(cluster) => cluster.restart().await,
-            Self::MariaDb(_) | Self::PgBouncer(_) => Err("only a local PostgreSQL is restarted".to_owned()),
+            Self::MariaDb(server) => server.restart().await,
+            Self::PgBouncer(_) => Err("a PgBouncer is not restarted".to_owned()),
         }
     }
 

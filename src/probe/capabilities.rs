@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::postgres;
+use super::{mysql, postgres};
 use crate::db::{Client, PostgresOnly, Target};
 use crate::record::entry::TargetHeader;
 
@@ -50,30 +50,40 @@ impl Unexamined {
 /// Connections that this role can still open.
 pub async fn connections_free(client: &Client) -> Result<u64, Unexamined> {
     match client {
-        Client::Postgres(client) => postgres::capabilities::connections_free(client).await,
-        Client::MySql(_) => return Err(Unexamined::of(&PostgresOnly)),
+        Client::Postgres(client) => {
+            postgres::capabilities::connections_free(client).await.map_err(|error| Unexamined::of(&error))
+        }
+        Client::MySql(client) => {
+            mysql::capabilities::connections_free(client).await.map_err(|error| Unexamined::of(&error))
+        }
     }
-    .map_err(|error| Unexamined::of(&error))
 }
 
 /// What the target lets dbdyno see and do.
 pub async fn examine(client: &Client, target: &Target) -> Result<Vec<Capability>, Unexamined> {
     match (client, target) {
         (Client::Postgres(client), Target::Postgres(settings)) => {
-            postgres::capabilities::examine(client, settings).await
+            let found = postgres::capabilities::examine(client, settings).await;
+            found.map_err(|error| Unexamined::of(&error))
         }
-        _ => return Err(Unexamined::of(&PostgresOnly)),
+        (Client::MySql(client), _) => {
+            mysql::capabilities::examine(client).await.map_err(|error| Unexamined::of(&error))
+        }
+        // A connection to another server than the target.
+        (Client::Postgres(_), Target::MySql(_)) => Err(Unexamined::of(&PostgresOnly)),
     }
-    .map_err(|error| Unexamined::of(&error))
 }
 
 /// Version, settings, sizes and blind spots of the target; where it is and whose, the caller knows.
 pub async fn target_header(client: &Client) -> Result<TargetHeader, Unexamined> {
     match client {
-        Client::Postgres(client) => postgres::capabilities::target_header(client).await,
-        Client::MySql(_) => return Err(Unexamined::of(&PostgresOnly)),
+        Client::Postgres(client) => {
+            postgres::capabilities::target_header(client).await.map_err(|error| Unexamined::of(&error))
+        }
+        Client::MySql(client) => {
+            mysql::capabilities::target_header(client).await.map_err(|error| Unexamined::of(&error))
+        }
     }
-    .map_err(|error| Unexamined::of(&error))
 }
 
 /// What a pooler in between hides, where one is found. Asked on a second connection, which is closed again.

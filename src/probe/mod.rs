@@ -1,18 +1,24 @@
 //! Looks at the server and at the host while a run goes on, from connections of its own, never from the measured pool.
 
 pub mod capabilities;
+mod episodes;
+mod excerpt;
+mod fingerprint;
 pub mod host;
+mod link;
+mod mysql;
 mod outlet;
+mod paths;
 pub mod pgbouncer;
 pub mod plans;
 pub mod postgres;
+mod tally;
 
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::db::postgres::Settings;
-use crate::db::{ConnectError, Now, Target};
+use crate::db::{ConnectError, Now, Target, mysql as mysql_db, postgres as postgres_db};
 use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
@@ -20,12 +26,12 @@ use crate::units::{Span, StatementId};
 pub use postgres::ddl;
 
 use host::HostProbe;
+use link::{Command, OnSchedule, Request, read_on_schedule};
 use pgbouncer::{PoolerProbe, PoolerWatch};
 use plans::{PlanCapture, PlanOrder};
-use postgres::activity::{Activity, Command};
-use postgres::counters::{CounterProbe, Request};
+use postgres::activity::Activity;
+use postgres::counters::CounterProbe;
 use postgres::gauge::GaugeProbe;
-use postgres::link::read_on_schedule;
 use postgres::plans::PlanProbe;
 use postgres::pulse::PulseProbe;
 
@@ -132,39 +138,15 @@ impl Probes {
         epoch_unix_us: i64,
         out: mpsc::Sender<Probed>,
     ) -> Result<Self, ProbeError> {
-        let settings = match target {
-            Target::Postgres(settings) => settings,
-            Target::MySql(_) => return Ok(Self::host_only(clock, out)),
+        let server = match target {
+            Target::Postgres(settings) => {
+                ServerProbes::of_postgres(settings, plan, &clock, epoch_unix_us, &out).await?
+            }
+            Target::MySql(settings) => {
+                ServerProbes::of_mysql(settings, &plan, &clock, epoch_unix_us, &out).await?
+            }
         };
-        let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
-        let activity_probe =
-            Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
-        let pulse = PulseProbe::open(settings, clock.clone(), out.clone()).await?;
-        let mut gauges = Vec::with_capacity(plan.gauges.len());
-        let mut on_schedule = Vec::with_capacity(plan.gauges.len() + 1);
-        for gauge in &plan.gauges {
-            gauges.push(GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
-        }
-        let (stop, stopped) = mpsc::channel(1);
-        tokio::spawn(read_on_schedule(pulse, stopped));
-        on_schedule.push(stop);
-        for gauge in gauges {
-            let (stop, stopped) = mpsc::channel(1);
-            tokio::spawn(read_on_schedule(gauge, stopped));
-            on_schedule.push(stop);
-        }
-        if let Some(watch) = plan.pooler {
-            let (stop, stopped) = mpsc::channel(1);
-            tokio::spawn(read_on_schedule(PoolerProbe::new(watch, clock.clone(), out.clone()), stopped));
-            on_schedule.push(stop);
-        }
-        let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;
-        let (activity, commands) = mpsc::channel(4);
-        let (counters, requests) = mpsc::channel(1);
-        tokio::spawn(activity_probe.run(commands));
-        tokio::spawn(counter_probe.run(requests));
-        let server = Some(ServerProbes { activity, counters, on_schedule, plans });
-        Ok(Self { server, ..Self::host_only(clock, out) })
+        Ok(Self { server: Some(server), ..Self::host_only(clock, out) })
     }
 
     /// Looks at the generator and its host only: a run must know whether it was its own limit, also when nobody looks at the
@@ -237,9 +219,84 @@ impl Probes {
     }
 }
 
+impl ServerProbes {
+    async fn of_postgres(
+        settings: &postgres_db::Settings,
+        plan: ProbePlan,
+        clock: &impl Now,
+        epoch_unix_us: i64,
+        out: &mpsc::Sender<Probed>,
+    ) -> Result<Self, ProbeError> {
+        let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
+        let activity_probe =
+            Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
+        let pulse = PulseProbe::open(settings, clock.clone(), out.clone()).await?;
+        let mut gauges = Vec::with_capacity(plan.gauges.len());
+        for gauge in &plan.gauges {
+            gauges.push(GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
+        }
+        let mut on_schedule = vec![begin(pulse)];
+        on_schedule.extend(gauges.into_iter().map(begin));
+        if let Some(watch) = plan.pooler {
+            on_schedule.push(begin(PoolerProbe::new(watch, clock.clone(), out.clone())));
+        }
+        let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;
+        let (activity, commands) = mpsc::channel(4);
+        let (counters, requests) = mpsc::channel(1);
+        tokio::spawn(activity_probe.run(commands));
+        tokio::spawn(counter_probe.run(requests));
+        Ok(Self { activity, counters, on_schedule, plans })
+    }
+
+    /// Nobody asks for plans there, and no pooler stands before it.
+    async fn of_mysql(
+        settings: &mysql_db::Settings,
+        plan: &ProbePlan,
+        clock: &impl Now,
+        epoch_unix_us: i64,
+        out: &mpsc::Sender<Probed>,
+    ) -> Result<Self, ProbeError> {
+        let last_look = mysql::LastLook::default();
+        let counter_probe = mysql::counters::CounterProbe::open(settings, clock.clone()).await?;
+        let activity_probe =
+            mysql::activity::Activity::open(settings, plan, clock.clone(), last_look.clone(), out.clone())
+                .await?;
+        let pulse =
+            mysql::pulse::PulseProbe::open(settings, clock.clone(), epoch_unix_us, last_look, out.clone())
+                .await?;
+        let mut gauges = Vec::with_capacity(plan.gauges.len());
+        for gauge in &plan.gauges {
+            gauges.push(mysql::gauge::GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
+        }
+        let mut on_schedule = vec![begin(pulse)];
+        on_schedule.extend(gauges.into_iter().map(begin));
+        let (activity, commands) = mpsc::channel(4);
+        let (counters, requests) = mpsc::channel(1);
+        tokio::spawn(activity_probe.run(commands));
+        tokio::spawn(counter_probe.run(requests));
+        Ok(Self { activity, counters, on_schedule, plans: None })
+    }
+}
+
+/// Has a probe read on its own until it is told to stop.
+fn begin(probe: impl OnSchedule + 'static) -> mpsc::Sender<Stop> {
+    let (stop, stopped) = mpsc::channel(1);
+    tokio::spawn(read_on_schedule(probe, stopped));
+    stop
+}
+
+/// The time between two looks at the sessions, where so much is wished for: not every server bears it.
+#[must_use]
+pub fn interval(target: &Target, wished: Duration) -> Duration {
+    match target {
+        Target::Postgres(_) => wished,
+        Target::MySql(_) => wished.max(mysql::activity::INTERVAL_MIN),
+    }
+}
+
 /// Begins to look at the plans, where there are statements to have any.
 async fn start_plans(
-    settings: &Settings,
+    settings: &postgres_db::Settings,
     capture: PlanCapture,
     clock: impl Now,
     out: mpsc::Sender<Probed>,

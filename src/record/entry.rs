@@ -448,7 +448,7 @@ pub struct StatementHeader {
 /// The database under test.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TargetHeader {
-    /// `postgresql`.
+    /// `postgresql`, `mariadb` or `mysql`.
     pub engine: String,
     /// Its version, as it says it: `15.18`.
     pub version: String,

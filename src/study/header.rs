@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::dataset::{self, DataState};
 use crate::generate::GENERATOR_VERSION;
-use crate::probe::{GaugePlan, capabilities};
+use crate::probe::{self, GaugePlan, capabilities};
 use crate::record::entry::{
     BudgetHeader, DataHeader, Environment, GaugeHeader, MeasureHeader, SessionHeader, StatementHeader,
     TableChanges, TargetHeader, TransactionHeader, WorkloadHeader,
@@ -76,6 +76,12 @@ pub(super) async fn target(target: &OpenTarget) -> Result<TargetHeader, StudyErr
         same_host: target.target.same_host(),
         ..header
     })
+}
+
+/// Time between two looks at the sessions; 0 where nobody looks.
+pub(super) fn probe_interval_ms(plan: &MeasurePlan, target: &OpenTarget) -> u32 {
+    let interval = plan.probe_interval.map(|wished| probe::interval(&target.target, wished));
+    interval.map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX))
 }
 
 /// What became of the data since they were loaded.

@@ -164,9 +164,7 @@ impl<'a> Bench<'a> {
             environment,
             stages: stage_headers(plan, segments),
             budgets: header::budgets(&plan.budgets),
-            probe_interval_ms: plan
-                .probe_interval
-                .map_or(0, |interval| u32::try_from(interval.as_millis()).unwrap_or(u32::MAX)),
+            probe_interval_ms: header::probe_interval_ms(plan, &target),
             data: header::data(state, fresh.is_some()),
             sessions: header::sessions(plan, pooler_header.as_ref()),
             comparison,

@@ -206,7 +206,7 @@ async fn room_for_connections(
         )));
     }
     Err(StudyError::Refused(format!(
-        "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {room} (max_connections less          those that are reserved, in use, and dbdyno's own), which is {} for each instance: {remedy}",
+        "a pool of {largest} in {} instances wants {wanted} connections, and the target has room for {room} (max_connections less those that are reserved, in use, and dbdyno's own), which is {} for each instance: {remedy}",
         plan.instances,
         room / u64::from(plan.instances.max(1))
     )))

@@ -12,7 +12,7 @@ use dbdyno::db::{
     Begin, ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Protocol, Reply, RowsExpected,
     Session, SessionOptions, StatementPlan, Substitution,
 };
-use dbdyno::local::{LocalServer, start_mariadb};
+use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
 use dbdyno::sql::values::{Frame, Slot};
 use dbdyno::units::{SlotId, Stamp, StatementId};
 
@@ -719,5 +719,94 @@ fn mariadb_lets_in_by_ed25519() {
         // Without a database, and without a password.
         let host = place.split('/').next().expect("a host");
         open(&enter("nobody", host), statements()).await;
+    });
+}
+
+/// Certificates in a folder that the server's user may read: of an authority, of a server `localhost` signed by it, of a stranger.
+struct Certificates {
+    folder: tempfile::TempDir,
+}
+
+impl Certificates {
+    fn make() -> Self {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(folder.path(), open).expect("it is ours");
+        let write = |name: &str, text: String| {
+            std::fs::write(folder.path().join(name), text).expect("it can be written");
+        };
+        let authority = || {
+            let key = rcgen::KeyPair::generate().expect("a key");
+            let mut params = rcgen::CertificateParams::new(Vec::new()).expect("parameters");
+            params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+            let certificate = params.self_signed(&key).expect("a certificate");
+            (certificate.pem(), rcgen::Issuer::new(params, key))
+        };
+        let (trusted, issuer) = authority();
+        write("authority.pem", trusted);
+        write("stranger.pem", authority().0);
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("parameters");
+        write("server.pem", params.signed_by(&key, &issuer).expect("a certificate").pem());
+        write("key.pem", key.serialize_pem());
+        Self { folder }
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.path().join(name).display().to_string()
+    }
+}
+
+/// Whether the measured session and the full client speak TLS under this URL.
+async fn speak_tls(url: &str) -> Result<[bool; 2], ConnectError> {
+    let sql = "SHOW SESSION STATUS LIKE 'Ssl_cipher'";
+    let asked = plan(sql, RowsExpected::One, 0, &[("Value", 0)]);
+    let engine = MySqlEngine::new(settings(url).into(), Clock(Instant::now()), Protocol::Prepared);
+    let mut session = engine.connect(vec![asked].into()).await?;
+    let mut frame = Frame::default();
+    frame.reset(1);
+    execute_with(&mut session, 0, &mut frame).await.expect("an answer");
+    let client = mysql::connect(&settings(url), "test").await?;
+    let rows = client.rows(sql).await.expect("an answer");
+    let cipher: String = rows[0].get(1).expect("two columns");
+    Ok([!text_of(&frame, 0).is_empty(), !cipher.is_empty()])
+}
+
+#[test]
+fn mariadb_is_reached_over_tls_as_it_is_asked() {
+    let certificates = Certificates::make();
+    let file = |setting: &str, name: &str| (setting.to_owned(), certificates.path(name));
+    let files = vec![file("ssl-cert", "server.pem"), file("ssl-key", "key.pem")];
+    let options = LocalOptions { settings: files, ..local_options() };
+    let authority = format!("ssl-ca={}", certificates.path("authority.pem"));
+    let stranger = format!("ssl-ca={}", certificates.path("stranger.pem"));
+    runtime().block_on(async {
+        let server = start_mariadb(&options).await.unwrap_or_else(|error| panic!("{error}"));
+        let by_address = |parameters: &str| format!("{}&{parameters}", server.url());
+        let by_name = |parameters: &str| by_address(parameters).replace("@127.0.0.1:", "@localhost:");
+        for (url, expected) in [
+            (by_address("ssl-mode=disabled"), false),
+            (by_address("connect_timeout=5"), true),
+            (by_address("ssl-mode=required"), true),
+            (by_address(&format!("ssl-mode=verify-ca&{authority}")), true),
+            (by_name(&format!("ssl-mode=verify-identity&{authority}")), true),
+        ] {
+            let spoken = speak_tls(&url).await.unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(spoken, [expected; 2], "{url}");
+        }
+        for url in [
+            by_address(&format!("ssl-mode=verify-identity&{authority}")),
+            by_address(&format!("ssl-mode=verify-ca&{stranger}")),
+            by_address("ssl-mode=verify-ca"),
+            by_address("ssl-ca=/does/not/exist.pem"),
+            format!("{}&ssl-mode=required", mariadb().url()),
+        ] {
+            let refused = speak_tls(&url).await.expect_err("it is not what was asked for");
+            assert!(matches!(refused, ConnectError::Tls { .. }), "{url}: {refused}");
+            let refused = mysql::connect(&settings(&url), "test").await.err().expect("the same");
+            assert!(matches!(refused, ConnectError::Tls { .. }), "{url}: {refused}");
+        }
+        server.stop().await.expect("it stops");
     });
 }

@@ -158,7 +158,8 @@ fn tell_lock(reason: &mut KneeReason, stages: &[&Stage]) {
     let Some((waiter, relation)) = waits else { return };
     let of_waiter =
         |of: &LockEpisodeInfo| of.waiter == waiter && of.relation.clone().unwrap_or_default() == relation;
-    let is_of_a_row = |of: &LockEpisodeInfo| matches!(of.lock_type.as_str(), "tuple" | "transactionid");
+    let is_of_a_row =
+        |of: &LockEpisodeInfo| matches!(of.lock_type.as_str(), "tuple" | "transactionid" | "row");
     reason.of_a_row = episodes().filter(|of| of_waiter(of)).any(is_of_a_row);
     let root = sum(&|of| of_waiter(of).then(|| (of.root.clone(), of.root_state.clone())));
     if let Some((blocker, state)) = root {

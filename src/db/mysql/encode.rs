@@ -124,8 +124,8 @@ pub(super) fn put_text(slot: Slot, out: &mut Vec<u8>) -> Result<(), Unfit> {
         Slot::Uuid(number) => {
             let group = |shift: u32, bits: u32| (number >> shift) & ((1 << bits) - 1);
             let groups = [group(96, 32), group(80, 16), group(64, 16), group(48, 16), group(0, 48)];
-            let [a, b, c, d, e] = groups;
-            write!(out, "{a:08x}-{b:04x}-{c:04x}-{d:04x}-{e:012x}")
+            let [low, middle, version, clock, node] = groups;
+            write!(out, "{low:08x}-{middle:04x}-{version:04x}-{clock:04x}-{node:012x}")
         }
     };
     written.map_err(|error| Unfit(error.to_string()))

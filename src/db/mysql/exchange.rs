@@ -105,7 +105,7 @@ impl<N: Now> Exchange<'_, N> {
         if self.has_end_packets {
             self.next().await?;
         }
-        let mut unread = sink.as_ref().map_or(Ok(()), |sink| self.rows.check(sink));
+        let mut unread = Ok(());
         answer.last_rows = 0;
         let ended = loop {
             let packet = self.next().await?;
@@ -131,7 +131,9 @@ impl<N: Now> Exchange<'_, N> {
             }
             match self.wire.payload(packet) {
                 None => unread = Err(too_large(packet, sink.label)),
-                Some(row) if sink.take == Take::First => unread = self.rows.decode(row, sink),
+                Some(row) if sink.take == Take::First => {
+                    unread = self.rows.check(sink).and_then(|()| self.rows.decode(row, sink));
+                }
                 Some(row) => self.rows.keep(row),
             }
         };

@@ -125,7 +125,7 @@ impl<N: Now> Session for MySqlSession<N> {
             if let Some(text) = statement.text_to_prepare() {
                 self.wire.outbound.clear();
                 let prepared =
-                    prepare(&mut self.wire, self.has_end_packets, text).await.map_err(unprepared)?;
+                    prepare(&mut self.wire, self.has_end_packets, text, None).await.map_err(unprepared)?;
                 let number = Some(prepared.number);
                 statement.put_execution(frame, number, escapes, &mut self.wire.outbound)?;
             }

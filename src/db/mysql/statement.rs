@@ -49,7 +49,6 @@ enum Request {
 pub(super) struct Description {
     pub(super) number: u32,
     parameters: usize,
-    columns: Vec<String>,
 }
 
 /// Why there is none.
@@ -74,11 +73,14 @@ pub(super) async fn learn_all(
         } else {
             let text = with_question_marks(plan);
             let label = label_of(&plan.sql);
-            let described = prepare(wire, has_end_packets, &text).await.map_err(|error| match error {
-                Unprepared::Refused(error) => preparing(&error, &label),
-                Unprepared::Lost(error) => lost(address, error),
-            })?;
-            check(plan, &described, label)?;
+            let mut columns = Vec::new();
+            let described = prepare(wire, has_end_packets, &text, Some(&mut columns)).await.map_err(
+                |error| match error {
+                    Unprepared::Refused(error) => preparing(&error, &label),
+                    Unprepared::Lost(error) => lost(address, error),
+                },
+            )?;
+            check(plan, described.parameters, &columns, label)?;
             if protocol != Protocol::Prepared {
                 // It goes out with what is sent next: the server says nothing to it.
                 put_close(described.number, &mut wire.outbound);
@@ -108,15 +110,20 @@ fn with_question_marks(plan: &StatementPlan) -> String {
 }
 
 /// Holds what the server says against what the workload promises.
-fn check(plan: &StatementPlan, described: &Description, statement: String) -> Result<(), ConnectError> {
+fn check(
+    plan: &StatementPlan,
+    parameters: usize,
+    columns: &[String],
+    statement: String,
+) -> Result<(), ConnectError> {
     let refused = |code: &str, message: String| {
         Err(ConnectError::Prepare { statement: statement.clone(), code: SqlState::new(code), message })
     };
-    let (found, given) = (described.parameters, plan.places.len());
+    let (found, given) = (parameters, plan.places.len());
     if found != given {
         return refused("07001", format!("it has {found} parameters where {given} are given"));
     }
-    if described.columns.is_empty() && plan.rows != RowsExpected::Any && !is_call(&plan.sql) {
+    if columns.is_empty() && plan.rows != RowsExpected::Any && !is_call(&plan.sql) {
         let message =
             "it returns no rows where one is promised (name it `:exec`; MariaDB knows INSERT … RETURNING)";
         return refused("02000", message.to_owned());
@@ -124,11 +131,11 @@ fn check(plan: &StatementPlan, described: &Description, statement: String) -> Re
     // A script takes what is there.
     let wanted = plan.outputs.iter().filter(|_| plan.substitution != Substitution::Raw);
     for (name, _) in wanted {
-        match described.columns.iter().filter(|column| *column == name).count() {
+        match columns.iter().filter(|column| *column == name).count() {
             1 => {}
             0 if is_call(&plan.sql) => {}
             0 => {
-                let names = described.columns.join(", ");
+                let names = columns.join(", ");
                 return refused("42703", format!("it returns no column `{name}` (it returns: {names})"));
             }
             _ => {
@@ -145,11 +152,12 @@ fn is_call(sql: &str) -> bool {
     significant(sql).first().is_some_and(|token| token.is_word(sql, "CALL"))
 }
 
-/// Has the server prepare a text.
+/// Has the server prepare a text, and writes down the names of its columns where somebody wants to know them.
 pub(super) async fn prepare(
     wire: &mut Wire,
     has_end_packets: bool,
     text: &str,
+    mut names: Option<&mut Vec<String>>,
 ) -> Result<Description, Unprepared> {
     let malformed = || {
         Unprepared::Lost(io::Error::new(
@@ -174,15 +182,16 @@ pub(super) async fn prepare(
     for _ in 0..parameters + end(parameters) {
         wire.packet().await.map_err(Unprepared::Lost)?;
     }
-    let mut names = Vec::with_capacity(columns.into());
     for at in 0..columns + end(columns) {
         let packet = wire.packet().await.map_err(Unprepared::Lost)?;
-        if at < columns {
+        if at < columns
+            && let Some(names) = &mut names
+        {
             let name = wire.payload(packet).and_then(name_of).ok_or_else(malformed)?;
             names.push(String::from_utf8_lossy(name).into_owned());
         }
     }
-    Ok(Description { number, parameters: parameters.into(), columns: names })
+    Ok(Description { number, parameters: parameters.into() })
 }
 
 /// Appends that the server may forget a statement. It does not answer.

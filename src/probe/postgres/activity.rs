@@ -3,26 +3,26 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_postgres::Statement;
 
 use super::chains::Look;
 use super::clock::{ClockOffset, SERVER_CLOCK};
-use super::episodes::{Episodes, LookTime, SeenWait};
-use super::link::{Answer, BackOff, Unanswered, ask, next_look, words};
+use super::link::{Answer, BackOff, Command, Gathered, Unanswered, ask, next_look, words};
 use super::lock_waits::{LOCK_WAITS, LockRow};
 use super::pace::Pace;
 use super::prepared::{PREPARED_BLOCKERS, PreparedRow};
 use super::processes::Processes;
 use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
-use super::tally::Tally;
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
+use crate::probe::episodes::{Episodes, LookTime, SeenWait};
 use crate::probe::outlet::Outlet;
+use crate::probe::tally::Tally;
 use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
 use crate::record::observation::{LockEpisode, Observation, ProbeCost};
-use crate::units::{BackendId, Span, Stamp};
+use crate::units::{BackendId, Stamp};
 
 /// What a session of this probe begins with: a look that takes longer than its statement timeout is a gap.
 const SETUP: &str = "SET statement_timeout = '2s'; SET jit = off";
@@ -33,14 +33,6 @@ const CLOCK_EVERY: Duration = Duration::from_secs(60);
 const WAITERS_MAX: usize = 256;
 /// Ended episodes that wait for room in the channel.
 const ENDED_MAX: usize = 10_000;
-
-/// What the probe is told while it runs.
-pub enum Command {
-    /// A stage begins or ends: hand on what was counted up to now.
-    Flush,
-    /// The run is over.
-    Stop(oneshot::Sender<()>),
-}
 
 /// A connection with everything prepared.
 struct Eyes {
@@ -147,39 +139,6 @@ impl Eyes {
         cost.rows += answer.value.len() as u64;
         sessions.extend(answer.value);
         Ok(())
-    }
-}
-
-/// What was gathered since the last hand-over, of one of the two probes.
-#[derive(Default)]
-struct Gathered {
-    cost: ProbeCost,
-    window: Option<Span>,
-    failed: u64,
-    last_error: Option<String>,
-}
-
-impl Gathered {
-    fn cover(&mut self, from: Stamp, to: Stamp) {
-        let window = self.window.get_or_insert(Span { from, to });
-        window.to = to;
-    }
-
-    fn fail(&mut self, at: Stamp, message: String) {
-        self.cover(at, at);
-        self.failed += 1;
-        self.last_error = Some(message);
-    }
-
-    /// Hands on what failed, then what `make` gives of what did not.
-    fn hand_over(&mut self, outlet: &mut Outlet, make: Option<impl FnOnce() -> Observation>) -> bool {
-        let Some(window) = self.window.take() else { return true };
-        let Self { cost, failed, last_error, .. } = std::mem::take(self);
-        if let Some(error) = last_error {
-            let gaps = ProbeCost { gaps: failed, ..ProbeCost::default() };
-            outlet.offer(window, gaps, || Err(error));
-        }
-        make.is_none_or(|make| outlet.offer(window, cost, || Ok(make())))
     }
 }
 

@@ -6,6 +6,7 @@ use tokio_postgres::{Client, Error, Row};
 use crate::db::postgres::{Settings, connect};
 use crate::probe::ROLE;
 use crate::probe::capabilities::{Capability, Presence};
+use crate::probe::fingerprint::Fingerprint;
 use crate::record::entry::TargetHeader;
 
 /// The oldest version that is supported, as `server_version_num`.
@@ -519,30 +520,12 @@ WHERE setting IS DISTINCT FROM boot_val
 ORDER BY name COLLATE \"C\"";
 
 async fn fingerprint(client: &Client) -> Result<String, Error> {
-    let mut hash = Fnv::default();
+    let mut hash = Fingerprint::default();
     for row in client.query(CHANGED, &[]).await? {
         hash.add(row.try_get(0)?);
         hash.add(row.try_get(1)?);
     }
-    Ok(format!("{:016x}", hash.0))
-}
-
-/// FNV-1a with 64 bits: the same on every machine and in every version, which the standard library does not promise of its own.
-struct Fnv(u64);
-
-impl Default for Fnv {
-    fn default() -> Self {
-        Self(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-impl Fnv {
-    /// Adds a text and its end.
-    fn add(&mut self, text: &str) {
-        for byte in text.bytes().chain([0]) {
-            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
+    Ok(hash.show())
 }
 
 fn present_if(present: bool) -> Presence {

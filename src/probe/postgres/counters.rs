@@ -3,18 +3,17 @@
 
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::io;
-use super::link::{BackOff, Unanswered, ask, words};
+use super::link::{BackOff, Request, Unanswered, ask, words};
 use super::query_ids::QueryIds;
 use super::views::{self, ROWS_MAX, StatementsView};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
-use crate::record::entry::Edge;
 use crate::record::observation::{Counters, Observation, ProbeCost, Reading};
 use crate::units::Span;
 
@@ -22,9 +21,6 @@ const SETUP: &str = "SET statement_timeout = '10s'; SET lock_timeout = '2s'; SET
 const LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const VERSION: &str = "SELECT current_setting('server_version_num')::int AS version_num";
-
-/// A request for the counters of one edge, and where the answer goes.
-pub type Request = (Edge, oneshot::Sender<Probed>);
 
 /// The probe.
 pub struct CounterProbe<N> {

@@ -9,7 +9,7 @@ use super::put_on;
 use super::study;
 use super::value::plural;
 use crate::model::{
-    BudgetResult, ChangeVerdict, Comparison, Finding, PoolPass, Report, Severity, Stage, Verdict,
+    BudgetResult, ChangeVerdict, Comparison, Finding, PoolPass, Report, Severity, Stage, TargetInfo, Verdict,
 };
 use crate::report::format::{bytes, decimal, duration_us, length_s};
 
@@ -244,7 +244,7 @@ fn pool(stage: &Stage) -> String {
 
 fn target(report: &Report) -> String {
     let target = &report.target;
-    let engine = if target.engine == "postgresql" { "PostgreSQL" } else { &target.engine };
+    let engine = engine(target);
     let place = match (target.local, target.same_host) {
         (true, _) => "a throwaway server on this machine".to_owned(),
         (false, true) => format!("{}, on this machine", target.address),
@@ -253,13 +253,28 @@ fn target(report: &Report) -> String {
     format!("{engine} {}, {place}", target.version)
 }
 
+/// As its makers call it.
+fn engine(target: &TargetInfo) -> &str {
+    match target.engine.as_str() {
+        "postgresql" => "PostgreSQL",
+        "mariadb" => "MariaDB",
+        "mysql" => "MySQL",
+        other => other,
+    }
+}
+
+/// The setting that says how much of the data the server keeps.
+fn buffers(target: &TargetInfo) -> &'static str {
+    if target.engine == "postgresql" { "shared_buffers" } else { "innodb_buffer_pool_size" }
+}
+
 fn data(report: &Report) -> String {
     let target = &report.target;
     let size = target.database_bytes.map_or_else(|| "size unknown".to_owned(), bytes);
     let regime = target.cache_regime.as_ref().map_or_else(String::new, |regime| format!(", {regime}"));
     let buffers = target
         .shared_buffers_bytes
-        .map_or_else(String::new, |size| format!(" (shared_buffers {})", bytes(size)));
+        .map_or_else(String::new, |size| format!(" ({} {})", buffers(target), bytes(size)));
     let scale = report.workload.scale.map_or_else(String::new, |scale| format!("scale {}, ", number(scale)));
     format!("{scale}{size}{regime}{buffers}")
 }

@@ -21,10 +21,10 @@ pub struct SeenWait {
     pub mode: String,
     /// The relation, where known.
     pub relation: Option<String>,
-    /// `pg_locks.waitstart`, microseconds since the Unix epoch by the server's clock. It is absent for a moment after the
-    /// wait began.
-    pub server_began_us: Option<i64>,
-    /// The same on the client's clock.
+    /// What tells this wait of the session from its next one: on PostgreSQL `pg_locks.waitstart`, which is absent for a moment
+    /// after the wait began.
+    pub wait_mark: Option<i64>,
+    /// When it began, on the client's clock, where that can be told.
     pub began_at: Option<Stamp>,
     /// Those that the server names as its blockers.
     pub direct_blockers: Vec<Session>,
@@ -59,7 +59,7 @@ pub struct Episodes {
 
 #[derive(Debug)]
 struct Open {
-    server_began_us: Option<i64>,
+    wait_mark: Option<i64>,
     episode: LockEpisode,
     /// How many looks saw each root doing what it did, in the order of appearance.
     roots: Vec<(Session, u32)>,
@@ -116,7 +116,7 @@ impl Open {
         // The wait may have begun after the question was sent.
         let seen_at = time.asked_at.max(began_at);
         let mut open = Self {
-            server_began_us: wait.server_began_us,
+            wait_mark: wait.wait_mark,
             episode: LockEpisode {
                 waiter: wait.waiter,
                 lock_type: wait.lock_type,
@@ -143,12 +143,12 @@ impl Open {
         self.episode.waiter.backend == wait.waiter.backend
             && self.episode.lock_type == wait.lock_type
             && self.episode.mode == wait.mode
-            && (self.server_began_us.is_none() || self.server_began_us == wait.server_began_us)
+            && (self.wait_mark.is_none() || self.wait_mark == wait.wait_mark)
     }
 
     fn see(&mut self, time: LookTime, wait: SeenWait) {
-        if self.server_began_us.is_none() && wait.server_began_us.is_some() {
-            self.server_began_us = wait.server_began_us;
+        if self.wait_mark.is_none() && wait.wait_mark.is_some() {
+            self.wait_mark = wait.wait_mark;
             if let Some(began_at) = wait.began_at {
                 self.episode.began_at = began_at.min(self.episode.first_seen_at);
             }
@@ -238,7 +238,7 @@ mod tests {
             lock_type: "transactionid".into(),
             mode: "ShareLock".into(),
             relation: None,
-            server_began_us: began_us,
+            wait_mark: began_us,
             began_at: began_us.map(|us| Stamp(us.unsigned_abs() * 1000)),
             direct_blockers: blockers.iter().map(|pid| session(*pid, "active")).collect(),
             roots: roots.iter().map(|pid| root(session(*pid, "idle in transaction"))).collect(),

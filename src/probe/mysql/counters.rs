@@ -1,0 +1,225 @@
+//! Cumulative counters, read at the edges of a stage and never reset. What the server does not count by database, by statement or by
+//! index is named, and the rest is read nevertheless.
+
+use std::time::Duration;
+
+use mysql_async::Row;
+use tokio::sync::mpsc;
+
+use super::link::{count, is_mariadb, open, probe_tag, rows, text};
+use super::status::{STATUS, Status};
+use crate::db::Now;
+use crate::db::mysql::{Client, Settings};
+use crate::probe::link::{BackOff, Request, Unanswered};
+use crate::probe::{ProbeError, Probed};
+use crate::record::observation::{
+    Counters, DatabaseCounters, Observation, ProbeCost, Reading, ServerCounters, TableCounters,
+};
+use crate::units::Span;
+
+const LIMIT: Duration = Duration::from_secs(10);
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Tables that are read; those beyond are named as missing.
+const ROWS_MAX: usize = 2000;
+
+/// MariaDB 10.11 and MySQL 8: sizes and estimates of InnoDB's statistics.
+const TABLES: &str = concat!(
+    probe_tag!(),
+    "SELECT TABLE_NAME AS name, TABLE_ROWS AS live_rows, DATA_LENGTH AS heap_bytes, ",
+    "DATA_LENGTH + INDEX_LENGTH AS size_bytes FROM information_schema.TABLES ",
+    "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY DATA_LENGTH DESC LIMIT 2001"
+);
+/// MariaDB 10.11 and MySQL 8: rows, by whether an index led to them.
+const USE: &str = concat!(
+    probe_tag!(),
+    "SELECT OBJECT_NAME AS name, ",
+    "CAST(SUM(IF(INDEX_NAME IS NULL, COUNT_FETCH, 0)) AS UNSIGNED) AS scanned, ",
+    "CAST(SUM(IF(INDEX_NAME IS NULL, 0, COUNT_FETCH)) AS UNSIGNED) AS fetched, ",
+    "CAST(SUM(COUNT_INSERT) AS UNSIGNED) AS inserted, CAST(SUM(COUNT_UPDATE) AS UNSIGNED) AS updated, ",
+    "CAST(SUM(COUNT_DELETE) AS UNSIGNED) AS deleted ",
+    "FROM performance_schema.table_io_waits_summary_by_index_usage ",
+    "WHERE OBJECT_SCHEMA = DATABASE() GROUP BY OBJECT_NAME LIMIT 2001"
+);
+/// MySQL 8, which has no status variable for it.
+const DEADLOCKS_OF_MYSQL: &str = concat!(
+    probe_tag!(),
+    "SELECT COUNT AS deadlocks FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'"
+);
+
+/// What this server does not count in a way that fits.
+const NOT_COUNTED: [&str; 3] = [
+    "commits, rows and blocks are those of the whole server, which does not count them by database; a statement that commits by itself \
+     is not among the commits",
+    "the server's own time of each statement: its digests drop the tags and leave out what is executed as a prepared statement",
+    "scans of tables and indexes, dead rows and bytes of temporary files, where zeros stand: the server counts rows that were read, by \
+     whether an index led to them",
+];
+
+/// The probe.
+pub struct CounterProbe<N> {
+    settings: Settings,
+    clock: N,
+    is_mariadb: bool,
+    client: Option<Client>,
+    back_off: BackOff,
+}
+
+impl<N: Now> CounterProbe<N> {
+    /// Connects.
+    pub async fn open(settings: &Settings, clock: N) -> Result<Self, ProbeError> {
+        let client = open(settings, LIMIT).await?;
+        let is_mariadb = is_mariadb(&client)
+            .await
+            .map_err(|error| ProbeError::Setup { message: super::link::words(&error) })?;
+        Ok(Self {
+            settings: settings.clone(),
+            clock,
+            is_mariadb,
+            client: Some(client),
+            back_off: BackOff::default(),
+        })
+    }
+
+    /// Answers requests until nobody can make one.
+    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some((edge, answer)) = requests.recv().await {
+            let reading = self.read().await;
+            // Who asked may have given up.
+            let _ = answer.send(Probed { edge: Some(edge), reading });
+        }
+    }
+
+    async fn read(&mut self) -> Reading {
+        let asked_at = self.clock.now();
+        let mut cost = ProbeCost::default();
+        let counters = match self.reconnect().await {
+            Ok(()) => self.counters(&mut cost).await,
+            Err(unanswered) => Err(unanswered),
+        };
+        let seen = counters.map(|counters| Observation::Counters(Box::new(counters))).map_err(|unanswered| {
+            cost.gaps += 1;
+            if unanswered.lost {
+                self.client = None;
+            }
+            unanswered.message
+        });
+        let window = Span { from: asked_at, to: self.clock.now() };
+        Reading { probe: "counters".to_owned(), window, cost, seen }
+    }
+
+    async fn counters(&self, cost: &mut ProbeCost) -> Result<Counters, Unanswered> {
+        let Some(client) = &self.client else {
+            return Err(Unanswered { message: "there is no connection".to_owned(), lost: true });
+        };
+        let mut desk = Desk { client, clock: &self.clock, cost, missing: Vec::new() };
+        let status = rows(client, &self.clock, LIMIT, desk.cost, STATUS).await?;
+        let status = Status::read(&status.value);
+        let tables = desk.rows("information_schema.tables", TABLES).await?;
+        let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
+        let of_use = desk.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
+        for row in &of_use {
+            add_use(&mut tables, row);
+        }
+        if of_use.is_empty() {
+            desk.missing.push(NO_USE.to_owned());
+        }
+        desk.bound(&mut tables);
+        let mut database = database(&status, &tables);
+        if !self.is_mariadb {
+            let deadlocks = desk.rows("information_schema.innodb_metrics", DEADLOCKS_OF_MYSQL).await?;
+            database.deadlocks = deadlocks.first().and_then(|row| count(row, "deadlocks")).unwrap_or(0);
+        }
+        let mut missing = desk.missing;
+        missing.extend(NOT_COUNTED.map(str::to_owned));
+        Ok(Counters { database, tables, server: server(&status), missing, ..Counters::default() })
+    }
+
+    async fn reconnect(&mut self) -> Result<(), Unanswered> {
+        if self.client.is_some() {
+            return Ok(());
+        }
+        let opening = open(&self.settings, LIMIT);
+        let opened = self.back_off.open_again("of the counters", CONNECT_LIMIT, opening).await;
+        self.client = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
+        Ok(())
+    }
+}
+
+const NO_USE: &str = "rows of each table that were read, inserted, updated and deleted: performance_schema is off or has counted \
+                      nothing (start the server with performance_schema=ON)";
+
+fn table(row: &Row) -> Option<TableCounters> {
+    Some(TableCounters {
+        table: text(row, "name")?,
+        live_rows: count(row, "live_rows").unwrap_or(0),
+        heap_bytes: count(row, "heap_bytes"),
+        size_bytes: count(row, "size_bytes").unwrap_or(0),
+        ..TableCounters::default()
+    })
+}
+
+/// Adds what was done to a table. One that was dropped meanwhile is left out.
+fn add_use(tables: &mut [TableCounters], row: &Row) {
+    let name = text(row, "name");
+    let Some(table) = tables.iter_mut().find(|table| Some(&table.table) == name.as_ref()) else { return };
+    let number = |column| count(row, column).unwrap_or(0);
+    table.seq_rows_read = number("scanned");
+    table.idx_rows_fetched = number("fetched");
+    table.inserted = number("inserted");
+    table.updated = number("updated");
+    table.deleted = number("deleted");
+}
+
+fn database(status: &Status, tables: &[TableCounters]) -> DatabaseCounters {
+    DatabaseCounters {
+        commits: status.count("com_commit"),
+        rollbacks: status.count("com_rollback"),
+        blocks_read: status.count("innodb_buffer_pool_reads"),
+        blocks_hit: status.blocks_hit(),
+        rows_returned: status.count("innodb_rows_read"),
+        rows_inserted: status.count("innodb_rows_inserted"),
+        rows_updated: status.count("innodb_rows_updated"),
+        rows_deleted: status.count("innodb_rows_deleted"),
+        deadlocks: status.count("innodb_deadlocks"),
+        size_bytes: tables.iter().map(|table| table.size_bytes).sum(),
+        ..DatabaseCounters::default()
+    }
+}
+
+fn server(status: &Status) -> ServerCounters {
+    ServerCounters {
+        wal_bytes: status.log_position().unwrap_or(0),
+        cleaner_buffers: status.get("innodb_buffer_pool_pages_flushed"),
+        wal_syncs: status.get("innodb_os_log_fsyncs"),
+        connections: status.count("threads_connected"),
+        ..ServerCounters::default()
+    }
+}
+
+/// Asks one question after the other; a refused one is noted and gives no rows, a lost connection ends the reading.
+struct Desk<'a, N> {
+    client: &'a Client,
+    clock: &'a N,
+    cost: &'a mut ProbeCost,
+    missing: Vec<String>,
+}
+
+impl<N: Now> Desk<'_, N> {
+    async fn rows(&mut self, view: &str, sql: &str) -> Result<Vec<Row>, Unanswered> {
+        match rows(self.client, self.clock, LIMIT, self.cost, sql).await {
+            Ok(answer) => Ok(answer.value),
+            Err(unanswered) if unanswered.lost => Err(unanswered),
+            Err(Unanswered { message, .. }) => {
+                self.missing.push(format!("{view}: {message}"));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn bound(&mut self, tables: &mut Vec<TableCounters>) {
+        if tables.len() > ROWS_MAX {
+            tables.truncate(ROWS_MAX);
+            self.missing.push(format!("tables: more than {ROWS_MAX}; only the largest are read"));
+        }
+    }
+}

@@ -1,0 +1,373 @@
+//! The probes against a real MariaDB: who blocks whom, what the server counts, what a poor account is told, and what is refused there.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use dbdyno::db::{Client, Target};
+use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
+use dbdyno::probe::capabilities::{self, Presence};
+use dbdyno::probe::{GaugePlan, ProbePlan, Probed, Probes};
+use dbdyno::record::entry::Edge;
+use dbdyno::record::observation::{Counters, LockEpisode, Observation, Who};
+use dbdyno::time::Epoch;
+use dbdyno::units::{Dialect, StatementId};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+
+use crate::harness::{dbdyno, local_options, runtime};
+use crate::place::{Measured, Place, measured, statement};
+use crate::timing::assert_near;
+
+const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = 1";
+const LOOK: &str = "/*dbdyno:browse.look*/ SELECT amount FROM stock WHERE id = 2";
+
+fn server() -> &'static LocalServer {
+    static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
+        let started = runtime().block_on(start_mariadb(&local_options()));
+        started.unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
+    });
+    &SERVER
+}
+
+/// The URL of a new database, which goes with the server.
+async fn database(name: &str) -> String {
+    let mut admin = connect(server().url()).await;
+    admin.query_drop(format!("CREATE DATABASE {name}")).await.expect("a database");
+    let url = server().url();
+    let (address, query) = url.split_once('?').expect("what it asks of the client");
+    let (address, _) = address.rsplit_once('/').expect("a database");
+    format!("{address}/{name}?{query}")
+}
+
+async fn connect(url: &str) -> Conn {
+    Conn::from_url(url).await.expect("a connection")
+}
+
+/// With `stock` in it.
+async fn stock(name: &str) -> String {
+    let url = database(name).await;
+    let mut admin = connect(&url).await;
+    for sql in [
+        "CREATE TABLE stock (id int PRIMARY KEY, amount int NOT NULL)",
+        "INSERT INTO stock SELECT seq, 100 FROM seq_1_to_10",
+    ] {
+        admin.query_drop(sql).await.expect("the table");
+    }
+    url
+}
+
+fn plan() -> ProbePlan {
+    ProbePlan {
+        values_apart: true,
+        statements: vec![
+            (StatementId(0), "pay.take".to_owned(), TAKE.to_owned()),
+            (StatementId(1), "browse.look".to_owned(), LOOK.to_owned()),
+        ],
+        interval: Duration::from_millis(50),
+        gauges: vec![GaugePlan {
+            name: "left".to_owned(),
+            query: "SELECT SUM(amount) FROM stock".to_owned(),
+            every: Duration::from_millis(300),
+        }],
+        ..ProbePlan::default()
+    }
+}
+
+/// What the probes saw while `scene` was played.
+async fn observe(url: &str, scene: impl Future<Output = ()>) -> Vec<Probed> {
+    let target = Target::parse(url).expect("a URL");
+    let epoch = Epoch::begin();
+    let (out, mut readings) = tokio::sync::mpsc::channel(1000);
+    let probes = Probes::start(&target, plan(), epoch.clock(), epoch.unix_us(), out).await;
+    let probes = probes.unwrap_or_else(|error| panic!("the probes connect: {error}"));
+    let mut seen = vec![probes.read_edge(Edge::Begin).await.expect("the server is looked at")];
+    scene.await;
+    seen.push(probes.read_edge(Edge::End).await.expect("the server is looked at"));
+    probes.stop().await;
+    while let Ok(probed) = readings.try_recv() {
+        seen.push(probed);
+    }
+    for probed in &seen {
+        if let Err(why) = &probed.reading.seen {
+            panic!("{} saw nothing: {why}", probed.reading.probe);
+        }
+    }
+    seen
+}
+
+fn observations(seen: &[Probed]) -> impl Iterator<Item = &Observation> {
+    seen.iter().filter_map(|probed| probed.reading.seen.as_ref().ok())
+}
+
+fn episodes(seen: &[Probed]) -> Vec<LockEpisode> {
+    let locks = observations(seen).filter_map(|observation| match observation {
+        Observation::Locks(episodes) => Some(episodes.clone()),
+        _ => None,
+    });
+    locks.flatten().collect()
+}
+
+fn counters(seen: &[Probed]) -> Vec<&Counters> {
+    let read = observations(seen).filter_map(|observation| match observation {
+        Observation::Counters(counters) => Some(&**counters),
+        _ => None,
+    });
+    read.collect()
+}
+
+/// Runs one statement on a connection of its own.
+async fn run(url: &str, sql: &str) {
+    connect(url).await.query_drop(sql).await.expect("it is let go in the end");
+}
+
+#[test]
+fn a_row_that_a_foreign_session_holds_is_charged_to_it() {
+    const HOLD: Duration = Duration::from_secs(3);
+    runtime().block_on(async {
+        let url = stock("probe_row").await;
+        let mut tool = connect(&url).await;
+        let holder = i64::from(tool.id());
+        let seen = observe(&url, async {
+            tool.query_drop("BEGIN").await.expect("a transaction");
+            tool.query_drop("UPDATE stock SET amount = 0 WHERE id = 1").await.expect("the row is free");
+            let release = async {
+                tokio::time::sleep(HOLD).await;
+                tool.query_drop("COMMIT").await.expect("it ends");
+            };
+            tokio::join!(run(&url, TAKE), release);
+            // So that a look sees that nobody waits any more.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        })
+        .await;
+        let episodes = episodes(&seen);
+        let [episode] = episodes.as_slice() else { panic!("one wait: {episodes:?}") };
+        assert_eq!(episode.waiter.who, Who::Statement(StatementId(0)));
+        assert_eq!((episode.lock_type.as_str(), episode.mode.as_str()), ("row", "X"));
+        assert_eq!(episode.relation.as_deref(), Some("stock"));
+        let root = episode.root.as_ref().expect("the holder");
+        assert_eq!((root.backend.0, root.state.as_str()), (holder, "idle in transaction"));
+        assert!(matches!(root.who, Who::Foreign(_)), "{root:?}");
+        assert_eq!(episode.direct_blockers.len(), 1);
+        // It asked when the row was held, and its end is known to one look.
+        let waited = (episode.gone_at - episode.began_at).as_secs_f64();
+        assert!((2.6..6.0).contains(&waited), "{waited} s: {episode:?}");
+        let activity = observations(&seen).filter_map(|seen| match seen {
+            Observation::Activity(summary) => Some(summary),
+            _ => None,
+        });
+        let waits: u64 = activity
+            .flat_map(|summary| &summary.seen)
+            .filter(|seen| {
+                seen.wait.as_deref() == Some("Lock:row") && seen.who == Who::Statement(StatementId(0))
+            })
+            .map(|seen| seen.count)
+            .sum();
+        assert!((3..=8).contains(&waits), "twice a second for three seconds: {waits}");
+    });
+}
+
+#[test]
+fn whoever_queues_behind_an_alter_is_charged_to_the_reader_ahead_of_it() {
+    runtime().block_on(async {
+        let url = stock("probe_metadata").await;
+        let mut tool = connect(&url).await;
+        let holder = i64::from(tool.id());
+        let seen = observe(&url, async {
+            tool.query_drop("BEGIN").await.expect("a transaction");
+            tool.query_drop("SELECT * FROM stock").await.expect("it reads");
+            let late = async {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                run(&url, LOOK).await;
+            };
+            let release = async {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                tool.query_drop("COMMIT").await.expect("it ends");
+            };
+            tokio::join!(run(&url, "ALTER TABLE stock ADD COLUMN note int"), late, release);
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        })
+        .await;
+        let episodes = episodes(&seen);
+        let victim = episodes.iter().find(|episode| episode.waiter.who == Who::Statement(StatementId(1)));
+        let victim = victim.unwrap_or_else(|| panic!("the reader waits: {episodes:?}"));
+        assert_eq!((victim.lock_type.as_str(), victim.relation.as_deref()), ("metadata", Some("stock")));
+        assert_eq!(victim.root.as_ref().map(|root| root.backend.0), Some(holder), "{victim:?}");
+        let [ddl, root] = victim.chain.as_slice() else { panic!("two links: {victim:?}") };
+        assert_eq!((ddl.direct, root.direct), (true, false));
+        assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD COLUMN note int"));
+        let wanted = ddl.waits_for.as_ref().expect("the ALTER waits");
+        assert_eq!((wanted.mode.as_str(), wanted.lock_type.as_str()), ("EXCLUSIVE", "metadata"));
+    });
+}
+
+#[test]
+fn what_the_server_counted_is_the_difference_between_two_edges() {
+    runtime().block_on(async {
+        let url = stock("probe_counters").await;
+        let seen = observe(&url, async {
+            let mut client = connect(&url).await;
+            for _ in 0..50 {
+                client.query_drop(TAKE).await.expect("updated");
+            }
+            tokio::time::sleep(Duration::from_millis(2500)).await;
+        })
+        .await;
+        let counters = counters(&seen);
+        let [begin, end] = counters.as_slice() else { panic!("two edges") };
+        let of = |counters: &Counters| {
+            let table = counters.tables.iter().find(|table| table.table == "stock").expect("it is there");
+            (table.updated, table.idx_rows_fetched)
+        };
+        // Only this test works in this database.
+        assert_eq!(of(end).0 - of(begin).0, 50, "updates, counted by the table");
+        assert!(of(end).1 - of(begin).1 >= 50, "each found by its key");
+        assert!(end.database.rows_updated >= begin.database.rows_updated + 50);
+        assert!(end.server.wal_bytes > begin.server.wal_bytes);
+        assert!(end.missing.iter().any(|missing| missing.contains("digests")), "{:?}", end.missing);
+        let pulses = observations(&seen).filter(|seen| matches!(seen, Observation::Pulse(_))).count();
+        assert!((2..=5).contains(&pulses), "once a second: {pulses}");
+        let levels: Vec<f64> = observations(&seen)
+            .filter_map(|seen| match seen {
+                Observation::Gauge(gauge) => Some(gauge.value),
+                _ => None,
+            })
+            .collect();
+        assert!(levels.len() >= 3 && levels.last() == Some(&950.0), "{levels:?}");
+    });
+}
+
+#[test]
+fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
+    runtime().block_on(async {
+        let url = stock("probe_poor").await;
+        let mut admin = connect(&url).await;
+        for sql in [
+            "CREATE USER poor@'%' IDENTIFIED BY 'poor'",
+            "GRANT ALL ON probe_poor.* TO poor@'%'",
+            "FLUSH PRIVILEGES",
+        ] {
+            admin.query_drop(sql).await.expect("an account");
+        }
+        let (_, address) = url.split_once('@').expect("user and address");
+        let target = Target::parse(&format!("mysql://poor:poor@{address}")).expect("a URL");
+        let client = target.connect("control").await.unwrap_or_else(|error| panic!("{error}"));
+        let found = capabilities::examine(&client, &target).await.expect("it answers");
+        let of = |id: &str| found.iter().find(|of| of.id == id).unwrap_or_else(|| panic!("{id}: {found:?}"));
+        assert_eq!(of("rights").ok, Presence::Absent);
+        assert_eq!(of("rights").remedy.as_deref(), Some("GRANT PROCESS ON *.* TO 'poor'@'%'"));
+        assert_eq!(of("performance_schema").ok, Presence::Absent);
+        assert_eq!(of("writable").ok, Presence::Present);
+        assert!(of("version").found.starts_with("MariaDB 1"), "{:?}", of("version"));
+
+        let all = Target::parse(&url).expect("a URL");
+        let client = all.connect("control").await.unwrap_or_else(|error| panic!("{error}"));
+        let found = capabilities::examine(&client, &all).await.expect("it answers");
+        for id in ["rights", "performance_schema", "metadata_locks"] {
+            let of = found.iter().find(|of| of.id == id).expect("it is examined");
+            assert_eq!((of.ok, of.remedy.as_deref()), (Presence::Present, None), "{of:?}");
+        }
+        assert!(capabilities::connections_free(&client).await.expect("a number") > 100);
+        let header = capabilities::target_header(&client).await.expect("a header");
+        assert_eq!(header.engine, "mariadb");
+        assert!(
+            header.database_bytes > Some(0) && header.shared_buffers_bytes == Some(256 << 20),
+            "{header:?}"
+        );
+        assert!(
+            header
+                .settings
+                .iter()
+                .any(|(name, value)| name == "innodb_flush_log_at_trx_commit" && value == "1")
+        );
+        assert!(
+            header.blind_spots.iter().any(|spot| spot.starts_with("look_rate: ")),
+            "{:?}",
+            header.blind_spots
+        );
+    });
+}
+
+#[test]
+fn doctor_says_what_mariadb_hides() {
+    let ended = Measured::from(&dbdyno().args(["doctor", "-t", server().url()]).output().expect("it starts"));
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    for words in ["MariaDB 1", "performance_schema", "metadata_locks", "look_rate", "\n  costs:  "] {
+        assert!(ended.output.contains(words), "`{words}` is missing: {}", ended.output);
+    }
+    assert!(!ended.output.contains("pg_stat"), "{}", ended.output);
+}
+
+#[test]
+fn what_needs_postgresql_is_refused_before_anything_is_asked() {
+    // Nobody listens there, so that whoever asked would say something else.
+    const URL: &str = "mysql://nobody@127.0.0.1:1/none";
+    let place = Place::one_statement("SELECT 1");
+    let workload = place.workload().display().to_string();
+    let out = place.path("captured").display().to_string();
+    for words in [
+        format!("index -w {workload} -t {URL} --drop-unused"),
+        format!("index -w {workload} -t local:mariadb --drop-unused"),
+        format!("migration -w {workload} -t {URL} --migrations {workload}"),
+        format!("capture -t {URL} --out {out}"),
+        format!("fidelity -w {workload} -t {URL} --against postgres://nobody@127.0.0.1:1/none"),
+        format!("fidelity -w {workload} --against {URL}"),
+        format!("run -w {workload} -t {URL} --clients 1 --duration 1s --reset template"),
+        format!("run -w {workload} -t local:mariadb --clients 1 --duration 1s --pooler pgbouncer"),
+        format!("run -b tpcb-like -t {URL} --clients 1 --duration 1s"),
+    ] {
+        let ended = Measured::from(&place.dbdyno(&words).output().expect("it starts"));
+        assert_eq!((ended.code, ended.output.as_str()), (Some(2), ""), "{words}: {}", ended.errors);
+        assert!(ended.errors.contains("needs PostgreSQL so far"), "{words}: {}", ended.errors);
+    }
+    let ended = Measured::from(&place.dbdyno(&format!("demo -t {URL}")).output().expect("it starts"));
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    assert!(ended.errors.contains("local:mariadb"), "{}", ended.errors);
+}
+
+#[test]
+fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
+    let wrong = "run -t local:mariadb --local-setting port=1 --clients 1 --duration 1s";
+    let place = Place::one_statement("SELECT 1");
+    let mut command = place.dbdyno(wrong);
+    command.arg("-w").arg(place.workload());
+    let ended = Measured::from(&command.output().expect("it starts"));
+    assert_eq!(ended.code, Some(2), "{}", ended.errors);
+    assert!(ended.errors.contains("--local-setting port: dbdyno sets it itself"), "{}", ended.errors);
+
+    let settings = vec![("innodb_lock_wait_timeout".to_owned(), "7".to_owned())];
+    let options = LocalOptions { dialect: Dialect::Mysql, settings, ..local_options() };
+    runtime().block_on(async {
+        let mut server = dbdyno::local::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
+        let before = server.pid();
+        run(server.url(), "CREATE TABLE kept AS SELECT 5 AS n").await;
+        server.restart().await.unwrap_or_else(|error| panic!("{error}"));
+        assert_ne!(server.pid(), before);
+        let target = Target::of_local_server(server.url()).expect("its URL");
+        let client = target.connect("control").await.unwrap_or_else(|error| panic!("{error}"));
+        let Client::MySql(client) = &client else { panic!("another engine") };
+        let rows = client
+            .rows("SELECT n, @@innodb_lock_wait_timeout AS patience FROM kept")
+            .await
+            .expect("it is there");
+        let values: Vec<(String, String)> = rows.into_iter().map(mysql_async::from_row).collect();
+        assert_eq!(values, [("5".to_owned(), "7".to_owned())]);
+        server.stop().await.unwrap_or_else(|error| panic!("{error}"));
+    });
+}
+
+#[test]
+fn waiting_for_a_pool_that_is_too_small_is_what_arithmetic_says_on_mariadb_too() {
+    let url = runtime().block_on(database("probe_pool"));
+    let place = Place::one_statement("SELECT SLEEP(0.05) AS slept");
+    let report = place.report(&url, "run --clients 8 --pool-size 2 --warmup 1s --duration 4s");
+    assert_eq!(report.target.engine, "mariadb");
+    let stage = measured(&report);
+    let execute = statement(stage, "statement").execute_us.mean.expect("160 samples");
+    assert!(execute >= 50_000.0, "the server slept for less than it was told: {execute}");
+    let hold = stage.transactions[0].hold_us.mean.expect("160 samples");
+    let wait = stage.pool.wait_us.mean.expect("160 samples");
+    assert_near("pool wait ÷ hold", wait / hold, 3.0, 0.05);
+    assert_near("busy", stage.pool.busy_mean, 2.0, 0.05);
+    let most = stage.waits.first().expect("two sessions were seen asleep");
+    assert_eq!(most.event, "Timeout:UserSleep", "{:?}", stage.waits);
+}
