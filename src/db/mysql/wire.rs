@@ -289,7 +289,7 @@ fn malformed() -> io::Error {
 mod tests {
     use super::*;
 
-    async fn received(bytes: Vec<u8>) -> Wire {
+    fn received(bytes: Vec<u8>) -> Wire {
         let (ours, mut theirs) = tokio::io::duplex(4096);
         tokio::spawn(async move {
             let _ = theirs.write_all(&bytes).await;
@@ -304,7 +304,7 @@ mod tests {
         put(&mut sent, 2, |_| ());
         put(&mut sent, 255, |out| out.resize(out.len() + 40_000, b'x'));
         assert_eq!(sent[..7], [3, 0, 0, 1, b'o', b'n', b'e']);
-        let mut wire = received(sent).await;
+        let mut wire = received(sent);
         let first = wire.packet().await.expect("a packet");
         assert_eq!((wire.payload(first), first.total), (Some(b"one".as_slice()), 7));
         assert_eq!(wire.sequence(), 2);
@@ -325,7 +325,7 @@ mod tests {
             // The second part is there even where it is empty.
             assert_eq!(sent.len(), len + 2 * HEAD, "{len}");
             put(&mut sent, 2, |out| out.push(7));
-            let mut wire = received(sent).await;
+            let mut wire = received(sent);
             let long = wire.packet().await.expect("a packet");
             assert!(long.is_joined());
             let payload = wire.payload(long).expect("it is held");
@@ -342,7 +342,7 @@ mod tests {
         let mut sent = Vec::new();
         put(&mut sent, 0, |out| out.resize(out.len() + HELD_MAX + 1, b'z'));
         put(&mut sent, 5, |out| out.push(7));
-        let mut wire = received(sent).await;
+        let mut wire = received(sent);
         let large = wire.packet().await.expect("a packet");
         assert_eq!((wire.payload(large), large.total > HELD_MAX as u64), (None, true));
         let next = wire.packet().await.expect("a packet");
