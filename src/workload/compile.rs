@@ -59,11 +59,10 @@ pub fn load_for(folder: &Path, dialect: Dialect) -> Result<Workload, Mistakes> {
     };
     let schema = read_first(folder, &SCHEMA[usize::from(!is_mysql)..], &mut mistakes);
     let finish = read_first(folder, &FINISH[usize::from(!is_mysql)..], &mut mistakes);
-    if !mistakes.is_empty() {
-        return Err(mistakes);
-    }
     let is_meant = of_dialect.is_some() || schema.as_ref().is_some_and(|file| file.path.ends_with(SCHEMA[0]));
-    if let Some(refusal) = other_engine(folder, &document, dialect, is_meant) {
+    if mistakes.is_empty()
+        && let Some(refusal) = other_engine(folder, &document, dialect, is_meant)
+    {
         return Err(refusal);
     }
     // What stands in the engine's own file alone needs no other.

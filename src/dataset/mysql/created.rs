@@ -52,14 +52,14 @@ impl Object {
         if self.kind != "TABLE" {
             return Ok(());
         }
-        let signed = format!("{}{OPENING}{workload})", self.comment);
+        let signed = format!("{} {OPENING}{workload})", self.comment);
         let sql = format!("ALTER TABLE {} COMMENT = {}", quoted(&self.name), literal(signed.trim_start()));
         client.run(&sql).await.map(drop).map_err(failed(format!("sign the table {}", self.name)))
     }
 }
 
 /// How the part of a table's comment begins that dbdyno wrote.
-const OPENING: &str = " (loaded by dbdyno for ";
+const OPENING: &str = "(loaded by dbdyno for ";
 
 /// The statements that remove objects, dependents first. Foreign keys that go both ways are dropped with their tables while
 /// `foreign_key_checks` is off.
@@ -102,8 +102,10 @@ mod tests {
     fn a_table_of_the_same_name_is_not_ours_unless_it_says_so() {
         let mut table = object("TABLE", "a");
         assert!(!table.says_so());
-        table.comment = "things (loaded by dbdyno for shop)".to_owned();
-        assert!(table.says_so());
+        for comment in ["things (loaded by dbdyno for shop)", "(loaded by dbdyno for shop)"] {
+            table.comment = comment.to_owned();
+            assert!(table.says_so(), "{comment}");
+        }
         assert!(object("VIEW", "v").says_so());
     }
 }

@@ -393,8 +393,8 @@ fn mistakes_stay_readable_at_eighty_columns() {
       | ^^^^ not known here
       |
       = help: known are `name`, `description`, `protocol`, `statement_timeout`,
-              `scale`, `table`, `transaction`, `measure`, `gauge`, `stage`,
-              `budget`
+              `scale`, `engines`, `table`, `transaction`, `measure`, `gauge`,
+              `stage`, `budget`
 
     error: unknown key `naem`
       --> shop/workload.toml:24:1
