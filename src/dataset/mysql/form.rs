@@ -189,12 +189,11 @@ impl Form {
     fn put_text(self, slot: Slot, arena: &Arena, way: Way, out: &mut Vec<u8>) -> Result<(), Unfit> {
         let (Slot::Text(range) | Slot::Bytes(range)) = slot else {
             // Numbers, times and UUIDs as plain text, in which nothing wants an escape.
-            let start = out.len();
-            between_quotes(way, out, |out| {
+            return between_quotes(way, out, |out| {
+                let start = out.len();
                 write_plain(out, slot);
-                Ok(())
-            })?;
-            return if self.holds(&out[start..]) { Ok(()) } else { Err(Unfit::Range) };
+                if self.holds(&out[start..]) { Ok(()) } else { Err(Unfit::Range) }
+            });
         };
         let text = arena.get(range);
         if !self.holds(text) {
@@ -365,6 +364,12 @@ mod tests {
         let word = Form::of(&column("varchar", Some(3))).expect("known");
         assert!(put(word, Way::Stream, |arena| arena.text("öäü")).is_ok(), "characters are counted");
         assert_eq!(put(word, Way::Stream, |arena| arena.text("four")), Err(Unfit::Range));
+        let key = Form::of(&column("char", Some(36))).expect("known");
+        assert_eq!(
+            put(key, Way::Literals, |_| Slot::Uuid(1)).map(|text| text.len()),
+            Ok(38),
+            "quotes are not counted"
+        );
         let text = Form::of(&column("tinytext", Some(5))).expect("known");
         assert_eq!(put(text, Way::Stream, |arena| arena.text("öäü")), Err(Unfit::Range), "bytes are counted");
         let stamp = Form::of(&column("timestamp", None)).expect("known");
