@@ -91,11 +91,10 @@ fn value_of(text: &str) -> String {
                 Some('t') => value.push('\t'),
                 Some('b') => value.push('\u{8}'),
                 Some('s') => value.push(' '),
-                Some('\\') => value.push('\\'),
+                Some('\\') | None => value.push('\\'),
                 Some(quote) if Some(quote) == quoted => value.push(quote),
                 // Any other backslash is one.
                 Some(other) => value.extend(['\\', other]),
-                None => value.push('\\'),
             },
             _ if Some(character) == quoted => return value,
             '#' if quoted.is_none() => return value.trim_end().to_owned(),

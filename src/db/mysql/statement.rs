@@ -80,7 +80,7 @@ pub(super) async fn learn_all(
                     Unprepared::Lost(error) => lost(address, error),
                 },
             )?;
-            check(plan, described.parameters, &columns, label)?;
+            check(plan, described.parameters, &columns, &label)?;
             if protocol != Protocol::Prepared {
                 // It goes out with what is sent next: the server says nothing to it.
                 put_close(described.number, &mut wire.outbound);
@@ -114,10 +114,10 @@ fn check(
     plan: &StatementPlan,
     parameters: usize,
     columns: &[String],
-    statement: String,
+    statement: &str,
 ) -> Result<(), ConnectError> {
     let refused = |code: &str, message: String| {
-        Err(ConnectError::Prepare { statement: statement.clone(), code: SqlState::new(code), message })
+        Err(ConnectError::Prepare { statement: statement.to_owned(), code: SqlState::new(code), message })
     };
     let (found, given) = (parameters, plan.places.len());
     if found != given {
