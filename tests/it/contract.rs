@@ -775,12 +775,18 @@ fn mariadb_is_reached_over_tls_as_it_is_asked() {
             (by_address("ssl-mode=disabled"), false),
             (by_address("connect_timeout=5"), true),
             (by_address("ssl-mode=required"), true),
-            (by_address(&format!("ssl-mode=verify-ca&{authority}")), true),
+            (by_name(&format!("ssl-mode=verify-ca&{authority}")), true),
             (by_name(&format!("ssl-mode=verify-identity&{authority}")), true),
         ] {
             let spoken = speak_tls(&url).await.unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(spoken, [expected; 2], "{url}");
         }
+        // The measured session asks for no name where none is to be verified; the full client does.
+        let unnamed = by_address(&format!("ssl-mode=verify-ca&{authority}"));
+        let engine = MySqlEngine::new(settings(&unnamed).into(), Clock(Instant::now()), Protocol::Prepared);
+        open(&engine, Vec::new()).await;
+        let refused = mysql::connect(&settings(&unnamed), "test").await.err().expect("it has another name");
+        assert!(refused.to_string().contains("not valid for name"), "{refused}");
         for url in [
             by_address(&format!("ssl-mode=verify-identity&{authority}")),
             by_address(&format!("ssl-mode=verify-ca&{stranger}")),
