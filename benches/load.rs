@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use dbdyno::dataset::{Existing, LoadOptions, LoadSummary, Phase, load};
-use dbdyno::db::postgres::{Environment, Settings};
+use dbdyno::db::Target;
 use dbdyno::local::{LocalOptions, LocalServer, start_postgres};
 use dbdyno::units::Seed;
 use dbdyno::workload::Workload;
@@ -139,10 +139,9 @@ impl Bench {
     }
 
     fn load(&self, database: &str, workload: &Workload, jobs: usize) -> Result<LoadSummary> {
-        let settings =
-            Settings::from_url_in(self.server.url(), &Environment::empty())?.with_database(database);
+        let target = Target::of_local_server(self.server.url())?.with_database(database);
         let options = LoadOptions { scale: 1.0, seed: Seed(42), jobs, existing: Existing::Replace };
-        Ok(self.runtime.block_on(load(&settings, workload, &options, &mut |_| ()))?)
+        Ok(self.runtime.block_on(load(&target, workload, &options, &mut |_| ()))?)
     }
 
     /// The rows of a load as a binary file, and the table for psql to fill.

@@ -23,7 +23,9 @@ const LOOK: &str = "/*dbdyno:browse.look*/ SELECT amount FROM stock WHERE id = 2
 
 fn server() -> &'static LocalServer {
     static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
-        let started = runtime().block_on(start_mariadb(&local_options()));
+        // A thread of its own: whoever asks for it first may be in the middle of an event loop.
+        let started = std::thread::spawn(|| runtime().block_on(start_mariadb(&local_options())));
+        let started = started.join().expect("the start does not panic");
         started.unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
     });
     &SERVER
@@ -74,11 +76,11 @@ fn plan() -> ProbePlan {
 }
 
 /// What the probes saw while `scene` was played.
-async fn observe(url: &str, scene: impl Future<Output = ()>) -> Vec<Probed> {
+async fn observe(url: &str, plan: ProbePlan, scene: impl Future<Output = ()>) -> Vec<Probed> {
     let target = Target::parse(url).expect("a URL");
     let epoch = Epoch::begin();
     let (out, mut readings) = tokio::sync::mpsc::channel(1000);
-    let probes = Probes::start(&target, plan(), epoch.clock(), epoch.unix_us(), out).await;
+    let probes = Probes::start(&target, plan, epoch.clock(), epoch.unix_us(), out).await;
     let probes = probes.unwrap_or_else(|error| panic!("the probes connect: {error}"));
     let mut seen = vec![probes.read_edge(Edge::Begin).await.expect("the server is looked at")];
     scene.await;
@@ -127,7 +129,7 @@ fn a_row_that_a_foreign_session_holds_is_charged_to_it() {
         let url = stock("probe_row").await;
         let mut tool = connect(&url).await;
         let holder = i64::from(tool.id());
-        let seen = observe(&url, async {
+        let seen = observe(&url, plan(), async {
             tool.query_drop("BEGIN").await.expect("a transaction");
             tool.query_drop("UPDATE stock SET amount = 0 WHERE id = 1").await.expect("the row is free");
             let release = async {
@@ -172,7 +174,9 @@ fn whoever_queues_behind_an_alter_is_charged_to_the_reader_ahead_of_it() {
         let url = stock("probe_metadata").await;
         let mut tool = connect(&url).await;
         let holder = i64::from(tool.id());
-        let seen = observe(&url, async {
+        // A gauge would stand in the same queue.
+        let plan = ProbePlan { gauges: Vec::new(), ..plan() };
+        let seen = observe(&url, plan, async {
             tool.query_drop("BEGIN").await.expect("a transaction");
             tool.query_drop("SELECT * FROM stock").await.expect("it reads");
             let late = async {
@@ -204,7 +208,7 @@ fn whoever_queues_behind_an_alter_is_charged_to_the_reader_ahead_of_it() {
 fn what_the_server_counted_is_the_difference_between_two_edges() {
     runtime().block_on(async {
         let url = stock("probe_counters").await;
-        let seen = observe(&url, async {
+        let seen = observe(&url, plan(), async {
             let mut client = connect(&url).await;
             for _ in 0..50 {
                 client.query_drop(TAKE).await.expect("updated");

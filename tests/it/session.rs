@@ -68,12 +68,13 @@ fn plan(sql: &str, rows: RowsExpected, inputs: u32, outputs: &[&str]) -> Stateme
     }
 }
 
-/// Where the parameters stand in a text that has `$1` … `$9` nowhere else.
+/// Where the parameters stand in a text that has `$1`, `$2`, … nowhere else.
 pub fn places(sql: &str) -> Vec<Place> {
     sql.match_indices('$')
         .filter_map(|(at, _)| {
-            let number = sql[at + 1..].chars().next()?.to_digit(10)?;
-            Some(Place { range: at..at + 2, input: number as usize - 1 })
+            let digits = sql[at + 1..].chars().take_while(char::is_ascii_digit).count();
+            let number: usize = sql[at + 1..=at + digits].parse().ok()?;
+            Some(Place { range: at..at + 1 + digits, input: number - 1 })
         })
         .collect()
 }

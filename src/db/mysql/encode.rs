@@ -5,7 +5,7 @@ use std::io::Write as _;
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Span, Timestamp};
 use mysql_common::constants::ColumnType;
 
 use super::packet::{put_counted, put_integer};
@@ -145,7 +145,7 @@ fn date_time(micros: i64) -> Result<DateTime, Unfit> {
 }
 
 fn date(days: i32) -> Result<Date, Unfit> {
-    let date = EPOCH.checked_add(i64::from(days).days());
+    let date = Span::new().try_days(i64::from(days)).and_then(|days| EPOCH.checked_add(days));
     date.map_err(|_| Unfit("is a date outside of the years 0 to 9999".to_owned()))
 }
 

@@ -73,6 +73,7 @@ pub(super) fn connecting(error: Error, address: String) -> ConnectError {
         Error::Server(mysql_async::ServerError { code, message, state }) => {
             refused(&ServerError { number: code, state: SqlState::new(&state), message }, &address)
         }
+        Error::Io(IoError::Io(source)) if of_tls(&source) => tls(address, &source.to_string()),
         Error::Io(IoError::Io(source)) => ConnectError::Unreachable { address, source },
         Error::Io(IoError::Tls(error)) => tls(address, &error.to_string()),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls(address),
@@ -81,6 +82,11 @@ pub(super) fn connecting(error: Error, address: String) -> ConnectError {
         }
         error => ConnectError::Protocol { address, message: error.to_string() },
     }
+}
+
+/// A certificate that is not accepted comes as an error of the stream.
+fn of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
 }
 
 pub(super) fn tls(address: String, why: &str) -> ConnectError {

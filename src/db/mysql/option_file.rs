@@ -91,7 +91,6 @@ fn value_of(text: &str) -> String {
                 Some('t') => value.push('\t'),
                 Some('b') => value.push('\u{8}'),
                 Some('s') => value.push(' '),
-                // One at the end stands for itself.
                 Some('\\') | None => value.push('\\'),
                 Some(quote) if Some(quote) == quoted => value.push(quote),
                 // Any other backslash is one.

@@ -76,19 +76,15 @@ impl TlsSettings {
         Ok(builder.with_no_client_auth())
     }
 
-    /// The same for the full client, which has a verifier of its own.
+    /// The same for the full client, which has a verifier of its own. It cannot check an authority without the name, so that `verify-ca`
+    /// refuses there a certificate that does not name the host.
     pub(super) fn for_full_client(&self) -> Result<SslOpts, String> {
-        let options = SslOpts::default().with_disable_built_in_roots(true);
         let Some(trusted) = self.trusted()? else {
-            // Its verifier cannot be made without a certificate, even where it asks for none.
-            return Ok(SslOpts::default()
-                .with_danger_accept_invalid_certs(true)
-                .with_danger_skip_domain_validation(true));
+            // The built-in roots stay: its verifier cannot be made without any, even where it asks for none.
+            return Ok(SslOpts::default().with_danger_accept_invalid_certs(true));
         };
         let roots = trusted.into_iter().map(|certificate| certificate.to_vec().into()).collect();
-        Ok(options
-            .with_root_certs(roots)
-            .with_danger_skip_domain_validation(self.mode != SslMode::VerifyIdentity))
+        Ok(SslOpts::default().with_disable_built_in_roots(true).with_root_certs(roots))
     }
 
     /// The certificates that are trusted; `None` trusts every one.

@@ -32,6 +32,16 @@ impl Status {
         self.get(name).unwrap_or(0)
     }
 
+    /// Rows that InnoDB changed; a MariaDB that does not count them says how many its handlers did.
+    pub fn rows(&self, of_innodb: &str, of_handlers: &str) -> u64 {
+        self.get(of_innodb).unwrap_or_else(|| self.count(of_handlers))
+    }
+
+    /// Rows that the handlers were asked for, in whichever order.
+    pub fn rows_read(&self) -> u64 {
+        self.0.iter().filter(|(name, _)| name.starts_with("handler_read_")).map(|(_, rows)| *rows).sum()
+    }
+
     /// Blocks that were found in the buffer pool: requests less those that had to be read.
     pub fn blocks_hit(&self) -> u64 {
         let requests = self.count("innodb_buffer_pool_read_requests");
@@ -62,6 +72,9 @@ mod tests {
             Status::of(&[("innodb_buffer_pool_read_requests", 100), ("innodb_buffer_pool_reads", 7)]);
         assert_eq!(status.blocks_hit(), 93);
         assert_eq!(status.log_position(), None, "it is not told");
+        let handlers =
+            Status::of(&[("handler_update", 3), ("handler_read_key", 4), ("handler_read_next", 5)]);
+        assert_eq!((handlers.rows("innodb_rows_updated", "handler_update"), handlers.rows_read()), (3, 9));
         let both = Status::of(&[("innodb_os_log_written", 5), ("innodb_lsn_current", 9)]);
         assert_eq!(both.log_position(), Some(9));
     }
