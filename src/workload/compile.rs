@@ -97,7 +97,8 @@ fn other_engine(folder: &Path, document: &str, dialect: Dialect, is_meant: bool)
     };
     let remedy = match dialect {
         Dialect::Mysql => {
-            "write its tables into `schema.mysql.sql` and the statements that differ into `queries.mysql.sql`; where              none differs, say `engines = [\"postgresql\", \"mysql\"]`"
+            "write its tables into `schema.mysql.sql` and the statements that differ into `queries.mysql.sql`; where none differs, \
+             say `engines = [\"postgresql\", \"mysql\"]`"
         }
         Dialect::Postgresql => {
             "add \"postgresql\" to `engines`, with a `schema.sql` and a `queries.sql` for it"

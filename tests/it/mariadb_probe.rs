@@ -122,6 +122,13 @@ async fn run(url: &str, sql: &str) {
     connect(url).await.query_drop(sql).await.expect("it is let go in the end");
 }
 
+/// A workload of one statement that both engines know.
+fn on_both_engines(sql: &str) -> Place {
+    let workload = "name = \"one\"\nengines = [\"postgresql\", \"mysql\"]\n[[transaction]]\nname = \"only\"\n\
+                    statements = [\"statement\"]\n";
+    Place::new(workload, &format!("-- name: statement :many\n{sql};\n"))
+}
+
 #[test]
 fn a_row_that_a_foreign_session_holds_is_charged_to_it() {
     const HOLD: Duration = Duration::from_secs(3);
@@ -305,7 +312,7 @@ fn doctor_says_what_mariadb_hides() {
 fn what_needs_postgresql_is_refused_before_anything_is_asked() {
     // Nobody listens there, so that whoever asked would say something else.
     const URL: &str = "mysql://nobody@127.0.0.1:1/none";
-    let place = Place::one_statement("SELECT 1");
+    let place = on_both_engines("SELECT 1");
     let workload = place.workload().display().to_string();
     let out = place.path("captured").display().to_string();
     for words in [
@@ -331,7 +338,7 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
 #[test]
 fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
     let wrong = "run -t local:mariadb --local-setting port=1 --clients 1 --duration 1s";
-    let place = Place::one_statement("SELECT 1");
+    let place = on_both_engines("SELECT 1");
     let mut command = place.dbdyno(wrong);
     command.arg("-w").arg(place.workload());
     let ended = Measured::from(&command.output().expect("it starts"));
@@ -362,7 +369,7 @@ fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
 #[test]
 fn waiting_for_a_pool_that_is_too_small_is_what_arithmetic_says_on_mariadb_too() {
     let url = runtime().block_on(database("probe_pool"));
-    let place = Place::one_statement("SELECT SLEEP(0.05) AS slept");
+    let place = on_both_engines("SELECT SLEEP(0.05) AS slept");
     let report = place.report(&url, "run --clients 8 --pool-size 2 --warmup 1s --duration 4s");
     assert_eq!(report.target.engine, "mariadb");
     let stage = measured(&report);
