@@ -179,26 +179,28 @@ fn each_wait_for_a_connection_is_what_arrivals_and_holds_say() {
     let database = Database::empty();
     let place = Place::new(
         "name = \"naps\"\n[[transaction]]\nname = \"only\"\nstatements = [\"nap\"]\n\
-         [transaction.parameter]\nnap_s = { exponential = { mean = 0.04, scale = 6 } }\n",
+         [transaction.parameter]\nnap_s = { exponential = { mean = 0.08, scale = 6 } }\n",
         "-- name: nap :many\nSELECT pg_sleep(:nap_s);\n",
     );
     let log = place.path("samples.csv");
-    // Nine tenths of what four connections can do, for five seconds.
+    // Seven tenths of what four connections can do. What it takes them to change hands, nothing in the recursion and up to a
+    // millisecond on a busy machine, adds up as long as a queue stands: at nine tenths, and with naps of half the length, this alone
+    // moved the median wait by six hundredths.
     let words = format!(
-        "run --rate 90 --pool-size {CONNECTIONS} --duration 5s --warmup 0s --drain 60s --no-probes \
+        "run --rate 35 --pool-size {CONNECTIONS} --duration 12s --warmup 0s --drain 60s --no-probes \
          --samples {} --sample-values nap_s",
         log.display()
     );
     let report = place.report(database.url(), &words);
     let stage = measured(&report);
     let rows = all_ok(samples::read(&log, &["nap_s"]), stage);
-    assert_eq!(rows.len(), 450);
+    assert_eq!(rows.len(), 420);
     for (row, (_, hold, _)) in rows.iter().zip(rows.iter().map(Row::at_hold_service)) {
         let nap_s: f64 = row.values[0].parse().expect("a number");
         assert!(hold as f64 >= nap_s * 1e9, "it held its connection for at least its nap: {row:?}");
     }
     let said = waits(rows.iter().map(Row::at_hold_service).map(|(at, hold, _)| (at, hold)), CONNECTIONS);
-    // Those that waited at all, by either account: at this load most do.
+    // Those that waited at all, by either account: at this load two fifths do.
     let mut errors: Vec<f64> = said
         .iter()
         .zip(&rows)
@@ -211,6 +213,6 @@ fn each_wait_for_a_connection_is_what_arrivals_and_holds_say() {
     assert!(median < 0.05, "the median wait is off by {median}");
     let sums = [rows.iter().map(|row| row.pool_wait_ns).sum::<u64>(), said.iter().sum()];
     assert_near("all waiting", sums[0] as f64, sums[1] as f64, 0.05);
-    assert_near("the report's", stage.pool.wait_us.mean.expect("samples") * 450e3, sums[0] as f64, 0.001);
+    assert_near("the report's", stage.pool.wait_us.mean.expect("samples") * 420e3, sums[0] as f64, 0.001);
     assert_checks(stage);
 }
