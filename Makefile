@@ -21,13 +21,14 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm)
 	scripts/test-versions.sh
 
-bench: setup ## how fast the history is; what the page of a day costs in a browser; how precise arrivals are beside a bare timer; dbdyno beside PostgreSQL's tools: throughput and latency beside pgbench, loading beside psql and pgbench -i; what the probes cost
+bench: ## how fast the history is; what the page of a day costs in a browser; how precise arrivals are beside a bare timer; throughput and latency beside pgbench and beside sysbench, loading beside psql, pgbench -i and sysbench prepare; what the probes cost
+	@scripts/setup.sh bench
 	cargo bench --bench history
-	@scripts/setup.sh browser
 	cargo bench --bench page
 	cargo bench --bench precision
 	cargo bench --bench pgbench
 	cargo bench --bench load
+	cargo bench --bench sysbench
 	cargo bench --bench probes
 
 soak: setup ## two minutes of chaos: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER), those on indexes (INDEX_SCALE) and migrations (MIGRATIONS) too

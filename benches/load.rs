@@ -22,13 +22,15 @@ use dbdyno::workload::Workload;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
-mod beside;
 mod common;
+mod libpq;
 mod paired;
+mod program;
 
-use beside::{succeed, tool};
 use common::{Result, number, say};
+use libpq::tool;
 use paired::{Interval, conclude, interval_of_median};
+use program::succeed;
 
 /// dbdyno's time ÷ that of psql with a ready file.
 const PSQL_RATIO_MAX: f64 = 1.1;

@@ -3,8 +3,8 @@
 # pgbench, and a C compiler and linker for cargo. Says and does nothing when all is there. No database cluster and no service
 # of the machine is made or touched.
 #
-#   scripts/setup.sh           for the demo and the benchmark
-#   scripts/setup.sh browser   also Chromium, in which pages are looked at
+#   scripts/setup.sh           for the demo and the soak
+#   scripts/setup.sh bench     also Chromium, in which pages are looked at, MariaDB's server and sysbench
 #   scripts/setup.sh tests     also MariaDB's server, PgBouncer, Chromium, rustfmt and clippy
 set -euo pipefail
 
@@ -55,12 +55,17 @@ has_chromium() {
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
-    case "${1:-}" in tests | browser) has_chromium || printf 'chromium ' ;; esac
-    # The cores are the programs alone: no service, no database, no account.
-    if [ "${1:-}" = tests ]; then
-        has_mariadb || printf 'mariadb-server-core mariadb-client-core '
-        has_pgbouncer || printf 'pgbouncer '
-    fi
+    case "${1:-}" in
+        tests | bench)
+            has_chromium || printf 'chromium '
+            # The cores are the programs alone: no service, no database, no account.
+            has_mariadb || printf 'mariadb-server-core mariadb-client-core '
+            ;;
+    esac
+    case "${1:-}" in
+        tests) has_pgbouncer || printf 'pgbouncer ' ;;
+        bench) has sysbench || printf 'sysbench ' ;;
+    esac
 }
 
 as_root() {
@@ -110,11 +115,16 @@ install_on_debian() {
 install_on_macos() {
     has brew || fail "install Homebrew (https://brew.sh), or PostgreSQL 14 or newer with pgbench on your PATH"
     has_postgresql || brew install postgresql@17
-    if [ "${1:-}" = tests ]; then
-        has_mariadb || brew install mariadb
-        has_pgbouncer || brew install pgbouncer
-    fi
-    case "${1:-}" in tests | browser) has_chromium || brew install --cask chromium ;; esac
+    case "${1:-}" in
+        tests | bench)
+            has_mariadb || brew install mariadb
+            has_chromium || brew install --cask chromium
+            ;;
+    esac
+    case "${1:-}" in
+        tests) has_pgbouncer || brew install pgbouncer ;;
+        bench) has sysbench || brew install sysbench ;;
+    esac
     has cc || fail "install the command line tools: xcode-select --install"
 }
 
@@ -128,7 +138,8 @@ if [ -n "$packages" ]; then
     elif has apt-get; then
         install_on_debian $packages
     else
-        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, and for the tests MariaDB, PgBouncer and Chromium, for example
+        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, for tests and benchmarks MariaDB and Chromium, and PgBouncer for the
+former and sysbench for the latter, for example
   Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server pgbouncer chromium
   Arch Linux:  sudo pacman -S postgresql gcc mariadb pgbouncer chromium
   Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb pgbouncer chromium
@@ -138,13 +149,16 @@ or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDI
 fi
 
 case "${1:-}" in
-    tests | browser)
+    tests | bench)
+        has_mariadb || fail "MariaDB is still not found; name the folder of mariadbd in DBDYNO_MARIADB_BINDIR"
         has_chromium || fail "Chromium is still not found (looked for chromium, chromium-browser, google-chrome, google-chrome-stable and chrome): \
 put one on the PATH, or name it in DBDYNO_CHROMIUM"
         ;;
 esac
+if [ "${1:-}" = bench ]; then
+    has sysbench || fail "sysbench is still not found: put it on the PATH"
+fi
 if [ "${1:-}" = tests ]; then
-    has_mariadb || fail "MariaDB is still not found; name the folder of mariadbd in DBDYNO_MARIADB_BINDIR"
     has_pgbouncer || fail "PgBouncer is still not found: put pgbouncer on the PATH"
     components=()
     cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)

@@ -9,7 +9,7 @@ use crate::model::{ChangeLimit, ComparedMetric};
 use crate::sql::split::split_in;
 use crate::study::{AbPlan, AbShape, ArmPlan, Difference, Pairs, Reset, Script, WarmUp};
 use crate::units::{Dialect, Load, format_duration};
-use crate::workload::Workload;
+use crate::workload::{Mix, Workload};
 
 use super::CommandError;
 use super::args::AbArguments;
@@ -43,8 +43,9 @@ pub(super) fn plan(arguments: &AbArguments, command: Vec<String>) -> Result<AbPl
     // What a slice alone keeps or breaks is not what is asked.
     measure.budgets.clear();
     let dialect = measure.target.dialect();
-    let a = arm("--a", &arguments.a, dialect)?;
-    let b = arm("--b", arguments.b.as_deref().unwrap_or(AS_IS), dialect)?;
+    let mix = arguments.measure.mix.as_ref();
+    let a = arm("--a", &arguments.a, dialect, mix)?;
+    let b = arm("--b", arguments.b.as_deref().unwrap_or(AS_IS), dialect, mix)?;
     check_arms(&a, &b, arguments, measure.reset)?;
     let own_workload = [&a, &b].iter().any(|arm| matches!(arm.difference, Difference::Workload(_)));
     if own_workload && measure.samples.is_some() {
@@ -88,7 +89,12 @@ fn pool_size(arm: &ArmPlan, usual: u32) -> u32 {
 }
 
 /// What an arm is, by the first word.
-fn arm(flag: &'static str, given: &str, dialect: Dialect) -> Result<ArmPlan, CommandError> {
+fn arm(
+    flag: &'static str,
+    given: &str,
+    dialect: Dialect,
+    mix: Option<&Mix>,
+) -> Result<ArmPlan, CommandError> {
     let wrong = |reason: String| UsageError::Arm { flag, given: given.to_owned(), reason };
     let what = given.trim().to_owned();
     if what == AS_IS {
@@ -119,7 +125,8 @@ fn arm(flag: &'static str, given: &str, dialect: Dialect) -> Result<ArmPlan, Com
             Difference::PoolSize(size)
         }
         "workload" if !rest.is_empty() => {
-            Difference::Workload(Box::new(plan::read(Path::new(rest), dialect)?))
+            let workload = plan::mixed(plan::read(Path::new(rest), dialect)?, mix)?;
+            Difference::Workload(Box::new(workload))
         }
         _ => {
             let known = "there are 'as is', 'set NAME=VALUE', 'sql FILE', 'pool N' and 'workload DIR'";

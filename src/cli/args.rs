@@ -22,6 +22,7 @@ pub(super) use live::LiveArguments;
 pub(super) use migration::{MigrationArguments, MigrationTool};
 
 use crate::units::{Amount, Course, CourseError, CpuList, Dialect, DrawnError, Pause, Seed, parse_duration};
+use crate::workload::Mix;
 
 pub(super) use baseline::BaselineArguments;
 pub(super) use capacity::CapacityArguments;
@@ -188,6 +189,9 @@ pub(super) struct MeasureArguments {
         conflicts_with_all = ["scripts", "builtins"]
     )]
     pub(super) workload: Option<PathBuf>,
+    /// Only these transactions of the workload, with these weights in place of its own: `search`, or `search=3,checkout`
+    #[arg(long, value_name = "NAME[=WEIGHT],…", requires = "workload")]
+    pub(super) mix: Option<Mix>,
     #[command(flatten)]
     pub(super) pgbench: PgbenchArguments,
     #[command(flatten)]

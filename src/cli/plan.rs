@@ -13,7 +13,7 @@ use crate::study::{
     RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, Wishes, default_jobs,
 };
 use crate::units::{Arrivals, Course, CourseError, Dialect, Load, Seed, format_duration};
-use crate::workload::{self, BudgetSpec, Workload};
+use crate::workload::{self, BudgetSpec, Mix, MixError, Workload};
 
 use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
@@ -165,6 +165,9 @@ pub enum UsageError {
     /// A built-in script that pgbench does not have.
     #[error("-b {0}: pgbench has the built-in scripts tpcb-like, simple-update and select-only")]
     BuiltIn(String),
+    /// Other shares of transactions than can be.
+    #[error("--mix: {0}")]
+    Mix(#[from] MixError),
     /// A variable without a value.
     #[error("-D takes NAME=VALUE, such as nbranches=10; found `{0}`")]
     Define(String),
@@ -519,7 +522,7 @@ fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<
     let workload = match &arguments.workload {
         Some(folder) => {
             pgbench::refuse_alone(&arguments.pgbench)?;
-            read(folder, target.dialect())?
+            mixed(read(folder, target.dialect())?, arguments.mix.as_ref())?
         }
         None => pgbench::read(arguments, matches!(target, TargetChoice::Local(_)))?,
     };
@@ -712,6 +715,14 @@ fn local(arguments: &LocalArguments, dialect: Dialect) -> Result<LocalOptions, U
 /// The workload as the engine runs it.
 pub(super) fn read(folder: &Path, dialect: Dialect) -> Result<Workload, CommandError> {
     Ok(workload::load_for(folder, dialect).map_err(StudyError::from)?)
+}
+
+/// The workload with the shares that the user asks for.
+pub(super) fn mixed(workload: Workload, mix: Option<&Mix>) -> Result<Workload, UsageError> {
+    match mix {
+        Some(mix) => Ok(workload.with_mix(mix)?),
+        None => Ok(workload),
+    }
 }
 
 /// The workload that the demonstration runs: that of the current folder, else that of the sources it was built from.

@@ -9,6 +9,7 @@ mod explain;
 mod fingerprint;
 mod measurable;
 pub mod migrations;
+mod mix;
 mod node;
 pub mod pgbench;
 pub mod schema;
@@ -31,6 +32,7 @@ use crate::units::{Direction, Protocol, Seed, SlotId, StatementId, TransactionId
 pub use crate::units::Load;
 pub use compile::{load, load_for};
 pub use measurable::{Foreign, Measurable};
+pub use mix::{Mix, MixError};
 
 /// A workload that can be run: every name resolved, every mistake reported before this exists.
 #[derive(Clone, Debug)]

@@ -1,11 +1,9 @@
-//! What comparisons with PostgreSQL's own programs share: how these are called.
+//! How PostgreSQL's own programs are called.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tokio_postgres::config::{Config, Host};
-
-use crate::common::Result;
 
 /// A program that is told by its environment where to connect: arguments are for all to see.
 pub fn tool(program: &Path, config: &Config, database: &str) -> Command {
@@ -24,12 +22,4 @@ pub fn tool(program: &Path, config: &Config, database: &str) -> Command {
         .env("PGSSLMODE", "disable")
         .env("LC_ALL", "C");
     command
-}
-
-/// What a program said, if it ended well.
-pub fn succeed(name: &str, output: &Output) -> Result<String> {
-    if output.status.success() {
-        return Ok(String::from_utf8(output.stdout.clone())?);
-    }
-    Err(format!("{name} ended with {}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into())
 }
