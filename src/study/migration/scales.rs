@@ -11,7 +11,7 @@ use crate::record::migration::{DdlError, ScaledRun, ScaledStatement};
 use crate::study::fresh::Fresh;
 use crate::study::interrupt::Interrupts;
 use crate::study::load::fill;
-use crate::study::{Happening, LoadShape, Observer, OpenTarget, StudyError, default_jobs};
+use crate::study::{Happening, LoadShape, Observer, OpenTarget, StudyError, TargetChoice, default_jobs};
 use crate::time::{Epoch, RealClock};
 use crate::workload::migrations::{Migration, Unit, UnitKind};
 
@@ -19,6 +19,11 @@ use super::MigrationPlan;
 
 /// At each scale: what is left of the scatter among them says how sure a prediction is.
 const REPETITIONS: u32 = 3;
+
+/// `shared_buffers` of the server, unless the user says another. A table that is larger than a quarter of the buffers is read past
+/// them (`initscan` in PostgreSQL's `heapam.c`), a smaller one is found in them: production's tables are of the former kind, and so
+/// are these, or a prediction would cross from the one to the other.
+const BUFFERS: (&str, &str) = ("shared_buffers", "16MB");
 
 /// One run for each scale and repetition; none where no scales are asked for.
 pub(super) async fn measure(
@@ -29,7 +34,7 @@ pub(super) async fn measure(
         return Ok(Vec::new());
     }
     let mut interrupts = Interrupts::catch().map_err(EngineError::Thread)?;
-    let mut target = OpenTarget::open(&plan.measure.target, observer).await?;
+    let mut target = OpenTarget::open(&with_few_buffers(&plan.measure.target), observer).await?;
     let measured = tokio::select! {
         measured = all(plan, &mut target, observer) => measured,
         () = interrupts.next() => Err(StudyError::Interrupted),
@@ -38,6 +43,17 @@ pub(super) async fn measure(
     let runs = measured?;
     closed?;
     Ok(runs)
+}
+
+fn with_few_buffers(target: &TargetChoice) -> TargetChoice {
+    let mut target = target.clone();
+    let (name, value) = BUFFERS;
+    if let TargetChoice::Local(options) = &mut target
+        && !options.settings.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
+    {
+        options.settings.push((name.to_owned(), value.to_owned()));
+    }
+    target
 }
 
 async fn all(
