@@ -1,4 +1,4 @@
-//! How often the lock waits are looked at: as often as a two-hundredth of the time allows, beside a millisecond for each look that is
+//! How often the lock waits are looked at: as often as four thousandths of the time allow, beside a millisecond for each look that is
 //! free. A look costs the server a walk through its lock table for each waiter; a long queue is seen well by few looks, since each
 //! sees all who wait in it.
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// What asking takes when next to nobody waits: it says nothing of a queue.
 const FREE: Duration = Duration::from_millis(1);
 /// The pause after a look is so many times as long as what the look took beyond that.
-const PAUSE_PER_LOOK: u32 = 199;
+const PAUSE_PER_LOOK: u32 = 249;
 /// However long the looks take, they do not come more seldom.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// Of so many looks the shortest counts: one that was held up says nothing of what the next one costs.
