@@ -167,7 +167,7 @@ fn suggested(folder: &Path, scale: &str) -> Result<bool> {
 
 /// The same index in memory and beside it, where the right verdicts differ: it saves each read some two hundred pages of the table,
 /// which cost a quarter of a millisecond in the buffers and thrice that outside of them; and it takes from each write the updates
-/// that stay on their pages, whose rows are few and always in the buffers, for as much as four of the former reads win and less than
+/// that stay on their pages, whose rows are few and always in the buffers, for as much as three and a half of the former reads win and less than
 /// two of the latter. The data are small, so that what is in the buffers is near the processor; one client never rests, so that it
 /// stays there; and nobody waits for the disk at a commit, which costs both arms the same and hides what they differ in.
 fn regimes(folder: &Path) -> Result<bool> {
@@ -178,7 +178,8 @@ fn regimes(folder: &Path) -> Result<bool> {
     std::fs::write(workload.join("queries.sql"), ENTRIES_QUERIES)?;
     let mut verdicts = Vec::new();
     for cache in ["warm", "8"] {
-        let shape = ["--clients", "1", "--pool-size", "1", "--slice", "2s", "--pairs", "10", "--cache", cache];
+        let shape =
+            ["--clients", "1", "--pool-size", "1", "--slice", "2s", "--pairs", "10", "--cache", cache];
         let fast_commit = ["--local-setting", "synchronous_commit=off"];
         let add = ["--add", "CREATE INDEX ON entries (account) INCLUDE (amount)"];
         let report = index(&workload, folder, &[&shape[..], &fast_commit[..], &add[..]].concat())?;

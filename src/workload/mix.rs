@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::fingerprint::fingerprint;
-use super::{BudgetSpec, Statement, Work, Workload};
+use super::{BudgetSpec, Work, Workload};
 use crate::diagnostic::likely;
 use crate::units::{StatementId, TransactionId};
 
