@@ -99,12 +99,12 @@ impl Bench {
             let line = line.ok_or_else(|| format!("sysbench does not say `{label}`: {text}"))?;
             Ok(line.split([' ', '(']).filter_map(|word| word.parse().ok()).collect())
         };
-        let ([transactions, transactions_per_s], [latency_ms]) =
-            (numbers("transactions:")?[..], numbers("avg:")?[..])
-        else {
+        let (transactions, latency) = (numbers("transactions:")?, numbers("avg:")?);
+        let ([transactions, transactions_per_s], [latency_ms]) = (&transactions[..], &latency[..]) else {
             return Err(format!("sysbench says something else: {text}").into());
         };
-        Ok(Said { transactions_per_s, latency_mean_us: latency_ms * 1e3, transactions })
+        let latency_mean_us = latency_ms * 1e3;
+        Ok(Said { transactions_per_s: *transactions_per_s, latency_mean_us, transactions: *transactions })
     }
 
     fn run_dbdyno(&self, case: &Case<&str>) -> Result<Said> {
