@@ -4,6 +4,7 @@
 //! index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
 
 mod any;
+mod buffer;
 pub mod error;
 pub mod mysql;
 mod percent;
