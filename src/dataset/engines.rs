@@ -7,7 +7,7 @@ use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary};
 use super::{mysql, postgres};
 use crate::db::{Client, Target};
 use crate::generate::Dataset;
-use crate::sql::values::QueryValues;
+use crate::sql::values::{QueryValue, QueryValues};
 use crate::workload::Workload;
 
 /// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
@@ -49,11 +49,11 @@ pub async fn check_parameters(
     }
 }
 
-/// Runs the queries that parameters draw their values from.
-pub async fn query_values(client: &Client, workload: &Workload) -> Result<QueryValues, DatasetError> {
+/// The values of one query of a parameter; the error is what is wrong with it.
+pub(super) async fn values_of(client: &Client, sql: &str) -> Result<Vec<QueryValue>, String> {
     match client {
-        Client::Postgres(client) => postgres::query_values::query_values(client, workload).await,
-        Client::MySql(client) => mysql::query_values(client, workload).await,
+        Client::Postgres(client) => postgres::query_values::values_of(client, sql).await,
+        Client::MySql(client) => mysql::values_of(client, sql).await,
     }
 }
 

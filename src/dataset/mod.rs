@@ -15,13 +15,14 @@ pub mod index;
 mod mark;
 mod mysql;
 mod postgres;
+mod query_values;
 mod script;
 mod shares;
 
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use engines::{
     autovacuum_works, check_parameters, check_session_setting, check_statements, checkpoint, data_state,
-    follow_pooled, inspect, load, pgbench_scale, query_values, run_statement,
+    follow_pooled, inspect, load, pgbench_scale, run_statement,
 };
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use mark::{Holds, Mark, MarkState};
@@ -30,3 +31,4 @@ pub use postgres::changes::{DataState, TableChanges};
 pub use postgres::pooled::Pooled;
 pub use postgres::state::TargetState;
 pub use postgres::template::Template;
+pub use query_values::query_values;

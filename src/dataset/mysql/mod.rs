@@ -22,5 +22,5 @@ pub(super) use changes::data_state;
 pub(super) use check::check_statements;
 pub(super) use load::load;
 pub(super) use parameters::check_parameters;
-pub(super) use query_values::query_values;
+pub(super) use query_values::values_of;
 pub(super) use state::inspect;
