@@ -3,8 +3,8 @@
 use super::postgres::changes::DataState;
 use super::postgres::pooled::{self, Pooled};
 use super::postgres::state::TargetState;
-use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary};
-use super::{mysql, postgres};
+use super::progress::Progress;
+use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary, mysql, postgres};
 use crate::db::{Client, Target};
 use crate::generate::Dataset;
 use crate::sql::values::{QueryValue, QueryValues};
@@ -20,9 +20,18 @@ pub async fn load(
     options: &LoadOptions,
     progress: &mut (dyn FnMut(LoadEvent) + Send),
 ) -> Result<LoadSummary, DatasetError> {
+    let Some(schema) = &workload.schema else {
+        return Err(DatasetError::NothingToLoad { workload: workload.name.clone() });
+    };
+    if !(options.scale.is_finite() && options.scale > 0.0) {
+        return Err(DatasetError::Scale(options.scale));
+    }
+    let progress = Progress::new(progress);
     match target {
-        Target::Postgres(settings) => postgres::load::load(settings, workload, options, progress).await,
-        Target::MySql(settings) => mysql::load(settings, workload, options, progress).await,
+        Target::Postgres(settings) => {
+            postgres::load::load(settings, workload, schema, options, progress).await
+        }
+        Target::MySql(settings) => mysql::load(settings, workload, schema, options, progress).await,
     }
 }
 

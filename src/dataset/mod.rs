@@ -8,13 +8,19 @@
 //! Which engine it is, `engines` asks once; what a workload, a script or a report say of data knows none.
 
 pub mod capture;
+mod chunks;
 mod csv;
 mod engines;
 mod event;
+mod fit;
+#[cfg(test)]
+mod fixture;
+mod found;
 pub mod index;
 mod mark;
 mod mysql;
 mod postgres;
+mod progress;
 mod query_values;
 mod script;
 mod shares;

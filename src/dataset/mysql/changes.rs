@@ -5,7 +5,7 @@
 
 use mysql_async::Row;
 
-use super::fit::TablePlan;
+use super::TablePlan;
 use super::introspect::parts;
 use super::server::{NO_SUCH_TABLE, TABLE_ACCESS_DENIED, code, failed, number, text, truth};
 use crate::dataset::DatasetError;

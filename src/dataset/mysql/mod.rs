@@ -5,7 +5,6 @@ mod between;
 mod changes;
 mod check;
 mod created;
-mod fit;
 mod form;
 mod introspect;
 mod load;
@@ -24,3 +23,7 @@ pub(super) use load::load;
 pub(super) use parameters::check_parameters;
 pub(super) use query_values::values_of;
 pub(super) use state::inspect;
+
+/// A table that can be filled.
+type TablePlan = super::fit::TablePlan<form::Form>;
+type ColumnPlan = super::fit::ColumnPlan<form::Form>;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
-use super::fit::TablePlan;
+use super::TablePlan;
 use super::server::{code, failed};
 use crate::dataset::DatasetError;
 use crate::db::postgres::{Client, server_version};

@@ -9,7 +9,6 @@ pub(super) mod check;
 mod constraints;
 mod copy;
 mod created;
-mod fit;
 pub mod index;
 mod introspect;
 pub(super) mod load;
@@ -22,3 +21,6 @@ mod server;
 pub(super) mod state;
 pub(super) mod template;
 mod wire;
+
+/// A table that COPY can fill.
+type TablePlan = super::fit::TablePlan<wire::Wire>;
