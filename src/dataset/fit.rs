@@ -240,7 +240,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_left_out_and_said_all_at_once() {
         let queries = "-- name: all :many\nSELECT id FROM things;\n";
-        let workload = workload(DOCUMENT, "CREATE TABLE things (id tiny);", queries);
+        let (_folder, workload) = workload(DOCUMENT, "CREATE TABLE things (id tiny);", queries);
         let column = |name: &str, of_type: Option<Known>| TableColumn {
             name: name.to_owned(),
             type_name: of_type.map_or("shape".to_owned(), |of| format!("{of:?}").to_lowercase()),

@@ -85,14 +85,14 @@ mod tests {
 
     #[test]
     fn tables_are_those_of_the_schema_and_of_the_document_each_once() {
-        let workload = workload(DOCUMENT, SCHEMA, QUERIES);
+        let (_folder, workload) = workload(DOCUMENT, SCHEMA, QUERIES);
         let script = Script::read(SCHEMA, Dialect::Postgresql);
         assert_eq!(tables(&script, &workload), ["parents", "notes", "app.others"]);
     }
 
     #[test]
     fn what_is_loaded_already_is_known_and_what_is_not_is_named() {
-        let workload = workload(DOCUMENT, SCHEMA, QUERIES);
+        let (_folder, workload) = workload(DOCUMENT, SCHEMA, QUERIES);
         let loaded = Mark { state: MarkState::Loaded, ..Mark::begun(&workload, 1.0, Seed(42)) };
         let here = |gone: &[&str]| Found {
             has_own: true,
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn tables_of_others_are_given_up_only_when_told() {
-        let workload = workload(DOCUMENT, SCHEMA, QUERIES);
+        let (_folder, workload) = workload(DOCUMENT, SCHEMA, QUERIES);
         let found = || Found { foreign: vec!["parents".to_owned()], ..Found::default() };
         let refused = found().is_loaded(None, &workload, &asked(Existing::Refuse), "app");
         let is_named = |tables: &[String], database: &str| tables == ["parents"] && database == "app";

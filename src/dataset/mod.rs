@@ -22,6 +22,7 @@ mod mysql;
 mod postgres;
 mod progress;
 mod query_values;
+mod refusals;
 mod script;
 mod shares;
 

@@ -220,8 +220,7 @@ impl Load<'_> {
         self.try_steps(&self.script.after_rows.clone(), source, mistakes).await?;
         // A script's texts need not be statements before variables stand in them.
         if !self.workload.is_script() {
-            let refusals = check::refusals(&self.client, self.workload).await?;
-            check::report(&refusals, self.workload, mistakes)?;
+            check::refusals(&self.client, self.workload).await?.report(mistakes)?;
         }
         Ok(plans)
     }

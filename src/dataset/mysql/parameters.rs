@@ -9,6 +9,7 @@ use mysql_async::{Error, Statement as Prepared};
 
 use super::server::{failed, spoken};
 use crate::dataset::DatasetError;
+use crate::dataset::refusals::unless_mistaken;
 use crate::db::mysql::Client;
 use crate::diagnostic::Mistakes;
 use crate::generate::Dataset;
@@ -24,8 +25,7 @@ pub async fn check_parameters(
     _query_values: &QueryValues,
 ) -> Result<(), DatasetError> {
     let mut mistakes = Mistakes::default();
-    let document = &workload.document;
-    let source = mistakes.add_source(&document.path, document.text.as_str());
+    let source = mistakes.add_source(&workload.document.path, workload.document.text.as_str());
     let mut measured = BTreeSet::new();
     for statement in &workload.statements {
         let prepared = prepare(client, statement).await?;
@@ -46,7 +46,7 @@ pub async fn check_parameters(
     }
     check_gauges(client, workload, source, &mut mistakes).await?;
     mistakes.sort();
-    if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
+    unless_mistaken(mistakes)
 }
 
 async fn prepare(client: &Client, statement: &Statement) -> Result<Prepared, DatasetError> {

@@ -188,8 +188,7 @@ impl Load<'_> {
         self.try_steps(&self.script.after_rows, source, &mut mistakes).await?;
         // A script's texts need not be statements before variables stand in them.
         if !self.workload.is_script() {
-            let refusals = check::refusals(&self.client, self.workload, false).await?;
-            check::report(&refusals, self.workload, &mut mistakes)?;
+            check::refusals(&self.client, self.workload, false).await?.report(&mut mistakes)?;
         }
         if !mistakes.is_empty() {
             mistakes.sort();

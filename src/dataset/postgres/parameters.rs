@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::server::{code, failed, quoted, words};
 use crate::dataset::DatasetError;
+use crate::dataset::refusals::unless_mistaken;
 use crate::db::postgres::{Client, Travels, travels};
 use crate::diagnostic::Mistakes;
 use crate::generate::{Dataset, Key, Stream};
@@ -27,11 +28,8 @@ pub async fn check_parameters(
     dataset: &Dataset,
     query_values: &QueryValues,
 ) -> Result<(), DatasetError> {
-    let path = workload.folder.join("workload.toml");
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DatasetError::File { path: path.clone(), source })?;
     let mut mistakes = Mistakes::default();
-    let source = mistakes.add_source(path, text);
+    let source = mistakes.add_source(&workload.document.path, workload.document.text.as_str());
     let mut check = Check { client, workload, dataset, query_values, source, mistakes };
     let mut measured = BTreeSet::new();
     for statement in &workload.statements {
@@ -49,7 +47,7 @@ pub async fn check_parameters(
     check.gauges().await?;
     let mut mistakes = check.mistakes;
     mistakes.sort();
-    if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
+    unless_mistaken(mistakes)
 }
 
 struct Check<'a> {
