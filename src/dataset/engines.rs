@@ -1,9 +1,9 @@
 //! Which engine's way of it: the one place of `dataset` where the engine is matched, but for what is known of PostgreSQL only.
 
-use super::postgres::changes::DataState;
+use super::mark::Mark;
 use super::postgres::pooled::{self, Pooled};
-use super::postgres::state::TargetState;
 use super::progress::Progress;
+use super::state::DataState;
 use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary, mysql, postgres};
 use crate::db::{Client, Target};
 use crate::generate::Dataset;
@@ -66,11 +66,27 @@ pub(super) async fn values_of(client: &Client, sql: &str) -> Result<Vec<QueryVal
     }
 }
 
-/// What of the workload the target holds.
-pub async fn inspect(client: &Client, workload: &Workload) -> Result<TargetState, DatasetError> {
+/// Whether there is a table of this name.
+pub(super) async fn has_table(client: &Client, name: &str) -> Result<bool, DatasetError> {
     match client {
-        Client::Postgres(client) => postgres::state::inspect(client, workload).await,
-        Client::MySql(client) => mysql::inspect(client, workload).await,
+        Client::Postgres(client) => postgres::state::has_table(client, name).await,
+        Client::MySql(client) => mysql::has_table(client, name).await,
+    }
+}
+
+/// The mark of a workload of this name, if it has one.
+pub(super) async fn mark_of(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::mark::read(client, workload).await,
+        Client::MySql(client) => mysql::mark_of(client, workload).await,
+    }
+}
+
+/// The number that a query gives, if it gives one; `doing` is what it is asked for.
+pub(super) async fn scale_by(client: &Client, query: &str, doing: &str) -> Result<Option<f64>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::state::scale_by(client, query, doing).await,
+        Client::MySql(client) => mysql::scale_by(client, query, doing).await,
     }
 }
 

@@ -20,9 +20,10 @@ pub(super) use between::{check_session_setting, run_statement};
 pub(super) use changes::data_state;
 pub(super) use check::check_statements;
 pub(super) use load::load;
+pub(super) use mark::read as mark_of;
 pub(super) use parameters::check_parameters;
 pub(super) use query_values::values_of;
-pub(super) use state::inspect;
+pub(super) use state::{has_table, scale_by};
 
 /// A table that can be filled.
 type TablePlan = super::fit::TablePlan<form::Form>;

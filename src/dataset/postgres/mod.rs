@@ -12,7 +12,7 @@ mod created;
 pub mod index;
 mod introspect;
 pub(super) mod load;
-mod mark;
+pub(super) mod mark;
 pub(super) mod parameters;
 pub(super) mod pooled;
 pub(super) mod query_values;
