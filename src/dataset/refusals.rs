@@ -1,10 +1,11 @@
-//! What a server refuses of a workload before any of it is measured, as mistakes at their places. Knows no server.
+//! What a server refuses of a workload, or does not give, before any of it is measured, as mistakes at their places. Knows no
+//! server.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::DatasetError;
 use crate::diagnostic::Mistakes;
-use crate::workload::{Setting, Statement, Workload};
+use crate::workload::{Gauge, Measure, Setting, Statement, Workload};
 
 /// What to do about a right that is missing.
 pub(super) const GRANT: &str = "grant the right to the user of the target, or name another user in the URL";
@@ -106,6 +107,28 @@ pub(super) fn report_settings(
         let help = format!("`set` takes what `{command}` takes from this user");
         mistakes.at(source, setting.span.clone(), words, label, Some(help));
     }
+}
+
+/// Blames a measure whose statement returns other columns than it reads.
+pub(super) fn report_column(measure: &Measure, returned: &[&str], source: usize, mistakes: &mut Mistakes) {
+    mistakes.at(
+        source,
+        measure.span.clone(),
+        format!("`{}` returns no column `{}`", measure.statement, measure.column),
+        "not returned",
+        Some(format!("it returns {}", returned.join(", "))),
+    );
+}
+
+/// Blames a gauge whose query the server refuses with these words.
+pub(super) fn report_gauge(gauge: &Gauge, words: &str, source: usize, mistakes: &mut Mistakes) {
+    mistakes.at(
+        source,
+        gauge.span.clone(),
+        format!("gauge `{}` cannot be read: {words}", gauge.name),
+        "refused by the server",
+        Some("its query gives one row with one number".to_owned()),
+    );
 }
 
 /// An error if there are mistakes.

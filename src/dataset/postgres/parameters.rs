@@ -8,7 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::server::{code, failed, quoted, words};
 use crate::dataset::DatasetError;
-use crate::dataset::refusals::unless_mistaken;
+use crate::dataset::refusals::{report_column, report_gauge, unless_mistaken};
 use crate::db::postgres::{Client, Travels, travels};
 use crate::diagnostic::Mistakes;
 use crate::generate::{Dataset, Key, Stream};
@@ -180,15 +180,8 @@ impl Check<'_> {
 
     fn measure(&mut self, measure: &Measure, columns: &[(&str, &Type)]) {
         let Some((_, found)) = columns.iter().find(|(name, _)| *name == measure.column) else {
-            let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-            self.mistakes.at(
-                self.source,
-                measure.span.clone(),
-                format!("`{}` returns no column `{}`", measure.statement, measure.column),
-                "not returned",
-                Some(format!("it returns {}", names.join(", "))),
-            );
-            return;
+            let returned: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+            return report_column(measure, &returned, self.source, &mut self.mistakes);
         };
         let numbers = [Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8, Type::NUMERIC];
         let times = [Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::DATE];
@@ -215,13 +208,7 @@ impl Check<'_> {
             if error.as_db_error().is_none() {
                 return Err(failed(format!("prepare gauge `{}`", gauge.name))(error));
             }
-            self.mistakes.at(
-                self.source,
-                gauge.span.clone(),
-                format!("gauge `{}` cannot be read: {}", gauge.name, words(&error)),
-                "refused by the server",
-                Some("its query gives one row with one number".to_owned()),
-            );
+            report_gauge(gauge, &words(&error), self.source, &mut self.mistakes);
         }
         Ok(())
     }
