@@ -3,6 +3,7 @@
 //! Two kinds of connection lead to one server. The *measured* one is a lean [`Session`] that executes statements by their
 //! index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
 
+mod abandoned;
 mod any;
 mod buffer;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod secret;
 pub mod sim;
 mod stream;
 mod target;
+mod template;
 mod tls;
 
 use std::future::Future;

@@ -69,6 +69,12 @@ impl QueryValue {
     }
 }
 
+/// Appends bytes as digits to the base of 16, two for each, in small letters.
+pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)])));
+}
+
 /// Values that queries on the target gave when the run began: for each transaction, for each of its draws (empty where the
 /// draw asks no query).
 pub type QueryValues = Vec<Vec<Vec<QueryValue>>>;

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 
 use crate::dataset::fit::ColumnType;
 use crate::generate::{ValueKind, write_plain};
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, put_hex};
 
 /// Last second of a `TIMESTAMP`: 2038-01-19 03:14:07. (MariaDB 11.5 on 64 bits goes on until 2106.)
 const TIMESTAMP_LAST_S: i64 = 0x7fff_ffff;
@@ -290,9 +290,7 @@ fn put_bytes(slot: Slot, longest: u64, arena: &Arena, way: Way, out: &mut Vec<u8
         out.push(b'x');
     }
     between_quotes(way, out, |out| {
-        for byte in bytes {
-            out.extend([byte >> 4, byte & 15].map(|half| b"0123456789abcdef"[usize::from(half)]));
-        }
+        put_hex(bytes, out);
         Ok(())
     })
 }

@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 
 use super::ask::COM_QUERY;
 use super::control::Controls;
-use super::engine::Abandoned;
 use super::exchange::{Answer, Exchange};
 use super::failure::{broken, executing};
 use super::handshake::Started;
@@ -13,6 +12,7 @@ use super::packet::status;
 use super::rows::Rows;
 use super::statement::{Statement, Unprepared, prepare};
 use super::wire::{Wire, put};
+use crate::db::abandoned::Abandoned;
 use crate::db::{Control, ExecError, Now, Reply, Session};
 use crate::sql::values::Frame;
 use crate::units::{BackendId, StatementId};
@@ -42,7 +42,7 @@ pub struct MySqlSession<N> {
     /// The connection ended, or the server said what cannot be understood.
     broken: bool,
     /// Told when it is dropped while a request is under way.
-    abandoned: Abandoned,
+    abandoned: Abandoned<u32>,
 }
 
 impl<N> MySqlSession<N> {
@@ -52,7 +52,7 @@ impl<N> MySqlSession<N> {
         controls: Controls,
         packet_max: usize,
         clock: N,
-        abandoned: Abandoned,
+        abandoned: Abandoned<u32>,
     ) -> Self {
         Self {
             wire: started.wire,

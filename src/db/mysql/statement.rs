@@ -5,13 +5,15 @@ use std::io;
 use super::ask::COM_QUERY;
 use super::encode::{Unfit, put_parameters};
 use super::failure::{lost, preparing};
-use super::literal::{Template, put_literal, put_raw};
+use super::literal::{put_literal, put_raw};
 use super::packet::{ERROR, OK, Reader, ServerError};
 use super::rows::{Form, Sink, Take, name_of};
 use super::wire::{Wire, put};
 use crate::db::error::SqlState;
+use crate::db::template::Template;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
 use crate::sql::lex::significant;
+use crate::sql::named::question_marks;
 use crate::sql::tag::label_of;
 use crate::sql::values::Frame;
 use crate::units::SlotId;
@@ -71,7 +73,7 @@ pub(super) async fn learn_all(
         let request = if protocol == Protocol::Simple && plan.substitution == Substitution::Raw {
             Request::Raw(template())
         } else {
-            let text = with_question_marks(plan);
+            let text = question_marks(&plan.sql, &plan.places);
             let label = label_of(&plan.sql);
             let mut columns = Vec::new();
             let described = prepare(wire, has_end_packets, &text, Some(&mut columns)).await.map_err(
@@ -94,19 +96,6 @@ pub(super) async fn learn_all(
         statements.push(Statement::new(plan, request));
     }
     Ok(statements)
-}
-
-/// `?` for each `$n`.
-fn with_question_marks(plan: &StatementPlan) -> String {
-    let mut text = String::with_capacity(plan.sql.len());
-    let mut from = 0;
-    for place in &plan.places {
-        text.push_str(&plan.sql[from..place.range.start]);
-        text.push('?');
-        from = place.range.end;
-    }
-    text.push_str(&plan.sql[from..]);
-    text
 }
 
 /// Holds what the server says against what the workload promises.

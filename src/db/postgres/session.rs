@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::bind::{SYNC, put_unnamed};
-use super::cancel::{Abandoned, CancelKey};
+use super::cancel::{CancelKey, cancel};
 use super::control::Controls;
 use super::dial::dial;
 use super::exchange::{Exchange, Status};
@@ -16,6 +16,7 @@ use super::startup::{self, Started};
 use super::statement::{Sink, Statement, learn_all};
 use super::types::ask;
 use super::wire::Wire;
+use crate::db::abandoned::Abandoned;
 use crate::db::{
     Answered, ConnectError, Control, Engine, ExecError, Now, Protocol, Queued, Reply, Session,
     SessionOptions, StatementPlan,
@@ -29,7 +30,7 @@ pub struct PgEngine<N> {
     settings: Arc<Settings>,
     clock: N,
     options: SessionOptions,
-    abandoned: Abandoned,
+    abandoned: Abandoned<CancelKey>,
 }
 
 impl<N: Now> PgEngine<N> {
@@ -58,7 +59,7 @@ impl<N: Now> Engine for PgEngine<N> {
     }
 
     async fn cancel_abandoned(&self) {
-        self.abandoned.cancel(&self.settings).await;
+        cancel(self.abandoned.take(), &self.settings).await;
     }
 }
 
@@ -83,7 +84,7 @@ pub struct PgSession<N> {
     /// The connection ended, or the server said what cannot be understood.
     broken: bool,
     /// Told when it is dropped while a request is under way.
-    abandoned: Abandoned,
+    abandoned: Abandoned<CancelKey>,
 }
 
 impl<N: Now> Session for PgSession<N> {
@@ -222,7 +223,7 @@ impl<N> PgSession<N> {
         clock: N,
         statements: &[StatementPlan],
         options: &SessionOptions,
-        abandoned: Abandoned,
+        abandoned: Abandoned<CancelKey>,
     ) -> Result<Self, ConnectError> {
         let (wire, address) = (&mut started.wire, &*started.address);
         let each = limit_statements(wire, started.key, options, address).await?;

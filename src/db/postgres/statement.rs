@@ -8,7 +8,7 @@ use super::decode::Decoder;
 use super::describe::{Description, describe_all};
 use super::encode::{Encoder, Unfit};
 use super::last_row::{Found, LastRow};
-use super::template::{Template, put_literal, put_raw};
+use super::template::{QueryTemplate, put_literal, put_raw};
 use super::types::TypeNames;
 use super::wire::Wire;
 use crate::db::error::SqlState;
@@ -35,9 +35,9 @@ enum Request {
     /// The same, for a script: its last row in these columns.
     BindLast(Bind, Box<[Found]>),
     /// Values as literals in the text, of types with these names.
-    Literal(Template, Box<[Box<str>]>),
+    Literal(QueryTemplate, Box<[Box<str>]>),
     /// Values as plain text in the text; outputs by name, whose columns are found with the rows.
-    Raw(Template, Box<[(String, SlotId)]>),
+    Raw(QueryTemplate, Box<[(String, SlotId)]>),
 }
 
 /// A parameter.
@@ -152,7 +152,7 @@ impl Statement {
 
         let request = if protocol == Protocol::Simple {
             let names = described.parameters.iter().map(|oid| names.of(*oid).into()).collect();
-            Request::Literal(Template::new(before, &plan.sql, &plan.places), names)
+            Request::Literal(QueryTemplate::new(before, &plan.sql, &plan.places), names)
         } else {
             let types = &described.parameters;
             let bind = Bind::new(index, plan, protocol, types, columns.len(), &outputs);
@@ -175,7 +175,7 @@ impl Statement {
         Self {
             label: label_of(&plan.sql),
             request: Request::Raw(
-                Template::new(before, &plan.sql, &plan.places),
+                QueryTemplate::new(before, &plan.sql, &plan.places),
                 plan.outputs.clone().into(),
             ),
             inputs: inputs.map(|slot| Input { slot: *slot, encoder: Encoder::Text, type_oid: 0 }).collect(),
