@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn what_is_told_adds_up_to_what_is_said_at_the_end() {
         let mut told = vec![];
-        let mut tell = |event| told.push(event);
+        let mut tell = |event: LoadEvent| told.push(event);
         let mut progress = Progress::new(&mut tell);
         progress.phase(Phase::Rows);
         for (table, rows) in [("a", 3), ("b", 4)] {
