@@ -11,6 +11,7 @@ pub mod mysql;
 mod percent;
 pub mod postgres;
 pub mod redact;
+mod returned;
 pub mod secret;
 pub mod sim;
 mod stream;

@@ -12,6 +12,7 @@ use super::template::{QueryTemplate, put_literal, put_raw};
 use super::types::TypeNames;
 use super::wire::Wire;
 use crate::db::error::SqlState;
+use crate::db::returned::place_of;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
 use crate::sql::tag::label_of;
 use crate::sql::values::{Frame, Slot};
@@ -137,15 +138,9 @@ impl Statement {
         let inputs = plan.inputs.iter().zip(&described.parameters);
         let of_script = plan.substitution == Substitution::Raw;
         let mut outputs = Vec::with_capacity(plan.outputs.len());
+        let returned: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
         for (name, slot) in plan.outputs.iter().filter(|_| !of_script) {
-            let column = columns.iter().position(|(column, _)| column == name).ok_or_else(|| {
-                let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-                refused("42703", format!("it returns no column `{name}` (it returns: {})", names.join(", ")))
-            })?;
-            if columns.iter().skip(column + 1).any(|(other, _)| other == name) {
-                let message = format!("it returns more than one column `{name}` (give one of them an alias)");
-                return Err(refused("42702", message));
-            }
+            let column = place_of(name, &returned).map_err(|(code, message)| refused(code, message))?;
             outputs.push(Output { column, slot: *slot, decoder: Decoder::of(columns[column].1) });
         }
         outputs.sort_by_key(|output| output.column);
