@@ -5,7 +5,7 @@ use bytes::BufMut;
 
 use crate::dataset::fit::ColumnType;
 use crate::generate::ValueKind;
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, decimal};
 
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
 const EPOCH_DAYS: i32 = 10_957;
@@ -212,12 +212,6 @@ impl ColumnType for Wire {
             _ => None,
         }
     }
-}
-
-fn decimal(text: &str) -> Option<Slot> {
-    let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
-    let unscaled = format!("{whole}{behind}").parse().ok()?;
-    Some(Slot::Decimal { unscaled, scale: u8::try_from(behind.len()).ok()? })
 }
 
 fn days(date: jiff::civil::Date) -> Option<Slot> {

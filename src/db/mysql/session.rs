@@ -1,6 +1,5 @@
 //! The lean session: one socket, statements by index in any of the protocols, no allocation per execution.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use super::ask::COM_QUERY;
@@ -78,8 +77,7 @@ impl<N: Now> MySqlSession<N> {
         *reply = Reply::default();
         if self.busy || self.broken {
             self.not_sent(reply);
-            let gone = "the session was used after it broke or was left in the middle of a request";
-            return Err(ExecError::Lost(io::Error::new(io::ErrorKind::NotConnected, gone)));
+            return Err(ExecError::unusable());
         }
         self.wire.settle();
         Ok(())
