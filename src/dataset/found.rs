@@ -32,7 +32,7 @@ impl Found {
     /// Whether `database` holds all that is to be loaded. An error where it holds something else that the options do not give
     /// up. `mark` is that of an earlier load, if there was one.
     pub(super) fn is_loaded(
-        self,
+        &self,
         mark: Option<&Mark>,
         workload: &Workload,
         options: &LoadOptions,
@@ -43,7 +43,7 @@ impl Found {
         }
         let database = database.to_owned();
         if !self.foreign.is_empty() {
-            return Err(DatasetError::Occupied { tables: self.foreign, database });
+            return Err(DatasetError::Occupied { tables: self.foreign.clone(), database });
         }
         let Some(mark) = mark.filter(|mark| self.has_own && mark.state == MarkState::Loaded) else {
             return Ok(false);

@@ -51,13 +51,11 @@ impl<'w> Refusals<'w> {
 
     /// One more statement, by its index, with the server's words, the word in it that they point at, and what to do about it.
     pub(super) fn add(&mut self, statement: usize, words: String, at: Option<&str>, help: Option<String>) {
-        match self.all.iter_mut().find(|refusal| refusal.words == words) {
-            Some(known) => known.statements.push(statement),
-            None => {
-                let at = at.map(str::to_owned);
-                self.all.push(Refusal { words, at, help, statements: vec![statement] });
-            }
+        if let Some(known) = self.all.iter_mut().find(|refusal| refusal.words == words) {
+            return known.statements.push(statement);
         }
+        let at = at.map(str::to_owned);
+        self.all.push(Refusal { words, at, help, statements: vec![statement] });
     }
 
     /// Adds them to `mistakes`, each at the name line of the first statement that meets it.

@@ -54,12 +54,12 @@ const WAITED_TOO_LONG: u16 = 1205;
 const FOLLOWS: [u16; 4] = [NO_SUCH_TABLE, 1005, 1824, 1215];
 
 /// Creates the schema in the target, fills its tables, and marks what was loaded.
-pub async fn load(
-    settings: &Settings,
-    workload: &Workload,
-    schema: &SqlFile,
-    options: &LoadOptions,
-    progress: Progress<'_>,
+pub async fn load<'a>(
+    settings: &'a Settings,
+    workload: &'a Workload,
+    schema: &'a SqlFile,
+    options: &'a LoadOptions,
+    progress: Progress<'a>,
 ) -> Result<LoadSummary, DatasetError> {
     let mut load = Load {
         settings,

@@ -50,12 +50,12 @@ const SESSION: &str = "
 const LOOK_AFTER_CLIENT: &str = "SET client_connection_check_interval = '500ms'";
 
 /// Creates the schema in the target, fills its tables, and marks what was loaded.
-pub async fn load(
-    settings: &Settings,
-    workload: &Workload,
-    schema: &SqlFile,
-    options: &LoadOptions,
-    progress: Progress<'_>,
+pub async fn load<'a>(
+    settings: &'a Settings,
+    workload: &'a Workload,
+    schema: &'a SqlFile,
+    options: &'a LoadOptions,
+    progress: Progress<'a>,
 ) -> Result<LoadSummary, DatasetError> {
     let mut load = Load {
         settings,
@@ -162,10 +162,9 @@ impl Load<'_> {
                 found.foreign.push(table.target);
             }
         }
-        let given_up = found.foreign.clone();
         let is_loaded =
             found.is_loaded(mark.as_ref(), self.workload, self.options, self.settings.database())?;
-        Ok((!is_loaded).then_some(Remains { made, given_up }))
+        Ok((!is_loaded).then_some(Remains { made, given_up: found.foreign }))
     }
 
     /// Makes the tables and checks everything against them, in one transaction that leaves nothing behind on a mistake.
