@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 
 use crate::generate::{Dataset, write_plain};
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, put_hex};
 use crate::workload::Table;
 
 /// Bytes that are handed on at once.
@@ -49,9 +49,7 @@ pub fn put_plain(slot: Slot, arena: &Arena, out: &mut Vec<u8>) {
         Slot::Text(range) => out.extend_from_slice(arena.get(range)),
         Slot::Bytes(range) => {
             out.extend_from_slice(b"\\x");
-            for byte in arena.get(range) {
-                out.extend([byte >> 4, byte & 15].map(|half| b"0123456789abcdef"[usize::from(half)]));
-            }
+            put_hex(arena.get(range), out);
         }
         slot => write_plain(out, slot),
     }

@@ -1,13 +1,13 @@
 //! Which engine's way of it: the one place of `dataset` where the engine is matched, but for what is known of PostgreSQL only.
 
-use super::postgres::changes::DataState;
+use super::mark::Mark;
 use super::postgres::pooled::{self, Pooled};
-use super::postgres::state::TargetState;
-use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary};
-use super::{mysql, postgres};
+use super::progress::Progress;
+use super::state::DataState;
+use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary, mysql, postgres};
 use crate::db::{Client, Target};
 use crate::generate::Dataset;
-use crate::sql::values::QueryValues;
+use crate::sql::values::{QueryValue, QueryValues};
 use crate::workload::Workload;
 
 /// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
@@ -20,9 +20,18 @@ pub async fn load(
     options: &LoadOptions,
     progress: &mut (dyn FnMut(LoadEvent) + Send),
 ) -> Result<LoadSummary, DatasetError> {
+    let Some(schema) = &workload.schema else {
+        return Err(DatasetError::NothingToLoad { workload: workload.name.clone() });
+    };
+    if !(options.scale.is_finite() && options.scale > 0.0) {
+        return Err(DatasetError::Scale(options.scale));
+    }
+    let progress = Progress::new(progress);
     match target {
-        Target::Postgres(settings) => postgres::load::load(settings, workload, options, progress).await,
-        Target::MySql(settings) => mysql::load(settings, workload, options, progress).await,
+        Target::Postgres(settings) => {
+            postgres::load::load(settings, workload, schema, options, progress).await
+        }
+        Target::MySql(settings) => mysql::load(settings, workload, schema, options, progress).await,
     }
 }
 
@@ -49,19 +58,35 @@ pub async fn check_parameters(
     }
 }
 
-/// Runs the queries that parameters draw their values from.
-pub async fn query_values(client: &Client, workload: &Workload) -> Result<QueryValues, DatasetError> {
+/// The values of one query of a parameter; the error is what is wrong with it.
+pub(super) async fn values_of(client: &Client, sql: &str) -> Result<Vec<QueryValue>, String> {
     match client {
-        Client::Postgres(client) => postgres::query_values::query_values(client, workload).await,
-        Client::MySql(client) => mysql::query_values(client, workload).await,
+        Client::Postgres(client) => postgres::query_values::values_of(client, sql).await,
+        Client::MySql(client) => mysql::values_of(client, sql).await,
     }
 }
 
-/// What of the workload the target holds.
-pub async fn inspect(client: &Client, workload: &Workload) -> Result<TargetState, DatasetError> {
+/// Whether there is a table of this name.
+pub(super) async fn has_table(client: &Client, name: &str) -> Result<bool, DatasetError> {
     match client {
-        Client::Postgres(client) => postgres::state::inspect(client, workload).await,
-        Client::MySql(client) => mysql::inspect(client, workload).await,
+        Client::Postgres(client) => postgres::state::has_table(client, name).await,
+        Client::MySql(client) => mysql::has_table(client, name).await,
+    }
+}
+
+/// The mark of a workload of this name, if it has one.
+pub(super) async fn mark_of(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::mark::read(client, workload).await,
+        Client::MySql(client) => mysql::mark_of(client, workload).await,
+    }
+}
+
+/// The number that a query gives, if it gives one; `doing` is what it is asked for.
+pub(super) async fn scale_by(client: &Client, query: &str, doing: &str) -> Result<Option<f64>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::state::scale_by(client, query, doing).await,
+        Client::MySql(client) => mysql::scale_by(client, query, doing).await,
     }
 }
 

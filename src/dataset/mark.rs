@@ -54,6 +54,20 @@ pub enum Holds {
     Unmarked,
 }
 
+impl Holds {
+    /// What a database holds whose mark of the workload is this one.
+    pub(super) fn by(mark: Option<Mark>, workload: &Workload) -> Self {
+        match mark {
+            None => Self::Unmarked,
+            Some(mark) if mark.state == MarkState::Loading => Self::Interrupted(mark),
+            Some(mark) => {
+                let differences = mark.differences(workload);
+                if differences.is_empty() { Self::This(mark) } else { Self::Other { mark, differences } }
+            }
+        }
+    }
+}
+
 impl fmt::Display for Mark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "workload {} at scale {} with seed {}", self.workload, self.scale, self.seed)

@@ -8,25 +8,34 @@
 //! Which engine it is, `engines` asks once; what a workload, a script or a report say of data knows none.
 
 pub mod capture;
+mod chunks;
 mod csv;
 mod engines;
 mod event;
+mod fit;
+#[cfg(test)]
+mod fixture;
+mod found;
 pub mod index;
 mod mark;
 mod mysql;
 mod postgres;
+mod progress;
+mod query_values;
+mod refusals;
 mod script;
 mod shares;
+mod state;
 
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use engines::{
     autovacuum_works, check_parameters, check_session_setting, check_statements, checkpoint, data_state,
-    follow_pooled, inspect, load, pgbench_scale, query_values, run_statement,
+    follow_pooled, load, pgbench_scale, run_statement,
 };
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use mark::{Holds, Mark, MarkState};
 pub use postgres::capture::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
-pub use postgres::changes::{DataState, TableChanges};
 pub use postgres::pooled::Pooled;
-pub use postgres::state::TargetState;
 pub use postgres::template::Template;
+pub use query_values::query_values;
+pub use state::{DataState, TableChanges, TargetState, inspect};

@@ -35,6 +35,13 @@ pub(super) fn steps(text: &str, dialect: Dialect) -> Vec<Step> {
         .collect()
 }
 
+impl Step {
+    /// Its first words, for who waits for it.
+    pub(super) fn opening(&self) -> String {
+        self.sql.split_whitespace().take(6).collect::<Vec<_>>().join(" ")
+    }
+}
+
 impl Script {
     pub(super) fn read(text: &str, dialect: Dialect) -> Self {
         let mut script = Self::default();

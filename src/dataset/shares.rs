@@ -48,6 +48,12 @@ impl Shares {
         (start < self.rows).then(|| start..self.rows.min(start + self.rows_per_chunk))
     }
 
+    /// The numbers of the chunks of a job's turn; none where it has no more rows.
+    pub(super) fn turn(self, job: u64, turn: u64) -> impl Iterator<Item = u64> {
+        let numbers = turn * self.chunks_per_turn..(turn + 1) * self.chunks_per_turn;
+        numbers.take_while(move |number| self.chunk(job, *number).is_some())
+    }
+
     /// Turns of each job, some of them perhaps empty.
     pub(super) fn turns(self) -> u64 {
         self.rows.div_ceil(self.rows_per_chunk).div_ceil(self.chunks_per_turn * self.jobs)
@@ -68,8 +74,8 @@ mod tests {
             let mut at = 0;
             for turn in 0..shares.turns() {
                 for job in 0..shares.jobs {
-                    for number in turn * shares.chunks_per_turn..(turn + 1) * shares.chunks_per_turn {
-                        let Some(chunk) = shares.chunk(job, number) else { continue };
+                    for number in shares.turn(job, turn) {
+                        let chunk = shares.chunk(job, number).expect("it is of the turn");
                         assert_eq!(chunk.start, at, "turns follow the order of the rows");
                         at = chunk.end;
                         for row in chunk {

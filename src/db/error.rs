@@ -104,6 +104,12 @@ pub enum ExecError {
 }
 
 impl ExecError {
+    /// Nothing can be sent any more on this session.
+    pub(super) fn unusable() -> Self {
+        let gone = "the session was used after it broke or was left in the middle of a request";
+        Self::Lost(std::io::Error::new(std::io::ErrorKind::NotConnected, gone))
+    }
+
     /// The name under which the report counts it: a SQLSTATE, or `no_row`, `many_rows`, `bad_value`, or a client's own.
     #[must_use]
     pub fn code(&self) -> &str {

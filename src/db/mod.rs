@@ -3,16 +3,20 @@
 //! Two kinds of connection lead to one server. The *measured* one is a lean [`Session`] that executes statements by their
 //! index, takes the stamps and allocates nothing. The *other* one (probes, loading, DDL) is a full client.
 
+mod abandoned;
 mod any;
+mod buffer;
 pub mod error;
 pub mod mysql;
 mod percent;
 pub mod postgres;
 pub mod redact;
+mod returned;
 pub mod secret;
 pub mod sim;
 mod stream;
 mod target;
+mod template;
 mod tls;
 
 use std::future::Future;

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
@@ -30,6 +30,16 @@ impl Stream {
             Self::Memory(_) => return None,
         };
         descriptor.try_clone_to_owned().ok()
+    }
+
+    /// Sends all of `outbound`, in one write where the system takes it so, and empties it.
+    pub(super) async fn send(&mut self, outbound: &mut Vec<u8>) -> io::Result<()> {
+        let sent = match self.write_all(outbound).await {
+            Ok(()) => self.flush().await,
+            error => error,
+        };
+        outbound.clear();
+        sent
     }
 
     /// Sends a few last bytes if the system takes them at once; nobody waits for them.

@@ -69,6 +69,28 @@ impl QueryValue {
     }
 }
 
+/// The decimal that a text spells, if a slot can hold it exactly: `NaN`, infinity and longer numbers are none.
+#[must_use]
+pub fn decimal(text: &str) -> Option<Slot> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (negative, whole) = whole.strip_prefix('-').map_or((false, whole), |digits| (true, digits));
+    let scale = u8::try_from(fraction.len()).ok().filter(|scale| *scale <= 18)?;
+    let mut unscaled = 0_i64;
+    for digit in whole.chars().chain(fraction.chars()) {
+        let digit = i64::from(digit.to_digit(10)?);
+        // Built downwards, since the smallest number has no positive counterpart.
+        unscaled = unscaled.checked_mul(10)?.checked_sub(digit)?;
+    }
+    let unscaled = if negative { unscaled } else { unscaled.checked_neg()? };
+    Some(Slot::Decimal { unscaled, scale })
+}
+
+/// Appends bytes as digits to the base of 16, two for each, in small letters.
+pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    out.extend(bytes.iter().flat_map(|byte| [byte >> 4, byte & 15].map(|half| DIGITS[usize::from(half)])));
+}
+
 /// Values that queries on the target gave when the run began: for each transaction, for each of its draws (empty where the
 /// draw asks no query).
 pub type QueryValues = Vec<Vec<Vec<QueryValue>>>;
@@ -178,5 +200,28 @@ impl Frame {
         self.slots.clear();
         self.slots.resize(slots, Slot::Null);
         self.arena.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_fit_are_decimals() {
+        assert_eq!(decimal("12.34"), Some(Slot::Decimal { unscaled: 1234, scale: 2 }));
+        assert_eq!(decimal("-0.05"), Some(Slot::Decimal { unscaled: -5, scale: 2 }));
+        assert_eq!(decimal("-9223372036854775808"), Some(Slot::Decimal { unscaled: i64::MIN, scale: 0 }));
+        assert_eq!(decimal("9223372036854775808"), None);
+        assert_eq!(decimal("NaN"), None);
+        assert_eq!(decimal("Infinity"), None);
+        assert_eq!(decimal("0.0000000000000000001"), None);
+    }
+
+    #[test]
+    fn bytes_are_two_digits_each() {
+        let mut out = b"x".to_vec();
+        put_hex(&[0, 0xab, 255], &mut out);
+        assert_eq!(out, b"x00abff");
     }
 }

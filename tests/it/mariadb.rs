@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{PoisonError, RwLock};
 
@@ -14,16 +13,16 @@ use dbdyno::dataset::{
 use dbdyno::db::{Client, Target};
 use dbdyno::diagnostic::Mistakes;
 use dbdyno::sql::values::QueryValue;
-use dbdyno::units::{Dialect, Seed};
+use dbdyno::units::Dialect;
 use dbdyno::workload::{Workload, load_for};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Row, Value};
 use tempfile::TempDir;
 
 use crate::contract::mariadb;
+use crate::dataset::{SEED, options};
 use crate::harness::{Database, runtime};
-
-const SEED: Seed = Seed(42);
+use crate::place::workload_of;
 
 /// A database of one test, dropped with it.
 struct MyDatabase {
@@ -99,27 +98,9 @@ fn target(url: &str) -> Target {
     Target::of_local_server(url).expect("a URL")
 }
 
-/// A folder with these files.
-fn folder(files: &[(&str, &str)]) -> TempDir {
-    let folder = TempDir::new().expect("a folder for temporary files");
-    for (name, text) in files {
-        fs::write(folder.path().join(name), text).expect("the folder can be written");
-    }
-    folder
-}
-
-fn read(folder: &Path) -> Workload {
-    load_for(folder, Dialect::Mysql).unwrap_or_else(|mistakes| panic!("{mistakes}"))
-}
-
 fn workload(toml: &str, schema: &str, queries: &str) -> (TempDir, Workload) {
-    let folder = folder(&[("workload.toml", toml), ("schema.mysql.sql", schema), ("queries.sql", queries)]);
-    let workload = read(folder.path());
-    (folder, workload)
-}
-
-fn options(scale: f64, jobs: usize, existing: Existing) -> LoadOptions {
-    LoadOptions { scale, seed: SEED, jobs, existing }
+    let files = [("workload.toml", toml), ("schema.mysql.sql", schema), ("queries.sql", queries)];
+    workload_of(&files, Dialect::Mysql)
 }
 
 /// Read by those who load, written by who takes files from the whole server for a moment.
@@ -218,20 +199,20 @@ fn the_same_seed_gives_the_same_rows_as_in_postgresql_by_load_data_and_by_insert
     let list = |of: &dyn Fn(&Kind) -> String| COLUMNS.iter().map(of).collect::<Vec<_>>().join(", ");
     let theirs = format!("CREATE TABLE kinds ({})", list(&|of| format!("{} {}", of.0, of.1)));
     let ours = format!("CREATE TABLE kinds ({})", list(&|of| format!("{} {}", of.0, of.2)));
-    let folder = folder(&[
+    let files = [
         ("workload.toml", KINDS),
-        ("schema.sql", &theirs),
-        ("schema.mysql.sql", &ours),
+        ("schema.sql", theirs.as_str()),
+        ("schema.mysql.sql", ours.as_str()),
         ("queries.sql", ONE_OF_KINDS),
-    ]);
+    ];
     let postgres = Database::empty();
-    let of_postgres = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let (_folder, of_postgres) = workload_of(&files, Dialect::Postgresql);
     try_load(postgres.url(), &of_postgres, &refuse()).unwrap_or_else(|error| panic!("{error}"));
     let expected = postgres
         .rows(&format!("SELECT {} FROM kinds ORDER BY kinds.id", list(&|of| format!("({})::text", of.3))));
     assert_eq!(expected.len(), 300);
 
-    let of_mariadb = read(folder.path());
+    let (_folder, of_mariadb) = workload_of(&files, Dialect::Mysql);
     let select = format!("SELECT {} FROM kinds ORDER BY id", list(&|of| of.4.to_owned()));
     let database = MyDatabase::empty();
     let summary = try_load(&database.url, &of_mariadb, &refuse()).unwrap_or_else(|error| panic!("{error}"));
@@ -546,8 +527,8 @@ fn queries_give_values_and_measures_are_checked() {
     every = "1s"
     "#;
     let queries = "-- name: one :one\nSELECT :number AS n, :ratio AS r, :day AS d, 'x' AS word;\n";
-    let folder = folder(&[("workload.toml", toml), ("queries.mysql.sql", queries)]);
-    let workload = read(folder.path());
+    let files = [("workload.toml", toml), ("queries.mysql.sql", queries)];
+    let (_folder, workload) = workload_of(&files, Dialect::Mysql);
     let database = MyDatabase::empty();
     let (values, error) = database.with(async |client| {
         check_statements(client, &workload).await.unwrap_or_else(|error| panic!("{error}"));

@@ -1,4 +1,4 @@
-//! A workload and a history of runs in a folder of their own, and the program that measures there.
+//! A workload and a history of runs in a folder of their own, and the program that measures there. And a workload alone.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -7,6 +7,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use dbdyno::model::{Report, Stage, StatementInfo};
+use dbdyno::units::Dialect;
+use dbdyno::workload::{Workload, load_for};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -14,6 +16,22 @@ use crate::harness::{dbdyno, wait_until};
 
 /// Longest time that a measurement of a few seconds may take on a busy machine before it counts as hung.
 const ENDS_WITHIN: Duration = Duration::from_secs(100);
+
+/// A folder with these files.
+pub fn folder(files: &[(&str, &str)]) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder for temporary files");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
+    }
+    folder
+}
+
+/// The workload of these files as it runs on an engine, with its folder.
+pub fn workload_of(files: &[(&str, &str)], dialect: Dialect) -> (TempDir, Workload) {
+    let folder = folder(files);
+    let workload = load_for(folder.path(), dialect).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    (folder, workload)
+}
 
 /// A workload and a history of runs; both go with it.
 pub struct Place {

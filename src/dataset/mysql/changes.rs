@@ -5,11 +5,11 @@
 
 use mysql_async::Row;
 
-use super::fit::TablePlan;
+use super::TablePlan;
 use super::introspect::parts;
 use super::server::{NO_SUCH_TABLE, TABLE_ACCESS_DENIED, code, failed, number, text, truth};
-use crate::dataset::DatasetError;
-use crate::dataset::postgres::changes::{DataState, TableChanges};
+use crate::dataset::fit::described;
+use crate::dataset::{DataState, DatasetError, TableChanges};
 use crate::db::mysql::Client;
 use crate::workload::Workload;
 
@@ -91,8 +91,7 @@ async fn changes(client: &Client, workload: &Workload) -> Result<Option<Vec<Tabl
     let Some(started) = server_started(client).await? else { return Ok(None) };
     let asked = client.rows_with(BASELINE, (&workload.name,)).await;
     let Some(rows) = unless_hidden(asked, "read the counters of the load")? else { return Ok(None) };
-    let described = workload.tables.iter().filter(|table| !table.columns.is_empty()).count();
-    if rows.len() != described {
+    if rows.len() != described(workload).count() {
         return Ok(None);
     }
     let mut changed = vec![];
@@ -103,7 +102,7 @@ async fn changes(client: &Client, workload: &Workload) -> Result<Option<Vec<Tabl
         };
         let Some(now) = counters(client, &table, started).await? else { return Ok(None) };
         let Some(changes) = between(&before, &now, table) else { return Ok(None) };
-        if changes.inserted + changes.updated + changes.deleted > 0 {
+        if changes.any() {
             changed.push(changes);
         }
     }

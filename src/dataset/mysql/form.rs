@@ -5,9 +5,9 @@ use std::io::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::introspect::RelationColumn;
+use crate::dataset::fit::ColumnType;
 use crate::generate::{ValueKind, write_plain};
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, put_hex};
 
 /// Last second of a `TIMESTAMP`: 2038-01-19 03:14:07. (MariaDB 11.5 on 64 bits goes on until 2106.)
 const TIMESTAMP_LAST_S: i64 = 0x7fff_ffff;
@@ -21,6 +21,20 @@ pub(super) enum Way {
     Stream,
     /// Literals of an `INSERT`.
     Literals,
+}
+
+/// A type as the catalog describes it.
+#[derive(Clone, Debug)]
+pub(super) struct Declared {
+    /// Without its length, in small letters: `varchar`.
+    pub(super) name: String,
+    /// Characters, for `text` and `blob` bytes, that it holds.
+    pub(super) length: Option<u64>,
+    /// Digits of a decimal.
+    pub(super) precision: Option<u32>,
+    /// Digits of a decimal behind the point.
+    pub(super) scale: Option<u32>,
+    pub(super) is_unsigned: bool,
 }
 
 /// The text form of one type.
@@ -73,29 +87,29 @@ pub(super) enum Unfit {
 }
 
 impl Form {
-    /// The form of a column's type.
-    pub(super) fn of(column: &RelationColumn) -> Option<Self> {
+    /// The form of a type.
+    pub(super) fn of(declared: &Declared) -> Option<Self> {
         let int = |bits: u32| {
-            let max = if column.is_unsigned { (1_i64 << bits) - 1 } else { (1_i64 << (bits - 1)) - 1 };
-            Self::Int { min: if column.is_unsigned { 0 } else { -max - 1 }, max }
+            let max = if declared.is_unsigned { (1_i64 << bits) - 1 } else { (1_i64 << (bits - 1)) - 1 };
+            Self::Int { min: if declared.is_unsigned { 0 } else { -max - 1 }, max }
         };
-        let bytes = column.length.unwrap_or(u64::MAX);
-        Some(match column.data_type.as_str() {
+        let bytes = declared.length.unwrap_or(u64::MAX);
+        Some(match declared.name.as_str() {
             "tinyint" => int(8),
             "smallint" => int(16),
             "mediumint" => int(24),
             "int" => int(32),
-            "bigint" => Self::Int { min: if column.is_unsigned { 0 } else { i64::MIN }, max: i64::MAX },
+            "bigint" => Self::Int { min: if declared.is_unsigned { 0 } else { i64::MIN }, max: i64::MAX },
             "year" => Self::Int { min: 1901, max: 2155 },
             "bit" => Self::Bit,
             "float" | "double" => Self::Float,
             "decimal" => {
-                let (digits, fraction) = (column.precision.unwrap_or(10), column.scale.unwrap_or(0));
+                let (digits, fraction) = (declared.precision.unwrap_or(10), declared.scale.unwrap_or(0));
                 Self::Decimal { whole: digits.saturating_sub(fraction), fraction }
             }
-            "char" | "varchar" => Self::Text { longest: column.length.map(Longest::Characters) },
+            "char" | "varchar" => Self::Text { longest: declared.length.map(Longest::Characters) },
             "tinytext" | "text" | "mediumtext" | "longtext" => {
-                Self::Text { longest: column.length.map(Longest::Bytes) }
+                Self::Text { longest: declared.length.map(Longest::Bytes) }
             }
             "enum" | "set" => Self::Text { longest: None },
             "json" => Self::Json,
@@ -109,30 +123,6 @@ impl Form {
             "inet4" | "inet6" => Self::Address,
             _ => return None,
         })
-    }
-
-    /// Whether values of a kind can be sent as this type.
-    pub(super) fn takes(self, kind: ValueKind) -> bool {
-        match self {
-            Self::Int { .. } | Self::Bit => matches!(kind, ValueKind::Int | ValueKind::Bool),
-            Self::Float => matches!(kind, ValueKind::Int | ValueKind::Decimal | ValueKind::Float),
-            Self::Decimal { .. } => matches!(kind, ValueKind::Int | ValueKind::Decimal),
-            Self::Text { .. } => !matches!(kind, ValueKind::Bytes | ValueKind::List),
-            Self::Json => kind == ValueKind::Json,
-            Self::Bytes { longest } => kind == ValueKind::Bytes || (kind == ValueKind::Uuid && longest >= 16),
-            Self::Date => kind == ValueKind::Date,
-            Self::DateTime | Self::Timestamp => matches!(kind, ValueKind::Timestamp | ValueKind::Date),
-            Self::Uuid => kind == ValueKind::Uuid,
-            Self::Address => kind == ValueKind::IpAddress,
-        }
-    }
-
-    /// Smallest and largest whole number that a type of integers holds.
-    pub(super) fn int_range(self) -> Option<(i64, i64)> {
-        match self {
-            Self::Int { min, max } => Some((min, max)),
-            _ => None,
-        }
     }
 
     /// The expression that makes the column's value of what stands in a field of the stream, where it is not the field itself.
@@ -253,6 +243,30 @@ impl Form {
     }
 }
 
+impl ColumnType for Form {
+    fn takes(self, kind: ValueKind, _elements: Option<ValueKind>) -> bool {
+        match self {
+            Self::Int { .. } | Self::Bit => matches!(kind, ValueKind::Int | ValueKind::Bool),
+            Self::Float => matches!(kind, ValueKind::Int | ValueKind::Decimal | ValueKind::Float),
+            Self::Decimal { .. } => matches!(kind, ValueKind::Int | ValueKind::Decimal),
+            Self::Text { .. } => !matches!(kind, ValueKind::Bytes | ValueKind::List),
+            Self::Json => kind == ValueKind::Json,
+            Self::Bytes { longest } => kind == ValueKind::Bytes || (kind == ValueKind::Uuid && longest >= 16),
+            Self::Date => kind == ValueKind::Date,
+            Self::DateTime | Self::Timestamp => matches!(kind, ValueKind::Timestamp | ValueKind::Date),
+            Self::Uuid => kind == ValueKind::Uuid,
+            Self::Address => kind == ValueKind::IpAddress,
+        }
+    }
+
+    fn int_range(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Int { min, max } => Some((min, max)),
+            _ => None,
+        }
+    }
+}
+
 /// Whether a decimal has no more digits before its point than fit.
 fn has_digits(unscaled: i64, scale: u8, whole: u32) -> bool {
     let digits = u128::from(unscaled.unsigned_abs()) / 10_u128.pow(u32::from(scale));
@@ -276,9 +290,7 @@ fn put_bytes(slot: Slot, longest: u64, arena: &Arena, way: Way, out: &mut Vec<u8
         out.push(b'x');
     }
     between_quotes(way, out, |out| {
-        for byte in bytes {
-            out.extend([byte >> 4, byte & 15].map(|half| b"0123456789abcdef"[usize::from(half)]));
-        }
+        put_hex(bytes, out);
         Ok(())
     })
 }
@@ -301,20 +313,8 @@ fn between_quotes(
 mod tests {
     use super::*;
 
-    fn column(data_type: &str, length: Option<u64>) -> RelationColumn {
-        RelationColumn {
-            name: "c".to_owned(),
-            type_name: data_type.to_owned(),
-            data_type: data_type.to_owned(),
-            length,
-            precision: Some(5),
-            scale: Some(2),
-            is_unsigned: false,
-            not_null: false,
-            has_default: false,
-            is_auto_increment: false,
-            is_generated: false,
-        }
+    fn declared(name: &str, length: Option<u64>) -> Declared {
+        Declared { name: name.to_owned(), length, precision: Some(5), scale: Some(2), is_unsigned: false }
     }
 
     fn put(form: Form, way: Way, slot: impl FnOnce(&mut Arena) -> Slot) -> Result<String, Unfit> {
@@ -353,30 +353,30 @@ mod tests {
     #[test]
     fn what_is_too_large_too_long_or_too_early_is_refused() {
         let stream = |form, slot| put(form, Way::Stream, |_| slot);
-        let tiny = Form::of(&column("tinyint", None)).expect("known");
+        let tiny = Form::of(&declared("tinyint", None)).expect("known");
         assert_eq!(
             (stream(tiny, Slot::Int(127)).is_ok(), stream(tiny, Slot::Int(128))),
             (true, Err(Unfit::Range))
         );
-        let exact = Form::of(&column("decimal", None)).expect("known");
+        let exact = Form::of(&declared("decimal", None)).expect("known");
         assert!(stream(exact, Slot::Int(999)).is_ok());
         assert_eq!(stream(exact, Slot::Decimal { unscaled: 100_000, scale: 2 }), Err(Unfit::Range));
-        let word = Form::of(&column("varchar", Some(3))).expect("known");
+        let word = Form::of(&declared("varchar", Some(3))).expect("known");
         assert!(put(word, Way::Stream, |arena| arena.text("öäü")).is_ok(), "characters are counted");
         assert_eq!(put(word, Way::Stream, |arena| arena.text("four")), Err(Unfit::Range));
-        let key = Form::of(&column("char", Some(36))).expect("known");
+        let key = Form::of(&declared("char", Some(36))).expect("known");
         assert_eq!(
             put(key, Way::Literals, |_| Slot::Uuid(1)).map(|text| text.len()),
             Ok(38),
             "quotes are not counted"
         );
-        let text = Form::of(&column("tinytext", Some(5))).expect("known");
+        let text = Form::of(&declared("tinytext", Some(5))).expect("known");
         assert_eq!(put(text, Way::Stream, |arena| arena.text("öäü")), Err(Unfit::Range), "bytes are counted");
-        let stamp = Form::of(&column("timestamp", None)).expect("known");
+        let stamp = Form::of(&declared("timestamp", None)).expect("known");
         assert_eq!(stream(stamp, Slot::Timestamp(0)), Err(Unfit::Range));
         assert_eq!(stream(stamp, Slot::Date(30_000)), Err(Unfit::Range));
         assert_eq!(stream(Form::Float, Slot::Float(f64::NAN)), Err(Unfit::Range));
         assert_eq!(stream(Form::Date, Slot::Int(1)), Err(Unfit::Kind));
-        assert_eq!(Form::of(&column("geometry", None)), None);
+        assert_eq!(Form::of(&declared("geometry", None)), None);
     }
 }

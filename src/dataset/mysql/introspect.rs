@@ -1,7 +1,9 @@
 //! What stands in the catalog about the tables that are to be filled.
 
+use super::form::{Declared, Form};
 use super::server::{failed, number, quoted, text, truth};
 use crate::dataset::DatasetError;
+use crate::dataset::fit::TableColumn;
 use crate::db::mysql::Client;
 use crate::sql::lex::{TokenKind, lex_in};
 use crate::units::Dialect;
@@ -15,32 +17,9 @@ pub(super) struct Relation {
     pub(super) is_here: bool,
     /// Qualified where it must be, and quoted.
     pub(super) target: String,
-    pub(super) columns: Vec<RelationColumn>,
-}
-
-/// One of its columns.
-// Independent facts of the catalog.
-#[expect(clippy::struct_excessive_bools)]
-#[derive(Clone, Debug)]
-pub(super) struct RelationColumn {
-    pub(super) name: String,
-    /// As SQL writes it: `varchar(20)`.
-    pub(super) type_name: String,
-    /// Without its length: `varchar`.
-    pub(super) data_type: String,
-    /// Characters, for `text` and `blob` bytes, that it holds.
-    pub(super) length: Option<u64>,
-    /// Digits of a decimal.
-    pub(super) precision: Option<u32>,
-    /// Digits of a decimal behind the point.
-    pub(super) scale: Option<u32>,
-    pub(super) is_unsigned: bool,
-    pub(super) not_null: bool,
-    /// It has a value where none is given: a default or `AUTO_INCREMENT`.
-    pub(super) has_default: bool,
-    pub(super) is_auto_increment: bool,
-    /// It is computed from other columns and takes no value.
-    pub(super) is_generated: bool,
+    pub(super) columns: Vec<TableColumn<Form>>,
+    /// The column that numbers itself, if there is one.
+    pub(super) auto_increment: Option<String>,
 }
 
 const IS_THERE: &str = "
@@ -65,25 +44,27 @@ pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relat
         return Ok(None);
     }
     let columns = client.rows_with(COLUMNS, values).await.map_err(failed(doing()))?;
-    let column = |row: &mysql_async::Row| RelationColumn {
+    let column = |row: &mysql_async::Row| TableColumn {
         name: text(row, 0).unwrap_or_default(),
         type_name: text(row, 1).unwrap_or_default(),
-        data_type: text(row, 2).unwrap_or_default().to_ascii_lowercase(),
-        length: number(row, 3),
-        precision: number(row, 4),
-        scale: number(row, 5),
-        is_unsigned: truth(row, 6),
+        of_type: Form::of(&Declared {
+            name: text(row, 2).unwrap_or_default().to_ascii_lowercase(),
+            length: number(row, 3),
+            precision: number(row, 4),
+            scale: number(row, 5),
+            is_unsigned: truth(row, 6),
+        }),
         not_null: truth(row, 7),
         has_default: truth(row, 8),
-        is_auto_increment: truth(row, 9),
         is_generated: truth(row, 10),
     };
+    let auto_increment = columns.iter().find(|row| truth(row, 9)).and_then(|row| text(row, 0));
     let target = match &schema {
         Some(schema) => format!("{}.{}", quoted(schema), quoted(&table)),
         None => quoted(&table),
     };
     let columns = columns.iter().map(column).collect();
-    Ok(Some(Relation { name: table, is_here: schema.is_none(), target, columns }))
+    Ok(Some(Relation { name: table, is_here: schema.is_none(), target, columns, auto_increment }))
 }
 
 /// The database and the table that a name says. Between double quotes or backticks stands a name as it is.

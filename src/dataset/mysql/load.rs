@@ -5,27 +5,27 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use mysql_async::ServerError;
 
+use super::TablePlan;
 use super::changes;
 use super::check;
 use super::created::{Object, drops, objects};
-use super::fit::{TablePlan, fit};
 use super::form::Way;
 use super::introspect::{Relation, relation};
 use super::mark;
 use super::references;
 use super::send::send;
-use super::server::{NO_SUCH_TABLE, blame, code, failed, number, opening, quoted, run, text, words};
-use crate::dataset::event::{
-    DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary,
-};
-use crate::dataset::mark::{Mark, MarkState};
+use super::server::{NO_SUCH_TABLE, blame, code, failed, number, quoted, run, text, words};
+use crate::dataset::event::{DatasetError, LoadOptions, LoadSummary, Phase};
+use crate::dataset::fit::{Fitting, described};
+use crate::dataset::found::{Found, tables};
+use crate::dataset::mark::Mark;
+use crate::dataset::progress::Progress;
 use crate::dataset::script::{Script, Step, steps};
 use crate::db::mysql::{Client, Settings, connect};
-use crate::diagnostic::{Mistakes, likely};
+use crate::diagnostic::Mistakes;
 use crate::generate::Dataset;
 use crate::sql::lex::{TokenKind, lex_in};
 use crate::units::Dialect;
@@ -53,19 +53,14 @@ const WAITED_TOO_LONG: u16 = 1205;
 /// A table that is not there, or that a foreign key cannot refer to: what a refused step leaves behind.
 const FOLLOWS: [u16; 4] = [NO_SUCH_TABLE, 1005, 1824, 1215];
 
-/// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
-pub async fn load(
-    settings: &Settings,
-    workload: &Workload,
-    options: &LoadOptions,
-    progress: &mut (dyn FnMut(LoadEvent) + Send),
+/// Creates the schema in the target, fills its tables, and marks what was loaded.
+pub async fn load<'a>(
+    settings: &'a Settings,
+    workload: &'a Workload,
+    schema: &'a SqlFile,
+    options: &'a LoadOptions,
+    progress: Progress<'a>,
 ) -> Result<LoadSummary, DatasetError> {
-    let Some(schema) = &workload.schema else {
-        return Err(DatasetError::NothingToLoad { workload: workload.name.clone() });
-    };
-    if !(options.scale.is_finite() && options.scale > 0.0) {
-        return Err(DatasetError::Scale(options.scale));
-    }
     let mut load = Load {
         settings,
         workload,
@@ -76,26 +71,24 @@ pub async fn load(
         dataset: Arc::new(workload.dataset(options.seed, options.scale)),
         before: vec![],
         made: vec![],
+        numbered: vec![],
         progress,
-        summary: LoadSummary::default(),
-        begun: Instant::now(),
     };
     load.lock().await?;
     let Some(remains) = load.remains().await? else {
-        load.summary.already_loaded = true;
-        return Ok(load.summary);
+        return Ok(LoadSummary { already_loaded: true, ..LoadSummary::default() });
     };
-    load.phase(Phase::Schema);
+    load.progress.phase(Phase::Schema);
     let plans = load.make_tables(&remains).await?;
-    load.phase(Phase::Rows);
+    load.progress.phase(Phase::Rows);
     load.send_rows(&plans).await?;
-    load.phase(Phase::Indexes);
-    load.make_indexes(&plans).await?;
+    load.progress.phase(Phase::Indexes);
+    load.make_indexes().await?;
     if let Some(finish) = &workload.finish {
-        load.phase(Phase::Finish);
+        load.progress.phase(Phase::Finish);
         load.run_steps(finish, &steps(&finish.text, Dialect::Mysql)).await?;
     }
-    load.phase(Phase::Analyze);
+    load.progress.phase(Phase::Analyze);
     load.analyze().await?;
     load.end(&plans).await
 }
@@ -131,10 +124,9 @@ struct Load<'a> {
     before: Vec<Object>,
     /// What the schema made.
     made: Vec<Object>,
-    progress: &'a mut (dyn FnMut(LoadEvent) + Send),
-    summary: LoadSummary,
-    /// When the phase at hand began.
-    begun: Instant,
+    /// Columns that number themselves and that were loaded, with their tables.
+    numbered: Vec<(Arc<TablePlan>, String)>,
+    progress: Progress<'a>,
 }
 
 /// What stands in the way of a load and may be removed.
@@ -147,24 +139,6 @@ struct Remains {
 }
 
 impl Load<'_> {
-    fn phase(&mut self, phase: Phase) {
-        self.close_phase();
-        self.summary.phases.push((phase, Duration::ZERO));
-        self.begun = Instant::now();
-        (self.progress)(LoadEvent::PhaseBegun(phase));
-    }
-
-    fn close_phase(&mut self) {
-        if let Some((_, duration)) = self.summary.phases.last_mut() {
-            *duration = self.begun.elapsed();
-        }
-    }
-
-    fn note(&mut self, note: String) {
-        (self.progress)(LoadEvent::Note(note.clone()));
-        self.summary.notes.push(note);
-    }
-
     fn database(&self) -> String {
         self.settings.database().to_owned()
     }
@@ -184,46 +158,24 @@ impl Load<'_> {
             Some(mark) => mark::owned(&self.client, &mark.workload).await?,
             None => vec![],
         };
-        let described = self.workload.tables.iter().filter(|table| !table.columns.is_empty());
-        let names = self.script.tables.iter().chain(described.map(|table| &table.name));
-        let mut own = 0;
-        let mut gone = vec![];
-        let mut foreign: Vec<Relation> = vec![];
-        for name in names {
+        let mut found = Found::default();
+        let mut given_up: Vec<Relation> = vec![];
+        for name in tables(&self.script, self.workload) {
             let Some(table) = relation(&self.client, name).await? else {
-                gone.push(format!("table {name} is gone"));
+                found.gone.push(name.to_owned());
                 continue;
             };
             if table.is_here && made.iter().any(|object| object.kind == "TABLE" && object.name == table.name)
             {
-                own += 1;
-            } else if foreign.iter().all(|known| known.target != table.target) {
-                foreign.push(table);
+                found.has_own = true;
+            } else if given_up.iter().all(|known| known.target != table.target) {
+                found.foreign.push(table.name.clone());
+                given_up.push(table);
             }
         }
-        let replace = self.options.existing == Existing::Replace;
-        if !foreign.is_empty() && !replace {
-            let tables = foreign.into_iter().map(|table| table.name).collect();
-            return Err(DatasetError::Occupied { tables, database: self.database() });
-        }
-        if let Some(mark) = mark
-            && mark.state == MarkState::Loaded
-            && own > 0
-            && !replace
-        {
-            let mut differences = mark.differences_at(self.workload, self.options.scale, self.options.seed);
-            gone.dedup();
-            differences.append(&mut gone);
-            if differences.is_empty() {
-                return Ok(None);
-            }
-            return Err(DatasetError::Loaded {
-                held: mark.to_string(),
-                differences: differences.join("; "),
-                database: self.database(),
-            });
-        }
-        Ok(Some(Remains { made, given_up: foreign }))
+        let is_loaded =
+            found.is_loaded(mark.as_ref(), self.workload, self.options, self.settings.database())?;
+        Ok((!is_loaded).then_some(Remains { made, given_up }))
     }
 
     /// Makes the tables and checks everything against them; on a mistake what was made is dropped.
@@ -268,8 +220,7 @@ impl Load<'_> {
         self.try_steps(&self.script.after_rows.clone(), source, mistakes).await?;
         // A script's texts need not be statements before variables stand in them.
         if !self.workload.is_script() {
-            let refusals = check::refusals(&self.client, self.workload).await?;
-            check::report(&refusals, self.workload, mistakes)?;
+            check::refusals(&self.client, self.workload).await?.report(mistakes)?;
         }
         Ok(plans)
     }
@@ -365,30 +316,16 @@ impl Load<'_> {
     }
 
     async fn fit_columns(&mut self, mistakes: &mut Mistakes) -> Result<Vec<Arc<TablePlan>>, DatasetError> {
-        let SqlFile { path, text } = &self.workload.document;
-        let source = mistakes.add_source(path, text.as_str());
-        self.workload.check_size(&self.dataset, source, mistakes);
-        let schema = self.schema.path.file_name().unwrap_or_default().to_string_lossy();
+        let mut fitting = Fitting::new(self.workload, &self.dataset, self.schema, mistakes);
         let mut plans = vec![];
-        for (index, table) in self.workload.tables.iter().enumerate() {
-            if table.columns.is_empty() {
-                continue;
-            }
+        for (index, table) in described(self.workload) {
             let Some(relation) = relation(&self.client, &table.name).await? else {
-                let help = likely(&table.name, self.script.tables.iter().map(String::as_str));
-                mistakes.at(
-                    source,
-                    table.span.clone(),
-                    format!("{schema} makes no table `{}`", table.name),
-                    "no such table",
-                    help.map(|name| format!("did you mean `{name}`?")),
-                );
+                fitting.is_not_made(table, &self.script.tables);
                 continue;
             };
             if !relation.is_here {
-                mistakes.at(
-                    source,
-                    table.span.clone(),
+                fitting.blame(
+                    table,
                     format!("table `{}` lies in another database than that of the target", table.name),
                     "named with its database",
                     Some("leave the database out of its name, here and in the schema".to_owned()),
@@ -402,7 +339,10 @@ impl Load<'_> {
                     database: self.database(),
                 });
             }
-            plans.push(Arc::new(fit(table, index, &self.dataset, &relation, source, mistakes)));
+            let plan = Arc::new(fitting.fit(index, &relation.target, &relation.columns));
+            let numbers_itself = relation.auto_increment.filter(|column| table.column(column).is_some());
+            self.numbered.extend(numbers_itself.map(|column| (Arc::clone(&plan), column)));
+            plans.push(plan);
         }
         Ok(plans)
     }
@@ -418,17 +358,9 @@ impl Load<'_> {
             clients.push(client);
         }
         for plan in plans {
-            (self.progress)(LoadEvent::TableBegun { table: plan.name.clone(), rows: plan.rows });
-            let begun = Instant::now();
-            let progress = &mut *self.progress;
-            let mut on_sent = |rows, bytes| progress(LoadEvent::RowsSent { rows, bytes });
-            let bytes = send(&clients, threads, &self.dataset, plan, way, &mut on_sent).await?;
-            let done =
-                TableSummary { table: plan.name.clone(), rows: plan.rows, bytes, duration: begun.elapsed() };
-            (self.progress)(LoadEvent::TableDone(done.clone()));
-            self.summary.rows += done.rows;
-            self.summary.bytes += done.bytes;
-            self.summary.tables.push(done);
+            self.progress.table(&plan.name, plan.rows);
+            send(&clients, threads, &self.dataset, plan, way, &mut self.progress).await?;
+            self.progress.end_table();
         }
         Ok(())
     }
@@ -440,7 +372,7 @@ impl Load<'_> {
         if rows.first().and_then(|row| number::<i64>(row, 0)) == Some(1) {
             return Ok(Way::Stream);
         }
-        self.note(
+        self.progress.note(
             "the server takes no local files, so that the rows travel as INSERT statements, which takes longer \
              (SET GLOBAL local_infile = ON allows LOAD DATA)"
                 .to_owned(),
@@ -450,15 +382,14 @@ impl Load<'_> {
 
     /// Everything that is cheaper made behind the rows, each statement by itself. Columns that number themselves go on behind
     /// the last key.
-    async fn make_indexes(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
+    async fn make_indexes(&mut self) -> Result<(), DatasetError> {
         let checks = |on: u8| format!("SET SESSION foreign_key_checks = {on}");
         let after = std::mem::take(&mut self.script.after_rows);
         self.client.run(&checks(0)).await.map_err(failed("prepare the connection"))?;
         self.run_steps(self.schema, &after).await?;
         self.client.run(&checks(1)).await.map_err(failed("prepare the connection"))?;
         references::check(&self.client, &self.made_tables()).await?;
-        for plan in plans {
-            let Some(column) = &plan.auto_increment else { continue };
+        for (plan, column) in &self.numbered {
             let doing = || failed(format!("set the next number of {} behind its last key", plan.name));
             let last = format!("SELECT MAX({}) FROM {}", quoted(column), plan.target);
             let rows = self.client.rows(&last).await.map_err(doing())?;
@@ -477,8 +408,7 @@ impl Load<'_> {
     /// Runs the statements of a script one by one.
     async fn run_steps(&mut self, file: &SqlFile, steps: &[Step]) -> Result<(), DatasetError> {
         for (index, step) in steps.iter().enumerate() {
-            let what = opening(&step.sql);
-            (self.progress)(LoadEvent::Step { number: index + 1, of: steps.len(), what });
+            self.progress.step(index, steps.len(), step.opening());
             run(&self.client, step).await?.map_err(|said| refused(file, step, &said))?;
         }
         Ok(())
@@ -488,7 +418,7 @@ impl Load<'_> {
         let aged = self.workload.tables.iter().filter(|table| table.aged.is_some());
         let names: Vec<&str> = aged.map(|table| table.name.as_str()).collect();
         if !names.is_empty() {
-            self.note(format!(
+            self.progress.note(format!(
                 "tables are aged on PostgreSQL only: {} will be as new as if nobody had used them",
                 names.join(", ")
             ));
@@ -498,7 +428,7 @@ impl Load<'_> {
     async fn analyze(&mut self) -> Result<(), DatasetError> {
         let tables = self.made_tables();
         for (index, table) in tables.iter().enumerate() {
-            (self.progress)(LoadEvent::Step { number: index + 1, of: tables.len(), what: table.clone() });
+            self.progress.step(index, tables.len(), table);
             let doing = || format!("analyze {table}");
             let sql = format!("ANALYZE TABLE {}", quoted(table));
             let answer = self.client.rows(&sql).await.map_err(failed(doing()))?;
@@ -516,12 +446,12 @@ impl Load<'_> {
     async fn end(mut self, plans: &[Arc<TablePlan>]) -> Result<LoadSummary, DatasetError> {
         let plans = plans.iter().map(AsRef::as_ref);
         changes::keep_baseline(&self.client, &self.workload.name, plans).await?;
-        mark::end(&self.client, &self.workload.name, self.summary.rows).await?;
-        self.close_phase();
+        mark::end(&self.client, &self.workload.name, self.progress.rows()).await?;
         let ended = self.client.run("DO RELEASE_ALL_LOCKS()").await;
         if let Err(error) = ended {
-            self.note(format!("the lock of the load ends with its connection only: {}", words(&error)));
+            self.progress
+                .note(format!("the lock of the load ends with its connection only: {}", words(&error)));
         }
-        Ok(self.summary)
+        Ok(self.progress.end())
     }
 }

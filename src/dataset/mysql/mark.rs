@@ -57,7 +57,7 @@ pub(super) async fn prepare(client: &Client) -> Result<(), DatasetError> {
 }
 
 /// The mark of a workload of this name, if it has one.
-pub(super) async fn read(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
+pub async fn read(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
     let rows = match client.rows_with(MARK, (workload,)).await {
         Ok(rows) => rows,
         // Who may not see it did not load it.

@@ -5,7 +5,6 @@ mod between;
 mod changes;
 mod check;
 mod created;
-mod fit;
 mod form;
 mod introspect;
 mod load;
@@ -21,6 +20,11 @@ pub(super) use between::{check_session_setting, run_statement};
 pub(super) use changes::data_state;
 pub(super) use check::check_statements;
 pub(super) use load::load;
+pub(super) use mark::read as mark_of;
 pub(super) use parameters::check_parameters;
-pub(super) use query_values::query_values;
-pub(super) use state::inspect;
+pub(super) use query_values::values_of;
+pub(super) use state::{has_table, scale_by};
+
+/// A table that can be filled.
+type TablePlan = super::fit::TablePlan<form::Form>;
+type ColumnPlan = super::fit::ColumnPlan<form::Form>;

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 
 use mysql_async::consts::ColumnType;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Error, Statement as Prepared};
+use mysql_async::{Column, Error, Statement as Prepared};
 
 use super::server::{failed, spoken};
 use crate::dataset::DatasetError;
+use crate::dataset::refusals::{report_column, report_gauge, unless_mistaken};
 use crate::db::mysql::Client;
 use crate::diagnostic::Mistakes;
 use crate::generate::Dataset;
@@ -24,8 +25,7 @@ pub async fn check_parameters(
     _query_values: &QueryValues,
 ) -> Result<(), DatasetError> {
     let mut mistakes = Mistakes::default();
-    let document = &workload.document;
-    let source = mistakes.add_source(&document.path, document.text.as_str());
+    let source = mistakes.add_source(&workload.document.path, workload.document.text.as_str());
     let mut measured = BTreeSet::new();
     for statement in &workload.statements {
         let prepared = prepare(client, statement).await?;
@@ -46,7 +46,7 @@ pub async fn check_parameters(
     }
     check_gauges(client, workload, source, &mut mistakes).await?;
     mistakes.sort();
-    if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
+    unless_mistaken(mistakes)
 }
 
 async fn prepare(client: &Client, statement: &Statement) -> Result<Prepared, DatasetError> {
@@ -57,15 +57,9 @@ async fn prepare(client: &Client, statement: &Statement) -> Result<Prepared, Dat
 fn check_measure(measure: &Measure, prepared: &Prepared, source: usize, mistakes: &mut Mistakes) {
     let columns = prepared.columns();
     let Some(found) = columns.iter().find(|column| column.name_str() == measure.column) else {
-        let names: Vec<_> = columns.iter().map(|column| column.name_str().into_owned()).collect();
-        mistakes.at(
-            source,
-            measure.span.clone(),
-            format!("`{}` returns no column `{}`", measure.statement, measure.column),
-            "not returned",
-            Some(format!("it returns {}", names.join(", "))),
-        );
-        return;
+        let names: Vec<_> = columns.iter().map(Column::name_str).collect();
+        let returned: Vec<&str> = names.iter().map(AsRef::as_ref).collect();
+        return report_column(measure, &returned, source, mistakes);
     };
     let kind = found.column_type();
     let is_number = matches!(
@@ -113,13 +107,7 @@ async fn check_gauges(
             Ok(prepared) => {
                 conn.close(prepared).await.map_err(failed(format!("close gauge `{}`", gauge.name)))?;
             }
-            Err(Error::Server(said)) => mistakes.at(
-                source,
-                gauge.span.clone(),
-                format!("gauge `{}` cannot be read: {}", gauge.name, spoken(&said)),
-                "refused by the server",
-                Some("its query gives one row with one number".to_owned()),
-            ),
+            Err(Error::Server(said)) => report_gauge(gauge, &spoken(&said), source, mistakes),
             Err(error) => return Err(failed(format!("prepare gauge `{}`", gauge.name))(error)),
         }
     }

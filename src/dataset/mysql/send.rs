@@ -1,6 +1,6 @@
-//! Rows by `LOAD DATA LOCAL INFILE`: chunks are encoded on threads and stream through the connection as if they were a file;
-//! memory does not grow with the rows, since a thread waits until its chunk was taken. Where the server does not take local
-//! files (`local_infile = OFF`, the default of MySQL 8) the same chunks are the rows of `INSERT` statements.
+//! Rows by `LOAD DATA LOCAL INFILE`: chunks are encoded on threads and stream through the connection as if they were a file.
+//! Where the server does not take local files (`local_infile = OFF`, the default of MySQL 8) the same chunks are the rows of
+//! `INSERT` statements.
 //!
 //! A turn of a connection (see [`Shares`]) is one statement and one transaction. With one connection all rows of a table are
 //! one turn, up to a bound: into an empty table without checks of keys MariaDB writes them as pages and logs no row for a
@@ -21,32 +21,21 @@ use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Error};
 use tokio::sync::mpsc;
 
-use super::fit::{ColumnPlan, TablePlan};
 use super::form::Way;
-use super::server::{failed, text, words};
-use crate::dataset::shares::{CHUNK_BYTES, Shares};
+use super::server::{failed, quoted, text, words};
+use super::{ColumnPlan, TablePlan};
+use crate::dataset::chunks::{CHUNKS_WAITING, Encode, Lanes, row_bytes};
+use crate::dataset::progress::Progress;
+use crate::dataset::shares::Shares;
 use crate::dataset::{DatasetError, put_plain};
 use crate::db::mysql::Client;
 use crate::generate::Dataset;
 use crate::sql::values::Arena;
 
-/// Chunks that wait behind the one that is sent, for each encoding thread.
-const CHUNKS_WAITING: usize = 2;
-/// Rows from which the length of all others is guessed.
-const ROWS_MEASURED: u64 = 64;
 /// Bytes of one transaction: what an interrupted load must roll back at most.
 const TRANSACTION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Characters of a value that a message shows.
 const SHOWN: usize = 60;
-
-/// Told of rows and bytes as they are sent.
-pub(super) type OnSent<'a> = &'a mut (dyn FnMut(u64, u64) + Send);
-
-/// The rows of a chunk.
-struct Chunk {
-    rows: u64,
-    bytes: Bytes,
-}
 
 /// What the chunks of a table are made from.
 #[derive(Clone)]
@@ -56,30 +45,53 @@ struct Make {
     way: Way,
 }
 
-/// Fills one table over all connections of `clients`. Returns the bytes that were sent.
+/// Fills one table over all connections of `clients`.
 pub(super) async fn send(
     clients: &[Client],
     threads: usize,
     dataset: &Arc<Dataset>,
     plan: &Arc<TablePlan>,
     way: Way,
-    on_sent: OnSent<'_>,
-) -> Result<u64, DatasetError> {
+    progress: &mut Progress<'_>,
+) -> Result<(), DatasetError> {
     let make = Make { dataset: Arc::clone(dataset), plan: Arc::clone(plan), way };
-    let row_bytes = make.row_bytes()?;
+    let row_bytes = row_bytes(&make, plan.rows)?;
     let mut shares = Shares::new(plan.rows, row_bytes, clients.len() as u64, threads as u64);
     let chunks_of_transaction = TRANSACTION_BYTES_MAX / (shares.rows_per_chunk * row_bytes).max(1);
     shares.chunks_per_turn = shares.chunks_per_turn.min(chunks_of_transaction.max(1));
-    let on_sent = Mutex::new((0_u64, on_sent));
+    let progress = Mutex::new(progress);
     let sent = |rows: u64, bytes: u64| {
-        let mut on_sent = on_sent.lock().unwrap_or_else(PoisonError::into_inner);
-        on_sent.0 += bytes;
-        (on_sent.1)(rows, bytes);
+        progress.lock().unwrap_or_else(PoisonError::into_inner).rows_sent(rows, bytes);
     };
     let jobs = (0..shares.jobs).zip(clients).map(|(job, client)| run_job(client, job, shares, &make, &sent));
-    try_join_all(jobs).await?;
-    let (bytes, _) = on_sent.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(bytes)
+    try_join_all(jobs).await.map(drop)
+}
+
+/// The statement that takes the rows; behind an INSERT stand the rows themselves.
+fn statement(plan: &TablePlan, way: Way) -> String {
+    let names = plan.columns.iter().map(|column| quoted(&column.name));
+    if way == Way::Literals {
+        return format!("INSERT INTO {} ({}) VALUES ", plan.target, names.collect::<Vec<_>>().join(", "));
+    }
+    let mut fields = vec![];
+    let mut made = vec![];
+    for (index, (column, name)) in plan.columns.iter().zip(names).enumerate() {
+        let field = format!("@dbdyno_{index}");
+        match column.of_type.expression_of(&field) {
+            Some(expression) => {
+                made.push(format!("{name} = {expression}"));
+                fields.push(field);
+            }
+            None => fields.push(name),
+        }
+    }
+    let set = if made.is_empty() { String::new() } else { format!(" SET {}", made.join(", ")) };
+    format!(
+        "LOAD DATA LOCAL INFILE 'dbdyno' INTO TABLE {} CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\\t' \
+         ESCAPED BY '\\\\' LINES TERMINATED BY '\\n' ({}){set}",
+        plan.target,
+        fields.join(", ")
+    )
 }
 
 /// Sends the chunks of one job in their order.
@@ -91,44 +103,23 @@ async fn run_job(
     sent: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), DatasetError> {
     let mut conn = client.conn().await;
-    let mut lanes: Vec<_> =
-        (0..shares.threads).map(|thread| make.clone().lane(job, thread, shares)).collect();
+    let mut lanes = Lanes::start(make, job, shares);
     for turn in 0..shares.turns() {
-        let numbers = turn * shares.chunks_per_turn..(turn + 1) * shares.chunks_per_turn;
-        let Some(first) = shares.chunk(job, numbers.start) else { continue };
-        let numbers = numbers.take_while(|number| shares.chunk(job, *number).is_some());
-        let chunks = Chunks { lanes: &mut lanes, numbers, plan: &make.plan };
+        let mut numbers = shares.turn(job, turn).peekable();
+        let Some(first) = numbers.peek().and_then(|number| shares.chunk(job, *number)) else { continue };
         match make.way {
-            Way::Stream => stream(&mut conn, chunks, first.start, make, sent).await?,
-            Way::Literals => insert(&mut conn, chunks, first.start, make, sent).await?,
+            Way::Stream => stream(&mut conn, &mut lanes, numbers, first.start, make, sent).await?,
+            Way::Literals => insert(&mut conn, &mut lanes, numbers, first.start, make, sent).await?,
         }
     }
     Ok(())
 }
 
-/// The chunks of a turn, in their order.
-struct Chunks<'l, I> {
-    lanes: &'l mut [mpsc::Receiver<Result<Chunk, DatasetError>>],
-    numbers: I,
-    plan: &'l TablePlan,
-}
-
-impl<I: Iterator<Item = u64>> Chunks<'_, I> {
-    async fn next(&mut self) -> Option<Result<Chunk, DatasetError>> {
-        let number = self.numbers.next()?;
-        let lane = usize::try_from(number % self.lanes.len().max(1) as u64).unwrap_or(0);
-        let ended = || {
-            let message = "a thread ended before its time".to_owned();
-            Err(DatasetError::Encoder { table: self.plan.name.clone(), message })
-        };
-        Some(self.lanes[lane].recv().await.unwrap_or_else(ended))
-    }
-}
-
 /// A turn as one `LOAD DATA`.
 async fn stream(
     conn: &mut Conn,
-    mut chunks: Chunks<'_, impl Iterator<Item = u64>>,
+    lanes: &mut Lanes,
+    numbers: impl Iterator<Item = u64>,
     first_row: u64,
     make: &Make,
     sent: &(impl Fn(u64, u64) + Sync),
@@ -143,8 +134,8 @@ async fn stream(
     });
     let feed = async move {
         let mut rows = 0;
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk?;
+        for number in numbers {
+            let chunk = lanes.chunk(number).await?;
             let bytes = chunk.bytes.len() as u64;
             // Nobody listens any more: the server's answer says why.
             if to_server.send(chunk.bytes).await.is_err() {
@@ -155,10 +146,10 @@ async fn stream(
         }
         Ok::<u64, DatasetError>(rows)
     };
-    let statement = make.plan.statement(Way::Stream);
+    let load = statement(&make.plan, Way::Stream);
     let mut fed = None;
     let taken = {
-        let (mut feed, mut take) = (pin!(feed), pin!(conn.query_drop(statement)));
+        let (mut feed, mut take) = (pin!(feed), pin!(conn.query_drop(load)));
         loop {
             tokio::select! {
                 taken = &mut take => break taken,
@@ -185,17 +176,18 @@ async fn stream(
 /// A turn as `INSERT` statements in one transaction.
 async fn insert(
     conn: &mut Conn,
-    mut chunks: Chunks<'_, impl Iterator<Item = u64>>,
+    lanes: &mut Lanes,
+    numbers: impl Iterator<Item = u64>,
     first_row: u64,
     make: &Make,
     sent: &(impl Fn(u64, u64) + Sync),
 ) -> Result<(), DatasetError> {
     let doing = || format!("insert rows into {}", make.plan.name);
-    let opening = make.plan.statement(Way::Literals);
+    let opening = statement(&make.plan, Way::Literals);
     conn.query_drop("START TRANSACTION").await.map_err(failed(doing()))?;
     let mut row = first_row;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
+    for number in numbers {
+        let chunk = lanes.chunk(number).await?;
         let mut statement = Vec::with_capacity(opening.len() + chunk.bytes.len());
         statement.extend_from_slice(opening.as_bytes());
         statement.extend_from_slice(&chunk.bytes);
@@ -243,36 +235,11 @@ fn located(message: &str, first_row: u64, make: &Make) -> Option<DatasetError> {
     Some(make.misfit(column, row))
 }
 
-impl Make {
-    /// Starts a thread that encodes its share of a job's chunks; it ends with them, or when nobody takes them any more.
-    fn lane(self, job: u64, thread: u64, shares: Shares) -> mpsc::Receiver<Result<Chunk, DatasetError>> {
-        let (to_sender, from_encoder) = mpsc::channel(CHUNKS_WAITING);
-        // Its end is seen in the channel, so the handle is of no use.
-        let _detached = tokio::task::spawn_blocking(move || {
-            let mut arena = Arena::default();
-            for turn in 0.. {
-                let Some(rows) = shares.chunk(job, thread + shares.threads * turn) else { return };
-                let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
-                let encoded = self.encode(rows.clone(), &mut arena, &mut out);
-                let chunk = encoded.map(|()| Chunk { rows: rows.end - rows.start, bytes: out.into() });
-                let failed = chunk.is_err();
-                if to_sender.blocking_send(chunk).is_err() || failed {
-                    return;
-                }
-            }
-        });
-        from_encoder
+impl Encode for Make {
+    fn table(&self) -> &str {
+        &self.plan.name
     }
 
-    /// Bytes of a row, guessed from the first.
-    fn row_bytes(&self) -> Result<u64, DatasetError> {
-        let measured = self.plan.rows.min(ROWS_MEASURED);
-        let mut out = vec![];
-        self.encode(0..measured, &mut Arena::default(), &mut out)?;
-        Ok((out.len() as u64).div_ceil(measured.max(1)).max(1))
-    }
-
-    /// Appends rows.
     fn encode(&self, rows: Range<u64>, arena: &mut Arena, out: &mut Vec<u8>) -> Result<(), DatasetError> {
         let first = rows.start;
         for row in rows {
@@ -285,13 +252,15 @@ impl Make {
                     out.push(if self.way == Way::Stream { b'\t' } else { b',' });
                 }
                 let slot = self.dataset.value(self.plan.table, column.column, row, arena);
-                column.form.put(slot, arena, self.way, out).map_err(|_| self.misfit(column, row))?;
+                column.of_type.put(slot, arena, self.way, out).map_err(|_| self.misfit(column, row))?;
             }
             out.push(if self.way == Way::Stream { b'\n' } else { b')' });
         }
         Ok(())
     }
+}
 
+impl Make {
     /// A value that does not fit its column.
     fn misfit(&self, column: &ColumnPlan, row: u64) -> DatasetError {
         let mut arena = Arena::default();
@@ -310,5 +279,34 @@ impl Make {
             row,
             value,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::form::Form;
+    use super::*;
+
+    #[test]
+    fn bytes_travel_as_digits_and_everything_else_as_it_is() {
+        let column = |name: &str, of_type| ColumnPlan {
+            column: 0,
+            name: name.to_owned(),
+            type_name: String::new(),
+            of_type,
+        };
+        let plan = TablePlan {
+            table: 0,
+            name: "t".to_owned(),
+            target: "`t`".to_owned(),
+            rows: 1,
+            columns: vec![column("id", Form::Float), column("by`te", Form::Bytes { longest: 9 })],
+        };
+        assert_eq!(statement(&plan, Way::Literals), "INSERT INTO `t` (`id`, `by``te`) VALUES ");
+        assert_eq!(
+            statement(&plan, Way::Stream),
+            "LOAD DATA LOCAL INFILE 'dbdyno' INTO TABLE `t` CHARACTER SET utf8mb4 FIELDS TERMINATED BY '\\t' ESCAPED BY \
+             '\\\\' LINES TERMINATED BY '\\n' (`id`, @dbdyno_1) SET `by``te` = UNHEX(@dbdyno_1)"
+        );
     }
 }

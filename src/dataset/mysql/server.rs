@@ -48,13 +48,8 @@ pub(super) async fn run(client: &Client, step: &Step) -> Result<Result<(), Serve
     match client.run(&step.sql).await {
         Ok(_) => Ok(Ok(())),
         Err(Error::Server(said)) => Ok(Err(said)),
-        Err(error) => Err(failed(format!("run `{}`", opening(&step.sql)))(error)),
+        Err(error) => Err(failed(format!("run `{}`", step.opening()))(error)),
     }
-}
-
-/// The first words of a statement.
-pub(super) fn opening(sql: &str) -> String {
-    sql.split_whitespace().take(6).collect::<Vec<_>>().join(" ")
 }
 
 /// Blames a step at the word that the server names, else as a whole.

@@ -12,7 +12,7 @@
 
 use tokio_postgres::Row;
 
-use super::fit::TablePlan;
+use super::TablePlan;
 use super::server::{code, failed, quoted, words};
 use crate::dataset::DatasetError;
 use crate::db::postgres::Client;

@@ -5,33 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::Row;
 
-use super::fit::TablePlan;
+use super::TablePlan;
 use super::server::{code, failed};
-use crate::dataset::DatasetError;
+use crate::dataset::fit::described;
+use crate::dataset::{DataState, DatasetError, TableChanges};
 use crate::db::postgres::{Client, server_version};
 use crate::workload::Workload;
-
-/// Rows of one table that were changed since it was loaded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TableChanges {
-    /// Its name, as the workload has it.
-    pub table: String,
-    /// Rows that were inserted.
-    pub inserted: u64,
-    /// Rows that were updated, once for each time.
-    pub updated: u64,
-    /// Rows that were deleted.
-    pub deleted: u64,
-}
-
-/// What became of loaded data.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DataState {
-    /// When the load was complete, in microseconds since 1970.
-    pub loaded_at_us: Option<i64>,
-    /// Tables with changes; empty where there are none, absent where the server does not tell.
-    pub changes: Option<Vec<TableChanges>>,
-}
 
 /// The counters' place beside the mark. A mark of an older dbdyno has none.
 pub(super) const PREPARE: &str = "
@@ -157,10 +136,10 @@ pub async fn data_state(client: &Client, workload: &Workload) -> Result<Option<D
         Err(error) if ["42P01", "42501"].contains(&code(&error).unwrap_or_default()) => vec![],
         Err(error) => return Err(failed(doing)(error)),
     };
-    let described = workload.tables.iter().filter(|table| !table.columns.is_empty()).count();
     let changes: Option<Vec<TableChanges>> = rows.iter().map(changes).collect();
+    let described = described(workload).count();
     let changes = changes.filter(|changes| changes.len() == described).map(|mut changes| {
-        changes.retain(|of| of.inserted + of.updated + of.deleted > 0);
+        changes.retain(TableChanges::any);
         changes
     });
     Ok(Some(DataState { loaded_at_us: loaded_at, changes }))

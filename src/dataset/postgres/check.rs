@@ -1,9 +1,10 @@
 //! The workload's statements, prepared by the server before any of them is measured. All that it refuses is reported at once.
 
-use std::collections::BTreeSet;
+use tokio_postgres::error::DbError;
 
-use super::server::{failed, place, words};
+use super::server::{failed, place, spoken, words};
 use crate::dataset::DatasetError;
+use crate::dataset::refusals::{GRANT, Refusals, distinct, make_tables, report_settings, unless_mistaken};
 use crate::db::postgres::{Client, set_local};
 use crate::diagnostic::Mistakes;
 use crate::sql::statement::StatementKind;
@@ -17,36 +18,19 @@ pub async fn check_statements(client: &Client, workload: &Workload) -> Result<()
     let refusals = refusals(client, workload, true).await;
     let refused_settings = refused_settings(client, workload).await;
     client.batch_execute("ROLLBACK").await.map_err(failed("check the statements"))?;
-    report(&refusals?, workload, &mut mistakes)?;
-    report_settings(refused_settings?, workload, &mut mistakes)?;
-    if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
+    refusals?.report(&mut mistakes)?;
+    report_settings(refused_settings?, "SET LOCAL", workload, &mut mistakes);
+    unless_mistaken(mistakes)
 }
 
-/// One refusal and whom it concerns.
-#[derive(Debug)]
-pub(super) struct Refusal {
-    code: String,
-    words: String,
-    hint: Option<String>,
-    /// The word that the server points at, in the first statement.
-    at: Option<String>,
-    /// Indexes into the workload's statements, distinct by name.
-    statements: Vec<usize>,
-}
-
-/// What the server refuses, by distinct refusal. Runs inside a transaction and leaves it as it was.
-pub(super) async fn refusals(
+/// What the server refuses. Runs inside a transaction and leaves it as it was.
+pub(super) async fn refusals<'w>(
     client: &Client,
-    workload: &Workload,
+    workload: &'w Workload,
     with_rights: bool,
-) -> Result<Vec<Refusal>, DatasetError> {
-    let mut refusals: Vec<Refusal> = vec![];
-    let mut seen: BTreeSet<&str> = BTreeSet::new();
-    for (index, statement) in workload.statements.iter().enumerate() {
-        // The same statement in another transaction has another tag, and the same errors.
-        if !seen.insert(&statement.name) {
-            continue;
-        }
+) -> Result<Refusals<'w>, DatasetError> {
+    let mut refusals = Refusals::of(workload);
+    for (index, statement) in distinct(workload) {
         client.batch_execute("SAVEPOINT dbdyno_check").await.map_err(failed("check the statements"))?;
         let refused = prepare(client, statement, with_rights).await;
         if client.is_closed() {
@@ -63,17 +47,8 @@ pub(super) async fn refusals(
         let Some(said) = error.as_db_error() else {
             return Err(failed(format!("prepare `{}`", statement.name))(error));
         };
-        let words = said.message().to_owned();
-        match refusals.iter_mut().find(|refusal| refusal.words == words) {
-            Some(refusal) => refusal.statements.push(index),
-            None => refusals.push(Refusal {
-                code: said.code().code().to_owned(),
-                words,
-                hint: said.hint().map(str::to_owned),
-                at: place(said, &statement.sql).map(|at| statement.sql[at].to_owned()),
-                statements: vec![index],
-            }),
-        }
+        let at = place(said, &statement.sql).map(|at| &statement.sql[at]);
+        refusals.add(index, spoken(said), at, remedy(said, workload));
     }
     Ok(refusals)
 }
@@ -98,26 +73,6 @@ async fn refused_settings<'w>(
         }
     }
     Ok(refused)
-}
-
-fn report_settings(
-    refused: Vec<(&Setting, String)>,
-    workload: &Workload,
-    mistakes: &mut Mistakes,
-) -> Result<(), DatasetError> {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    let path = workload.folder.join("workload.toml");
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DatasetError::File { path: path.clone(), source })?;
-    let source = mistakes.add_source(path, text);
-    for (setting, words) in refused {
-        let label = format!("the server refuses this value of `{}`", setting.name);
-        let help = "`set` takes what `SET LOCAL` takes from this user".to_owned();
-        mistakes.at(source, setting.span.clone(), words, label, Some(help));
-    }
-    Ok(())
 }
 
 async fn prepare(
@@ -153,52 +108,12 @@ async fn rights(client: &Client, statement: &Statement) -> Result<(), tokio_post
     }
 }
 
-/// Adds the refusals to `mistakes`, each at the name line of the first statement that meets it.
-pub(super) fn report(
-    refusals: &[Refusal],
-    workload: &Workload,
-    mistakes: &mut Mistakes,
-) -> Result<(), DatasetError> {
-    if refusals.is_empty() {
-        return Ok(());
-    }
-    let path = workload.folder.join("queries.sql");
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DatasetError::File { path: path.clone(), source })?;
-    let source = mistakes.add_source(path, text);
-    for refusal in refusals {
-        let names: Vec<&str> =
-            refusal.statements.iter().map(|&index| workload.statements[index].name.as_str()).collect();
-        let first = &workload.statements[refusal.statements[0]];
-        let at = refusal.at.as_ref().map_or_else(String::new, |at| format!(" (at `{at}`)"));
-        let label = match names.as_slice() {
-            [_] => format!("the server refuses this statement{at}"),
-            [_, others @ ..] => {
-                format!("the server refuses this statement{at}, and so {}", others.join(", "))
-            }
-            [] => String::new(),
-        };
-        let message = format!("{} (SQLSTATE {})", refusal.words, refusal.code);
-        mistakes.at(source, first.span.clone(), message, label, remedy(refusal, workload));
-    }
-    Ok(())
-}
-
-fn remedy(refusal: &Refusal, workload: &Workload) -> Option<String> {
-    let folder = workload.folder.display();
-    match refusal.code.as_str() {
+fn remedy(said: &DbError, workload: &Workload) -> Option<String> {
+    match said.code().code() {
         // undefined_table, invalid_schema_name
-        "42P01" | "3F000" if workload.schema.is_some() => {
-            Some(format!("run `dbdyno load -w {folder}` on this target first"))
-        }
-        "42P01" | "3F000" => Some(
-            "the workload has no schema.sql: it runs on tables that something else makes in this database"
-                .to_owned(),
-        ),
+        "42P01" | "3F000" => Some(make_tables(workload)),
         // insufficient_privilege
-        "42501" => {
-            Some("grant the right to the user of the target, or name another user in the URL".to_owned())
-        }
-        _ => refusal.hint.clone(),
+        "42501" => Some(GRANT.to_owned()),
+        _ => said.hint().map(str::to_owned),
     }
 }

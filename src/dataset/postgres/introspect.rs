@@ -1,7 +1,9 @@
 //! What stands in the catalog about the tables that are to be filled. PostgreSQL 14 to 18.
 
 use super::server::failed;
+use super::wire::Wire;
 use crate::dataset::DatasetError;
+use crate::dataset::fit::TableColumn;
 use crate::db::postgres::Client;
 
 /// A table as the server knows it.
@@ -10,36 +12,7 @@ pub(super) struct Relation {
     pub(super) oid: u32,
     /// Qualified where it must be, and quoted.
     pub(super) target: String,
-    pub(super) columns: Vec<RelationColumn>,
-}
-
-/// One of its columns.
-// Four independent facts of the catalog, under the catalog's names.
-#[expect(clippy::struct_excessive_bools)]
-#[derive(Clone, Debug)]
-pub(super) struct RelationColumn {
-    pub(super) name: String,
-    /// As SQL writes it: `character varying(20)`.
-    pub(super) type_name: String,
-    /// Of the type, or of a domain's base type.
-    pub(super) type_oid: u32,
-    pub(super) is_enum: bool,
-    pub(super) is_string: bool,
-    /// What an array holds.
-    pub(super) element: Option<Element>,
-    pub(super) not_null: bool,
-    /// It has a value where none is given: a default or an identity.
-    pub(super) has_default: bool,
-    /// It is computed from other columns and takes no value.
-    pub(super) is_generated: bool,
-}
-
-/// The type of an array's elements.
-#[derive(Clone, Debug)]
-pub(super) struct Element {
-    pub(super) oid: u32,
-    pub(super) is_enum: bool,
-    pub(super) is_string: bool,
+    pub(super) columns: Vec<TableColumn<Wire>>,
 }
 
 const RELATION: &str = "
@@ -73,17 +46,14 @@ pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relat
     };
     let oid: u32 = row.get(0);
     let columns = client.query(COLUMNS, &[&oid]).await.map_err(failed(doing()))?;
-    let column = |row: &tokio_postgres::Row| RelationColumn {
+    let column = |row: &tokio_postgres::Row| TableColumn {
         name: row.get(0),
         type_name: row.get(1),
-        type_oid: row.get(2),
-        is_enum: row.get(3),
-        is_string: row.get(4),
-        element: row.get::<_, Option<u32>>(8).map(|oid| Element {
-            oid,
-            is_enum: row.get(9),
-            is_string: row.get(10),
-        }),
+        // Of the type, or of a domain's base type; of an array's elements where it is one.
+        of_type: match row.get::<_, Option<u32>>(8) {
+            Some(element) => Wire::array(element, row.get(9), row.get(10)),
+            None => Wire::of_type(row.get(2), row.get(3), row.get(4)),
+        },
         not_null: row.get(5),
         has_default: row.get(6),
         is_generated: row.get(7),

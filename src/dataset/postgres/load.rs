@@ -2,25 +2,26 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
+use super::TablePlan;
 use super::ageing::{self, age};
 use super::changes;
 use super::check;
 use super::constraints::{self, Constraint};
 use super::copy::copy;
 use super::created::{self, Created};
-use super::fit::{TablePlan, fit};
 use super::introspect::relation;
 use super::mark;
 use super::sequences::advance;
 use super::server::{blame, code, failed, run};
-use crate::dataset::event::{
-    DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary,
-};
-use crate::dataset::mark::{Mark, MarkState};
+use crate::dataset::event::{DatasetError, LoadOptions, LoadSummary, Phase};
+use crate::dataset::fit::{Fitting, described};
+use crate::dataset::found::{Found, tables};
+use crate::dataset::mark::Mark;
+use crate::dataset::progress::Progress;
 use crate::dataset::script::{Script, Step, steps};
 use crate::db::postgres::{Client, Settings, connect};
 use crate::diagnostic::Mistakes;
@@ -48,22 +49,14 @@ const SESSION: &str = "
 /// A long CREATE INDEX ends when nobody waits for it any more, and gives back the lock of the load.
 const LOOK_AFTER_CLIENT: &str = "SET client_connection_check_interval = '500ms'";
 
-/// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
-///
-/// Everything that can be wrong with the schema, the columns and the statements is found before any row, and then the target
-/// is left as it was. Events come in the order of the work; `progress` is called between two steps and must be quick.
-pub async fn load(
-    settings: &Settings,
-    workload: &Workload,
-    options: &LoadOptions,
-    progress: &mut (dyn FnMut(LoadEvent) + Send),
+/// Creates the schema in the target, fills its tables, and marks what was loaded.
+pub async fn load<'a>(
+    settings: &'a Settings,
+    workload: &'a Workload,
+    schema: &'a SqlFile,
+    options: &'a LoadOptions,
+    progress: Progress<'a>,
 ) -> Result<LoadSummary, DatasetError> {
-    let Some(schema) = &workload.schema else {
-        return Err(DatasetError::NothingToLoad { workload: workload.name.clone() });
-    };
-    if !(options.scale.is_finite() && options.scale > 0.0) {
-        return Err(DatasetError::Scale(options.scale));
-    }
     let mut load = Load {
         settings,
         workload,
@@ -75,31 +68,28 @@ pub async fn load(
         waiting: vec![],
         others: vec![],
         progress,
-        summary: LoadSummary::default(),
-        begun: Instant::now(),
     };
     load.lock().await?;
     let Some(remains) = load.remains().await? else {
-        load.summary.already_loaded = true;
-        return Ok(load.summary);
+        return Ok(LoadSummary { already_loaded: true, ..LoadSummary::default() });
     };
-    load.phase(Phase::Schema);
+    load.progress.phase(Phase::Schema);
     let plans = load.make_tables(&remains).await?;
-    load.phase(Phase::Rows);
-    load.send_rows(plans.clone()).await?;
-    load.phase(Phase::Indexes);
+    load.progress.phase(Phase::Rows);
+    load.send_rows(&plans).await?;
+    load.progress.phase(Phase::Indexes);
     load.make_indexes(&plans).await?;
     if let Some(finish) = &workload.finish {
-        load.phase(Phase::Finish);
+        load.progress.phase(Phase::Finish);
         load.run_steps(finish, &steps(&finish.text, Dialect::Postgresql)).await?;
     }
-    load.phase(Phase::Vacuum);
+    load.progress.phase(Phase::Vacuum);
     load.vacuum(&plans).await?;
     if workload.tables.iter().any(|table| table.aged.is_some()) {
-        load.phase(Phase::Ageing);
+        load.progress.phase(Phase::Ageing);
         load.age(&plans).await?;
     }
-    load.phase(Phase::Checkpoint);
+    load.progress.phase(Phase::Checkpoint);
     load.checkpoint().await?;
     load.end(&plans).await
 }
@@ -125,10 +115,7 @@ struct Load<'a> {
     waiting: Vec<Constraint>,
     /// Tables and materialized views without a description, which the SQL files may fill.
     others: Vec<String>,
-    progress: &'a mut (dyn FnMut(LoadEvent) + Send),
-    summary: LoadSummary,
-    /// When the phase at hand began.
-    begun: Instant,
+    progress: Progress<'a>,
 }
 
 /// What stands in the way of a load and may be removed.
@@ -141,24 +128,6 @@ struct Remains {
 }
 
 impl Load<'_> {
-    fn phase(&mut self, phase: Phase) {
-        self.close_phase();
-        self.summary.phases.push((phase, Duration::ZERO));
-        self.begun = Instant::now();
-        (self.progress)(LoadEvent::PhaseBegun(phase));
-    }
-
-    fn close_phase(&mut self) {
-        if let Some((_, duration)) = self.summary.phases.last_mut() {
-            *duration = self.begun.elapsed();
-        }
-    }
-
-    fn note(&mut self, note: String) {
-        (self.progress)(LoadEvent::Note(note.clone()));
-        self.summary.notes.push(note);
-    }
-
     async fn lock(&self) -> Result<(), DatasetError> {
         for _ in 0..LOCK_TRIES {
             let row = self
@@ -181,53 +150,21 @@ impl Load<'_> {
             Some(mark) => mark::objects(&self.client, &mark.workload).await?,
             None => vec![],
         };
-        let mut names: Vec<&str> = self.script.tables.iter().map(String::as_str).collect();
-        names.extend(
-            self.workload
-                .tables
-                .iter()
-                .filter(|table| !table.columns.is_empty())
-                .map(|table| table.name.as_str()),
-        );
-        let mut own = 0;
-        let mut gone = vec![];
-        let mut foreign = vec![];
-        for name in names {
+        let mut found = Found::default();
+        for name in tables(&self.script, self.workload) {
             let Some(table) = relation(&self.client, name).await? else {
-                gone.push(format!("table {name} is gone"));
+                found.gone.push(name.to_owned());
                 continue;
             };
             if made.iter().any(|object| object.oid == table.oid) {
-                own += 1;
-            } else if !foreign.contains(&table.target) {
-                foreign.push(table.target);
+                found.has_own = true;
+            } else if !found.foreign.contains(&table.target) {
+                found.foreign.push(table.target);
             }
         }
-        let replace = self.options.existing == Existing::Replace;
-        if !foreign.is_empty() && !replace {
-            return Err(DatasetError::Occupied {
-                tables: foreign,
-                database: self.settings.database().to_owned(),
-            });
-        }
-        if let Some(mark) = mark
-            && mark.state == MarkState::Loaded
-            && own > 0
-            && !replace
-        {
-            let mut differences = mark.differences_at(self.workload, self.options.scale, self.options.seed);
-            gone.dedup();
-            differences.append(&mut gone);
-            if differences.is_empty() {
-                return Ok(None);
-            }
-            return Err(DatasetError::Loaded {
-                held: mark.to_string(),
-                differences: differences.join("; "),
-                database: self.settings.database().to_owned(),
-            });
-        }
-        Ok(Some(Remains { made, given_up: foreign }))
+        let is_loaded =
+            found.is_loaded(mark.as_ref(), self.workload, self.options, self.settings.database())?;
+        Ok((!is_loaded).then_some(Remains { made, given_up: found.foreign }))
     }
 
     /// Makes the tables and checks everything against them, in one transaction that leaves nothing behind on a mistake.
@@ -250,8 +187,7 @@ impl Load<'_> {
         self.try_steps(&self.script.after_rows, source, &mut mistakes).await?;
         // A script's texts need not be statements before variables stand in them.
         if !self.workload.is_script() {
-            let refusals = check::refusals(&self.client, self.workload, false).await?;
-            check::report(&refusals, self.workload, &mut mistakes)?;
+            check::refusals(&self.client, self.workload, false).await?.report(&mut mistakes)?;
         }
         if !mistakes.is_empty() {
             mistakes.sort();
@@ -316,24 +252,11 @@ impl Load<'_> {
         made: &[Created],
         mistakes: &mut Mistakes,
     ) -> Result<Vec<Arc<TablePlan>>, DatasetError> {
-        let SqlFile { path, text } = &self.workload.document;
-        let source = mistakes.add_source(path, text.as_str());
-        self.workload.check_size(&self.dataset, source, mistakes);
+        let mut fitting = Fitting::new(self.workload, &self.dataset, self.schema, mistakes);
         let mut plans = vec![];
-        for (index, table) in self.workload.tables.iter().enumerate() {
-            if table.columns.is_empty() {
-                continue;
-            }
+        for (index, table) in described(self.workload) {
             let Some(relation) = relation(&self.client, &table.name).await? else {
-                let help =
-                    crate::diagnostic::likely(&table.name, self.script.tables.iter().map(String::as_str));
-                mistakes.at(
-                    source,
-                    table.span.clone(),
-                    format!("schema.sql makes no table `{}`", table.name),
-                    "no such table",
-                    help.map(|name| format!("did you mean `{name}`?")),
-                );
+                fitting.is_not_made(table, &self.script.tables);
                 continue;
             };
             // CREATE TABLE IF NOT EXISTS steps over a table of somebody else's.
@@ -343,30 +266,22 @@ impl Load<'_> {
                     database: self.settings.database().to_owned(),
                 });
             }
-            plans.push(Arc::new(fit(table, index, &self.dataset, &relation, source, mistakes)));
+            plans.push(Arc::new(fitting.fit(index, &relation.target, &relation.columns)));
         }
         Ok(plans)
     }
 
     /// Table after table, each over all connections.
-    async fn send_rows(&mut self, plans: Vec<Arc<TablePlan>>) -> Result<(), DatasetError> {
+    async fn send_rows(&mut self, plans: &[Arc<TablePlan>]) -> Result<(), DatasetError> {
         let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(16);
         let mut clients = vec![];
         for _ in 0..self.options.jobs.max(1) {
             clients.push(open(self.settings).await?);
         }
         for plan in plans {
-            (self.progress)(LoadEvent::TableBegun { table: plan.name.clone(), rows: plan.rows });
-            let begun = Instant::now();
-            let progress = &mut *self.progress;
-            let mut on_sent = |rows, bytes| progress(LoadEvent::RowsSent { rows, bytes });
-            let bytes = copy(&clients, threads, &self.dataset, &plan, &mut on_sent).await?;
-            let done =
-                TableSummary { table: plan.name.clone(), rows: plan.rows, bytes, duration: begun.elapsed() };
-            (self.progress)(LoadEvent::TableDone(done.clone()));
-            self.summary.rows += done.rows;
-            self.summary.bytes += done.bytes;
-            self.summary.tables.push(done);
+            self.progress.table(&plan.name, plan.rows);
+            copy(&clients, threads, &self.dataset, plan, &mut self.progress).await?;
+            self.progress.end_table();
         }
         // Told later, the rows would be added to those that the vacuum has counted.
         try_join_all(clients.iter().map(changes::publish)).await?;
@@ -392,7 +307,7 @@ impl Load<'_> {
         for (index, constraint) in constraints.iter().enumerate() {
             let what = constraint.what();
             let doing = failed(format!("add the constraint {what} to the loaded rows"));
-            (self.progress)(LoadEvent::Step { number: index + 1, of: constraints.len(), what });
+            self.progress.step(index, constraints.len(), what);
             self.client.batch_execute(&constraint.add()).await.map_err(doing)?;
         }
         Ok(())
@@ -401,8 +316,7 @@ impl Load<'_> {
     /// Runs the statements of a script one by one, each committed by itself.
     async fn run_steps(&mut self, file: &SqlFile, steps: &[Step]) -> Result<(), DatasetError> {
         for (index, step) in steps.iter().enumerate() {
-            let what = step.sql.split_whitespace().take(6).collect::<Vec<_>>().join(" ");
-            (self.progress)(LoadEvent::Step { number: index + 1, of: steps.len(), what });
+            self.progress.step(index, steps.len(), step.opening());
             if let Err(said) = run(&self.client, step).await? {
                 let mut mistakes = Mistakes::default();
                 let source = mistakes.add_source(&file.path, &file.text);
@@ -423,8 +337,7 @@ impl Load<'_> {
         let described = plans.iter().map(|plan| &plan.target);
         let tables: Vec<&String> = described.chain(&self.others).collect();
         for (index, table) in tables.iter().enumerate() {
-            let step = LoadEvent::Step { number: index + 1, of: tables.len(), what: (*table).clone() };
-            (self.progress)(step);
+            self.progress.step(index, tables.len(), *table);
             let sql = format!("VACUUM (FREEZE, ANALYZE) {table}");
             self.client.batch_execute(&sql).await.map_err(failed(format!("vacuum {table}")))?;
         }
@@ -455,8 +368,7 @@ impl Load<'_> {
         let aged: Vec<_> = aged.collect();
         let count = aged.len();
         for (index, (plan, aged)) in aged.iter().enumerate() {
-            let step = LoadEvent::Step { number: index + 1, of: count, what: plan.name.clone() };
-            (self.progress)(step);
+            self.progress.step(index, count, &plan.name);
             let mut notes = vec![];
             let done =
                 age(&self.client, plan, *aged, self.options.seed, &mut |note| notes.push(note)).await?;
@@ -467,7 +379,7 @@ impl Load<'_> {
                 plan.name, plan.target
             ));
             for note in notes {
-                self.note(note);
+                self.progress.note(note);
             }
         }
         Ok(())
@@ -477,7 +389,7 @@ impl Load<'_> {
     async fn checkpoint(&mut self) -> Result<(), DatasetError> {
         match self.client.batch_execute("CHECKPOINT").await {
             Err(error) if code(&error) == Some("42501") => {
-                self.note(
+                self.progress.note(
                     "no right to CHECKPOINT: the server writes the loaded rows to disk in its own time, perhaps during \
                      the first run (a superuser or, from version 15 on, a member of pg_checkpoint may)"
                         .to_owned(),
@@ -488,12 +400,11 @@ impl Load<'_> {
         }
     }
 
-    async fn end(mut self, plans: &[Arc<TablePlan>]) -> Result<LoadSummary, DatasetError> {
+    async fn end(self, plans: &[Arc<TablePlan>]) -> Result<LoadSummary, DatasetError> {
         let plans = plans.iter().map(AsRef::as_ref);
         changes::keep_baseline(&self.client, &self.workload.name, plans).await?;
         // Its commit is waited for, and everything before it is on disk then.
-        mark::end(&self.client, &self.workload.name, self.summary.rows).await?;
-        self.close_phase();
-        Ok(self.summary)
+        mark::end(&self.client, &self.workload.name, self.progress.rows()).await?;
+        Ok(self.progress.end())
     }
 }

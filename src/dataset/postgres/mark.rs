@@ -73,7 +73,7 @@ pub(super) async fn prepare(client: &Client) -> Result<(), DatasetError> {
 }
 
 /// The mark of a workload of this name, if it has one.
-pub(super) async fn read(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
+pub async fn read(client: &Client, workload: &str) -> Result<Option<Mark>, DatasetError> {
     let doing = || "read the mark of what was loaded";
     if client.query_opt(IS_THERE, &[]).await.map_err(failed(doing()))?.is_none() {
         return Ok(None);

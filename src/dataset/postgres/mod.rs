@@ -9,11 +9,10 @@ pub(super) mod check;
 mod constraints;
 mod copy;
 mod created;
-mod fit;
 pub mod index;
 mod introspect;
 pub(super) mod load;
-mod mark;
+pub(super) mod mark;
 pub(super) mod parameters;
 pub(super) mod pooled;
 pub(super) mod query_values;
@@ -22,3 +21,6 @@ mod server;
 pub(super) mod state;
 pub(super) mod template;
 mod wire;
+
+/// A table that COPY can fill.
+type TablePlan = super::fit::TablePlan<wire::Wire>;

@@ -8,6 +8,7 @@ use tokio_postgres::types::Type;
 
 use super::server::{code, failed, quoted, words};
 use crate::dataset::DatasetError;
+use crate::dataset::refusals::{report_column, report_gauge, unless_mistaken};
 use crate::db::postgres::{Client, Travels, travels};
 use crate::diagnostic::Mistakes;
 use crate::generate::{Dataset, Key, Stream};
@@ -27,11 +28,8 @@ pub async fn check_parameters(
     dataset: &Dataset,
     query_values: &QueryValues,
 ) -> Result<(), DatasetError> {
-    let path = workload.folder.join("workload.toml");
-    let text =
-        std::fs::read_to_string(&path).map_err(|source| DatasetError::File { path: path.clone(), source })?;
     let mut mistakes = Mistakes::default();
-    let source = mistakes.add_source(path, text);
+    let source = mistakes.add_source(&workload.document.path, workload.document.text.as_str());
     let mut check = Check { client, workload, dataset, query_values, source, mistakes };
     let mut measured = BTreeSet::new();
     for statement in &workload.statements {
@@ -49,7 +47,7 @@ pub async fn check_parameters(
     check.gauges().await?;
     let mut mistakes = check.mistakes;
     mistakes.sort();
-    if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
+    unless_mistaken(mistakes)
 }
 
 struct Check<'a> {
@@ -182,15 +180,8 @@ impl Check<'_> {
 
     fn measure(&mut self, measure: &Measure, columns: &[(&str, &Type)]) {
         let Some((_, found)) = columns.iter().find(|(name, _)| *name == measure.column) else {
-            let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-            self.mistakes.at(
-                self.source,
-                measure.span.clone(),
-                format!("`{}` returns no column `{}`", measure.statement, measure.column),
-                "not returned",
-                Some(format!("it returns {}", names.join(", "))),
-            );
-            return;
+            let returned: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+            return report_column(measure, &returned, self.source, &mut self.mistakes);
         };
         let numbers = [Type::INT2, Type::INT4, Type::INT8, Type::FLOAT4, Type::FLOAT8, Type::NUMERIC];
         let times = [Type::TIMESTAMP, Type::TIMESTAMPTZ, Type::DATE];
@@ -217,13 +208,7 @@ impl Check<'_> {
             if error.as_db_error().is_none() {
                 return Err(failed(format!("prepare gauge `{}`", gauge.name))(error));
             }
-            self.mistakes.at(
-                self.source,
-                gauge.span.clone(),
-                format!("gauge `{}` cannot be read: {}", gauge.name, words(&error)),
-                "refused by the server",
-                Some("its query gives one row with one number".to_owned()),
-            );
+            report_gauge(gauge, &words(&error), self.source, &mut self.mistakes);
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Sequences behind loaded keys: set past the last of them, so that rows that are inserted later do not collide.
 //! PostgreSQL 14 to 18.
 
-use super::fit::TablePlan;
+use super::TablePlan;
 use super::server::{failed, quoted};
 use crate::dataset::DatasetError;
 use crate::db::postgres::Client;

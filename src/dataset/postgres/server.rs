@@ -15,12 +15,17 @@ pub(super) fn words(error: &tokio_postgres::Error) -> String {
         let cause = std::error::Error::source(error);
         return cause.map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"));
     };
-    let mut words = format!("{} (SQLSTATE {})", said.message(), said.code().code());
+    let mut words = spoken(said);
     for more in [said.detail(), said.where_()].into_iter().flatten() {
         words.push_str("; ");
         words.push_str(more);
     }
     words
+}
+
+/// What the server said, with the code under which its manual explains it.
+pub(super) fn spoken(said: &DbError) -> String {
+    format!("{} (SQLSTATE {})", said.message(), said.code().code())
 }
 
 /// The code of an error that the server sent.
@@ -52,8 +57,7 @@ pub(super) fn blame(said: &DbError, step: &Step, source: usize, mistakes: &mut M
         start + at.start..start + at.end
     });
     let label = said.detail().unwrap_or("refused by the server").to_owned();
-    let message = format!("{} (SQLSTATE {})", said.message(), said.code().code());
-    mistakes.at(source, span, message, label, said.hint().map(str::to_owned));
+    mistakes.at(source, span, spoken(said), label, said.hint().map(str::to_owned));
 }
 
 /// The word that the server points at, in the text that was sent.

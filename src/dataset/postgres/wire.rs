@@ -3,8 +3,9 @@
 
 use bytes::BufMut;
 
+use crate::dataset::fit::ColumnType;
 use crate::generate::ValueKind;
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, decimal};
 
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
 const EPOCH_DAYS: i32 = 10_957;
@@ -106,38 +107,6 @@ impl Wire {
         ELEMENTS.iter().find(|of| **of == element).map(|of| Self::Array { oid, of })
     }
 
-    /// Whether values of a kind (lists of `elements`) can be sent as this type.
-    pub(super) fn takes(self, kind: ValueKind, elements: Option<ValueKind>) -> bool {
-        match self {
-            Self::Array { of, .. } => {
-                kind == ValueKind::List && elements.is_some_and(|elements| of.takes(elements, None))
-            }
-            Self::Bytea => kind == ValueKind::Bytes,
-            Self::Interval => kind == ValueKind::Interval,
-            Self::Inet { .. } => kind == ValueKind::IpAddress,
-            Self::Text => !matches!(kind, ValueKind::Bytes | ValueKind::List),
-            Self::Bool => kind == ValueKind::Bool,
-            Self::Int2 | Self::Int4 | Self::Int8 => kind == ValueKind::Int,
-            Self::Numeric => matches!(kind, ValueKind::Int | ValueKind::Decimal),
-            Self::Float4 | Self::Float8 => {
-                matches!(kind, ValueKind::Int | ValueKind::Decimal | ValueKind::Float)
-            }
-            Self::Json | Self::Jsonb => kind == ValueKind::Json,
-            Self::Date => kind == ValueKind::Date,
-            Self::Timestamp => matches!(kind, ValueKind::Timestamp | ValueKind::Date),
-            Self::Uuid => kind == ValueKind::Uuid,
-        }
-    }
-
-    /// Smallest and largest whole number that an integer type holds.
-    pub(super) fn int_range(self) -> Option<(i64, i64)> {
-        match self {
-            Self::Int2 => Some((i16::MIN.into(), i16::MAX.into())),
-            Self::Int4 => Some((i32::MIN.into(), i32::MAX.into())),
-            _ => None,
-        }
-    }
-
     /// Appends one field: its length and its bytes.
     pub(super) fn put(self, slot: Slot, arena: &Arena, out: &mut Vec<u8>) -> Result<(), Unfit> {
         if slot == Slot::Null {
@@ -213,10 +182,36 @@ impl Wire {
     }
 }
 
-fn decimal(text: &str) -> Option<Slot> {
-    let (whole, behind) = text.split_once('.').unwrap_or((text, ""));
-    let unscaled = format!("{whole}{behind}").parse().ok()?;
-    Some(Slot::Decimal { unscaled, scale: u8::try_from(behind.len()).ok()? })
+impl ColumnType for Wire {
+    fn takes(self, kind: ValueKind, elements: Option<ValueKind>) -> bool {
+        match self {
+            Self::Array { of, .. } => {
+                kind == ValueKind::List && elements.is_some_and(|elements| of.takes(elements, None))
+            }
+            Self::Bytea => kind == ValueKind::Bytes,
+            Self::Interval => kind == ValueKind::Interval,
+            Self::Inet { .. } => kind == ValueKind::IpAddress,
+            Self::Text => !matches!(kind, ValueKind::Bytes | ValueKind::List),
+            Self::Bool => kind == ValueKind::Bool,
+            Self::Int2 | Self::Int4 | Self::Int8 => kind == ValueKind::Int,
+            Self::Numeric => matches!(kind, ValueKind::Int | ValueKind::Decimal),
+            Self::Float4 | Self::Float8 => {
+                matches!(kind, ValueKind::Int | ValueKind::Decimal | ValueKind::Float)
+            }
+            Self::Json | Self::Jsonb => kind == ValueKind::Json,
+            Self::Date => kind == ValueKind::Date,
+            Self::Timestamp => matches!(kind, ValueKind::Timestamp | ValueKind::Date),
+            Self::Uuid => kind == ValueKind::Uuid,
+        }
+    }
+
+    fn int_range(self) -> Option<(i64, i64)> {
+        match self {
+            Self::Int2 => Some((i16::MIN.into(), i16::MAX.into())),
+            Self::Int4 => Some((i32::MIN.into(), i32::MAX.into())),
+            _ => None,
+        }
+    }
 }
 
 fn days(date: jiff::civil::Date) -> Option<Slot> {

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use mysql_common::constants::ColumnType;
 
 use super::packet::Reader;
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, decimal};
 
 /// How the values of one column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -259,21 +259,6 @@ fn numbers(text: &str, separator: char) -> Option<[u32; 3]> {
     let mut parts = text.split(separator).map(|part| part.parse().ok());
     let numbers = [parts.next()??, parts.next()??, parts.next()??];
     parts.next().is_none().then_some(numbers)
-}
-
-/// The number if a slot can hold it exactly. Longer numbers stay text.
-fn decimal(text: &str) -> Option<Slot> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let (negative, whole) = whole.strip_prefix('-').map_or((false, whole), |digits| (true, digits));
-    let scale = u8::try_from(fraction.len()).ok().filter(|scale| *scale <= 18)?;
-    let mut unscaled = 0_i64;
-    for digit in whole.chars().chain(fraction.chars()) {
-        let digit = i64::from(digit.to_digit(10)?);
-        // Built downwards, since the smallest number has no positive counterpart.
-        unscaled = unscaled.checked_mul(10)?.checked_sub(digit)?;
-    }
-    let unscaled = if negative { unscaled } else { unscaled.checked_neg()? };
-    Some(Slot::Decimal { unscaled, scale })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Where the server is, and how its measured connections are made and taken back.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::ask::ask;
 use super::control::{Controls, beginning};
@@ -10,21 +10,8 @@ use super::handshake::Started;
 use super::session::{MySqlSession, QUIT};
 use super::settings::Settings;
 use super::statement::learn_all;
+use crate::db::abandoned::Abandoned;
 use crate::db::{ConnectError, Engine, Now, SessionOptions, StatementPlan};
-
-/// Sessions of one engine that were dropped in the middle of a request, by the server's numbers for them.
-#[derive(Clone, Default)]
-pub(super) struct Abandoned(Arc<Mutex<Vec<u32>>>);
-
-impl Abandoned {
-    pub(super) fn add(&self, id: u32) {
-        self.0.lock().expect("no holder of the lock panics").push(id);
-    }
-
-    fn take(&self) -> Vec<u32> {
-        std::mem::take(&mut *self.0.lock().expect("no holder of the lock panics"))
-    }
-}
 
 /// Makes measured connections to one MariaDB or MySQL.
 #[derive(Clone)]
@@ -32,7 +19,8 @@ pub struct MySqlEngine<N> {
     settings: Arc<Settings>,
     clock: N,
     options: SessionOptions,
-    abandoned: Abandoned,
+    /// By the server's numbers for them.
+    abandoned: Abandoned<u32>,
 }
 
 impl<N: Now> MySqlEngine<N> {

@@ -6,7 +6,8 @@ use std::io;
 use super::failure::{broken, executing};
 use super::packet::{END, ERROR, Ended, LOCAL_FILE, OK, Reader, ServerError, status};
 use super::rows::{Rows, Sink, Take};
-use super::wire::{HELD_MAX, Packet, Wire};
+use super::wire::{Packet, Wire};
+use crate::db::buffer::HELD_MAX;
 use crate::db::{ExecError, Now, Reply};
 
 /// One request and its answer.

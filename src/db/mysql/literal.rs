@@ -1,36 +1,7 @@
-//! Statements that are sent as one text with their values in it: literals that no value can break out of, or plain text.
+//! Values in a statement that is sent as one text: literals that no value can break out of, or plain text.
 
 use super::encode::{Unfit, put_text};
-use crate::sql::named::Place;
-use crate::sql::values::{Arena, Slot};
-
-/// A text with places for values.
-pub(super) struct Template {
-    sql: Box<str>,
-    places: Box<[Place]>,
-}
-
-impl Template {
-    pub(super) fn new(sql: &str, places: &[Place]) -> Self {
-        Self { sql: sql.into(), places: places.into() }
-    }
-
-    /// Appends the text with each place filled by `put`. Where that fails, says whose value it was.
-    pub(super) fn put(
-        &self,
-        out: &mut Vec<u8>,
-        mut put: impl FnMut(usize, &mut Vec<u8>) -> Result<(), Unfit>,
-    ) -> Result<(), (usize, Unfit)> {
-        let mut from = 0;
-        for place in &self.places {
-            out.extend_from_slice(&self.sql.as_bytes()[from..place.range.start]);
-            put(place.input, out).map_err(|unfit| (place.input, unfit))?;
-            from = place.range.end;
-        }
-        out.extend_from_slice(&self.sql.as_bytes()[from..]);
-        Ok(())
-    }
-}
+use crate::sql::values::{Arena, Slot, put_hex};
 
 /// Appends the value as a literal of its kind. `escapes`: whether a backslash in a literal begins an escape.
 pub(super) fn put_literal(slot: Slot, arena: &Arena, escapes: bool, out: &mut Vec<u8>) -> Result<(), Unfit> {
@@ -39,10 +10,7 @@ pub(super) fn put_literal(slot: Slot, arena: &Arena, escapes: bool, out: &mut Ve
         Slot::Text(range) => put_quoted(arena.get(range), escapes, out),
         Slot::Bytes(range) => {
             out.extend_from_slice(b"X'");
-            for byte in arena.get(range) {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-            }
+            put_hex(arena.get(range), out);
             out.push(b'\'');
         }
         Slot::Timestamp(_) => put_typed(b"TIMESTAMP'", slot, out)?,
@@ -102,7 +70,6 @@ mod tests {
     use proptest::prelude::{prop_assert_eq, proptest};
 
     use super::*;
-    use crate::sql::named::positional;
 
     fn literal(slot: Slot, arena: &Arena, escapes: bool) -> String {
         let mut out = Vec::new();
@@ -130,18 +97,6 @@ mod tests {
             assert_eq!(literal(slot, &arena, true), expected);
         }
         assert_eq!(literal(quoted, &arena, false), "'it''s a \\ größer'");
-    }
-
-    #[test]
-    fn values_stand_where_the_parameters_stood() {
-        let read = positional("SELECT ':a', :b, :a -- :c\n FROM t WHERE y = :a");
-        let mut out = Vec::new();
-        let put = |input: usize, out: &mut Vec<u8>| {
-            out.extend_from_slice(format!("<{input}>").as_bytes());
-            Ok(())
-        };
-        Template::new(&read.sql, &read.places).put(&mut out, put).expect("a text");
-        assert_eq!(out, b"SELECT ':a', <0>, <1> -- :c\n FROM t WHERE y = <1>".as_slice());
     }
 
     /// Reads a literal as the server's lexer does (`get_text` in `sql_lex.cc`): what it means, and what is left behind it.

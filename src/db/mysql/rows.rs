@@ -5,11 +5,10 @@ use super::decode::{Decoder, Unreadable};
 use super::encode::put_text;
 use super::packet::Reader;
 use crate::db::ExecError;
+use crate::db::buffer::KEPT_MAX;
 use crate::sql::values::{Arena, Frame, Slot};
 use crate::units::SlotId;
 
-/// What the last row may keep between requests.
-const KEPT_MAX: usize = 1024 * 1024;
 /// The first byte of a value that is NULL, in the text form.
 const NULL: u8 = 0xFB;
 

@@ -1,11 +1,9 @@
 //! The lean session: one socket, statements by index in any of the protocols, no allocation per execution.
 
-use std::io;
 use std::os::fd::OwnedFd;
 
 use super::ask::COM_QUERY;
 use super::control::Controls;
-use super::engine::Abandoned;
 use super::exchange::{Answer, Exchange};
 use super::failure::{broken, executing};
 use super::handshake::Started;
@@ -13,6 +11,7 @@ use super::packet::status;
 use super::rows::Rows;
 use super::statement::{Statement, Unprepared, prepare};
 use super::wire::{Wire, put};
+use crate::db::abandoned::Abandoned;
 use crate::db::{Control, ExecError, Now, Reply, Session};
 use crate::sql::values::Frame;
 use crate::units::{BackendId, StatementId};
@@ -42,7 +41,7 @@ pub struct MySqlSession<N> {
     /// The connection ended, or the server said what cannot be understood.
     broken: bool,
     /// Told when it is dropped while a request is under way.
-    abandoned: Abandoned,
+    abandoned: Abandoned<u32>,
 }
 
 impl<N> MySqlSession<N> {
@@ -52,7 +51,7 @@ impl<N> MySqlSession<N> {
         controls: Controls,
         packet_max: usize,
         clock: N,
-        abandoned: Abandoned,
+        abandoned: Abandoned<u32>,
     ) -> Self {
         Self {
             wire: started.wire,
@@ -78,8 +77,7 @@ impl<N: Now> MySqlSession<N> {
         *reply = Reply::default();
         if self.busy || self.broken {
             self.not_sent(reply);
-            let gone = "the session was used after it broke or was left in the middle of a request";
-            return Err(ExecError::Lost(io::Error::new(io::ErrorKind::NotConnected, gone)));
+            return Err(ExecError::unusable());
         }
         self.wire.settle();
         Ok(())

@@ -5,13 +5,16 @@ use std::io;
 use super::ask::COM_QUERY;
 use super::encode::{Unfit, put_parameters};
 use super::failure::{lost, preparing};
-use super::literal::{Template, put_literal, put_raw};
+use super::literal::{put_literal, put_raw};
 use super::packet::{ERROR, OK, Reader, ServerError};
 use super::rows::{Form, Sink, Take, name_of};
 use super::wire::{Wire, put};
 use crate::db::error::SqlState;
+use crate::db::returned::place_of;
+use crate::db::template::Template;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
 use crate::sql::lex::significant;
+use crate::sql::named::question_marks;
 use crate::sql::tag::label_of;
 use crate::sql::values::Frame;
 use crate::units::SlotId;
@@ -71,7 +74,7 @@ pub(super) async fn learn_all(
         let request = if protocol == Protocol::Simple && plan.substitution == Substitution::Raw {
             Request::Raw(template())
         } else {
-            let text = with_question_marks(plan);
+            let text = question_marks(&plan.sql, &plan.places);
             let label = label_of(&plan.sql);
             let mut columns = Vec::new();
             let described = prepare(wire, has_end_packets, &text, Some(&mut columns)).await.map_err(
@@ -96,19 +99,6 @@ pub(super) async fn learn_all(
     Ok(statements)
 }
 
-/// `?` for each `$n`.
-fn with_question_marks(plan: &StatementPlan) -> String {
-    let mut text = String::with_capacity(plan.sql.len());
-    let mut from = 0;
-    for place in &plan.places {
-        text.push_str(&plan.sql[from..place.range.start]);
-        text.push('?');
-        from = place.range.end;
-    }
-    text.push_str(&plan.sql[from..]);
-    text
-}
-
 /// Holds what the server says against what the workload promises.
 fn check(
     plan: &StatementPlan,
@@ -130,18 +120,13 @@ fn check(
     }
     // A script takes what is there.
     let wanted = plan.outputs.iter().filter(|_| plan.substitution != Substitution::Raw);
+    let returned: Vec<&str> = columns.iter().map(String::as_str).collect();
     for (name, _) in wanted {
-        match columns.iter().filter(|column| *column == name).count() {
-            1 => {}
-            0 if is_call(&plan.sql) => {}
-            0 => {
-                let names = columns.join(", ");
-                return refused("42703", format!("it returns no column `{name}` (it returns: {names})"));
-            }
-            _ => {
-                let message = format!("it returns more than one column `{name}` (give one of them an alias)");
-                return refused("42702", message);
-            }
+        if is_call(&plan.sql) && !returned.contains(&name.as_str()) {
+            continue;
+        }
+        if let Err((code, message)) = place_of(name, &returned) {
+            return refused(code, message);
         }
     }
     Ok(())

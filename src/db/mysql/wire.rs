@@ -1,20 +1,13 @@
 //! Packets over a stream, without copying them: one buffer each way, reused for the life of the connection. Knows how packets are
 //! framed (three bytes of length, one that counts them; what is longer than 16 MiB goes in several), not what they say.
 
+use std::future::Future;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
+use crate::db::buffer::{HELD_MAX, Inbound, Taken, settle_outbound};
 use crate::db::stream::Stream;
 
-/// As the server's `net_buffer_length`. A packet that is larger makes the buffer grow.
-const BUFFER: usize = 16 * 1024;
-/// What a buffer may keep between requests. A workload with rows or values below it reaches its size once and allocates no
-/// more; one exceptional value above it does not stay for the life of a pool.
-const KEPT_MAX: usize = 1024 * 1024;
-/// The largest payload that is held as a whole. What is larger passes by.
-pub(super) const HELD_MAX: usize = 64 * 1024 * 1024;
 /// A part of this length is followed by another.
 pub(super) const PART_MAX: usize = 0xFF_FFFF;
 const HEAD: usize = 4;
@@ -24,10 +17,7 @@ pub(super) struct Wire {
     stream: Stream,
     /// What is to be sent next; callers append to it by [`put`].
     pub(super) outbound: Vec<u8>,
-    inbound: Vec<u8>,
-    /// The unread part of `inbound`.
-    start: usize,
-    end: usize,
+    inbound: Inbound,
     /// A payload that came in several parts.
     joined: Vec<u8>,
     /// What the next packet of the same exchange is numbered.
@@ -44,10 +34,7 @@ pub(super) struct Packet {
 
 #[derive(Clone, Copy, Debug)]
 enum Place {
-    Inbound {
-        from: usize,
-        to: usize,
-    },
+    Inbound(Taken),
     Joined,
     /// It was too large to be held.
     PassedBy,
@@ -56,7 +43,7 @@ enum Place {
 impl Packet {
     /// Whether it took more than one part: no packet that ends something is so large.
     pub(super) fn is_joined(self) -> bool {
-        !matches!(self.place, Place::Inbound { .. })
+        !matches!(self.place, Place::Inbound(_))
     }
 }
 
@@ -65,9 +52,7 @@ impl Wire {
         Self {
             stream,
             outbound: Vec::with_capacity(1024),
-            inbound: vec![0; BUFFER],
-            start: 0,
-            end: 0,
+            inbound: Inbound::new(),
             joined: Vec::new(),
             sequence: 0,
         }
@@ -79,13 +64,8 @@ impl Wire {
     }
 
     /// Sends all of `outbound`, in one write where the system takes it so, and empties it.
-    pub(super) async fn send(&mut self) -> io::Result<()> {
-        let sent = match self.stream.write_all(&self.outbound).await {
-            Ok(()) => self.stream.flush().await,
-            error => error,
-        };
-        self.outbound.clear();
-        sent
+    pub(super) fn send(&mut self) -> impl Future<Output = io::Result<()>> {
+        self.stream.send(&mut self.outbound)
     }
 
     /// The number of the packet that continues the exchange.
@@ -102,16 +82,15 @@ impl Wire {
     /// longer than to read it.
     #[inline]
     pub(super) fn held(&mut self) -> Option<Packet> {
-        let head = self.inbound[self.start..self.end].first_chunk::<HEAD>()?;
-        let len = length(*head);
-        let from = self.start + HEAD;
-        let to = from + len;
-        if len == PART_MAX || to > self.end {
+        let unread = self.inbound.unread();
+        let head = *unread.first_chunk::<HEAD>()?;
+        let len = length(head);
+        if len == PART_MAX || unread.len() < HEAD + len {
             return None;
         }
         self.sequence = head[3].wrapping_add(1);
-        self.start = to;
-        Some(Packet { place: Place::Inbound { from, to }, total: (HEAD + len) as u64 })
+        self.inbound.take(HEAD);
+        Some(Packet { place: Place::Inbound(self.inbound.take(len)), total: (HEAD + len) as u64 })
     }
 
     /// The next packet.
@@ -119,19 +98,18 @@ impl Wire {
         if let Some(packet) = self.held() {
             return Ok(packet);
         }
-        self.hold(HEAD).await?;
-        let len = self.next_length()?;
+        let len = length(self.next_head().await?);
         if len == PART_MAX {
             return self.join().await;
         }
-        self.hold(HEAD + len).await?;
+        self.inbound.hold(&mut self.stream, HEAD + len).await?;
         self.held().ok_or_else(malformed)
     }
 
     /// The payload of the packet that was read last; absent where it was too large to be held.
     pub(super) fn payload(&self, packet: Packet) -> Option<&[u8]> {
         match packet.place {
-            Place::Inbound { from, to } => Some(&self.inbound[from..to]),
+            Place::Inbound(taken) => Some(self.inbound.get(taken)),
             Place::Joined => Some(&self.joined),
             Place::PassedBy => None,
         }
@@ -139,22 +117,16 @@ impl Wire {
 
     /// Gives back what an exceptionally large packet needed. Called between requests.
     pub(super) fn settle(&mut self) {
-        if self.inbound.len() > KEPT_MAX && self.start == self.end {
-            self.inbound.truncate(BUFFER);
-            self.inbound.shrink_to_fit();
-            (self.start, self.end) = (0, 0);
-        }
+        self.inbound.settle();
         if self.joined.capacity() > 0 {
             self.joined = Vec::new();
         }
-        if self.outbound.capacity() > KEPT_MAX {
-            self.outbound.shrink_to(BUFFER);
-        }
+        settle_outbound(&mut self.outbound);
     }
 
     /// Whether bytes arrived that nobody asked for.
     pub(super) fn has_unread(&self) -> bool {
-        self.start != self.end
+        !self.inbound.unread().is_empty()
     }
 
     pub(super) fn stream(&mut self) -> &mut Stream {
@@ -172,13 +144,18 @@ impl Wire {
         let mut total = 0;
         let mut held = true;
         loop {
-            self.hold(HEAD).await?;
-            let len = self.next_length()?;
-            self.sequence = self.inbound[self.start + 3].wrapping_add(1);
-            self.start += HEAD;
+            let head = self.next_head().await?;
+            let len = length(head);
+            self.sequence = head[3].wrapping_add(1);
+            self.inbound.take(HEAD);
             total += (HEAD + len) as u64;
             held &= self.joined.len() + len <= HELD_MAX;
-            self.take(len, held).await?;
+            let keep = |piece: &[u8]| {
+                if held {
+                    self.joined.extend_from_slice(piece);
+                }
+            };
+            self.inbound.pass(&mut self.stream, len, keep).await?;
             if len < PART_MAX {
                 break;
             }
@@ -189,55 +166,10 @@ impl Wire {
         Ok(Packet { place: if held { Place::Joined } else { Place::PassedBy }, total })
     }
 
-    /// Takes so many bytes out of the buffer as they come.
-    async fn take(&mut self, len: usize, keep: bool) -> io::Result<()> {
-        let mut left = len;
-        loop {
-            let here = left.min(self.end - self.start);
-            if keep {
-                self.joined.extend_from_slice(&self.inbound[self.start..self.start + here]);
-            }
-            self.start += here;
-            left -= here;
-            if left == 0 {
-                return Ok(());
-            }
-            self.fill().await?;
-        }
-    }
-
-    fn next_length(&self) -> io::Result<usize> {
-        let head = self.inbound[self.start..self.end].first_chunk::<HEAD>().ok_or_else(malformed)?;
-        Ok(length(*head))
-    }
-
-    /// Reads until `count` unread bytes lie side by side.
-    async fn hold(&mut self, count: usize) -> io::Result<()> {
-        while self.end - self.start < count {
-            if self.inbound.len() - self.start < count {
-                self.inbound.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-                if self.inbound.len() < count {
-                    self.inbound.resize(count.next_power_of_two(), 0);
-                }
-            }
-            self.fill().await?;
-        }
-        Ok(())
-    }
-
-    /// Reads once. A full buffer with unread bytes is never asked to take more.
-    async fn fill(&mut self) -> io::Result<()> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        let count = self.stream.read(&mut self.inbound[self.end..]).await?;
-        if count == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
-        }
-        self.end += count;
-        Ok(())
+    /// The head of the next packet, which stays unread.
+    async fn next_head(&mut self) -> io::Result<[u8; HEAD]> {
+        self.inbound.hold(&mut self.stream, HEAD).await?;
+        self.inbound.unread().first_chunk().copied().ok_or_else(malformed)
     }
 }
 
@@ -287,6 +219,8 @@ fn malformed() -> io::Error {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
 
     fn received(bytes: Vec<u8>) -> Wire {

@@ -1,8 +1,6 @@
 //! Asks a server to end requests that nobody waits for any more: on a connection of its own, as the protocol wants it.
 //! Without it an abandoned statement would go on at the server for as long as it likes.
 
-use std::sync::{Arc, Mutex};
-
 use bytes::BytesMut;
 use postgres_protocol::message::frontend;
 
@@ -19,21 +17,10 @@ pub(super) struct CancelKey {
     pub(super) secret: i32,
 }
 
-/// Sessions of one engine that were dropped in the middle of a request.
-#[derive(Clone, Default)]
-pub(super) struct Abandoned(Arc<Mutex<Vec<CancelKey>>>);
-
-impl Abandoned {
-    pub(super) fn add(&self, key: CancelKey) {
-        self.0.lock().expect("no holder of the lock panics").push(key);
-    }
-
-    /// Cancels them all. A server that cannot be reached has nothing to end, and one that is done already ignores it.
-    pub(super) async fn cancel(&self, settings: &Settings) {
-        let keys = std::mem::take(&mut *self.0.lock().expect("no holder of the lock panics"));
-        for key in keys {
-            let _ = dial(settings, |opened| request(opened, key)).await;
-        }
+/// Cancels the requests of sessions. A server that cannot be reached has nothing to end, and one that is done already ignores it.
+pub(super) async fn cancel(sessions: Vec<CancelKey>, settings: &Settings) {
+    for key in sessions {
+        let _ = dial(settings, |opened| request(opened, key)).await;
     }
 }
 

@@ -3,7 +3,7 @@
 use tokio_postgres::types::Type;
 
 use super::encode::{BINARY, EPOCH_DAYS, EPOCH_MICROSECONDS, TEXT};
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, decimal};
 
 /// How the values of one column are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,35 +208,9 @@ fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Unreadable> {
     bytes.try_into().map_err(|_| Unreadable)
 }
 
-/// The number if a slot can hold it exactly. `NaN`, infinity and longer numbers stay text.
-fn decimal(text: &str) -> Option<Slot> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let (negative, whole) = whole.strip_prefix('-').map_or((false, whole), |digits| (true, digits));
-    let scale = u8::try_from(fraction.len()).ok().filter(|scale| *scale <= 18)?;
-    let mut unscaled = 0_i64;
-    for digit in whole.chars().chain(fraction.chars()) {
-        let digit = i64::from(digit.to_digit(10)?);
-        // Built downwards, since the smallest number has no positive counterpart.
-        unscaled = unscaled.checked_mul(10)?.checked_sub(digit)?;
-    }
-    let unscaled = if negative { unscaled } else { unscaled.checked_neg()? };
-    Some(Slot::Decimal { unscaled, scale })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_that_fit_are_decimals_and_others_keep_their_text() {
-        assert_eq!(decimal("12.34"), Some(Slot::Decimal { unscaled: 1234, scale: 2 }));
-        assert_eq!(decimal("-0.05"), Some(Slot::Decimal { unscaled: -5, scale: 2 }));
-        assert_eq!(decimal("-9223372036854775808"), Some(Slot::Decimal { unscaled: i64::MIN, scale: 0 }));
-        assert_eq!(decimal("9223372036854775808"), None);
-        assert_eq!(decimal("NaN"), None);
-        assert_eq!(decimal("Infinity"), None);
-        assert_eq!(decimal("0.0000000000000000001"), None);
-    }
 
     #[test]
     fn text_forms_are_read() {

@@ -4,7 +4,8 @@ use std::io;
 
 use super::failure::executing;
 use super::statement::Sink;
-use super::wire::{HELD_MAX, Head, ServerError, Wire};
+use super::wire::{Head, ServerError, Wire};
+use crate::db::buffer::HELD_MAX;
 use crate::db::{ExecError, Now, Reply};
 
 /// What the server says of the transaction each time it is ready.

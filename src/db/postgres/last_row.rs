@@ -5,11 +5,9 @@ use super::decode::Decoder;
 use super::describe::each_column;
 use super::statement::{Field, Fields, cut_off};
 use crate::db::ExecError;
+use crate::db::buffer::KEPT_MAX;
 use crate::sql::values::Frame;
 use crate::units::SlotId;
-
-/// What the row may keep between requests.
-const KEPT_MAX: usize = 1024 * 1024;
 
 /// A column that becomes a value.
 #[derive(Clone, Copy, Debug)]

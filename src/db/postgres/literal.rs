@@ -2,7 +2,7 @@
 
 use super::encode::Encoder;
 use super::template::put_quoted;
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, put_hex};
 
 /// The literal, quoted so that no value can be anything else; NULL as `NULL`. `None` for what no SQL text can hold.
 ///
@@ -16,9 +16,7 @@ pub fn literal(slot: Slot, arena: &Arena) -> Option<String> {
         Slot::Text(range) => text.extend_from_slice(arena.get(range)),
         Slot::Bytes(range) => {
             text.extend_from_slice(b"\\x");
-            for byte in arena.get(range) {
-                text.extend_from_slice(format!("{byte:02x}").as_bytes());
-            }
+            put_hex(arena.get(range), &mut text);
         }
         slot => Encoder::Text.put_text(slot, &mut text).ok()?,
     }

@@ -4,7 +4,8 @@
 use super::exchange::{Status, broken, last_words, read_status, rows_of_tag};
 use super::failure::executing;
 use super::statement::Statement;
-use super::wire::{HELD_MAX, Head, ServerError, Wire};
+use super::wire::{Head, ServerError, Wire};
+use crate::db::buffer::HELD_MAX;
 use crate::db::error::SqlState;
 use crate::db::{Answered, Control, ExecError, Now, Queued, QueuedOutcome, Reply};
 use crate::sql::values::Frame;

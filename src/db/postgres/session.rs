@@ -1,11 +1,10 @@
 //! The lean session: one socket, statements by index in any of the three protocols, no allocation per execution.
 
-use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::bind::{SYNC, put_unnamed};
-use super::cancel::{Abandoned, CancelKey};
+use super::cancel::{CancelKey, cancel};
 use super::control::Controls;
 use super::dial::dial;
 use super::exchange::{Exchange, Status};
@@ -16,6 +15,7 @@ use super::startup::{self, Started};
 use super::statement::{Sink, Statement, learn_all};
 use super::types::ask;
 use super::wire::Wire;
+use crate::db::abandoned::Abandoned;
 use crate::db::{
     Answered, ConnectError, Control, Engine, ExecError, Now, Protocol, Queued, Reply, Session,
     SessionOptions, StatementPlan,
@@ -29,7 +29,7 @@ pub struct PgEngine<N> {
     settings: Arc<Settings>,
     clock: N,
     options: SessionOptions,
-    abandoned: Abandoned,
+    abandoned: Abandoned<CancelKey>,
 }
 
 impl<N: Now> PgEngine<N> {
@@ -58,7 +58,7 @@ impl<N: Now> Engine for PgEngine<N> {
     }
 
     async fn cancel_abandoned(&self) {
-        self.abandoned.cancel(&self.settings).await;
+        cancel(self.abandoned.take(), &self.settings).await;
     }
 }
 
@@ -83,7 +83,7 @@ pub struct PgSession<N> {
     /// The connection ended, or the server said what cannot be understood.
     broken: bool,
     /// Told when it is dropped while a request is under way.
-    abandoned: Abandoned,
+    abandoned: Abandoned<CancelKey>,
 }
 
 impl<N: Now> Session for PgSession<N> {
@@ -222,7 +222,7 @@ impl<N> PgSession<N> {
         clock: N,
         statements: &[StatementPlan],
         options: &SessionOptions,
-        abandoned: Abandoned,
+        abandoned: Abandoned<CancelKey>,
     ) -> Result<Self, ConnectError> {
         let (wire, address) = (&mut started.wire, &*started.address);
         let each = limit_statements(wire, started.key, options, address).await?;
@@ -301,8 +301,7 @@ impl<N: Now> PgSession<N> {
         *reply = Reply::default();
         if self.busy || self.broken {
             self.not_sent(reply);
-            let gone = "the session was used after it broke or was left in the middle of a request";
-            return Err(ExecError::Lost(io::Error::new(io::ErrorKind::NotConnected, gone)));
+            return Err(ExecError::unusable());
         }
         self.wire.settle();
         Ok(())

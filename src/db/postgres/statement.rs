@@ -8,10 +8,11 @@ use super::decode::Decoder;
 use super::describe::{Description, describe_all};
 use super::encode::{Encoder, Unfit};
 use super::last_row::{Found, LastRow};
-use super::template::{Template, put_literal, put_raw};
+use super::template::{QueryTemplate, put_literal, put_raw};
 use super::types::TypeNames;
 use super::wire::Wire;
 use crate::db::error::SqlState;
+use crate::db::returned::place_of;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
 use crate::sql::tag::label_of;
 use crate::sql::values::{Frame, Slot};
@@ -35,9 +36,9 @@ enum Request {
     /// The same, for a script: its last row in these columns.
     BindLast(Bind, Box<[Found]>),
     /// Values as literals in the text, of types with these names.
-    Literal(Template, Box<[Box<str>]>),
+    Literal(QueryTemplate, Box<[Box<str>]>),
     /// Values as plain text in the text; outputs by name, whose columns are found with the rows.
-    Raw(Template, Box<[(String, SlotId)]>),
+    Raw(QueryTemplate, Box<[(String, SlotId)]>),
 }
 
 /// A parameter.
@@ -137,22 +138,16 @@ impl Statement {
         let inputs = plan.inputs.iter().zip(&described.parameters);
         let of_script = plan.substitution == Substitution::Raw;
         let mut outputs = Vec::with_capacity(plan.outputs.len());
+        let returned: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
         for (name, slot) in plan.outputs.iter().filter(|_| !of_script) {
-            let column = columns.iter().position(|(column, _)| column == name).ok_or_else(|| {
-                let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
-                refused("42703", format!("it returns no column `{name}` (it returns: {})", names.join(", ")))
-            })?;
-            if columns.iter().skip(column + 1).any(|(other, _)| other == name) {
-                let message = format!("it returns more than one column `{name}` (give one of them an alias)");
-                return Err(refused("42702", message));
-            }
+            let column = place_of(name, &returned).map_err(|(code, message)| refused(code, message))?;
             outputs.push(Output { column, slot: *slot, decoder: Decoder::of(columns[column].1) });
         }
         outputs.sort_by_key(|output| output.column);
 
         let request = if protocol == Protocol::Simple {
             let names = described.parameters.iter().map(|oid| names.of(*oid).into()).collect();
-            Request::Literal(Template::new(before, &plan.sql, &plan.places), names)
+            Request::Literal(QueryTemplate::new(before, &plan.sql, &plan.places), names)
         } else {
             let types = &described.parameters;
             let bind = Bind::new(index, plan, protocol, types, columns.len(), &outputs);
@@ -175,7 +170,7 @@ impl Statement {
         Self {
             label: label_of(&plan.sql),
             request: Request::Raw(
-                Template::new(before, &plan.sql, &plan.places),
+                QueryTemplate::new(before, &plan.sql, &plan.places),
                 plan.outputs.clone().into(),
             ),
             inputs: inputs.map(|slot| Input { slot: *slot, encoder: Encoder::Text, type_oid: 0 }).collect(),

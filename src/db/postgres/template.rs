@@ -2,21 +2,21 @@
 
 use super::encode::{Encoder, Unfit};
 use super::wire::MESSAGE_MAX;
+use crate::db::template::Template;
 use crate::sql::named::Place;
-use crate::sql::values::{Arena, Slot};
+use crate::sql::values::{Arena, Slot, put_hex};
 
-/// A text with places for values.
-pub(super) struct Template {
+/// A text with places for values, and what stands in front of it.
+pub(super) struct QueryTemplate {
     /// A statement that stands in front where no transaction is open.
     before: Box<str>,
-    sql: Box<str>,
-    places: Box<[Place]>,
+    text: Template,
 }
 
-impl Template {
+impl QueryTemplate {
     /// `before` is sent in front of it where it is a transaction of its own.
     pub(super) fn new(before: &str, sql: &str, places: &[Place]) -> Self {
-        Self { before: before.into(), sql: sql.into(), places: places.into() }
+        Self { before: before.into(), text: Template::new(sql, places) }
     }
 
     /// Appends Query with each place filled by `put`. Where that fails, says whose value it was.
@@ -24,20 +24,14 @@ impl Template {
         &self,
         in_transaction: bool,
         out: &mut Vec<u8>,
-        mut put: impl FnMut(usize, &mut Vec<u8>) -> Result<(), Unfit>,
+        put: impl FnMut(usize, &mut Vec<u8>) -> Result<(), Unfit>,
     ) -> Result<(), (usize, Unfit)> {
         let start = out.len();
         out.extend_from_slice(&[b'Q', 0, 0, 0, 0]);
         if !in_transaction {
             out.extend_from_slice(self.before.as_bytes());
         }
-        let mut from = 0;
-        for place in &self.places {
-            out.extend_from_slice(&self.sql.as_bytes()[from..place.range.start]);
-            put(place.input, out).map_err(|unfit| (place.input, unfit))?;
-            from = place.range.end;
-        }
-        out.extend_from_slice(&self.sql.as_bytes()[from..]);
+        self.text.put(out, put)?;
         out.push(0);
         let len = out.len() - start - 1;
         let len = u32::try_from(len).ok().filter(|len| *len <= MESSAGE_MAX);
@@ -62,10 +56,7 @@ pub(super) fn put_literal(
         Slot::Text(range) => put_quoted(arena.get(range), out)?,
         Slot::Bytes(range) if encoder == Encoder::Bytea => {
             out.extend_from_slice(b" E'\\\\x");
-            for byte in arena.get(range) {
-                const DIGITS: &[u8; 16] = b"0123456789abcdef";
-                out.extend([DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-            }
+            put_hex(arena.get(range), out);
             out.push(b'\'');
         }
         slot => {
@@ -159,25 +150,19 @@ mod tests {
     }
 
     #[test]
-    fn values_stand_where_the_parameters_stood() {
-        let read = positional("SELECT ':a', :b, :a -- :c\n, x[1:a] FROM t WHERE y = :a");
-        let template = Template::new("SET a; ", &read.sql, &read.places);
-        let mut out = b"before".to_vec();
-        let put = |input: usize, out: &mut Vec<u8>| {
-            out.extend_from_slice(format!("<{input}>").as_bytes());
+    fn what_is_set_stands_in_front_outside_of_a_transaction() {
+        let read = positional("SELECT :a");
+        let template = QueryTemplate::new("SET a; ", &read.sql, &read.places);
+        let put = |_: usize, out: &mut Vec<u8>| {
+            out.push(b'1');
             Ok(())
         };
-        let mut inside = Vec::new();
-        template.put_query(true, &mut inside, put).expect("a query");
-        assert!(inside[5..].starts_with(b"SELECT"), "the transaction's own settings hold");
+        let mut out = b"before".to_vec();
         template.put_query(false, &mut out, put).expect("a query");
-        assert_eq!(&out[..7], b"beforeQ");
-        let len = u32::try_from(out.len() - 7).expect("short");
-        assert_eq!(out[7..11], len.to_be_bytes());
-        assert_eq!(
-            &out[11..],
-            b"SET a; SELECT ':a', <0>, <1> -- :c\n, x[1:a] FROM t WHERE y = <1>\0".as_slice()
-        );
+        assert_eq!(&out, b"beforeQ\0\0\0\x14SET a; SELECT 1\0");
+        out.clear();
+        template.put_query(true, &mut out, put).expect("a query");
+        assert_eq!(&out, b"Q\0\0\0\rSELECT 1\0", "the transaction's own settings hold");
     }
 
     proptest! {

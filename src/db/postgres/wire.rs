@@ -1,39 +1,30 @@
 //! Messages over a stream, without copying them: one buffer each way, reused for the life of the connection. Knows how
 //! messages are framed, not what they say.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncWrite as _, AsyncWriteExt as _};
 
+use crate::db::buffer::{HELD_MAX, Inbound, settle_outbound};
 use crate::db::error::SqlState;
 use crate::db::stream::Stream;
 
-/// As libpq's. A message that must be held as a whole and is larger makes the buffer grow.
-const BUFFER: usize = 16 * 1024;
-
-/// What a buffer may keep between requests. A workload with rows or values below it reaches its size once and allocates no
-/// more; one exceptional value above it does not stay for the life of a pool.
-const KEPT_MAX: usize = 1024 * 1024;
-
-/// The largest message that is held as a whole: what is larger comes from no sane server.
-pub(super) const HELD_MAX: usize = 64 * 1024 * 1024;
-
 /// The longest message that a server takes.
 pub(super) const MESSAGE_MAX: u32 = (1 << 30) - 1;
+
+/// Its tag, and its length with the four bytes of that.
+const HEAD: usize = 5;
 
 /// A stream with its buffers.
 pub(super) struct Wire {
     stream: Stream,
     /// What is to be sent next; callers append to it.
     pub(super) outbound: Vec<u8>,
-    inbound: Vec<u8>,
-    /// The unread part of `inbound`.
-    start: usize,
-    end: usize,
+    inbound: Inbound,
 }
 
 /// What a message begins with.
@@ -47,13 +38,13 @@ pub(super) struct Head {
 impl Head {
     /// Bytes of the whole message.
     pub(super) fn total(self) -> u64 {
-        self.len as u64 + 5
+        (HEAD + self.len) as u64
     }
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, outbound: Vec::with_capacity(1024), inbound: vec![0; BUFFER], start: 0, end: 0 }
+        Self { stream, outbound: Vec::with_capacity(1024), inbound: Inbound::new() }
     }
 
     /// A second handle of the socket.
@@ -62,13 +53,8 @@ impl Wire {
     }
 
     /// Sends all of `outbound`, in one write where the system takes it so, and empties it.
-    pub(super) async fn send(&mut self) -> io::Result<()> {
-        let sent = match self.stream.write_all(&self.outbound).await {
-            Ok(()) => self.stream.flush().await,
-            error => error,
-        };
-        self.outbound.clear();
-        sent
+    pub(super) fn send(&mut self) -> impl Future<Output = io::Result<()>> {
+        self.stream.send(&mut self.outbound)
     }
 
     /// Sends all of `outbound` as [`Wire::send`] does, and takes in meanwhile what comes: a server that waits until its answers
@@ -88,28 +74,19 @@ impl Wire {
             if !written.is_pending() {
                 return written;
             }
-            if self.end == self.inbound.len() {
-                if self.inbound.len() >= HELD_MAX {
-                    return Poll::Ready(Err(io::Error::new(
-                        io::ErrorKind::OutOfMemory,
-                        "the answers of a pipeline take more than 64 MiB while it is being sent",
-                    )));
-                }
-                self.inbound.resize(2 * self.inbound.len(), 0);
+            if !self.inbound.make_room() {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::OutOfMemory,
+                    "the answers of a pipeline take more than 64 MiB while it is being sent",
+                )));
             }
-            let mut room = ReadBuf::new(&mut self.inbound[self.end..]);
-            match Pin::new(&mut self.stream).poll_read(context, &mut room) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Ready(Ok(())) if room.filled().is_empty() => return Poll::Ready(Err(closed())),
-                Poll::Ready(Ok(())) => self.end += room.filled().len(),
-            }
+            ready!(self.inbound.poll_fill(&mut self.stream, context))?;
         }
     }
 
     /// The next message's head. The body must be taken or skipped before the next one is asked for.
     pub(super) async fn head(&mut self) -> io::Result<Head> {
-        self.hold(5).await?;
+        self.inbound.hold(&mut self.stream, HEAD).await?;
         self.held_head().ok_or_else(malformed)
     }
 
@@ -117,9 +94,9 @@ impl Wire {
     /// would take longer than to read it.
     #[inline]
     pub(super) fn held_head(&mut self) -> Option<Head> {
-        let [tag, len @ ..] = *self.inbound[self.start..self.end].first_chunk::<5>()?;
+        let [tag, len @ ..] = *self.inbound.unread().first_chunk::<HEAD>()?;
         let len = u32::from_be_bytes(len).checked_sub(4)?;
-        self.start += 5;
+        self.inbound.take(HEAD);
         Some(Head { tag, len: usize::try_from(len).ok()? })
     }
 
@@ -128,41 +105,25 @@ impl Wire {
         if head.len > HELD_MAX {
             return Err(malformed());
         }
-        self.hold(head.len).await?;
-        let from = self.start;
-        self.start += head.len;
-        Ok(&self.inbound[from..self.start])
+        self.inbound.hold(&mut self.stream, head.len).await?;
+        let body = self.inbound.take(head.len);
+        Ok(self.inbound.get(body))
     }
 
     /// Lets the body pass by without holding it.
-    pub(super) async fn skip(&mut self, head: Head) -> io::Result<()> {
-        let mut left = head.len;
-        loop {
-            let here = left.min(self.end - self.start);
-            self.start += here;
-            left -= here;
-            if left == 0 {
-                return Ok(());
-            }
-            self.fill().await?;
-        }
+    pub(super) fn skip(&mut self, head: Head) -> impl Future<Output = io::Result<()>> {
+        self.inbound.pass(&mut self.stream, head.len, |_| ())
     }
 
     /// Gives back what an exceptionally large message needed. Called between requests.
     pub(super) fn settle(&mut self) {
-        if self.inbound.len() > KEPT_MAX && self.start == self.end {
-            self.inbound.truncate(BUFFER);
-            self.inbound.shrink_to_fit();
-            (self.start, self.end) = (0, 0);
-        }
-        if self.outbound.capacity() > KEPT_MAX {
-            self.outbound.shrink_to(BUFFER);
-        }
+        self.inbound.settle();
+        settle_outbound(&mut self.outbound);
     }
 
     /// Whether bytes arrived that nobody asked for.
     pub(super) fn has_unread(&self) -> bool {
-        self.start != self.end
+        !self.inbound.unread().is_empty()
     }
 
     /// Bytes that are held for what comes in.
@@ -174,35 +135,6 @@ impl Wire {
     pub(super) fn stream(&mut self) -> &mut Stream {
         &mut self.stream
     }
-
-    /// Reads until `count` unread bytes lie side by side.
-    async fn hold(&mut self, count: usize) -> io::Result<()> {
-        while self.end - self.start < count {
-            if self.inbound.len() - self.start < count {
-                self.inbound.copy_within(self.start..self.end, 0);
-                self.end -= self.start;
-                self.start = 0;
-                if self.inbound.len() < count {
-                    self.inbound.resize(count.next_power_of_two(), 0);
-                }
-            }
-            self.fill().await?;
-        }
-        Ok(())
-    }
-
-    /// Reads once. A full buffer with unread bytes is never asked to take more.
-    async fn fill(&mut self) -> io::Result<()> {
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        }
-        let count = self.stream.read(&mut self.inbound[self.end..]).await?;
-        if count == 0 {
-            return Err(closed());
-        }
-        self.end += count;
-        Ok(())
-    }
 }
 
 /// Appends one message; the length is filled in when the body is known.
@@ -213,10 +145,6 @@ pub(super) fn put(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)) {
     body(out);
     let len = u32::try_from(out.len() - start).expect("what we send besides values stays below 4 GiB");
     out[start..start + 4].copy_from_slice(&len.to_be_bytes());
-}
-
-fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
 }
 
 fn malformed() -> io::Error {

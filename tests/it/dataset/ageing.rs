@@ -4,6 +4,7 @@ use dbdyno::dataset::Existing;
 
 use super::{options, try_load, workload};
 use crate::harness::{Database, Session, wait_until};
+use crate::place::folder;
 
 const AGED: &str = r#"
     name = "aged"
@@ -178,10 +179,7 @@ fn an_age_that_cannot_be_is_refused_at_its_place() {
         "[[transaction]]",
         "[table.others]\n    rows = 5\n    aged = { deleted = 0.1 }\n    [[transaction]]",
     );
-    let folder = tempfile::TempDir::new().expect("a folder for temporary files");
-    for (name, text) in [("workload.toml", toml.as_str()), ("queries.sql", QUERIES)] {
-        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
-    }
+    let folder = folder(&[("workload.toml", &toml), ("queries.sql", QUERIES)]);
     let mistakes = dbdyno::workload::load(folder.path()).expect_err("it is wrong").to_string();
     for part in [
         "`updated` is a share of the table's rows",

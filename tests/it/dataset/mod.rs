@@ -10,7 +10,6 @@ mod shop;
 mod types;
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use dbdyno::dataset::{
     DatasetError, Existing, LoadOptions, LoadSummary, TargetState, check_statements, inspect, load,
@@ -19,25 +18,22 @@ use dbdyno::db::Target;
 use dbdyno::diagnostic::Mistake;
 use dbdyno::generate::write_plain;
 use dbdyno::sql::values::{Arena, Slot};
-use dbdyno::units::Seed;
+use dbdyno::units::{Dialect, Seed};
 use dbdyno::workload::Workload;
 use tempfile::TempDir;
 
 use crate::harness::runtime;
+use crate::place::workload_of;
 
-const SEED: Seed = Seed(42);
+pub const SEED: Seed = Seed(42);
 
 /// A workload of the test's own.
 fn workload(toml: &str, schema: &str, queries: &str) -> (TempDir, Workload) {
-    let folder = TempDir::new().expect("a folder for temporary files");
-    for (name, text) in [("workload.toml", toml), ("schema.sql", schema), ("queries.sql", queries)] {
-        fs::write(folder.path().join(name), text).expect("the folder can be written");
-    }
-    let workload = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    (folder, workload)
+    let files = [("workload.toml", toml), ("schema.sql", schema), ("queries.sql", queries)];
+    workload_of(&files, Dialect::Postgresql)
 }
 
-fn options(scale: f64, jobs: usize, existing: Existing) -> LoadOptions {
+pub fn options(scale: f64, jobs: usize, existing: Existing) -> LoadOptions {
     LoadOptions { scale, seed: SEED, jobs, existing }
 }
 

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use dbdyno::dataset::{DatasetError, Existing, Holds, check_statements};
+use dbdyno::units::Dialect;
 
 use super::{
     SMALL, SMALL_QUERIES, SMALL_SCHEMA, check, options, remedies, state, target, try_load, workload,
 };
 use crate::harness::{Database, runtime};
+use crate::place::workload_of;
 
 #[test]
 fn mistakes_come_all_at_once_at_their_places_and_before_anything_is_left() {
@@ -153,13 +155,7 @@ fn a_database_that_pgbench_filled_tells_its_scale() {
 
 /// A workload that measures a table which it does not make.
 fn bare() -> (tempfile::TempDir, dbdyno::workload::Workload) {
-    let folder = tempfile::TempDir::new().expect("a folder for temporary files");
     let document = "name = \"bare\"\n[[transaction]]\nname = \"t\"\nstatements = [\"s\"]\n";
-    for (name, text) in
-        [("workload.toml", document), ("queries.sql", "-- name: s :many\nSELECT i FROM nowhere;\n")]
-    {
-        std::fs::write(folder.path().join(name), text).expect("the folder can be written");
-    }
-    let workload = dbdyno::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    (folder, workload)
+    let queries = "-- name: s :many\nSELECT i FROM nowhere;\n";
+    workload_of(&[("workload.toml", document), ("queries.sql", queries)], Dialect::Postgresql)
 }
