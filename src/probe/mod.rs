@@ -15,6 +15,7 @@ pub mod pgbouncer;
 pub mod plans;
 pub mod postgres;
 mod tally;
+mod whose;
 
 use std::time::Duration;
 

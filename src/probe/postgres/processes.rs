@@ -8,12 +8,12 @@ use tokio::time::Instant;
 use tokio_postgres::Row;
 
 use super::link::rows;
-use super::session::POOL;
 use crate::db::Now;
 use crate::db::postgres::Client;
 use crate::probe::host::{ServerProcess, server_processes};
 use crate::probe::link::Unanswered;
 use crate::probe::outlet::Outlet;
+use crate::probe::whose::POOL;
 use crate::record::observation::{Observation, ProbeCost, ProcessSample};
 use crate::units::{Span, Stamp};
 
