@@ -93,6 +93,15 @@ pub async fn check_session_setting(
     }
 }
 
+/// The words with which a script changes a setting of the whole server.
+#[must_use]
+pub fn server_setting_words(client: &Client) -> &'static str {
+    match client {
+        Client::Postgres(_) => "ALTER SYSTEM and SELECT pg_reload_conf()",
+        Client::MySql(_) => "SET GLOBAL",
+    }
+}
+
 /// Runs one statement outside of a transaction. The inner error is what the server has against it.
 pub async fn run_statement(client: &Client, sql: &str) -> Result<Result<(), String>, DatasetError> {
     match client {

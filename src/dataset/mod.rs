@@ -21,7 +21,7 @@ mod shares;
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use engines::{
     autovacuum_works, check_parameters, check_session_setting, check_statements, checkpoint, data_state,
-    follow_pooled, inspect, load, pgbench_scale, query_values, run_statement,
+    follow_pooled, inspect, load, pgbench_scale, query_values, run_statement, server_setting_words,
 };
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use mark::{Holds, Mark, MarkState};
