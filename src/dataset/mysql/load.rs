@@ -35,9 +35,9 @@ use crate::workload::{SqlFile, Workload};
 /// needs a moment to see that a load was interrupted, and its user may be quick to begin again.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('dbdyno_load_', MD5(DATABASE())), 2)";
 
-/// Every instant travels in UTC, and a value that does not fit is an error. This connection waits while others send rows.
+/// A value that does not fit is an error. This connection waits while others send rows.
 const SESSION: &str = "
-    SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), wait_timeout = 1000000";
+    SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), wait_timeout = 1000000";
 
 /// MariaDB's limit and MySQL's: nothing of the server's settings shall cut a long load short. Each knows its own only.
 const NO_LIMIT: [&str; 2] = ["SET SESSION max_statement_time = 0", "SET SESSION max_execution_time = 0"];
