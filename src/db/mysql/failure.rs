@@ -20,6 +20,11 @@ fn code(error: &ServerError) -> SqlState {
         1969 | 3024 | 1317 => SqlState::QUERY_CANCELED,
         // A lock was waited for too long, or not at all (NOWAIT); else HY000.
         1205 | 3572 => SqlState::new("55P03"),
+        // All connections are taken, or all that the user may have. The former comes before the server tells any state.
+        1040 | 1203 => SqlState::new("53300"),
+        // A right is missing: on a database, a table, a column, a routine, or of the whole server; else 42000, as a mistake in the
+        // syntax.
+        1044 | 1142 | 1143 | 1227 | 1370 => SqlState::new("42501"),
         // A row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation); else HY000.
         1020 => SqlState::SERIALIZATION_FAILURE,
         // No server tells it as another; a deadlock is 40001 here.
@@ -51,7 +56,7 @@ pub(super) fn broken(error: io::Error) -> ExecError {
 
 /// The server does not let us in.
 pub(super) fn refused(error: &ServerError, address: &str) -> ConnectError {
-    ConnectError::Refused { address: address.to_owned(), code: error.state, message: words(error) }
+    ConnectError::Refused { address: address.to_owned(), code: code(error), message: words(error) }
 }
 
 /// The stream broke before anything was asked for: to the user, the server cannot be reached.
@@ -64,7 +69,7 @@ pub(super) fn lost(address: &str, error: io::Error) -> ConnectError {
 
 /// Why a statement cannot be prepared.
 pub(super) fn preparing(error: &ServerError, statement: &str) -> ConnectError {
-    ConnectError::Prepare { statement: statement.to_owned(), code: error.state, message: words(error) }
+    ConnectError::Prepare { statement: statement.to_owned(), code: code(error), message: words(error) }
 }
 
 /// Why the full client has no connection.
@@ -116,6 +121,8 @@ mod tests {
             (1969, "70100", "57014"),
             (3024, "HY000", "57014"),
             (1317, "70100", "57014"),
+            (1142, "42000", "42501"),
+            (1064, "42000", "42000"),
             (1364, "HY000", "HY000"),
         ] {
             let error = told(number, state);
@@ -125,5 +132,16 @@ mod tests {
         for (number, state) in [(1053, "08S01"), (1927, "70100"), (4031, "HY000"), (1153, "08S01")] {
             assert!(matches!(told(number, state), ExecError::Ended { .. }), "{number}");
         }
+    }
+
+    #[test]
+    fn a_refusal_at_connect_says_what_helps() {
+        // Before the handshake the server tells no state.
+        let full = refused(&ServerError::parse(b"\xff\x10\x04Too many connections"), "h:3306");
+        assert_eq!(full.code(), "53300", "as on every engine");
+        assert!(full.hint().is_some_and(|hint| hint.contains("--pool-size")), "{full}");
+        let no_right = b"\xff\x76\x04#42000SELECT command denied to user 'app'@'h' for table `shop`.`orders`";
+        let no_right = preparing(&ServerError::parse(no_right), "browse.look");
+        assert!(no_right.hint().is_some_and(|hint| hint.contains("GRANT")), "{no_right}");
     }
 }
