@@ -295,6 +295,7 @@ mod tests {
         let plain = read("mysql://me@[::1]?connect_timeout=0&sslmode=disable&prefer_socket=false");
         assert_eq!((plain.address().as_str(), plain.same_host()), ("me@[::1]:3306/", true));
         assert_eq!((plain.connect_timeout, plain.tls.mode), (None, SslMode::Disabled));
+        assert_eq!(password(&read("mysql://me:a%3fb%2fc@h/d?ssl-ca=/home/me%40work/ca.pem")), Some("a?b/c"));
         assert_eq!(read("mysql://me@h").tls.mode, SslMode::Preferred);
         assert_eq!(read("mysql://me@h?ssl-ca=system").tls.mode, SslMode::VerifyCa);
         assert_eq!(plain.with_database("other").database(), "other");
@@ -313,6 +314,9 @@ mod tests {
             ("mysql://me:secret@h/d?connect_timeout=soon", "whole number of seconds"),
             ("mysql://me:secret@h/d?prefer_socket=true", "by TCP"),
             ("mysql://me:secret@[::1/d", "IPv6"),
+            ("mysql://me:a?secret@h/d", "write `?` in a password as %3F"),
+            ("mysql://me:a?secret=b@h/d", "write `?` in a password as %3F"),
+            ("mysql://me:1/secret@h/d", "write `/` in a password as %2F"),
             ("mysql://h/d", "no user is named"),
             ("http://me:secret@h/d", "mysql://user@host:port/database"),
         ] {
