@@ -101,7 +101,9 @@ fn created_table(sql: &str, tokens: &[Token]) -> Option<String> {
     let mut name = String::new();
     for token in tokens.get(at..)? {
         let is_point = token.is_punctuation(sql, ".");
-        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier);
+        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier)
+            // With ANSI_QUOTES of MariaDB and MySQL.
+            || token.kind == TokenKind::String && token.text(sql).starts_with('"');
         let wants_name = name.is_empty() || name.ends_with('.');
         if (wants_name && is_name) || (!wants_name && is_point) {
             name.push_str(token.text(sql));

@@ -513,6 +513,26 @@ fn what_stands_in_the_way_is_refused() {
         Template::open(&target(&database.url), client, &mut |_| ()).await.err().expect("it cannot")
     });
     assert!(refused.to_string().contains("--reset none"), "{refused}");
+}
+
+#[test]
+fn tables_of_another_database_are_never_dropped_nor_made() {
+    let (here, elsewhere) = (MyDatabase::empty(), MyDatabase::empty());
+    elsewhere.execute(&["CREATE TABLE parents (his int)", "INSERT INTO parents VALUES (1)"]);
+    let other = elsewhere.value("SELECT DATABASE()");
+    let qualified = SMALL_SCHEMA.replacen("TABLE parents", &format!("TABLE {other}.parents"), 1);
+    let (_folder, workload) = workload(SMALL, &qualified, SMALL_QUERIES);
+    for existing in [Existing::Refuse, Existing::Replace] {
+        let refused =
+            try_load(&here.url, &workload, &options(0.01, 1, existing)).expect_err("it is elsewhere");
+        let found = mistakes(refused);
+        let (message, blamed) = blamed(&found).pop_first().expect("one mistake");
+        assert!(message.contains(&format!("table `{other}.parents` is named with a database")), "{message}");
+        assert!(blamed.starts_with(&format!("CREATE TABLE {other}.parents")), "{blamed}");
+    }
+    assert_eq!(elsewhere.value("SELECT his FROM parents"), "1");
+    assert_eq!(here.tables(), Vec::<String>::new());
+}
 
 #[test]
 fn a_setting_is_checked_by_the_words_with_which_a_session_sets_it() {

@@ -14,7 +14,7 @@ use super::check;
 use super::created::{Object, drops, objects};
 use super::fit::{TablePlan, fit};
 use super::form::Way;
-use super::introspect::{Relation, relation};
+use super::introspect::{Relation, parts, relation};
 use super::mark;
 use super::references;
 use super::send::send;
@@ -80,6 +80,7 @@ pub async fn load(
         summary: LoadSummary::default(),
         begun: Instant::now(),
     };
+    check_names(workload, schema, &load.script)?;
     load.lock().await?;
     let Some(remains) = load.remains().await? else {
         load.summary.already_loaded = true;
@@ -100,12 +101,49 @@ pub async fn load(
     load.end(&plans).await
 }
 
+/// Refuses tables that are named with a database, before anything is asked: in another one nothing may be dropped, and nothing that
+/// is made could be taken back.
+fn check_names(workload: &Workload, schema: &SqlFile, script: &Script) -> Result<(), DatasetError> {
+    let mut mistakes = Mistakes::default();
+    let in_schema = mistakes.add_source(&schema.path, &schema.text);
+    let in_document = mistakes.add_source(&workload.document.path, workload.document.text.as_str());
+    let of_schema = script.before_rows.iter().flat_map(|step| {
+        let made = Script::read(&step.sql, Dialect::Mysql).tables;
+        made.into_iter().map(|name| (in_schema, step.span.clone(), name))
+    });
+    let described = workload.tables.iter().filter(|table| !table.columns.is_empty());
+    let of_document = described.map(|table| (in_document, table.span.clone(), table.name.clone()));
+    for (source, span, name) in of_schema.chain(of_document).filter(|(.., name)| parts(name).0.is_some()) {
+        let message = format!(
+            "table `{name}` is named with a database, and a load makes tables in that of the target only"
+        );
+        let help = "leave the database out of its name, in the schema and in workload.toml";
+        mistakes.at(source, span, message, "named with its database", Some(help.to_owned()));
+    }
+    if mistakes.is_empty() { Ok(()) } else { Err(DatasetError::Mistakes(mistakes)) }
+}
+
 /// What the server refused of a file, at its place.
 fn refused(file: &SqlFile, step: &Step, said: &ServerError) -> DatasetError {
     let mut mistakes = Mistakes::default();
     let source = mistakes.add_source(&file.path, &file.text);
     blame(said, step, source, &mut mistakes);
     DatasetError::Mistakes(mistakes)
+}
+
+/// Whether the schema has this name in it, as it is or in other letters: a server may keep all names in small ones.
+fn names(schema: &SqlFile, name: &str) -> bool {
+    let (text, name) = (&schema.text, name.to_lowercase());
+    lex_in(text, Dialect::Mysql).any(|token| {
+        let word = token.text(text);
+        let may_be_a_name = match token.kind {
+            TokenKind::Word | TokenKind::QuotedIdentifier => true,
+            // With ANSI_QUOTES it is a name.
+            TokenKind::String => word.starts_with('"'),
+            _ => false,
+        };
+        may_be_a_name && parts(word).1.to_lowercase() == name
+    })
 }
 
 /// A connection for loading.
@@ -194,8 +232,7 @@ impl Load<'_> {
                 gone.push(format!("table {name} is gone"));
                 continue;
             };
-            if table.is_here && made.iter().any(|object| object.kind == "TABLE" && object.name == table.name)
-            {
+            if made.iter().any(|object| object.kind == "TABLE" && object.name == table.name) {
                 own += 1;
             } else if foreign.iter().all(|known| known.target != table.target) {
                 foreign.push(table);
@@ -303,24 +340,13 @@ impl Load<'_> {
         };
         let there = objects(&self.client).await?;
         let new: Vec<Object> =
-            there.into_iter().filter(|object| is_new(object) && self.names(&object.name)).collect();
+            there.into_iter().filter(|object| is_new(object) && names(self.schema, &object.name)).collect();
         for object in &new {
             object.sign(&self.client, &self.workload.name).await?;
         }
         mark::own(&self.client, &self.workload.name, &new).await?;
         self.made.extend(new);
         Ok(())
-    }
-
-    /// Whether the schema has this name in it.
-    fn names(&self, name: &str) -> bool {
-        let text = &self.schema.text;
-        lex_in(text, Dialect::Mysql).any(|token| match token.kind {
-            TokenKind::Word | TokenKind::QuotedIdentifier => {
-                token.text(text).trim_matches('`').eq_ignore_ascii_case(name)
-            }
-            _ => false,
-        })
     }
 
     async fn drop_made(&mut self) -> Result<(), DatasetError> {
@@ -385,16 +411,6 @@ impl Load<'_> {
                 );
                 continue;
             };
-            if !relation.is_here {
-                mistakes.at(
-                    source,
-                    table.span.clone(),
-                    format!("table `{}` lies in another database than that of the target", table.name),
-                    "named with its database",
-                    Some("leave the database out of its name, here and in the schema".to_owned()),
-                );
-                continue;
-            }
             // CREATE TABLE IF NOT EXISTS steps over a table of somebody else's.
             if !self.made.iter().any(|object| object.kind == "TABLE" && object.name == relation.name) {
                 return Err(DatasetError::Occupied {
@@ -523,5 +539,24 @@ impl Load<'_> {
             self.note(format!("the lock of the load ends with its connection only: {}", words(&error)));
         }
         Ok(self.summary)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_has_its_names_in_it_however_they_are_written() {
+        let schema = SqlFile {
+            path: "schema.mysql.sql".into(),
+            text: "CREATE TABLE Orders (id int); CREATE TABLE `Größen` (id int); CREATE TABLE \"Big Lines\" (id int);\n\
+                   CREATE VIEW `a``b` AS SELECT 'elsewhere' AS x;"
+                .into(),
+        };
+        for name in ["orders", "Orders", "GRÖßEN", "größen", "Big Lines", "a`b"] {
+            assert!(names(&schema, name), "{name}");
+        }
+        assert!(!names(&schema, "elsewhere") && !names(&schema, "order"));
     }
 }
