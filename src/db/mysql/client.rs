@@ -39,7 +39,7 @@ pub async fn connect(settings: &Settings, role: &str) -> Result<Client, ConnectE
 }
 
 async fn enter(settings: &Settings, role: &str, with_tls: bool) -> Result<Client, ConnectError> {
-    let refused = |error| failure::connecting(error, settings.label());
+    let refused = |error| failure::connecting(error, settings);
     let opts = settings.full_opts(role, with_tls).map_err(|why| failure::tls(settings.label(), &why))?;
     let mut conn = Conn::new(opts).await.map_err(refused)?;
     // The library keeps what the greeting said of it to itself.

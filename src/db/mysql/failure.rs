@@ -3,8 +3,11 @@
 use std::io;
 
 use mysql_async::{DriverError, Error, IoError};
+use rustls::CertificateError;
 
 use super::packet::ServerError;
+use super::settings::Settings;
+use super::tls::SslMode;
 use crate::db::error::SqlState;
 use crate::db::{ConnectError, ExecError};
 
@@ -73,13 +76,16 @@ pub(super) fn preparing(error: &ServerError, statement: &str) -> ConnectError {
 }
 
 /// Why the full client has no connection.
-pub(super) fn connecting(error: Error, address: String) -> ConnectError {
+pub(super) fn connecting(error: Error, settings: &Settings) -> ConnectError {
+    let address = settings.label();
     match error {
         Error::Server(mysql_async::ServerError { code, message, state }) => {
             refused(&ServerError { number: code, state: SqlState::new(&state), message }, &address)
         }
-        Error::Io(IoError::Io(source)) if of_tls(&source) => tls(address, &source.to_string()),
-        Error::Io(IoError::Io(source)) => ConnectError::Unreachable { address, source },
+        Error::Io(IoError::Io(source)) => match of_tls(&source) {
+            Some(error) => tls(address, &certificate_refused(error, settings.tls.mode)),
+            None => ConnectError::Unreachable { address, source },
+        },
         Error::Io(IoError::Tls(error)) => tls(address, &error.to_string()),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls(address),
         Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
@@ -90,8 +96,24 @@ pub(super) fn connecting(error: Error, address: String) -> ConnectError {
 }
 
 /// A certificate that is not accepted comes as an error of the stream.
-fn of_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What is wrong with a certificate. That the full client wants it to name the host is news to who asked for `verify-ca`.
+fn certificate_refused(error: &rustls::Error, mode: SslMode) -> String {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    match error {
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })
+            if mode == SslMode::VerifyCa =>
+        {
+            format!(
+                "{error}; with verify-ca the pool does not ask for the name, and dbdyno's other connections do: they need a \
+                 certificate that names the host as a subjectAltName"
+            )
+        }
+        error => error.to_string(),
+    }
 }
 
 pub(super) fn tls(address: String, why: &str) -> ConnectError {
@@ -106,6 +128,7 @@ pub(super) fn no_tls(address: String) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::mysql::Environment;
 
     fn told(number: u16, state: &str) -> ExecError {
         executing(&ServerError { number, state: SqlState::new(state), message: "words".to_owned() })
@@ -143,5 +166,20 @@ mod tests {
         let no_right = b"\xff\x76\x04#42000SELECT command denied to user 'app'@'h' for table `shop`.`orders`";
         let no_right = preparing(&ServerError::parse(no_right), "browse.look");
         assert!(no_right.hint().is_some_and(|hint| hint.contains("GRANT")), "{no_right}");
+    }
+
+    #[test]
+    fn verify_ca_is_told_where_a_name_is_wanted_nevertheless() {
+        let of = |error: CertificateError, mode: &str| {
+            let url = format!("mysql://me@h?ssl-ca=/ca.pem&ssl-mode={mode}");
+            let settings = Settings::from_url_in(&url, &Environment::empty()).expect("settings");
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
+            let told = connecting(Error::Io(IoError::Io(error)), &settings);
+            assert!(matches!(told, ConnectError::Tls { .. }), "{told}");
+            told.to_string().contains("subjectAltName")
+        };
+        assert!(of(CertificateError::NotValidForName, "verify-ca"));
+        assert!(!of(CertificateError::NotValidForName, "verify-identity"), "it was asked for");
+        assert!(!of(CertificateError::UnknownIssuer, "verify-ca"), "that is another matter");
     }
 }
