@@ -1,7 +1,6 @@
 //! Looks at the sessions twice a second, which InnoDB bears, and at the locks when a session waits for one. Every second it hands on
 //! what it counted. It owns one connection, and makes it again when it is lost.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -12,7 +11,7 @@ use super::locks::{Look, ROW_LOCKS_OF_MARIADB, ROW_LOCKS_OF_MYSQL, RowLock};
 use super::metadata::{METADATA_LOCKS, MetadataRow};
 use super::session::{
     METADATA_WAIT, PROGRAMS, ROW_WAIT, Registry, SESSIONS_OF_MARIADB, SESSIONS_OF_MYSQL, SessionRow,
-    TRANSACTIONS, TransactionRow, states,
+    oldest_transaction_us, read_all, states,
 };
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
@@ -201,13 +200,9 @@ impl<N: Now> Activity<N> {
     async fn look_at_sessions(&mut self) -> Result<Sessions, Unanswered> {
         let Some(eyes) = &self.eyes else { return Err(no_connection()) };
         let cost = &mut self.sessions.cost;
-        let transactions = rows(&eyes.client, &self.clock, LIMIT, cost, TRANSACTIONS).await?;
-        let transactions: HashMap<u64, TransactionRow> =
-            transactions.value.iter().filter_map(TransactionRow::read).map(|row| (row.id, row)).collect();
         let answer = rows(&eyes.client, &self.clock, LIMIT, cost, eyes.sessions).await?;
-        let sessions: Vec<SessionRow> =
-            answer.value.iter().filter_map(|row| SessionRow::read(row, &transactions)).collect();
-        let oldest_transaction_us = transactions.values().filter_map(|row| row.age_us).max();
+        let sessions = read_all(&answer.value);
+        let oldest_transaction_us = oldest_transaction_us(&sessions);
         let clients = states(&sessions);
         self.last_look.set(Seen { at: answer.answered_at, clients, oldest_transaction_us });
         let time = LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at };

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mysql_async::Row;
 use tokio::sync::mpsc;
 
-use super::link::{count, is_mariadb, open, probe_tag, rows, text};
-use super::status::{STATUS, Status};
+use super::link::{count, open, probe_tag, rows, text};
+use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
 use crate::probe::link::{BackOff, Request, Unanswered};
@@ -40,12 +40,6 @@ const USE: &str = concat!(
     "FROM performance_schema.table_io_waits_summary_by_index_usage ",
     "WHERE OBJECT_SCHEMA = DATABASE() GROUP BY OBJECT_NAME LIMIT 2001"
 );
-/// MySQL 8, which has no status variable for it.
-const DEADLOCKS_OF_MYSQL: &str = concat!(
-    probe_tag!(),
-    "SELECT COUNT AS deadlocks FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'"
-);
-
 /// What this server does not count in a way that fits.
 const NOT_COUNTED: [&str; 3] = [
     "commits, rows and blocks are those of the whole server, which does not count them by database; a statement that commits by itself \
@@ -59,7 +53,6 @@ const NOT_COUNTED: [&str; 3] = [
 pub struct CounterProbe<N> {
     settings: Settings,
     clock: N,
-    is_mariadb: bool,
     client: Option<Client>,
     back_off: BackOff,
 }
@@ -68,13 +61,9 @@ impl<N: Now> CounterProbe<N> {
     /// Connects.
     pub async fn open(settings: &Settings, clock: N) -> Result<Self, ProbeError> {
         let client = open(settings, LIMIT).await?;
-        let is_mariadb = is_mariadb(&client)
-            .await
-            .map_err(|error| ProbeError::Setup { message: super::link::words(&error) })?;
         Ok(Self {
             settings: settings.clone(),
             clock,
-            is_mariadb,
             client: Some(client),
             back_off: BackOff::default(),
         })
@@ -112,8 +101,7 @@ impl<N: Now> CounterProbe<N> {
             return Err(Unanswered { message: "there is no connection".to_owned(), lost: true });
         };
         let mut desk = Desk { client, clock: &self.clock, cost, missing: Vec::new() };
-        let status = rows(client, &self.clock, LIMIT, desk.cost, STATUS).await?;
-        let status = Status::read(&status.value);
+        let status = ask_status(client, &self.clock, LIMIT, desk.cost).await?.value;
         let tables = desk.rows("information_schema.tables", TABLES).await?;
         let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
         let of_use = desk.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
@@ -124,11 +112,7 @@ impl<N: Now> CounterProbe<N> {
             desk.missing.push(NO_USE.to_owned());
         }
         desk.bound(&mut tables);
-        let mut database = database(&status, &tables);
-        if !self.is_mariadb {
-            let deadlocks = desk.rows("information_schema.innodb_metrics", DEADLOCKS_OF_MYSQL).await?;
-            database.deadlocks = deadlocks.first().and_then(|row| count(row, "deadlocks")).unwrap_or(0);
-        }
+        let database = database(&status, &tables);
         let mut missing = desk.missing;
         missing.extend(NOT_COUNTED.map(str::to_owned));
         Ok(Counters { database, tables, server: server(&status), missing, ..Counters::default() })

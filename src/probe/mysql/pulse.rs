@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::link::{LastLook, Seen, open, rows};
-use super::status::{STATUS, Status};
+use super::link::{LastLook, Seen, open};
+use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
 use crate::probe::link::{BackOff, OnSchedule, Unanswered};
@@ -67,10 +67,9 @@ impl<N: Now> PulseProbe<N> {
                 Some(self.back_off.open_again("of the server's pulse", CONNECT_LIMIT, opening).await?);
         }
         let Some(client) = &self.client else { return Err("there is no connection".to_owned()) };
-        match rows(client, &self.clock, LIMIT, cost, STATUS).await {
+        match ask_status(client, &self.clock, LIMIT, cost).await {
             Ok(answer) => {
-                let status = Status::read(&answer.value);
-                let pulse = self.pulse(&status, answer.answered_at)?;
+                let pulse = self.pulse(&answer.value, answer.answered_at)?;
                 Ok((pulse, Span { from: answer.asked_at, to: answer.answered_at }))
             }
             Err(Unanswered { message, lost }) => {
