@@ -8,16 +8,20 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::db::Now;
+use crate::probe::episodes::LookTime;
 use crate::probe::outlet::Outlet;
 use crate::probe::{Probed, Stop};
 use crate::record::entry::Edge;
-use crate::record::observation::{Observation, ProbeCost};
+use crate::record::observation::{Counters, Observation, ProbeCost, Reading};
 use crate::units::{Span, Stamp};
 
 const BACK_OFF_FIRST: Duration = Duration::from_millis(100);
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// The server ends a statement by its own timeout; when its word does not come either, the connection is dead.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// What the readings of the counters are called.
+pub const COUNTERS: &str = "counters";
 
 /// What the probe of the sessions is told while it runs.
 pub enum Command {
@@ -39,9 +43,85 @@ pub struct Unanswered {
     pub lost: bool,
 }
 
+impl Unanswered {
+    /// There is no connection to ask over.
+    pub fn unconnected(message: String) -> Self {
+        Self { message, lost: true }
+    }
+}
+
+/// What a probe asks over, with all that it keeps for as long as that stands.
+pub trait Connection: Send + Sync {
+    /// Whether it is known to have ended. False where only the next question would tell.
+    fn is_closed(&self) -> bool;
+}
+
+/// The connection of one probe: made again when it is lost, and not too often.
+pub struct Line<C> {
+    connection: Option<C>,
+    limit: Duration,
+    back_off: BackOff,
+    /// What the last attempt failed of.
+    failure: String,
+}
+
+impl<C: Connection> Line<C> {
+    /// Begins with a connection, or without one. Another one takes at most `limit` to be made.
+    pub fn new(connection: Option<C>, limit: Duration) -> Self {
+        Self { connection, limit, back_off: BackOff::default(), failure: String::new() }
+    }
+
+    /// The connection; `opening` makes it again where it is lost. While no attempt is due, the error is that of the last one.
+    pub async fn get<E: fmt::Display>(
+        &mut self,
+        opening: impl Future<Output = Result<C, E>>,
+    ) -> Result<&mut C, String> {
+        let usable = self.take().filter(|connection| !connection.is_closed());
+        let connection = if let Some(usable) = usable { usable } else { self.open(opening).await? };
+        Ok(self.connection.insert(connection))
+    }
+
+    async fn open<E: fmt::Display>(
+        &mut self,
+        opening: impl Future<Output = Result<C, E>>,
+    ) -> Result<C, String> {
+        if !self.back_off.allows(Instant::now()) {
+            return Err(self.failure.clone());
+        }
+        self.failure = match tokio::time::timeout(self.limit, opening).await {
+            Ok(Ok(connection)) => {
+                self.back_off = BackOff::default();
+                return Ok(connection);
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no connection within {} s", self.limit.as_secs()),
+        };
+        self.back_off.failed(Instant::now());
+        Err(self.failure.clone())
+    }
+
+    /// The connection as it is.
+    pub fn connection(&mut self) -> Option<&mut C> {
+        self.connection.as_mut()
+    }
+
+    /// Gives it away: the next one is made when it is asked for.
+    pub fn take(&mut self) -> Option<C> {
+        self.connection.take()
+    }
+
+    /// Gives it up where it was lost with a question. The words of what happened are left.
+    pub fn heed(&mut self, unanswered: Unanswered) -> String {
+        if unanswered.lost {
+            self.connection = None;
+        }
+        unanswered.message
+    }
+}
+
 /// When to try to connect again.
 #[derive(Debug)]
-pub struct BackOff {
+struct BackOff {
     next_delay: Duration,
     not_before: Option<Instant>,
 }
@@ -54,41 +134,14 @@ impl Default for BackOff {
 
 impl BackOff {
     /// Whether an attempt is due.
-    pub fn allows(&self, now: Instant) -> bool {
+    fn allows(&self, now: Instant) -> bool {
         self.not_before.is_none_or(|at| now >= at)
     }
 
     /// An attempt failed: the next one comes later than the last.
-    pub fn failed(&mut self, now: Instant) {
+    fn failed(&mut self, now: Instant) {
         self.not_before = Some(now + self.next_delay);
         self.next_delay = (self.next_delay * 2).min(BACK_OFF_MAX);
-    }
-
-    /// An attempt succeeded.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Makes a lost connection again, when an attempt is due. `whose` names it: `of the counters`.
-    pub async fn open_again<T, E: fmt::Display>(
-        &mut self,
-        whose: &str,
-        limit: Duration,
-        opening: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, String> {
-        if !self.allows(Instant::now()) {
-            return Err(format!("the connection {whose} is lost and not due to be made again"));
-        }
-        let message = match tokio::time::timeout(limit, opening).await {
-            Ok(Ok(opened)) => {
-                self.succeeded();
-                return Ok(opened);
-            }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no connection within {} s", limit.as_secs()),
-        };
-        self.failed(Instant::now());
-        Err(message)
     }
 }
 
@@ -103,17 +156,29 @@ pub fn next_look(due: Instant, every: Duration, jitter: f64) -> (Instant, u64) {
 
 /// A probe that reads one thing on a schedule of its own.
 pub trait OnSchedule: Send {
+    /// What its readings are called.
+    fn name(&self) -> String;
     /// Time between two readings, before jitter.
     fn every(&self) -> Duration;
-    /// Readings that were due and came too late to be taken.
-    fn missed(&mut self, readings: u64);
-    /// Takes a reading.
-    fn look(&mut self) -> impl Future<Output = ()> + Send;
+    /// What there is to see, with the window that it covers; or why there is nothing. What it took is added to `cost`.
+    fn read(
+        &mut self,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> impl Future<Output = Result<(Observation, Span), String>> + Send;
 }
 
 /// Has a probe read until it is told to stop. What was read is on its way then.
-pub async fn read_on_schedule(mut probe: impl OnSchedule, mut stop: mpsc::Receiver<Stop>) {
+pub async fn read_on_schedule(
+    mut probe: impl OnSchedule,
+    clock: impl Now,
+    out: mpsc::Sender<Probed>,
+    mut stop: mpsc::Receiver<Stop>,
+) {
+    let mut outlet = Outlet::new(probe.name(), out);
     let mut due = Instant::now();
+    // Readings that were due and came too late to be taken.
+    let mut missed = 0;
     loop {
         tokio::select! {
             biased;
@@ -125,12 +190,42 @@ pub async fn read_on_schedule(mut probe: impl OnSchedule, mut stop: mpsc::Receiv
                 return;
             }
             () = tokio::time::sleep_until(due) => {
-                probe.look().await;
-                let (next, missed) = next_look(due, probe.every(), 0.1);
-                probe.missed(missed);
-                due = next;
+                let asked_at = clock.now();
+                let mut cost = ProbeCost { gaps: missed, ..ProbeCost::default() };
+                let seen = probe.read(&clock, &mut cost).await;
+                outlet.offer_look(asked_at, clock.now(), cost, seen);
+                (due, missed) = next_look(due, probe.every(), 0.1);
             }
         }
+    }
+}
+
+/// A probe that reads the counters whenever it is asked to.
+pub trait OnRequest: Send {
+    /// The counters as they stand, or why there are none. What it took is added to `cost`.
+    fn read(
+        &mut self,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> impl Future<Output = Result<Counters, String>> + Send;
+}
+
+/// Has a probe answer requests until nobody can make one.
+pub async fn read_on_request(
+    mut probe: impl OnRequest,
+    clock: impl Now,
+    mut requests: mpsc::Receiver<Request>,
+) {
+    while let Some((edge, answer)) = requests.recv().await {
+        let asked_at = clock.now();
+        let mut cost = ProbeCost::default();
+        let counters = probe.read(&clock, &mut cost).await;
+        cost.gaps += u64::from(counters.is_err());
+        let seen = counters.map(|counters| Observation::Counters(Box::new(counters)));
+        let window = Span { from: asked_at, to: clock.now() };
+        let reading = Reading { probe: COUNTERS.to_owned(), window, cost, seen };
+        // Who asked may have given up.
+        let _ = answer.send(Probed { edge: Some(edge), reading });
     }
 }
 
@@ -142,6 +237,24 @@ pub struct Answer<T> {
     pub asked_at: Stamp,
     /// The answer was complete.
     pub answered_at: Stamp,
+}
+
+impl<T> Answer<T> {
+    /// The same answer, read.
+    pub fn map<U>(self, read: impl FnOnce(T) -> U) -> Answer<U> {
+        let Self { value, asked_at, answered_at } = self;
+        Answer { value: read(value), asked_at, answered_at }
+    }
+
+    /// What lies between the two.
+    pub fn window(&self) -> Span {
+        Span { from: self.asked_at, to: self.answered_at }
+    }
+
+    /// When it looked.
+    pub fn look_time(&self) -> LookTime {
+        LookTime { asked_at: self.asked_at, answered_at: self.answered_at }
+    }
 }
 
 /// Awaits one answer, at most `limit` and a grace for the server's own timeout; adds what it took to `cost`. `told` gives what an
@@ -208,6 +321,46 @@ impl Gathered {
 mod tests {
     use super::*;
 
+    struct Wire {
+        number: u32,
+        is_closed: bool,
+    }
+
+    impl Connection for Wire {
+        fn is_closed(&self) -> bool {
+            self.is_closed
+        }
+    }
+
+    fn wire(number: u32) -> impl Future<Output = Result<Wire, &'static str>> {
+        std::future::ready(Ok(Wire { number, is_closed: false }))
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_made_again_when_it_has_ended_or_was_lost_with_a_question() {
+        let mut line = Line::new(None, Duration::from_secs(1));
+        assert_eq!(line.get(wire(1)).await.map(|wire| wire.number), Ok(1), "the first attempt is due");
+        assert_eq!(line.get(wire(2)).await.map(|wire| wire.number), Ok(1), "it stands");
+        line.connection().expect("it stands").is_closed = true;
+        assert_eq!(line.get(wire(3)).await.map(|wire| wire.number), Ok(3));
+        let refused = Unanswered { message: "no right".to_owned(), lost: false };
+        assert_eq!(line.heed(refused), "no right");
+        assert_eq!(line.get(wire(4)).await.map(|wire| wire.number), Ok(3), "a refusal leaves it as it was");
+        line.heed(Unanswered::unconnected("it was killed".to_owned()));
+        assert_eq!(line.get(wire(5)).await.map(|wire| wire.number), Ok(5));
+    }
+
+    #[tokio::test]
+    async fn between_two_attempts_it_is_told_what_the_last_one_failed_of() {
+        let mut line: Line<Wire> = Line::new(None, Duration::from_secs(1));
+        let refused = line.get(async { Err("the server is gone") }).await.err();
+        assert_eq!(refused.as_deref(), Some("the server is gone"));
+        let early = line.get(wire(1)).await.err();
+        assert_eq!(early.as_deref(), Some("the server is gone"), "no attempt is due");
+        tokio::time::sleep(2 * BACK_OFF_FIRST).await;
+        assert!(line.get(wire(1)).await.is_ok());
+    }
+
     #[test]
     fn each_failure_doubles_the_pause_up_to_a_bound() {
         let mut back_off = BackOff::default();
@@ -220,7 +373,5 @@ mod tests {
             now += Duration::from_millis(1);
             assert!(back_off.allows(now), "due after {pause_ms} ms");
         }
-        back_off.succeeded();
-        assert!(back_off.allows(now));
     }
 }

@@ -1,9 +1,11 @@
 //! Looks at the server and at the host while a run goes on, from connections of its own, never from the measured pool.
 
+mod activity;
 pub mod capabilities;
 mod episodes;
 mod excerpt;
 mod fingerprint;
+mod gauge;
 pub mod host;
 mod link;
 mod mysql;
@@ -13,6 +15,7 @@ pub mod pgbouncer;
 pub mod plans;
 pub mod postgres;
 mod tally;
+mod whose;
 
 use std::time::Duration;
 
@@ -25,15 +28,15 @@ use crate::units::{Span, StatementId};
 
 pub use postgres::ddl;
 
+use activity::{Activity, Eyes};
+use gauge::{GaugeConnection, GaugeProbe};
 use host::HostProbe;
-use link::{Command, OnSchedule, Request, read_on_schedule};
+use link::{COUNTERS, Command, OnRequest, OnSchedule, Request, read_on_request, read_on_schedule};
+use mysql::activity::MySqlEyes;
 use pgbouncer::{PoolerProbe, PoolerWatch};
 use plans::{PlanCapture, PlanOrder};
-use postgres::activity::Activity;
-use postgres::counters::CounterProbe;
-use postgres::gauge::GaugeProbe;
+use postgres::activity::PostgresEyes;
 use postgres::plans::PlanProbe;
-use postgres::pulse::PulseProbe;
 
 /// What the probes must know of the workload to join what they see to it.
 #[derive(Clone, Debug, Default)]
@@ -175,7 +178,7 @@ impl Probes {
             Err(_) => format!("no counters within {} s", EDGE_LIMIT.as_secs()),
         };
         let reading = Reading {
-            probe: "counters".to_owned(),
+            probe: COUNTERS.to_owned(),
             window: Span { from: asked_at, to: (self.now)() },
             cost: ProbeCost { gaps: 1, ..ProbeCost::default() },
             seen: Err(message),
@@ -227,25 +230,17 @@ impl ServerProbes {
         epoch_unix_us: i64,
         out: &mpsc::Sender<Probed>,
     ) -> Result<Self, ProbeError> {
-        let counter_probe = CounterProbe::open(settings, &plan, clock.clone()).await?;
-        let activity_probe =
-            Activity::open(settings, &plan, clock.clone(), epoch_unix_us, out.clone()).await?;
-        let pulse = PulseProbe::open(settings, clock.clone(), out.clone()).await?;
-        let mut gauges = Vec::with_capacity(plan.gauges.len());
-        for gauge in &plan.gauges {
-            gauges.push(GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
-        }
-        let mut on_schedule = vec![begin(pulse)];
-        on_schedule.extend(gauges.into_iter().map(begin));
-        if let Some(watch) = plan.pooler {
-            on_schedule.push(begin(PoolerProbe::new(watch, clock.clone(), out.clone())));
-        }
+        let counters = postgres::counters::CounterProbe::open(settings, &plan).await?;
+        let eyes = PostgresEyes::new(settings, &plan, epoch_unix_us, out.clone());
+        let activity = Activity::open(eyes, plan.interval, clock.clone(), out.clone()).await?;
+        let pulse = postgres::pulse::PulseProbe::open(settings).await?;
+        let gauges = open_gauges::<postgres::gauge::Gauge>(settings, &plan.gauges, clock).await?;
         let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;
-        let (activity, commands) = mpsc::channel(4);
-        let (counters, requests) = mpsc::channel(1);
-        tokio::spawn(activity_probe.run(commands));
-        tokio::spawn(counter_probe.run(requests));
-        Ok(Self { activity, counters, on_schedule, plans })
+        let mut probes = Self { plans, ..Self::begin(activity, counters, pulse, gauges, clock, out) };
+        if let Some(watch) = plan.pooler {
+            probes.on_schedule.push(begin(PoolerProbe::new(watch), clock, out));
+        }
+        Ok(probes)
     }
 
     /// Nobody asks for plans there, and no pooler stands before it.
@@ -257,32 +252,56 @@ impl ServerProbes {
         out: &mpsc::Sender<Probed>,
     ) -> Result<Self, ProbeError> {
         let last_look = mysql::LastLook::default();
-        let counter_probe = mysql::counters::CounterProbe::open(settings, clock.clone()).await?;
-        let activity_probe =
-            mysql::activity::Activity::open(settings, plan, clock.clone(), last_look.clone(), out.clone())
-                .await?;
-        let pulse =
-            mysql::pulse::PulseProbe::open(settings, clock.clone(), epoch_unix_us, last_look, out.clone())
-                .await?;
-        let mut gauges = Vec::with_capacity(plan.gauges.len());
-        for gauge in &plan.gauges {
-            gauges.push(mysql::gauge::GaugeProbe::open(settings, gauge, clock.clone(), out.clone()).await?);
-        }
-        let mut on_schedule = vec![begin(pulse)];
-        on_schedule.extend(gauges.into_iter().map(begin));
-        let (activity, commands) = mpsc::channel(4);
-        let (counters, requests) = mpsc::channel(1);
-        tokio::spawn(activity_probe.run(commands));
-        tokio::spawn(counter_probe.run(requests));
-        Ok(Self { activity, counters, on_schedule, plans: None })
+        let counters = mysql::counters::CounterProbe::open(settings).await?;
+        let eyes = MySqlEyes::new(settings, plan, last_look.clone());
+        let interval = plan.interval.max(mysql::activity::INTERVAL_MIN);
+        let activity = Activity::open(eyes, interval, clock.clone(), out.clone()).await?;
+        let pulse = mysql::pulse::PulseProbe::open(settings, epoch_unix_us, last_look).await?;
+        let gauges = open_gauges::<mysql::gauge::Gauge>(settings, &plan.gauges, clock).await?;
+        Ok(Self::begin(activity, counters, pulse, gauges, clock, out))
+    }
+
+    /// Begins to look with those that every engine has.
+    fn begin<N: Now>(
+        activity: Activity<impl Eyes + 'static, N>,
+        counters: impl OnRequest + 'static,
+        pulse: impl OnSchedule + 'static,
+        gauges: Vec<impl OnSchedule + 'static>,
+        clock: &N,
+        out: &mpsc::Sender<Probed>,
+    ) -> Self {
+        let mut on_schedule = vec![begin(pulse, clock, out)];
+        on_schedule.extend(gauges.into_iter().map(|gauge| begin(gauge, clock, out)));
+        let (commands, told) = mpsc::channel(4);
+        let (requests, asked) = mpsc::channel(1);
+        tokio::spawn(activity.run(told));
+        tokio::spawn(read_on_request(counters, clock.clone(), asked));
+        Self { activity: commands, counters: requests, on_schedule, plans: None }
     }
 }
 
 /// Has a probe read on its own until it is told to stop.
-fn begin(probe: impl OnSchedule + 'static) -> mpsc::Sender<Stop> {
+fn begin(
+    probe: impl OnSchedule + 'static,
+    clock: &impl Now,
+    out: &mpsc::Sender<Probed>,
+) -> mpsc::Sender<Stop> {
     let (stop, stopped) = mpsc::channel(1);
-    tokio::spawn(read_on_schedule(probe, stopped));
+    tokio::spawn(read_on_schedule(probe, clock.clone(), out.clone(), stopped));
     stop
+}
+
+/// Connects the gauges, and reads each once.
+async fn open_gauges<C: GaugeConnection>(
+    settings: &C::Settings,
+    plans: &[GaugePlan],
+    clock: &impl Now,
+) -> Result<Vec<GaugeProbe<C>>, ProbeError> {
+    let mut gauges = Vec::with_capacity(plans.len());
+    for plan in plans {
+        gauges.push(GaugeProbe::open(settings, plan, clock).await?);
+    }
+    Ok(gauges)
 }
 
 /// The time between two looks at the sessions, where so much is wished for: not every server bears it.

@@ -1,10 +1,11 @@
 //! The ways from a lock waiter to those who stand at the ends of its chains. Pure: knows no server.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 use crate::units::BackendId;
 
-/// Sessions of one chain that are kept: the nearest ones, and the root.
+/// Sessions of one chain that are kept.
 pub const LINKS_MAX: usize = 16;
 
 /// The ways from `waiter` to the ends of its chains, who are blocked by nobody: each from the nearest session to the root,
@@ -33,6 +34,19 @@ pub fn paths_of(waiter: BackendId, blockers: &HashMap<BackendId, Vec<BackendId>>
         level = next;
     }
     paths
+}
+
+/// The sessions of a way that are kept: the nearest ones, and the root.
+pub fn kept(path: &[BackendId]) -> impl Iterator<Item = BackendId> {
+    let nearest = path.len().min(LINKS_MAX - 1);
+    path[..nearest].iter().chain(path[nearest..].last()).copied()
+}
+
+/// Each once, in the order of appearance: a session that is in the way may be named for each of its locks, and the leader of a
+/// parallel group for each of its members.
+pub fn distinct<T: Copy + Eq + Hash>(ids: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+    let mut known = HashSet::new();
+    ids.filter(move |id| known.insert(*id))
 }
 
 /// Back from `root` to the one whom `waiter` waits for.

@@ -8,18 +8,21 @@ use crate::record::observation::{ActivityCount, ActivitySummary, Who};
 /// Kinds of activity that one summary tells apart; the rest counts as one kind.
 const KINDS_MAX: usize = 500;
 
+/// What sessions are counted by: whose they are, their state, and what they wait for.
+pub type Kind = (Who, String, Option<String>);
+
 /// A summary in the making.
 #[derive(Debug, Default)]
 pub struct Tally {
     samples: u32,
-    counts: HashMap<(Who, String, Option<String>), u64>,
+    counts: HashMap<Kind, u64>,
     round_trip_ns: Option<u64>,
     lock_looks: u32,
 }
 
 impl Tally {
     /// Counts one look.
-    pub fn look(&mut self, sessions: impl IntoIterator<Item = (Who, String, Option<String>)>) {
+    pub fn look(&mut self, sessions: impl IntoIterator<Item = Kind>) {
         self.samples += 1;
         for kind in sessions {
             if let Some(count) = self.counts.get_mut(&kind) {

@@ -4,18 +4,14 @@
 use std::time::Duration;
 
 use mysql_async::Row;
-use tokio::sync::mpsc;
 
 use super::link::{count, open, probe_tag, rows, text};
 use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
-use crate::probe::link::{BackOff, Request, Unanswered};
-use crate::probe::{ProbeError, Probed};
-use crate::record::observation::{
-    Counters, DatabaseCounters, Observation, ProbeCost, Reading, ServerCounters, TableCounters,
-};
-use crate::units::Span;
+use crate::probe::ProbeError;
+use crate::probe::link::{Line, OnRequest, Unanswered};
+use crate::record::observation::{Counters, DatabaseCounters, ProbeCost, ServerCounters, TableCounters};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -40,6 +36,7 @@ const USE: &str = concat!(
     "FROM performance_schema.table_io_waits_summary_by_index_usage ",
     "WHERE OBJECT_SCHEMA = DATABASE() GROUP BY OBJECT_NAME LIMIT 2001"
 );
+
 /// What this server does not count in a way that fits.
 const NOT_COUNTED: [&str; 3] = [
     "commits, rows and blocks are those of the whole server, which does not count them by database; a statement that commits by itself \
@@ -50,82 +47,24 @@ const NOT_COUNTED: [&str; 3] = [
 ];
 
 /// The probe.
-pub struct CounterProbe<N> {
+pub struct CounterProbe {
     settings: Settings,
-    clock: N,
-    client: Option<Client>,
-    back_off: BackOff,
+    line: Line<Client>,
 }
 
-impl<N: Now> CounterProbe<N> {
+impl CounterProbe {
     /// Connects.
-    pub async fn open(settings: &Settings, clock: N) -> Result<Self, ProbeError> {
+    pub async fn open(settings: &Settings) -> Result<Self, ProbeError> {
         let client = open(settings, LIMIT).await?;
-        Ok(Self {
-            settings: settings.clone(),
-            clock,
-            client: Some(client),
-            back_off: BackOff::default(),
-        })
+        Ok(Self { settings: settings.clone(), line: Line::new(Some(client), CONNECT_LIMIT) })
     }
+}
 
-    /// Answers requests until nobody can make one.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some((edge, answer)) = requests.recv().await {
-            let reading = self.read().await;
-            // Who asked may have given up.
-            let _ = answer.send(Probed { edge: Some(edge), reading });
-        }
-    }
-
-    async fn read(&mut self) -> Reading {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost::default();
-        let counters = match self.reconnect().await {
-            Ok(()) => self.counters(&mut cost).await,
-            Err(unanswered) => Err(unanswered),
-        };
-        let seen = counters.map(|counters| Observation::Counters(Box::new(counters))).map_err(|unanswered| {
-            cost.gaps += 1;
-            if unanswered.lost {
-                self.client = None;
-            }
-            unanswered.message
-        });
-        let window = Span { from: asked_at, to: self.clock.now() };
-        Reading { probe: "counters".to_owned(), window, cost, seen }
-    }
-
-    async fn counters(&self, cost: &mut ProbeCost) -> Result<Counters, Unanswered> {
-        let Some(client) = &self.client else {
-            return Err(Unanswered { message: "there is no connection".to_owned(), lost: true });
-        };
-        let mut desk = Desk { client, clock: &self.clock, cost, missing: Vec::new() };
-        let status = ask_status(client, &self.clock, LIMIT, desk.cost).await?.value;
-        let tables = desk.rows("information_schema.tables", TABLES).await?;
-        let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
-        let of_use = desk.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
-        for row in &of_use {
-            add_use(&mut tables, row);
-        }
-        if of_use.is_empty() {
-            desk.missing.push(NO_USE.to_owned());
-        }
-        desk.bound(&mut tables);
-        let database = database(&status, &tables);
-        let mut missing = desk.missing;
-        missing.extend(NOT_COUNTED.map(str::to_owned));
-        Ok(Counters { database, tables, server: server(&status), missing, ..Counters::default() })
-    }
-
-    async fn reconnect(&mut self) -> Result<(), Unanswered> {
-        if self.client.is_some() {
-            return Ok(());
-        }
-        let opening = open(&self.settings, LIMIT);
-        let opened = self.back_off.open_again("of the counters", CONNECT_LIMIT, opening).await;
-        self.client = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
-        Ok(())
+impl OnRequest for CounterProbe {
+    async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<Counters, String> {
+        let client = self.line.get(open(&self.settings, LIMIT)).await?;
+        let desk = Desk { client, clock, cost, missing: Vec::new() };
+        desk.counters().await.map_err(|unanswered| self.line.heed(unanswered))
     }
 }
 
@@ -189,6 +128,24 @@ struct Desk<'a, N> {
 }
 
 impl<N: Now> Desk<'_, N> {
+    async fn counters(mut self) -> Result<Counters, Unanswered> {
+        let status = ask_status(self.client, self.clock, LIMIT, self.cost).await?.value;
+        let tables = self.rows("information_schema.tables", TABLES).await?;
+        let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
+        let of_use = self.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
+        for row in &of_use {
+            add_use(&mut tables, row);
+        }
+        if of_use.is_empty() {
+            self.missing.push(NO_USE.to_owned());
+        }
+        self.bound(&mut tables);
+        let database = database(&status, &tables);
+        let mut missing = self.missing;
+        missing.extend(NOT_COUNTED.map(str::to_owned));
+        Ok(Counters { database, tables, server: server(&status), missing, ..Counters::default() })
+    }
+
     async fn rows(&mut self, view: &str, sql: &str) -> Result<Vec<Row>, Unanswered> {
         match rows(self.client, self.clock, LIMIT, self.cost, sql).await {
             Ok(answer) => Ok(answer.value),

@@ -8,7 +8,7 @@ use mysql_async::{Error, Row, Value};
 
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings, connect};
-use crate::probe::link::{Answer, Unanswered, await_answer};
+use crate::probe::link::{Answer, Connection, Unanswered, await_answer};
 use crate::probe::{ProbeError, ROLE};
 use crate::record::observation::ProbeCost;
 use crate::record::pulse::ClientStates;
@@ -30,23 +30,20 @@ const ENDS_THE_CONNECTION: [u16; 4] = [1053, 1927, 3169, 4031];
 /// milliseconds.
 pub(super) async fn open(settings: &Settings, limit: Duration) -> Result<Client, ProbeError> {
     let client = connect(settings, ROLE).await?;
-    let setup = if is_mariadb(&client).await.map_err(|error| refused(&error))? {
+    let setup = if client.is_mariadb() {
         format!("SET max_statement_time = {}, lock_wait_timeout = 2", limit.as_secs())
     } else {
         format!("SET max_execution_time = {}, lock_wait_timeout = 2", limit.as_millis())
     };
-    client.run(&setup).await.map_err(|error| refused(&error))?;
+    client.run(&setup).await.map_err(|error| ProbeError::Setup { message: words(&error) })?;
     Ok(client)
 }
 
-fn refused(error: &Error) -> ProbeError {
-    ProbeError::Setup { message: words(error) }
-}
-
-/// Whether it is a MariaDB; else it is a MySQL.
-pub(super) async fn is_mariadb(client: &Client) -> Result<bool, Error> {
-    let rows = client.rows("SELECT VERSION() AS version").await?;
-    Ok(rows.first().and_then(|row| text(row, "version")).is_some_and(|version| version.contains("MariaDB")))
+impl Connection for Client {
+    /// The library tells only with the next question.
+    fn is_closed(&self) -> bool {
+        false
+    }
 }
 
 /// Awaits one answer, at most `limit` and a grace for the server's own limit; adds what it took to `cost`.

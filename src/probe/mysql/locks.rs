@@ -1,7 +1,7 @@
 //! From the rows of one look to lock waits with their chains: who waits, for whom directly, and who stands at the end. Pure but for
 //! the questions themselves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use mysql_async::Row;
 
@@ -10,7 +10,8 @@ use super::metadata::MetadataRow;
 use super::session::{METADATA_WAIT, ROW_WAIT, Registry, SessionRow};
 use crate::probe::episodes::{LookTime, SeenRoot, SeenWait};
 use crate::probe::excerpt::excerpt;
-use crate::probe::paths::{LINKS_MAX, paths_of};
+use crate::probe::paths::{distinct, kept, paths_of};
+use crate::probe::whose::unlisted;
 use crate::record::chain::{ChainLink, WantedLock};
 use crate::record::observation::{Session, Who};
 use crate::units::{BackendId, Stamp};
@@ -39,7 +40,7 @@ pub const ROW_LOCKS_OF_MYSQL: &str = concat!(
 pub struct RowLock {
     /// Number of the waiter's connection.
     pub waiter: u64,
-    /// Number of the blocker's connection; 0 for a prepared transaction.
+    /// Number of the blocker's connection; 0 for a prepared transaction (XA).
     pub blocker: u64,
     /// `X`, `S,GAP`, …
     pub mode: String,
@@ -150,7 +151,7 @@ impl Look<'_> {
             relation: first.and_then(|row| row.relation.as_ref()).map(|(database, table)| {
                 if database == self.database { table.clone() } else { format!("{database}.{table}") }
             }),
-            blockers: distinct(of_waiter().map(|row| row.blocker)),
+            blockers: distinct(of_waiter().map(|row| row.blocker)).collect(),
         }
     }
 
@@ -158,6 +159,7 @@ impl Look<'_> {
         let pending = self.metadata.iter().find(|lock| lock.id == waiter && !lock.granted);
         let blockers = pending.map_or_else(Vec::new, |pending| {
             distinct(self.metadata.iter().filter(|lock| pending.waits_for(lock)).map(|lock| lock.id))
+                .collect()
         });
         Wanted {
             waiter,
@@ -213,8 +215,7 @@ impl Joined<'_> {
     }
 
     fn chain(&self, wanted: &Wanted, path: &[BackendId]) -> Vec<ChainLink> {
-        let nearest = path.len().min(LINKS_MAX - 1);
-        path[..nearest].iter().chain(path[nearest..].last()).map(|id| self.link(wanted, *id)).collect()
+        kept(path).map(|id| self.link(wanted, id)).collect()
     }
 
     /// One session of the chain of `wanted`.
@@ -248,28 +249,12 @@ impl Joined<'_> {
     }
 }
 
-/// A blocker without a session: a prepared transaction (XA), or a session that ended between two questions.
-fn unlisted(id: BackendId) -> Session {
-    let (who, state) = if id == BackendId(0) {
-        ("prepared transaction", "prepared transaction")
-    } else {
-        ("(ended)", "ended")
-    };
-    Session { backend: id, who: Who::Foreign(who.to_owned()), state: state.to_owned() }
-}
-
 fn backend(id: u64) -> BackendId {
     BackendId(i64::try_from(id).unwrap_or(i64::MAX))
 }
 
 fn number(id: BackendId) -> Option<u64> {
     u64::try_from(id.0).ok()
-}
-
-/// One session may hold several locks that are in the way.
-fn distinct(ids: impl Iterator<Item = u64>) -> Vec<u64> {
-    let mut known = HashSet::new();
-    ids.filter(|id| known.insert(*id)).collect()
 }
 
 #[cfg(test)]

@@ -3,15 +3,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::link::{LastLook, Seen, open};
 use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
-use crate::probe::link::{BackOff, OnSchedule, Unanswered};
-use crate::probe::outlet::Outlet;
-use crate::probe::{ProbeError, Probed};
+use crate::probe::ProbeError;
+use crate::probe::link::{Line, OnSchedule};
 use crate::record::observation::{Observation, ProbeCost};
 use crate::record::pulse::Pulse;
 use crate::units::{Span, Stamp};
@@ -27,58 +24,22 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const FRESH: Duration = Duration::from_secs(2);
 
 /// The probe.
-pub struct PulseProbe<N> {
+pub struct PulseProbe {
     settings: Settings,
-    clock: N,
     epoch_unix_us: i64,
     sessions: LastLook,
-    client: Option<Client>,
-    back_off: BackOff,
-    /// Readings that were due and came too late to be taken.
-    missed: u64,
-    outlet: Outlet,
+    line: Line<Client>,
 }
 
-impl<N: Now> PulseProbe<N> {
-    /// Connects. `epoch_unix_us` is the wall-clock time at which `clock` stood at zero.
+impl PulseProbe {
+    /// Connects. `epoch_unix_us` is the wall-clock time at which the run's clock stood at zero.
     pub async fn open(
         settings: &Settings,
-        clock: N,
         epoch_unix_us: i64,
         sessions: LastLook,
-        out: mpsc::Sender<Probed>,
     ) -> Result<Self, ProbeError> {
-        Ok(Self {
-            settings: settings.clone(),
-            clock,
-            epoch_unix_us,
-            sessions,
-            client: Some(open(settings, LIMIT).await?),
-            back_off: BackOff::default(),
-            missed: 0,
-            outlet: Outlet::new(NAME, out),
-        })
-    }
-
-    async fn read(&mut self, cost: &mut ProbeCost) -> Result<(Pulse, Span), String> {
-        if self.client.is_none() {
-            let opening = open(&self.settings, LIMIT);
-            self.client =
-                Some(self.back_off.open_again("of the server's pulse", CONNECT_LIMIT, opening).await?);
-        }
-        let Some(client) = &self.client else { return Err("there is no connection".to_owned()) };
-        match ask_status(client, &self.clock, LIMIT, cost).await {
-            Ok(answer) => {
-                let pulse = self.pulse(&answer.value, answer.answered_at)?;
-                Ok((pulse, Span { from: answer.asked_at, to: answer.answered_at }))
-            }
-            Err(Unanswered { message, lost }) => {
-                if lost {
-                    self.client = None;
-                }
-                Err(message)
-            }
-        }
+        let line = Line::new(Some(open(settings, LIMIT).await?), CONNECT_LIMIT);
+        Ok(Self { settings: settings.clone(), epoch_unix_us, sessions, line })
     }
 
     fn pulse(&self, status: &Status, at: Stamp) -> Result<Pulse, String> {
@@ -112,21 +73,21 @@ fn counted(status: &Status) -> Pulse {
     }
 }
 
-impl<N: Now> OnSchedule for PulseProbe<N> {
+impl OnSchedule for PulseProbe {
+    fn name(&self) -> String {
+        NAME.to_owned()
+    }
+
     fn every(&self) -> Duration {
         CADENCE
     }
 
-    fn missed(&mut self, readings: u64) {
-        self.missed += readings;
-    }
-
-    async fn look(&mut self) {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
-        let seen = self.read(&mut cost).await;
-        let seen = seen.map(|(pulse, window)| (Observation::Pulse(Box::new(pulse)), window));
-        self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
+    async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<(Observation, Span), String> {
+        let client = self.line.get(open(&self.settings, LIMIT)).await?;
+        let answer = ask_status(client, clock, LIMIT, cost).await;
+        let answer = answer.map_err(|unanswered| self.line.heed(unanswered))?;
+        let pulse = self.pulse(&answer.value, answer.answered_at)?;
+        Ok((Observation::Pulse(Box::new(pulse)), answer.window()))
     }
 }
 

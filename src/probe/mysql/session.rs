@@ -23,13 +23,12 @@ use mysql_async::Row;
 
 use super::link::{count, float, is_true, probe_tag, text};
 use crate::probe::ProbePlan;
+use crate::probe::whose::{POOL, Tags, first_word};
 use crate::record::observation::{Session, Who};
 use crate::record::pulse::ClientStates;
 use crate::sql::tag::tag_of;
 use crate::units::{BackendId, StatementId};
 
-/// What the names of the measured pool's programs begin with.
-const POOL: &str = "dbdyno pool";
 /// Connections whose owner is remembered; beyond it all are forgotten and learnt anew.
 const KNOWN_MAX: usize = 20_000;
 /// What a lock wait is called: every wait for one begins so.
@@ -261,12 +260,6 @@ fn wait_of(stage: &str) -> Option<String> {
     Some(wait.to_owned())
 }
 
-/// The first word of a statement, in capitals.
-fn first_word(query: &str) -> String {
-    let word: String = query.trim_start().chars().take_while(|c| c.is_alphanumeric()).take(20).collect();
-    if word.is_empty() { "CONNECT".to_owned() } else { word.to_uppercase() }
-}
-
 /// Client connections by what they do.
 pub fn states(sessions: &[SessionRow]) -> ClientStates {
     let mut states = ClientStates::default();
@@ -284,7 +277,7 @@ pub fn states(sessions: &[SessionRow]) -> ClientStates {
 /// Knows the tags of the workload, and whose the connections are that were met.
 #[derive(Debug)]
 pub struct Registry {
-    tags: HashMap<String, StatementId>,
+    tags: Tags,
     /// Connections that were seen in a statement of ours.
     pool: HashSet<u64>,
     /// Program names by connection; without one where the server tells none.
@@ -294,8 +287,7 @@ pub struct Registry {
 impl Registry {
     /// The statements of a plan.
     pub fn new(plan: &ProbePlan) -> Self {
-        let tags = plan.statements.iter().map(|(id, tag, _)| (tag.clone(), *id)).collect();
-        Self { tags, pool: HashSet::new(), programs: HashMap::new() }
+        Self { tags: Tags::new(plan), pool: HashSet::new(), programs: HashMap::new() }
     }
 
     /// Forgets who was met.
@@ -331,8 +323,7 @@ impl Registry {
     }
 
     fn statement(&self, session: &SessionRow) -> Option<StatementId> {
-        let tag = tag_of(&session.query).filter(|_| session.ours)?;
-        self.tags.get(tag).copied()
+        self.tags.statement(&session.query).filter(|_| session.ours)
     }
 
     fn program(&self, id: u64) -> Option<&str> {

@@ -31,8 +31,7 @@ pub(super) async fn ask_status(
     if !client.is_mariadb() {
         answer.value.extend(rows(client, clock, limit, cost, DEADLOCKS_OF_MYSQL).await?.value);
     }
-    let Answer { value, asked_at, answered_at } = answer;
-    Ok(Answer { value: Status::read(&value), asked_at, answered_at })
+    Ok(answer.map(|rows| Status::read(&rows)))
 }
 
 /// What the server has counted since its start, by name.

@@ -5,15 +5,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::console::{Row, number, show};
 use crate::db::postgres::{Client, connect};
 use crate::db::{Now, Target};
-use crate::probe::link::{BackOff, OnSchedule, Unanswered};
-use crate::probe::outlet::Outlet;
+use crate::probe::ROLE;
+use crate::probe::link::{Line, OnSchedule};
 use crate::probe::postgres::link::ask;
-use crate::probe::{Probed, ROLE};
 use crate::record::observation::{Observation, ProbeCost};
 use crate::record::pooler::{PoolerSample, PoolerTotals};
 use crate::units::Span;
@@ -41,43 +38,38 @@ impl fmt::Debug for PoolerWatch {
 }
 
 /// The probe of one pooler.
-pub struct PoolerProbe<N> {
+pub struct PoolerProbe {
     watch: PoolerWatch,
-    clock: N,
-    client: Option<Client>,
-    back_off: BackOff,
+    line: Line<Client>,
     /// Server connections at the last look; nothing before the first.
     servers: Option<BTreeSet<String>>,
-    missed: u64,
-    outlet: Outlet,
 }
 
-impl<N: Now> PoolerProbe<N> {
+impl PoolerProbe {
     /// A console that does not answer is a gap, not the end of the run: the pooler was examined before.
-    pub fn new(watch: PoolerWatch, clock: N, out: mpsc::Sender<Probed>) -> Self {
-        let outlet = Outlet::new("pooler", out);
-        Self { watch, clock, client: None, back_off: BackOff::default(), servers: None, missed: 0, outlet }
+    pub fn new(watch: PoolerWatch) -> Self {
+        Self { watch, line: Line::new(None, CONNECT_LIMIT), servers: None }
+    }
+}
+
+impl OnSchedule for PoolerProbe {
+    fn name(&self) -> String {
+        "pooler".to_owned()
     }
 
-    async fn read(&mut self, cost: &mut ProbeCost) -> Result<(PoolerSample, Span), String> {
-        if self.client.as_ref().is_none_or(Client::is_closed) {
-            let settings = self.watch.console.postgres().map_err(|error| error.to_string())?;
-            let opening = connect(settings, ROLE);
-            let opened = self.back_off.open_again("to the pooler's console", CONNECT_LIMIT, opening).await;
-            self.client = Some(opened?);
-        }
-        let Some(client) = &self.client else { return Err("there is no connection".to_owned()) };
-        let asked_at = self.clock.now();
+    fn every(&self) -> Duration {
+        EVERY
+    }
+
+    async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<(Observation, Span), String> {
+        let opening = async { connect(self.watch.console.postgres()?, ROLE).await };
+        let client = self.line.get(opening).await?;
+        let asked_at = clock.now();
         let mut answers = Vec::with_capacity(3);
         for command in ["SHOW POOLS", "SHOW STATS", "SHOW SERVERS"] {
-            match ask(&self.clock, LIMIT, cost, show(client, command)).await {
+            match ask(clock, LIMIT, cost, show(client, command)).await {
                 Ok(answer) => answers.push(answer),
-                Err(Unanswered { message, lost }) => {
-                    if lost {
-                        self.client = None;
-                    }
-                    return Err(format!("{command}: {message}"));
-                }
+                Err(unanswered) => return Err(format!("{command}: {}", self.line.heed(unanswered))),
             }
         }
         let [pools, stats, servers] = answers.as_slice() else { return Err("not three answers".to_owned()) };
@@ -90,25 +82,7 @@ impl<N: Now> PoolerProbe<N> {
             self.servers.as_ref().map_or(0, |before| now.difference(before).count() as u64);
         self.servers = Some(now);
         sample.cpu_ns = self.watch.process.and_then(cpu_ns);
-        Ok((sample, window))
-    }
-}
-
-impl<N: Now> OnSchedule for PoolerProbe<N> {
-    fn every(&self) -> Duration {
-        EVERY
-    }
-
-    fn missed(&mut self, readings: u64) {
-        self.missed += readings;
-    }
-
-    async fn look(&mut self) {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
-        let seen = self.read(&mut cost).await;
-        let seen = seen.map(|(sample, window)| (Observation::Pooler(Box::new(sample)), window));
-        self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
+        Ok((Observation::Pooler(Box::new(sample)), window))
     }
 }
 

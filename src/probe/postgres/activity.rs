@@ -1,41 +1,38 @@
-//! Looks at the sessions several times a second, and at the locks when a session waits for one. Every second it hands on what
-//! it counted. It owns one connection, and makes it again when it is lost.
+//! How PostgreSQL's sessions and their locks are looked at: several times a second, over statements that are prepared.
 
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tokio_postgres::Statement;
+use tokio_postgres::{Error, Statement};
 
 use super::chains::Look;
 use super::clock::{ClockOffset, SERVER_CLOCK};
-use super::link::{Answer, BackOff, Command, Gathered, Unanswered, ask, next_look, words};
+use super::link::{open, refused, rows};
 use super::lock_waits::{LOCK_WAITS, LockRow};
 use super::pace::Pace;
 use super::prepared::{PREPARED_BLOCKERS, PreparedRow};
 use super::processes::Processes;
 use super::session::{BUSY_SESSIONS, Registry, SESSIONS_BY_PID, SessionRow};
 use crate::db::Now;
-use crate::db::postgres::{Client, Settings, connect};
-use crate::probe::episodes::{Episodes, LookTime, SeenWait};
+use crate::db::postgres::{Client, Settings};
+use crate::probe::activity::{Eyes, LIMIT, SeenLocks};
+use crate::probe::episodes::LookTime;
+use crate::probe::link::{Answer, Connection, Gathered, Unanswered};
 use crate::probe::outlet::Outlet;
-use crate::probe::tally::Tally;
-use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
-use crate::record::observation::{LockEpisode, Observation, ProbeCost};
-use crate::units::{BackendId, Stamp};
+use crate::probe::tally::Kind;
+use crate::probe::{ProbeError, ProbePlan, Probed};
+use crate::record::observation::ProbeCost;
+use crate::units::BackendId;
 
-/// What a session of this probe begins with: a look that takes longer than its statement timeout is a gap.
+/// What a session of this probe begins with: its statement timeout is [`LIMIT`].
 const SETUP: &str = "SET statement_timeout = '2s'; SET jit = off";
-const LIMIT: Duration = Duration::from_secs(2);
-const SUMMARY_EVERY: Duration = Duration::from_secs(1);
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 /// Waiters whose blockers are asked for in one look: each costs the server a walk through its lock table.
 const WAITERS_MAX: usize = 256;
-/// Ended episodes that wait for room in the channel.
-const ENDED_MAX: usize = 10_000;
 
-/// A connection with everything prepared.
-struct Eyes {
+/// The connection, and what is prepared on it.
+pub struct Desk {
     client: Client,
     busy_sessions: Statement,
     sessions_by_pid: Statement,
@@ -44,52 +41,22 @@ struct Eyes {
     server_clock: Statement,
 }
 
-impl Eyes {
-    async fn open(settings: &Settings) -> Result<Self, ProbeError> {
-        let client = connect(settings, ROLE).await?;
-        let prepared = async {
-            client.batch_execute(SETUP).await?;
-            Ok((
-                client.prepare(BUSY_SESSIONS).await?,
-                client.prepare(SESSIONS_BY_PID).await?,
-                client.prepare(LOCK_WAITS).await?,
-                client.prepare(PREPARED_BLOCKERS).await?,
-                client.prepare(SERVER_CLOCK).await?,
-            ))
-        };
-        let (busy_sessions, sessions_by_pid, lock_waits, prepared_blockers, server_clock) = prepared
-            .await
-            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
-        Ok(Self { client, busy_sessions, sessions_by_pid, lock_waits, prepared_blockers, server_clock })
+impl Connection for Desk {
+    fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
+}
 
-    async fn sessions(
-        &self,
-        clock: &impl Now,
-        cost: &mut ProbeCost,
-    ) -> Result<Answer<Vec<SessionRow>>, Unanswered> {
-        let answer = ask(clock, LIMIT, cost, async {
-            self.client.query(&self.busy_sessions, &[]).await?.iter().map(SessionRow::read).collect()
+impl Desk {
+    async fn prepare(client: Client) -> Result<Self, Error> {
+        Ok(Self {
+            busy_sessions: client.prepare(BUSY_SESSIONS).await?,
+            sessions_by_pid: client.prepare(SESSIONS_BY_PID).await?,
+            lock_waits: client.prepare(LOCK_WAITS).await?,
+            prepared_blockers: client.prepare(PREPARED_BLOCKERS).await?,
+            server_clock: client.prepare(SERVER_CLOCK).await?,
+            client,
         })
-        .await?;
-        let rows: &Vec<SessionRow> = &answer.value;
-        cost.rows += rows.len() as u64;
-        Ok(answer)
-    }
-
-    async fn lock_rows(
-        &self,
-        waiters: &[i32],
-        clock: &impl Now,
-        cost: &mut ProbeCost,
-    ) -> Result<Answer<Vec<LockRow>>, Unanswered> {
-        let answer = ask(clock, LIMIT, cost, async {
-            self.client.query(&self.lock_waits, &[&waiters]).await?.iter().map(LockRow::read).collect()
-        })
-        .await?;
-        let rows: &Vec<LockRow> = &answer.value;
-        cost.rows += rows.len() as u64;
-        Ok(answer)
     }
 
     /// What the prepared transactions are called that block; nothing is asked where none does.
@@ -104,12 +71,8 @@ impl Eyes {
         if behind.is_empty() {
             return Ok(Vec::new());
         }
-        let answer = ask(clock, LIMIT, cost, async {
-            let rows = self.client.query(&self.prepared_blockers, &[&behind]).await?;
-            rows.iter().map(PreparedRow::read).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-        cost.rows += answer.value.len() as u64;
+        let query = &self.prepared_blockers;
+        let answer = rows(&self.client, clock, LIMIT, cost, query, &[&behind], PreparedRow::read).await?;
         Ok(answer.value)
     }
 
@@ -131,200 +94,80 @@ impl Eyes {
         if absent.is_empty() {
             return Ok(());
         }
-        let answer = ask(clock, LIMIT, cost, async {
-            let rows = self.client.query(&self.sessions_by_pid, &[&absent]).await?;
-            rows.iter().map(SessionRow::read).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-        cost.rows += answer.value.len() as u64;
+        let query = &self.sessions_by_pid;
+        let answer = rows(&self.client, clock, LIMIT, cost, query, &[&absent], SessionRow::read).await?;
         sessions.extend(answer.value);
         Ok(())
     }
 }
 
-/// The probe.
-pub struct Activity<N> {
+/// What is known beyond one connection.
+pub struct PostgresEyes {
     settings: Settings,
     registry: Registry,
-    interval: Duration,
-    clock: N,
     offset: ClockOffset,
     clock_due: Instant,
     /// The fastest round trip of an empty query when the clocks were last compared.
     round_trip: Option<Duration>,
     processes: Processes,
-    eyes: Option<Eyes>,
-    back_off: BackOff,
-    last_error: String,
-    tally: Tally,
-    sessions: Gathered,
-    sessions_outlet: Outlet,
-    episodes: Episodes,
-    ended: Vec<LockEpisode>,
-    locks: Gathered,
     locks_pace: Pace,
-    locks_outlet: Outlet,
 }
 
-impl<N: Now> Activity<N> {
-    /// Connects, so that a wrong password is told before the run begins, and compares the clocks.
-    pub async fn open(
-        settings: &Settings,
-        plan: &ProbePlan,
-        clock: N,
-        epoch_unix_us: i64,
-        out: mpsc::Sender<Probed>,
-    ) -> Result<Self, ProbeError> {
-        let eyes = Eyes::open(settings).await?;
-        let mut activity = Self {
+impl PostgresEyes {
+    /// `epoch_unix_us` is the wall-clock time at which the run's clock stood at zero.
+    pub fn new(settings: &Settings, plan: &ProbePlan, epoch_unix_us: i64, out: mpsc::Sender<Probed>) -> Self {
+        Self {
             settings: settings.clone(),
             registry: Registry::new(plan),
-            interval: plan.interval,
-            clock,
             offset: ClockOffset::none(epoch_unix_us),
             clock_due: Instant::now(),
             round_trip: None,
-            processes: Processes::new(settings.same_host(), LIMIT, Outlet::new("processes", out.clone())),
-            eyes: Some(eyes),
-            back_off: BackOff::default(),
-            last_error: String::new(),
-            tally: Tally::default(),
-            sessions: Gathered::default(),
-            sessions_outlet: Outlet::new("activity", out.clone()),
-            episodes: Episodes::default(),
-            ended: Vec::new(),
-            locks: Gathered::default(),
+            processes: Processes::new(settings.same_host(), LIMIT, Outlet::new("processes", out)),
             locks_pace: Pace::default(),
-            locks_outlet: Outlet::new("locks", out),
-        };
-        activity
-            .compare_clocks()
-            .await
-            .map_err(|unanswered| ProbeError::Setup { message: unanswered.message })?;
-        Ok(activity)
-    }
-
-    /// Looks until it is told to stop.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut look_due = Instant::now();
-        let mut summary_due = look_due + SUMMARY_EVERY;
-        loop {
-            tokio::select! {
-                biased;
-                command = commands.recv() => match command {
-                    Some(Command::Flush) => self.hand_over(),
-                    Some(Command::Stop(done)) => {
-                        self.finish().await;
-                        // Nobody waits any more when the receiver is gone.
-                        let _ = done.send(());
-                        return;
-                    }
-                    None => return self.finish().await,
-                },
-                () = tokio::time::sleep_until(look_due) => {
-                    self.look().await;
-                    let (next, missed) = next_look(look_due, self.interval, 0.2);
-                    self.sessions.cost.gaps += missed;
-                    look_due = next;
-                    if Instant::now() >= summary_due {
-                        self.look_at_processes().await;
-                        self.hand_over();
-                        summary_due = Instant::now() + SUMMARY_EVERY;
-                    }
-                }
-            }
         }
     }
 
-    async fn look(&mut self) {
-        let asked_at = self.clock.now();
-        if let Err(unanswered) = self.try_look().await {
-            if unanswered.lost {
-                self.eyes = None;
-            }
-            self.last_error.clone_from(&unanswered.message);
-            self.sessions.fail(asked_at, unanswered.message);
-        }
-    }
-
-    async fn look_at_processes(&mut self) {
-        let Some(eyes) = &self.eyes else { return };
-        if let Err(unanswered) = self.processes.read(&eyes.client, &self.clock).await {
-            self.sessions.fail(self.clock.now(), unanswered.message);
-            if unanswered.lost {
-                self.eyes = None;
-            }
-        }
-    }
-
-    async fn try_look(&mut self) -> Result<(), Unanswered> {
-        self.reconnect().await?;
-        if Instant::now() >= self.clock_due {
-            self.compare_clocks().await?;
-        }
-        let Some(eyes) = &self.eyes else { return Ok(()) };
-        let answer = eyes.sessions(&self.clock, &mut self.sessions.cost).await?;
-        self.sessions.cover(answer.asked_at, answer.answered_at);
-        let registry = &self.registry;
-        self.tally.look(
-            answer
-                .value
-                .iter()
-                .map(|row| (registry.who_counts(row), row.state().to_owned(), row.wait.clone())),
-        );
-        let waiters: Vec<i32> =
-            answer.value.iter().filter(|row| row.waits_for_a_lock()).map(|row| row.pid).collect();
-        let time = LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at };
-        if waiters.is_empty() {
-            self.tally.looked_at_locks();
-            self.follow(time, Vec::new());
-            return Ok(());
-        }
-        let began = Instant::now();
-        if !self.locks_pace.allows(began) {
-            let ended = self.episodes.still_waiting(time, |backend| {
-                waiters.iter().any(|pid| backend == BackendId(i64::from(*pid)))
-            });
-            self.keep(time.answered_at, ended);
-            return Ok(());
-        }
-        match self.look_at_locks(answer.value, waiters).await {
-            Ok(()) => self.tally.looked_at_locks(),
-            Err(unanswered) => {
-                // The sessions were seen: only the locks were not.
-                self.locks.fail(self.clock.now(), unanswered.message);
-                if unanswered.lost {
-                    self.eyes = None;
-                }
-            }
-        }
-        self.locks_pace.looked(began, Instant::now());
+    async fn compare_clocks(
+        &mut self,
+        desk: &Desk,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        self.offset = ClockOffset::measure(&desk.client, &desk.server_clock, clock, LIMIT, cost).await?;
+        let round_trip = ClockOffset::round_trip(&desk.client, clock, LIMIT, cost).await?;
+        // Later ones meet a busy machine: at rest is what the fastest was.
+        self.round_trip = Some(self.round_trip.map_or(round_trip, |fastest| fastest.min(round_trip)));
+        self.clock_due = Instant::now() + CLOCK_EVERY;
         Ok(())
     }
 
-    async fn look_at_locks(
-        &mut self,
+    async fn blockers(
+        &self,
+        desk: &Desk,
         mut sessions: Vec<SessionRow>,
         mut waiters: Vec<i32>,
-    ) -> Result<(), Unanswered> {
-        let Some(eyes) = &self.eyes else { return Ok(()) };
+        clock: &impl Now,
+        locks: &mut Gathered,
+    ) -> Result<SeenLocks, Unanswered> {
         if waiters.len() > WAITERS_MAX {
             // The same ones in every look, so that their episodes do not fall apart.
             waiters.sort_unstable();
-            self.locks.cost.gaps += (waiters.len() - WAITERS_MAX) as u64;
+            locks.cost.gaps += (waiters.len() - WAITERS_MAX) as u64;
             waiters.truncate(WAITERS_MAX);
         }
-        let answer = eyes.lock_rows(&waiters, &self.clock, &mut self.locks.cost).await?;
-        eyes.complete(&mut sessions, &answer.value, &self.clock, &mut self.locks.cost).await?;
-        let prepared = match eyes.prepared(&answer.value, &self.clock, &mut self.locks.cost).await {
+        let query = &desk.lock_waits;
+        let answer =
+            rows(&desk.client, clock, LIMIT, &mut locks.cost, query, &[&waiters], LockRow::read).await?;
+        desk.complete(&mut sessions, &answer.value, clock, &mut locks.cost).await?;
+        let prepared = match desk.prepared(&answer.value, clock, &mut locks.cost).await {
             Err(unanswered) if !unanswered.lost => {
                 // Who blocks is known: only what it is called is not.
-                self.locks.fail(self.clock.now(), unanswered.message);
+                locks.fail(clock.now(), unanswered.message);
                 Vec::new()
             }
             named => named?,
         };
-        self.locks.cover(answer.asked_at, answer.answered_at);
+        locks.cover(answer.asked_at, answer.answered_at);
         let look = Look {
             locks: &answer.value,
             sessions: &sessions,
@@ -332,90 +175,79 @@ impl<N: Now> Activity<N> {
             registry: &self.registry,
             offset: self.offset,
         };
-        let waits = look.waits();
-        self.follow(LookTime { asked_at: answer.asked_at, answered_at: answer.answered_at }, waits);
-        Ok(())
+        Ok(SeenLocks::Waits(answer.look_time(), look.waits()))
+    }
+}
+
+impl Eyes for PostgresEyes {
+    type Connection = Desk;
+    type Session = SessionRow;
+
+    async fn open(&mut self) -> Result<Desk, ProbeError> {
+        let client = open(&self.settings, SETUP).await?;
+        let desk = Desk::prepare(client).await.map_err(|error| refused(&error))?;
+        // The server may be another one now, with another clock.
+        self.clock_due = Instant::now();
+        self.processes.reconnected();
+        self.round_trip = None;
+        Ok(desk)
     }
 
-    fn follow(&mut self, time: LookTime, waits: Vec<SeenWait>) {
-        let ended = self.episodes.look(time, waits);
-        self.locks.cost.gaps += self.episodes.take_dropped();
-        self.keep(time.answered_at, ended);
+    /// Compares the clocks.
+    async fn begin(
+        &mut self,
+        desk: &mut Desk,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<(), Unanswered> {
+        self.compare_clocks(desk, clock, cost).await
     }
 
-    fn keep(&mut self, at: Stamp, mut ended: Vec<LockEpisode>) {
-        if ended.is_empty() {
-            return;
+    async fn sessions(
+        &mut self,
+        desk: &mut Desk,
+        clock: &impl Now,
+        cost: &mut ProbeCost,
+    ) -> Result<Answer<Vec<SessionRow>>, Unanswered> {
+        if Instant::now() >= self.clock_due {
+            self.compare_clocks(desk, clock, cost).await?;
         }
-        self.locks.cover(at, at);
-        let room = ENDED_MAX.saturating_sub(self.ended.len());
-        self.locks.cost.gaps += ended.len().saturating_sub(room) as u64;
-        ended.truncate(room);
-        self.ended.append(&mut ended);
+        rows(&desk.client, clock, LIMIT, cost, &desk.busy_sessions, &[], SessionRow::read).await
     }
 
-    async fn reconnect(&mut self) -> Result<(), Unanswered> {
-        if self.eyes.as_ref().is_some_and(|eyes| !eyes.client.is_closed()) {
-            return Ok(());
-        }
-        self.eyes = None;
-        let lost = |message| Unanswered { message, lost: true };
-        if !self.back_off.allows(Instant::now()) {
-            return Err(lost(self.last_error.clone()));
-        }
-        match tokio::time::timeout(LIMIT, Eyes::open(&self.settings)).await {
-            Ok(Ok(eyes)) => {
-                self.back_off.succeeded();
-                // The server may be another one now, with another clock.
-                self.clock_due = Instant::now();
-                self.processes.reconnected();
-                self.round_trip = None;
-                self.eyes = Some(eyes);
-                Ok(())
-            }
-            Ok(Err(error)) => {
-                self.back_off.failed(Instant::now());
-                Err(lost(error.to_string()))
-            }
-            Err(_) => {
-                self.back_off.failed(Instant::now());
-                Err(lost(format!("no connection within {} s", LIMIT.as_secs())))
-            }
-        }
+    fn kind(&self, session: &SessionRow) -> Option<Kind> {
+        Some((self.registry.who_counts(session), session.state().to_owned(), session.wait.clone()))
     }
 
-    async fn compare_clocks(&mut self) -> Result<(), Unanswered> {
-        let Some(eyes) = &self.eyes else { return Ok(()) };
-        let cost = &mut self.sessions.cost;
-        self.offset =
-            ClockOffset::measure(&eyes.client, &eyes.server_clock, &self.clock, LIMIT, cost).await?;
-        let round_trip = ClockOffset::round_trip(&eyes.client, &self.clock, LIMIT, cost).await?;
-        // Later ones meet a busy machine: at rest is what the fastest was.
-        self.round_trip = Some(self.round_trip.map_or(round_trip, |fastest| fastest.min(round_trip)));
-        self.clock_due = Instant::now() + CLOCK_EVERY;
-        Ok(())
+    fn waits_for_a_lock(session: &SessionRow) -> bool {
+        session.waits_for_a_lock()
     }
 
-    fn hand_over(&mut self) {
-        let seen = !self.tally.is_empty();
-        self.tally.round_trip(self.round_trip);
-        let tally = &mut self.tally;
-        self.sessions
-            .hand_over(&mut self.sessions_outlet, seen.then_some(|| Observation::Activity(tally.take())));
-        let ended = &mut self.ended;
-        let make = || Observation::Locks(std::mem::take(ended));
-        if !self.locks.hand_over(&mut self.locks_outlet, Some(make)) {
-            // There was no room: the episodes are offered again.
-            let now = self.clock.now();
-            self.locks.cover(now, now);
+    async fn locks(
+        &mut self,
+        desk: &mut Desk,
+        sessions: Vec<SessionRow>,
+        _time: LookTime,
+        clock: &impl Now,
+        locks: &mut Gathered,
+    ) -> Result<SeenLocks, Unanswered> {
+        let waiters = sessions.iter().filter(|row| row.waits_for_a_lock()).map(|row| row.pid);
+        let began = Instant::now();
+        if !self.locks_pace.allows(began) {
+            return Ok(SeenLocks::StillWaiting(waiters.map(|pid| BackendId(pid.into())).collect()));
         }
+        let waiters = waiters.collect();
+        let seen = self.blockers(desk, sessions, waiters, clock, locks).await;
+        self.locks_pace.looked(began, Instant::now());
+        seen
     }
 
-    async fn finish(&mut self) {
-        let now = self.clock.now();
-        let ended = self.episodes.finish(now);
-        self.keep(now, ended);
-        self.sessions_outlet.make_room().await;
-        self.hand_over();
+    /// CPU of the server's processes.
+    async fn look_beside(&mut self, desk: &mut Desk, clock: &impl Now) -> Result<(), Unanswered> {
+        self.processes.read(&desk.client, clock).await
+    }
+
+    fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 }

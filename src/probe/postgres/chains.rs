@@ -1,7 +1,7 @@
 //! From the rows of one look to lock waits with their chains: who waits, for whom directly, and who stands at the end.
 //! Pure: knows no connection.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::clock::ClockOffset;
 use super::lock_waits::LockRow;
@@ -9,7 +9,8 @@ use super::prepared::PreparedRow;
 use super::session::{Registry, SessionRow};
 use crate::probe::episodes::{SeenRoot, SeenWait};
 use crate::probe::excerpt::excerpt;
-use crate::probe::paths::{LINKS_MAX, paths_of};
+use crate::probe::paths::{distinct, kept, paths_of};
+use crate::probe::whose::{PREPARED, unlisted};
 use crate::record::chain::{ChainLink, WantedLock};
 use crate::record::observation::{Session, Who};
 use crate::units::BackendId;
@@ -73,13 +74,11 @@ impl Joined<'_> {
     }
 
     fn chain(&self, lock: &LockRow, path: &[BackendId]) -> Vec<ChainLink> {
-        let nearest = path.len().min(LINKS_MAX - 1);
-        let shown = path[..nearest].iter().chain(path[nearest..].last());
         let mut waits = backend(lock.pid);
-        shown
+        kept(path)
             .map(|id| {
-                let link = self.link(lock, waits, *id);
-                waits = *id;
+                let link = self.link(lock, waits, id);
+                waits = id;
                 link
             })
             .collect()
@@ -120,24 +119,8 @@ impl Joined<'_> {
     }
 }
 
-/// What `pg_blocking_pids` says for a prepared transaction.
-const PREPARED: BackendId = BackendId(0);
-
 fn backend(pid: i32) -> BackendId {
     BackendId(pid.into())
-}
-
-/// `pg_blocking_pids` names a parallel group's leader once for each of its members.
-fn distinct(ids: impl Iterator<Item = BackendId>) -> impl Iterator<Item = BackendId> {
-    let mut known = HashSet::new();
-    ids.filter(move |id| known.insert(*id))
-}
-
-/// A blocker without a session: a prepared transaction, or a session that ended between two questions.
-fn unlisted(id: BackendId) -> Session {
-    let (who, state) =
-        if id == PREPARED { ("prepared transaction", "prepared transaction") } else { ("(ended)", "ended") };
-    Session { backend: id, who: Who::Foreign(who.to_owned()), state: state.to_owned() }
 }
 
 #[cfg(test)]
@@ -146,6 +129,7 @@ mod tests {
 
     use super::*;
     use crate::probe::ProbePlan;
+    use crate::probe::paths::LINKS_MAX;
     use crate::units::StatementId;
 
     fn session(pid: i32, application: &str, state: &str, query: &str) -> SessionRow {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio_postgres::{Client, Statement};
 
-use super::link::{Unanswered, ask};
+use super::link::ask;
 use crate::db::Now;
+use crate::probe::link::Unanswered;
 use crate::record::observation::ProbeCost;
 use crate::units::Stamp;
 

@@ -3,127 +3,56 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use super::io;
-use super::link::{BackOff, Request, Unanswered, ask, words};
+use super::link::{open, refused, rows, version_num};
 use super::query_ids::QueryIds;
 use super::views::{self, ROWS_MAX, StatementsView};
 use crate::db::Now;
-use crate::db::postgres::{Client, Settings, connect};
-use crate::probe::{ProbeError, ProbePlan, Probed, ROLE};
-use crate::record::observation::{Counters, Observation, ProbeCost, Reading};
-use crate::units::Span;
+use crate::db::postgres::{Client, Settings};
+use crate::probe::link::{Line, OnRequest, Unanswered};
+use crate::probe::{ProbeError, ProbePlan};
+use crate::record::observation::{Counters, ProbeCost};
 
 const SETUP: &str = "SET statement_timeout = '10s'; SET lock_timeout = '2s'; SET jit = off";
 const LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const VERSION: &str = "SELECT current_setting('server_version_num')::int AS version_num";
 
 /// The probe.
-pub struct CounterProbe<N> {
+pub struct CounterProbe {
     settings: Settings,
-    clock: N,
     query_ids: QueryIds,
     /// As whom the workload's statements are executed, where that is somebody else.
     measured_as: Option<String>,
     version_num: i32,
-    client: Option<Client>,
-    back_off: BackOff,
+    line: Line<Client>,
 }
 
-impl<N: Now> CounterProbe<N> {
+impl CounterProbe {
     /// Connects, and learns the query ids of the workload.
-    pub async fn open(settings: &Settings, plan: &ProbePlan, clock: N) -> Result<Self, ProbeError> {
-        let client = open(settings).await?;
-        let setup = async {
-            let version_num = client.query_one(VERSION, &[]).await?.try_get("version_num")?;
-            Ok((version_num, QueryIds::learn(&client, plan).await?))
-        };
-        let (version_num, query_ids) = setup
-            .await
-            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
+    pub async fn open(settings: &Settings, plan: &ProbePlan) -> Result<Self, ProbeError> {
+        let client = open(settings, SETUP).await?;
+        let version_num = version_num(&client).await.map_err(|error| refused(&error))?;
+        let query_ids = QueryIds::learn(&client, plan).await.map_err(|error| refused(&error))?;
         Ok(Self {
             settings: settings.clone(),
-            clock,
             query_ids,
             measured_as: plan.measured_as.clone(),
             version_num,
-            client: Some(client),
-            back_off: BackOff::default(),
+            line: Line::new(Some(client), CONNECT_LIMIT),
         })
-    }
-
-    /// Answers requests until nobody can make one.
-    pub async fn run(mut self, mut requests: mpsc::Receiver<Request>) {
-        while let Some((edge, answer)) = requests.recv().await {
-            let reading = self.read().await;
-            // Who asked may have given up.
-            let _ = answer.send(Probed { edge: Some(edge), reading });
-        }
-    }
-
-    async fn read(&mut self) -> Reading {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost::default();
-        let counters = match self.reconnect().await {
-            Ok(()) => self.counters(&mut cost).await,
-            Err(unanswered) => Err(unanswered),
-        };
-        let seen = counters.map(|counters| Observation::Counters(Box::new(counters))).map_err(|unanswered| {
-            cost.gaps += 1;
-            if unanswered.lost {
-                self.client = None;
-            }
-            unanswered.message
-        });
-        let window = Span { from: asked_at, to: self.clock.now() };
-        Reading { probe: "counters".to_owned(), window, cost, seen }
-    }
-
-    async fn counters(&mut self, cost: &mut ProbeCost) -> Result<Counters, Unanswered> {
-        let mut counters = Counters::default();
-        let Some(client) = &self.client else { return Ok(counters) };
-        let mut desk = Desk { client, clock: &self.clock, cost, missing: Vec::new() };
-        let database = desk.rows("pg_stat_database", views::DATABASE, &[], views::database).await?;
-        let Some(database) = database.into_iter().next() else {
-            // Without it no other number means anything.
-            let message = desk.missing.pop().unwrap_or_else(|| "pg_stat_database has no row here".to_owned());
-            return Err(Unanswered { message, lost: false });
-        };
-        counters.database = database;
-        counters.tables = desk.rows("pg_stat_user_tables", views::TABLES, &[], views::table).await?;
-        counters.indexes = desk.rows("pg_stat_user_indexes", views::INDEXES, &[], views::index).await?;
-        desk.bound("pg_stat_user_tables", &mut counters.tables);
-        desk.bound("pg_stat_user_indexes", &mut counters.indexes);
-        let server = views::server_query(self.version_num);
-        let server = desk.rows("pg_stat_wal and checkpoints", server, &[], views::server).await?;
-        counters.server = server.into_iter().next().unwrap_or_default();
-        if let Some(query) = io::query(self.version_num) {
-            counters.io = desk.rows("pg_stat_io", query, &[], io::read).await?;
-        }
-        statements(&mut desk, &mut self.query_ids, self.measured_as.as_deref(), &mut counters).await?;
-        counters.missing = desk.missing;
-        Ok(counters)
-    }
-
-    async fn reconnect(&mut self) -> Result<(), Unanswered> {
-        if self.client.as_ref().is_some_and(|client| !client.is_closed()) {
-            return Ok(());
-        }
-        self.client = None;
-        let opened = self.back_off.open_again("of the counters", CONNECT_LIMIT, open(&self.settings)).await;
-        self.client = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
-        Ok(())
     }
 }
 
-async fn open(settings: &Settings) -> Result<Client, ProbeError> {
-    let client = connect(settings, ROLE).await?;
-    client.batch_execute(SETUP).await.map_err(|error| ProbeError::Setup { message: words(&error) })?;
-    Ok(client)
+impl OnRequest for CounterProbe {
+    async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<Counters, String> {
+        let client = self.line.get(open(&self.settings, SETUP)).await?;
+        let desk = Desk { client, clock, cost, missing: Vec::new() };
+        let counters = desk.counters(self.version_num, &mut self.query_ids, self.measured_as.as_deref());
+        counters.await.map_err(|unanswered| self.line.heed(unanswered))
+    }
 }
 
 /// The counters of the workload's statements, where the server counts them.
@@ -185,6 +114,35 @@ struct Desk<'a, N> {
 }
 
 impl<N: Now> Desk<'_, N> {
+    async fn counters(
+        mut self,
+        version_num: i32,
+        query_ids: &mut QueryIds,
+        measured_as: Option<&str>,
+    ) -> Result<Counters, Unanswered> {
+        let mut counters = Counters::default();
+        let database = self.rows("pg_stat_database", views::DATABASE, &[], views::database).await?;
+        let Some(database) = database.into_iter().next() else {
+            // Without it no other number means anything.
+            let message = self.missing.pop().unwrap_or_else(|| "pg_stat_database has no row here".to_owned());
+            return Err(Unanswered { message, lost: false });
+        };
+        counters.database = database;
+        counters.tables = self.rows("pg_stat_user_tables", views::TABLES, &[], views::table).await?;
+        counters.indexes = self.rows("pg_stat_user_indexes", views::INDEXES, &[], views::index).await?;
+        self.bound("pg_stat_user_tables", &mut counters.tables);
+        self.bound("pg_stat_user_indexes", &mut counters.indexes);
+        let server = views::server_query(version_num);
+        let server = self.rows("pg_stat_wal and checkpoints", server, &[], views::server).await?;
+        counters.server = server.into_iter().next().unwrap_or_default();
+        if let Some(query) = io::query(version_num) {
+            counters.io = self.rows("pg_stat_io", query, &[], io::read).await?;
+        }
+        statements(&mut self, query_ids, measured_as, &mut counters).await?;
+        counters.missing = self.missing;
+        Ok(counters)
+    }
+
     async fn rows<T>(
         &mut self,
         view: &str,
@@ -192,14 +150,8 @@ impl<N: Now> Desk<'_, N> {
         parameters: &[&(dyn ToSql + Sync)],
         read: impl Fn(&Row) -> Result<T, tokio_postgres::Error>,
     ) -> Result<Vec<T>, Unanswered> {
-        let question = async {
-            self.client.query(sql, parameters).await?.iter().map(read).collect::<Result<Vec<T>, _>>()
-        };
-        match ask(self.clock, LIMIT, self.cost, question).await {
-            Ok(answer) => {
-                self.cost.rows += answer.value.len() as u64;
-                Ok(answer.value)
-            }
+        match rows(self.client, self.clock, LIMIT, self.cost, sql, parameters, read).await {
+            Ok(answer) => Ok(answer.value),
             Err(unanswered) if unanswered.lost => Err(unanswered),
             Err(Unanswered { message, .. }) => {
                 let remedy = remedy(&message);

@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::link::{BackOff, Unanswered, next_look};
 use crate::db::Now;
 use crate::db::postgres::Settings;
+use crate::probe::link::{Line, Unanswered, next_look};
 use crate::probe::outlet::Outlet;
 use crate::probe::plans::{PlanCapture, PlanOrder};
 use crate::probe::{ProbeError, Probed, Stop};
@@ -52,8 +52,7 @@ pub struct PlanProbe<N> {
     clock: N,
     /// What measured sessions begin with.
     begin_with: Vec<(String, String)>,
-    desk: Option<Desk>,
-    back_off: BackOff,
+    line: Line<Desk>,
     /// By the place in the capture.
     known: Vec<Known>,
     tables: BTreeMap<Table, Watched>,
@@ -110,8 +109,7 @@ impl<N: Now> PlanProbe<N> {
             capture,
             clock,
             begin_with: Vec::new(),
-            desk: Some(desk),
-            back_off: BackOff::default(),
+            line: Line::new(Some(desk), LIMIT),
             tables: BTreeMap::new(),
             told: HashSet::new(),
             cost: ProbeCost::default(),
@@ -164,14 +162,14 @@ impl<N: Now> PlanProbe<N> {
     /// The measured sessions are others now: their plans are made anew, and what was before is no change.
     async fn renew_sessions(&mut self, begin_with: Vec<(String, String)>) {
         if self.begin_with == begin_with {
-            if let Some(desk) = &mut self.desk
+            if let Some(desk) = self.line.connection()
                 && desk.forget_all(&self.clock, &mut self.cost).await.is_err()
             {
                 self.give_up().await;
             }
         } else {
             self.begin_with = begin_with;
-            self.desk = None;
+            self.line.take();
         }
         for known in &mut self.known {
             known.kinds.clear();
@@ -228,13 +226,14 @@ impl<N: Now> PlanProbe<N> {
     }
 
     async fn give_up(&mut self) {
-        if let Some(desk) = self.desk.take() {
+        if let Some(desk) = self.line.take() {
             desk.give_up(&self.settings).await;
         }
     }
 
     async fn try_round(&mut self, round: &mut Round) -> Result<(), Unanswered> {
-        self.reconnect().await?;
+        let opening = Desk::open(&self.settings, &self.begin_with);
+        self.line.get(opening).await.map_err(Unanswered::unconnected)?;
         self.watch(&mut round.cost).await?;
         self.explain_due(round).await?;
         self.watch_new(&mut round.cost).await
@@ -242,7 +241,7 @@ impl<N: Now> PlanProbe<N> {
 
     /// Compares the tables with what they were at the last look.
     async fn watch(&mut self, cost: &mut ProbeCost) -> Result<(), Unanswered> {
-        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let Some(desk) = self.line.connection() else { return Ok(()) };
         if self.tables.is_empty() {
             return Ok(());
         }
@@ -268,7 +267,7 @@ impl<N: Now> PlanProbe<N> {
 
     /// Looks for the first time at tables that plans were not known to read before.
     async fn watch_new(&mut self, cost: &mut ProbeCost) -> Result<(), Unanswered> {
-        let Some(desk) = &self.desk else { return Ok(()) };
+        let Some(desk) = self.line.connection() else { return Ok(()) };
         let read: BTreeSet<&Table> = self.known.iter().flat_map(|known| &known.tables).collect();
         let room = TABLES_MAX.saturating_sub(self.tables.len());
         let new: Vec<&Table> =
@@ -283,7 +282,7 @@ impl<N: Now> PlanProbe<N> {
     }
 
     async fn explain_due(&mut self, round: &mut Round) -> Result<(), Unanswered> {
-        let Some(desk) = &mut self.desk else { return Ok(()) };
+        let Some(desk) = self.line.connection() else { return Ok(()) };
         let mut passing = 0;
         for (index, planned) in self.capture.statements.iter().enumerate() {
             let known = &mut self.known[index];
@@ -319,17 +318,6 @@ impl<N: Now> PlanProbe<N> {
                 }
             }
         }
-        Ok(())
-    }
-
-    async fn reconnect(&mut self) -> Result<(), Unanswered> {
-        if self.desk.as_ref().is_some_and(|desk| !desk.is_closed()) {
-            return Ok(());
-        }
-        self.desk = None;
-        let opening = Desk::open(&self.settings, &self.begin_with);
-        let opened = self.back_off.open_again("of the plans", LIMIT, opening).await;
-        self.desk = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
         Ok(())
     }
 

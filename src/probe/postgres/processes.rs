@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
-use super::link::{Unanswered, ask};
-use super::session::POOL;
+use super::link::rows;
 use crate::db::Now;
 use crate::db::postgres::Client;
 use crate::probe::host::{ServerProcess, server_processes};
+use crate::probe::link::Unanswered;
 use crate::probe::outlet::Outlet;
+use crate::probe::whose::POOL;
 use crate::record::observation::{Observation, ProbeCost, ProcessSample};
 use crate::units::{Span, Stamp};
 
@@ -107,11 +108,7 @@ impl Processes {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<(), Unanswered> {
-        let answer = ask(clock, self.limit, cost, async {
-            client.query(OWNERS, &[]).await?.iter().map(session).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-        cost.rows += answer.value.len() as u64;
+        let answer = rows(client, clock, self.limit, cost, OWNERS, &[], session).await?;
         if let Some((_, _, own)) = answer.value.first() {
             self.own = *own;
         }

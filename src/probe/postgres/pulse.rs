@@ -3,15 +3,14 @@
 
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_postgres::{Error, Row, Statement};
 
-use super::link::{BackOff, OnSchedule, Unanswered, ask, words};
+use super::link::{ask, open, refused, version_num};
 use super::views::{CHECKPOINTER_SINCE, WAL_IO_SINCE, count, level};
 use crate::db::Now;
-use crate::db::postgres::{Client, Settings, connect};
-use crate::probe::outlet::Outlet;
-use crate::probe::{ProbeError, Probed, ROLE};
+use crate::db::postgres::{Client, Settings};
+use crate::probe::ProbeError;
+use crate::probe::link::{Connection, Line, OnSchedule};
 use crate::record::observation::{Observation, ProbeCost};
 use crate::record::pulse::{ClientStates, Pulse, Standby, Upkeep, Worker};
 use crate::units::Span;
@@ -25,7 +24,6 @@ const SETUP: &str = "SET statement_timeout = '2s'; SET lock_timeout = '1s'; SET 
                      SET default_transaction_read_only = on";
 const LIMIT: Duration = Duration::from_secs(2);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
-const VERSION: &str = "SELECT current_setting('server_version_num')::int AS version_num";
 /// Workers and standbys that are read, each.
 const ROWS_MAX: usize = 100;
 /// What the text of an autovacuum worker begins with.
@@ -114,14 +112,9 @@ fn pulse_query(version_num: i32) -> String {
 }
 
 /// The probe.
-pub struct PulseProbe<N> {
+pub struct PulseProbe {
     settings: Settings,
-    clock: N,
-    eye: Option<Eye>,
-    back_off: BackOff,
-    /// Readings that were due and came too late to be taken.
-    missed: u64,
-    outlet: Outlet,
+    line: Line<Eye>,
 }
 
 /// A connection with its queries prepared.
@@ -132,77 +125,51 @@ struct Eye {
     standbys: Statement,
 }
 
-impl<N: Now> PulseProbe<N> {
-    /// Connects. Whether the role may read the views shows with the first reading: what it may not is a gap with the server's
-    /// words, and no reason not to measure.
-    pub async fn open(settings: &Settings, clock: N, out: mpsc::Sender<Probed>) -> Result<Self, ProbeError> {
-        let client = connect(settings, ROLE).await?;
-        Ok(Self {
-            settings: settings.clone(),
-            clock,
-            eye: Eye::prepare(client).await.ok(),
-            back_off: BackOff::default(),
-            missed: 0,
-            outlet: Outlet::new(NAME, out),
-        })
-    }
-
-    async fn read(&mut self, cost: &mut ProbeCost) -> Result<(Pulse, Span), String> {
-        self.reconnect().await?;
-        let Some(eye) = &self.eye else { return Err("there is no connection".to_owned()) };
-        match ask(&self.clock, LIMIT, cost, eye.read()).await {
-            Ok(answer) => {
-                let pulse = answer.value;
-                // Three questions were sent at once.
-                cost.queries += 2;
-                cost.rows += 1 + (pulse.workers.len() + pulse.standbys.len()) as u64;
-                Ok((pulse, Span { from: answer.asked_at, to: answer.answered_at }))
-            }
-            Err(Unanswered { message, lost }) => {
-                if lost {
-                    self.eye = None;
-                }
-                Err(message)
-            }
-        }
-    }
-
-    async fn reconnect(&mut self) -> Result<(), String> {
-        if self.eye.as_ref().is_some_and(|eye| !eye.client.is_closed()) {
-            return Ok(());
-        }
-        self.eye = None;
-        let opening = async {
-            let client = connect(&self.settings, ROLE).await.map_err(|error| error.to_string())?;
-            Eye::prepare(client).await.map_err(|error| words(&error))
-        };
-        self.eye = Some(self.back_off.open_again("of the server's pulse", CONNECT_LIMIT, opening).await?);
-        Ok(())
+impl Connection for Eye {
+    fn is_closed(&self) -> bool {
+        self.client.is_closed()
     }
 }
 
-impl<N: Now> OnSchedule for PulseProbe<N> {
+impl PulseProbe {
+    /// Connects. Whether the role may read the views shows with the first reading: what it may not is a gap with the server's
+    /// words, and no reason not to measure.
+    pub async fn open(settings: &Settings) -> Result<Self, ProbeError> {
+        let client = open(settings, SETUP).await?;
+        let line = Line::new(Eye::prepare(client).await.ok(), CONNECT_LIMIT);
+        Ok(Self { settings: settings.clone(), line })
+    }
+}
+
+impl OnSchedule for PulseProbe {
+    fn name(&self) -> String {
+        NAME.to_owned()
+    }
+
     fn every(&self) -> Duration {
         CADENCE
     }
 
-    fn missed(&mut self, readings: u64) {
-        self.missed += readings;
-    }
-
-    async fn look(&mut self) {
-        let asked_at = self.clock.now();
-        let mut cost = ProbeCost { gaps: std::mem::take(&mut self.missed), ..ProbeCost::default() };
-        let seen = self.read(&mut cost).await;
-        let seen = seen.map(|(pulse, window)| (Observation::Pulse(Box::new(pulse)), window));
-        self.outlet.offer_look(asked_at, self.clock.now(), cost, seen);
+    async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<(Observation, Span), String> {
+        let opening = async {
+            let client = open(&self.settings, SETUP).await?;
+            Eye::prepare(client).await.map_err(|error| refused(&error))
+        };
+        let eye = self.line.get(opening).await?;
+        let answer = ask(clock, LIMIT, cost, eye.read()).await;
+        let answer = answer.map_err(|unanswered| self.line.heed(unanswered))?;
+        let window = answer.window();
+        let pulse = answer.value;
+        // Three questions were sent at once.
+        cost.queries += 2;
+        cost.rows += 1 + (pulse.workers.len() + pulse.standbys.len()) as u64;
+        Ok((Observation::Pulse(Box::new(pulse)), window))
     }
 }
 
 impl Eye {
     async fn prepare(client: Client) -> Result<Self, Error> {
-        client.batch_execute(SETUP).await?;
-        let version_num: i32 = client.query_one(VERSION, &[]).await?.try_get("version_num")?;
+        let version_num = version_num(&client).await?;
         let pulse = client.prepare(&pulse_query(version_num)).await?;
         let workers = client.prepare(WORKERS).await?;
         let standbys = client.prepare(STANDBYS).await?;

@@ -1,16 +1,13 @@
 //! One session as `pg_stat_activity` shows it, and whose it is. Columns hold for PostgreSQL 14 to 18.
 
-use std::collections::HashMap;
-
 use tokio_postgres::Row;
 
 use crate::probe::ProbePlan;
+use crate::probe::whose::{POOL, Tags, first_word};
 use crate::record::observation::{Session, Who};
 use crate::sql::tag::tag_of;
-use crate::units::{BackendId, StatementId};
+use crate::units::BackendId;
 
-/// What the names of the measured pool's sessions begin with; a name that the user gave may follow.
-pub(super) const POOL: &str = "dbdyno pool";
 /// What the server calls a process that vacuums by itself.
 const AUTOVACUUM_WORKER: &str = "autovacuum worker";
 /// What the server calls a process that helps a session to execute a statement.
@@ -120,18 +117,13 @@ impl SessionRow {
 /// Knows the tags of the workload.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    tags: HashMap<String, StatementId>,
+    tags: Tags,
 }
 
 impl Registry {
     /// The statements of a plan.
     pub fn new(plan: &ProbePlan) -> Self {
-        Self { tags: plan.statements.iter().map(|(id, tag, _)| (tag.clone(), *id)).collect() }
-    }
-
-    /// The statement that a text is tagged with.
-    pub fn statement(&self, text: &str) -> Option<StatementId> {
-        tag_of(text).and_then(|tag| self.tags.get(tag)).copied()
+        Self { tags: Tags::new(plan) }
     }
 
     /// Whose session a row counts for where sessions are counted. A parallel worker is no session: its leader waits for the same
@@ -145,7 +137,7 @@ impl Registry {
 
     /// Whose session a row shows.
     pub fn who(&self, row: &SessionRow) -> Who {
-        if let Some(statement) = self.statement(&row.query).filter(|_| row.ours) {
+        if let Some(statement) = self.tags.statement(&row.query).filter(|_| row.ours) {
             return Who::Statement(statement);
         }
         match row.backend_type.as_deref() {
@@ -171,17 +163,12 @@ impl Registry {
     }
 }
 
-/// `BEGIN ISOLATION LEVEL …` → `BEGIN`; a session that has not sent anything yet is connecting.
-fn first_word(query: &str) -> String {
-    let word: String = query.trim_start().chars().take_while(|c| c.is_alphanumeric()).take(20).collect();
-    if word.is_empty() { "CONNECT".to_owned() } else { word.to_uppercase() }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::units::StatementId;
 
     fn row(application: &str, backend_type: &str, query: &str) -> SessionRow {
         SessionRow {

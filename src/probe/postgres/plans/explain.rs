@@ -12,8 +12,9 @@ use super::roots::{Partition, ROOTS, Roots};
 use super::watch::{TABLES, TableState};
 use crate::db::Now;
 use crate::db::postgres::{Client, Settings, connect, literal, set_local};
+use crate::probe::link::{Connection, Unanswered};
 use crate::probe::plans::PlannedStatement;
-use crate::probe::postgres::link::{Unanswered, ask, words};
+use crate::probe::postgres::link::{ask, refused, rows, words};
 use crate::probe::{ProbeError, ROLE};
 use crate::record::observation::ProbeCost;
 use crate::record::plan::{PlanCacheMode, PlanClass};
@@ -71,6 +72,12 @@ pub(super) struct Desk {
     prepared: HashSet<usize>,
 }
 
+impl Connection for Desk {
+    fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+}
+
 impl Desk {
     /// `begin_with` is what measured sessions begin with, name and value.
     pub(super) async fn open(
@@ -88,9 +95,8 @@ impl Desk {
             let (tables, roots_of) = (client.prepare(TABLES).await?, client.prepare(ROOTS).await?);
             Ok((tables, roots_of, session.try_get("cost")?, session.try_get("pid")?))
         };
-        let (tables, roots_of, cpu_operator_cost, pid) = prepared
-            .await
-            .map_err(|error: tokio_postgres::Error| ProbeError::Setup { message: words(&error) })?;
+        let (tables, roots_of, cpu_operator_cost, pid) =
+            prepared.await.map_err(|error: tokio_postgres::Error| refused(&error))?;
         let (roots, prepared) = (Roots::default(), HashSet::new());
         Ok(Self { client, tables, roots_of, roots, cpu_operator_cost, pid, prepared })
     }
@@ -111,10 +117,6 @@ impl Desk {
         let _ = tokio::time::timeout(CANCEL_LIMIT, cancelling).await;
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.client.is_closed()
-    }
-
     /// The tables as they are now, in no order.
     pub(super) async fn tables(
         &self,
@@ -123,12 +125,9 @@ impl Desk {
         cost: &mut ProbeCost,
     ) -> Result<Vec<(Table, TableState)>, Unanswered> {
         let (schemas, names) = schemas_and_names(tables.iter().copied());
-        let answer = ask(clock, LIMIT, cost, async {
-            let rows = self.client.query(&self.tables, &[&schemas, &names]).await?;
-            rows.iter().map(TableState::read).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-        cost.rows += answer.value.len() as u64;
+        let query = &self.tables;
+        let answer =
+            rows(&self.client, clock, LIMIT, cost, query, &[&schemas, &names], TableState::read).await?;
         Ok(answer.value)
     }
 
@@ -150,12 +149,9 @@ impl Desk {
             return Ok(());
         }
         let (schemas, names) = schemas_and_names(&unknown);
-        let answer = ask(clock, LIMIT, cost, async {
-            let rows = self.client.query(&self.roots_of, &[&schemas, &names]).await?;
-            rows.iter().map(Partition::read).collect::<Result<Vec<_>, _>>()
-        })
-        .await?;
-        cost.rows += answer.value.len() as u64;
+        let query = &self.roots_of;
+        let answer =
+            rows(&self.client, clock, LIMIT, cost, query, &[&schemas, &names], Partition::read).await?;
         self.roots.take(unknown, answer.value);
         Ok(())
     }
