@@ -623,7 +623,8 @@ pub(super) struct LoadArguments {
     /// Connections that load [default: half of the cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
     pub(super) jobs: Option<u32>,
-    /// Drop and make anew tables that are there already, whoever made them
+    /// Drop and make anew tables that are there already, whoever made them. On MariaDB and MySQL they are dropped before the
+    /// new schema is tried
     #[arg(long)]
     pub(super) replace: bool,
     /// No progress on standard error

@@ -85,7 +85,7 @@ impl<'a> Fitting<'a> {
     }
 
     /// Blames a table as a whole.
-    pub(super) fn blame(&mut self, table: &Table, message: String, label: &str, help: Option<String>) {
+    fn blame(&mut self, table: &Table, message: String, label: &str, help: Option<String>) {
         self.mistakes.at(self.source, table.span.clone(), message, label, help);
     }
 

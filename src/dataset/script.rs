@@ -48,7 +48,7 @@ impl Script {
         for step in steps(text, dialect) {
             let tokens = significant_in(&step.sql, dialect);
             script.tables.extend(created_table(&step.sql, &tokens));
-            if is_for_later(&step.sql, &tokens) {
+            if is_for_later(&step.sql, &tokens, dialect) {
                 script.after_rows.push(step);
             } else {
                 script.before_rows.push(step);
@@ -59,24 +59,23 @@ impl Script {
 }
 
 /// Whether a statement slows rows down, rows would fire it, or it speaks of something that is made behind the rows.
-fn is_for_later(sql: &str, tokens: &[Token]) -> bool {
+fn is_for_later(sql: &str, tokens: &[Token], dialect: Dialect) -> bool {
     let word = |at: usize, keyword: &str| tokens.get(at).is_some_and(|token| token.is_word(sql, keyword));
-    let any = |from: usize, keywords: &[&str]| {
-        (from..tokens.len()).any(|at| keywords.iter().any(|keyword| word(at, keyword)))
-    };
+    let is_any = |at: usize, keywords: &[&str]| keywords.iter().any(|keyword| word(at, keyword));
+    let any = |from: usize, keywords: &[&str]| (from..tokens.len()).any(|at| is_any(at, keywords));
     if word(0, "CREATE") {
         let kind = usize::from(word(1, "OR") && word(2, "REPLACE")) * 2 + 1;
-        let kind =
-            kind + usize::from(word(kind, "UNIQUE") || word(kind, "CONSTRAINT") || word(kind, "EVENT"));
-        return word(kind, "INDEX") || word(kind, "TRIGGER");
+        let kinds = ["UNIQUE", "CONSTRAINT", "EVENT", "FULLTEXT", "SPATIAL", "VECTOR"];
+        let kind = kind + usize::from(is_any(kind, &kinds));
+        return is_any(kind, &["INDEX", "TRIGGER"]);
     }
     if word(0, "COMMENT") {
-        return ["INDEX", "CONSTRAINT", "TRIGGER"].iter().any(|of| word(2, of));
+        return is_any(2, &["INDEX", "CONSTRAINT", "TRIGGER"]);
     }
     if word(0, "CLUSTER") {
         return true;
     }
-    if ["ALTER", "DROP"].iter().any(|verb| word(0, verb)) && (word(1, "INDEX") || word(1, "TRIGGER")) {
+    if is_any(0, &["ALTER", "DROP"]) && is_any(1, &["INDEX", "TRIGGER"]) {
         return true;
     }
     // ALTER TABLE … ADD CONSTRAINT, ADD FOREIGN KEY, ADD UNIQUE, ADD CHECK and their like: but not ADD COLUMN. And what names
@@ -86,9 +85,22 @@ fn is_for_later(sql: &str, tokens: &[Token]) -> bool {
         && (any(2, &["CONSTRAINT", "TRIGGER", "CLUSTER"])
             || (2..tokens.len()).any(|at| {
                 let adds = ["FOREIGN", "PRIMARY", "UNIQUE", "CHECK", "EXCLUDE"];
-                (word(at, "ADD") && adds.iter().any(|what| word(at + 1, what)))
-                    || (word(at, "USING") && word(at + 1, "INDEX"))
-            }))
+                (word(at, "ADD") && is_any(at + 1, &adds)) || (word(at, "USING") && word(at + 1, "INDEX"))
+            })
+            || dialect == Dialect::Mysql && alters_keys(sql, tokens))
+}
+
+/// Whether an ALTER TABLE of MariaDB or MySQL adds indexes and nothing else, or has a column number itself, which wants its key
+/// before.
+fn alters_keys(sql: &str, tokens: &[Token]) -> bool {
+    let is_any =
+        |token: &Token, keywords: &[&str]| keywords.iter().any(|keyword| token.is_word(sql, keyword));
+    if tokens.iter().any(|token| is_any(token, &["MODIFY", "CHANGE"])) {
+        return tokens.iter().any(|token| is_any(token, &["AUTO_INCREMENT"]));
+    }
+    let mut added = tokens.windows(2).filter(|pair| is_any(&pair[0], &["ADD"])).peekable();
+    let indexes = ["INDEX", "KEY", "FULLTEXT", "SPATIAL", "VECTOR"];
+    added.peek().is_some() && added.all(|pair| is_any(&pair[1], &indexes))
 }
 
 /// The name of the table that a statement creates, as written; temporary ones apart.
@@ -108,7 +120,9 @@ fn created_table(sql: &str, tokens: &[Token]) -> Option<String> {
     let mut name = String::new();
     for token in tokens.get(at..)? {
         let is_point = token.is_punctuation(sql, ".");
-        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier);
+        let is_name = matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier)
+            // With ANSI_QUOTES of MariaDB and MySQL.
+            || token.kind == TokenKind::String && token.text(sql).starts_with('"');
         let wants_name = name.is_empty() || name.ends_with('.');
         if (wants_name && is_name) || (!wants_name && is_point) {
             name.push_str(token.text(sql));
@@ -171,5 +185,47 @@ mod tests {
         );
         assert_eq!((script.before_rows.len(), script.after_rows.len()), (1, 3));
         assert_eq!(script.tables, ["`order`"]);
+    }
+
+    #[test]
+    fn every_way_to_make_an_index_waits_for_the_rows() {
+        let later = |sql: &str, dialect| {
+            let script = Script::read(sql, dialect);
+            assert_eq!(script.before_rows.len() + script.after_rows.len(), 1, "{sql}");
+            script.before_rows.is_empty()
+        };
+        for sql in [
+            "CREATE FULLTEXT INDEX a_x ON a (x)",
+            "CREATE OR REPLACE SPATIAL INDEX a_x ON a (x)",
+            "ALTER TABLE a ADD INDEX (x)",
+            "ALTER TABLE `a` ADD KEY a_x (x), ADD FULLTEXT a_y (y), ADD SPATIAL KEY a_z (z)",
+            // As dumps have it: the key is made behind the rows.
+            "ALTER TABLE a ADD PRIMARY KEY (id), ADD KEY a_x (x)",
+            "ALTER TABLE a MODIFY id int NOT NULL AUTO_INCREMENT",
+        ] {
+            assert!(later(sql, Dialect::Mysql), "{sql}");
+        }
+        for sql in [
+            "CREATE TABLE a (id int, KEY (id))",
+            "ALTER TABLE a ADD COLUMN x int, ADD KEY (x)",
+            "ALTER TABLE a ADD x int, ADD KEY (x)",
+            "ALTER TABLE a MODIFY x bigint",
+            "ALTER TABLE a ADD COLUMN id bigint AUTO_INCREMENT PRIMARY KEY",
+            "ALTER TABLE a ENGINE = InnoDB",
+        ] {
+            assert!(!later(sql, Dialect::Mysql), "{sql}");
+        }
+        // There it is a column of that name.
+        assert!(!later("ALTER TABLE a ADD key int", Dialect::Postgresql));
+    }
+
+    #[test]
+    fn names_between_double_quotes_are_names_in_either_dialect() {
+        for dialect in [Dialect::Postgresql, Dialect::Mysql] {
+            assert_eq!(
+                Script::read("CREATE TABLE \"Big Orders\" (id int);", dialect).tables,
+                ["\"Big Orders\""]
+            );
+        }
     }
 }

@@ -288,35 +288,59 @@ fn unreachable_hint(source: &std::io::Error) -> String {
     .to_owned()
 }
 
+/// What helps where the server's connections are all taken.
+const TOO_MANY: &str =
+    "lower --pool-size or --instances, or raise the server's max_connections; probes need connections too";
+
 fn refused_hint(code: &str, message: &str) -> Option<String> {
     // MariaDB and MySQL tell their errors apart by number, and share a few codes among all of them.
-    let is = |number: &str| message.ends_with(&format!("(error {number})"));
-    Some(match code {
-        "28000" if is("1045") => {
+    let number = message.rsplit_once("(error ").and_then(|(_, rest)| rest.strip_suffix(')')?.parse().ok());
+    match number {
+        Some(number) => refused_hint_by_number(number, message),
+        None => refused_hint_by_code(code, message),
+    }
+}
+
+/// MariaDB's and MySQL's.
+fn refused_hint_by_number(number: u16, message: &str) -> Option<String> {
+    Some(match number {
+        1040 => TOO_MANY.to_owned(),
+        1203 => {
+            "lower --pool-size or --instances, or raise the server's max_user_connections; probes need connections too".to_owned()
+        }
+        1044 => "GRANT the user rights on the database, or name another one in the URL".to_owned(),
+        1045 => {
             "check the user and the password (MYSQL_PWD, ~/.my.cnf, or the URL's password), and that the account may come from \
              this host"
                 .to_owned()
         }
-        "42000" if is("1049") => {
+        1049 => {
             // Unknown database 'shop'
             let name = message.split('\'').nth(1).unwrap_or("NAME");
             format!("create it with `CREATE DATABASE {name}`, or name another database in the URL")
         }
-        "42000" if is("1044") => "GRANT the user rights on the database, or name another one in the URL".to_owned(),
-        "08004" if is("1040") => {
-            "lower --pool-size or --instances, or raise the server's max_connections; probes need connections too".to_owned()
+        1698 => "this account logs in by the server's socket only, and dbdyno connects by TCP: make one with a password \
+                 (`CREATE USER … IDENTIFIED BY …`) and name it in the URL"
+            .to_owned(),
+        _ => return None,
+    })
+}
+
+/// PostgreSQL's.
+fn refused_hint_by_code(code: &str, message: &str) -> Option<String> {
+    Some(match code {
+        "28P01" => {
+            "check the user and the password (PGPASSWORD, ~/.pgpass, or the URL's password)".to_owned()
         }
-        "28P01" => "check the user and the password (PGPASSWORD, ~/.pgpass, or the URL's password)".to_owned(),
-        "28000" => "pg_hba.conf must allow this user, database and address; `sslmode` decides about TLS".to_owned(),
+        "28000" => {
+            "pg_hba.conf must allow this user, database and address; `sslmode` decides about TLS".to_owned()
+        }
         "3D000" => {
             // The server's words are the only place that names it: database "shop" does not exist.
             let name = message.split('"').nth(1).unwrap_or("NAME");
             format!("create it with `createdb {name}`, or name another database in the URL")
         }
-        "53300" => {
-            "lower --pool-size or --instances, or raise the server's max_connections; probes need connections too"
-                .to_owned()
-        }
+        "53300" => TOO_MANY.to_owned(),
         "57P03" => "the server is starting up or shutting down: try again in a moment".to_owned(),
         _ => return None,
     })
@@ -345,6 +369,15 @@ mod tests {
         assert!(denied.hint().expect("a hint").contains("MYSQL_PWD"));
         let missing = refused("42000", "Unknown database 'shop' (error 1049)").hint().expect("a hint");
         assert!(missing.contains("CREATE DATABASE shop"), "{missing}");
+        let full = refused("53300", "Too many connections (error 1040)").hint().expect("a hint");
+        assert!(full.contains("--pool-size") && full.contains("max_connections"), "{full}");
+        let of_user = "User app already has more than 'max_user_connections' active connections (error 1203)";
+        assert!(refused("53300", of_user).hint().expect("a hint").contains("max_user_connections"));
+        let by_socket = refused("28000", "Access denied for user 'root'@'localhost' (error 1698)").hint();
+        let by_socket = by_socket.expect("a hint");
+        assert!(by_socket.contains("CREATE USER") && !by_socket.contains("pg_hba.conf"), "{by_socket}");
+        let unknown = refused("28000", "Access denied because of something new (error 9999)");
+        assert_eq!(unknown.hint(), None, "what helps a PostgreSQL does not help here");
         assert!(refused("28000", "no pg_hba.conf entry").hint().expect("a hint").contains("pg_hba.conf"));
         assert_eq!(refused("XX000", "").hint(), None);
         let prepare = ConnectError::Prepare {

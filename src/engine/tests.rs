@@ -4,6 +4,7 @@
 mod loads;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::db::error::{DeadlockWait, SqlState};
@@ -283,6 +284,39 @@ fn a_connection_lost_at_commit_is_unknown_and_before_it_failed() {
     let books = assert_balanced(&intervals);
     assert_eq!((books.unknown, books.failed), (1, 1), "{books:?}");
     assert_eq!(all(&intervals).pool.discarded, 2, "a lost connection is not used again");
+}
+
+#[test]
+fn a_connection_goes_on_after_a_commit_that_the_server_refused() {
+    let workload = workload(
+        "name = \"c\"\n[[transaction]]\nname = \"t\"\nweight = 1\nstatements = [\"a\", \"b\"]\n",
+        "-- name: a :exec\nUPDATE a SET b = 1;\n-- name: b :exec\nUPDATE a SET b = 2;\n",
+    );
+    let plan = plan(workload, 1, &[(Load::clients(1), Duration::from_secs(10))]);
+    let count = |counter: &AtomicU64| counter.fetch_add(1, Ordering::Relaxed) + 1;
+    let commits = AtomicU64::new(0);
+    let rollbacks = Arc::new(AtomicU64::new(0));
+    let rolled_back = Arc::clone(&rollbacks);
+    let refused = || SimAnswer {
+        after: MS,
+        with: Err(ExecError::Server {
+            code: SqlState::SERIALIZATION_FAILURE,
+            message: "a conflict".to_owned(),
+        }),
+        value: Slot::Null,
+    };
+    let intervals = simulate(&plan, move |request, _, _| match request {
+        SimRequest::Control(Control::Commit) if count(&commits).is_multiple_of(3) => refused(),
+        SimRequest::Control(Control::Rollback) => {
+            count(&rolled_back);
+            SimAnswer::ok(MS)
+        }
+        _ => SimAnswer::ok(MS),
+    });
+    let books = assert_balanced(&intervals);
+    assert!(books.failed > 100 && books.failed.abs_diff(books.ok / 2) <= 1, "{books:?}");
+    assert_eq!(rollbacks.load(Ordering::Relaxed), books.failed, "each is rolled back");
+    assert_eq!(all(&intervals).pool.discarded, 0, "and none costs a connection");
 }
 
 #[test]

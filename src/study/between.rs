@@ -29,7 +29,8 @@ pub(super) async fn check_session_settings(
         dataset::check_session_setting(&target.control, name, value).await?.map_err(|words| {
             StudyError::Refused(format!(
                 "a session cannot `set {name}={value}`: {words} (what only the whole server can change goes into a script: \
-                 'sql FILE' with ALTER SYSTEM and SELECT pg_reload_conf())"
+                 'sql FILE' with {})",
+                dataset::server_setting_words(&target.control)
             ))
         })?;
     }

@@ -4,15 +4,16 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use dbdyno::dataset::{
     DatasetError, Existing, Holds, LoadEvent, LoadOptions, LoadSummary, Phase, TableChanges, Template,
     check_parameters, check_session_setting, check_statements, data_state, inspect, load, query_values,
 };
-use dbdyno::db::{Client, Target};
+use dbdyno::db::{Client, Engine as _, SessionOptions, Target};
 use dbdyno::diagnostic::Mistakes;
 use dbdyno::sql::values::QueryValue;
+use dbdyno::time::Epoch;
 use dbdyno::units::Dialect;
 use dbdyno::workload::{Workload, load_for};
 use mysql_async::prelude::Queryable as _;
@@ -493,18 +494,54 @@ fn what_stands_in_the_way_is_refused() {
         Template::open(&target(&database.url), client, &mut |_| ()).await.err().expect("it cannot")
     });
     assert!(refused.to_string().contains("--reset none"), "{refused}");
+}
 
-    let settings = database.with(async |client| {
-        let set = async |name: &str, value: &str| {
-            check_session_setting(client, name, value).await.expect("an answer")
+#[test]
+fn tables_of_another_database_are_never_dropped_nor_made() {
+    let (here, elsewhere) = (MyDatabase::empty(), MyDatabase::empty());
+    elsewhere.execute(&["CREATE TABLE parents (his int)", "INSERT INTO parents VALUES (1)"]);
+    let other = elsewhere.value("SELECT DATABASE()");
+    let qualified = SMALL_SCHEMA.replacen("TABLE parents", &format!("TABLE {other}.parents"), 1);
+    let (_folder, workload) = workload(SMALL, &qualified, SMALL_QUERIES);
+    for existing in [Existing::Refuse, Existing::Replace] {
+        let refused =
+            try_load(&here.url, &workload, &options(0.01, 1, existing)).expect_err("it is elsewhere");
+        let found = mistakes(refused);
+        let (message, blamed) = blamed(&found).pop_first().expect("one mistake");
+        assert!(message.contains(&format!("table `{other}.parents` is named with a database")), "{message}");
+        assert!(blamed.starts_with(&format!("CREATE TABLE {other}.parents")), "{blamed}");
+    }
+    assert_eq!(elsewhere.value("SELECT his FROM parents"), "1");
+    assert_eq!(here.tables(), Vec::<String>::new());
+}
+
+#[test]
+fn a_setting_is_checked_by_the_words_with_which_a_session_sets_it() {
+    let database = MyDatabase::empty();
+    for (name, value, can_be_set) in [
+        ("sort_buffer_size", "1048576", true),
+        ("tx_isolation", "READ-COMMITTED", true),
+        ("optimizer_switch", "mrr=on", true),
+        ("sql_mode", "ANSI_QUOTES,NO_BACKSLASH_ESCAPES", true),
+        ("time_zone", "+05:30", true),
+        // A session quotes it, whatever it is.
+        ("sort_buffer_size", "256*1024", false),
+        ("sort_buffer_size", "1048576; CREATE TABLE planted (id int)", false),
+        ("sort_buffer_size = 65536, @@SESSION.join_buffer_size", "65536", false),
+        ("nonsense", "1", false),
+    ] {
+        let checked = database.with(async |client| check_session_setting(client, name, value).await);
+        let checked = checked.expect("an answer");
+        assert_eq!(checked.is_ok(), can_be_set, "{name} = {value}: {checked:?}");
+        let options = SessionOptions {
+            settings: vec![vec![(name.to_owned(), value.to_owned())]].into(),
+            ..SessionOptions::default()
         };
-        [
-            set("sort_buffer_size", "1048576").await,
-            set("sort_buffer_size", "'x'").await,
-            set("nonsense", "1").await,
-        ]
-    });
-    assert_eq!(settings.map(|answer| answer.is_ok()), [true, false, false]);
+        let engine = target(&database.url).engine(Epoch::begin().clock(), options);
+        let connected = runtime().block_on(engine.connect(Arc::from([])));
+        assert_eq!(connected.is_ok(), can_be_set, "a session with {name} = {value}");
+    }
+    assert_eq!(database.tables(), Vec::<String>::new(), "a value is nothing but a value");
 }
 
 #[test]

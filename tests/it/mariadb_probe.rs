@@ -1,7 +1,7 @@
 //! The probes against a real MariaDB: who blocks whom, what the server counts, what a poor account is told, and what is refused there.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dbdyno::db::{Client, Target};
 use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
@@ -208,6 +208,43 @@ fn whoever_queues_behind_an_alter_is_charged_to_the_reader_ahead_of_it() {
         assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD COLUMN note int"));
         let wanted = ddl.waits_for.as_ref().expect("the ALTER waits");
         assert_eq!((wanted.mode.as_str(), wanted.lock_type.as_str()), ("EXCLUSIVE", "metadata"));
+    });
+}
+
+#[test]
+fn whoever_commits_each_statement_is_never_idle_in_a_transaction() {
+    runtime().block_on(async {
+        let url = stock("probe_autocommit").await;
+        let seen = observe(&url, plan(), async {
+            let mut clients = tokio::task::JoinSet::new();
+            for id in 1..=8 {
+                let url = url.clone();
+                clients.spawn(async move {
+                    let mut client = connect(&url).await;
+                    let sql =
+                        format!("/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = {id}");
+                    let begun = Instant::now();
+                    while begun.elapsed() < Duration::from_secs(5) {
+                        client.query_drop(sql.as_str()).await.expect("updated");
+                    }
+                });
+            }
+            clients.join_all().await;
+        })
+        .await;
+        let mut counted = (0, 0);
+        for activity in observations(&seen) {
+            let Observation::Activity(summary) = activity else { continue };
+            for of in &summary.seen {
+                match &of.who {
+                    Who::Statement(StatementId(0)) => counted.0 += of.count,
+                    Who::Control(between) if between == "(between statements)" => counted.1 += of.count,
+                    _ => {}
+                }
+            }
+        }
+        assert!(counted.0 > 10, "eight clients, looked at ten times: {counted:?}");
+        assert_eq!(counted.1, 0, "no statement leaves a transaction open");
     });
 }
 

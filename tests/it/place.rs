@@ -264,6 +264,7 @@ pub fn statement<'a>(stage: &'a Stage, name: &str) -> &'a StatementInfo {
 
 /// The address of a server with other words before the `@`.
 pub fn as_user(url: &str, user_and_password: &str) -> String {
-    let (_, address) = url.split_once('@').expect("user and address");
-    format!("postgres://{user_and_password}@{address}")
+    let (scheme, rest) = url.split_once("://").expect("a URL");
+    let (_, address) = rest.split_once('@').expect("user and address");
+    format!("{scheme}://{user_and_password}@{address}")
 }

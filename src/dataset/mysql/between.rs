@@ -4,19 +4,20 @@ use mysql_async::Error;
 
 use super::server::{failed, spoken};
 use crate::dataset::DatasetError;
-use crate::db::mysql::Client;
+use crate::db::mysql::{Client, quoted_name, set_session};
 
-/// Whether sessions of this user can set this. What is set is set back at once. The inner error is what the server has against
-/// it.
+/// Whether sessions of this user can set this, by the words with which a measured session does it. What is set is set back at once.
+/// The inner error is what the server has against it.
 pub async fn check_session_setting(
     client: &Client,
     name: &str,
     value: &str,
 ) -> Result<Result<(), String>, DatasetError> {
+    let name_in_sql = quoted_name(name);
     let statements = [
-        format!("SET @dbdyno_before = @@SESSION.{name}"),
-        format!("SET SESSION {name} = {value}"),
-        format!("SET SESSION {name} = @dbdyno_before"),
+        format!("SET @dbdyno_before = @@SESSION.{name_in_sql}"),
+        set_session(name, value),
+        format!("SET SESSION {name_in_sql} = @dbdyno_before"),
     ];
     for sql in statements {
         match client.run(&sql).await {

@@ -11,10 +11,8 @@ use crate::units::Dialect;
 /// A table as the server knows it.
 #[derive(Clone, Debug)]
 pub(super) struct Relation {
-    /// Within its database.
+    /// Within its database, as the catalog has it: which letters it keeps, `lower_case_table_names` of the server decides.
     pub(super) name: String,
-    /// Whether it lies in the database at hand, and not in one that its name says.
-    pub(super) is_here: bool,
     /// Qualified where it must be, and quoted.
     pub(super) target: String,
     pub(super) columns: Vec<TableColumn<Form>>,
@@ -23,7 +21,7 @@ pub(super) struct Relation {
 }
 
 const IS_THERE: &str = "
-    SELECT 1 FROM information_schema.tables
+    SELECT table_name FROM information_schema.tables
     WHERE table_schema = coalesce(?, DATABASE()) AND table_name = ? AND table_type <> 'VIEW'";
 
 const COLUMNS: &str = "
@@ -36,13 +34,12 @@ const COLUMNS: &str = "
     ORDER BY ordinal_position";
 
 /// The table of that name (qualified or in the database at hand, quoted where it must be), if there is one.
-pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relation>, DatasetError> {
-    let doing = || format!("look up table {name}");
-    let (schema, table) = parts(name);
-    let values = (schema.clone(), table.clone());
-    if client.rows_with(IS_THERE, values.clone()).await.map_err(failed(doing()))?.is_empty() {
-        return Ok(None);
-    }
+pub(super) async fn relation(client: &Client, written: &str) -> Result<Option<Relation>, DatasetError> {
+    let doing = || format!("look up table {written}");
+    let (schema, table) = parts(written);
+    let values = (schema.clone(), table);
+    let there = client.rows_with(IS_THERE, values.clone()).await.map_err(failed(doing()))?;
+    let Some(name) = there.first().and_then(|row| text(row, 0)) else { return Ok(None) };
     let columns = client.rows_with(COLUMNS, values).await.map_err(failed(doing()))?;
     let column = |row: &mysql_async::Row| TableColumn {
         name: text(row, 0).unwrap_or_default(),
@@ -60,11 +57,11 @@ pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relat
     };
     let auto_increment = columns.iter().find(|row| truth(row, 9)).and_then(|row| text(row, 0));
     let target = match &schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&table)),
-        None => quoted(&table),
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name)),
+        None => quoted(&name),
     };
     let columns = columns.iter().map(column).collect();
-    Ok(Some(Relation { name: table, is_here: schema.is_none(), target, columns, auto_increment }))
+    Ok(Some(Relation { name, target, columns, auto_increment }))
 }
 
 /// The database and the table that a name says. Between double quotes or backticks stands a name as it is.

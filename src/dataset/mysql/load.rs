@@ -13,7 +13,7 @@ use super::changes;
 use super::check;
 use super::created::{Object, drops, objects};
 use super::form::Way;
-use super::introspect::{Relation, relation};
+use super::introspect::{Relation, parts, relation};
 use super::mark;
 use super::references;
 use super::send::send;
@@ -35,9 +35,9 @@ use crate::workload::{SqlFile, Workload};
 /// needs a moment to see that a load was interrupted, and its user may be quick to begin again.
 const LOCK: &str = "SELECT GET_LOCK(CONCAT('dbdyno_load_', MD5(DATABASE())), 2)";
 
-/// Every instant travels in UTC, and a value that does not fit is an error. This connection waits while others send rows.
+/// A value that does not fit is an error. This connection waits while others send rows.
 const SESSION: &str = "
-    SET SESSION time_zone = '+00:00', sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), wait_timeout = 1000000";
+    SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), wait_timeout = 1000000";
 
 /// MariaDB's limit and MySQL's: nothing of the server's settings shall cut a long load short. Each knows its own only.
 const NO_LIMIT: [&str; 2] = ["SET SESSION max_statement_time = 0", "SET SESSION max_execution_time = 0"];
@@ -74,6 +74,7 @@ pub async fn load<'a>(
         numbered: vec![],
         progress,
     };
+    check_names(workload, schema, &load.script)?;
     load.lock().await?;
     let Some(remains) = load.remains().await? else {
         return Ok(LoadSummary { already_loaded: true, ..LoadSummary::default() });
@@ -93,12 +94,49 @@ pub async fn load<'a>(
     load.end(&plans).await
 }
 
+/// Refuses tables that are named with a database, before anything is asked: in another one nothing may be dropped, and nothing that
+/// is made could be taken back.
+fn check_names(workload: &Workload, schema: &SqlFile, script: &Script) -> Result<(), DatasetError> {
+    let mut mistakes = Mistakes::default();
+    let in_schema = mistakes.add_source(&schema.path, &schema.text);
+    let in_document = mistakes.add_source(&workload.document.path, workload.document.text.as_str());
+    let of_schema = script.before_rows.iter().flat_map(|step| {
+        let made = Script::read(&step.sql, Dialect::Mysql).tables;
+        made.into_iter().map(|name| (in_schema, step.span.clone(), name))
+    });
+    let of_document =
+        described(workload).map(|(_, table)| (in_document, table.span.clone(), table.name.clone()));
+    for (source, span, name) in of_schema.chain(of_document).filter(|(.., name)| parts(name).0.is_some()) {
+        let message = format!(
+            "table `{name}` is named with a database, and a load makes tables in that of the target only"
+        );
+        let help = "leave the database out of its name, in the schema and in workload.toml";
+        mistakes.at(source, span, message, "named with its database", Some(help.to_owned()));
+    }
+    unless_mistaken(mistakes)
+}
+
 /// What the server refused of a file, at its place.
 fn refused(file: &SqlFile, step: &Step, said: &ServerError) -> DatasetError {
     let mut mistakes = Mistakes::default();
     let source = mistakes.add_source(&file.path, &file.text);
     blame(said, step, source, &mut mistakes);
     DatasetError::Mistakes(mistakes)
+}
+
+/// Whether the schema has this name in it, as it is or in other letters: a server may keep all names in small ones.
+fn names(schema: &SqlFile, name: &str) -> bool {
+    let (text, name) = (&schema.text, name.to_lowercase());
+    lex_in(text, Dialect::Mysql).any(|token| {
+        let word = token.text(text);
+        let may_be_a_name = match token.kind {
+            TokenKind::Word | TokenKind::QuotedIdentifier => true,
+            // With ANSI_QUOTES it is a name.
+            TokenKind::String => word.starts_with('"'),
+            _ => false,
+        };
+        may_be_a_name && parts(word).1.to_lowercase() == name
+    })
 }
 
 /// A connection for loading.
@@ -165,8 +203,7 @@ impl Load<'_> {
                 found.gone.push(name.to_owned());
                 continue;
             };
-            if table.is_here && made.iter().any(|object| object.kind == "TABLE" && object.name == table.name)
-            {
+            if made.iter().any(|object| object.kind == "TABLE" && object.name == table.name) {
                 found.has_own = true;
             } else if given_up.iter().all(|known| known.target != table.target) {
                 found.foreign.push(table.name.clone());
@@ -254,24 +291,13 @@ impl Load<'_> {
         };
         let there = objects(&self.client).await?;
         let new: Vec<Object> =
-            there.into_iter().filter(|object| is_new(object) && self.names(&object.name)).collect();
+            there.into_iter().filter(|object| is_new(object) && names(self.schema, &object.name)).collect();
         for object in &new {
             object.sign(&self.client, &self.workload.name).await?;
         }
         mark::own(&self.client, &self.workload.name, &new).await?;
         self.made.extend(new);
         Ok(())
-    }
-
-    /// Whether the schema has this name in it.
-    fn names(&self, name: &str) -> bool {
-        let text = &self.schema.text;
-        lex_in(text, Dialect::Mysql).any(|token| match token.kind {
-            TokenKind::Word | TokenKind::QuotedIdentifier => {
-                token.text(text).trim_matches('`').eq_ignore_ascii_case(name)
-            }
-            _ => false,
-        })
     }
 
     async fn drop_made(&mut self) -> Result<(), DatasetError> {
@@ -323,15 +349,6 @@ impl Load<'_> {
                 fitting.is_not_made(table, &self.script.tables);
                 continue;
             };
-            if !relation.is_here {
-                fitting.blame(
-                    table,
-                    format!("table `{}` lies in another database than that of the target", table.name),
-                    "named with its database",
-                    Some("leave the database out of its name, here and in the schema".to_owned()),
-                );
-                continue;
-            }
             // CREATE TABLE IF NOT EXISTS steps over a table of somebody else's.
             if !self.made.iter().any(|object| object.kind == "TABLE" && object.name == relation.name) {
                 return Err(DatasetError::Occupied {
@@ -453,5 +470,24 @@ impl Load<'_> {
                 .note(format!("the lock of the load ends with its connection only: {}", words(&error)));
         }
         Ok(self.progress.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_has_its_names_in_it_however_they_are_written() {
+        let schema = SqlFile {
+            path: "schema.mysql.sql".into(),
+            text: "CREATE TABLE Orders (id int); CREATE TABLE `Größen` (id int); CREATE TABLE \"Big Lines\" (id int);\n\
+                   CREATE VIEW `a``b` AS SELECT 'elsewhere' AS x;"
+                .into(),
+        };
+        for name in ["orders", "Orders", "GRÖßEN", "größen", "Big Lines", "a`b"] {
+            assert!(names(&schema, name), "{name}");
+        }
+        assert!(!names(&schema, "elsewhere") && !names(&schema, "order"));
     }
 }

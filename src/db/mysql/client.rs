@@ -18,6 +18,13 @@ pub struct Client {
     is_mariadb: bool,
 }
 
+/// What every one of these connections begins with: instants travel in UTC, as they do in measured sessions. What is asked here,
+/// a value for a parameter or when a table was made, is sent there or held against what another connection was told. (What InnoDB
+/// tells of its transactions is in the zone of the server's process whatever a session's is: that question converts it.)
+const ALWAYS: &str = "SET SESSION time_zone = '+00:00'";
+/// MySQL answers questions for sizes and numbers of rows by what it knew up to a day ago; MariaDB does not know this setting.
+const OF_MYSQL: &str = "SET SESSION information_schema_stats_expiry = 0";
+
 /// Connects. `program_name` of the connection's attributes becomes `dbdyno ROLE`.
 pub async fn connect(settings: &Settings, role: &str) -> Result<Client, ConnectError> {
     in_time(settings, async {
@@ -32,12 +39,16 @@ pub async fn connect(settings: &Settings, role: &str) -> Result<Client, ConnectE
 }
 
 async fn enter(settings: &Settings, role: &str, with_tls: bool) -> Result<Client, ConnectError> {
-    let refused = |error| failure::connecting(error, settings.label());
+    let refused = |error| failure::connecting(error, settings);
     let opts = settings.full_opts(role, with_tls).map_err(|why| failure::tls(settings.label(), &why))?;
     let mut conn = Conn::new(opts).await.map_err(refused)?;
     // The library keeps what the greeting said of it to itself.
     let version: Option<String> = conn.query_first("SELECT VERSION()").await.map_err(refused)?;
     let is_mariadb = version.is_some_and(|version| version.contains("MariaDB"));
+    conn.query_drop(ALWAYS).await.map_err(refused)?;
+    if !is_mariadb {
+        conn.query_drop(OF_MYSQL).await.map_err(refused)?;
+    }
     let (id, version) = (conn.id(), conn.server_version());
     Ok(Client { conn: Mutex::new(conn), id, version, is_mariadb })
 }

@@ -48,7 +48,9 @@ fn assignment(name: &str, value: &str) -> String {
     format!("SESSION {} = {}", quoted_name(name), quoted_value(value))
 }
 
-fn quoted_name(name: &str) -> String {
+/// A setting's name as SQL reads it whatever is in it; a point parts it.
+#[must_use]
+pub fn quoted_name(name: &str) -> String {
     let parts: Vec<String> = name.split('.').map(|part| format!("`{}`", part.replace('`', "``"))).collect();
     parts.join(".")
 }

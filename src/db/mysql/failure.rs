@@ -3,8 +3,11 @@
 use std::io;
 
 use mysql_async::{DriverError, Error, IoError};
+use rustls::CertificateError;
 
 use super::packet::ServerError;
+use super::settings::Settings;
+use super::tls::SslMode;
 use crate::db::error::SqlState;
 use crate::db::{ConnectError, ExecError};
 
@@ -20,6 +23,11 @@ fn code(error: &ServerError) -> SqlState {
         1969 | 3024 | 1317 => SqlState::QUERY_CANCELED,
         // A lock was waited for too long, or not at all (NOWAIT); else HY000.
         1205 | 3572 => SqlState::new("55P03"),
+        // All connections are taken, or all that the user may have. The former comes before the server tells any state.
+        1040 | 1203 => SqlState::new("53300"),
+        // A right is missing: on a database, a table, a column, a routine, or of the whole server; else 42000, as a mistake in the
+        // syntax.
+        1044 | 1142 | 1143 | 1227 | 1370 => SqlState::new("42501"),
         // A row has changed since the transaction's snapshot (MariaDB with innodb_snapshot_isolation); else HY000.
         1020 => SqlState::SERIALIZATION_FAILURE,
         // No server tells it as another; a deadlock is 40001 here.
@@ -51,7 +59,7 @@ pub(super) fn broken(error: io::Error) -> ExecError {
 
 /// The server does not let us in.
 pub(super) fn refused(error: &ServerError, address: &str) -> ConnectError {
-    ConnectError::Refused { address: address.to_owned(), code: error.state, message: words(error) }
+    ConnectError::Refused { address: address.to_owned(), code: code(error), message: words(error) }
 }
 
 /// The stream broke before anything was asked for: to the user, the server cannot be reached.
@@ -64,17 +72,20 @@ pub(super) fn lost(address: &str, error: io::Error) -> ConnectError {
 
 /// Why a statement cannot be prepared.
 pub(super) fn preparing(error: &ServerError, statement: &str) -> ConnectError {
-    ConnectError::Prepare { statement: statement.to_owned(), code: error.state, message: words(error) }
+    ConnectError::Prepare { statement: statement.to_owned(), code: code(error), message: words(error) }
 }
 
 /// Why the full client has no connection.
-pub(super) fn connecting(error: Error, address: String) -> ConnectError {
+pub(super) fn connecting(error: Error, settings: &Settings) -> ConnectError {
+    let address = settings.label();
     match error {
         Error::Server(mysql_async::ServerError { code, message, state }) => {
             refused(&ServerError { number: code, state: SqlState::new(&state), message }, &address)
         }
-        Error::Io(IoError::Io(source)) if of_tls(&source) => tls(address, &source.to_string()),
-        Error::Io(IoError::Io(source)) => ConnectError::Unreachable { address, source },
+        Error::Io(IoError::Io(source)) => match of_tls(&source) {
+            Some(error) => tls(address, &certificate_refused(error, settings.tls.mode)),
+            None => ConnectError::Unreachable { address, source },
+        },
         Error::Io(IoError::Tls(error)) => tls(address, &error.to_string()),
         Error::Driver(DriverError::NoClientSslFlagFromServer) => no_tls(address),
         Error::Driver(DriverError::UnknownAuthPlugin { name }) => {
@@ -85,8 +96,24 @@ pub(super) fn connecting(error: Error, address: String) -> ConnectError {
 }
 
 /// A certificate that is not accepted comes as an error of the stream.
-fn of_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
+fn of_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// What is wrong with a certificate. That the full client wants it to name the host is news to who asked for `verify-ca`.
+fn certificate_refused(error: &rustls::Error, mode: SslMode) -> String {
+    use CertificateError::{NotValidForName, NotValidForNameContext};
+    match error {
+        rustls::Error::InvalidCertificate(NotValidForName | NotValidForNameContext { .. })
+            if mode == SslMode::VerifyCa =>
+        {
+            format!(
+                "{error}; with verify-ca the pool does not ask for the name, and dbdyno's other connections do: they need a \
+                 certificate that names the host as a subjectAltName"
+            )
+        }
+        error => error.to_string(),
+    }
 }
 
 pub(super) fn tls(address: String, why: &str) -> ConnectError {
@@ -101,6 +128,7 @@ pub(super) fn no_tls(address: String) -> ConnectError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::db::mysql::Environment;
 
     fn told(number: u16, state: &str) -> ExecError {
         executing(&ServerError { number, state: SqlState::new(state), message: "words".to_owned() })
@@ -116,6 +144,8 @@ mod tests {
             (1969, "70100", "57014"),
             (3024, "HY000", "57014"),
             (1317, "70100", "57014"),
+            (1142, "42000", "42501"),
+            (1064, "42000", "42000"),
             (1364, "HY000", "HY000"),
         ] {
             let error = told(number, state);
@@ -125,5 +155,31 @@ mod tests {
         for (number, state) in [(1053, "08S01"), (1927, "70100"), (4031, "HY000"), (1153, "08S01")] {
             assert!(matches!(told(number, state), ExecError::Ended { .. }), "{number}");
         }
+    }
+
+    #[test]
+    fn a_refusal_at_connect_says_what_helps() {
+        // Before the handshake the server tells no state.
+        let full = refused(&ServerError::parse(b"\xff\x10\x04Too many connections"), "h:3306");
+        assert_eq!(full.code(), "53300", "as on every engine");
+        assert!(full.hint().is_some_and(|hint| hint.contains("--pool-size")), "{full}");
+        let no_right = b"\xff\x76\x04#42000SELECT command denied to user 'app'@'h' for table `shop`.`orders`";
+        let no_right = preparing(&ServerError::parse(no_right), "browse.look");
+        assert!(no_right.hint().is_some_and(|hint| hint.contains("GRANT")), "{no_right}");
+    }
+
+    #[test]
+    fn verify_ca_is_told_where_a_name_is_wanted_nevertheless() {
+        let of = |error: CertificateError, mode: &str| {
+            let url = format!("mysql://me@h?ssl-ca=/ca.pem&ssl-mode={mode}");
+            let settings = Settings::from_url_in(&url, &Environment::empty()).expect("settings");
+            let error = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
+            let told = connecting(Error::Io(IoError::Io(error)), &settings);
+            assert!(matches!(told, ConnectError::Tls { .. }), "{told}");
+            told.to_string().contains("subjectAltName")
+        };
+        assert!(of(CertificateError::NotValidForName, "verify-ca"));
+        assert!(!of(CertificateError::NotValidForName, "verify-identity"), "it was asked for");
+        assert!(!of(CertificateError::UnknownIssuer, "verify-ca"), "that is another matter");
     }
 }

@@ -28,7 +28,7 @@ mod url;
 mod wire;
 
 pub use client::{Client, connect};
-pub use control::set_session;
+pub use control::{quoted_name, set_session};
 pub use engine::MySqlEngine;
 pub use environment::Environment;
 pub use session::MySqlSession;

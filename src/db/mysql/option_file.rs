@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 use crate::db::secret::Secret;
 
 /// Groups that clients of this family read. What stands later in the file holds, whatever the group.
-const GROUPS: [&str; 3] = ["client", "client-mariadb", "mysql"];
+const GROUPS: [&str; 5] = ["client", "client-server", "client-mariadb", "mysql", "mariadb-client"];
+/// What decides how other clients connect and has no effect here: it must not seem to.
+const NOT_READ: [&str; 8] =
+    ["ssl-capath", "ssl-cert", "ssl-cipher", "ssl-crl", "ssl-crlpath", "ssl-key", "socket", "tls-version"];
 
 /// What the file says.
 #[derive(Default)]
@@ -16,7 +19,12 @@ pub(super) struct OptionFile {
     pub(super) password: Option<Secret>,
     pub(super) host: Option<String>,
     pub(super) port: Option<String>,
+    /// MySQL's.
     pub(super) ssl_mode: Option<String>,
+    /// MariaDB's, which knows no mode: whether TLS is asked for.
+    pub(super) ssl: Option<bool>,
+    /// MariaDB's: whether the certificate must be a trusted one and name the host.
+    pub(super) ssl_verify_server_cert: Option<bool>,
     pub(super) ssl_ca: Option<PathBuf>,
     /// What was left out.
     pub(super) warnings: Vec<String>,
@@ -56,17 +64,41 @@ impl OptionFile {
                 let group = rest.split(']').next().unwrap_or_default().trim();
                 counts = GROUPS.iter().any(|known| known.eq_ignore_ascii_case(group));
             } else if counts && !line.is_empty() && !line.starts_with(['#', ';']) {
-                file.put(line);
+                file.put(line, path);
             }
         }
         file
     }
 
-    /// `name = value`; a name without a value says nothing here.
-    fn put(&mut self, line: &str) {
-        let Some((name, value)) = line.split_once('=') else { return };
-        let value = value_of(value.trim());
-        match name.trim().replace('_', "-").as_str() {
+    /// `name = value`, or a name alone, which says something of what is on or off only.
+    fn put(&mut self, line: &str, path: &Path) {
+        let (name, value) = match line.split_once('=') {
+            Some((name, value)) => (name.trim(), Some(value_of(value.trim()))),
+            None => (line, None),
+        };
+        let name = name.replace('_', "-");
+        let name = name.strip_prefix("loose-").unwrap_or(&name);
+        if NOT_READ.contains(&name) {
+            self.leave_out(
+                name,
+                path,
+                "dbdyno connects by TCP, shows no certificate, and trusts whom ssl-ca names",
+            );
+            return;
+        }
+        let (off, switch) = match name.strip_prefix("skip-").or_else(|| name.strip_prefix("disable-")) {
+            Some(switch) => (true, switch),
+            None => (false, name.strip_prefix("enable-").unwrap_or(name)),
+        };
+        if let Some(place) = self.switch(switch) {
+            match truth(value.as_deref()) {
+                Some(on) => *place = Some(on != off),
+                None => self.leave_out(name, path, "its value is neither on nor off"),
+            }
+            return;
+        }
+        let Some(value) = value else { return };
+        match name {
             "user" => self.user = Some(value),
             "password" => self.password = Some(Secret::new(value)),
             "host" => self.host = Some(value),
@@ -75,6 +107,30 @@ impl OptionFile {
             "ssl-ca" => self.ssl_ca = Some(value.into()),
             _ => {}
         }
+    }
+
+    /// What a name switches on and off.
+    fn switch(&mut self, name: &str) -> Option<&mut Option<bool>> {
+        match name {
+            "ssl" => Some(&mut self.ssl),
+            "ssl-verify-server-cert" => Some(&mut self.ssl_verify_server_cert),
+            _ => None,
+        }
+    }
+
+    fn leave_out(&mut self, name: &str, path: &Path, why: &str) {
+        self.warnings.push(format!("`{name}` in {} was left out: {why}", path.display()));
+    }
+}
+
+/// A value of what is on or off. A name alone is on.
+fn truth(value: Option<&str>) -> Option<bool> {
+    let Some(value) = value else { return Some(true) };
+    let is = |words: [&str; 3]| words.iter().any(|word| word.eq_ignore_ascii_case(value));
+    match (is(["1", "on", "true"]), is(["0", "off", "false"])) {
+        (true, _) => Some(true),
+        (_, true) => Some(false),
+        _ => None,
     }
 }
 
@@ -139,6 +195,39 @@ mod tests {
             let file = parse(&format!("[client]\npassword={written}\n"));
             assert_eq!(file.password.as_ref().map(Secret::reveal), Some(meant), "{written}");
         }
+    }
+
+    #[test]
+    fn what_mariadb_says_of_tls_is_on_or_off() {
+        for (lines, ssl, verified) in [
+            ("ssl", Some(true), None),
+            ("skip-ssl", Some(false), None),
+            ("ssl = OFF", Some(false), None),
+            ("disable-ssl=0", Some(true), None),
+            ("ssl-verify-server-cert", None, Some(true)),
+            ("loose_ssl_verify_server_cert = 1\nenable-ssl", Some(true), Some(true)),
+            ("ssl-verify-server-cert\nskip-ssl-verify-server-cert", None, Some(false)),
+            ("quick", None, None),
+        ] {
+            for group in ["client", "client-server", "mariadb-client"] {
+                let file = parse(&format!("[{group}]\n{lines}\n"));
+                assert_eq!((file.ssl, file.ssl_verify_server_cert), (ssl, verified), "{lines}");
+                assert!(file.warnings.is_empty(), "{:?}", file.warnings);
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_effect_is_said_so() {
+        for line in ["ssl-cert=/me.pem", "ssl_key = /me.key", "socket=/run/mysqld/mysqld.sock", "ssl=perhaps"]
+        {
+            let file = parse(&format!("[client]\n{line}\nuser=me\n"));
+            let name = line.split('=').next().unwrap_or_default().trim().replace('_', "-");
+            let [warning] = file.warnings.as_slice() else { panic!("{line}: {:?}", file.warnings) };
+            assert!(warning.contains(&format!("`{name}`")), "{warning}");
+            assert_eq!((file.user.as_deref(), file.ssl), (Some("me"), None));
+        }
+        assert!(parse("[mysqld]\nsocket=/run/mysqld/mysqld.sock\n").warnings.is_empty());
     }
 
     #[test]

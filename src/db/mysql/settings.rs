@@ -17,6 +17,7 @@ use super::option_file::OptionFile;
 use super::tls::{SslMode, TlsSettings};
 use super::url::Url;
 use crate::db::secret::Secret;
+use crate::db::tls::SYSTEM;
 
 /// Where a server is and as whom to connect.
 #[derive(Clone)]
@@ -244,9 +245,13 @@ fn check_socket(url: &Url) -> Result<(), SettingsError> {
     }
 }
 
-/// As the server's own tools: an authority without a mode means that certificates are verified.
+/// As the server's own tools: an authority without a mode means that certificates are verified, and so do MariaDB's words in the
+/// file, which ask for TLS without a mode, and trust the system's authorities where none is named. What the URL says stands above
+/// the file.
 fn tls(url: &Url, file: &OptionFile) -> Result<TlsSettings, SettingsError> {
-    let authority = url.parameters.get("ssl-ca").map(PathBuf::from).or_else(|| file.ssl_ca.clone());
+    let of_url = url.parameters.get("ssl-ca").map(PathBuf::from);
+    let is_off = file.ssl == Some(false) && of_url.is_none();
+    let mut authority = of_url.or_else(|| file.ssl_ca.clone());
     let given = url.parameters.get("ssl-mode").map(|mode| (mode, URL));
     let given = given.or_else(|| file.ssl_mode.as_ref().map(|mode| (mode, FILE)));
     let mode = match given {
@@ -256,7 +261,13 @@ fn tls(url: &Url, file: &OptionFile) -> Result<TlsSettings, SettingsError> {
             value: text.clone(),
             expected: "disabled, preferred, required, verify-ca or verify-identity",
         })?,
+        None if is_off => SslMode::Disabled,
+        None if file.ssl_verify_server_cert == Some(true) => {
+            authority.get_or_insert_with(|| SYSTEM.into());
+            SslMode::VerifyIdentity
+        }
         None if authority.is_some() => SslMode::VerifyCa,
+        None if file.ssl == Some(true) => SslMode::Required,
         None => SslMode::Preferred,
     };
     Ok(TlsSettings::new(mode, authority))
@@ -295,6 +306,7 @@ mod tests {
         let plain = read("mysql://me@[::1]?connect_timeout=0&sslmode=disable&prefer_socket=false");
         assert_eq!((plain.address().as_str(), plain.same_host()), ("me@[::1]:3306/", true));
         assert_eq!((plain.connect_timeout, plain.tls.mode), (None, SslMode::Disabled));
+        assert_eq!(password(&read("mysql://me:a%3fb%2fc@h/d?ssl-ca=/home/me%40work/ca.pem")), Some("a?b/c"));
         assert_eq!(read("mysql://me@h").tls.mode, SslMode::Preferred);
         assert_eq!(read("mysql://me@h?ssl-ca=system").tls.mode, SslMode::VerifyCa);
         assert_eq!(plain.with_database("other").database(), "other");
@@ -313,6 +325,9 @@ mod tests {
             ("mysql://me:secret@h/d?connect_timeout=soon", "whole number of seconds"),
             ("mysql://me:secret@h/d?prefer_socket=true", "by TCP"),
             ("mysql://me:secret@[::1/d", "IPv6"),
+            ("mysql://me:a?secret@h/d", "write `?` in a password as %3F"),
+            ("mysql://me:a?secret=b@h/d", "write `?` in a password as %3F"),
+            ("mysql://me:1/secret@h/d", "write `/` in a password as %2F"),
             ("mysql://h/d", "no user is named"),
             ("http://me:secret@h/d", "mysql://user@host:port/database"),
         ] {
@@ -348,5 +363,32 @@ mod tests {
             Environment { variables: HashMap::from([("USER".to_owned(), "whoever".to_owned())]), home: None };
         let settings = Settings::from_url_in("mysql://h", &nobody).expect("settings");
         assert_eq!(settings.address(), "whoever@h:3306/");
+    }
+
+    #[test]
+    fn the_file_asks_for_tls_in_the_words_of_either_server() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of = |file: &str, url: &str| {
+            std::fs::write(folder.path().join(".my.cnf"), format!("[client]\n{file}\n")).expect("writable");
+            let environment =
+                Environment { home: Some(folder.path().to_path_buf()), ..Environment::default() };
+            let settings = Settings::from_url_in(url, &environment).expect("settings");
+            let authority = settings.tls.authority.as_ref().map(|path| path.display().to_string());
+            (settings.tls.mode, authority.unwrap_or_default())
+        };
+        let plain = "mysql://me@h";
+        for (file, url, mode, authority) in [
+            ("ssl-mode=REQUIRED", plain, SslMode::Required, ""),
+            ("ssl", plain, SslMode::Required, ""),
+            ("skip-ssl", plain, SslMode::Disabled, ""),
+            ("ssl-verify-server-cert", plain, SslMode::VerifyIdentity, "system"),
+            ("ssl-verify-server-cert\nssl-ca=/ca.pem", plain, SslMode::VerifyIdentity, "/ca.pem"),
+            ("ssl\nssl-ca=/ca.pem", plain, SslMode::VerifyCa, "/ca.pem"),
+            // The URL has the last word.
+            ("skip-ssl", "mysql://me@h?ssl-ca=/other.pem", SslMode::VerifyCa, "/other.pem"),
+            ("ssl-verify-server-cert", "mysql://me@h?ssl-mode=required", SslMode::Required, ""),
+        ] {
+            assert_eq!(of(file, url), (mode, authority.to_owned()), "{file}, {url}");
+        }
     }
 }

@@ -30,6 +30,8 @@ impl Url {
         let rest = rest.ok_or_else(|| SettingsError::Scheme { url: redact(url) })?;
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
         let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+        check_end_of_password(database, '/', "the name of the database")?;
+        check_end_of_password(query, '?', "a parameter")?;
         let (credentials, place) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = match credentials.split_once(':') {
             Some((user, password)) => (user, Some(Secret::new(part("password", password)?))),
@@ -53,6 +55,18 @@ impl Url {
         }
         Ok(found)
     }
+}
+
+/// Refuses an `@` where the user and the password should be over: what stands there is the rest of a password, which no message may
+/// show, or has to say that it is none.
+fn check_end_of_password(text: &str, end: char, place: &str) -> Result<(), SettingsError> {
+    if !text.contains('@') {
+        return Ok(());
+    }
+    let encoded = if end == '?' { "%3F" } else { "%2F" };
+    Err(SettingsError::Malformed(format!(
+        "an `@` stands behind a `{end}`: write `{end}` in a password as {encoded}, and `@` in {place} as %40"
+    )))
 }
 
 fn given(text: String) -> Option<String> {

@@ -389,7 +389,8 @@ fn every_transaction_has_a_sample_and_the_samples_are_the_report() {
         assert_eq!(ended + tried_again, *errors, "{code}");
     }
     let tries: u64 = samples.iter().map(|sample| u64::from(sample.tries.saturating_sub(1))).sum();
-    assert_eq!(tries, books.retried);
+    // Each is tried again once at most, and what was given up in the middle does not tell whether it was.
+    assert!((tries..=tries + books.abandoned).contains(&books.retried), "{tries}, {books:?}");
     let numbers: Vec<u64> = samples.iter().map(|sample| sample.number).collect();
     assert_eq!(numbers, (0..600).collect::<Vec<_>>());
     let mut response_ns = 0;

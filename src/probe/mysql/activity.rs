@@ -1,16 +1,13 @@
 //! How the sessions of MariaDB and MySQL and their locks are looked at: twice a second, which InnoDB bears.
 
-use std::collections::HashMap;
 use std::time::Duration;
-
-use mysql_async::Row;
 
 use super::link::{LastLook, Seen, ask, open, rows};
 use super::locks::{Look, ROW_LOCKS_OF_MARIADB, ROW_LOCKS_OF_MYSQL, RowLock};
 use super::metadata::{METADATA_LOCKS, MetadataRow};
 use super::session::{
     METADATA_WAIT, PROGRAMS, ROW_WAIT, Registry, SESSIONS_OF_MARIADB, SESSIONS_OF_MYSQL, SessionRow,
-    TRANSACTIONS, TransactionRow, states,
+    oldest_transaction_us, read_all, states,
 };
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
@@ -96,14 +93,9 @@ impl MySqlEyes {
         clock: &impl Now,
         cost: &mut ProbeCost,
     ) -> Result<Answer<Vec<SessionRow>>, Unanswered> {
-        let transactions = rows(&desk.client, clock, LIMIT, cost, TRANSACTIONS).await?;
-        let transactions: HashMap<u64, TransactionRow> =
-            transactions.value.iter().filter_map(TransactionRow::read).map(|row| (row.id, row)).collect();
         let answer = rows(&desk.client, clock, LIMIT, cost, desk.sessions).await?;
-        let read =
-            |rows: Vec<Row>| rows.iter().filter_map(|row| SessionRow::read(row, &transactions)).collect();
-        let answer: Answer<Vec<SessionRow>> = answer.map(read);
-        let oldest_transaction_us = transactions.values().filter_map(|row| row.age_us).max();
+        let answer = answer.map(|rows| read_all(&rows));
+        let oldest_transaction_us = oldest_transaction_us(&answer.value);
         let clients = states(&answer.value);
         self.last_look.set(Seen { at: answer.answered_at, clients, oldest_transaction_us });
         Ok(answer)

@@ -210,7 +210,10 @@ impl Facts {
                 "the pool can have {} connections at most, all instances together",
                 free.saturating_sub(OWN_CONNECTIONS)
             ),
-            remedy: Some("SET GLOBAL max_connections = 200".into()),
+            remedy: Some(format!(
+                "SET GLOBAL max_connections = {}",
+                connections_wanted(self.connections_max(), self.connected)
+            )),
         }
     }
 
@@ -224,6 +227,14 @@ impl Facts {
             remedy: Some("give the address of the primary, or SET GLOBAL read_only = OFF".into()),
         }
     }
+}
+
+/// What `max_connections` should be where it is too small: enough for a pool beside those that are in use, and a clear step.
+fn connections_wanted(max: u64, connected: u64) -> u64 {
+    const POOL: u64 = 100;
+    /// The most that the servers take.
+    const LIMIT: u64 = 100_000;
+    (connected + OWN_CONNECTIONS + POOL).max(2 * max).min(LIMIT)
 }
 
 /// What there is of PostgreSQL's account of statements.
@@ -391,6 +402,13 @@ fn present_if(present: bool) -> Presence {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_with_too_few_connections_is_told_more_than_it_has() {
+        assert_eq!(connections_wanted(500, 490), 1000);
+        assert_eq!(connections_wanted(20, 10), 114);
+        assert_eq!(connections_wanted(90_000, 89_990), 100_000);
+    }
 
     #[test]
     fn the_right_is_read_from_the_grants() {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mysql_async::Row;
 
 use super::link::{count, open, probe_tag, rows, text};
-use super::status::{STATUS, Status};
+use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
 use crate::probe::ProbeError;
@@ -35,11 +35,6 @@ const USE: &str = concat!(
     "CAST(SUM(COUNT_DELETE) AS UNSIGNED) AS deleted ",
     "FROM performance_schema.table_io_waits_summary_by_index_usage ",
     "WHERE OBJECT_SCHEMA = DATABASE() GROUP BY OBJECT_NAME LIMIT 2001"
-);
-/// MySQL 8, which has no status variable for it.
-const DEADLOCKS_OF_MYSQL: &str = concat!(
-    probe_tag!(),
-    "SELECT COUNT AS deadlocks FROM information_schema.INNODB_METRICS WHERE NAME = 'lock_deadlocks'"
 );
 
 /// What this server does not count in a way that fits.
@@ -134,8 +129,7 @@ struct Desk<'a, N> {
 
 impl<N: Now> Desk<'_, N> {
     async fn counters(mut self) -> Result<Counters, Unanswered> {
-        let status = rows(self.client, self.clock, LIMIT, self.cost, STATUS).await?;
-        let status = Status::read(&status.value);
+        let status = ask_status(self.client, self.clock, LIMIT, self.cost).await?.value;
         let tables = self.rows("information_schema.tables", TABLES).await?;
         let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
         let of_use = self.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
@@ -146,11 +140,7 @@ impl<N: Now> Desk<'_, N> {
             self.missing.push(NO_USE.to_owned());
         }
         self.bound(&mut tables);
-        let mut database = database(&status, &tables);
-        if !self.client.is_mariadb() {
-            let deadlocks = self.rows("information_schema.innodb_metrics", DEADLOCKS_OF_MYSQL).await?;
-            database.deadlocks = deadlocks.first().and_then(|row| count(row, "deadlocks")).unwrap_or(0);
-        }
+        let database = database(&status, &tables);
         let mut missing = self.missing;
         missing.extend(NOT_COUNTED.map(str::to_owned));
         Ok(Counters { database, tables, server: server(&status), missing, ..Counters::default() })

@@ -267,7 +267,7 @@ mod tests {
     const TIME: LookTime = LookTime { asked_at: Stamp(2_000_000_000), answered_at: Stamp(2_000_000_000) };
 
     fn waiting(id: u64, query: &str) -> SessionRow {
-        let transaction = TransactionRow { id, waits: true, wait_started: Some(1), age_us: Some(9) };
+        let transaction = TransactionRow { waits: true, wait_started: Some(1), age_us: Some(9) };
         SessionRow { transaction: Some(transaction), time_ms: 700.0, ..session(id, query) }
     }
 
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn a_row_is_waited_for_until_its_holder_ends() {
-        let idle = TransactionRow { id: 1, waits: false, wait_started: None, age_us: Some(50) };
+        let idle = TransactionRow { waits: false, wait_started: None, age_us: Some(50) };
         let sessions = [
             waiting(2, "/*dbdyno:a.b*/ UPDATE stock SET n = 1"),
             waiting(3, "/*dbdyno:a.b*/ UPDATE stock SET n = 1"),

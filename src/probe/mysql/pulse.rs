@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use super::link::{LastLook, Seen, open, rows};
-use super::status::{STATUS, Status};
+use super::link::{LastLook, Seen, open};
+use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
 use crate::probe::ProbeError;
@@ -84,9 +84,9 @@ impl OnSchedule for PulseProbe {
 
     async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<(Observation, Span), String> {
         let client = self.line.get(open(&self.settings, LIMIT)).await?;
-        let answer = rows(client, clock, LIMIT, cost, STATUS).await;
+        let answer = ask_status(client, clock, LIMIT, cost).await;
         let answer = answer.map_err(|unanswered| self.line.heed(unanswered))?;
-        let pulse = self.pulse(&Status::read(&answer.value), answer.answered_at)?;
+        let pulse = self.pulse(&answer.value, answer.answered_at)?;
         Ok((Observation::Pulse(Box::new(pulse)), answer.window()))
     }
 }

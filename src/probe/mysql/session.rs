@@ -1,7 +1,8 @@
 //! One session as the process list shows it, and whose it is. Pure but for the questions themselves.
 //!
-//! The list knows no application names. A session is the measured pool's when it was seen in a statement with one of our tags, or when
-//! `performance_schema` says that its program is `dbdyno pool`; what it does between its statements counts as the pool's from then on.
+//! The list knows no application names. A session is the measured pool's when it was seen in a statement with one of our tags, or
+//! when `performance_schema` says that its program is `dbdyno pool`; what it does between its statements counts as the pool's
+//! from then on.
 //!
 //! What a session waits for follows from its state, and from InnoDB's list of transactions:
 //!
@@ -12,7 +13,7 @@
 //! | `Waiting for table level lock` | `Lock:table` |
 //! | `User lock` | `Lock:user` |
 //! | `Waiting for …` with `lock` or `flush` in it | `Lock:global` |
-//! | `Commit`, `Writing to binlog`, `Waiting for prior transaction to commit` | `IO:Commit` |
+//! | `Commit`, `waiting for handler commit` (MySQL), `Writing to binlog`, `Waiting for prior transaction to commit` | `IO:Commit` |
 //! | `User sleep` | `Timeout:UserSleep` |
 //! | `Waiting …`, of another kind | `Wait:…`, by its words |
 //! | any other | none: it runs, or could run, or reads from files, which the list does not tell apart |
@@ -44,27 +45,31 @@ macro_rules! sessions {
     ($clock:literal) => {
         concat!(
             probe_tag!(),
-            "SELECT ID AS id, USER AS user, HOST AS host, DB = DATABASE() AS ours, COMMAND AS command, STATE AS state, ",
-            "LEFT(INFO, 300) AS query, ",
+            "SELECT p.ID AS id, p.USER AS user, p.HOST AS host, p.DB = DATABASE() AS ours, p.COMMAND AS command, ",
+            "p.STATE AS state, LEFT(p.INFO, 300) AS query, ",
             $clock,
-            " FROM information_schema.PROCESSLIST ",
-            "WHERE COMMAND <> 'Daemon' AND ID <> CONNECTION_ID() AND COALESCE(INFO, '') NOT LIKE '/*dbdyno probe*/%'"
+            ", t.trx_id IS NOT NULL AS in_transaction, t.trx_query IS NOT NULL AS executes, ",
+            "t.trx_state = 'LOCK WAIT' AS waits, ",
+            "CAST(UNIX_TIMESTAMP(t.trx_wait_started) AS UNSIGNED) AS wait_started, ",
+            "TIMESTAMPDIFF(SECOND, t.trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM')) AS age_s ",
+            "FROM information_schema.PROCESSLIST AS p ",
+            "LEFT JOIN information_schema.INNODB_TRX AS t ON t.trx_mysql_thread_id = p.ID ",
+            "WHERE p.COMMAND <> 'Daemon' AND p.ID <> CONNECTION_ID() ",
+            "AND COALESCE(p.INFO, '') NOT LIKE '/*dbdyno probe*/%'"
         )
     };
 }
 
-/// MariaDB 10.11: since when the statement runs, to the millisecond, and its number.
-pub const SESSIONS_OF_MARIADB: &str = sessions!("TIME_MS AS time_ms, QUERY_ID AS query_id");
-/// MySQL 8 tells whole seconds, and no number.
-pub const SESSIONS_OF_MYSQL: &str = sessions!("TIME * 1000 AS time_ms, NULL AS query_id");
-
-/// MariaDB 10.11 and MySQL 8. InnoDB makes this list at most ten times a second, and holds all of its transactions up meanwhile.
-pub const TRANSACTIONS: &str = concat!(
-    probe_tag!(),
-    "SELECT trx_mysql_thread_id AS id, trx_state = 'LOCK WAIT' AS waits, ",
-    "CAST(UNIX_TIMESTAMP(trx_wait_started) AS UNSIGNED) AS wait_started, ",
-    "TIMESTAMPDIFF(MICROSECOND, trx_started, SYSDATE(6)) AS age_us FROM information_schema.INNODB_TRX"
-);
+/// MariaDB 10.11: all sessions with the transactions that they have open. Since when the statement runs, to the millisecond, and
+/// its number.
+///
+/// The server makes both lists for one answer, one right behind the other; of two questions the second would come a round trip
+/// later, and show many sessions in another statement than their transaction. InnoDB makes its list at most ten times a second,
+/// and holds all of its transactions up meanwhile. When a transaction began it tells in whole seconds and in the time zone of its
+/// process, whichever that of the session is.
+pub const SESSIONS_OF_MARIADB: &str = sessions!("p.TIME_MS AS time_ms, p.QUERY_ID AS query_id");
+/// MySQL 8 the same, which tells no number, and whole seconds that are cut: the statement may run for one more.
+pub const SESSIONS_OF_MYSQL: &str = sessions!("(p.TIME + 1) * 1000 AS time_ms, NULL AS query_id");
 
 /// MariaDB and MySQL, where `performance_schema` is on.
 pub const PROGRAMS: &str = concat!(
@@ -73,29 +78,71 @@ pub const PROGRAMS: &str = concat!(
     "WHERE ATTR_NAME = 'program_name'"
 );
 
-/// A row of [`TRANSACTIONS`].
-#[derive(Clone, Copy, Debug)]
+/// What InnoDB's list says of a session's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TransactionRow {
-    /// Number of its connection.
-    pub id: u64,
     /// Whether it waits for a row.
     pub waits: bool,
     /// Since which second; only told apart, never compared with a clock.
     pub wait_started: Option<u64>,
-    /// For how long it is open, in microseconds.
+    /// For how long it is open, in microseconds, down to the second: 0 is less than one.
     pub age_us: Option<u64>,
 }
 
 impl TransactionRow {
-    /// Reads one row. A transaction that InnoDB takes back after a crash has no connection.
-    pub fn read(row: &Row) -> Option<Self> {
-        Some(Self {
-            id: count(row, "id").filter(|id| *id != 0)?,
+    /// Reads the transaction of a row of the process list, if there is one. `is_active` is what that list says of the session.
+    fn read(row: &Row, is_active: bool) -> Option<Self> {
+        let told = Self {
             waits: is_true(row, "waits"),
             wait_started: count(row, "wait_started"),
-            age_us: count(row, "age_us"),
-        })
+            // Negative where it began in the second that follows the clock's.
+            age_us: text(row, "age_s").and_then(|age| age.parse::<i64>().ok()).map(micros),
+        };
+        told.of(is_active, is_true(row, "in_transaction"), is_true(row, "executes"))
     }
+
+    /// Itself where it is the session's. Who sleeps in one list and executes in the other has ended a statement between the two, or
+    /// begun one: mostly the statement was all of the transaction, so that nothing was kept open.
+    fn of(self, is_active: bool, is_open: bool, executes: bool) -> Option<Self> {
+        (is_open && (is_active || !executes)).then_some(self)
+    }
+
+    /// Both transactions of a session as one.
+    fn and(self, other: Self) -> Self {
+        Self {
+            waits: self.waits || other.waits,
+            wait_started: self.wait_started.or(other.wait_started),
+            age_us: self.age_us.max(other.age_us),
+        }
+    }
+}
+
+fn micros(seconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000)
+}
+
+/// All sessions of an answer. Who has two transactions, as in an ALTER TABLE, comes twice.
+pub fn read_all(rows: &[Row]) -> Vec<SessionRow> {
+    let mut places: HashMap<u64, usize> = HashMap::with_capacity(rows.len());
+    let mut sessions: Vec<SessionRow> = Vec::with_capacity(rows.len());
+    for session in rows.iter().filter_map(SessionRow::read) {
+        let place = *places.entry(session.id).or_insert(sessions.len());
+        match sessions.get_mut(place) {
+            None => sessions.push(session),
+            Some(known) => {
+                known.transaction = match (known.transaction, session.transaction) {
+                    (Some(one), Some(other)) => Some(one.and(other)),
+                    (one, other) => one.or(other),
+                };
+            }
+        }
+    }
+    sessions
+}
+
+/// Age of the oldest transaction, in microseconds.
+pub fn oldest_transaction_us(sessions: &[SessionRow]) -> Option<u64> {
+    sessions.iter().filter_map(|session| session.transaction?.age_us).max()
 }
 
 /// A session of the process list, and its transaction.
@@ -123,27 +170,27 @@ pub struct SessionRow {
 
 impl SessionRow {
     /// Reads one row of the process list.
-    pub fn read(row: &Row, transactions: &HashMap<u64, TransactionRow>) -> Option<Self> {
+    fn read(row: &Row) -> Option<Self> {
         let id = count(row, "id")?;
         let host = text(row, "host").unwrap_or_default();
-        // The port tells connections apart, not who they are.
-        let host = host.split(':').next().unwrap_or_default().to_owned();
+        let command = text(row, "command").unwrap_or_default();
+        let transaction = TransactionRow::read(row, is_active(&command));
         Some(Self {
             id,
-            account: format!("{}@{host}", text(row, "user").unwrap_or_default()),
+            account: format!("{}@{}", text(row, "user").unwrap_or_default(), machine(&host)),
             ours: is_true(row, "ours"),
-            command: text(row, "command").unwrap_or_default(),
+            command,
             stage: text(row, "state").unwrap_or_default(),
             query: text(row, "query").unwrap_or_default(),
             time_ms: float(row, "time_ms").unwrap_or(0.0),
             query_id: count(row, "query_id"),
-            transaction: transactions.get(&id).copied(),
+            transaction,
         })
     }
 
     /// Whether it executes something.
     pub fn is_active(&self) -> bool {
-        !["Sleep", "Connect", "Binlog Dump"].contains(&self.command.as_str())
+        is_active(&self.command)
     }
 
     /// Whether it does anything, or keeps a transaction open.
@@ -185,12 +232,26 @@ impl SessionRow {
     }
 }
 
+/// Whether a command of the process list executes something.
+fn is_active(command: &str) -> bool {
+    !["Sleep", "Connect", "Binlog Dump"].contains(&command)
+}
+
+/// The machine of `machine:port`: the port tells connections apart, not who they are. Who comes by the socket has none, and an
+/// address of IPv6 stands without brackets.
+fn machine(host: &str) -> &str {
+    host.rsplit_once(':').map_or(host, |(machine, _)| machine)
+}
+
 /// What a state of the process list waits for: see the table above.
 fn wait_of(stage: &str) -> Option<String> {
     let wait = match stage {
         "User lock" => "Lock:user",
         "User sleep" => "Timeout:UserSleep",
-        "Commit" | "Writing to binlog" | "Waiting for prior transaction to commit" => "IO:Commit",
+        "Commit"
+        | "waiting for handler commit"
+        | "Writing to binlog"
+        | "Waiting for prior transaction to commit" => "IO:Commit",
         "Waiting for table level lock" => "Lock:table",
         _ if !stage.starts_with("Waiting ") => return None,
         _ if stage.ends_with("metadata lock") => METADATA_WAIT,
@@ -339,6 +400,44 @@ pub mod tests {
     }
 
     #[test]
+    fn who_sleeps_has_a_transaction_open_only_if_innodb_saw_him_sleep_as_well() {
+        let told = TransactionRow { waits: false, wait_started: None, age_us: Some(0) };
+        for (is_active, is_open, executes, expected) in [
+            (false, true, false, Some(told)),
+            // His only statement ended between the two lists.
+            (false, true, true, None),
+            (true, true, true, Some(told)),
+            (true, true, false, Some(told)),
+            (true, false, false, None),
+        ] {
+            assert_eq!(told.of(is_active, is_open, executes), expected);
+        }
+    }
+
+    #[test]
+    fn two_transactions_of_one_session_are_as_old_as_the_older() {
+        let one = TransactionRow { waits: false, wait_started: None, age_us: Some(7) };
+        let other = TransactionRow { waits: true, wait_started: Some(3), age_us: None };
+        let both = TransactionRow { waits: true, wait_started: Some(3), age_us: Some(7) };
+        assert_eq!((one.and(other), other.and(one)), (both, both));
+        assert_eq!((micros(-1), micros(2)), (0, 2_000_000));
+    }
+
+    #[test]
+    fn a_machine_is_known_without_the_port_of_its_connection() {
+        for (host, expected) in [
+            ("10.0.0.7:53422", "10.0.0.7"),
+            ("2001:db8::7:53422", "2001:db8::7"),
+            ("::1:53422", "::1"),
+            ("db.example:53422", "db.example"),
+            ("localhost", "localhost"),
+            ("", ""),
+        ] {
+            assert_eq!(machine(host), expected);
+        }
+    }
+
+    #[test]
     fn a_program_is_asked_for_once() {
         let mut registry = registry();
         let sessions = [session(7, "SELECT 1"), session(8, "")];
@@ -359,10 +458,12 @@ pub mod tests {
         assert_eq!(waits("Waiting for table level lock").as_deref(), Some("Lock:table"));
         assert_eq!(waits("Waiting for backup lock").as_deref(), Some("Lock:global"));
         assert_eq!(waits("Waiting for table flush").as_deref(), Some("Lock:global"));
-        assert_eq!(waits("Waiting for handler commit").as_deref(), Some("Wait:handler commit"));
-        assert_eq!(waits("Commit").as_deref(), Some("IO:Commit"));
+        assert_eq!(waits("Waiting for work from SQL thread").as_deref(), Some("Wait:work from SQL thread"));
+        for commits in ["Commit", "waiting for handler commit"] {
+            assert_eq!(waits(commits).as_deref(), Some("IO:Commit"));
+        }
         assert_eq!(waits("Updating"), None);
-        let transaction = TransactionRow { id: 7, waits: true, wait_started: Some(1), age_us: Some(9) };
+        let transaction = TransactionRow { waits: true, wait_started: Some(1), age_us: Some(9) };
         let row = SessionRow {
             transaction: Some(transaction),
             stage: "Updating".into(),

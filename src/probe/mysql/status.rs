@@ -1,20 +1,45 @@
 //! `SHOW GLOBAL STATUS` as numbers by name. Pure but for the question itself.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use mysql_async::Row;
 
-use super::link::{probe_tag, text};
+use super::link::{probe_tag, rows, text};
+use crate::db::Now;
+use crate::db::mysql::Client;
+use crate::probe::link::{Answer, Unanswered};
+use crate::record::observation::ProbeCost;
 
 /// MariaDB 10.11 and MySQL 8. The whole list takes less than a filtered one from `performance_schema`, which may be off.
-pub(super) const STATUS: &str = concat!(probe_tag!(), "SHOW GLOBAL STATUS");
+const STATUS: &str = concat!(probe_tag!(), "SHOW GLOBAL STATUS");
+/// MySQL 8, which does not count them there. In the columns of that list, and under the name that they have in MariaDB's.
+const DEADLOCKS_OF_MYSQL: &str = concat!(
+    probe_tag!(),
+    "SELECT 'Innodb_deadlocks' AS Variable_name, COUNT AS Value FROM information_schema.INNODB_METRICS ",
+    "WHERE NAME = 'lock_deadlocks'"
+);
+
+/// Asks what the server has counted since its start.
+pub(super) async fn ask_status(
+    client: &Client,
+    clock: &impl Now,
+    limit: Duration,
+    cost: &mut ProbeCost,
+) -> Result<Answer<Status>, Unanswered> {
+    let mut answer = rows(client, clock, limit, cost, STATUS).await?;
+    if !client.is_mariadb() {
+        answer.value.extend(rows(client, clock, limit, cost, DEADLOCKS_OF_MYSQL).await?.value);
+    }
+    Ok(answer.map(|rows| Status::read(&rows)))
+}
 
 /// What the server has counted since its start, by name.
 pub(super) struct Status(HashMap<String, u64>);
 
 impl Status {
     /// Keeps what is a number.
-    pub fn read(rows: &[Row]) -> Self {
+    fn read(rows: &[Row]) -> Self {
         let number = |row: &Row| {
             let name = text(row, "Variable_name")?.to_ascii_lowercase();
             Some((name, text(row, "Value")?.parse().ok()?))
