@@ -23,6 +23,7 @@ use crate::dataset::fit::{Fitting, described};
 use crate::dataset::found::{Found, tables};
 use crate::dataset::mark::Mark;
 use crate::dataset::progress::Progress;
+use crate::dataset::refusals::unless_mistaken;
 use crate::dataset::script::{Script, Step, steps};
 use crate::db::mysql::{Client, Settings, connect};
 use crate::diagnostic::Mistakes;
