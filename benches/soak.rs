@@ -1,5 +1,5 @@
 //! A long run at a constant rate: memory must not grow, the books must balance, nothing may be left behind. Before it two
-//! minutes of chaos: what was reported of every transaction must agree with what the table holds.
+//! minutes of chaos on each engine: what was reported of every transaction must agree with what the table holds.
 //!
 //! `SOAK_MINUTES` (30) is its length, `SOAK_RATE` (200) its transactions per second, `CHAOS_SECONDS` (120) the length of the
 //! chaos. A program of cargo's for the reason that
@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use dbdyno::local::{LocalOptions, start_postgres};
+use dbdyno::units::Dialect;
 
 mod chaos;
 mod common;
@@ -34,22 +35,21 @@ fn main() -> ExitCode {
 
 fn chaos() -> Result<()> {
     let seconds = number("CHAOS_SECONDS", 120)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let options = LocalOptions { supervisor: Some(PROGRAM.into()), ..LocalOptions::default() };
-    let server = runtime.block_on(start_postgres(&options))?;
-    say(&format!("{seconds} seconds of chaos"));
-    let aftermath = chaos::run(Path::new(PROGRAM), server.url(), seconds, |_| ())?;
-    say(&aftermath.summary());
-    let wrong = aftermath.contradictions();
-    if !wrong.is_empty() {
-        return Err(format!("the books are wrong:\n{}", wrong.join("\n")).into());
+    for dialect in [Dialect::Postgresql, Dialect::Mysql] {
+        let options = LocalOptions { dialect, supervisor: Some(PROGRAM.into()), ..LocalOptions::default() };
+        say(&format!("{seconds} seconds of chaos on {}", dialect.as_str()));
+        let aftermath = chaos::run(Path::new(PROGRAM), &options, seconds, |_| ())?;
+        say(&aftermath.summary());
+        let wrong = aftermath.contradictions();
+        if !wrong.is_empty() {
+            return Err(format!("the books are wrong:\n{}", wrong.join("\n")).into());
+        }
+        let missing = aftermath.missing();
+        if !missing.is_empty() {
+            return Err(format!("there was no {}", missing.join(", no ")).into());
+        }
+        say("every transaction is where the report says it is");
     }
-    let missing = aftermath.missing();
-    if !missing.is_empty() {
-        return Err(format!("there was no {}", missing.join(", no ")).into());
-    }
-    runtime.block_on(server.stop())?;
-    say("every transaction is where the report says it is");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Chaos: each transaction inserts an id of its own, while connections are terminated at random, transactions deadlock, fail
 //! to serialize and run into the statement timeout, and the server restarts. Then what the table holds is compared with what
-//! every single transaction was reported as. `make soak` does it for minutes, the tests for seconds.
+//! every single transaction was reported as. `make soak` does it for minutes, the tests for seconds; both to either engine.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::error::Error;
@@ -8,13 +8,16 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use dbdyno::db::{Client, Target};
+use dbdyno::local::{LocalOptions, LocalServer};
 use dbdyno::model::Report;
+use dbdyno::units::Dialect;
 use rustix::process::{Pid, Signal, kill_process};
-use tokio_postgres::config::Config;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::SimpleQueryMessage;
 
 const WORKLOAD: &str = r#"
 name = "chaos"
+engines = ["postgresql", "mysql"]
 
 [[transaction]]                       # commits itself
 name = "single"
@@ -26,7 +29,7 @@ id = { uuid = {} }
 [[transaction]]                       # two rows in either order: deadlocks
 name = "pair"
 weight = 4
-retry = { on = ["40P01"], max_tries = 2 }
+retry = { on = ["40P01", "40001"], max_tries = 2 }
 [[transaction.step]]
 statement = "insert"
 [[transaction.step]]
@@ -69,19 +72,79 @@ UPDATE counter SET n = n + 1 WHERE id = :second;
 SELECT sum(n) FROM counter WHERE id >= 4;
 -- name: touch_own :exec
 UPDATE counter SET n = n + 1 WHERE id = :own;
--- name: nap :many
-SELECT pg_sleep(:nap_s);
 ";
 
-/// The ledger is checked at COMMIT for two milliseconds, so that some connections end just then.
-const SCHEMA: &str = "
-    CREATE TABLE ledger (id uuid PRIMARY KEY);
-    CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL);
-    INSERT INTO counter SELECT i, 0 FROM generate_series(1, 5) i;
-    CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NULL; END';
-    CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON ledger DEFERRABLE INITIALLY DEFERRED
-        FOR EACH ROW EXECUTE FUNCTION nap();
-    ALTER ROLE CURRENT_USER SET deadlock_timeout = '20ms'";
+/// What differs between the engines.
+struct Differences {
+    /// The statement `nap`.
+    nap: &'static str,
+    /// Whatever inserts into the ledger waits for two milliseconds, so that some connections end just then.
+    schema: &'static [&'static str],
+    /// The number of a session of the pool, any of them.
+    victim: &'static str,
+    /// Ends session `{id}`.
+    terminate: &'static str,
+    /// Kinds of trouble that are to come, and the codes of each.
+    trouble: &'static [(&'static str, &'static [&'static str])],
+}
+
+/// It waits where the ledger is checked at COMMIT.
+const POSTGRESQL: Differences = Differences {
+    nap: "SELECT pg_sleep(:nap_s)",
+    schema: &[
+        "CREATE TABLE ledger (id uuid PRIMARY KEY)",
+        "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL)",
+        "INSERT INTO counter VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)",
+        "CREATE FUNCTION nap() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NULL; END'",
+        "CREATE CONSTRAINT TRIGGER slow_commit AFTER INSERT ON ledger DEFERRABLE INITIALLY DEFERRED
+         FOR EACH ROW EXECUTE FUNCTION nap()",
+        "ALTER ROLE CURRENT_USER SET deadlock_timeout = '20ms'",
+    ],
+    // Of those that do something.
+    victim: "SELECT pid FROM pg_stat_activity WHERE application_name = 'dbdyno pool' AND state <> 'idle'
+             ORDER BY random() LIMIT 1",
+    terminate: "SELECT pg_terminate_backend({id})",
+    trouble: &[
+        ("a terminated connection", &["57P01"]),
+        ("a deadlock", &["40P01"]),
+        ("a serialization failure", &["40001"]),
+        ("a statement timeout", &["57014"]),
+        ("a restart of the server", &["57P02", "57P03", "08006", "08001"]),
+    ],
+};
+
+/// Nothing is checked at COMMIT there: it waits in the statement, which for the most part commits itself. What cannot be serialised
+/// is a deadlock.
+const MARIADB: Differences = Differences {
+    nap: "SELECT SLEEP(:nap_s)",
+    schema: &[
+        "CREATE TABLE ledger (id uuid PRIMARY KEY)",
+        "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL)",
+        "INSERT INTO counter VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)",
+        "CREATE TRIGGER slow_insert AFTER INSERT ON ledger FOR EACH ROW DO SLEEP(0.002)",
+    ],
+    // Of all: of those that do something most sleep, and would never get as far as their timeout.
+    victim: "SELECT p.ID FROM information_schema.PROCESSLIST AS p
+             JOIN performance_schema.session_connect_attrs AS a ON a.PROCESSLIST_ID = p.ID
+             WHERE a.ATTR_NAME = 'program_name' AND a.ATTR_VALUE = 'dbdyno pool' ORDER BY RAND() LIMIT 1",
+    terminate: "KILL CONNECTION {id}",
+    trouble: &[
+        // The socket is closed before the server's word for it could be read.
+        ("a terminated connection", &["08006"]),
+        ("a deadlock", &["40001"]),
+        ("a statement timeout", &["57014"]),
+        ("a restart of the server", &["08001"]),
+    ],
+};
+
+impl Differences {
+    fn of(dialect: Dialect) -> &'static Self {
+        match dialect {
+            Dialect::Postgresql => &POSTGRESQL,
+            Dialect::Mysql => &MARIADB,
+        }
+    }
+}
 
 /// Transactions per second: each connection has something to do, and most of it succeeds.
 const RATE: u32 = 120;
@@ -95,6 +158,8 @@ pub struct Aftermath {
     pub report: Report,
     /// Connections that were terminated, the restart apart.
     pub terminated: u32,
+    /// Of which engine.
+    differences: &'static Differences,
     /// How the transaction of each id ended; transactions without a connection have none.
     outcomes: HashMap<String, String>,
     /// Rows of the sample log.
@@ -103,26 +168,46 @@ pub struct Aftermath {
     table: HashSet<String>,
 }
 
-/// Runs it for so many seconds on a server of its own. `own` may change how the program is called.
+/// Runs it for so many seconds on a server of its own, started by `options`. `own` may change how the program is called.
 pub fn run(
     program: &Path,
-    url: &str,
+    options: &LocalOptions,
     seconds: u32,
     own: impl Fn(&mut Command),
 ) -> Result<Aftermath, Box<dyn Error>> {
+    let differences = Differences::of(options.dialect);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let config: Config = url.parse()?;
+    let mut server = runtime.block_on(dbdyno::local::start(options))?;
+    let target = Target::of_local_server(server.url())?;
     let place = tempfile::tempdir()?;
     let [workload, samples] = ["workload", "samples.csv"].map(|name| place.path().join(name));
     std::fs::create_dir(&workload)?;
     std::fs::write(workload.join("workload.toml"), WORKLOAD)?;
-    std::fs::write(workload.join("queries.sql"), QUERIES)?;
-    runtime.block_on(async { connect(&config).await?.batch_execute(SCHEMA).await })?;
+    let queries = format!("{QUERIES}-- name: nap :many\n{};\n", differences.nap);
+    std::fs::write(workload.join("queries.sql"), queries)?;
+    runtime.block_on(async {
+        let client = target.connect("chaos").await?;
+        for sql in differences.schema {
+            values(&client, sql).await?;
+        }
+        Ok::<_, Box<dyn Error>>(())
+    })?;
 
     let mut command = Command::new(program);
     own(&mut command);
     command
-        .args(["run", "-t", url, "--pool-size", "8", "--warmup", "0s", "--drain", "60s", "--no-probes"])
+        .args([
+            "run",
+            "-t",
+            server.url(),
+            "--pool-size",
+            "8",
+            "--warmup",
+            "0s",
+            "--drain",
+            "60s",
+            "--no-probes",
+        ])
         .args(["--rate", &RATE.to_string(), "--duration", &format!("{seconds}s"), "--quiet", "--json", "-"])
         .args(["--statement-timeout", "300ms", "--sample-values", "id", "--samples"])
         .arg(&samples)
@@ -135,7 +220,7 @@ pub fn run(
         .stderr(Stdio::piped());
     let child = command.spawn()?;
     // The program has nothing to say before its end: nobody needs to read meanwhile.
-    let terminated = runtime.block_on(torment(&config, seconds));
+    let terminated = runtime.block_on(torment(&mut server, &target, differences, seconds))?;
     let output = child.wait_with_output()?;
     let report = serde_json::from_slice(&output.stdout)
         .map_err(|error| format!("no report ({error}): {}", String::from_utf8_lossy(&output.stderr)))?;
@@ -152,62 +237,84 @@ pub fn run(
         .map(|row| (row[id].into(), row[outcome].into()))
         .collect();
     let table = runtime.block_on(async {
-        let answer = connect(&config).await?.simple_query("SELECT id FROM ledger").await?;
-        let id = |message: &SimpleQueryMessage| match message {
-            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-            _ => None,
-        };
-        Ok::<_, tokio_postgres::Error>(answer.iter().filter_map(id).collect())
+        let ids = values(&target.connect("chaos").await?, "SELECT id FROM ledger").await?;
+        Ok::<_, Box<dyn Error>>(ids.into_iter().collect())
     })?;
-    Ok(Aftermath { report, terminated, outcomes, samples: rows.len() as u64, table })
+    runtime.block_on(server.stop())?;
+    Ok(Aftermath { report, terminated, differences, outcomes, samples: rows.len() as u64, table })
 }
 
-/// Terminates connections for a while, and in the middle kills one process of the server, upon which it ends all sessions and
-/// starts anew. Gives how many connections it terminated.
-async fn torment(config: &Config, seconds: u32) -> u32 {
-    const VICTIM: &str = "FROM pg_stat_activity WHERE application_name = 'dbdyno pool' AND state <> 'idle'
-                          ORDER BY random() LIMIT 1";
+/// Terminates connections for a while, and in the middle lets the server crash and start anew. Gives how many connections it
+/// terminated.
+async fn torment(
+    server: &mut LocalServer,
+    target: &Target,
+    differences: &Differences,
+    seconds: u32,
+) -> Result<u32, Box<dyn Error>> {
     let begin_limit = Instant::now() + BEGINS_WITHIN;
-    while Instant::now() < begin_limit && !has_begun(config).await {
+    while Instant::now() < begin_limit && !has_begun(target).await {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let (begun, length) = (Instant::now(), Duration::from_secs(seconds.into()));
     let mut terminated = 0;
-    let mut restarts = 0;
+    let mut has_crashed = false;
     while begun.elapsed() < length {
         tokio::time::sleep(Duration::from_millis(60)).await;
         // It refuses while it starts anew.
-        let Ok(client) = connect(config).await else { continue };
-        if restarts == 0 && begun.elapsed() > length / 2 {
-            let pid = value(&client, &format!("SELECT pid {VICTIM}")).await;
-            let pid = pid.and_then(|pid| pid.parse().ok()).and_then(Pid::from_raw);
-            restarts += u32::from(pid.is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok()));
-        } else if value(&client, &format!("SELECT pg_terminate_backend(pid) {VICTIM}")).await.as_deref()
-            == Some("t")
-        {
-            terminated += 1;
+        let Ok(client) = target.connect("chaos").await else { continue };
+        let Some(victim) = first(&client, differences.victim).await else { continue };
+        if !has_crashed && begun.elapsed() > length / 2 {
+            has_crashed = crash(server, target.dialect(), &victim).await?;
+        } else {
+            // Who was gone already was not terminated: PostgreSQL says so, MariaDB fails.
+            let ended = values(&client, &differences.terminate.replace("{id}", &victim)).await;
+            terminated += u32::from(ended.is_ok_and(|said| said.first().is_none_or(|said| said == "t")));
         }
     }
-    terminated
+    Ok(terminated)
+}
+
+/// Kills one process of a PostgreSQL, upon which it ends all sessions and starts anew; a MariaDB is one process, and is started
+/// again. Gives whether there was something to kill.
+async fn crash(server: &mut LocalServer, dialect: Dialect, victim: &str) -> Result<bool, Box<dyn Error>> {
+    let kill = |pid| Pid::from_raw(pid).is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok());
+    match dialect {
+        Dialect::Postgresql => Ok(kill(victim.parse()?)),
+        Dialect::Mysql => {
+            let killed = kill(server.pid());
+            server.restart().await?;
+            Ok(killed)
+        }
+    }
 }
 
 /// Whether the first transactions are there: a pool that cannot be filled ends a run before it begins.
-async fn has_begun(config: &Config) -> bool {
-    let Ok(client) = connect(config).await else { return false };
-    value(&client, "SELECT count(*) > 0 FROM ledger").await.as_deref() == Some("t")
-}
-
-async fn connect(config: &Config) -> Result<Client, tokio_postgres::Error> {
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
+async fn has_begun(target: &Target) -> bool {
+    let Ok(client) = target.connect("chaos").await else { return false };
+    first(&client, "SELECT count(*) FROM ledger").await.is_some_and(|rows| rows != "0")
 }
 
 /// The first column of the first row, if there is one.
-async fn value(client: &Client, sql: &str) -> Option<String> {
-    client.simple_query(sql).await.ok()?.into_iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
+async fn first(client: &Client, sql: &str) -> Option<String> {
+    values(client, sql).await.ok()?.into_iter().next()
+}
+
+/// The first column of all rows, as text.
+async fn values(client: &Client, sql: &str) -> Result<Vec<String>, Box<dyn Error>> {
+    Ok(match client {
+        Client::Postgres(client) => {
+            let answer = client.simple_query(sql).await?;
+            let value = |message: &SimpleQueryMessage| match message {
+                SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                _ => None,
+            };
+            answer.iter().filter_map(value).collect()
+        }
+        Client::MySql(client) => {
+            let rows = client.rows(sql).await?;
+            rows.into_iter().filter_map(|mut row| row.take(0)).collect()
+        }
     })
 }
 
@@ -258,14 +365,8 @@ impl Aftermath {
     pub fn missing(&self) -> Vec<String> {
         let errors = self.errors();
         let met = |codes: &[&str]| codes.iter().any(|code| errors.contains_key(code));
-        let trouble: [(&str, &[&str]); 5] = [
-            ("a terminated connection", &["57P01"]),
-            ("a deadlock", &["40P01"]),
-            ("a serialization failure", &["40001"]),
-            ("a statement timeout", &["57014"]),
-            ("a restart of the server", &["57P02", "57P03", "08006", "08001"]),
-        ];
-        trouble.into_iter().filter(|(_, codes)| !met(codes)).map(|(what, _)| what.to_owned()).collect()
+        let trouble = self.differences.trouble.iter().filter(|(_, codes)| !met(codes));
+        trouble.map(|(what, _)| (*what).to_owned()).collect()
     }
 
     /// What happened, in a line.

@@ -3,8 +3,11 @@
 
 use dbdyno::model::{ChangeVerdict, Comparison, CounterChange, MetricDifference, Report, Stage, Verdict};
 
+use crate::engines::{TestedEngine, on_both_engines};
 use crate::harness::Database;
 use crate::place::{Measured, Place};
+
+on_both_engines!(equal_arms_are_not_told_apart);
 
 /// Eight pairs, the fewest with which there can be a verdict, of slices as short as they can be.
 const SHORT: &str = "--pairs 8 --slice 400ms --warmup 100ms --settle 0s --pool-size 2";
@@ -78,6 +81,32 @@ fn a_slower_statement_is_found_and_breaks_its_limit() {
     let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
     assert!(page.starts_with("FAIL  one: 1 of 2 limits broken"), "{page}");
     assert!(page.contains("DIFFERENCES") && page.contains("BROKEN"), "{page}");
+}
+
+/// Of a hundred comparisons of equal arms one may tell them apart, by its level: two in a row are one in ten thousand.
+fn equal_arms_are_not_told_apart(on: &TestedEngine) {
+    let database = on.database();
+    let place = on.one_statement(&format!("SELECT {}", on.sleep("0.008")));
+    let tells_apart = |seed: u32| {
+        let words = format!(
+            "ab --self --pairs 8 --slice 300ms --warmup 0s --settle 0s --pool-size 2 --rate 100 --no-probes --seed {seed}"
+        );
+        let report = place.report(database.url(), &words);
+        assert_eq!((report.target.engine.as_str(), report.verdict), (on.name, Verdict::None));
+        let comparison = compared(&report);
+        assert_eq!((comparison.a.as_str(), comparison.b.as_str(), comparison.pairs), ("as is", "as is", 8));
+        // Every slice puts on the same, but for what a busy machine begins beyond an edge.
+        let issued = measured(&report).into_iter().map(|stage| stage.accounting.issued);
+        assert!(issued.clone().all(|issued| (26..=34).contains(&issued)), "{:?}", issued.collect::<Vec<_>>());
+        let response = metric(&report, "response.mean");
+        let (low, high) = response.interval.expect("eight pairs");
+        assert!(low <= high && response.visible.is_some_and(|visible| visible > 1.0), "{response:?}");
+        comparison
+            .metrics
+            .iter()
+            .any(|metric| matches!(metric.verdict, ChangeVerdict::Better | ChangeVerdict::Worse))
+    };
+    assert!(!(tells_apart(1) && tells_apart(2)), "equal arms were told apart twice");
 }
 
 #[test]

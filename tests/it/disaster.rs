@@ -5,21 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use dbdyno::local::{LocalServer, start_postgres};
 use dbdyno::model::Report;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use crate::harness::{Database, Session, local_options, own_environment, program, runtime, wait_until};
+use crate::engines::{OwnServer, POSTGRESQL, TestedEngine, on_both_engines};
+use crate::harness::{Database, own_environment, program, wait_until};
 use crate::local::{REMOVED_WITHIN, left_in, living_in, temporary};
 use crate::place::{Measured, Place, Running, assert_checks, assert_same, measured};
 
 /// Statements so long that a kill finds some under way, and of a length that no whole second is made of: a kill follows the
 /// journal's seconds, and would meet naps of a fifth of a second just when they end.
 const NAP: &str = "SELECT pg_sleep(0.37)";
-
-fn own_server() -> LocalServer {
-    runtime().block_on(start_postgres(&local_options())).unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// How often a transaction ended with this code.
 fn errors(report: &Report, code: &str) -> u64 {
@@ -29,11 +25,11 @@ fn errors(report: &Report, code: &str) -> u64 {
 
 #[test]
 fn a_server_that_dies_ends_the_run_with_a_report() {
-    let server = own_server();
+    let server = OwnServer::start(&POSTGRESQL);
     let place = Place::one_statement(NAP);
     let running = place.begin(server.url(), "run --clients 8 --pool-size 4 --duration 60s --warmup 0s");
     place.wait_for_seconds(2);
-    kill_process(Pid::from_raw(server.pid()).expect("a process"), Signal::KILL).expect("it lives");
+    server.kill();
     let killed = Instant::now();
 
     let ended = running.end();
@@ -59,24 +55,20 @@ fn a_server_that_dies_ends_the_run_with_a_report() {
     assert!(report.events.iter().any(|event| event.kind == "target_lost"), "{:?}", report.events);
 }
 
-#[test]
-fn a_server_that_restarts_costs_what_was_under_way_and_no_more() {
-    let server = own_server();
-    Session::open(server.url(), "test").execute("CREATE TABLE t (i int)");
-    let place = Place::one_statement("INSERT INTO t SELECT 1 FROM pg_sleep(0.37)");
-    let running = place.begin(server.url(), "run --clients 2 --pool-size 2 --duration 6s --warmup 0s");
+fn a_server_that_restarts_costs_what_was_under_way_and_no_more(on: &TestedEngine) {
+    let mut server = OwnServer::start(on);
+    server.session().execute("CREATE TABLE t (nap char(9))");
+    let place = on.one_statement(&format!("INSERT INTO t VALUES (CAST({} AS char(9)))", on.sleep("0.37")));
+    let running = place.begin(server.url(), "run --clients 2 --pool-size 2 --duration 8s --warmup 0s");
     place.wait_for_seconds(2);
-    // The death of one backend makes the postmaster end all others and recover: connections are refused for a moment.
-    let victim = "SELECT min(pid) FROM pg_stat_activity WHERE query LIKE '/*dbdyno:%' AND state = 'active'";
-    let victim: i32 = Session::open(server.url(), "test").value(victim).parse().expect("a process");
-    kill_process(Pid::from_raw(victim).expect("a process"), Signal::KILL).expect("it lives");
+    server.crash();
     let ended = running.end();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let report = ended.report();
     assert_eq!(report.ended, "completed");
     let stage = measured(&report);
     // An INSERT that commits itself and whose answer is lost may have taken effect. One was the victim's, one the other's unless
-    // its connection was between two; and a new connection that was let in before the postmaster knew is lost once more.
+    // its connection was between two; and a new connection that was let in before the server knew is lost once more.
     let unknown = stage.accounting.unknown;
     assert!((1..=4).contains(&unknown), "{:?}", stage.transactions[0].errors);
     assert_eq!(errors(&report, "08006"), unknown, "{:?}", stage.transactions[0].errors);
@@ -84,33 +76,30 @@ fn a_server_that_restarts_costs_what_was_under_way_and_no_more() {
     assert!(stage.pool.discarded >= 2.max(unknown), "{:?}", stage.pool);
     assert_eq!(stage.pool.creates, stage.pool.discarded, "{:?}", stage.pool);
     assert_eq!(stage.accounting.failed, stage.pool.create_errors, "{:?}", stage.pool);
-    let rows: u64 =
-        Session::open(server.url(), "test").value("SELECT count(*) FROM t").parse().expect("a count");
+    let rows: u64 = server.session().value("SELECT count(*) FROM t").parse().expect("a count");
     let ok = stage.accounting.ok;
     assert!((ok..=ok + unknown).contains(&rows), "{rows} rows are there, {ok} were confirmed");
     let last = stage.intervals.iter().rfind(|interval| !interval.drain).expect("intervals");
     assert!(last.per_s > 2.0 && last.errors == 0, "throughput is back: {last:?}");
 }
 
-#[test]
-fn terminated_connections_are_made_anew_and_the_run_goes_on() {
-    let database = Database::empty();
-    let place = Place::one_statement(NAP);
+fn sessions_that_are_ended_are_made_anew_and_the_run_goes_on(on: &TestedEngine) {
+    let database = on.database();
+    let place = on.one_statement(&format!("SELECT {}", on.sleep("0.37")));
     let running = place.begin(database.url(), "run --clients 4 --pool-size 4 --duration 5s --warmup 0s");
     place.wait_for_seconds(1);
-    let terminated = database.value(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-         WHERE query LIKE '/*dbdyno:%' AND datname = current_database()",
-    );
-    assert_eq!(terminated, "4");
+    assert_eq!(database.end_pool_sessions(on), 4);
     let ended = running.end();
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     let report = ended.report();
+    assert_eq!(report.target.engine, on.name);
     let stage = measured(&report);
     // Each of the four had a statement under way, save those that were between two.
-    let cut_off = errors(&report, "57P01");
+    let cut_off = errors(&report, on.session_ended);
     assert!((1..=4).contains(&cut_off), "{:?}", stage.transactions[0].errors);
-    assert_eq!(stage.accounting.failed, cut_off + errors(&report, "08006"));
+    let met = &stage.transactions[0].errors;
+    assert!(met.keys().all(|code| [on.session_ended, "08006"].contains(&code.as_str())), "{met:?}");
+    assert_eq!(stage.accounting.failed, met.values().sum::<u64>());
     assert!(stage.accounting.failed <= 4);
     assert_eq!(stage.accounting.unknown, 0);
     assert_eq!((stage.pool.discarded, stage.pool.creates, stage.pool.create_errors), (4, 4, 0));
@@ -119,6 +108,11 @@ fn terminated_connections_are_made_anew_and_the_run_goes_on() {
     assert!(last.per_s >= 6.0 && last.errors == 0, "{last:?}");
     assert_checks(stage);
 }
+
+on_both_engines!(
+    a_server_that_restarts_costs_what_was_under_way_and_no_more,
+    sessions_that_are_ended_are_made_anew_and_the_run_goes_on,
+);
 
 #[test]
 fn a_lost_answer_to_a_commit_is_unknown() {

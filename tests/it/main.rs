@@ -1,4 +1,4 @@
-//! The integration tests: one binary, one private PostgreSQL for all of them, a fresh database for each.
+//! The integration tests: one binary, one private server of each engine for all of them, a fresh database for each.
 //!
 //! Tests whose figures depend on time belong into a module `timing`, and into `alone` where they need the processors as well:
 //! `make test` runs the former after all others, two at a time, and the latter at the end, one after another.
@@ -16,6 +16,7 @@ mod cli;
 mod contract;
 mod dataset;
 mod disaster;
+mod engines;
 mod exports;
 mod harness;
 mod history;

@@ -26,18 +26,24 @@ use crate::harness::{Database, runtime};
 use crate::place::workload_of;
 
 /// A database of one test, dropped with it.
-struct MyDatabase {
+pub struct MyDatabase {
     name: String,
     url: String,
 }
 
 impl MyDatabase {
-    fn empty() -> Self {
+    /// An empty one.
+    pub fn empty() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("dataset_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = mariadb().url().replace("/dbdyno?", &format!("/{name}?"));
         execute(mariadb().url(), &[&format!("CREATE DATABASE {name}")]);
         Self { name, url }
+    }
+
+    /// A URL of a user who may do everything.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     fn execute(&self, statements: &[&str]) {

@@ -1,41 +1,30 @@
-//! The probes against a real MariaDB: who blocks whom, what the server counts, what a poor account is told, and what is refused there.
+//! The probes against a real MariaDB: what the server counts, what a poor account is told, and what is refused there.
 
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use dbdyno::db::{Client, Target};
-use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
+use dbdyno::local::LocalOptions;
 use dbdyno::probe::capabilities::{self, Presence};
 use dbdyno::probe::{GaugePlan, ProbePlan, Probed, Probes};
 use dbdyno::record::entry::Edge;
-use dbdyno::record::observation::{Counters, LockEpisode, Observation, Who};
+use dbdyno::record::observation::{Counters, Observation, Who};
 use dbdyno::time::Epoch;
 use dbdyno::units::{Dialect, StatementId};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
+use crate::contract::mariadb;
 use crate::harness::{dbdyno, local_options, runtime};
-use crate::place::{Measured, Place, measured, statement};
-use crate::timing::assert_near;
+use crate::place::{Measured, Place};
 
 const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = 1";
 const LOOK: &str = "/*dbdyno:browse.look*/ SELECT amount FROM stock WHERE id = 2";
 
-fn server() -> &'static LocalServer {
-    static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
-        // A thread of its own: whoever asks for it first may be in the middle of an event loop.
-        let started = std::thread::spawn(|| runtime().block_on(start_mariadb(&local_options())));
-        let started = started.join().expect("the start does not panic");
-        started.unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
-    });
-    &SERVER
-}
-
 /// The URL of a new database, which goes with the server.
 async fn database(name: &str) -> String {
-    let mut admin = connect(server().url()).await;
+    let mut admin = connect(mariadb().url()).await;
     admin.query_drop(format!("CREATE DATABASE {name}")).await.expect("a database");
-    let url = server().url();
+    let url = mariadb().url();
     let (address, query) = url.split_once('?').expect("what it asks of the client");
     let (address, _) = address.rsplit_once('/').expect("a database");
     format!("{address}/{name}?{query}")
@@ -101,14 +90,6 @@ fn observations(seen: &[Probed]) -> impl Iterator<Item = &Observation> {
     seen.iter().filter_map(|probed| probed.reading.seen.as_ref().ok())
 }
 
-fn episodes(seen: &[Probed]) -> Vec<LockEpisode> {
-    let locks = observations(seen).filter_map(|observation| match observation {
-        Observation::Locks(episodes) => Some(episodes.clone()),
-        _ => None,
-    });
-    locks.flatten().collect()
-}
-
 fn counters(seen: &[Probed]) -> Vec<&Counters> {
     let read = observations(seen).filter_map(|observation| match observation {
         Observation::Counters(counters) => Some(&**counters),
@@ -127,88 +108,6 @@ fn on_both_engines(sql: &str) -> Place {
     let workload = "name = \"one\"\nengines = [\"postgresql\", \"mysql\"]\n[[transaction]]\nname = \"only\"\n\
                     statements = [\"statement\"]\n";
     Place::new(workload, &format!("-- name: statement :many\n{sql};\n"))
-}
-
-#[test]
-fn a_row_that_a_foreign_session_holds_is_charged_to_it() {
-    const HOLD: Duration = Duration::from_secs(3);
-    runtime().block_on(async {
-        let url = stock("probe_row").await;
-        let mut tool = connect(&url).await;
-        let holder = i64::from(tool.id());
-        let seen = observe(&url, plan(), async {
-            tool.query_drop("BEGIN").await.expect("a transaction");
-            tool.query_drop("UPDATE stock SET amount = 0 WHERE id = 1").await.expect("the row is free");
-            let release = async {
-                tokio::time::sleep(HOLD).await;
-                tool.query_drop("COMMIT").await.expect("it ends");
-            };
-            tokio::join!(run(&url, TAKE), release);
-            // So that a look sees that nobody waits any more.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        })
-        .await;
-        let episodes = episodes(&seen);
-        let [episode] = episodes.as_slice() else { panic!("one wait: {episodes:?}") };
-        assert_eq!(episode.waiter.who, Who::Statement(StatementId(0)));
-        assert_eq!((episode.lock_type.as_str(), episode.mode.as_str()), ("row", "X"));
-        assert_eq!(episode.relation.as_deref(), Some("stock"));
-        let root = episode.root.as_ref().expect("the holder");
-        assert_eq!((root.backend.0, root.state.as_str()), (holder, "idle in transaction"));
-        assert!(matches!(root.who, Who::Foreign(_)), "{root:?}");
-        assert_eq!(episode.direct_blockers.len(), 1);
-        // It asked when the row was held, and its end is known to one look.
-        let waited = (episode.gone_at - episode.began_at).as_secs_f64();
-        assert!((2.6..6.0).contains(&waited), "{waited} s: {episode:?}");
-        let activity = observations(&seen).filter_map(|seen| match seen {
-            Observation::Activity(summary) => Some(summary),
-            _ => None,
-        });
-        let waits: u64 = activity
-            .flat_map(|summary| &summary.seen)
-            .filter(|seen| {
-                seen.wait.as_deref() == Some("Lock:row") && seen.who == Who::Statement(StatementId(0))
-            })
-            .map(|seen| seen.count)
-            .sum();
-        assert!((3..=8).contains(&waits), "twice a second for three seconds: {waits}");
-    });
-}
-
-#[test]
-fn whoever_queues_behind_an_alter_is_charged_to_the_reader_ahead_of_it() {
-    runtime().block_on(async {
-        let url = stock("probe_metadata").await;
-        let mut tool = connect(&url).await;
-        let holder = i64::from(tool.id());
-        // A gauge would stand in the same queue.
-        let plan = ProbePlan { gauges: Vec::new(), ..plan() };
-        let seen = observe(&url, plan, async {
-            tool.query_drop("BEGIN").await.expect("a transaction");
-            tool.query_drop("SELECT * FROM stock").await.expect("it reads");
-            let late = async {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                run(&url, LOOK).await;
-            };
-            let release = async {
-                tokio::time::sleep(Duration::from_secs(3)).await;
-                tool.query_drop("COMMIT").await.expect("it ends");
-            };
-            tokio::join!(run(&url, "ALTER TABLE stock ADD COLUMN note int"), late, release);
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        })
-        .await;
-        let episodes = episodes(&seen);
-        let victim = episodes.iter().find(|episode| episode.waiter.who == Who::Statement(StatementId(1)));
-        let victim = victim.unwrap_or_else(|| panic!("the reader waits: {episodes:?}"));
-        assert_eq!((victim.lock_type.as_str(), victim.relation.as_deref()), ("metadata", Some("stock")));
-        assert_eq!(victim.root.as_ref().map(|root| root.backend.0), Some(holder), "{victim:?}");
-        let [ddl, root] = victim.chain.as_slice() else { panic!("two links: {victim:?}") };
-        assert_eq!((ddl.direct, root.direct), (true, false));
-        assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD COLUMN note int"));
-        let wanted = ddl.waits_for.as_ref().expect("the ALTER waits");
-        assert_eq!((wanted.mode.as_str(), wanted.lock_type.as_str()), ("EXCLUSIVE", "metadata"));
-    });
 }
 
 #[test]
@@ -337,7 +236,8 @@ fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
 
 #[test]
 fn doctor_says_what_mariadb_hides() {
-    let ended = Measured::from(&dbdyno().args(["doctor", "-t", server().url()]).output().expect("it starts"));
+    let ended =
+        Measured::from(&dbdyno().args(["doctor", "-t", mariadb().url()]).output().expect("it starts"));
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
     for words in ["MariaDB 1", "performance_schema", "metadata_locks", "look_rate", "\n  costs:  "] {
         assert!(ended.output.contains(words), "`{words}` is missing: {}", ended.output);
@@ -401,21 +301,4 @@ fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
         assert_eq!(values, [("5".to_owned(), "7".to_owned())]);
         server.stop().await.unwrap_or_else(|error| panic!("{error}"));
     });
-}
-
-#[test]
-fn waiting_for_a_pool_that_is_too_small_is_what_arithmetic_says_on_mariadb_too() {
-    let url = runtime().block_on(database("probe_pool"));
-    let place = on_both_engines("SELECT SLEEP(0.05) AS slept");
-    let report = place.report(&url, "run --clients 8 --pool-size 2 --warmup 1s --duration 4s");
-    assert_eq!(report.target.engine, "mariadb");
-    let stage = measured(&report);
-    let execute = statement(stage, "statement").execute_us.mean.expect("160 samples");
-    assert!(execute >= 50_000.0, "the server slept for less than it was told: {execute}");
-    let hold = stage.transactions[0].hold_us.mean.expect("160 samples");
-    let wait = stage.pool.wait_us.mean.expect("160 samples");
-    assert_near("pool wait ÷ hold", wait / hold, 3.0, 0.05);
-    assert_near("busy", stage.pool.busy_mean, 2.0, 0.05);
-    let most = stage.waits.first().expect("two sessions were seen asleep");
-    assert_eq!(most.event, "Timeout:UserSleep", "{:?}", stage.waits);
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use dbdyno::model::{Report, Verdict};
 
+use crate::engines::{TestedEngine, on_both_engines};
 use crate::harness::{Database, own_environment, program, wait_until};
 use crate::place::{Measured, Place, Running, assert_checks, assert_same, measured, statement};
 use crate::samples;
@@ -412,10 +413,11 @@ fn waiting_too_long_for_a_connection_is_a_failure_of_its_own() {
     assert_checks(stage);
 }
 
-#[test]
-fn work_that_outlasts_the_drain_is_abandoned_and_counted() {
-    let database = Database::empty();
-    let place = Place::one_statement("SELECT pg_sleep(30)");
+on_both_engines!(work_that_outlasts_the_drain_is_abandoned_and_counted);
+
+fn work_that_outlasts_the_drain_is_abandoned_and_counted(on: &TestedEngine) {
+    let database = on.database();
+    let place = on.one_statement(&format!("SELECT {}", on.sleep("30")));
     let running = place.begin(
         database.url(),
         "run --rate 10 --pool-size 2 --in-flight-max 5 --duration 1s --warmup 0s --drain 1s",
