@@ -1,6 +1,7 @@
 //! Looks at the server and at the host while a run goes on, from connections of its own, never from the measured pool.
 
 pub mod capabilities;
+pub mod ddl;
 mod episodes;
 mod excerpt;
 mod fingerprint;
@@ -22,8 +23,6 @@ use crate::db::{ConnectError, Now, Target, mysql as mysql_db, postgres as postgr
 use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
-
-pub use postgres::ddl;
 
 use host::HostProbe;
 use link::{Command, OnSchedule, Request, read_on_schedule};

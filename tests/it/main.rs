@@ -26,6 +26,7 @@ mod load;
 mod local;
 mod locks;
 mod mariadb;
+mod mariadb_migration;
 mod mariadb_probe;
 mod measures;
 mod migration;

@@ -187,7 +187,7 @@ impl SessionRow {
 }
 
 /// What a state of the process list waits for: see the table above.
-fn wait_of(stage: &str) -> Option<String> {
+pub fn wait_of(stage: &str) -> Option<String> {
     let wait = match stage {
         "User lock" => "Lock:user",
         "User sleep" => "Timeout:UserSleep",
