@@ -37,9 +37,10 @@ pub(super) fn hazard(statement: &DdlInfo) -> Option<Finding> {
     let blocks = statement.blocked_us_total >= NOTICEABLE_US;
     let used = statement.algorithm.as_ref();
     let algorithm = used.and_then(|used| used.algorithm.as_deref());
-    let is_open = used.and_then(|used| used.lock.as_deref()) == Some("NONE");
+    let lock = used.and_then(|used| used.lock.as_deref());
+    let bars_writes = matches!(lock, Some("SHARED" | "EXCLUSIVE"));
     let (id, title, effect, remedy) = match algorithm {
-        Some("COPY") if !is_open => (
+        Some("COPY") if lock != Some("NONE") => (
             "migration-copy",
             "copies the whole table while its writes wait",
             "the lock lasts as long as the copy, which grows with the table",
@@ -47,15 +48,15 @@ pub(super) fn hazard(statement: &DdlInfo) -> Option<Finding> {
              batches) and say ALGORITHM=INPLACE, LOCK=NONE, which fails rather than blocks; else gh-ost or pt-online-schema-change, which copy \
              beside the traffic",
         ),
-        Some("COPY" | "INPLACE") if !statement.rewritten.is_empty() => (
+        Some("COPY" | "INPLACE") if !bars_writes && !statement.rewritten.is_empty() => (
             "migration-rewrite",
             "builds the whole table anew beside the traffic",
             "it takes as much disk again and as long as the table is large, and a replica applies it only then, for as long again",
             "look for a form that is INSTANT, or let gh-ost or pt-online-schema-change do it at a pace that replicas follow",
         ),
-        Some("NOCOPY" | "INPLACE") if !is_open => (
+        Some("NOCOPY" | "INPLACE") if bars_writes => (
             "migration-index-blocks-writes",
-            "builds an index while all writes of its table wait",
+            "builds an index, or the table anew, while all writes of it wait",
             "the lock lasts as long as the work, which grows with the table",
             "say LOCK=NONE, which fails where the server cannot do it beside the traffic; then gh-ost or pt-online-schema-change",
         ),
