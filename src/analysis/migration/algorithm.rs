@@ -16,20 +16,22 @@ pub(super) fn used(one: &DdlTry) -> Option<DdlAlgorithm> {
     let rows = copied.map(|rows| format!("{rows} rows were copied"));
     let has_new_table = !one.rewritten.is_empty();
     let (algorithm, lock, evidence) = match foreseen {
+        // What failed was carried out in no way.
+        ForeseenAlgorithm::Unknown(_) if one.error.is_some() => return None,
         ForeseenAlgorithm::Unknown(why) => match rows {
             Some(rows) => (Some(COPY), None, format!("{rows}; its lock is not known: {why}")),
             None => (None, None, why.clone()),
         },
         ForeseenAlgorithm::Accepted { algorithm, lock } => {
-            let accepted =
-                format!("the lightest that an empty copy of the table took was {algorithm} with LOCK={lock}");
+            let agrees = "the lightest that an empty copy of the table took".to_owned();
+            let accepted = format!("an empty copy of the table took {algorithm} with LOCK={lock}");
             match rows {
-                Some(rows) if algorithm == COPY => (Some(COPY), Some(lock), format!("{accepted}; {rows}")),
+                Some(rows) if algorithm == COPY => (Some(COPY), Some(lock), format!("{agrees}; {rows}")),
                 Some(rows) => (Some(COPY), None, format!("{rows}, although {accepted}")),
                 None if has_new_table && KEEP_THE_TABLE.contains(&algorithm.as_str()) => {
                     (Some("INPLACE"), None, format!("the table was built anew, although {accepted}"))
                 }
-                None => (Some(algorithm.as_str()), Some(lock), accepted),
+                None => (Some(algorithm.as_str()), Some(lock), agrees),
             }
         }
     };
