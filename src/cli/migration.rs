@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use crate::model::Condition;
 use crate::study::{
-    Beside, MeasurePlan, MigrationPlan, MigrationShape, OldStatements, Reset, StudyError, TargetChoice, Turns,
+    Beside, Disturb, MeasurePlan, MigrationPlan, MigrationShape, OldStatements, Reset, StudyError,
+    TargetChoice, Turns,
 };
-use crate::units::{Course, Load};
+use crate::units::{Course, Dialect, Load, format_duration};
 use crate::workload::Workload;
 use crate::workload::migrations::{self, Migrations, Tool};
 
@@ -23,7 +24,9 @@ pub(super) fn plan(
     command: Vec<String>,
 ) -> Result<MigrationPlan, CommandError> {
     let wrong = |reason: String| CommandError::from(UsageError::Migration(reason));
-    plan::needs_postgres(&plan::target(&arguments.measure.target)?, "a migration check")?;
+    if plan::target(&arguments.measure.target)?.dialect() == Dialect::Mysql {
+        refuse_on_mysql(arguments).map_err(wrong)?;
+    }
     let given = plan::load(&arguments.load)?;
     if given.as_ref().is_some_and(|load| !matches!(load.course(), Course::Constant(_))) {
         return Err(wrong(
@@ -41,7 +44,7 @@ pub(super) fn plan(
     if measure.probe_interval.is_none() {
         return Err(wrong("--no-probes leaves nobody who sees the locks: leave it out".to_owned()));
     }
-    let migrations = read(arguments)?;
+    let migrations = read(arguments, measure.target.dialect())?;
     measure.reset = reset(arguments, &measure).map_err(wrong)?;
     let conditions = conditions(arguments, &measure.workload)?;
     let load = given
@@ -76,16 +79,51 @@ pub(super) fn plan(
     Ok(MigrationPlan { measure, shape, allowed, force, turns, beside })
 }
 
+/// What cannot be done on a MariaDB, in words that say why and what to do instead.
+fn refuse_on_mysql(arguments: &MigrationArguments) -> Result<(), String> {
+    const NO_COPIES: &str =
+        "needs a fresh copy of the database, which MariaDB and MySQL do not make by themselves: leave it out";
+    let autovacuum = arguments.disturb.contains(&Disturb::Autovacuum);
+    let given = [
+        (
+            arguments.migrate_command.is_some(),
+            "--migrate-command: the sessions of another tool are looked at on PostgreSQL only so far; name its files with --migrations"
+                .to_owned(),
+        ),
+        (arguments.try_safe, format!("--try-safe {NO_COPIES}, the report names the safe form")),
+        (
+            !arguments.sweep_lock_timeout.is_empty(),
+            format!("--sweep-lock-timeout {NO_COPIES}, and rehearse with one --lock-timeout after the other"),
+        ),
+        (!arguments.scales.is_empty(), format!("--scales {NO_COPIES}, and rehearse at the --scale you need")),
+        (autovacuum, "--disturb autovacuum: there is no such thing on MariaDB and MySQL".to_owned()),
+    ];
+    if let Some((_, why)) = given.into_iter().find(|(given, _)| *given) {
+        return Err(why);
+    }
+    match arguments.lock_timeout {
+        Some(timeout) if timeout.subsec_nanos() > 0 => Err(format!(
+            "--lock-timeout {}: MariaDB and MySQL count whole seconds (lock_wait_timeout): say --lock-timeout {}s; a statement that must \
+             not wait at all says NOWAIT itself",
+            format_duration(timeout),
+            timeout.as_secs() + 1
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// The migrations of the folder; none where a command applies them.
-fn read(arguments: &MigrationArguments) -> Result<Migrations, CommandError> {
+fn read(arguments: &MigrationArguments, dialect: Dialect) -> Result<Migrations, CommandError> {
     let Some(folder) = &arguments.migrations else {
         return Ok(Migrations {
             folder: std::path::PathBuf::new(),
             tool: Tool::Plain,
+            dialect,
             migrations: Vec::new(),
         });
     };
-    let migrations = migrations::load(folder, arguments.tool.map(tool)).map_err(StudyError::from)?;
+    let migrations =
+        migrations::load_for(folder, arguments.tool.map(tool), dialect).map_err(StudyError::from)?;
     let Some(version) = &arguments.from else { return Ok(migrations) };
     migrations.from_version(version).map_err(|known| {
         let reason = format!("--from {version}: there is no such version, but {}", known.join(", "));
@@ -170,7 +208,8 @@ fn reset(arguments: &MigrationArguments, measure: &MeasurePlan) -> Result<Reset,
         return Err("--in-place changes the database itself, --reset template a copy of it: say one of them"
             .to_owned());
     }
-    if arguments.in_place {
+    // MariaDB and MySQL make no copies of a database.
+    if arguments.in_place || measure.target.dialect() == Dialect::Mysql {
         return Ok(Reset::None);
     }
     let TargetChoice::Existing(target) = &measure.target else {

@@ -183,14 +183,35 @@ pub struct DdlInfo {
     pub wal_bytes: Option<u64>,
     /// Temporary files that it wrote; absent where the server does not count that.
     pub temp_bytes: Option<u64>,
-    /// WAL that the whole server wrote meanwhile, the traffic's included.
+    /// WAL, or redo log, that the whole server wrote meanwhile, the traffic's included.
     pub server_wal_bytes: Option<u64>,
+    /// Rows that the server says it affected: of an ALTER those that it copied; absent where it does not say that.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub affected_rows: Option<u64>,
+    /// How the server carried it out; absent where it has no choice.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub algorithm: Option<DdlAlgorithm>,
+    /// Whether the server committed it by itself, although it stands in a transaction: no ROLLBACK takes it back.
+    #[serde(default)]
+    pub implicit_commit: bool,
     /// Executions of the workload that waited because of it.
     pub blocked: u64,
     /// How long, together.
     pub blocked_us_total: u64,
     /// The longest.
     pub blocked_us_max: u64,
+}
+
+/// How a change of a table was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DdlAlgorithm {
+    /// `INSTANT`, `NOCOPY`, `INPLACE`, `COPY`, in the server's words; absent where that is not known.
+    pub algorithm: Option<String>,
+    /// What others were kept from meanwhile, in the server's words: `NONE`, `SHARED` (writes), `EXCLUSIVE`; absent where that is not
+    /// known.
+    pub lock: Option<String>,
+    /// What says so, or why it is not known.
+    pub evidence: String,
 }
 
 /// One try of a statement.

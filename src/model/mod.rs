@@ -54,8 +54,9 @@ pub use index::{
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use migration::{
-    BlastRadius, ConditionResult, DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, DisturbanceInfo,
-    LeftBehind, Migration, MigrationInfo, MigrationOutcome, MigrationState, TimelinePoint, VictimInfo,
+    BlastRadius, ConditionResult, DdlAlgorithm, DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo,
+    DisturbanceInfo, LeftBehind, Migration, MigrationInfo, MigrationOutcome, MigrationState, TimelinePoint,
+    VictimInfo,
 };
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};

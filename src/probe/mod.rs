@@ -2,6 +2,7 @@
 
 mod activity;
 pub mod capabilities;
+pub mod ddl;
 mod episodes;
 mod excerpt;
 mod fingerprint;
@@ -25,8 +26,6 @@ use crate::db::{ConnectError, Now, Target, mysql as mysql_db, postgres as postgr
 use crate::record::entry::Edge;
 use crate::record::observation::{ProbeCost, Reading};
 use crate::units::{Span, StatementId};
-
-pub use postgres::ddl;
 
 use activity::{Activity, Eyes};
 use gauge::{GaugeConnection, GaugeProbe};

@@ -188,9 +188,33 @@ pub struct DdlTry {
     pub wal_bytes: Option<u64>,
     /// Temporary files that it wrote, in bytes; absent where the server does not count that.
     pub temp_bytes: Option<u64>,
-    /// WAL that the whole server wrote from its beginning to that of the next statement, or to the end of the transaction, the
+    /// WAL, or redo log, that the whole server wrote from its beginning to that of the next statement, or to the end of the transaction, the
     /// traffic's included, in bytes.
     pub server_wal_bytes: Option<u64>,
+    /// Rows that the server says it affected: of an ALTER those that it copied; absent where it does not say that.
+    #[serde(default)]
+    pub affected_rows: Option<u64>,
+    /// How the server carries it out; absent where it has no choice.
+    #[serde(default)]
+    pub foreseen: Option<ForeseenAlgorithm>,
+    /// Whether the server committed it before the COMMIT of the transaction in which it stands.
+    #[serde(default)]
+    pub implicit_commit: bool,
+}
+
+/// How the server will carry out a change of a table, as it told before the change was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ForeseenAlgorithm {
+    /// The lightest way in which an empty copy of the table took it.
+    Accepted {
+        /// `INSTANT`, `NOCOPY`, `INPLACE`, `COPY`
+        algorithm: String,
+        /// What others may do meanwhile: `NONE` of it is barred, writes (`SHARED`), or all (`EXCLUSIVE`).
+        lock: String,
+    },
+    /// It did not tell, and why.
+    Unknown(String),
 }
 
 /// What the server had against a statement.

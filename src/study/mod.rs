@@ -50,7 +50,9 @@ pub use fidelity::{Fidelity, FidelityPlan, StatementFidelity, fidelity};
 pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
-pub use migration::{Beside, Disturb, MigrationPlan, MigrationShape, OldStatements, Turns, migration};
+pub use migration::{
+    Beside, Disturb, MigrationPlan, MigrationShape, OldStatement, OldStatements, Turns, migration,
+};
 pub use plan::{
     AbPlan, AbShape, ArmPlan, CapacityPlan, CapacityShape, Difference, LoadPlan, LoadShape, MeasurePlan,
     Pairs, PoolPlan, PoolShape, PoolerChoice, Reset, RunPlan, SampleLogPlan, Sizes, StageChoice,

@@ -27,6 +27,7 @@ mod load;
 mod local;
 mod locks;
 mod mariadb;
+mod mariadb_migration;
 mod mariadb_otherwise;
 mod mariadb_probe;
 mod measures;

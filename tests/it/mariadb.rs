@@ -19,6 +19,7 @@ use dbdyno::workload::{Workload, load_for};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Row, Value};
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 
 use crate::contract::mariadb;
 use crate::dataset::{SEED, options};
@@ -46,7 +47,13 @@ impl MyDatabase {
         &self.url
     }
 
-    fn execute(&self, statements: &[&str]) {
+    /// Its name on the server.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs statements on a connection of their own.
+    pub fn execute(&self, statements: &[&str]) {
         execute(&self.url, statements);
     }
 
@@ -65,7 +72,8 @@ impl MyDatabase {
         })
     }
 
-    fn value(&self, sql: &str) -> String {
+    /// The first column of the first row, as text.
+    pub fn value(&self, sql: &str) -> String {
         let mut rows = self.rows(sql);
         rows.remove(0).remove(0).unwrap_or_else(|| panic!("{sql}: NULL"))
     }
@@ -77,11 +85,38 @@ impl MyDatabase {
         self.rows(sql).into_iter().map(|mut row| row.remove(0).expect("a name")).collect()
     }
 
+    /// Reads a table in a transaction that stays open until this is dropped.
+    pub fn hold(&self, table: &str) -> MyHolder {
+        let runtime = runtime();
+        let conn = runtime.block_on(async {
+            let mut conn = Conn::from_url(&self.url).await.expect("a connection");
+            for sql in ["BEGIN".to_owned(), format!("SELECT * FROM {table} LIMIT 1")] {
+                conn.query_drop(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            }
+            conn
+        });
+        MyHolder { conn: Some(conn), runtime }
+    }
+
     fn with<T>(&self, act: impl AsyncFnOnce(&Client) -> T) -> T {
         runtime().block_on(async {
             let client = target(&self.url).connect("test").await.expect("the server runs");
             act(&client).await
         })
+    }
+}
+
+/// A transaction that stays open.
+pub struct MyHolder {
+    conn: Option<Conn>,
+    runtime: Runtime,
+}
+
+impl Drop for MyHolder {
+    fn drop(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            self.runtime.block_on(conn.disconnect()).expect("an orderly end");
+        }
     }
 }
 

@@ -255,7 +255,6 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
     for words in [
         format!("index -w {workload} -t {URL} --drop-unused"),
         format!("index -w {workload} -t local:mariadb --drop-unused"),
-        format!("migration -w {workload} -t {URL} --migrations {workload}"),
         format!("capture -t {URL} --out {out}"),
         format!("fidelity -w {workload} -t {URL} --against postgres://nobody@127.0.0.1:1/none"),
         format!("fidelity -w {workload} --against {URL}"),

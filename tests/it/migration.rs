@@ -7,10 +7,11 @@ use crate::harness::Database;
 use crate::place::{Measured, Place, assert_same};
 
 /// As short as a check can be.
-const SHORT: &str = "migration --in-place --before 4s --after 4s --settle 500ms --warmup 0s --pool-size 2";
+pub const SHORT: &str =
+    "migration --in-place --before 4s --after 4s --settle 500ms --warmup 0s --pool-size 2";
 
 /// Writes a folder of migrations beside the workload.
-fn migrations(place: &Place, files: &[(&str, &str)]) {
+pub fn migrations(place: &Place, files: &[(&str, &str)]) {
     let folder = place.path("migrations");
     std::fs::create_dir_all(&folder).expect("a folder");
     for (name, text) in files {
@@ -20,24 +21,31 @@ fn migrations(place: &Place, files: &[(&str, &str)]) {
 
 /// Measures with the migrations of the place; `more` are arguments that hold blanks.
 fn check(place: &Place, database: &Database, words: &str, more: &[&str]) -> Measured {
-    let mut command = place.on(database.url(), words);
-    command.arg("--migrations").arg(place.path("migrations")).args(["--allow-target", database.name()]);
+    check_at(place, database.url(), database.name(), words, more)
+}
+
+/// The same of the database with this URL and name, whatever its engine.
+pub fn check_at(place: &Place, url: &str, name: &str, words: &str, more: &[&str]) -> Measured {
+    let mut command = place.on(url, words);
+    command.arg("--migrations").arg(place.path("migrations")).args(["--allow-target", name]);
     Measured::from(&command.args(more).args(["--json", "-"]).output().expect("it runs"))
 }
 
-fn migration(report: &Report) -> &Migration {
+/// Its part of the report.
+pub fn migration(report: &Report) -> &Migration {
     report.migration.as_ref().expect("a migration check")
 }
 
-fn holds(migration: &Migration, condition: &str) -> Verdict {
+/// What became of a condition.
+pub fn holds(migration: &Migration, condition: &str) -> Verdict {
     let found = migration.conditions.iter().find(|of| of.condition == condition);
     found.unwrap_or_else(|| panic!("{condition} in {:?}", migration.conditions)).verdict
 }
 
-/// One reader and one writer of `t`.
-fn reader_and_writer() -> Place {
+/// One reader and one writer of `t`, on either engine.
+pub fn reader_and_writer() -> Place {
     Place::new(
-        "name = \"two\"\n[[transaction]]\nname = \"reader\"\nstatements = [\"read\"]\n\
+        "name = \"two\"\nengines = [\"postgresql\", \"mysql\"]\n[[transaction]]\nname = \"reader\"\nstatements = [\"read\"]\n\
          [[transaction]]\nname = \"writer\"\nstatements = [\"write\"]\n",
         "-- name: read :many\nSELECT n FROM t WHERE id = 1;\n-- name: write :exec\nUPDATE t SET n = n + 1 WHERE id = 2;\n",
     )
@@ -202,12 +210,12 @@ fn every_form_takes_the_lock_that_the_documentation_names() {
 }
 
 /// A statement of the migration by how it begins.
-fn ddl<'a>(migration: &'a Migration, opening: &str) -> &'a DdlInfo {
+pub fn ddl<'a>(migration: &'a Migration, opening: &str) -> &'a DdlInfo {
     migration.statements.iter().find(|of| of.sql.starts_with(opening)).unwrap_or_else(|| panic!("{opening}"))
 }
 
 /// Executions of one transaction that a statement kept waiting, and the longest of them.
-fn blocked(migration: &Migration, transaction: &str, statement: &DdlInfo) -> (u64, u64) {
+pub fn blocked(migration: &Migration, transaction: &str, statement: &DdlInfo) -> (u64, u64) {
     let found =
         migration.victims.iter().find(|of| of.transaction == transaction && of.statement == statement.number);
     found.map_or((0, 0), |of| (of.blocked, of.blocked_us_max))

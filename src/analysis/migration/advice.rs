@@ -1,18 +1,18 @@
 //! What a person should know of a migration, with the safe form of each statement that did harm.
 
 use crate::analysis::findings::finding;
+use crate::analysis::lock_findings::is_postgres;
 use crate::model::{DdlInfo, DdlOutcome, Finding, Migration, MigrationOutcome, Report, Severity};
 use crate::sql::ddl::{Form, form};
 
 use super::named;
-use super::outcome::{seconds, strength};
+use super::on_mariadb;
+use super::outcome::{blocks_writes, seconds};
 
 /// Waiting of the workload below this is what every statement causes.
-const NOTICEABLE_US: u64 = 10_000;
+pub(super) const NOTICEABLE_US: u64 = 10_000;
 /// A wait of the migration itself that is worth a limit.
 const WAIT_US: u64 = 100_000;
-/// A lock that reads or writes of a table wait for.
-const BLOCKS_WRITES: usize = 4;
 /// A lock held on for this long behind its statement.
 const CARRIED_US: u64 = 100_000;
 /// Names that a sentence lists.
@@ -23,11 +23,13 @@ pub(in crate::analysis) fn find(report: &Report) -> Vec<Finding> {
     let Some(migration) = &report.migration else { return Vec::new() };
     let mut findings = Vec::new();
     findings.extend(failed(migration));
+    let is_postgres = is_postgres(report);
     for statement in &migration.statements {
-        findings.extend(waited(migration, statement));
-        findings.extend(hazard(statement));
+        findings.extend(waited(migration, statement, is_postgres));
+        findings.extend(if is_postgres { hazard(statement) } else { on_mariadb::hazard(statement) });
         findings.extend(carried(migration, statement));
     }
+    findings.extend(on_mariadb::implicit_commits(migration));
     findings.extend(invalid(migration));
     findings.extend(cached_plans(migration));
     findings.extend(not_validated(migration));
@@ -74,13 +76,14 @@ fn failed(migration: &Migration) -> Option<Finding> {
 }
 
 /// A statement that waits for its lock keeps all behind it waiting as well.
-fn waited(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
+fn waited(migration: &Migration, statement: &DdlInfo, is_postgres: bool) -> Option<Finding> {
     if !is_queue(migration, statement) {
         return None;
     }
     let root = statement.root.as_ref();
     let root = root.map_or_else(|| "a lock".to_owned(), |root| format!("{}, {}", root.who, root.state));
     let remedy = match migration.lock_timeout_ms {
+        _ if !is_postgres => on_mariadb::of_queue(migration),
         None => "SET lock_timeout = '200ms' and try again: rehearse it with --lock-timeout 200ms --retries 20 --backoff 1s".to_owned(),
         Some(ms) => format!(
             "lock_timeout was {ms} ms with {} tries beyond the first: a shorter one stalls less each time, more tries reach a moment \
@@ -123,7 +126,7 @@ struct Harm {
 impl Harm {
     fn of(statement: &DdlInfo) -> Self {
         Self {
-            holds: statement.locks.iter().any(|lock| strength(&lock.mode) >= BLOCKS_WRITES),
+            holds: statement.locks.iter().any(|lock| blocks_writes(&lock.mode)),
             rewrites: !statement.rewritten.is_empty(),
             scans: statement.scanned.as_ref().is_some_and(|scanned| !scanned.is_empty()),
             blocks: statement.blocked_us_total >= NOTICEABLE_US,
@@ -212,7 +215,7 @@ fn safe_form(statement: &DdlInfo, harm: &Harm) -> Option<(&'static str, &'static
 
 /// What a statement did that another form of it does not do.
 fn hazard(statement: &DdlInfo) -> Option<Finding> {
-    let strong = || statement.locks.iter().filter(|lock| strength(&lock.mode) >= BLOCKS_WRITES);
+    let strong = || statement.locks.iter().filter(|lock| blocks_writes(&lock.mode));
     let held = strong().max_by_key(|lock| lock.us);
     let harm = Harm::of(statement);
     let Harm { rewrites: rewritten, scans: scanned, blocks: is_noticeable, .. } = harm;
@@ -255,7 +258,7 @@ fn hazard(statement: &DdlInfo) -> Option<Finding> {
 
 /// A lock that other statements held on to.
 fn carried(migration: &Migration, statement: &DdlInfo) -> Option<Finding> {
-    let lock = statement.locks.iter().find(|lock| strength(&lock.mode) >= BLOCKS_WRITES)?;
+    let lock = statement.locks.iter().find(|lock| blocks_writes(&lock.mode))?;
     if !statement.in_transaction
         || statement.carried_us < CARRIED_US
         || statement.blocked_us_total < NOTICEABLE_US

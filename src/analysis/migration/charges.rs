@@ -143,6 +143,9 @@ mod tests {
             wal_bytes: None,
             temp_bytes: None,
             server_wal_bytes: None,
+            affected_rows: None,
+            foreseen: None,
+            implicit_commit: false,
         }
     }
 

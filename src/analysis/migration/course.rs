@@ -256,6 +256,9 @@ mod tests {
             wal_bytes: None,
             temp_bytes: None,
             server_wal_bytes: None,
+            affected_rows: None,
+            foreseen: None,
+            implicit_commit: false,
         };
         let found = seconds.failures(DURING, &[one(0, 5_000, 5_700), one(1, 5_700, 6_100)]);
         let told: Vec<(usize, u64)> = found.iter().map(|(of, _, errors, _)| (*of, errors["0A000"])).collect();

@@ -1,11 +1,13 @@
 //! A migration check, from its journal: what each statement did, whom it kept waiting, and what is different afterwards.
 
 pub(super) mod advice;
+mod algorithm;
 mod before_after;
 mod charges;
 mod conditions;
 mod course;
 mod growth;
+mod on_mariadb;
 mod outcome;
 mod rehearsal;
 mod relations;

@@ -11,7 +11,7 @@ use crate::record::migration::{DdlError, DdlTry, LockSpan, MigrationEnded, Migra
 use crate::units::Span;
 
 use super::charges::Charge;
-use super::{Book, named};
+use super::{Book, algorithm, named};
 
 /// What clients must have lost beside locks before a sentence is spent on it.
 const LOST_US: u64 = 1_000_000;
@@ -27,9 +27,32 @@ pub(super) const MODES: [&str; 8] = [
     "AccessExclusiveLock",
 ];
 
-/// How strong a mode is, from 0.
+/// Modes of MariaDB's metadata locks, the weakest first (`sql/mdl.h`).
+const METADATA_MODES: [&str; 10] = [
+    "SHARED",
+    "SHARED_HIGH_PRIO",
+    "SHARED_READ",
+    "SHARED_WRITE",
+    "SHARED_WRITE_LOW_PRIO",
+    "SHARED_UPGRADABLE",
+    "SHARED_READ_ONLY",
+    "SHARED_NO_WRITE",
+    "SHARED_NO_READ_WRITE",
+    "EXCLUSIVE",
+];
+
+/// How strong a mode is among those of its server, from 0.
 pub(super) fn strength(mode: &str) -> usize {
-    MODES.iter().position(|known| *known == mode).unwrap_or(0)
+    let place = |modes: &[&str]| modes.iter().position(|known| *known == mode);
+    place(&MODES).or_else(|| place(&METADATA_MODES)).unwrap_or(0)
+}
+
+/// Whether writes of a table, or reads as well, wait for a lock of this mode on it.
+pub(super) fn blocks_writes(mode: &str) -> bool {
+    const OF_POSTGRES: usize = 4;
+    const OF_METADATA: usize = 6;
+    let from = |modes: &[&str], first: usize| modes[first..].contains(&mode);
+    from(&MODES, OF_POSTGRES) || from(&METADATA_MODES, OF_METADATA)
 }
 
 /// Each statement of the plan.
@@ -56,7 +79,7 @@ pub(super) fn statements(
             () => DdlOutcome::NotReached,
         };
         let blocked: Vec<u64> = charges.iter().filter(|of| of.statement == index).map(|of| of.us).collect();
-        let waits = tries.iter().flat_map(|one| &one.waits);
+        let waits: Vec<Vec<LockSpan>> = tries.iter().map(|one| waits(one, stage)).collect();
         let scanned = last.and_then(|last| last.scanned.as_ref());
         DdlInfo {
             number: index + 1,
@@ -67,10 +90,10 @@ pub(super) fn statements(
             in_transaction: statement.in_transaction,
             outcome,
             error: error.filter(|_| outcome != DdlOutcome::Committed).map(said),
-            tries: tries.iter().map(|one| try_info(one)).collect(),
+            tries: tries.iter().zip(&waits).map(|(one, waits)| try_info(one, waits)).collect(),
             duration_us: last.map_or(0, |last| micros(last.span)),
-            lock_wait_us: tries.iter().map(|one| waited(one)).sum(),
-            lock_waits: locks(waits, |a, b| a + b),
+            lock_wait_us: waits.iter().map(|waits| waited(waits)).sum(),
+            lock_waits: locks(waits.iter().flatten(), |a, b| a + b),
             locks: strongest_first(locks(tries.iter().flat_map(|one| &one.held), u64::max)),
             carried_us: last.map_or(0, |last| micros(Span { from: last.span.to, to: last.released_at })),
             root: stage.and_then(|stage| root(stage, &names(header.workload_of(stage.id)), &tries)),
@@ -82,6 +105,9 @@ pub(super) fn statements(
             wal_bytes: last.and_then(|last| last.wal_bytes),
             temp_bytes: last.and_then(|last| last.temp_bytes),
             server_wal_bytes: last.and_then(|last| last.server_wal_bytes),
+            affected_rows: last.and_then(|last| last.affected_rows),
+            algorithm: last.and_then(|last| algorithm::used(last)),
+            implicit_commit: tries.iter().any(|one| one.implicit_commit),
             blocked: blocked.len() as u64,
             blocked_us_total: blocked.iter().sum(),
             blocked_us_max: blocked.iter().copied().max().unwrap_or(0),
@@ -95,22 +121,42 @@ pub(super) fn said(error: &DdlError) -> String {
     const SQLSTATE_BYTES: usize = 5;
     let is_servers =
         error.code.len() == SQLSTATE_BYTES && error.code.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if is_servers { format!("{} (SQLSTATE {})", error.message, error.code) } else { error.message.clone() }
+    // MariaDB tells its errors by numbers, which the message ends with: many of them share one SQLSTATE.
+    let is_numbered = error.message.rsplit_once(" (error ").is_some_and(|(_, rest)| rest.ends_with(')'));
+    if is_servers && !is_numbered {
+        format!("{} (SQLSTATE {})", error.message, error.code)
+    } else {
+        error.message.clone()
+    }
 }
 
 fn micros(span: Span) -> u64 {
     u64::try_from(span.duration().as_micros()).unwrap_or(u64::MAX)
 }
 
-fn waited(one: &DdlTry) -> u64 {
-    one.waits.iter().map(|wait| micros(wait.span)).sum()
+fn waited(waits: &[LockSpan]) -> u64 {
+    waits.iter().map(|wait| micros(wait.span)).sum()
 }
 
-fn try_info(one: &DdlTry) -> DdlTryInfo {
+/// Waits that were looked at beside the try, and those for rows of InnoDB, which only the probe of the sessions sees.
+fn waits(one: &DdlTry, stage: Option<&StageAnalysis>) -> Vec<LockSpan> {
+    const ROW: &str = "row";
+    let episodes = stage.map_or(&[][..], |stage| stage.lock_evidence().0);
+    let own = episodes.iter().filter(|of| of.waiter.backend == one.backend && of.lock_type == ROW);
+    let for_rows = own.map(|of| LockSpan {
+        mode: of.mode.clone(),
+        relation: of.relation.clone(),
+        lock_type: of.lock_type.clone(),
+        span: Span { from: of.began_at, to: of.gone_at }.clip(one.span),
+    });
+    one.waits.iter().cloned().chain(for_rows.filter(|wait| !wait.span.duration().is_zero())).collect()
+}
+
+fn try_info(one: &DdlTry, waits: &[LockSpan]) -> DdlTryInfo {
     DdlTryInfo {
         t_ms: one.span.from.0 / 1_000_000,
         duration_us: micros(one.span),
-        lock_wait_us: waited(one),
+        lock_wait_us: waited(waits),
         error: one.error.as_ref().map(said),
     }
 }
@@ -219,6 +265,7 @@ pub(super) fn answer(migration: &Migration) -> String {
         }
         None => sentences.push("No execution of the workload was seen waiting for its locks.".to_owned()),
     }
+    sentences.extend(stands_all_the_same(migration));
     // Who waits for a connection behind those who wait for a lock has lost as much.
     let lost = u64::try_from(blast.lost_us).unwrap_or(0);
     if lost > 2 * blast.blocked_us_total && lost > LOST_US && lost > 2 * blast.lost_noise_us {
@@ -230,6 +277,21 @@ pub(super) fn answer(migration: &Migration) -> String {
         sentences.push(format!("Clients lost {} in all: {why}.", seconds(lost)));
     }
     sentences.join(" ")
+}
+
+/// What no ROLLBACK takes back, where a migration failed in a transaction on a server that commits DDL by itself.
+fn stands_all_the_same(migration: &Migration) -> Option<String> {
+    if !matches!(migration.outcome, MigrationOutcome::Failed | MigrationOutcome::Stopped) {
+        return None;
+    }
+    let stand: Vec<String> =
+        migration.statements.iter().filter(|of| of.implicit_commit).map(|of| of.number.to_string()).collect();
+    let which = match stand.as_slice() {
+        [] => return None,
+        [only] => format!("Statement {only} stands"),
+        many => format!("Statements {} stand", many.join(", ")),
+    };
+    Some(format!("{which}, whatever its transaction says: this server commits DDL by itself."))
 }
 
 /// `2_orders.sql line 4`; what a tool sent stands in no file.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use crate::analysis::findings;
 use crate::model::{
     Accounting, AlsoPrepared, BlastRadius, BreakReason, BreakingPoint, BrokenStatement, ChainLinkInfo, Check,
-    DdlInfo, DdlLock, DdlOutcome, DeadlockInfo, Endurance, EnvironmentInfo, Estimate, EventInfo,
-    GeneratorInfo, GenericPlanInfo, HostInfo, IndexInfo, InstancePoolInfo, IntervalInfo, LeftBehind,
-    LockEpisodeInfo, Migration, MigrationOutcome, PlanChangeInfo, PlanInfo, PoolEffect, PoolEstimates,
-    PoolInfo, PoolPoint, PoolStudy, PoolerStage, PoolerWork, ProbeInfo, Quantiles, RecommendedPool,
-    Rehearsal, Report, SCHEMA_VERSION, ServerEventInfo, ServerInfo, ServerIntervalInfo, SessionInfo,
-    Severity, Stage, StageLoad, StatementInfo, StatementServerInfo, TableInfo, TargetInfo, TransactionInfo,
-    VictimInfo, WaitShare, WantedLockInfo, WarmUpInfo, WorkloadInfo, catalogue,
+    DdlAlgorithm, DdlInfo, DdlLock, DdlOutcome, DeadlockInfo, Endurance, EnvironmentInfo, Estimate,
+    EventInfo, GeneratorInfo, GenericPlanInfo, HostInfo, IndexInfo, InstancePoolInfo, IntervalInfo,
+    LeftBehind, LockEpisodeInfo, Migration, MigrationOutcome, PlanChangeInfo, PlanInfo, PoolEffect,
+    PoolEstimates, PoolInfo, PoolPoint, PoolStudy, PoolerStage, PoolerWork, ProbeInfo, Quantiles,
+    RecommendedPool, Rehearsal, Report, SCHEMA_VERSION, ServerEventInfo, ServerInfo, ServerIntervalInfo,
+    SessionInfo, Severity, Stage, StageLoad, StatementInfo, StatementServerInfo, TableInfo, TargetInfo,
+    TransactionInfo, VictimInfo, WaitShare, WantedLockInfo, WarmUpInfo, WorkloadInfo, catalogue,
 };
 use crate::units::Seed;
 
@@ -366,6 +366,22 @@ fn of_migrations() -> Vec<Fixture> {
             let rewritten = vec!["t".to_owned()];
             migration(report, vec![DdlInfo { rewritten, ..blocking("ALTER TABLE t ALTER a TYPE bigint") }]);
         }),
+        alone("migration-copy", |report| {
+            "mariadb".clone_into(&mut report.target.engine);
+            let copied = Some(algorithm("COPY", "SHARED"));
+            let sql = "ALTER TABLE t MODIFY a bigint";
+            migration(report, vec![DdlInfo { algorithm: copied, affected_rows: Some(9), ..ddl(sql) }]);
+        }),
+        alone("migration-implicit-commit", |report| {
+            "mariadb".clone_into(&mut report.target.engine);
+            let first = DdlInfo {
+                in_transaction: true,
+                implicit_commit: true,
+                algorithm: Some(algorithm("INSTANT", "NONE")),
+                ..ddl("ALTER TABLE t ADD a int")
+            };
+            migration(report, vec![first, DdlInfo { number: 2, ..ddl("SELECT 1") }]);
+        }),
         alone("migration-index-blocks-writes", |report| {
             migration(report, vec![blocking("CREATE INDEX i ON t (a)")]);
         }),
@@ -553,6 +569,14 @@ fn study_of_too_many() -> PoolStudy {
     }
 }
 
+fn algorithm(algorithm: &str, lock: &str) -> DdlAlgorithm {
+    DdlAlgorithm {
+        algorithm: Some(algorithm.to_owned()),
+        lock: Some(lock.to_owned()),
+        evidence: "an empty copy of the table took it".to_owned(),
+    }
+}
+
 fn ddl(sql: &str) -> DdlInfo {
     DdlInfo {
         number: 1,
@@ -578,6 +602,9 @@ fn ddl(sql: &str) -> DdlInfo {
         wal_bytes: None,
         temp_bytes: None,
         server_wal_bytes: None,
+        affected_rows: None,
+        algorithm: None,
+        implicit_commit: false,
         blocked: 0,
         blocked_us_total: 0,
         blocked_us_max: 0,

@@ -66,7 +66,7 @@ pub(in crate::cli) struct MigrationArguments {
     /// The name of the database, as a sign that it may be changed; a throwaway server needs none
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) allow_target: Option<String>,
-    /// Change the database itself, not a copy of it [default: a copy on a server of this machine, else the database itself]
+    /// Change the database itself, not a copy of it [default: a copy on a PostgreSQL of this machine, else the database itself]
     #[arg(long)]
     pub(in crate::cli) in_place: bool,
     /// Go on although the server has replicas or others are connected to the database
@@ -78,19 +78,19 @@ pub(in crate::cli) struct MigrationArguments {
     /// How much worse a metric may be behind the migration, may be repeated: 'p99 +10%'
     #[arg(long = "limit", value_name = "METRIC CHANGE")]
     pub(in crate::cli) limits: Vec<String>,
-    /// A statement gives up its lock after this; those with CONCURRENTLY are exempt [default: it waits]
+    /// A statement gives up its lock after this, on MariaDB in whole seconds; those with CONCURRENTLY are exempt [default: it waits]
     #[arg(long, value_name = "TIME", value_parser = whole_milliseconds)]
     pub(in crate::cli) lock_timeout: Option<Duration>,
-    /// Tries beyond the first, where a lock was not to be had (55P03) or a deadlock ended it (40P01)
+    /// Tries beyond the first, where a lock was not to be had (55P03; MariaDB's 1205) or a deadlock ended it (40P01; 1213)
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
     pub(in crate::cli) retries: u32,
     /// Pause before another try
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub(in crate::cli) backoff: Duration,
-    /// Rehearse it again with each of these limits, on fresh copies: which lands it at which cost? `50ms,200ms,1s`
+    /// Rehearse it again with each of these limits, on fresh copies (PostgreSQL): which lands it at which cost? `50ms,200ms,1s`
     #[arg(long, value_name = "TIME,…", value_delimiter = ',', value_parser = whole_milliseconds, conflicts_with = "in_place")]
     pub(in crate::cli) sweep_lock_timeout: Vec<Duration>,
-    /// Rehearse the safe form of each statement that did harm, on a fresh copy
+    /// Rehearse the safe form of each statement that did harm, on a fresh copy (PostgreSQL)
     #[arg(long, conflicts_with = "in_place")]
     pub(in crate::cli) try_safe: bool,
     /// Rehearse the way back as well: `.down.sql`, `U1__….sql`, `-- migrate:down`
@@ -99,7 +99,7 @@ pub(in crate::cli) struct MigrationArguments {
     /// Prepare the statements of another version of the application, a workload's folder, against the new schema
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(in crate::cli) also_prepare: Option<PathBuf>,
-    /// Apply it without traffic at these scales of the data as well, on a throwaway server: `0.1,0.5`
+    /// Apply it without traffic at these scales of the data as well, on a throwaway PostgreSQL: `0.1,0.5`
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = super::scale)]
     pub(in crate::cli) scales: Vec<f64>,
     /// How many rows a table has in production, separated by commas, may be repeated: what takes how long there

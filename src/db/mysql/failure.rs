@@ -35,6 +35,23 @@ fn code(error: &ServerError) -> SqlState {
     }
 }
 
+/// The same of an error that the full client met; nothing where the connection itself broke.
+#[must_use]
+pub fn code_of(error: &Error) -> Option<SqlState> {
+    let Error::Server(said) = error else { return None };
+    let state = SqlState::new(&said.state);
+    Some(code(&ServerError { number: said.code, state, message: String::new() }))
+}
+
+/// Whether a connection that met this error is of no use any more.
+#[must_use]
+pub fn ends_the_connection(error: &Error) -> bool {
+    match error {
+        Error::Server(said) => ENDS_THE_CONNECTION.contains(&said.code) || said.state == "08S01",
+        _ => true,
+    }
+}
+
 fn words(error: &ServerError) -> String {
     format!("{} (error {})", error.message, error.number)
 }

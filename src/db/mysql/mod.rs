@@ -31,5 +31,6 @@ pub use client::{Client, connect};
 pub use control::{quoted_name, set_session};
 pub use engine::MySqlEngine;
 pub use environment::Environment;
+pub use failure::{code_of, ends_the_connection};
 pub use session::MySqlSession;
 pub use settings::{Settings, SettingsError};

@@ -55,6 +55,29 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
         ],
     ),
     of(
+        "migration-copy",
+        "a table was copied while its writes waited",
+        [
+            "on MariaDB: ALGORITHM=COPY without LOCK=NONE, by what an empty copy of the table accepts and by the rows that were copied",
+            "writes wait for as long as the copy lasts, which grows with the table; reads wait for its end only",
+            "migration.statements[].algorithm, affected_rows, locks",
+            "another type of a column, another character set, a primary key that is dropped, a foreign key with foreign_key_checks on",
+            "a form that is INSTANT or INPLACE, with LOCK=NONE in the statement so that it fails rather than blocks; else gh-ost or \
+             pt-online-schema-change. Writes then wait for a moment only",
+        ],
+    ),
+    of(
+        "migration-implicit-commit",
+        "a transaction around DDL held nothing together",
+        [
+            "on MariaDB: a statement that stands in a transaction of its migration was committed before the COMMIT",
+            "a migration that fails half way stays half applied, whatever its tool says",
+            "migration.statements[].implicit_commit, outcome",
+            "tools that put each file into a transaction, as they do on PostgreSQL, where DDL is taken back",
+            "one statement of DDL to a migration, or each so that it can be run again (IF NOT EXISTS, IF EXISTS)",
+        ],
+    ),
+    of(
         "migration-index-blocks-writes",
         "an index was built while writes waited",
         [

@@ -286,6 +286,11 @@ fn gives_process(grant: &str) -> bool {
     what.split(", ").any(|right| ["ALL PRIVILEGES", "PROCESS"].contains(&right.trim()))
 }
 
+/// Whether this account is shown the sessions of all others.
+pub(in crate::probe::mysql) async fn may_see_all(client: &Client) -> Result<bool, Error> {
+    Ok(client.rows("SHOW GRANTS").await?.iter().any(grants_process))
+}
+
 /// Connections that this account can still open.
 pub async fn connections_free(client: &Client) -> Result<u64, Error> {
     Ok(Facts::ask(client).await?.connections_free())

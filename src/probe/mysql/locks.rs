@@ -157,9 +157,12 @@ impl Look<'_> {
 
     fn wanted_metadata(&self, waiter: u64) -> Wanted {
         let pending = self.metadata.iter().find(|lock| lock.id == waiter && !lock.granted);
+        let others = |is_one: &dyn Fn(&MetadataRow) -> bool| {
+            distinct(self.metadata.iter().filter(|lock| is_one(lock)).map(|lock| lock.id))
+        };
         let blockers = pending.map_or_else(Vec::new, |pending| {
-            distinct(self.metadata.iter().filter(|lock| pending.waits_for(lock)).map(|lock| lock.id))
-                .collect()
+            let barring: Vec<u64> = others(&|lock| pending.waits_for(lock)).collect();
+            if barring.is_empty() { others(&|lock| pending.waits_for_raised(lock)).collect() } else { barring }
         });
         Wanted {
             waiter,
@@ -336,6 +339,10 @@ mod tests {
             (2, true, 1, false)
         );
         assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD note text"));
+        // An ALTER at work: its lock is shown as it was taken.
+        let at_work = [session(2, "ALTER TABLE stock MODIFY n bigint"), sessions[2].clone()];
+        let locks = [lock(2, "SHARED_UPGRADABLE", true), lock(3, "SHARED_WRITE", false)];
+        assert_eq!(look(&at_work, &[], &locks)[0].roots[0].session.backend.0, 2);
         // Where the locks cannot be read, the wait is seen nevertheless.
         let blind = look(&sessions, &[], &[]);
         assert!(blind.len() == 2 && blind[1].direct_blockers.is_empty() && blind[1].roots.is_empty());

@@ -42,10 +42,17 @@ impl MetadataRow {
     /// Whether this one has to wait for `other`.
     pub fn waits_for(&self, other: &Self) -> bool {
         let against = if other.granted { conflicts } else { gives_way };
-        !self.granted
-            && self.id != other.id
-            && self.relation == other.relation
-            && against(&self.mode, &other.mode)
+        self.stands_beside(other) && against(&self.mode, &other.mode)
+    }
+
+    /// Whether `other` is what this one waits for where nothing else is in its way: MariaDB shows an ALTER's lock in the mode in which it
+    /// was taken, also while it is raised to one that bars writes or all (10.11).
+    pub fn waits_for_raised(&self, other: &Self) -> bool {
+        self.stands_beside(other) && other.granted && other.mode == "SHARED_UPGRADABLE"
+    }
+
+    fn stands_beside(&self, other: &Self) -> bool {
+        !self.granted && self.id != other.id && self.relation == other.relation
     }
 }
 
@@ -107,6 +114,15 @@ mod tests {
         assert!(reader.waits_for(&wanted) && !reader.waits_for(&holder) && !reader.waits_for(&held));
         assert!(!wanted.waits_for(&reader), "who waits first goes first");
         assert!(!holder.waits_for(&wanted), "it has what it wants");
+    }
+
+    #[test]
+    fn a_writer_stands_behind_an_alter_whose_lock_is_not_shown_as_raised() {
+        let copying = lock(2, "SHARED_UPGRADABLE", true);
+        let writer = lock(3, "SHARED_WRITE", false);
+        assert!(!writer.waits_for(&copying) && writer.waits_for_raised(&copying));
+        assert!(!writer.waits_for_raised(&lock(1, "SHARED_READ", true)));
+        assert!(!writer.waits_for_raised(&MetadataRow { relation: "orders".into(), ..copying }));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 pub(crate) mod activity;
 pub mod capabilities;
 pub(crate) mod counters;
+pub(crate) mod ddl;
 pub(crate) mod gauge;
 mod link;
 mod locks;

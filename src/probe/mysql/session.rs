@@ -244,7 +244,7 @@ fn machine(host: &str) -> &str {
 }
 
 /// What a state of the process list waits for: see the table above.
-fn wait_of(stage: &str) -> Option<String> {
+pub fn wait_of(stage: &str) -> Option<String> {
     let wait = match stage {
         "User lock" => "Lock:user",
         "User sleep" => "Timeout:UserSleep",

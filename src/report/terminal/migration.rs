@@ -186,6 +186,10 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
     if let Some(root) = &of.root {
         details.push(format!("waited for {}, {}", root.who, root.state));
     }
+    details.extend(algorithm(of));
+    if of.implicit_commit {
+        details.push("committed by the server itself, before the COMMIT of its transaction".to_owned());
+    }
     if !of.rewritten.is_empty() {
         details.push(format!("rewrote {}", names(&of.rewritten)));
     }
@@ -242,6 +246,16 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
         }
     }
     details
+}
+
+/// `ALGORITHM=COPY, LOCK=SHARED (…)`
+fn algorithm(of: &DdlInfo) -> Option<String> {
+    let used = of.algorithm.as_ref()?;
+    let Some(algorithm) = &used.algorithm else {
+        return Some(format!("its algorithm is not known: {}", used.evidence));
+    };
+    let lock = used.lock.as_ref().map_or_else(String::new, |lock| format!(", LOCK={lock}"));
+    Some(format!("ALGORITHM={algorithm}{lock} ({})", used.evidence))
 }
 
 fn names(names: &[String]) -> String {

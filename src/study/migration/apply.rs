@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::db::Target;
 use crate::probe::ddl::{DdlSession, Left, Schema, Unfinished, Watch};
-use crate::record::migration::{DdlError, MigrationEnded, MigrationEntry, RehearsalKind};
+use crate::record::migration::{DdlError, ForeseenAlgorithm, MigrationEnded, MigrationEntry, RehearsalKind};
 use crate::time::{Now as _, RealClock};
 use crate::units::{Stamp, format_duration};
 use crate::workload::migrations::{Migration, Unit, UnitKind, is_concurrent};
@@ -18,12 +18,12 @@ use super::MigrationShape;
 use super::alongside::{Common, Told};
 use super::command;
 use super::disturb::Disturbers;
-use super::unit::{self, Reach};
+use super::unit::{self, Failed, Reach};
 
 /// Between the beginning of the stage and the first statement: time for the plans to be asked for as they were before.
 pub(super) const LEAD: Duration = Duration::from_millis(1500);
-/// Codes after which another try may go well: a lock that was not to be had in time, and a deadlock.
-const WORTH_ANOTHER_TRY: [&str; 2] = ["55P03", "40P01"];
+/// Codes after which another try may go well: a lock that was not to be had in time, and a deadlock (40001 of MariaDB).
+const WORTH_ANOTHER_TRY: [&str; 3] = ["55P03", "40P01", "40001"];
 /// What stands for the server's code where the server had nothing against it.
 pub(super) const STOPPED: &str = "stopped";
 
@@ -41,6 +41,8 @@ pub(super) struct Apply {
 /// What is known of a database before a migration.
 pub(super) struct Before {
     left: Result<Left, String>,
+    /// By statement: how the server will carry it out.
+    pub(super) foreseen: Vec<Option<ForeseenAlgorithm>>,
     /// Statements of another version of the application that the server refuses.
     refused: BTreeMap<String, DdlError>,
 }
@@ -55,6 +57,8 @@ pub(super) struct Applying {
     pub(super) deadline: tokio::time::Instant,
     /// What the tags of its statements begin with.
     pub(super) tag: String,
+    /// By statement: how the server will carry it out.
+    pub(super) foreseen: Vec<Option<ForeseenAlgorithm>>,
     /// The relations as they were when the last transaction had ended.
     pub(super) schema: Schema,
     pub(super) out: mpsc::Sender<Told>,
@@ -79,11 +83,13 @@ async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let Apply { kind, common, shape, target, clock, out, mut stop } = apply;
     let begun = tokio::time::Instant::now();
     let session = DdlSession::open(&target, "migration").await.map_err(|error| no_connection(&error))?;
-    let watch = Watch::begin(&target, session.pid(), clock).await.map_err(|error| no_connection(&error))?;
+    let watch =
+        Watch::begin(&target, session.backend(), clock).await.map_err(|error| no_connection(&error))?;
     let schema = session.schema().await?;
-    let before = Before::look(kind, &shape, &session, &watch, &common).await?;
-    if let Some(timeout) = shape.lock_timeout {
-        session.execute(&set_lock_timeout(timeout)).await?;
+    let mut before = Before::look(kind, &shape, &session, &watch, &common).await?;
+    let foreseen = std::mem::take(&mut before.foreseen);
+    if shape.lock_timeout.is_some() {
+        session.limit_lock_waits(shape.lock_timeout).await?;
     }
     tokio::select! {
         () = tokio::time::sleep_until(begun + LEAD) => {}
@@ -94,7 +100,7 @@ async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let _ = out.send(Told::Entry(at, MigrationEntry::Begun { at, backend: session.backend() })).await;
     let deadline = tokio::time::Instant::now() + shape.at_most;
     let tag = format!("/*dbdyno migration {:016x}.", rand::random::<u64>());
-    let mut applying = Applying { shape, session, watch, clock, stop, deadline, tag, schema, out };
+    let mut applying = Applying { shape, session, watch, clock, stop, deadline, tag, foreseen, schema, out };
     let mut ended = applying.all().await;
     disturbers.end().await;
     let Applying { shape, session, watch, .. } = applying;
@@ -106,10 +112,6 @@ pub(super) fn no_connection(error: &crate::db::ConnectError) -> DdlError {
     DdlError { code: "08001".to_owned(), message: error.to_string() }
 }
 
-pub(super) fn set_lock_timeout(timeout: Duration) -> String {
-    format!("SET lock_timeout = '{}ms'", timeout.as_millis())
-}
-
 impl Applying {
     /// All migrations in order.
     async fn all(&mut self) -> MigrationEnded {
@@ -118,7 +120,7 @@ impl Applying {
         let mut first = 0;
         'all: for migration in &migrations {
             for unit in &migration.units {
-                if let Err((statement, error)) = self.until_done(migration, unit, first).await {
+                if let Err(Failed { statement, error, .. }) = self.until_done(migration, unit, first).await {
                     if error.code == STOPPED {
                         ended.stopped = Some(error.message.clone());
                     }
@@ -134,44 +136,47 @@ impl Applying {
     }
 
     /// One unit, try by try. `first` is the number of the migration's first statement.
-    async fn until_done(
-        &mut self,
-        migration: &Migration,
-        unit: &Unit,
-        first: usize,
-    ) -> Result<(), (usize, DdlError)> {
+    async fn until_done(&mut self, migration: &Migration, unit: &Unit, first: usize) -> Result<(), Failed> {
         let concurrent =
             unit.kind == UnitKind::Alone && is_concurrent(&migration.statements[unit.statements.start].sql);
         // A second try of CREATE INDEX CONCURRENTLY would stumble over what the first one left.
-        let tries = if concurrent { 1 } else { self.shape.retries + 1 };
-        for number in 1..=tries {
-            let opening = migration.statements[unit.statements.start].sql.lines().next().unwrap_or_default();
+        let retries = if concurrent { 0 } else { self.shape.retries };
+        let (mut number, mut left, mut stand) = (1, retries, 0);
+        loop {
+            let next = (unit.statements.start + stand).min(unit.statements.end - 1);
+            let opening = migration.statements[next].sql.lines().next().unwrap_or_default();
             let again = if number > 1 { format!(" (try {number})") } else { String::new() };
             self.say(format!("migration {}: {opening}{again}", migration.version)).await;
             let exempt = concurrent.then_some(self.shape.lock_timeout).flatten();
             if exempt.is_some() {
-                let _ = self.session.execute("SET lock_timeout = 0").await;
+                let _ = self.session.limit_lock_waits(None).await;
             }
-            let reach = Reach { migration, unit, first, number };
+            let reach = Reach { migration, unit, first, number, stand };
             let done = unit::attempt(self, &reach).await;
-            if let Some(timeout) = exempt {
-                let _ = self.session.execute(&set_lock_timeout(timeout)).await;
+            if exempt.is_some() {
+                let _ = self.session.limit_lock_waits(exempt).await;
             }
-            let Err((statement, error)) = done else { return Ok(()) };
-            if number == tries || !WORTH_ANOTHER_TRY.contains(&error.code.as_str()) || self.session.is_lost()
-            {
-                return Err((statement, error));
+            let Err(failed) = done else { return Ok(()) };
+            if failed.stand > stand {
+                // Another statement than before: it has its own tries.
+                left = retries;
+            }
+            let is_worth_it = WORTH_ANOTHER_TRY.contains(&failed.error.code.as_str());
+            if left == 0 || !is_worth_it || self.session.is_lost() {
+                return Err(failed);
             }
             tokio::select! {
                 () = tokio::time::sleep(self.shape.backoff) => {}
-                error = halted(&mut self.stop, self.deadline, self.shape.at_most) => return Err((statement, error)),
+                error = halted(&mut self.stop, self.deadline, self.shape.at_most) => {
+                    return Err(Failed { error, ..failed });
+                }
             }
+            (number, left, stand) = (number + 1, left - 1, failed.stand);
         }
-        Ok(())
     }
 
-    /// Executes a text, unless the user or the clock ends it.
-    pub(super) async fn execute(&mut self, sql: &str) -> Result<(), DdlError> {
+    /// Executes a text, unless the user or the clock ends it. Gives the rows that it affected, where the server says that.
+    pub(super) async fn execute(&mut self, sql: &str) -> Result<Option<u64>, DdlError> {
         const CANCEL_PATIENCE: Duration = Duration::from_secs(5);
         let mut executing = std::pin::pin!(self.session.execute(sql));
         let stopped = tokio::select! {
@@ -181,7 +186,7 @@ impl Applying {
         self.watch.cancel().await;
         match tokio::time::timeout(CANCEL_PATIENCE, executing).await {
             // It was faster than the cancel.
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(affected)) => Ok(affected),
             _ => Err(stopped),
         }
     }
@@ -197,7 +202,7 @@ impl Applying {
 }
 
 impl Before {
-    /// Looks, before anything is applied.
+    /// Looks, before anything is applied. What is tried on empty copies is tried of the migration itself and of its way back alike.
     pub(super) async fn look(
         kind: RehearsalKind,
         shape: &MigrationShape,
@@ -212,7 +217,10 @@ impl Before {
         if kind == RehearsalKind::Migration {
             common.keep_digest(session.digest().await?);
         }
-        Ok(Self { left: watch.left().await, refused })
+        let statements = shape.migrations.migrations.iter().flat_map(|of| &of.statements);
+        let statements: Vec<&str> = statements.map(|of| of.sql.as_str()).collect();
+        let foreseen = session.foresee(&statements).await?;
+        Ok(Self { left: watch.left().await, foreseen, refused })
     }
 
     /// What stands unfinished now and did not before, what the new schema breaks, and whether the way back led back.

@@ -60,7 +60,8 @@ pub(super) async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
     let begun = tokio::time::Instant::now();
     // Asks what is there and what is left, and changes nothing.
     let session = DdlSession::open(&target, "migration").await.map_err(|error| no_connection(&error))?;
-    let watch = Watch::begin(&target, session.pid(), clock).await.map_err(|error| no_connection(&error))?;
+    let watch =
+        Watch::begin(&target, session.backend(), clock).await.map_err(|error| no_connection(&error))?;
     let schema = session.schema().await?;
     let before = Before::look(kind, &shape, &session, &watch, &common).await?;
     tokio::select! {
@@ -440,6 +441,9 @@ impl Executed {
             wal_bytes: None,
             temp_bytes: None,
             server_wal_bytes: None,
+            affected_rows: None,
+            foreseen: None,
+            implicit_commit: false,
         };
         (statement, one)
     }

@@ -50,13 +50,10 @@ impl Disturbers {
                 message: error.to_string(),
             };
             let session = DdlSession::open(target, disturb.as_str()).await.map_err(no_connection)?;
-            let watch = Watch::begin(target, session.pid(), clock).await.map_err(no_connection)?;
+            let watch = Watch::begin(target, session.backend(), clock).await.map_err(no_connection)?;
             let from = clock.now();
             if disturb != Disturb::Autovacuum {
-                session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
-                for table in &tables {
-                    session.execute(&format!("SELECT FROM {table} LIMIT 1")).await?;
-                }
+                session.read_all(&tables).await?;
             }
             let (own, out, mut stop) = (tables.clone(), out.clone(), stop.subscribe());
             let (holds, held) = oneshot::channel();
@@ -109,7 +106,7 @@ async fn tell_first_lock(watch: &Watch, holds: oneshot::Sender<()>) {
 async fn go_on(disturb: Disturb, session: &DdlSession, tables: &[String]) {
     match disturb {
         Disturb::LongReader(lasts) => {
-            let _ = session.execute(&format!("SELECT pg_catalog.pg_sleep({})", lasts.as_secs_f64())).await;
+            let _ = session.sleep(lasts).await;
             let _ = session.execute("ROLLBACK").await;
         }
         Disturb::IdleInTransaction(lasts) => {
@@ -117,20 +114,7 @@ async fn go_on(disturb: Disturb, session: &DdlSession, tables: &[String]) {
             let _ = session.execute("ROLLBACK").await;
         }
         Disturb::Autovacuum => {
-            // As slow as autovacuum is by default, so that it is met.
-            let slow = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 200";
-            let _ = session.execute(slow).await;
-            loop {
-                for table in tables {
-                    let vacuum = format!("VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) {table}");
-                    match session.execute(&vacuum).await {
-                        // Cancelled, or gone: there is nothing left to do.
-                        Err(error) if error.code == "57014" || session.is_lost() => return,
-                        _ => {}
-                    }
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+            let _ = session.vacuum(tables).await;
         }
     }
 }

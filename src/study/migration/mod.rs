@@ -8,6 +8,7 @@ mod command;
 mod course;
 mod disturb;
 mod old;
+mod one_by_one;
 mod plan;
 mod record;
 mod safe;
@@ -26,7 +27,7 @@ use super::measure::{Bench, Decision, Subject};
 use super::{Happening, Observer, Outcome, StudyError};
 
 pub(super) use alongside::{Alongside, Told};
-pub use old::OldStatements;
+pub use old::{OldStatement, OldStatements};
 pub use plan::{Beside, Disturb, MigrationPlan, MigrationShape, Turns};
 
 use alongside::Common;

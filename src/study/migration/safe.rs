@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::analysis::MigrationSoFar;
 use crate::sql::safer::{Safer, safer};
-use crate::workload::migrations::{Migration, MigrationStatement, Migrations, Unit, UnitKind};
+use crate::workload::migrations::{Migration, MigrationStatement, Unit, UnitKind};
 
 use super::MigrationShape;
 
@@ -36,9 +36,8 @@ pub(super) fn safe(
     if !tries_again && instead_of.iter().all(Option::is_none) {
         return None;
     }
-    let folder = shape.migrations.folder.clone();
     let mut safe = shape.clone();
-    safe.migrations = Migrations { folder, tool: shape.migrations.tool, migrations };
+    safe.migrations.migrations = migrations;
     if tries_again {
         (safe.lock_timeout, safe.retries, safe.backoff) = (Some(LOCK_TIMEOUT), RETRIES, BACKOFF);
     }

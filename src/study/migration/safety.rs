@@ -44,6 +44,7 @@ pub(super) async fn check(plan: &MigrationPlan, observer: &mut Observer<'_>) -> 
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         reasons.push(format!("others are connected to {database}: {}{more}", named.join(", ")));
     }
+    reasons.extend(company.hidden.map(|why| format!("whether others are connected is not known: {why}")));
     if reasons.is_empty() {
         return Ok(());
     }

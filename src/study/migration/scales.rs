@@ -94,7 +94,7 @@ async fn execute(target: &OpenTarget, sql: &str) -> Result<(), StudyError> {
 /// All statements once, as far as they go.
 async fn once(plan: &MigrationPlan, target: &OpenTarget, clock: RealClock) -> Result<ScaledRun, StudyError> {
     let session = DdlSession::open(&target.target, "migration").await?;
-    let watch = Watch::begin(&target.target, session.pid(), clock).await?;
+    let watch = Watch::begin(&target.target, session.backend(), clock).await?;
     let sizes = session.sizes().await.map_err(|error| StudyError::Examine(error.message))?;
     let mut quiet =
         Quiet { session, watch, run: ScaledRun { rows: sizes.rows(), ..ScaledRun::default() }, first: 0 };

@@ -1,13 +1,14 @@
 //! One try of what is done or undone together: each statement is timed, its locks and files are looked at before the transaction
 //! ends, and all is told when the locks are given back.
 
-use crate::probe::ddl::{Changes, Looked, OwnScans, Schema, SeenLocks};
+use crate::probe::ddl::{Changes, Looked, OwnLocks, OwnScans, RelationId, Schema, SeenLock, SeenLocks};
 use crate::record::migration::{DdlError, DdlTry, LockSpan, MigrationEntry, ScannedRelation};
 use crate::time::Now as _;
 use crate::units::{Span, Stamp};
 use crate::workload::migrations::{Migration, Unit, UnitKind};
 
 use super::apply::Applying;
+use super::one_by_one;
 
 /// Which unit is tried, and how often it was.
 pub(super) struct Reach<'a> {
@@ -17,11 +18,31 @@ pub(super) struct Reach<'a> {
     pub(super) first: usize,
     /// From 1.
     pub(super) number: u32,
+    /// Statements of the unit that stand already, by a try before.
+    pub(super) stand: usize,
+}
+
+/// Why a unit did not come to its end.
+pub(super) struct Failed {
+    /// The statement, by its number among all.
+    pub(super) statement: usize,
+    pub(super) error: DdlError,
+    /// Statements of the unit that stand all the same, from its first.
+    pub(super) stand: usize,
 }
 
 /// Tries a unit once. On an error nothing of it stands, but for what the server itself keeps of a statement outside of
-/// transactions.
-pub(super) async fn attempt(applying: &mut Applying, reach: &Reach<'_>) -> Result<(), (usize, DdlError)> {
+/// transactions, and for what it commits by itself.
+pub(super) async fn attempt(applying: &mut Applying, reach: &Reach<'_>) -> Result<(), Failed> {
+    if applying.session.commits_ddl_itself() {
+        return one_by_one::attempt(applying, reach).await;
+    }
+    let done = together(applying, reach).await;
+    done.map_err(|(statement, error)| Failed { statement, error, stand: 0 })
+}
+
+/// The same where the server takes DDL back with its transaction.
+async fn together(applying: &mut Applying, reach: &Reach<'_>) -> Result<(), (usize, DdlError)> {
     let begun_with = applying.schema.clone();
     let mut tries = Vec::new();
     let mut done = match reach.unit.kind {
@@ -88,7 +109,7 @@ fn of_statement(tag: &str, reach: &Reach<'_>, index: usize) -> String {
     format!("{tag}{}.{}*/", reach.first + index, reach.number)
 }
 
-fn take_changes(one: &mut DdlTry, changes: Changes) {
+pub(super) fn take_changes(one: &mut DdlTry, changes: Changes) {
     one.rewritten = changes.rewritten;
     one.rebuilt = changes.rebuilt;
     one.invalid_indexes = changes.invalid;
@@ -104,8 +125,7 @@ async fn alone(
     let index = reach.unit.statements.start;
     let (mut one, seen, executed) = execute(applying, reach, index).await;
     one.waits = spans(&seen.waits, begun_with, one.span);
-    one.held =
-        spans(&seen.held, begun_with, one.span).into_iter().filter(|lock| lock.relation.is_some()).collect();
+    one.held = relations(&seen.held, begun_with, one.span);
     let statement = one.statement;
     tries.push(one);
     executed.map_err(|error| (statement, error))
@@ -161,7 +181,7 @@ struct Known<'a> {
     /// The relations before it.
     begun_with: &'a Schema,
     schema: Schema,
-    locks: Vec<(u32, String)>,
+    locks: OwnLocks,
     scans: OwnScans,
 }
 
@@ -169,11 +189,11 @@ impl Known<'_> {
     /// Takes what the session sees behind a statement: what is new in it is the statement's.
     fn learn(&mut self, one: &mut DdlTry, seen: &SeenLocks, looked: Looked) {
         for (relation, mode) in looked.locks {
-            let Some(known) = self.begun_with.get(relation) else { continue };
-            if self.locks.contains(&(relation, mode.clone())) {
+            let Some(known) = self.begun_with.get(relation.clone()) else { continue };
+            if self.locks.contains(&(relation.clone(), mode.clone())) {
                 continue;
             }
-            let from = begin_of(seen, relation, &mode, one.span);
+            let from = begin_of(seen, &relation, &mode, one.span);
             one.held.push(LockSpan {
                 mode: mode.clone(),
                 relation: Some(known.name.clone()),
@@ -197,7 +217,7 @@ impl Known<'_> {
 }
 
 /// Executes one statement, and gives what was seen of its locks meanwhile.
-async fn execute(
+pub(super) async fn execute(
     applying: &mut Applying,
     reach: &Reach<'_>,
     index: usize,
@@ -228,18 +248,21 @@ async fn execute(
         wal_bytes: None,
         temp_bytes: None,
         server_wal_bytes: None,
+        affected_rows: executed.as_ref().ok().copied().flatten(),
+        foreseen: None,
+        implicit_commit: false,
     };
     // Until its transaction ends: where the WAL stood when it began. Asking now would only lengthen its locks.
-    (DdlTry { server_wal_bytes: wal_before, ..one }, seen, executed)
+    (DdlTry { server_wal_bytes: wal_before, ..one }, seen, executed.map(drop))
 }
 
 /// Seen locks by the names of their relations, within the statement. A relation that was not there before has no name here, and
 /// nobody else waits for it.
-fn spans(seen: &[crate::probe::ddl::SeenLock], begun_with: &Schema, within: Span) -> Vec<LockSpan> {
+pub(super) fn spans(seen: &[SeenLock], begun_with: &Schema, within: Span) -> Vec<LockSpan> {
     seen.iter()
         .filter_map(|lock| {
-            let relation = match lock.relation {
-                Some(oid) => Some(begun_with.get(oid)?.name.clone()),
+            let relation = match &lock.relation {
+                Some(relation) => Some(begun_with.get(relation.clone())?.name.clone()),
                 None => None,
             };
             // A look goes on for a moment behind the end of the statement.
@@ -250,19 +273,22 @@ fn spans(seen: &[crate::probe::ddl::SeenLock], begun_with: &Schema, within: Span
         .collect()
 }
 
+/// Those of them that are on relations.
+pub(super) fn relations(seen: &[SeenLock], begun_with: &Schema, within: Span) -> Vec<LockSpan> {
+    spans(seen, begun_with, within).into_iter().filter(|lock| lock.relation.is_some()).collect()
+}
+
 /// What a statement that failed held, as far as it was seen from outside.
 fn held_so_far(
     seen: &SeenLocks,
     begun_with: &Schema,
     within: Span,
-    before: &[(u32, String)],
+    before: &[(RelationId, String)],
 ) -> Vec<LockSpan> {
-    let new: Vec<_> = seen
-        .held
-        .iter()
-        .filter(|lock| lock.relation.is_some_and(|oid| !before.contains(&(oid, lock.mode.clone()))))
-        .cloned()
-        .collect();
+    let is_new = |lock: &&SeenLock| {
+        lock.relation.as_ref().is_some_and(|of| !before.contains(&(of.clone(), lock.mode.clone())))
+    };
+    let new: Vec<_> = seen.held.iter().filter(is_new).cloned().collect();
     let mut held = spans(&new, begun_with, within);
     for lock in &mut held {
         lock.span.to = Stamp::NEVER;
@@ -272,8 +298,8 @@ fn held_so_far(
 
 /// From when a lock was held: the end of the wait for it, the first look that saw it, or, where it was quicker than a look, the
 /// beginning of the statement.
-fn begin_of(seen: &SeenLocks, relation: u32, mode: &str, within: Span) -> Stamp {
-    let is_it = |lock: &&crate::probe::ddl::SeenLock| lock.relation == Some(relation) && lock.mode == mode;
+fn begin_of(seen: &SeenLocks, relation: &RelationId, mode: &str, within: Span) -> Stamp {
+    let is_it = |lock: &&SeenLock| lock.relation.as_ref() == Some(relation) && lock.mode == mode;
     let waited = seen.waits.iter().filter(is_it).map(|lock| lock.span.to).max();
     // A lock that was not waited for was taken some time before the look that saw it first, at most one look before.
     waited.map_or(within.from, |to| to.max(within.from).min(within.to))

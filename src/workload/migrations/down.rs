@@ -18,7 +18,7 @@ pub fn load_down(up: &Migrations) -> Result<Migrations, Mistakes> {
         ));
         return Err(mistakes);
     }
-    let (_, mut all) = files::read(&up.folder, Some(up.tool), Way::Down)?;
+    let (_, mut all) = files::read(&up.folder, Some(up.tool), up.dialect, Way::Down)?;
     let mut migrations: Vec<Migration> = Vec::with_capacity(up.migrations.len());
     for migration in up.migrations.iter().rev() {
         let is_it = |down: &Migration| match up.tool {
@@ -30,11 +30,7 @@ pub fn load_down(up: &Migrations) -> Result<Migrations, Mistakes> {
             None => mistakes.push(missing(up.tool, migration)),
         }
     }
-    if mistakes.is_empty() {
-        Ok(Migrations { folder: up.folder.clone(), tool: up.tool, migrations })
-    } else {
-        Err(mistakes)
-    }
+    if mistakes.is_empty() { Ok(Migrations { migrations, ..up.clone() }) } else { Err(mistakes) }
 }
 
 fn missing(tool: Tool, migration: &Migration) -> Mistake {

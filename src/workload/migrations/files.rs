@@ -5,8 +5,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Mistake, Mistakes};
-use crate::sql::lex::{TokenKind, lex};
-use crate::sql::split::split;
+use crate::sql::lex::{TokenKind, lex_in};
+use crate::sql::split::split_in;
+use crate::units::Dialect;
 
 use super::names::{self, FileName, Tool};
 use super::steps::{self, Control, Unit, UnitKind};
@@ -34,14 +35,32 @@ pub(super) enum Way {
     Down,
 }
 
-/// Reads the migrations of a folder, or says all that is wrong with them.
+/// How a file is read.
+#[derive(Clone, Copy)]
+struct Habits {
+    tool: Tool,
+    dialect: Dialect,
+    way: Way,
+}
+
+/// Reads the migrations of a folder for PostgreSQL, or says all that is wrong with them.
 pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
-    let (tool, migrations) = read(folder, tool, Way::Up)?;
-    Ok(Migrations { folder: folder.to_owned(), tool, migrations })
+    load_for(folder, tool, Dialect::Postgresql)
+}
+
+/// The same in a dialect. Those of MariaDB and MySQL know no statement that cannot stand in a transaction: most of them end it.
+pub fn load_for(folder: &Path, tool: Option<Tool>, dialect: Dialect) -> Result<Migrations, Mistakes> {
+    let (tool, migrations) = read(folder, tool, dialect, Way::Up)?;
+    Ok(Migrations { folder: folder.to_owned(), tool, dialect, migrations })
 }
 
 /// What goes one way, in the order in which it is applied.
-pub(super) fn read(folder: &Path, tool: Option<Tool>, way: Way) -> Result<(Tool, Vec<Migration>), Mistakes> {
+pub(super) fn read(
+    folder: &Path,
+    tool: Option<Tool>,
+    dialect: Dialect,
+    way: Way,
+) -> Result<(Tool, Vec<Migration>), Mistakes> {
     let mut mistakes = Mistakes::default();
     let files = read_all(folder, &mut mistakes);
     if !mistakes.is_empty() {
@@ -68,7 +87,8 @@ pub(super) fn read(folder: &Path, tool: Option<Tool>, way: Way) -> Result<(Tool,
                 let (version, name) = (given.replace('_', "."), name.replace('_', " "));
                 let version = if tool == Tool::Plain { given.to_owned() } else { version };
                 places.insert(file.path.clone(), file.source);
-                migrations.extend(migration(tool, file, version, name, way, &mut mistakes));
+                let habits = Habits { tool, dialect, way };
+                migrations.extend(migration(habits, file, version, name, &mut mistakes));
             }
         }
     }
@@ -212,29 +232,29 @@ fn part(tool: Tool, file: &SqlFile, text: &str, way: Way, mistakes: &mut Mistake
 }
 
 fn migration(
-    tool: Tool,
+    habits: Habits,
     file: &SqlFile,
     version: String,
     name: String,
-    way: Way,
     mistakes: &mut Mistakes,
 ) -> Option<Migration> {
+    let Habits { tool, dialect, way } = habits;
     let text = mistakes.text(file.source).to_owned();
     let Part { span, mut in_transaction } = part(tool, file, &text, way, mistakes)?;
     let before = mistakes.items().len();
-    unreadable_tokens(&text, &span, file.source, mistakes);
+    unreadable_tokens(&text, &span, dialect, file.source, mistakes);
     if mistakes.items().len() > before {
         return None;
     }
     let first_line = text[..span.start].matches('\n').count();
     let body = &text[span.clone()];
-    let statements: Vec<MigrationStatement> = split(body)
+    let statements: Vec<MigrationStatement> = split_in(body, dialect)
         .into_iter()
         .map(|piece| MigrationStatement {
             sql: piece.text(body).to_owned(),
             line: first_line + piece.line,
             span: span.start + piece.span.start..span.start + piece.span.end,
-            alone: steps::is_alone(piece.text(body)),
+            alone: dialect == Dialect::Postgresql && steps::is_alone(piece.text(body)),
         })
         .collect();
     if statements.is_empty() && way == Way::Down {
@@ -329,10 +349,16 @@ fn words(sql: &str) -> String {
 }
 
 /// What neither the server nor we can read: quotes without an end, psql's own commands, rows behind the statement.
-fn unreadable_tokens(text: &str, part: &Range<usize>, source: usize, mistakes: &mut Mistakes) {
+fn unreadable_tokens(
+    text: &str,
+    part: &Range<usize>,
+    dialect: Dialect,
+    source: usize,
+    mistakes: &mut Mistakes,
+) {
     let body = &text[part.clone()];
     let mut line_begins = true;
-    for token in lex(body) {
+    for token in lex_in(body, dialect) {
         let span = part.start + token.span.start..part.start + token.span.end;
         if !token.closed {
             let what = match token.kind {
@@ -347,6 +373,10 @@ fn unreadable_tokens(text: &str, part: &Range<usize>, source: usize, mistakes: &
             let message = "a command of psql, not SQL".to_owned();
             let help = "write it as SQL; files of data go through another tool".to_owned();
             mistakes.at(source, span, message, "the server does not know it", Some(help));
+        } else if line_begins && dialect == Dialect::Mysql && token.is_word(body, "DELIMITER") {
+            let message = "DELIMITER is a command of the client, not SQL".to_owned();
+            let help = "leave it out: bodies between BEGIN and END are kept whole without it".to_owned();
+            mistakes.at(source, span, message, "the server does not know it", Some(help));
         }
         line_begins = match token.kind {
             TokenKind::Whitespace => line_begins || token.text(body).contains('\n'),
@@ -354,7 +384,7 @@ fn unreadable_tokens(text: &str, part: &Range<usize>, source: usize, mistakes: &
             _ => false,
         };
     }
-    for piece in split(body) {
+    for piece in split_in(body, dialect) {
         let upper = piece.text(body).to_ascii_uppercase();
         if upper.starts_with("COPY") && upper.contains("FROM STDIN") {
             let span = part.start + piece.span.start..part.start + piece.span.end;

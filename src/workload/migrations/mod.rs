@@ -11,8 +11,10 @@ mod tests;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use crate::units::Dialect;
+
 pub use down::load_down;
-pub use files::load;
+pub use files::{load, load_for};
 pub use names::Tool;
 pub use steps::{Unit, UnitKind, is_concurrent};
 
@@ -23,6 +25,8 @@ pub struct Migrations {
     pub folder: PathBuf,
     /// Whose habits they follow.
     pub tool: Tool,
+    /// Whose SQL they are written in.
+    pub dialect: Dialect,
     /// At least one.
     pub migrations: Vec<Migration>,
 }

@@ -249,3 +249,21 @@ fn statements_that_stand_alone() {
     assert!(control("ROLLBACK TO SAVEPOINT s").is_none() && control("SAVEPOINT s").is_none());
     assert!(control("COMMIT PREPARED 'x'").is_none() && control("end").is_some());
 }
+
+#[test]
+fn statements_of_mariadb_are_read_by_its_own_rules() {
+    let text = "# one; two\nCREATE TABLE `a;b` (x int);\nDROP DATABASE old;\n\
+                CREATE TRIGGER t BEFORE INSERT ON `a;b` FOR EACH ROW BEGIN SET NEW.x = 1; SET NEW.x = 2; END;\n";
+    let files = folder(&[("1_a.sql", text)]);
+    let read = load_for(files.path(), None, Dialect::Mysql).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!((read.tool, read.dialect), (Tool::Sqlx, Dialect::Mysql));
+    let migration = &read.migrations[0];
+    let lines: Vec<usize> = migration.statements.iter().map(|of| of.line).collect();
+    assert_eq!(lines, [2, 3, 4], "{:?}", statements(migration));
+    // PostgreSQL would not let the second stand in a transaction.
+    assert_eq!(migration.units, [Unit { kind: UnitKind::Transaction, statements: 0..3 }]);
+
+    let files = folder(&[("1_a.sql", "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\n")]);
+    let said = load_for(files.path(), None, Dialect::Mysql).expect_err("the server knows no such word");
+    assert!(said.to_string().contains("DELIMITER is a command of the client"), "{said}");
+}

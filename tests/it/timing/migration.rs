@@ -1,43 +1,64 @@
-//! The lock queue: somebody reads for long, a migration waits for them, and the traffic waits behind the migration.
+//! The lock queue, on both engines: somebody reads for long, a migration waits for them, and the traffic waits behind the migration.
 
-use dbdyno::model::{Migration, Report};
+use dbdyno::model::Report;
 
 use crate::harness::Database;
-use crate::place::{Measured, Place};
+use crate::mariadb::MyDatabase;
+use crate::migration::{check_at, migration, migrations};
+use crate::place::Place;
 
 /// How long the reader reads, in seconds.
 const READS_S: f64 = 3.0;
 
-fn rehearse(more: &[&str]) -> (Report, String) {
+/// A table of one row, and how many columns `note` it has.
+const TABLE: [&str; 2] = ["CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 0)"];
+const NOTES: &str =
+    "SELECT count(*) FROM information_schema.columns WHERE table_name = 't' AND column_name = 'note'";
+
+fn on_postgres(more: &[&str]) -> (Report, String) {
     let database = Database::empty();
-    database.execute("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0)");
-    // Four users who think a while, and four connections: nobody waits for a connection, so that all that they lose is the lock.
-    let place = Place::one_statement("SELECT n FROM t WHERE id = 1");
-    let folder = place.path("migrations");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::write(folder.join("1_note.sql"), "ALTER TABLE t ADD COLUMN note text;").expect("a file");
-    let words =
-        "migration --in-place --before 4s --after 4s --settle 1s --warmup 500ms --pool-size 4 --clients 4";
-    let mut command = place.on(database.url(), words);
-    command.args(["--think", "20ms", "--disturb", "long-reader=3s", "--allow-target", database.name()]);
-    command.arg("--migrations").arg(&folder).args(more).args(["--json", "-"]);
-    let measured = Measured::from(&command.output().expect("it runs"));
-    let report = measured.report();
-    assert_eq!(
-        database.value("SELECT count(*) FROM pg_attribute WHERE attname = 'note'"),
-        "1",
-        "{}",
-        measured.errors
-    );
-    (report, measured.errors)
+    database.execute(&TABLE.join(";"));
+    let told = rehearse(database.url(), database.name(), more);
+    assert_eq!(database.value(NOTES), "1", "{}", told.1);
+    told
 }
 
-fn migration(report: &Report) -> &Migration {
-    report.migration.as_ref().expect("a migration check")
+fn on_mariadb(more: &[&str]) -> (Report, String) {
+    let database = MyDatabase::empty();
+    database.execute(&TABLE);
+    let told = rehearse(database.url(), database.name(), more);
+    assert_eq!(database.value(&format!("{NOTES} AND table_schema = DATABASE()")), "1", "{}", told.1);
+    told
+}
+
+fn rehearse(url: &str, name: &str, more: &[&str]) -> (Report, String) {
+    // Four users who think a while, and four connections: nobody waits for a connection, so that all that they lose is the lock.
+    let place = Place::new(
+        "name = \"one\"\nengines = [\"postgresql\", \"mysql\"]\n[[transaction]]\nname = \"only\"\nstatements = [\"look\"]\n",
+        "-- name: look :many\nSELECT n FROM t WHERE id = 1;\n",
+    );
+    migrations(&place, &[("1_note.sql", "ALTER TABLE t ADD COLUMN note text;")]);
+    let words = "migration --in-place --before 4s --after 4s --settle 1s --warmup 500ms --pool-size 4 --clients 4 \
+                 --think 20ms --disturb long-reader=3s";
+    let measured = check_at(&place, url, name, words, more);
+    (measured.report(), measured.errors)
 }
 
 #[test]
 fn victims_of_a_queue_are_charged_to_the_statement_in_it_with_the_reader_as_root() {
+    let queue = of_the_queue(on_postgres);
+    of_short_tries(on_postgres, ["--lock-timeout", "200ms", "--backoff", "400ms"], 3..=9, 0.2, queue);
+}
+
+#[test]
+fn victims_of_a_queue_are_charged_alike_on_mariadb() {
+    let queue = of_the_queue(on_mariadb);
+    // A second is the shortest limit that it knows, and the reader reads for three.
+    of_short_tries(on_mariadb, ["--lock-timeout", "1s", "--backoff", "400ms"], 2..=4, 0.6, queue);
+}
+
+/// Gives the longest stall.
+fn of_the_queue(rehearse: fn(&[&str]) -> (Report, String)) -> u64 {
     let (report, errors) = rehearse(&["--fail-on", "blocked > 1s"]);
     let queue = migration(&report);
     let alter = &queue.statements[0];
@@ -52,19 +73,28 @@ fn victims_of_a_queue_are_charged_to_the_statement_in_it_with_the_reader_as_root
     assert!(lost > 4.0 * (READS_S - 0.5) * 1e6, "{lost}");
     assert!(report.findings.iter().any(|of| of.id == "migration-lock-queue"), "{:?}", report.findings);
 
-    let policy = ["--lock-timeout", "200ms", "--retries", "30", "--backoff", "400ms"];
-    let (with_timeout, errors) = rehearse(&policy);
-    let short = migration(&with_timeout);
+    queue.blast.blocked_us_max
+}
+
+/// A limit on the wait with tries beyond the first cuts the stall to this share of what it was.
+fn of_short_tries(
+    rehearse: fn(&[&str]) -> (Report, String),
+    policy: [&str; 4],
+    expected: std::ops::RangeInclusive<usize>,
+    share: f64,
+    longest_us: u64,
+) {
+    let policy = [&policy[..], &["--retries", "30"]].concat();
+    let (report, errors) = rehearse(&policy);
+    let short = migration(&report);
     let tries = &short.statements[0].tries;
-    // The reader reads for three seconds, and a try and its pause take six tenths of one.
-    assert!((3..=9).contains(&tries.len()), "{tries:?} {errors}");
+    assert!(expected.contains(&tries.len()), "{tries:?} {errors}");
     let gave_up =
-        tries.iter().filter(|one| one.error.as_ref().is_some_and(|error| error.contains("55P03"))).count();
-    assert_eq!(gave_up, tries.len() - 1, "{tries:?}");
+        tries.iter().filter(|one| one.error.as_ref().is_some_and(|error| error.contains("timeout")));
+    assert_eq!(gave_up.count(), tries.len() - 1, "{tries:?}");
     assert!(
-        short.blast.blocked_us_max as f64 <= 0.2 * queue.blast.blocked_us_max as f64,
-        "{:?} {:?}",
-        short.blast,
-        queue.blast
+        short.blast.blocked_us_max as f64 <= share * longest_us as f64,
+        "{:?}, and {longest_us} without",
+        short.blast
     );
 }

@@ -1,12 +1,7 @@
-//! The schema as a set of lines, one for each thing that a migration can make: what of it is not as it was before shows as lines that
-//! came and lines that went.
-
-use std::collections::BTreeSet;
+//! The schema as lines, one for each thing that a migration can make.
 
 use crate::db::postgres::Client;
-
-/// Lines that a difference names; the rest is counted.
-const NAMED_MAX: usize = 50;
+use crate::probe::ddl::Digest;
 
 /// Columns, indexes, constraints, views, sequences, values of enums, functions and triggers of the user. Versions 14 to 18; a constraint
 /// that says NOT NULL is told of by its column (18 keeps it as a constraint as well).
@@ -47,50 +42,9 @@ const LINES: &str = "
     FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid JOIN own ON own.oid = c.relnamespace
     WHERE NOT t.tgisinternal";
 
-/// A schema at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Digest {
-    lines: BTreeSet<String>,
-}
-
-impl Digest {
-    pub(super) async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let mut lines = BTreeSet::new();
-        for row in client.query(LINES, &[]).await? {
-            let line: Option<String> = row.try_get("line")?;
-            lines.extend(line.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")));
-        }
-        Ok(Self { lines })
-    }
-
-    /// What came since (`+ …`) and what went (`- …`).
-    #[must_use]
-    pub fn difference(&self, now: &Self) -> Vec<String> {
-        let went = self.lines.difference(&now.lines).map(|line| format!("- {line}"));
-        let came = now.lines.difference(&self.lines).map(|line| format!("+ {line}"));
-        let mut all: Vec<String> = went.chain(came).collect();
-        let more = all.len().saturating_sub(NAMED_MAX);
-        if more > 0 {
-            all.truncate(NAMED_MAX);
-            all.push(format!("and {more} more"));
-        }
-        all
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_came_and_what_went() {
-        let of = |lines: &[&str]| Digest { lines: lines.iter().map(|line| (*line).to_owned()).collect() };
-        let (before, now) = (of(&["column t.a integer", "index i"]), of(&["column t.a bigint", "index i"]));
-        assert_eq!(before.difference(&now), ["- column t.a integer", "+ column t.a bigint"]);
-        assert!(now.difference(&now).is_empty());
-        let many: Vec<String> = (0..60).map(|number| number.to_string()).collect();
-        let many = Digest { lines: many.into_iter().collect() };
-        let told = many.difference(&Digest::default());
-        assert_eq!((told.len(), told.last().map(String::as_str)), (51, Some("and 10 more")));
-    }
+/// The schema at this moment.
+pub(super) async fn read(client: &Client) -> Result<Digest, tokio_postgres::Error> {
+    let rows = client.query(LINES, &[]).await?;
+    let lines: Vec<Option<String>> = rows.iter().map(|row| row.try_get("line")).collect::<Result<_, _>>()?;
+    Ok(Digest::of(lines.into_iter().flatten()))
 }

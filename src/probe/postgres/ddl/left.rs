@@ -1,8 +1,9 @@
-//! What a schema change leaves unfinished: invalid indexes, constraints that hold for new rows only, columns without statistics.
+//! What a schema change leaves unfinished, as the catalogue tells it.
 
 use std::collections::BTreeSet;
 
 use crate::db::postgres::Client;
+use crate::probe::ddl::{Left, Unfinished};
 
 /// Invalid indexes and constraints that were not validated. An index of a partitioned table is invalid until all parts are there.
 const UNFINISHED: &str = "
@@ -26,42 +27,18 @@ const WITHOUT_STATISTICS: &str = "
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_stats s
                       WHERE s.schemaname = n.nspname AND s.tablename = c.relname AND s.attname = a.attname)";
 
-/// Something that is not finished.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Unfinished {
-    /// An index that queries may not use.
-    InvalidIndex(String),
-    /// A constraint that holds for new rows only: `orders.positive`.
-    NotValidated(String),
-    /// A column, or an expression of an index, without statistics: `orders.note`.
-    WithoutStatistics(String),
-}
-
-/// All that is unfinished at one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Left {
-    unfinished: BTreeSet<Unfinished>,
-}
-
-impl Left {
-    pub(super) async fn read(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let mut unfinished = BTreeSet::new();
-        for row in client.query(UNFINISHED, &[]).await? {
-            let (what, name): (String, String) = (row.try_get("what")?, row.try_get("name")?);
-            unfinished.insert(match what.as_str() {
-                "index" => Unfinished::InvalidIndex(name),
-                _ => Unfinished::NotValidated(name),
-            });
-        }
-        for row in client.query(WITHOUT_STATISTICS, &[]).await? {
-            unfinished.insert(Unfinished::WithoutStatistics(row.try_get("name")?));
-        }
-        Ok(Self { unfinished })
+/// All that is unfinished now.
+pub(super) async fn read(client: &Client) -> Result<Left, tokio_postgres::Error> {
+    let mut unfinished = BTreeSet::new();
+    for row in client.query(UNFINISHED, &[]).await? {
+        let (what, name): (String, String) = (row.try_get("what")?, row.try_get("name")?);
+        unfinished.insert(match what.as_str() {
+            "index" => Unfinished::InvalidIndex(name),
+            _ => Unfinished::NotValidated(name),
+        });
     }
-
-    /// What is in `self` and was not in `before`, in the order of the names.
-    #[must_use]
-    pub fn since(&self, before: &Self) -> Vec<Unfinished> {
-        self.unfinished.difference(&before.unfinished).cloned().collect()
+    for row in client.query(WITHOUT_STATISTICS, &[]).await? {
+        unfinished.insert(Unfinished::WithoutStatistics(row.try_get("name")?));
     }
+    Ok(Left::of(unfinished))
 }

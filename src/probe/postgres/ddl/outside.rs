@@ -9,8 +9,9 @@ use crate::db::postgres::{Client, connect};
 use crate::db::{ConnectError, Now, Target};
 use crate::units::{Span, Stamp};
 
-use super::schema::{RELATIONS, Schema};
+use super::schema::{self, RELATIONS};
 use super::session::told;
+use crate::probe::ddl::Schema;
 use crate::record::migration::DdlError;
 
 /// Characters of a statement that are kept.
@@ -125,7 +126,7 @@ impl Outside {
     /// The relations now, as everybody sees them.
     pub async fn schema(&self) -> Result<Schema, DdlError> {
         let rows = self.client.query(&self.relations, &[]).await.map_err(|error| told(&error))?;
-        Schema::read(&rows).map_err(|error| told(&error))
+        schema::read(&rows).map_err(|error| told(&error))
     }
 
     /// Cancels what the tool's sessions do.

@@ -1,6 +1,7 @@
 //! Whether anybody else depends on a server: replicas that would replay every change, and clients that would wait behind it.
 
-use crate::db::Client;
+use crate::db::postgres::Client;
+use crate::probe::ddl::Company;
 
 /// Replicas, and sessions of others in this database. Sessions of dbdyno carry its name.
 const COMPANY: &str = "
@@ -11,26 +12,15 @@ const COMPANY: &str = "
               AND pid <> pg_catalog.pg_backend_pid() AND application_name NOT LIKE 'dbdyno %') AS clients,
            current_database()::text AS database";
 
-/// Who else is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Company {
-    /// Name of the database.
-    pub database: String,
-    /// Servers that replay the WAL of this one.
-    pub replicas: u64,
-    /// Clients in this database that are not dbdyno's: application and user.
-    pub clients: Vec<String>,
-}
-
 /// Asks who else is there.
 pub async fn company(client: &Client) -> Result<Company, String> {
-    let client = client.postgres().map_err(|error| error.to_string())?;
     let asked = client.query_one(COMPANY, &[]).await;
     let read = asked.and_then(|row| {
         Ok(Company {
             database: row.try_get("database")?,
             replicas: u64::try_from(row.try_get::<_, i64>("replicas")?).unwrap_or(0),
             clients: row.try_get::<_, Option<Vec<String>>>("clients")?.unwrap_or_default(),
+            hidden: None,
         })
     });
     read.map_err(|error| crate::probe::postgres::link::words(&error))

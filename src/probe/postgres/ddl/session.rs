@@ -1,14 +1,16 @@
 //! The session that applies a migration. Asks within its own transaction what nobody else can see before the commit.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio_postgres::{Row, Statement};
 
-use super::digest::Digest;
-use super::schema::{RELATIONS, Schema};
+use super::digest;
+use super::schema::{self, RELATIONS};
 use super::sizes::{SIZES, Sizes};
-use crate::db::postgres::{Client, connect};
-use crate::db::{ConnectError, Target};
+use crate::db::ConnectError;
+use crate::db::postgres::{Client, Settings, connect};
+use crate::probe::ddl::{Digest, Looked, OwnLocks, RelationId, Schema};
 use crate::probe::postgres::link::words;
 use crate::record::migration::DdlError;
 use crate::units::BackendId;
@@ -26,24 +28,11 @@ const OWN_LOCKS: &str = "
 const OWN_SCANS: &str = "
     SELECT relid, seq_scan, seq_tup_read FROM pg_catalog.pg_stat_xact_user_tables WHERE seq_scan > 0";
 
-/// Relations with their modes.
-pub type OwnLocks = Vec<(u32, String)>;
 /// By relation: scans and rows.
 pub type OwnScans = BTreeMap<u32, (i64, i64)>;
 
-/// What a session sees of itself before it commits.
-#[derive(Debug, Default)]
-pub struct Looked {
-    /// Locks on relations that it holds.
-    pub locks: OwnLocks,
-    /// Sequential scans so far: a difference within one transaction is that of what ran in between.
-    pub scans: OwnScans,
-    /// The relations, what its own transaction did included.
-    pub schema: Schema,
-}
-
 /// A session that changes the schema.
-pub struct DdlSession {
+pub struct Session {
     client: Client,
     pid: i32,
     // Prepared, so that each is one message, and all of them with the COMMIT behind them one round trip: what is asked while locks
@@ -53,10 +42,9 @@ pub struct DdlSession {
     relations: Statement,
 }
 
-impl DdlSession {
+impl Session {
     /// Connects under the application name `dbdyno ROLE`.
-    pub async fn open(target: &Target, role: &str) -> Result<Self, ConnectError> {
-        let settings = target.postgres()?;
+    pub async fn open(settings: &Settings, role: &str) -> Result<Self, ConnectError> {
         let client = connect(settings, role).await?;
         let ready = async {
             let row = client.query_one("SELECT pg_catalog.pg_backend_pid()", &[]).await?;
@@ -95,15 +83,52 @@ impl DdlSession {
         self.client.batch_execute(sql).await.map_err(|error| told(&error))
     }
 
+    /// Ends a wait for a lock with an error after `limit`; never without one.
+    pub async fn limit_lock_waits(&self, limit: Option<Duration>) -> Result<(), DdlError> {
+        let millis = limit.map_or(0, |limit| limit.as_millis());
+        self.execute(&format!("SET lock_timeout = '{millis}ms'")).await
+    }
+
+    /// Begins a transaction that reads all of these, and keeps its snapshot and its locks.
+    pub async fn read_all(&self, tables: &[String]) -> Result<(), DdlError> {
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+        for table in tables {
+            self.execute(&format!("SELECT FROM {table} LIMIT 1")).await?;
+        }
+        Ok(())
+    }
+
+    /// Works at one statement for so long.
+    pub async fn sleep(&self, lasts: Duration) -> Result<(), DdlError> {
+        self.execute(&format!("SELECT pg_catalog.pg_sleep({})", lasts.as_secs_f64())).await
+    }
+
+    /// Vacuums these again and again, as slowly as autovacuum does by default, until it is cancelled.
+    pub async fn vacuum(&self, tables: &[String]) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        const CANCELLED: &str = "57014";
+        let _ = self.execute("SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 200").await;
+        loop {
+            for table in tables {
+                let vacuum = format!("VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) {table}");
+                match self.execute(&vacuum).await {
+                    Err(error) if error.code == CANCELLED || self.is_lost() => return,
+                    _ => {}
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
     /// The relations, as this session sees them.
     pub async fn schema(&self) -> Result<Schema, DdlError> {
         let rows = self.client.query(&self.relations, &[]).await.map_err(|error| told(&error))?;
-        Schema::read(&rows).map_err(|error| told(&error))
+        schema::read(&rows).map_err(|error| told(&error))
     }
 
     /// The schema, line by line.
     pub async fn digest(&self) -> Result<Digest, DdlError> {
-        Digest::read(&self.client).await.map_err(|error| told(&error))
+        digest::read(&self.client).await.map_err(|error| told(&error))
     }
 
     /// The relations with their sizes, what its own transaction did included.
@@ -136,7 +161,7 @@ impl DdlSession {
 
     async fn own_locks(&self) -> Result<OwnLocks, DdlError> {
         let rows = self.client.query(&self.own_locks, &[]).await.map_err(|error| told(&error))?;
-        let read = |row: &Row| Ok((row.try_get("relation")?, row.try_get("mode")?));
+        let read = |row: &Row| Ok((RelationId::Number(row.try_get("relation")?), row.try_get("mode")?));
         rows.iter().map(read).collect::<Result<_, _>>().map_err(|error| told(&error))
     }
 

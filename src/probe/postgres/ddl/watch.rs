@@ -6,16 +6,14 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::db::postgres::{Client, connect};
-use crate::db::{ConnectError, Now, Target};
-use crate::units::{Span, Stamp};
-
-use super::left::Left;
+use super::left;
+use crate::db::postgres::{Client, Settings, connect};
+use crate::db::{ConnectError, Now};
+use crate::probe::ddl::{Left, LockNow, RelationId, SeenLocks};
+use crate::units::Span;
 
 /// Time between two looks at the locks.
 const EVERY: Duration = Duration::from_millis(20);
-/// Lock spans of one try that are told apart; a statement that takes more touches thousands of relations.
-const SPANS_MAX: usize = 2_000;
 /// A look that takes longer is a gap.
 const SETUP: &str = "SET statement_timeout = '2s'; SET jit = off";
 
@@ -33,37 +31,6 @@ const WRITTEN: &str = "
     WHERE dbid = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
       AND left(query, length($1)) = $1";
 
-/// One lock as the looks saw it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeenLock {
-    /// `AccessExclusiveLock`
-    pub mode: String,
-    /// `relation`, `virtualxid`, …
-    pub lock_type: String,
-    /// Number of the relation, where it is one.
-    pub relation: Option<u32>,
-    /// From when it was waited for, or held, to the look that no longer saw that.
-    pub span: Span,
-}
-
-/// What the looks saw since the last time somebody asked.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SeenLocks {
-    /// Waited for.
-    pub waits: Vec<SeenLock>,
-    /// Held.
-    pub held: Vec<SeenLock>,
-}
-
-/// A row of [`LOCKS`].
-struct LockNow {
-    lock_type: String,
-    mode: String,
-    granted: bool,
-    relation: Option<u32>,
-    waited_us: Option<i64>,
-}
-
 /// The second connection.
 pub struct Watch {
     client: Arc<Client>,
@@ -74,8 +41,7 @@ pub struct Watch {
 
 impl Watch {
     /// Begins to look at the session of this process id.
-    pub async fn begin(target: &Target, pid: i32, clock: impl Now) -> Result<Self, ConnectError> {
-        let settings = target.postgres()?;
+    pub async fn begin(settings: &Settings, pid: i32, clock: impl Now) -> Result<Self, ConnectError> {
         let client = Arc::new(connect(settings, crate::probe::ROLE).await?);
         let seen = Arc::new(Mutex::new(SeenLocks::default()));
         let looking = tokio::spawn(look_on(Arc::clone(&client), pid, Arc::clone(&seen), clock));
@@ -110,7 +76,7 @@ impl Watch {
 
     /// What stands unfinished in the database.
     pub async fn left(&self) -> Result<Left, String> {
-        Left::read(&self.client).await.map_err(|error| crate::probe::postgres::link::words(&error))
+        left::read(&self.client).await.map_err(|error| crate::probe::postgres::link::words(&error))
     }
 }
 
@@ -139,70 +105,18 @@ async fn look_on(client: Arc<Client>, pid: i32, seen: Arc<Mutex<SeenLocks>>, clo
 }
 
 fn read(row: &tokio_postgres::Row) -> Option<LockNow> {
+    let granted = row.try_get("granted").ok()?;
+    let waited = waited(row.try_get("waited_us").ok()?);
     Some(LockNow {
         lock_type: row.try_get("locktype").ok()?,
         mode: row.try_get("mode").ok()?,
-        granted: row.try_get("granted").ok()?,
-        relation: row.try_get("relation").ok()?,
-        waited_us: row.try_get("waited_us").ok()?,
+        granted,
+        relation: row.try_get::<_, Option<u32>>("relation").ok()?.map(RelationId::Number),
+        lasts: (!granted).then_some(waited),
     })
 }
 
-impl SeenLocks {
-    /// Adds one look, asked and answered within `now`.
-    fn add(&mut self, now: Span, rows: impl Iterator<Item = LockNow>) {
-        for row in rows {
-            let known = if row.granted { &mut self.held } else { &mut self.waits };
-            let is_it = |seen: &&mut SeenLock| {
-                seen.mode == row.mode && seen.lock_type == row.lock_type && seen.relation == row.relation
-            };
-            let waited =
-                Duration::from_micros(row.waited_us.and_then(|us| u64::try_from(us).ok()).unwrap_or(0));
-            let from = if row.granted { now.from } else { Stamp(now.to.0.saturating_sub(nanos(waited))) };
-            // Another wait for the same lock begins behind the end of the last.
-            let again = known.iter_mut().rev().find(is_it).filter(|seen| row.granted || from <= seen.span.to);
-            if let Some(seen) = again {
-                seen.span.to = now.to;
-            } else if known.len() < SPANS_MAX {
-                let (mode, lock_type, relation) = (row.mode, row.lock_type, row.relation);
-                known.push(SeenLock { mode, lock_type, relation, span: Span { from, to: now.to } });
-            }
-        }
-    }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn look(at_ms: u64, granted: bool, waited_ms: i64) -> (Span, LockNow) {
-        let at = Stamp(at_ms * 1_000_000);
-        let lock = LockNow {
-            lock_type: "relation".to_owned(),
-            mode: "AccessExclusiveLock".to_owned(),
-            granted,
-            relation: Some(7),
-            waited_us: (!granted).then_some(waited_ms * 1000),
-        };
-        (Span { from: at, to: at }, lock)
-    }
-
-    #[test]
-    fn looks_at_one_wait_are_one_wait_and_a_later_one_is_another() {
-        let mut seen = SeenLocks::default();
-        for (now, lock) in
-            [look(100, false, 30), look(120, false, 50), look(140, true, 0), look(400, false, 10)]
-        {
-            seen.add(now, std::iter::once(lock));
-        }
-        let spans = |of: &[SeenLock]| -> Vec<(u64, u64)> {
-            of.iter().map(|seen| (seen.span.from.0 / 1_000_000, seen.span.to.0 / 1_000_000)).collect()
-        };
-        assert_eq!(spans(&seen.waits), [(70, 120), (390, 400)]);
-        assert_eq!(spans(&seen.held), [(140, 140)]);
-    }
+/// What the server counts to the microsecond; nothing where the wait has only just begun.
+fn waited(us: Option<i64>) -> Duration {
+    Duration::from_micros(us.and_then(|us| u64::try_from(us).ok()).unwrap_or(0))
 }

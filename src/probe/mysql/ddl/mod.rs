@@ -1,0 +1,13 @@
+//! How MariaDB, 10.11 and newer, and MySQL 8, which was never tried, are asked around a session that changes the schema.
+
+mod change;
+mod digest;
+mod foresee;
+mod safety;
+mod schema;
+mod session;
+mod watch;
+
+pub(in crate::probe) use safety::company;
+pub use session::Session;
+pub use watch::Watch;

@@ -1,0 +1,276 @@
+//! Migrations under load on a MariaDB: by which algorithm each form of DDL is carried out, whom it blocks, what the server commits by
+//! itself, and what is refused there.
+
+use std::time::Duration;
+
+use dbdyno::model::{DdlOutcome, MigrationOutcome, MigrationState, Verdict};
+
+use crate::harness::wait_until;
+use crate::mariadb::MyDatabase;
+use crate::migration::{SHORT, blocked, check_at, ddl, holds, migration, migrations, reader_and_writer};
+use crate::place::{Measured, Place, assert_same};
+
+/// One form of DDL: the algorithm and the lock of the server's documentation, and whether the table is another one afterwards.
+struct Form {
+    sql: &'static str,
+    algorithm: &'static str,
+    lock: &'static str,
+    rewrites: bool,
+}
+
+const fn form(sql: &'static str, algorithm: &'static str, lock: &'static str, rewrites: bool) -> Form {
+    Form { sql, algorithm, lock, rewrites }
+}
+
+/// MariaDB's documentation, "InnoDB Online DDL Operations with the … Alter Algorithm".
+const FORMS: [Form; 12] = [
+    form("ALTER TABLE t ADD COLUMN note text", "INSTANT", "NONE", false),
+    form("ALTER TABLE t ADD COLUMN first_of_all int FIRST", "INSTANT", "NONE", false),
+    // Within 255 bytes, at four bytes a letter; beyond them the length takes another byte in each row.
+    form("ALTER TABLE t MODIFY word varchar(50)", "INSTANT", "NONE", false),
+    form("ALTER TABLE t MODIFY word varchar(80)", "COPY", "SHARED", true),
+    form("ALTER TABLE t RENAME COLUMN grp TO grps", "INSTANT", "NONE", false),
+    form("ALTER TABLE t ALTER grps SET DEFAULT 7", "INSTANT", "NONE", false),
+    form("CREATE INDEX by_word ON t (word)", "NOCOPY", "NONE", false),
+    form("DROP INDEX by_word ON t", "NOCOPY", "NONE", false),
+    form("ALTER TABLE t FORCE", "INPLACE", "NONE", true),
+    form("ALTER TABLE t MODIFY n bigint NOT NULL", "COPY", "SHARED", true),
+    form("ALTER TABLE t ADD COLUMN copied int, ALGORITHM=COPY", "COPY", "SHARED", true),
+    form("ALTER TABLE t DROP COLUMN note", "INSTANT", "NONE", false),
+];
+const ROWS: u64 = 5_000;
+
+fn table(rows: u64, filler: &str) -> MyDatabase {
+    let database = MyDatabase::empty();
+    database.execute(&[
+        "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL, grp int, word varchar(40), filler text)",
+        &format!(
+            "INSERT INTO t SELECT seq, 0, seq % 10, CONCAT('word ', seq), {filler} FROM seq_1_to_{rows}"
+        ),
+    ]);
+    database
+}
+
+fn count_of(database: &MyDatabase, column: &str) -> String {
+    database.value(&format!(
+        "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 't' \
+         AND COLUMN_NAME = '{column}'"
+    ))
+}
+
+#[test]
+fn every_form_is_carried_out_as_the_documentation_says_and_ddl_stands_whatever_fails_behind_it() {
+    let database = table(ROWS, "NULL");
+    let place = reader_and_writer();
+    let forms = FORMS.iter().map(|form| form.sql).collect::<Vec<_>>().join(";\n");
+    // What is before the second ALTER stands, although the file says BEGIN.
+    let last = "BEGIN;\nUPDATE t SET filler = 'changed' WHERE id <= 7;\nALTER TABLE `t` ADD COLUMN kept int; # once\n\
+                ALTER TABLE t ADD COLUMN kept int;\nALTER TABLE t ADD COLUMN never int;\nCOMMIT;\n";
+    migrations(&place, &[("1 forms.sql", &forms), ("2 last.sql", last), ("3 never.sql", "SELECT 1;\n")]);
+    let words = format!("{SHORT} --rate 40");
+    let measured = check_at(&place, database.url(), database.name(), &words, &["--retries", "2"]);
+    assert_eq!(measured.code, Some(3), "{}", measured.errors);
+    let report = measured.report();
+    let migration = migration(&report);
+    for (form, info) in FORMS.iter().zip(&migration.statements) {
+        assert_eq!((info.sql.as_str(), info.outcome), (form.sql, DdlOutcome::Committed), "{info:?}");
+        let used = info.algorithm.as_ref().unwrap_or_else(|| panic!("{info:?}"));
+        assert_eq!(
+            (used.algorithm.as_deref(), used.lock.as_deref()),
+            (Some(form.algorithm), Some(form.lock)),
+            "{info:?}"
+        );
+        let rewrites = if form.rewrites { vec!["t".to_owned()] } else { Vec::new() };
+        assert_eq!(info.rewritten, rewrites, "{info:?}");
+        let copied = if form.algorithm == "COPY" { ROWS } else { 0 };
+        assert_eq!(info.affected_rows, Some(copied), "{info:?}");
+        assert!(!info.implicit_commit, "it stands in no transaction: {info:?}");
+    }
+
+    let [update, kept, twice, never, _] = &migration.statements[FORMS.len()..] else {
+        panic!("{:?}", migration.statements)
+    };
+    let outcomes = [update, kept, twice, never].map(|of| of.outcome);
+    assert_eq!(
+        outcomes,
+        [DdlOutcome::Committed, DdlOutcome::Committed, DdlOutcome::Failed, DdlOutcome::NotReached]
+    );
+    assert_eq!((update.affected_rows, update.algorithm.as_ref()), (Some(7), None));
+    assert!(update.implicit_commit && kept.implicit_commit && !twice.implicit_commit, "{kept:?}");
+    assert!(twice.error.as_ref().is_some_and(|error| error.ends_with("(error 1060)")), "{twice:?}");
+    assert_eq!((twice.file.as_str(), twice.line, twice.tries.len()), ("2 last.sql", 4, 1));
+    let states: Vec<MigrationState> = migration.migrations.iter().map(|of| of.state).collect();
+    assert_eq!(states, [MigrationState::Applied, MigrationState::PartlyApplied, MigrationState::NotReached]);
+    let (from, to) = (update.number, kept.number);
+    assert!(migration.answer.contains(&format!("Statements {from}, {to} stand")), "{}", migration.answer);
+    assert_eq!([count_of(&database, "kept"), count_of(&database, "never")], ["1", "0"]);
+    assert_eq!(database.value("SELECT COUNT(*) FROM t WHERE filler = 'changed'"), "7");
+    let left = "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE()";
+    assert_eq!(database.value(left), "1", "the empty copies are gone");
+    let ids: Vec<&str> = report.findings.iter().map(|of| of.id.as_str()).collect();
+    for id in ["migration-failed", "migration-implicit-commit", "migration-copy"] {
+        assert!(ids.contains(&id), "{id} in {ids:?}");
+    }
+    let page = Measured::from(&place.dbdyno("report --full").output().expect("it runs")).output;
+    assert!(page.contains("ALGORITHM=COPY"), "{page}");
+
+    // The report is made from the journal alone.
+    let again = Measured::from(&place.dbdyno("report --format json").output().expect("it runs")).report();
+    assert_same(&report, &again);
+}
+
+#[test]
+fn a_column_comes_at_once_and_another_type_copies_the_table_while_writers_wait() {
+    // So many and so long that the copy lasts for some looks at the sessions.
+    let database = table(400_000, "REPEAT('x', 150)");
+    let place = reader_and_writer();
+    migrations(
+        &place,
+        &[
+            ("1_note.sql", "ALTER TABLE t ADD COLUMN note int;"),
+            ("2_type.sql", "ALTER TABLE t MODIFY n bigint NOT NULL;"),
+        ],
+    );
+    let words = format!("{SHORT} --rate 60");
+    let fail_on = ["--fail-on", "blocked > 300ms, rewrite"];
+    let measured = check_at(&place, database.url(), database.name(), &words, &fail_on);
+    assert_eq!(measured.code, Some(3), "{}", measured.errors);
+    let report = measured.report();
+    let migration = migration(&report);
+    assert_eq!((migration.outcome, migration.on_copy), (MigrationOutcome::Applied, false));
+    let note = ddl(migration, "ALTER TABLE t ADD COLUMN note");
+    let of = |info: &dbdyno::model::DdlInfo| info.algorithm.as_ref().and_then(|used| used.algorithm.clone());
+    assert_eq!((of(note).as_deref(), note.rewritten.len()), (Some("INSTANT"), 0), "{note:?}");
+    assert_eq!((blocked(migration, "reader", note).0, blocked(migration, "writer", note).0), (0, 0));
+
+    let modify = ddl(migration, "ALTER TABLE t MODIFY n");
+    assert_eq!((of(modify).as_deref(), modify.rewritten.as_slice()), (Some("COPY"), &["t".to_owned()][..]));
+    assert!(modify.duration_us > 1_000_000, "too quick to be seen: {modify:?}");
+    let (writers, longest) = blocked(migration, "writer", modify);
+    assert!(writers >= 1 && longest > modify.duration_us / 2, "{:?}", migration.victims);
+    assert_eq!(blocked(migration, "reader", modify).0, 0, "{:?}", migration.victims);
+    // The server shows its lock in the mode in which it was taken.
+    let held = modify.locks.iter().find(|lock| lock.mode == "SHARED_UPGRADABLE").expect("it was seen");
+    assert!(
+        held.relation.as_deref() == Some("t") && held.us > modify.duration_us / 2,
+        "most of the time: {modify:?}"
+    );
+    assert_eq!(holds(migration, "blocked > 300ms"), Verdict::Fail);
+    assert_eq!(holds(migration, "rewrite"), Verdict::Fail);
+    let copy = report.findings.iter().find(|of| of.id == "migration-copy").expect("a finding");
+    assert!(copy.evidence.contains("400000 rows were copied"), "{copy:?}");
+}
+
+#[test]
+fn another_try_goes_on_behind_what_stands() {
+    let database = table(10, "NULL");
+    database.execute(&["CREATE TABLE u (id int PRIMARY KEY)"]);
+    let place = Place::new(
+        "name = \"one\"\nengines = [\"mysql\"]\n[[transaction]]\nname = \"only\"\nstatements = [\"one\"]\n",
+        "-- name: one :many\nSELECT 1;\n",
+    );
+    // sqlx puts the file into a transaction.
+    let text = "ALTER TABLE u ADD COLUMN a int;\nALTER TABLE t ADD COLUMN b int;\nUPDATE t SET b = 1;";
+    migrations(&place, &[("1_two.sql", text)]);
+    let folder = place.path("migrations").display().to_string();
+    let name = database.name();
+    let running = place.begin(
+        database.url(),
+        &format!(
+            "{SHORT} --rate 20 --force --allow-target {name} --migrations {folder} --lock-timeout 1s --retries 20 --backoff 200ms"
+        ),
+    );
+    let holder = database.hold("t");
+    let waits = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE STATE = 'Waiting for table metadata lock' \
+                 AND INFO LIKE '%ALTER TABLE t ADD COLUMN b%'";
+    wait_until("the second ALTER waits", Duration::from_secs(60), || database.value(waits) == "1");
+    std::thread::sleep(Duration::from_millis(1500));
+    drop(holder);
+    let measured = running.end();
+    let report = measured.report();
+    let migration = migration(&report);
+    assert_eq!(migration.outcome, MigrationOutcome::Applied, "{}", measured.errors);
+    let [first, second, update] = migration.statements.as_slice() else { panic!("{migration:?}") };
+    assert_eq!((first.tries.len(), update.tries.len()), (1, 1), "{migration:?}");
+    assert!((2..=4).contains(&second.tries.len()), "{second:?}");
+    assert!(second.tries[0].error.as_ref().is_some_and(|error| error.contains("(error 1205)")), "{second:?}");
+    assert!(second.lock_wait_us > 1_000_000, "{second:?}");
+    assert!(migration.statements.iter().all(|of| of.implicit_commit && of.in_transaction), "{migration:?}");
+    assert_eq!(database.value("SELECT COUNT(*) FROM t WHERE b = 1"), "10");
+}
+
+#[test]
+fn the_way_back_is_rehearsed_and_statements_of_another_version_are_prepared() {
+    let database = table(100, "NULL");
+    let place = reader_and_writer();
+    let old = Place::new(
+        "name = \"old\"\nengines = [\"mysql\"]\n[[transaction]]\nname = \"all\"\nstatements = [\"words\", \"numbers\"]\n\
+         [transaction.parameter]\nid = { uniform = [1, 9] }\n",
+        "-- name: words :many\nSELECT word FROM t WHERE id = :id;\n-- name: numbers :many\nSELECT n FROM t WHERE id = :id;\n",
+    );
+    migrations(
+        &place,
+        &[
+            ("1_words.up.sql", "CREATE INDEX by_grp ON t (grp);\nALTER TABLE t RENAME COLUMN word TO words;"),
+            ("1_words.down.sql", "ALTER TABLE t RENAME COLUMN words TO word;"),
+        ],
+    );
+    let old_folder = old.workload();
+    let more = ["--down", "--also-prepare", old_folder.to_str().expect("UTF-8"), "--fail-on", "breaks"];
+    let words = format!("{SHORT} --rate 40");
+    let measured = check_at(&place, database.url(), database.name(), &words, &more);
+    assert_eq!(measured.code, Some(3), "{}", measured.errors);
+    let report = measured.report();
+    let migration = migration(&report);
+    let prepared = migration.also_prepared.as_ref().expect("it was asked for");
+    let broken: Vec<&str> = prepared.broken.iter().map(|of| of.statement.as_str()).collect();
+    assert_eq!((prepared.statements, broken), (2, vec!["words"]), "{prepared:?}");
+    let [down] = migration.rehearsals.as_slice() else { panic!("{:?}", migration.rehearsals) };
+    assert_eq!((down.kind.as_str(), down.outcome), ("down", MigrationOutcome::Applied), "{down:?}");
+    // The way back forgets to drop the index.
+    assert_eq!(down.schema_differs.as_deref(), Some(&["+ index t.by_grp BTREE (grp)".to_owned()][..]));
+}
+
+#[test]
+fn what_cannot_be_rehearsed_on_mariadb_is_refused_before_anything_is_asked() {
+    // Nobody listens there, so that whoever asked would say something else.
+    const URL: &str = "mysql://nobody@127.0.0.1:1/none";
+    let place = reader_and_writer();
+    migrations(&place, &[("1_note.sql", "ALTER TABLE t ADD COLUMN note text;")]);
+    let folder = place.path("migrations").display().to_string();
+    for (words, said) in [
+        ("--try-safe", "the report names the safe form"),
+        ("--sweep-lock-timeout 1s,2s", "one --lock-timeout after the other"),
+        ("--scales 0.1,0.5", "rehearse at the --scale you need"),
+        ("--disturb autovacuum", "there is no such thing on MariaDB"),
+        ("--lock-timeout 200ms", "say --lock-timeout 1s"),
+        ("--reset template", "needs PostgreSQL so far"),
+    ] {
+        let measured = Measured::from(
+            &place.on(URL, &format!("migration {words} --migrations {folder}")).output().expect("it runs"),
+        );
+        assert_eq!(measured.code, Some(2), "{words}: {}", measured.errors);
+        assert!(measured.errors.contains(said), "{words}: {}", measured.errors);
+    }
+    let command = place.on(URL, "migration --migrate-command true").output().expect("it runs");
+    let measured = Measured::from(&command);
+    assert!(measured.errors.contains("name its files with --migrations"), "{}", measured.errors);
+    migrations(&place, &[("2_body.sql", "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\n")]);
+    let measured = Measured::from(
+        &place.on(URL, &format!("migration --migrations {folder}")).output().expect("it runs"),
+    );
+    assert!(
+        measured.errors.contains("2_body.sql:1:1") && measured.errors.contains("DELIMITER"),
+        "{}",
+        measured.errors
+    );
+
+    // On a server that is somebody else's as well it says who is there.
+    let database = table(10, "NULL");
+    std::fs::remove_file(place.path("migrations").join("2_body.sql")).expect("it is there");
+    let unnamed =
+        place.on(database.url(), &format!("migration --migrations {folder}")).output().expect("it runs");
+    let said = Measured::from(&unnamed).errors;
+    assert!(said.contains(&format!("--allow-target {}", database.name())), "{said}");
+    assert_eq!(count_of(&database, "note"), "0");
+}
