@@ -248,7 +248,7 @@ impl ServerProbes {
         Ok(Self { activity, counters, on_schedule, plans })
     }
 
-    /// Nobody asks for plans there, and no pooler stands before it.
+    /// No pooler stands before it.
     async fn of_mysql(
         settings: &mysql_db::Settings,
         plan: &ProbePlan,
@@ -270,11 +270,20 @@ impl ServerProbes {
         }
         let mut on_schedule = vec![begin(pulse)];
         on_schedule.extend(gauges.into_iter().map(begin));
+        let plans = if plan.plans.statements.is_empty() {
+            None
+        } else {
+            let capture = plan.plans.clone();
+            let probe = mysql::plans::PlanProbe::open(settings, capture, clock.clone(), out.clone()).await?;
+            let (plans, commands) = mpsc::channel(ORDERS_MAX);
+            tokio::spawn(probe.run(commands));
+            Some(plans)
+        };
         let (activity, commands) = mpsc::channel(4);
         let (counters, requests) = mpsc::channel(1);
         tokio::spawn(activity_probe.run(commands));
         tokio::spawn(counter_probe.run(requests));
-        Ok(Self { activity, counters, on_schedule, plans: None })
+        Ok(Self { activity, counters, on_schedule, plans })
     }
 }
 

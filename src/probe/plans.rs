@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use crate::record::plan::{PlanClass, PlanEdge};
+use crate::sql::named::Place;
 use crate::sql::values::Frame;
 use crate::units::StatementId;
 
@@ -20,6 +21,8 @@ pub struct PlannedStatement {
     pub statement: StatementId,
     /// The text that is sent, tag included.
     pub text: String,
+    /// Where `$1`, `$2`, … stand in it.
+    pub places: Vec<Place>,
     /// Values for it; none where they are known only while it is executed.
     pub values: Vec<PlanValues>,
     /// Whether the plan that does not look at values is asked for as well.

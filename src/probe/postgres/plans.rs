@@ -378,7 +378,7 @@ impl Known {
                 class,
                 shape: plan.shape.clone(),
                 kind: plan.kind,
-                cost: plan.cost,
+                cost: Some(plan.cost),
                 cause: (has_changed && !causes.is_empty()).then(|| causes.join("; ")),
                 plan_cache_mode: explained.plan_cache_mode.filter(|_| class == PlanClass::Generic),
             });
