@@ -26,8 +26,8 @@ use super::{CommandError, baseline, pgbench, pooler};
 pub enum UsageError {
     /// What is known of PostgreSQL only.
     #[error(
-        "{0} needs PostgreSQL so far, and the target is a MariaDB or MySQL; there load, run, pool, capacity, ab, compare, doctor and \
-         demo work"
+        "{0} needs PostgreSQL so far, and the target is a MariaDB or MySQL; there load, run, pool, capacity, index, ab, compare, doctor \
+         and demo work"
     )]
     PostgresOnly(&'static str),
     /// Not of the form `name=value`.
@@ -481,11 +481,7 @@ pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, Comman
 
 /// Refuses what is known of PostgreSQL only, before a server is started or asked.
 pub(super) fn needs_postgres(target: &TargetChoice, what: &'static str) -> Result<(), UsageError> {
-    let dialect = match target {
-        TargetChoice::Local(options) => options.dialect,
-        TargetChoice::Existing(target) => target.dialect(),
-    };
-    match dialect {
+    match target.dialect() {
         Dialect::Postgresql => Ok(()),
         Dialect::Mysql => Err(UsageError::PostgresOnly(what)),
     }

@@ -7,6 +7,7 @@ mod check;
 mod created;
 mod fit;
 mod form;
+pub(super) mod index;
 mod introspect;
 mod load;
 mod mark;
@@ -17,7 +18,7 @@ mod send;
 mod server;
 mod state;
 
-pub(super) use between::{check_session_setting, run_statement};
+pub(super) use between::{NO_CHECKPOINT, check_session_setting, run_statement};
 pub(super) use changes::data_state;
 pub(super) use check::check_statements;
 pub(super) use load::load;
