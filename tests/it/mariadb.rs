@@ -26,13 +26,14 @@ use crate::harness::{Database, runtime};
 const SEED: Seed = Seed(42);
 
 /// A database of one test, dropped with it.
-struct MyDatabase {
+pub struct MyDatabase {
     name: String,
     url: String,
 }
 
 impl MyDatabase {
-    fn empty() -> Self {
+    /// An empty one.
+    pub fn empty() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("dataset_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let url = mariadb().url().replace("/dbdyno?", &format!("/{name}?"));
@@ -40,12 +41,18 @@ impl MyDatabase {
         Self { name, url }
     }
 
-    fn execute(&self, statements: &[&str]) {
+    /// A URL of a user who may do everything.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs statements, each by itself.
+    pub fn execute(&self, statements: &[&str]) {
         execute(&self.url, statements);
     }
 
     /// The rows of one query, as text; NULL is absent.
-    fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         runtime().block_on(async {
             let mut conn = Conn::from_url(&self.url).await.expect("a connection");
             conn.query_drop("SET time_zone = '+00:00'").await.expect("a setting");
@@ -71,7 +78,8 @@ impl MyDatabase {
         self.rows(sql).into_iter().map(|mut row| row.remove(0).expect("a name")).collect()
     }
 
-    fn with<T>(&self, act: impl AsyncFnOnce(&Client) -> T) -> T {
+    /// Does something with a connection of dbdyno's own.
+    pub fn with<T>(&self, act: impl AsyncFnOnce(&Client) -> T) -> T {
         runtime().block_on(async {
             let client = target(&self.url).connect("test").await.expect("the server runs");
             act(&client).await
