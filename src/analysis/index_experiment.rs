@@ -143,6 +143,7 @@ pub(super) fn analyse(
         operations: plan.operations,
         held: plan.held.clone(),
         not_hidden: plan.not_hidden.clone(),
+        not_counted: plan.not_counted.clone(),
         clones: plan.clones,
         cache: plan.cache.clone(),
     })
@@ -180,10 +181,11 @@ fn result(
         verdict: decided.verdict,
         reasons: decided.reasons,
         production: if is_to_be_done { subject.production.clone() } else { Vec::new() },
-        caveats: if is_to_be_done { verdict::caveats(is_added) } else { Vec::new() },
+        caveats: if is_to_be_done { subject.caveats.clone() } else { Vec::new() },
         size_bytes: subject.size_bytes,
+        size_by: subject.size_by.clone(),
         build_us: subject.build_us,
-        blocks: verdict::blocks(subject),
+        blocks: subject.blocks.clone(),
         used_by: used.by.clone(),
         scans: used.scans,
         entries_read: used.entries_read,
@@ -201,6 +203,7 @@ fn result(
                 other_index: key.other_index.clone(),
             })
             .collect(),
+        required: subject.required.clone(),
         why: subject.why.clone(),
         effect: None,
     }

@@ -66,7 +66,7 @@ struct Spell {
     /// The same without regard to which partitions are read, where any is.
     kind: Option<String>,
     told: Option<Arc<ToldPlan>>,
-    cost: f64,
+    cost: Option<f64>,
     first: Stamp,
     last: Stamp,
     cause: Option<String>,
@@ -170,15 +170,16 @@ impl StagePlans {
             [PlanClass::Common, PlanClass::Rare, PlanClass::Typical].into_iter().filter_map(last);
         let scans = often.told.as_ref().map_or(0, |told| told.scans);
         let custom_cost_mean =
-            often.cost + OPERATORS_PER_RELATION * self.cpu_operator_cost? * f64::from(scans + 1);
+            often.cost? + OPERATORS_PER_RELATION * self.cpu_operator_cost? * f64::from(scans + 1);
+        let cost = generic.cost?;
         Some(GenericPlanInfo {
             differs: custom.all(|spell| spell.kind() != generic.kind()),
-            cost: generic.cost,
+            cost,
             custom_cost_mean,
             is_chosen: match generic.plan_cache_mode {
                 Some(PlanCacheMode::ForceCustom) => false,
                 Some(PlanCacheMode::ForceGeneric) => true,
-                Some(PlanCacheMode::Auto) | None => generic.cost < custom_cost_mean,
+                Some(PlanCacheMode::Auto) | None => cost < custom_cost_mean,
             },
             plan_cache_mode: generic.plan_cache_mode.map(|mode| mode.as_str().to_owned()),
         })

@@ -189,7 +189,7 @@ fn plans(at_ms: u64, edges: &[(u32, Edge)], seen: &[(PlanClass, &str, f64)], cau
         class,
         shape: shape.to_owned(),
         kind: None,
-        cost,
+        cost: Some(cost),
         cause: cause.map(str::to_owned),
         plan_cache_mode: None,
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::sql::index::{CreateIndex, IndexTextError};
 use crate::study::{CacheRegime, IndexAsk, IndexPlan, IndexShape, Reset, WarmUp};
-use crate::units::Load;
+use crate::units::{Dialect, Load};
 
 use super::CommandError;
 use super::ab::limits;
@@ -13,6 +13,8 @@ use super::plan::{self, CLIENTS_PER_CONNECTION, UsageError};
 
 /// Warm-up before a slice, unless the user says another: its connections have all statements prepared.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// The settings by which servers get their buffers.
+const BUFFERS: [&str; 2] = ["shared_buffers", "innodb_buffer_pool_size"];
 
 /// What the arguments of an index experiment have against each other.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +55,13 @@ pub enum IndexUsage {
     #[error("--clone and --cache cold do not go together: choose one")]
     ClonesRestarted,
     /// The setting holds from the start of a server.
-    #[error("--cache sets shared_buffers when a server starts: it goes with --target local")]
+    #[error(
+        "--cache sets the buffers of a server when it starts: it goes with --target local or local:mariadb"
+    )]
     CacheElsewhere,
     /// Two say the same.
-    #[error("--cache sets shared_buffers: leave out --local-setting shared_buffers")]
-    CacheTwice,
+    #[error("--cache sets the server's buffers: leave out --local-setting {0}")]
+    CacheTwice(String),
     /// Candidates are built one after the other.
     #[error(
         "--suggest builds many indexes to see which ones the planner would use: it goes with --target local, and --add puts one of them \
@@ -72,13 +76,19 @@ pub enum IndexUsage {
 }
 
 pub(super) fn plan(arguments: &IndexArguments, command: Vec<String>) -> Result<IndexPlan, CommandError> {
-    plan::needs_postgres(&plan::target(&arguments.measure.target)?, "an index experiment")?;
+    let target = plan::target(&arguments.measure.target)?;
+    if arguments.suggest {
+        plan::needs_postgres(&target, "--suggest (what it tries out is taken back by a rollback)")?;
+    }
+    if arguments.clone {
+        plan::needs_postgres(&target, "--clone")?;
+    }
     let given = plan::load(&arguments.load)?;
     if let Some(load) = &given {
         load.course().check_length(arguments.slice).map_err(UsageError::Course)?;
     }
     let wrong = |usage: IndexUsage| CommandError::from(UsageError::Index(usage));
-    let ask = ask(arguments).map_err(wrong)?;
+    let ask = ask(arguments, target.dialect()).map_err(wrong)?;
     let mut measure = plan::measure(&arguments.measure, command)?;
     if arguments.measure.warmup.is_none() && arguments.measure.warmup_max.is_none() {
         // What is to begin cold is not warmed up.
@@ -136,12 +146,19 @@ fn check_cache(arguments: &IndexArguments) -> Result<(), IndexUsage> {
     if target.local().is_none() {
         return Err(IndexUsage::CacheElsewhere);
     }
-    let is_set = |setting: &String| setting.trim_start().to_ascii_lowercase().starts_with("shared_buffers");
+    let name = |setting: &String| {
+        let name = setting.split('=').next().unwrap_or_default();
+        name.trim().to_ascii_lowercase().replace('-', "_")
+    };
+    let is_sizing = |name: &String| BUFFERS.contains(&name.as_str());
     let is_sized = arguments.cache != Some(CacheRegime::Cold);
-    if is_sized && target.local.settings.iter().any(is_set) { Err(IndexUsage::CacheTwice) } else { Ok(()) }
+    match target.local.settings.iter().map(name).find(is_sizing).filter(|_| is_sized) {
+        Some(name) => Err(IndexUsage::CacheTwice(name)),
+        None => Ok(()),
+    }
 }
 
-fn ask(arguments: &IndexArguments) -> Result<IndexAsk, IndexUsage> {
+fn ask(arguments: &IndexArguments, dialect: Dialect) -> Result<IndexAsk, IndexUsage> {
     if arguments.drop_unused {
         return Ok(IndexAsk::DropUnused);
     }
@@ -153,7 +170,8 @@ fn ask(arguments: &IndexArguments) -> Result<IndexAsk, IndexUsage> {
         return Ok(IndexAsk::Drop(arguments.drop.clone()));
     }
     let parsed = arguments.add.iter().map(|given| {
-        CreateIndex::parse(given).map_err(|reason| IndexUsage::Text { given: given.clone(), reason })
+        CreateIndex::parse_in(given, dialect)
+            .map_err(|reason| IndexUsage::Text { given: given.clone(), reason })
     });
     Ok(IndexAsk::Add(parsed.collect::<Result<_, _>>()?))
 }

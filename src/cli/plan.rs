@@ -26,8 +26,7 @@ use super::{CommandError, baseline, pgbench, pooler};
 pub enum UsageError {
     /// What is known of PostgreSQL only.
     #[error(
-        "{0} needs PostgreSQL so far, and the target is a MariaDB or MySQL; there load, run, pool, capacity, migration, ab, compare, \
-         doctor and demo work"
+        "{0} needs PostgreSQL so far, and the target is a MariaDB or MySQL; there every command works but capture and fidelity"
     )]
     PostgresOnly(&'static str),
     /// Not of the form `name=value`.

@@ -1,4 +1,5 @@
-//! Which engine's way of it: the one place of `dataset` where the engine is matched, but for what is known of PostgreSQL only.
+//! Which engine's way of it: the one place of `dataset` where the engine is matched, but for indexes, which have a file of their own,
+//! and for what is known of PostgreSQL only.
 
 use super::mark::Mark;
 use super::postgres::pooled::{self, Pooled};
@@ -137,11 +138,11 @@ pub async fn run_statement(client: &Client, sql: &str) -> Result<Result<(), Stri
     }
 }
 
-/// Makes a checkpoint, and waits for its end. False where the user may not, or the server knows no such command.
-pub async fn checkpoint(client: &Client) -> Result<bool, DatasetError> {
+/// Makes a checkpoint, and waits for its end. The inner error says why none is made, for a person.
+pub async fn checkpoint(client: &Client) -> Result<Result<(), &'static str>, DatasetError> {
     match client {
         Client::Postgres(client) => postgres::between::checkpoint(client).await,
-        Client::MySql(_) => Ok(false),
+        Client::MySql(_) => Ok(Err(mysql::NO_CHECKPOINT)),
     }
 }
 

@@ -1,48 +1,96 @@
-//! Indexes that are put to the test. On PostgreSQL only so far.
+//! Indexes that are put to the test: which engine's way of it.
+
+mod arrangement;
+mod foreseen;
 
 use super::DatasetError;
+use super::mysql::index as mysql;
 use super::postgres::index as postgres;
 use crate::db::Client;
 use crate::sql::index::CreateIndex;
+use crate::sql::values::Frame;
 use crate::workload::Workload;
 
-pub use super::postgres::index::{
-    Arrangement, Build, Explained, ForeignKeyUse, Foreseen, Held, Original, Suggestion,
-};
+pub use arrangement::{Arrangement, Build, Held, State};
+pub use foreseen::{Explained, ForeignKeyUse, Foreseen, Suggestion};
 
 /// Arranges the indexes of an arm. The inner error is what the server has against it.
 pub async fn arrange(client: &Client, arrangement: &Arrangement) -> Result<Result<(), String>, DatasetError> {
-    postgres::arrange(client.postgres()?, arrangement).await
+    match client {
+        Client::Postgres(client) => postgres::arrange(client, arrangement).await,
+        Client::MySql(client) => mysql::arrange(client, arrangement).await,
+    }
 }
 
 /// What these tables say of autovacuum, before it is held off them.
 pub async fn autovacuum_of(client: &Client, tables: &[String]) -> Result<Vec<Held>, DatasetError> {
-    postgres::autovacuum_of(client.postgres()?, tables).await
+    match client {
+        Client::Postgres(client) => postgres::autovacuum_of(client, tables).await,
+        Client::MySql(_) => Ok(Vec::new()),
+    }
+}
+
+/// Why what each write costs is not counted on this server; nothing where it is.
+#[must_use]
+pub fn why_not_counted(client: &Client) -> Option<&'static str> {
+    match client {
+        Client::Postgres(_) => None,
+        Client::MySql(_) => Some(mysql::NOT_COUNTED),
+    }
 }
 
 /// Size of this database, in bytes.
 pub async fn database_bytes(client: &Client) -> Result<u64, DatasetError> {
-    postgres::database_bytes(client.postgres()?).await
+    match client {
+        Client::Postgres(client) => postgres::database_bytes(client).await,
+        Client::MySql(client) => mysql::database_bytes(client).await,
+    }
 }
 
-/// Has the server take another `shared_buffers` with its next start, such as `16384kB`.
-pub async fn size_buffers(client: &Client, value: &str) -> Result<(), DatasetError> {
-    postgres::size_buffers(client.postgres()?, value).await
+/// The setting by which a server gets its buffers when it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferSetting {
+    /// Its name.
+    pub name: &'static str,
+    /// What stands behind a number of kilobytes.
+    pub kilobytes: &'static str,
+    /// The least that is of use, in kB.
+    pub least_kb: u32,
 }
 
-/// Whether the server can be told to read tables into its buffers; the extension for it belongs to PostgreSQL's contrib modules.
-pub async fn may_warm(client: &Client) -> Result<bool, DatasetError> {
-    postgres::may_warm(client.postgres()?).await
+/// The one of this server.
+#[must_use]
+pub fn buffer_setting(client: &Client) -> BufferSetting {
+    match client {
+        Client::Postgres(_) => postgres::BUFFERS,
+        Client::MySql(_) => mysql::BUFFERS,
+    }
+}
+
+/// Whether the server can be told to read tables into its buffers; the inner error says what is missing for it.
+pub async fn may_warm(client: &Client) -> Result<Result<(), &'static str>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::may_warm(client).await,
+        Client::MySql(_) => Ok(Ok(())),
+    }
 }
 
 /// The server's number of this session.
-pub async fn backend(client: &Client) -> Result<i32, DatasetError> {
-    postgres::backend(client.postgres()?).await
+pub async fn backend(client: &Client) -> Result<u32, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::backend(client).await,
+        Client::MySql(client) => Ok(client.id()),
+    }
 }
 
-/// Whether this user may hide an index from the planner, by the catalogue itself.
-pub async fn may_hide(client: &Client) -> Result<bool, DatasetError> {
-    postgres::may_hide(client.postgres()?).await
+/// Whether an index may be hidden from the planner; the inner error says why not, and what would let it. `is_allowed`: whether a
+/// change of the server's own catalogue is.
+pub async fn may_hide(client: &Client, is_allowed: bool) -> Result<Result<(), String>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::may_hide(client, is_allowed).await,
+        // It is a statement there, of whoever may make indexes.
+        Client::MySql(_) => Ok(Ok(())),
+    }
 }
 
 /// Builds an index on trial. The inner error says what is wrong with it.
@@ -51,7 +99,10 @@ pub async fn added(
     index: &CreateIndex,
     number: usize,
 ) -> Result<Result<Foreseen, String>, DatasetError> {
-    postgres::added(client.postgres()?, index, number).await
+    match client {
+        Client::Postgres(client) => postgres::added(client, index, number).await,
+        Client::MySql(client) => mysql::added(client, index, number).await,
+    }
 }
 
 /// What is known of an index that is there. The inner error says why it cannot be put to the test. `together` are those that go
@@ -61,17 +112,29 @@ pub async fn dropped(
     name: &str,
     together: &[String],
 ) -> Result<Result<Foreseen, String>, DatasetError> {
-    postgres::dropped(client.postgres()?, name, together).await
+    match client {
+        Client::Postgres(client) => postgres::dropped(client, name, together).await,
+        Client::MySql(client) => mysql::dropped(client, name, together).await,
+    }
 }
 
-/// The plan of each statement that looks at no value, by its id; absent where the server makes none: of a script's text with
-/// variables in it, for example. Inside a transaction it sees what that one did.
-pub async fn explained(client: &Client, workload: &Workload) -> Result<Vec<Option<Explained>>, DatasetError> {
-    postgres::explained(client.postgres()?, workload).await
+/// What each statement touches, by its id; absent where the server does not say: of a script's text with variables in it, for example.
+/// Inside a transaction it sees what that one did. `values` are such as the workload draws, for each statement, for a server that plans
+/// by values only.
+pub async fn explained(
+    client: &Client,
+    workload: &Workload,
+    values: &[Vec<Frame>],
+) -> Result<Vec<Option<Explained>>, DatasetError> {
+    match client {
+        Client::Postgres(client) => postgres::explained(client, workload).await,
+        Client::MySql(client) => mysql::explained(client, workload, values).await,
+    }
 }
 
 /// At most `most` indexes that the planner would use for a statement of the workload, or that a cascade needs; what saves most of the
-/// mix comes first. `known` is what statements are planned as now.
+/// mix comes first. `known` is what statements are planned as now. On PostgreSQL only: elsewhere no index is taken back as if it had
+/// never been.
 pub async fn suggested(
     client: &Client,
     workload: &Workload,
@@ -81,13 +144,16 @@ pub async fn suggested(
     postgres::suggested(client.postgres()?, workload, known, most).await
 }
 
-/// Indexes of the tables that no rule of the data rests on and that are not among the `used` ones, as commands take their names.
+/// Indexes of the tables that no rule of the data rests on and that are not among the `used` ones, as [`dropped`] takes their names.
 pub async fn unused(
     client: &Client,
     tables: &[String],
     used: &[String],
 ) -> Result<Vec<String>, DatasetError> {
-    postgres::unused(client.postgres()?, tables, used).await
+    match client {
+        Client::Postgres(client) => postgres::unused(client, tables, used).await,
+        Client::MySql(client) => mysql::unused(client, tables, used).await,
+    }
 }
 
 /// Puts everything back as it was. Gives the statements that are left to be run, each with what the server has against it. `working`
@@ -96,11 +162,10 @@ pub async fn put_back(
     client: &Client,
     indexes: &[Foreseen],
     held: &[Held],
-    working: Option<i32>,
+    working: Option<u32>,
 ) -> Vec<(String, String)> {
-    match client.postgres() {
-        Ok(client) => postgres::put_back(client, indexes, held, working).await,
-        // Nothing was changed there.
-        Err(_) => Vec::new(),
+    match client {
+        Client::Postgres(client) => postgres::put_back(client, indexes, held, working).await,
+        Client::MySql(client) => mysql::put_back(client, indexes, working).await,
     }
 }

@@ -56,6 +56,8 @@ const RESERVED: [&str; 10] = [
 pub(super) struct Cluster {
     bindir: PathBuf,
     settings: Vec<(String, String)>,
+    /// Settings that came with a restart, above those of its files.
+    restarted_with: Vec<(String, String)>,
     ground: Ground,
     /// Where it answers, once it does: port and password.
     at: Option<(u16, String)>,
@@ -64,7 +66,7 @@ pub(super) struct Cluster {
 impl Cluster {
     /// A folder for it, and nothing in it.
     pub fn new(bindir: PathBuf, settings: Vec<(String, String)>) -> Result<Self, String> {
-        Ok(Self { bindir, settings, ground: Ground::make()?, at: None })
+        Ok(Self { bindir, settings, restarted_with: Vec::new(), ground: Ground::make()?, at: None })
     }
 
     /// Where it stands.
@@ -112,8 +114,9 @@ impl Cluster {
     }
 
     /// Shuts the server down in order and starts it again where it was: its buffers are empty then, and the kernel has been asked to
-    /// forget its files. Gives its process.
-    pub async fn restart(&mut self) -> Result<u32, String> {
+    /// forget its files. `settings` hold from then on. Gives its process.
+    pub async fn restart(&mut self, settings: Vec<(String, String)>) -> Result<u32, String> {
+        self.restarted_with.extend(settings);
         let (port, password) = self.at.clone().ok_or("the server never answered")?;
         // Fast: sessions are ended, and a checkpoint is made.
         self.ground.stop_server(Signal::INT, SHUTDOWN_TIMEOUT).await?;
@@ -193,6 +196,9 @@ impl Cluster {
     async fn start_on(&mut self, port: u16, password: &str) -> Result<Started, String> {
         let mut command = self.ground.server_command(&self.bindir.join("postgres"), "QUIT");
         command.arg("-D").arg(self.data()).args(["-p", &port.to_string()]);
+        for (name, value) in &self.restarted_with {
+            command.arg("-c").arg(format!("{name}={value}"));
+        }
         self.ground.start_server(command)?;
 
         let begun = Instant::now();

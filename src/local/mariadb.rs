@@ -146,8 +146,10 @@ impl MariaDb {
     }
 
     /// Shuts the server down in order and starts it again where it was: its buffers are empty then, and the kernel has been asked to
-    /// forget its files. Gives its process.
-    pub async fn restart(&mut self) -> Result<u32, String> {
+    /// forget its files. `settings` hold from then on. Gives its process.
+    pub async fn restart(&mut self, settings: Vec<(String, String)>) -> Result<u32, String> {
+        // The last one of a name counts.
+        self.settings.extend(settings);
         let (port, password) = self.at.clone().ok_or("the server never answered")?;
         self.ground.stop_server(Signal::TERM, SHUTDOWN_TIMEOUT).await?;
         forget::forget(&self.data()).map_err(|error| {

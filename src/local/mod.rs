@@ -165,7 +165,12 @@ impl LocalServer {
     /// Shuts the server down in order and starts it again, at the same address. All connections to it end, its buffers are empty, and
     /// the kernel has been asked to forget its files. To be called on the event loop that started it.
     pub async fn restart(&mut self) -> Result<(), LocalError> {
-        self.postmaster = start::ask_restart(self).await?;
+        self.restart_with(&[]).await
+    }
+
+    /// The same, with settings that hold from then on beside those of before, and above them: name and value.
+    pub async fn restart_with(&mut self, settings: &[(String, String)]) -> Result<(), LocalError> {
+        self.postmaster = start::ask_restart(self, settings).await?;
         Ok(())
     }
 

@@ -136,11 +136,16 @@ async fn converse(
     })
 }
 
-/// Asks the supervisor for a restart, and waits until the server answers again. Gives its process.
-pub(super) async fn ask_restart(server: &mut LocalServer) -> Result<i32, LocalError> {
+/// Asks the supervisor for a restart with these settings beside those of before, and waits until the server answers again. Gives its
+/// process.
+pub(super) async fn ask_restart(
+    server: &mut LocalServer,
+    settings: &[(String, String)],
+) -> Result<i32, LocalError> {
     let Some(pipe) = &server.pipe else { return Err(LocalError::Start("it was removed".to_owned())) };
+    let settings = serde_json::to_string(settings).map_err(|error| LocalError::Supervisor(error.into()))?;
     // One short line, which a pipe takes at once.
-    let line = format!("{RESTART}\n");
+    let line = format!("{RESTART}{settings}\n");
     rustix::io::write(pipe, line.as_bytes()).map_err(|error| LocalError::Supervisor(error.into()))?;
     let mut answer = String::new();
     server.answers.read_line(&mut answer).await.map_err(LocalError::Supervisor)?;

@@ -35,8 +35,11 @@ pub(super) struct Request {
     pub upstream: Option<Upstream>,
 }
 
-/// The line that asks for a restart.
-pub(super) const RESTART: &str = "restart";
+/// What the line that asks for a restart begins with; behind it stand the settings that hold from then on, as JSON.
+pub(super) const RESTART: &str = "restart ";
+
+/// Settings, name and value.
+pub(super) type Settings = Vec<(String, String)>;
 
 /// What came of it: a line of the output.
 #[derive(Serialize, Deserialize)]
@@ -80,10 +83,10 @@ impl Server {
         }
     }
 
-    async fn restart(&mut self) -> Result<u32, String> {
+    async fn restart(&mut self, settings: Settings) -> Result<u32, String> {
         match self {
-            Self::Postgres(cluster) => cluster.restart().await,
-            Self::MariaDb(server) => server.restart().await,
+            Self::Postgres(cluster) => cluster.restart(settings).await,
+            Self::MariaDb(server) => server.restart(settings).await,
             Self::PgBouncer(_) => Err("a PgBouncer is not restarted".to_owned()),
         }
     }
@@ -123,7 +126,10 @@ pub fn supervise(arguments: &[String]) -> io::Result<()> {
         let mut line = String::new();
         // An error of the pipe means what its end means: nobody is there any more.
         while input.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-            if line.trim_end() == RESTART && asking.blocking_send(()).is_err() {
+            let settings = line.strip_prefix(RESTART).and_then(|json| serde_json::from_str(json).ok());
+            if let Some(settings) = settings
+                && asking.blocking_send(settings).is_err()
+            {
                 break;
             }
             line.clear();
@@ -138,7 +144,7 @@ pub fn supervise(arguments: &[String]) -> io::Result<()> {
 async fn hold(
     make: impl FnOnce() -> Result<Server, String>,
     closed: oneshot::Receiver<()>,
-    mut asked: mpsc::Receiver<()>,
+    mut asked: mpsc::Receiver<Settings>,
 ) -> io::Result<()> {
     let mut end = pin!(end(closed)?);
     let mut server = match make() {
@@ -165,8 +171,8 @@ async fn hold(
                     tokio::select! {
                         biased;
                         () = &mut end => break,
-                        Some(()) = asked.recv() => {
-                            let restarted = server.restart().await.and_then(|pid| {
+                        Some(settings) = asked.recv() => {
+                            let restarted = server.restart(settings).await.and_then(|pid| {
                                 i32::try_from(pid).map_err(|error| error.to_string())
                             });
                             let said = match restarted {

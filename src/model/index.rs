@@ -32,10 +32,13 @@ pub struct IndexExperiment {
     /// Why what an index costs was not told apart from what it gives, where it was not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_hidden: Option<String>,
+    /// Why what each write costs was not counted, where it was not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub not_counted: Option<String>,
     /// Whether each arm had a database of its own; else all indexes were built anew before each slice, whichever arm it was.
     #[serde(default)]
     pub clones: bool,
-    /// The cache regime that was asked for: `cold`, `warm`, or the data ÷ `shared_buffers`.
+    /// The cache regime that was asked for: `cold`, `warm`, or the data ÷ the server's buffers.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cache: Option<String>,
 }
@@ -71,8 +74,10 @@ pub struct IndexResult {
     pub table_rows: f64,
     /// Size of the table without indexes.
     pub table_bytes: u64,
-    /// Share of a page of the table that inserts fill, in per cent: what is left lets updates stay on their page.
-    pub fillfactor: u32,
+    /// Share of a page of the table that inserts fill, in per cent: what is left lets updates stay on their page. Absent where tables
+    /// have no such setting.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fillfactor: Option<u32>,
     /// What to do.
     pub verdict: IndexVerdict,
     /// Why, the most important reason first.
@@ -83,6 +88,9 @@ pub struct IndexResult {
     pub caveats: Vec<String>,
     /// Its size when it was built.
     pub size_bytes: u64,
+    /// How that is known, where the server does not simply say it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub size_by: Option<String>,
     /// How long that took.
     pub build_us: u64,
     /// What building it, or dropping it, keeps others from.
@@ -90,10 +98,12 @@ pub struct IndexResult {
     /// Statements whose plans name it.
     pub used_by: Vec<String>,
     /// Scans in the measured slices with it. The planner's own looks at its first and last entry are among them, and so are checks of
-    /// foreign keys.
-    pub scans: u64,
+    /// foreign keys. Absent where the server does not count them.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub scans: Option<u64>,
     /// Entries that these read.
-    pub entries_read: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub entries_read: Option<u64>,
     /// Scans that the server had counted before the experiment, where it was there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scans_before: Option<u64>,
@@ -109,6 +119,9 @@ pub struct IndexResult {
     /// Foreign keys that look rows up by its leading columns.
     #[serde(default)]
     pub foreign_keys: Vec<IndexForeignKeyInfo>,
+    /// Why the server does not let it go, where it does not: in the arm without it, it was kept up and hidden from the planner.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub required: Option<String>,
     /// Why it was looked at, where dbdyno suggested it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub why: Option<String>,
@@ -150,6 +163,9 @@ pub struct IndexEffectInfo {
     /// The share of reads that use it, among these and the writes to its table, at which it pays.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub break_even: Option<BreakEven>,
+    /// Rows of its table that were read for each transaction of the mix, without and with it: by scans and by indexes.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_read: Option<(f64, f64)>,
     /// What the server counted for each write.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub counters: Option<WriteCounters>,

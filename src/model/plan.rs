@@ -23,8 +23,10 @@ pub struct PlanInfo {
     /// As the server gave it, with `?` for each literal and without the columns that each node puts out; beside the text, unless it is longer than 64 KiB.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub json: Option<serde_json::Value>,
-    /// What the server thinks that it costs, in the server's own unit, as it was when the stage saw it first.
-    pub cost: f64,
+    /// What the server thinks that it costs, in the server's own unit, as it was when the stage saw it first; absent where it does not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// When it was seen first, in seconds since the stage began.
     pub first_seen_s: f64,
     /// When it was seen last.

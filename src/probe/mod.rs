@@ -33,7 +33,7 @@ use host::HostProbe;
 use link::{COUNTERS, Command, OnRequest, OnSchedule, Request, read_on_request, read_on_schedule};
 use mysql::activity::MySqlEyes;
 use pgbouncer::{PoolerProbe, PoolerWatch};
-use plans::{PlanCapture, PlanOrder};
+use plans::{PlanCapture, PlanCommand, PlanOrder};
 use postgres::activity::PostgresEyes;
 use postgres::plans::PlanProbe;
 
@@ -124,7 +124,7 @@ struct ServerProbes {
     counters: mpsc::Sender<Request>,
     /// Probes that read on their own until they are told to stop: the server's pulse, the gauges, the pooler.
     on_schedule: Vec<mpsc::Sender<Stop>>,
-    plans: Option<mpsc::Sender<postgres::plans::Command>>,
+    plans: Option<mpsc::Sender<PlanCommand>>,
 }
 
 /// Where a probe tells that its last reading was sent.
@@ -189,7 +189,7 @@ impl Probes {
     /// is dropped, and whoever waits for it with it.
     pub fn survey_plans(&self, order: PlanOrder) {
         if let Some(plans) = self.server.as_ref().and_then(|server| server.plans.as_ref()) {
-            let _ = plans.try_send(postgres::plans::Command::Survey(order));
+            let _ = plans.try_send(PlanCommand::Survey(order));
         }
     }
 
@@ -210,7 +210,7 @@ impl Probes {
                 }
                 if let Some(plans) = &server.plans {
                     let (done, ended) = oneshot::channel();
-                    let _ = plans.send(postgres::plans::Command::Stop(done)).await;
+                    let _ = plans.send(PlanCommand::Stop(done)).await;
                     let _ = ended.await;
                 }
             }
@@ -242,7 +242,7 @@ impl ServerProbes {
         Ok(probes)
     }
 
-    /// Nobody asks for plans there, and no pooler stands before it.
+    /// No pooler stands before it.
     async fn of_mysql(
         settings: &mysql_db::Settings,
         plan: &ProbePlan,
@@ -257,7 +257,8 @@ impl ServerProbes {
         let activity = Activity::open(eyes, interval, clock.clone(), out.clone()).await?;
         let pulse = mysql::pulse::PulseProbe::open(settings, epoch_unix_us, last_look).await?;
         let gauges = open_gauges::<mysql::gauge::Gauge>(settings, &plan.gauges, clock).await?;
-        Ok(Self::begin(activity, counters, pulse, gauges, clock, out))
+        let plans = start_plans_of_mysql(settings, plan.plans.clone(), clock.clone(), out.clone()).await?;
+        Ok(Self { plans, ..Self::begin(activity, counters, pulse, gauges, clock, out) })
     }
 
     /// Begins to look with those that every engine has.
@@ -312,17 +313,33 @@ pub fn interval(target: &Target, wished: Duration) -> Duration {
     }
 }
 
-/// Begins to look at the plans, where there are statements to have any.
+/// Nobody asks where there is no statement.
 async fn start_plans(
     settings: &postgres_db::Settings,
     capture: PlanCapture,
     clock: impl Now,
     out: mpsc::Sender<Probed>,
-) -> Result<Option<mpsc::Sender<postgres::plans::Command>>, ProbeError> {
+) -> Result<Option<mpsc::Sender<PlanCommand>>, ProbeError> {
     if capture.statements.is_empty() {
         return Ok(None);
     }
     let probe = PlanProbe::open(settings, capture, clock, out).await?;
+    let (plans, commands) = mpsc::channel(ORDERS_MAX);
+    tokio::spawn(probe.run(commands));
+    Ok(Some(plans))
+}
+
+/// The same on the other engine.
+async fn start_plans_of_mysql(
+    settings: &mysql_db::Settings,
+    capture: PlanCapture,
+    clock: impl Now,
+    out: mpsc::Sender<Probed>,
+) -> Result<Option<mpsc::Sender<PlanCommand>>, ProbeError> {
+    if capture.statements.is_empty() {
+        return Ok(None);
+    }
+    let probe = mysql::plans::PlanProbe::open(settings, capture, clock, out).await?;
     let (plans, commands) = mpsc::channel(ORDERS_MAX);
     tokio::spawn(probe.run(commands));
     Ok(Some(plans))

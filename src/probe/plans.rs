@@ -2,7 +2,9 @@
 
 use tokio::sync::oneshot;
 
+use super::Stop;
 use crate::record::plan::{PlanClass, PlanEdge};
+use crate::sql::named::Place;
 use crate::sql::values::Frame;
 use crate::units::StatementId;
 
@@ -20,6 +22,8 @@ pub struct PlannedStatement {
     pub statement: StatementId,
     /// The text that is sent, tag included.
     pub text: String,
+    /// Where `$1`, `$2`, … stand in it.
+    pub places: Vec<Place>,
     /// Values for it; none where they are known only while it is executed.
     pub values: Vec<PlanValues>,
     /// Whether the plan that does not look at values is asked for as well.
@@ -46,4 +50,12 @@ pub struct PlanOrder {
     pub sessions: Option<Vec<(String, String)>>,
     /// Told when the plans are there.
     pub done: Option<oneshot::Sender<()>>,
+}
+
+/// What the probe of the plans is told while it runs.
+pub enum PlanCommand {
+    /// A stage begins or ends.
+    Survey(PlanOrder),
+    /// The run is over.
+    Stop(Stop),
 }

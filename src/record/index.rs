@@ -35,6 +35,9 @@ pub struct IndexHeader {
     /// Why no index was kept up without being used, where none was.
     #[serde(default)]
     pub not_hidden: Option<String>,
+    /// Why what each write costs was not counted, where it was not.
+    #[serde(default)]
+    pub not_counted: Option<String>,
     /// Tables on which autovacuum was held off while counters were read.
     #[serde(default)]
     pub held: Vec<String>,
@@ -54,7 +57,7 @@ pub struct IndexHeader {
 pub struct IndexSubject {
     /// What a person calls it: `orders (customer_id)`, `orders_placed`.
     pub label: String,
-    /// Its name in the server's views during the experiment, qualified unless its schema is `public`.
+    /// Its name in the server's views during the experiment, with its schema or its table before it where the server's views need that.
     pub name: String,
     /// The statement that builds it.
     pub definition: String,
@@ -64,15 +67,25 @@ pub struct IndexSubject {
     pub rows: f64,
     /// Size of the table without indexes, in bytes.
     pub table_bytes: u64,
-    /// Share of a page of the table that inserts fill, in per cent.
-    pub fillfactor: u32,
+    /// Share of a page of the table that inserts fill, in per cent; absent where tables have no such setting.
+    #[serde(default)]
+    pub fillfactor: Option<u32>,
     /// How long building it took, in microseconds.
     pub build_us: u64,
     /// Its size when it was built, in bytes.
     pub size_bytes: u64,
+    /// How that is known, where the server does not simply say it.
+    #[serde(default)]
+    pub size_by: Option<String>,
+    /// What building or dropping it keeps others from; empty in journals from before it was written down.
+    #[serde(default)]
+    pub blocks: String,
     /// What to run in production, with all that goes with it.
     pub production: Vec<String>,
-    /// Scans that the server had counted of it before the experiment; absent where it was not there.
+    /// What to mind when that is run.
+    #[serde(default)]
+    pub caveats: Vec<String>,
+    /// Scans that the server had counted of it before the experiment; absent where it was not there, or where they are not counted.
     #[serde(default)]
     pub scans_before: Option<u64>,
     /// Foreign keys of the table whose checks and cascades look rows up by its leading columns.
@@ -81,6 +94,15 @@ pub struct IndexSubject {
     /// Another index that is made alike, by the catalogue; absent as well in journals from before it was looked up there.
     #[serde(default)]
     pub twin: Option<String>,
+    /// A longer index that answers all of its searches, by the catalogue.
+    #[serde(default)]
+    pub covered_by: Option<String>,
+    /// Indexes that it would make superfluous, by the catalogue.
+    #[serde(default)]
+    pub covers: Vec<String>,
+    /// Why the server does not let it go, where it does not: in the arm without it, it was kept up and hidden from the planner.
+    #[serde(default)]
+    pub required: Option<String>,
     /// Why it is looked at, where dbdyno suggests it.
     #[serde(default)]
     pub why: Option<String>,

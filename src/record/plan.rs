@@ -102,8 +102,9 @@ pub struct SeenPlan {
     /// reads no partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// What the server thinks that it costs, in the server's own unit.
-    pub cost: f64,
+    /// What the server thinks that it costs, in the server's own unit; absent where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<f64>,
     /// What had changed since the plan before, in words; absent where nothing was seen to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,

@@ -1,8 +1,11 @@
 //! `CREATE INDEX` as text: taken apart far enough to build the index under another name, and to say how it is built in production.
 //! Knows no server: what stands in the parentheses is the server's to reject.
 
-use super::lex::{Token, TokenKind, significant};
-use super::split::split;
+mod altered;
+
+use super::lex::{Token, TokenKind, significant_in};
+use super::split::split_in;
+use crate::units::Dialect;
 
 /// A `CREATE INDEX` statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,21 +43,48 @@ pub enum IndexTextError {
     /// There is no table in it.
     #[error("it names no table behind ON")]
     NoTable,
+    /// Its first one changes its table for good, and neither is kept up as others are.
+    #[error("a FULLTEXT or SPATIAL index is not put to the test: only indexes of keys in order are")]
+    OtherKind,
+    /// No statement could use it.
+    #[error(
+        "it is hidden from the planner ({0}): leave that out, an arm of the experiment hides it by itself"
+    )]
+    Hidden(String),
+    /// Other changes would be told as effects of the index.
+    #[error(
+        "it changes more than one thing: give each index an --add of its own, and leave other changes out"
+    )]
+    OtherChanges,
 }
 
 impl CreateIndex {
-    /// Takes a statement apart. `CONCURRENTLY` and `IF NOT EXISTS` say how it is built, not what it is, and are left out.
+    /// Takes a statement of PostgreSQL apart. `CONCURRENTLY` and `IF NOT EXISTS` say how it is built, not what it is, and are left
+    /// out.
     pub fn parse(text: &str) -> Result<Self, IndexTextError> {
-        let pieces = split(text).len();
+        Self::parse_in(text, Dialect::Postgresql)
+    }
+
+    /// The same in a dialect. That of MariaDB and MySQL knows `ALTER TABLE … ADD INDEX` as well; `ALGORITHM`, `LOCK` and `WAIT` are
+    /// left out.
+    pub fn parse_in(text: &str, dialect: Dialect) -> Result<Self, IndexTextError> {
+        let pieces = split_in(text, dialect).len();
         if pieces > 1 {
             return Err(IndexTextError::Several(pieces));
         }
         let text = text.trim().trim_end_matches(';').trim_end();
-        let tokens = significant(text);
+        let tokens = significant_in(text, dialect);
         if tokens.iter().any(|token| !token.closed) {
             return Err(IndexTextError::NotClosed);
         }
-        let mut words = Words { text, tokens: &tokens };
+        let words = Words { text, tokens: &tokens };
+        match dialect {
+            Dialect::Postgresql => Self::of_postgres(words),
+            Dialect::Mysql => altered::parse(words),
+        }
+    }
+
+    fn of_postgres(mut words: Words<'_>) -> Result<Self, IndexTextError> {
         if !words.take("CREATE") {
             return Err(IndexTextError::NotCreateIndex);
         }
@@ -104,6 +134,13 @@ impl CreateIndex {
         format!("CREATE {}INDEX {name}ON {} {}", self.unique_word(), self.table, self.rest)
     }
 
+    /// The same as MariaDB and MySQL have it: a change of its table, without the words that say how it is made.
+    #[must_use]
+    pub fn alteration(&self, name: Option<&str>) -> String {
+        let name = name.map_or_else(String::new, |name| format!("{name} "));
+        format!("ALTER TABLE {} ADD {}INDEX {name}{}", self.table, self.unique_word(), self.rest)
+    }
+
     /// What a person calls it: `orders (customer_id)`.
     #[must_use]
     pub fn label(&self) -> String {
@@ -126,14 +163,20 @@ pub fn unquoted(identifier: &str) -> String {
     }
 }
 
-/// Whether one of the names stands in a statement as a word of its own, quoted or not.
+/// Whether the name stands in a statement as a word of its own, quoted or not. `name` may have a schema before it.
 #[must_use]
-pub fn mentions(sql: &str, name: &str) -> bool {
+pub fn mentions(sql: &str, name: &str, dialect: Dialect) -> bool {
     let plain = name.rsplit('.').next().unwrap_or(name);
-    significant(sql).iter().any(|token| {
-        matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier)
-            && unquoted(token.text(sql)) == plain
-    })
+    let is_it = |token: &Token| match dialect {
+        Dialect::Postgresql => unquoted(token.text(sql)) == plain,
+        // Whether small letters and capitals are told apart is a setting of the server.
+        Dialect::Mysql => {
+            let inside = token.text(sql).trim_matches('`').replace("``", "`");
+            inside.to_lowercase() == plain.to_lowercase()
+        }
+    };
+    let is_word = |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier);
+    significant_in(sql, dialect).iter().any(|token| is_word(token) && is_it(token))
 }
 
 /// What is left of a statement.
@@ -256,8 +299,12 @@ mod tests {
 
     #[test]
     fn a_table_is_mentioned_by_a_word_of_its_own() {
-        assert!(mentions("SELECT 1 FROM shop.orders o", "shop.orders"));
-        assert!(mentions("SELECT 1 FROM \"Orders\"", "Orders"));
-        assert!(!mentions("SELECT 'orders' FROM order_lines -- orders", "orders"));
+        let postgres = |sql, name| mentions(sql, name, Dialect::Postgresql);
+        assert!(postgres("SELECT 1 FROM shop.orders o", "shop.orders"));
+        assert!(postgres("SELECT 1 FROM \"Orders\"", "Orders"));
+        assert!(!postgres("SELECT 'orders' FROM order_lines -- orders", "orders"));
+        let mysql = |sql, name| mentions(sql, name, Dialect::Mysql);
+        assert!(mysql("SELECT 1 FROM `Orders` o", "orders"));
+        assert!(!mysql("SELECT \"orders\" FROM order_lines # orders", "orders"));
     }
 }

@@ -74,7 +74,7 @@ pub async fn fidelity(plan: &FidelityPlan, observer: &mut Observer<'_>) -> Resul
     observer(Happening::Step("comparing statistics and plans"));
     let (source, counted) = read(&against.control, true).await?;
     let (copy, _) = read(&target.control, false).await?;
-    let plans = |client| explained(client, &plan.workload);
+    let plans = |client| explained(client, &plan.workload, &[]);
     // Plans are made, nothing is executed; the server is told so all the same.
     let read_only = "SET default_transaction_read_only = on";
     dataset::run_statement(&against.control, read_only).await?.map_err(StudyError::Examine)?;

@@ -13,7 +13,7 @@ use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 
-use crate::dataset::index::{self as server, Arrangement, Build, Foreseen, Held};
+use crate::dataset::index::{self as server, Arrangement, Build, Foreseen, Held, State};
 use crate::record::entry::{
     Arm, ArmHeader, ChangeLimitHeader, ComparisonHeader, EndReason, RunKind, SliceHeader,
 };
@@ -97,9 +97,12 @@ pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outc
     };
     let subjects = Subjects::examine(plan, &ground, observer).await?;
     let working = server::backend(&ground.target.control).await?;
-    let may_hide = subjects::may_hide(plan, &ground).await?;
-    let arms = Arms::of(&shape.ask, &subjects.labels(), may_hide.is_ok());
-    let writes = subjects.writes(&measure.workload);
+    let is_local = matches!(measure.target, TargetChoice::Local(_));
+    let is_allowed = is_local || shape.allow_catalog_change || shape.clones;
+    let may_hide = server::may_hide(&ground.target.control, is_allowed).await?;
+    let arms = Arms::of(&shape.ask, &subjects.labels(), &subjects.required(), may_hide.is_ok());
+    let not_counted = server::why_not_counted(&ground.target.control).filter(|_| shape.operations > 0);
+    let writes = if not_counted.is_some() { None } else { subjects.writes(&measure.workload) };
     let tables: Vec<String> = if writes.is_some() { subjects.tables() } else { Vec::new() };
     let held = server::autovacuum_of(&ground.target.control, &tables).await?;
     let prepared = Prepared { indexes: &subjects.found, held: &held, warms };
@@ -117,6 +120,7 @@ pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outc
             slices,
             touches: subjects.touches.clone(),
             not_hidden: may_hide.err(),
+            not_counted: not_counted.map(str::to_owned),
             held: held.iter().map(|held| held.table.clone()).collect(),
             operations: u64::from(shape.operations),
             clones: shape.clones,
@@ -174,13 +178,8 @@ fn tell_left(
 
 /// What somebody must do where the target cannot be reached any more.
 fn by_hand(indexes: &[Foreseen], held: &[Held], why: &str) -> Vec<(String, String)> {
-    let of_index = indexes.iter().map(|index| match &index.original {
-        None => format!("DROP INDEX IF EXISTS {}", index.quoted),
-        Some(original) => {
-            format!("DROP INDEX IF EXISTS {}; {}", index.quoted, original.statements.join("; "))
-        }
-    });
-    let of_tables = held.iter().map(Held::back);
+    let of_index = indexes.iter().map(|index| index.put_back.join("; "));
+    let of_tables = held.iter().map(|held| held.back.clone());
     of_index.chain(of_tables).map(|statement| (statement, why.to_owned())).collect()
 }
 
@@ -324,21 +323,19 @@ impl Maker<'_> {
     fn arrangement(&mut self, pass: IndexPass, arm: usize) -> Option<Arrangement> {
         let IndexArm { present, hidden, .. } = &self.arms.all[arm];
         let Prepared { indexes, held, warms } = *self.prepared;
-        let names = |places: &mut dyn Iterator<Item = usize>| -> Vec<String> {
-            places.map(|place| indexes[place].quoted.clone()).collect()
+        let state = |place: &usize| match (present.contains(place), hidden.contains(place)) {
+            (false, _) => State::Absent,
+            (true, true) => State::Hidden,
+            (true, false) => State::Used,
         };
         let mut arrangement = if self.plan.shape.clones && std::mem::replace(&mut self.begun[arm], true) {
             Arrangement::default()
         } else {
-            Arrangement {
-                build: indexes.iter().map(Build::of).collect(),
-                remove: names(&mut (0..indexes.len()).filter(|place| !present.contains(place))),
-                hide: names(&mut hidden.iter().copied()),
-                ..Arrangement::default()
-            }
+            let build = |(place, index)| Build::of(index, state(&place));
+            Arrangement { indexes: indexes.iter().enumerate().map(build).collect(), ..Arrangement::default() }
         };
         if pass == IndexPass::Counters {
-            arrangement.hold = held.iter().map(Held::off).collect();
+            arrangement.hold = held.iter().map(|held| held.off.clone()).collect();
             arrangement.vacuum = held.iter().map(|held| held.table.clone()).collect();
         }
         arrangement.warm = warms;
@@ -385,12 +382,15 @@ fn tell_plan(
         names.join("; "),
         format_duration(Duration::from_secs(seconds)),
     )));
-    for index in subjects.found.iter().filter_map(|index| Some((index, index.original.as_ref()?))) {
-        let (index, original) = index;
+    for index in subjects.found.iter().filter(|index| index.is_there) {
+        let (what, back) = match index.required {
+            Some(_) => ("hidden from the planner", &index.put_back),
+            None => ("dropped and built anew", &index.build),
+        };
         observer(Happening::Note(&format!(
-            "{} is dropped and built anew on the way; should dbdyno be killed, this puts it back: {};",
-            index.quoted,
-            original.statements.join("; ")
+            "{} is {what} on the way; should dbdyno be killed, this puts it back: {};",
+            index.label,
+            back.join("; ")
         )));
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn capture(plan: &MeasurePlan, workload: &Workload, data: &Data) -> P
         PlannedStatement {
             statement: StatementId::from_index(index),
             text: statement.sql.clone(),
+            places: statement.places.clone(),
             generic: values.is_empty() || is_prepared,
             values,
             set: set.iter().map(|set| (set.name.clone(), set.value.clone())).collect(),

@@ -43,10 +43,11 @@ impl OpenTarget {
         Ok(())
     }
 
-    /// Restarts a throwaway server, so that nothing is in its buffers; leaves another one as it is.
-    pub(super) async fn restart(&mut self) -> Result<(), StudyError> {
+    /// Restarts a throwaway server, so that nothing is in its buffers; leaves another one as it is. `settings` hold from now on, name
+    /// and value.
+    pub(super) async fn restart(&mut self, settings: &[(String, String)]) -> Result<(), StudyError> {
         if let Some(server) = &mut self.server {
-            server.restart().await?;
+            server.restart_with(settings).await?;
             self.control = self.target.connect("control").await?;
         }
         Ok(())

@@ -21,6 +21,7 @@ mod exports;
 mod harness;
 mod history;
 mod index;
+mod index_mariadb;
 mod ledger;
 mod live;
 mod load;

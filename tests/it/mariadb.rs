@@ -58,7 +58,7 @@ impl MyDatabase {
     }
 
     /// The rows of one query, as text; NULL is absent.
-    fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         runtime().block_on(async {
             let mut conn = Conn::from_url(&self.url).await.expect("a connection");
             conn.query_drop("SET time_zone = '+00:00'").await.expect("a setting");
@@ -98,7 +98,8 @@ impl MyDatabase {
         MyHolder { conn: Some(conn), runtime }
     }
 
-    fn with<T>(&self, act: impl AsyncFnOnce(&Client) -> T) -> T {
+    /// Does something with a connection of dbdyno's own.
+    pub fn with<T>(&self, act: impl AsyncFnOnce(&Client) -> T) -> T {
         runtime().block_on(async {
             let client = target(&self.url).connect("test").await.expect("the server runs");
             act(&client).await

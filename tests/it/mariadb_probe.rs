@@ -253,8 +253,8 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
     let workload = place.workload().display().to_string();
     let out = place.path("captured").display().to_string();
     for words in [
-        format!("index -w {workload} -t {URL} --drop-unused"),
-        format!("index -w {workload} -t local:mariadb --drop-unused"),
+        format!("index -w {workload} -t {URL} --drop-unused --clone"),
+        format!("index -w {workload} -t local:mariadb --suggest"),
         format!("capture -t {URL} --out {out}"),
         format!("fidelity -w {workload} -t {URL} --against postgres://nobody@127.0.0.1:1/none"),
         format!("fidelity -w {workload} --against {URL}"),

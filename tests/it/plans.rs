@@ -139,6 +139,7 @@ fn planned(index: u32, text: &str) -> PlannedStatement {
     PlannedStatement {
         statement: StatementId(index),
         text: text.to_owned(),
+        places: Vec::new(),
         values: Vec::new(),
         generic: true,
         set: Vec::new(),

@@ -1,6 +1,6 @@
 //! What the server counted: scans of an index, its twins, and what writes cost by a fixed number of transactions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analysis::indexes;
 use crate::model::{WriteCounter, WriteCounters};
@@ -13,8 +13,9 @@ use super::{Measured, Sliced};
 /// How an index was used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
-    pub(super) scans: u64,
-    pub(super) entries_read: u64,
+    /// Absent where the server does not count them.
+    pub(super) scans: Option<u64>,
+    pub(super) entries_read: Option<u64>,
     /// Statements whose plans name it.
     pub(super) by: Vec<String>,
     /// Whether every statement that touches its table has a plan that tells.
@@ -34,8 +35,8 @@ pub(super) fn usage(measured: &Measured<'_>, subject: &IndexSubject, arm: usize)
             Some((row.scans, row.entries_read))
         };
         let (Some(after), before) = (find(end), find(begin).unwrap_or_default()) else { continue };
-        usage.scans += after.0.saturating_sub(before.0);
-        usage.entries_read += after.1.saturating_sub(before.1);
+        *usage.scans.get_or_insert(0) += after.0.saturating_sub(before.0);
+        *usage.entries_read.get_or_insert(0) += after.1.saturating_sub(before.1);
     }
     usage
 }
@@ -92,7 +93,12 @@ pub(super) struct Others {
 /// By the catalogue, which was asked before anything was measured, and by the indexes of a slice.
 pub(super) fn others(measured: &Measured<'_>, subject: &IndexSubject, arm: Option<usize>) -> Others {
     let of_slices = arm.map(|arm| of_slices(measured, subject, arm)).unwrap_or_default();
-    Others { duplicate_of: subject.twin.clone().or(of_slices.duplicate_of), ..of_slices }
+    let covers = if subject.covers.is_empty() { of_slices.covers } else { subject.covers.clone() };
+    Others {
+        duplicate_of: subject.twin.clone().or(of_slices.duplicate_of),
+        covered_by: subject.covered_by.clone().or(of_slices.covered_by),
+        covers,
+    }
 }
 
 /// By the indexes of the last slice of an arm in which it is there.
@@ -136,6 +142,30 @@ struct Totals {
     records: Vec<f64>,
     /// Heap-only share, one for each repetition with updates.
     hot: Vec<f64>,
+}
+
+/// Rows of its table that each transaction reads without the index and with it, in the slices that are measured for their times.
+pub(super) fn rows_read(measured: &Measured<'_>, of: &IndexEffect) -> Option<(f64, f64)> {
+    let subjects = measured.plan.subjects.iter().enumerate();
+    let tables: BTreeSet<&str> = subjects
+        .filter(|(place, _)| of.subject.is_none_or(|subject| subject == *place))
+        .map(|(_, subject)| subject.table.as_str())
+        .collect();
+    let each = |arm| {
+        let (mut rows, mut transactions) = (0, 0);
+        for slice in measured.arm(IndexPass::Load, arm) {
+            let Some((begin, end)) = edges(&slice) else { continue };
+            let read = |counters: &Counters| -> u64 {
+                let own = counters.tables.iter().filter(|row| tables.contains(row.table.as_str()));
+                own.map(|row| row.seq_rows_read + row.idx_rows_fetched).sum()
+            };
+            rows += read(end).saturating_sub(read(begin));
+            transactions += slice.stage.accounting.ok;
+        }
+        (transactions > 0).then(|| rows as f64 / transactions as f64)
+    };
+    // Where nothing was read in either, nothing was counted, or there was nothing to count.
+    each(of.without).zip(each(of.with)).filter(|(without, with)| without + with > 0.0)
 }
 
 /// What writes cost without the index and with it.

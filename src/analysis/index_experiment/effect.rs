@@ -33,6 +33,7 @@ pub(super) fn effect(measured: &Measured<'_>, of: &IndexEffect) -> IndexEffectIn
         gain_us,
         tax_us,
         break_even: break_even(&statements),
+        rows_read: counted::rows_read(measured, of),
         counters: counted::writes(measured, of),
         statements,
     }

@@ -70,7 +70,7 @@ fn decided(
     others: &Others,
 ) -> (IndexVerdict, String) {
     let by = if scans > 0 { vec!["t.s".to_owned()] } else { Vec::new() };
-    let usage = Usage { scans, by, is_known: true, ..Usage::default() };
+    let usage = Usage { scans: Some(scans), by, is_known: true, ..Usage::default() };
     let (effect, round_s) = (Some(effect), Some(10.0));
     let decided =
         decide(&Evidence { is_added, subject, effect, usage: &usage, is_checked: false, others, round_s });
@@ -168,7 +168,7 @@ fn a_twin_is_named_and_a_cascade_keeps_it() {
 #[test]
 fn the_looks_of_the_planner_are_no_use_unless_foreign_keys_are_checked() {
     let nothing = effect(None, None);
-    let usage = Usage { scans: 9, is_known: true, ..Usage::default() };
+    let usage = Usage { scans: Some(9), is_known: true, ..Usage::default() };
     let of = |usage: &Usage, is_checked| {
         let (subject, others) = (subject(), Others::default());
         let evidence = Evidence {
@@ -185,8 +185,25 @@ fn the_looks_of_the_planner_are_no_use_unless_foreign_keys_are_checked() {
     assert_eq!(of(&usage, false), IndexVerdict::DoNotAdd, "no plan names it");
     assert_eq!(of(&usage, true), IndexVerdict::Inconclusive, "a check leaves no plan");
     assert_eq!(
-        of(&Usage { is_known: false, ..usage }, false),
+        of(&Usage { is_known: false, ..usage.clone() }, false),
         IndexVerdict::Inconclusive,
         "nobody knows the plans"
     );
+    let uncounted = Usage { scans: None, ..usage };
+    assert_eq!(of(&uncounted, false), IndexVerdict::DoNotAdd, "the plans tell all");
+    assert_eq!(
+        of(&Usage { is_known: false, ..uncounted }, false),
+        IndexVerdict::Inconclusive,
+        "nobody knows the plans, and nobody counts scans"
+    );
+}
+
+#[test]
+fn what_the_server_does_not_let_go_is_kept_whatever_was_measured() {
+    let why = "the foreign key t_parent looks rows of t up by it";
+    let required = IndexSubject { required: Some(why.to_owned()), ..subject() };
+    let nothing = effect(None, None);
+    let (verdict, reasons) = decided(false, &required, &nothing, 0, &Others::default());
+    assert_eq!(verdict, IndexVerdict::Keep);
+    assert!(reasons.starts_with(why) && reasons.contains("hidden from the planner"), "{reasons}");
 }

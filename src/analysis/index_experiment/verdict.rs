@@ -35,10 +35,11 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// Whether a statement used it, or may have: by the plans; where these do not tell, or where foreign keys are checked, by scans.
+    /// Whether a statement used it, or may have: by the plans; where these do not tell, or where foreign keys are checked, by scans,
+    /// and where nobody counts those it may have been.
     fn is_used(&self) -> bool {
         let is_told = self.usage.is_known && !self.is_checked;
-        !self.usage.by.is_empty() || !is_told && self.usage.scans > 0
+        !self.usage.by.is_empty() || !is_told && self.usage.scans != Some(0)
     }
 }
 
@@ -75,6 +76,10 @@ fn worth(evidence: &Evidence<'_>, reasons: &mut Vec<String>) -> Worth {
         reasons.push(format!("{twin} is made alike and answers the same searches"));
         return Worth::No;
     }
+    if let Some(why) = &evidence.subject.required {
+        reasons.push(format!("{why}; in the arm without it, it was kept up and hidden from the planner"));
+        return Worth::Yes;
+    }
     if let Some(key) = evidence.subject.foreign_keys.iter().find(|key| needs(key)) {
         reasons.push(cascade(evidence.subject, key));
         return Worth::Yes;
@@ -87,8 +92,8 @@ fn worth(evidence: &Evidence<'_>, reasons: &mut Vec<String>) -> Worth {
         Some(gain) => by_gain(evidence, effect, gain, reasons),
         None if !evidence.is_used() => {
             let looks = match evidence.usage.scans {
-                0 => String::new(),
-                scans => format!(" (its {scans} scans are the planner's own looks at its ends)"),
+                None | Some(0) => String::new(),
+                Some(scans) => format!(" (its {scans} scans are the planner's own looks at its ends)"),
             };
             reasons.push(format!("no statement of the mix used it: the planner never chose it{looks}"));
             reasons.extend(cost(effect));
@@ -154,7 +159,9 @@ fn by_gain(
 
 /// No statement is seen to win, though it was used.
 fn by_absence(evidence: &Evidence<'_>, effect: &IndexEffectInfo, reasons: &mut Vec<String>) -> Worth {
-    reasons.push("it was used, and no statement is seen to be faster with it".to_owned());
+    let is_sure = !evidence.usage.by.is_empty() || evidence.usage.scans.is_some();
+    let used = if is_sure { "it was used" } else { "whether it was used is not known" };
+    reasons.push(format!("{used}, and no statement is seen to be faster with it"));
     let fewer: Vec<String> = effect.statements.iter().filter_map(fewer_blocks).take(NAMED_MAX).collect();
     if !fewer.is_empty() {
         reasons.push(format!(
@@ -269,7 +276,9 @@ fn more(evidence: &Evidence<'_>) -> Vec<String> {
             "before the experiment the server had counted {scans} scans of it: work that is not in this mix may need it"
         ));
     }
-    for key in subject.foreign_keys.iter().filter(|key| !needs(key)) {
+    // What is required has said so already.
+    let told = |key: &&IndexForeignKey| !needs(key) && subject.required.is_none();
+    for key in subject.foreign_keys.iter().filter(told) {
         more.push(match &key.other_index {
             Some(other) => format!("the foreign key {} is served by {other} as well", key.name),
             None => format!(
@@ -312,33 +321,6 @@ fn change(ratio: f64) -> String {
 
 fn us(value: f64) -> String {
     if value >= 1000.0 { format!("{:.2} ms", value / 1000.0) } else { format!("{value:.1} µs") }
-}
-
-/// What building or dropping it keeps others from.
-pub(super) fn blocks(subject: &IndexSubject) -> String {
-    let took = us(subject.build_us as f64);
-    format!(
-        "CREATE INDEX holds a SHARE lock on {} for {took}: reads go on, writes wait; CONCURRENTLY holds SHARE UPDATE EXCLUSIVE: both go \
-         on, it scans the table twice and waits for older transactions",
-        subject.table
-    )
-}
-
-/// What to mind in production.
-pub(super) fn caveats(is_added: bool) -> Vec<String> {
-    let both = "CONCURRENTLY cannot stand in a transaction, and waits until all transactions that are older have ended".to_owned();
-    if is_added {
-        return vec![
-            both,
-            "with a lock_timeout it gives up where it waits too long, and leaves an index that is not valid: drop that with DROP \
-             INDEX CONCURRENTLY, and begin again"
-                .to_owned(),
-        ];
-    }
-    vec![
-        both,
-        "without CONCURRENTLY, DROP INDEX holds an ACCESS EXCLUSIVE lock, and all behind it in the queue wait: set a lock_timeout".to_owned(),
-    ]
 }
 
 /// The answer in a few sentences.

@@ -6,6 +6,10 @@ use super::server::{failed, spoken};
 use crate::dataset::DatasetError;
 use crate::db::mysql::{Client, quoted_name, set_session};
 
+/// Why no checkpoint is made between two measurements.
+pub const NO_CHECKPOINT: &str = "this server writes its pages back bit by bit, and has no statement for a checkpoint: that work may fall \
+                                 into any slice";
+
 /// Whether sessions of this user can set this, by the words with which a measured session does it. What is set is set back at once.
 /// The inner error is what the server has against it.
 pub async fn check_session_setting(

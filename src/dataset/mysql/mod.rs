@@ -6,6 +6,7 @@ mod changes;
 mod check;
 mod created;
 mod form;
+pub(super) mod index;
 mod introspect;
 mod load;
 mod mark;
@@ -16,7 +17,7 @@ mod send;
 mod server;
 mod state;
 
-pub(super) use between::{check_session_setting, run_statement};
+pub(super) use between::{NO_CHECKPOINT, check_session_setting, run_statement};
 pub(super) use changes::data_state;
 pub(super) use check::check_statements;
 pub(super) use load::load;

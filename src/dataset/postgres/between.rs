@@ -31,11 +31,13 @@ pub async fn run_statement(client: &Client, sql: &str) -> Result<Result<(), Stri
     }
 }
 
-/// Makes a checkpoint, and waits for its end. False where the user may not.
-pub async fn checkpoint(client: &Client) -> Result<bool, DatasetError> {
+/// Makes a checkpoint, and waits for its end. The inner error says why none is made, for a person.
+pub async fn checkpoint(client: &Client) -> Result<Result<(), &'static str>, DatasetError> {
     match client.batch_execute("CHECKPOINT").await {
-        Ok(()) => Ok(true),
-        Err(error) if code(&error) == Some(NO_RIGHT) => Ok(false),
+        Ok(()) => Ok(Ok(())),
+        Err(error) if code(&error) == Some(NO_RIGHT) => Ok(Err(
+            "the user may not CHECKPOINT: one may fall into any slice (GRANT pg_checkpoint TO … from version 15 on)",
+        )),
         Err(error) => Err(failed("make a checkpoint")(error)),
     }
 }

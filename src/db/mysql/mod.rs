@@ -14,6 +14,7 @@ mod encode;
 mod engine;
 mod environment;
 mod exchange;
+pub mod explain;
 mod failure;
 mod handshake;
 mod literal;

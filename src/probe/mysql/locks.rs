@@ -162,7 +162,11 @@ impl Look<'_> {
         };
         let blockers = pending.map_or_else(Vec::new, |pending| {
             let barring: Vec<u64> = others(&|lock| pending.waits_for(lock)).collect();
-            if barring.is_empty() { others(&|lock| pending.waits_for_raised(lock)).collect() } else { barring }
+            if barring.is_empty() {
+                others(&|lock| pending.waits_for_raised(lock)).collect()
+            } else {
+                barring
+            }
         });
         Wanted {
             waiter,

@@ -9,6 +9,7 @@ pub(crate) mod gauge;
 mod link;
 mod locks;
 mod metadata;
+pub(crate) mod plans;
 pub(crate) mod pulse;
 mod session;
 mod status;

@@ -18,8 +18,8 @@ use crate::db::Now;
 use crate::db::postgres::Settings;
 use crate::probe::link::{Line, Unanswered, next_look};
 use crate::probe::outlet::Outlet;
-use crate::probe::plans::{PlanCapture, PlanOrder};
-use crate::probe::{ProbeError, Probed, Stop};
+use crate::probe::plans::{PlanCapture, PlanCommand, PlanOrder};
+use crate::probe::{ProbeError, Probed};
 use crate::record::observation::{Observation, ProbeCost};
 use crate::record::plan::{PlanClass, PlanEdge, PlanSurvey, SeenPlan, ToldPlan, Unexplained};
 use crate::units::{Span, StatementId};
@@ -36,14 +36,6 @@ const TABLES_MAX: usize = 500;
 const CAUSES_MAX: usize = 6;
 /// Statements of one round that a lock or a limit keeps from being explained before the others are left for the next look.
 const PASSING_MAX: usize = 5;
-
-/// What the probe is told while it runs.
-pub enum Command {
-    /// A stage begins or ends.
-    Survey(PlanOrder),
-    /// The run is over.
-    Stop(Stop),
-}
 
 /// The probe.
 pub struct PlanProbe<N> {
@@ -118,14 +110,14 @@ impl<N: Now> PlanProbe<N> {
     }
 
     /// Looks until it is told to stop.
-    pub async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+    pub async fn run(mut self, mut commands: mpsc::Receiver<PlanCommand>) {
         let mut look_due = Instant::now() + LOOK_EVERY;
         loop {
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
-                    Some(Command::Survey(order)) => self.survey(order).await,
-                    Some(Command::Stop(done)) => {
+                    Some(PlanCommand::Survey(order)) => self.survey(order).await,
+                    Some(PlanCommand::Stop(done)) => {
                         self.tell_cost().await;
                         // Nobody waits any more when the receiver is gone.
                         let _ = done.send(());
@@ -366,7 +358,7 @@ impl Known {
                 class,
                 shape: plan.shape.clone(),
                 kind: plan.kind,
-                cost: plan.cost,
+                cost: Some(plan.cost),
                 cause: (has_changed && !causes.is_empty()).then(|| causes.join("; ")),
                 plan_cache_mode: explained.plan_cache_mode.filter(|_| class == PlanClass::Generic),
             });

@@ -118,6 +118,9 @@ fn how(page: &mut Page, experiment: &IndexExperiment) {
     if let Some(reason) = &experiment.not_hidden {
         page.fact("not split", reason);
     }
+    if let Some(reason) = &experiment.not_counted {
+        page.fact("not counted", reason);
+    }
 }
 
 /// What a cache regime means.
@@ -126,10 +129,10 @@ fn regime(cache: &str) -> String {
         "cold" => "cold: before each slice the server was restarted, and the kernel asked to forget the data; it need not, and only root \
                    could make it: what it kept was read from memory and not from the disk"
             .to_owned(),
-        "warm" => "warm: shared_buffers hold all of the data".to_owned(),
+        "warm" => "warm: the server's buffers hold all of the data".to_owned(),
         ratio => format!(
-            "the data are {ratio} times as large as shared_buffers; what these do not hold came from the kernel's cache, as far as the \
-             machine's memory goes, rather than from the disk"
+            "the data are {ratio} times as large as the server's buffers; what these do not hold came from the kernel's cache, as far as \
+             the machine's memory goes, rather than from the disk"
         ),
     }
 }
@@ -150,20 +153,19 @@ fn put_index(page: &mut Page, index: &IndexResult, full: bool) {
         page.labelled(INDENT, if place == 0 { "mind" } else { "" }, Style::Dim, caveat);
     }
     page.fact("size", &size(index));
-    page.fact("build", &format!("{}; {}", duration_us(index.build_us as f64), index.blocks));
+    let blocks = if index.blocks.is_empty() { String::new() } else { format!("; {}", index.blocks) };
+    page.fact("build", &format!("{}{blocks}", duration_us(index.build_us as f64)));
     let before = index
         .scans_before
         .map_or_else(String::new, |scans| format!("; {} before the experiment", count(scans)));
     let by = if index.used_by.is_empty() { "no statement".to_owned() } else { index.used_by.join(", ") };
-    page.fact(
-        "used by",
-        &format!(
-            "{by}; {} of {} entries in the measured slices, as {}{before}",
-            plural(index.scans, "scan"),
-            count(index.entries_read),
-            index.name
-        ),
-    );
+    let scans = match (index.scans, index.entries_read) {
+        (Some(scans), Some(entries)) => {
+            format!("{} of {} entries in the measured slices", plural(scans, "scan"), count(entries))
+        }
+        _ => "by its plans, since the server does not count scans".to_owned(),
+    };
+    page.fact("used by", &format!("{by}; {scans}, as {}{before}", index.name));
     for key in &index.foreign_keys {
         let other = key.other_index.as_ref().map_or_else(
             || "no other index serves it".to_owned(),
@@ -192,13 +194,14 @@ fn size(index: &IndexResult) -> String {
     } else {
         String::new()
     };
+    let by = index.size_by.as_ref().map_or_else(String::new, |by| format!(", {by}"));
+    let fill = index.fillfactor.map_or_else(String::new, |fill| format!(", fillfactor {fill}"));
     format!(
-        "{}{share}; {} has about {} rows in {}, fillfactor {}",
+        "{}{share}{by}; {} has about {} rows in {}{fill}",
         bytes(index.size_bytes),
         index.table,
         decimal(index.table_rows, 0),
         bytes(index.table_bytes),
-        index.fillfactor
     )
 }
 
@@ -214,6 +217,16 @@ fn put_effect(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
                 duration_us(net.without_us),
                 duration_us(net.with_us),
                 change(net.ratio)
+            ),
+        );
+    }
+    if let Some((without, with)) = effect.rows_read {
+        page.fact(
+            "rows read",
+            &format!(
+                "of its table {} for each transaction without, {} with: by scans and by indexes",
+                per_call(without),
+                per_call(with)
             ),
         );
     }

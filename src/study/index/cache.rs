@@ -1,13 +1,11 @@
-//! The cache regime of an experiment: how much of the data a throwaway server holds in its shared buffers. What wins in memory can
-//! lose on disk, so that a verdict holds for the regime in which it was measured only.
+//! The cache regime of an experiment: how much of the data a throwaway server holds in its buffers. What wins in memory can lose on
+//! disk, so that a verdict holds for the regime in which it was measured only.
 
 use crate::dataset::index as server;
 use crate::study::measure::Ground;
 use crate::study::{Happening, Observer, StudyError};
 
-/// The least that PostgreSQL takes, in kB.
-const SHARED_BUFFERS_MIN_KB: f64 = 128.0;
-/// Data ÷ `shared_buffers` where all of it and of the indexes to come is to stay there.
+/// Data ÷ the server's buffers where all of it and of the indexes to come is to stay there.
 const WARM_RATIO: f64 = 0.6;
 
 /// How much of the data is in memory.
@@ -17,7 +15,7 @@ pub enum CacheRegime {
     Cold,
     /// All of it.
     Warm,
-    /// The data are so many times as large as `shared_buffers`.
+    /// The data are so many times as large as the server's buffers.
     Ratio(f64),
 }
 
@@ -32,7 +30,7 @@ impl CacheRegime {
         }
     }
 
-    /// Data ÷ `shared_buffers`, where the regime says it.
+    /// Data ÷ the server's buffers, where the regime says it.
     fn ratio(self) -> Option<f64> {
         match self {
             Self::Cold => None,
@@ -42,8 +40,8 @@ impl CacheRegime {
     }
 }
 
-/// Gives a throwaway server that is filled the `shared_buffers` of the regime, and says what that means. Gives whether the data are to
-/// be read into them before each slice.
+/// Gives a throwaway server that is filled the buffers of the regime, and says what that means. Gives whether the data are to be read
+/// into them before each slice.
 pub(super) async fn arranged(
     ground: &mut Ground<'_>,
     regime: CacheRegime,
@@ -56,13 +54,15 @@ pub(super) async fn arranged(
         ));
         return Ok(false);
     };
+    let setting = server::buffer_setting(&ground.target.control);
+    let name = setting.name;
     let bytes = server::database_bytes(&ground.target.control).await?;
-    let kilobytes = (bytes as f64 / ratio / 1024.0).max(SHARED_BUFFERS_MIN_KB);
-    observer(Happening::Step("restarting the throwaway server with other shared_buffers"));
-    server::size_buffers(&ground.target.control, &format!("{kilobytes:.0}kB")).await?;
-    ground.target.restart().await?;
+    let kilobytes = (bytes as f64 / ratio / 1024.0).max(f64::from(setting.least_kb));
+    observer(Happening::Step(&format!("restarting the throwaway server with another {name}")));
+    let value = format!("{kilobytes:.0}{}", setting.kilobytes);
+    ground.target.restart(&[(name.to_owned(), value)]).await?;
     let sizes = format!(
-        "{:.1} MB of data, so that shared_buffers is {:.1} MB for --cache {}",
+        "{:.1} MB of data, so that {name} is {:.1} MB for --cache {}",
         bytes as f64 / 1_048_576.0,
         kilobytes / 1024.0,
         regime.name()
@@ -75,11 +75,10 @@ pub(super) async fn arranged(
         return Ok(false);
     }
     let may_warm = server::may_warm(&ground.target.control).await?;
-    let how = if may_warm {
-        ""
-    } else {
-        "; the extension pg_prewarm is not installed, so that the warm-up alone fills it"
+    let how = match may_warm {
+        Ok(()) => String::new(),
+        Err(why) => format!("; {why}, so that the warm-up alone fills it"),
     };
     observer(Happening::Note(&format!("{sizes}{how}")));
-    Ok(may_warm)
+    Ok(may_warm.is_ok())
 }

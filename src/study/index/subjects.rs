@@ -1,13 +1,18 @@
 //! The indexes that are put to the test, as far as they are known before anything is measured.
 
+use std::sync::Arc;
+
 use crate::dataset::index::{self as server, Explained, Foreseen};
+use crate::engine;
 use crate::record::index::{IndexForeignKey, IndexSubject};
 use crate::sql::index::mentions;
+use crate::sql::values::Frame;
+use crate::units::Dialect;
 use crate::workload::Workload;
 
 use super::{IndexAsk, IndexPlan, only_writers};
 use crate::study::measure::Ground;
-use crate::study::{Happening, Observer, StudyError, TargetChoice};
+use crate::study::{Happening, Observer, StudyError};
 
 /// Suggestions that are measured, the best first: each takes a slice of each round.
 const SUGGESTED_MAX: usize = 5;
@@ -32,7 +37,7 @@ impl Subjects {
         let control = &ground.target.control;
         let workload = &plan.measure.workload;
         observer(Happening::Step("asking for the plans of the statements"));
-        let explained = server::explained(control, workload).await?;
+        let explained = server::explained(control, workload, &values(plan, ground)).await?;
         let (mut found, mut whys) = (Vec::new(), Vec::new());
         match &plan.shape.ask {
             IndexAsk::Add(indexes) => {
@@ -66,13 +71,16 @@ impl Subjects {
             }
         }
         refuse_twice(&found)?;
+        for note in found.iter().flat_map(|index| &index.notes) {
+            observer(Happening::Note(note));
+        }
         for (index, twin) in found.iter().filter_map(|index| Some((index, index.twin.as_ref()?))) {
             observer(Happening::Note(&format!(
                 "{}: {twin} is made alike and answers the same searches; what both cost is measured all the same",
                 index.label
             )));
         }
-        let touches = touches(workload, &explained, &found);
+        let touches = touches(workload, &explained, &found, control.dialect());
         Ok(Self { found, whys, touches })
     }
 
@@ -87,6 +95,11 @@ impl Subjects {
         tables.sort_unstable();
         tables.dedup();
         tables
+    }
+
+    /// Which of them the server does not let go.
+    pub(super) fn required(&self) -> Vec<bool> {
+        self.found.iter().map(|index| index.required.is_some()).collect()
     }
 
     /// The workload with only those transactions that write to one of their tables.
@@ -116,7 +129,10 @@ fn header(index: &Foreseen) -> IndexSubject {
         fillfactor: index.fillfactor,
         build_us: index.build_us,
         size_bytes: index.size_bytes,
+        size_by: index.size_by.clone(),
+        blocks: index.blocks.clone(),
         production: index.production.clone(),
+        caveats: index.caveats.clone(),
         scans_before: index.scans_before,
         foreign_keys: index
             .foreign_keys
@@ -130,25 +146,19 @@ fn header(index: &Foreseen) -> IndexSubject {
             })
             .collect(),
         twin: index.twin.clone(),
+        covered_by: index.covered_by.clone(),
+        covers: index.covers.clone(),
+        required: index.required.clone(),
         why: None,
     }
 }
 
-/// Whether an index may be kept up without being used; if not, why not and what would let it.
-pub(super) async fn may_hide(
-    plan: &IndexPlan,
-    ground: &Ground<'_>,
-) -> Result<Result<(), String>, StudyError> {
-    let is_local = matches!(plan.measure.target, TargetChoice::Local(_));
-    if !is_local && !plan.shape.allow_catalog_change && !plan.shape.clones {
-        return Ok(Err("what the index costs writes is not told apart from what it gives reads: --allow-catalog-change lets dbdyno \
-                       hide it from the planner for a time, by pg_index"
-            .to_owned()));
-    }
-    if !server::may_hide(&ground.target.control).await? {
-        return Ok(Err("only a superuser may hide an index from the planner".to_owned()));
-    }
-    Ok(Ok(()))
+/// Values as the workload draws them, for each statement.
+fn values(plan: &IndexPlan, ground: &Ground<'_>) -> Vec<Vec<Frame>> {
+    let shared = Arc::new(plan.measure.workload.clone());
+    let (dataset, query_values) = (&ground.data.dataset, &ground.data.query_values);
+    let sampled = engine::sample_values(&shared, dataset, query_values, plan.measure.seed);
+    sampled.into_iter().map(|of| of.into_iter().map(|values| values.frame).collect()).collect()
 }
 
 async fn dropped(
@@ -172,7 +182,8 @@ async fn unused(
     explained: &[Option<Explained>],
     ground: &Ground<'_>,
 ) -> Result<Vec<String>, StudyError> {
-    if let Some(place) = explained.iter().position(Option::is_none) {
+    let has_plan = |of: &Option<Explained>| of.as_ref().is_some_and(|of| of.indexes.is_some());
+    if let Some(place) = explained.iter().position(|of| !has_plan(of)) {
         return Err(StudyError::Refused(format!(
             "--drop-unused goes by the server's plans, and it makes none for `{}`: name the indexes with --drop",
             workload.statements[place].tag
@@ -182,7 +193,7 @@ async fn unused(
     let mut tables: Vec<String> = known().flat_map(|of| of.tables.iter().cloned()).collect();
     tables.sort_unstable();
     tables.dedup();
-    let used: Vec<String> = known().flat_map(|of| of.indexes.iter().cloned()).collect();
+    let used: Vec<String> = known().flat_map(|of| of.indexes.iter().flatten().cloned()).collect();
     let names = server::unused(&ground.target.control, &tables, &used).await?;
     if names.is_empty() {
         return Err(StudyError::Refused(format!(
@@ -195,7 +206,7 @@ async fn unused(
 
 fn refuse_twice(found: &[Foreseen]) -> Result<(), StudyError> {
     for (place, index) in found.iter().enumerate() {
-        if found[..place].iter().any(|other| other.quoted == index.quoted) {
+        if found[..place].iter().any(|other| other.name == index.name) {
             return Err(StudyError::Refused(format!("{} is named twice", index.label)));
         }
     }
@@ -211,10 +222,11 @@ fn touches(
     workload: &Workload,
     explained: &[Option<Explained>],
     found: &[Foreseen],
+    dialect: Dialect,
 ) -> Vec<Option<Vec<String>>> {
     let of = |(statement, explained): (&crate::workload::Statement, &Option<Explained>)| {
-        let mentioned: Vec<&String> =
-            found.iter().map(|index| &index.table).filter(|table| mentions(&statement.sql, table)).collect();
+        let is_mentioned = |table: &&String| mentions(&statement.sql, table, dialect);
+        let mentioned: Vec<&String> = found.iter().map(|index| &index.table).filter(is_mentioned).collect();
         let mut tables: Vec<String> = match explained {
             Some(explained) => explained.tables.iter().cloned().collect(),
             None => Vec::new(),

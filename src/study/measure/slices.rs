@@ -90,7 +90,7 @@ impl Bench<'_> {
         observer(Happening::Step("restarting the throwaway server"));
         let from = self.clock.now();
         self.stop_probes().await?;
-        self.target.restart().await?;
+        self.target.restart(&[]).await?;
         self.start_probes(segment.slice.as_ref().and_then(|slice| slice.variant)).await?;
         steps.push(PreparedStep { what: PreparedBy::Restart, span: Span { from, to: self.clock.now() } });
         Ok(())
@@ -125,21 +125,22 @@ impl Bench<'_> {
             observer(Happening::Step("letting the server settle"));
             between::settle(control, slice.settle).await?;
             step(PreparedBy::Settle);
-            if may_checkpoint && dataset::checkpoint(control).await? {
-                step(PreparedBy::Checkpoint);
-                return Ok::<bool, StudyError>(true);
+            if !may_checkpoint {
+                return Ok(Ok(()));
             }
-            Ok(false)
+            let made = dataset::checkpoint(control).await?;
+            if made.is_ok() {
+                step(PreparedBy::Checkpoint);
+            }
+            Ok::<_, StudyError>(made)
         };
         let checkpointed = tokio::select! {
             prepared = preparing => prepared?,
             () = self.interrupts.next() => return Ok(false),
         };
-        if may_checkpoint && !checkpointed {
+        if let Err(why) = checkpointed {
             self.may_checkpoint = false;
-            observer(Happening::Note(
-                "the user may not CHECKPOINT: one may fall into any slice (GRANT pg_checkpoint TO … from version 15 on)",
-            ));
+            observer(Happening::Note(why));
         }
         Ok(true)
     }

@@ -1,8 +1,8 @@
 //! The indexes of an arm, made before its slice, and the target as it was, afterwards.
 
 use super::cache::WARM;
-use super::{COMMENT, Foreseen};
 use crate::dataset::DatasetError;
+use crate::dataset::index::{Arrangement, Foreseen, Held, State};
 use crate::dataset::postgres::server::{code, failed, words};
 use crate::db::postgres::Client;
 
@@ -17,50 +17,6 @@ const TIMED_OUT: &str = "55P03";
 const HIDE: &str = "UPDATE pg_catalog.pg_index SET indisvalid = $2
     WHERE indexrelid IN (SELECT to_regclass($1)::oid UNION SELECT relid FROM pg_partition_tree(to_regclass($1)))
       AND indisvalid <> $2";
-
-/// What goes before a slice. All indexes are built anew, whatever the arm, and those that it lacks are dropped: so every slice
-/// begins with the same pages in memory, and with indexes as fresh.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Arrangement {
-    /// All of them.
-    pub build: Vec<Build>,
-    /// Those that the arm lacks, as commands take their names.
-    pub remove: Vec<String>,
-    /// Those that are kept up and not used.
-    pub hide: Vec<String>,
-    /// Statements that hold autovacuum off tables.
-    pub hold: Vec<String>,
-    /// Tables that are vacuumed behind it.
-    pub vacuum: Vec<String>,
-    /// Whether all of the data is read into the server's buffers at last.
-    pub warm: bool,
-}
-
-/// An index to build.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Build {
-    /// What a person calls it.
-    pub label: String,
-    /// Its name as commands take it.
-    pub quoted: String,
-    /// What makes it, in order.
-    pub statements: Vec<String>,
-    /// The table to analyse behind it, where it holds expressions.
-    pub analyze: Option<String>,
-}
-
-impl Build {
-    /// How an index is built for the experiment.
-    #[must_use]
-    pub fn of(index: &Foreseen) -> Self {
-        let statements = match &index.original {
-            Some(original) => original.statements.clone(),
-            None => vec![format!("{}; COMMENT ON INDEX {} IS '{COMMENT}'", index.definition, index.quoted)],
-        };
-        let analyze = index.has_expressions.then(|| index.table_quoted.clone());
-        Self { label: index.label.clone(), quoted: index.quoted.clone(), statements, analyze }
-    }
-}
 
 /// Arranges the indexes of an arm. The inner error is what the server has against it.
 pub async fn arrange(client: &Client, arrangement: &Arrangement) -> Result<Result<(), String>, DatasetError> {
@@ -84,23 +40,27 @@ async fn arranged(client: &Client, arrangement: &Arrangement) -> Result<(), (Str
     let run =
         async |sql: &str, doing: String| client.batch_execute(sql).await.map_err(|error| (doing, error));
     run(PATIENCE, "set lock_timeout".to_owned()).await?;
-    for index in &arrangement.build {
-        run(&format!("DROP INDEX IF EXISTS {}", index.quoted), format!("drop {}", index.quoted)).await?;
+    let remove =
+        async |index: &str| run(&format!("DROP INDEX IF EXISTS {index}"), format!("drop {index}")).await;
+    for index in &arrangement.indexes {
+        remove(&index.quoted).await?;
     }
-    for index in &arrangement.build {
+    for index in &arrangement.indexes {
         for statement in &index.statements {
             run(statement, format!("build {}", index.label)).await?;
         }
-        if let Some(table) = &index.analyze {
+        if index.analyze {
+            let table = &index.table_quoted;
             run(&format!("ANALYZE {table}"), format!("analyse {table}")).await?;
         }
     }
-    for index in &arrangement.remove {
-        run(&format!("DROP INDEX IF EXISTS {index}"), format!("drop {index}")).await?;
+    let of = |state: State| arrangement.indexes.iter().filter(move |index| index.state == state);
+    for index in of(State::Absent) {
+        remove(&index.quoted).await?;
     }
-    for index in &arrangement.hide {
-        let hidden = client.execute(HIDE, &[index, &false]).await;
-        hidden.map_err(|error| (format!("hide {index} from the planner"), error))?;
+    for index in of(State::Hidden) {
+        let hidden = client.execute(HIDE, &[&index.quoted, &false]).await;
+        hidden.map_err(|error| (format!("hide {} from the planner", index.quoted), error))?;
     }
     for statement in &arrangement.hold {
         run(statement, "hold autovacuum off".to_owned()).await?;
@@ -115,15 +75,6 @@ async fn arranged(client: &Client, arrangement: &Arrangement) -> Result<(), (Str
     Ok(())
 }
 
-/// A table on which autovacuum is held off.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// Its name as commands take it.
-    pub table: String,
-    /// What it said of autovacuum before.
-    pub before: Option<String>,
-}
-
 /// What these tables say of autovacuum, before it is held off them.
 pub async fn autovacuum_of(client: &Client, tables: &[String]) -> Result<Vec<Held>, DatasetError> {
     let mut held = Vec::new();
@@ -134,27 +85,20 @@ pub async fn autovacuum_of(client: &Client, tables: &[String]) -> Result<Vec<Hel
         let row = client.query_one(asked, &[table]).await.map_err(failed(doing()))?;
         // A partitioned table has no rows of its own and takes no such option.
         if row.get::<_, bool>(1) {
-            held.push(Held { table: table.clone(), before: row.get(0) });
+            held.push(holding(table, row.get(0)));
         }
     }
     Ok(held)
 }
 
-impl Held {
-    /// Holds it off.
-    #[must_use]
-    pub fn off(&self) -> String {
-        format!("ALTER TABLE {} SET (autovacuum_enabled = off)", self.table)
-    }
-
-    /// As it was.
-    #[must_use]
-    pub fn back(&self) -> String {
-        match &self.before {
-            Some(value) => format!("ALTER TABLE {} SET (autovacuum_enabled = {value})", self.table),
-            None => format!("ALTER TABLE {} RESET (autovacuum_enabled)", self.table),
-        }
-    }
+/// How autovacuum is held off a table that said `before` of it.
+fn holding(table: &str, before: Option<&str>) -> Held {
+    let back = match before {
+        Some(value) => format!("ALTER TABLE {table} SET (autovacuum_enabled = {value})"),
+        None => format!("ALTER TABLE {table} RESET (autovacuum_enabled)"),
+    };
+    let off = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
+    Held { table: table.to_owned(), off, back }
 }
 
 /// Puts the target back as it was before the experiment: own indexes go, those that were there stand and are used, autovacuum does
@@ -163,39 +107,38 @@ pub async fn put_back(
     client: &Client,
     indexes: &[Foreseen],
     held: &[Held],
-    working: Option<i32>,
+    working: Option<u32>,
 ) -> Vec<(String, String)> {
     let mut failed = Vec::new();
-    if let Some(pid) = working {
+    if let Some(pid) = working.and_then(|pid| i32::try_from(pid).ok()) {
         // A build that was left would hold up all that follows. Its connection is gone, so that nobody else has its number.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE pid = $1 AND application_name LIKE 'dbdyno%' AND pid <> pg_backend_pid()";
         let _ = client.query(end, &[&pid]).await;
     }
     for index in indexes {
-        match &index.original {
-            None => try_out(client, format!("DROP INDEX IF EXISTS {}", index.quoted), &mut failed).await,
-            Some(original) => {
-                let asked = "SELECT to_regclass($1) IS NOT NULL";
-                let is_there = client.query_one(asked, &[&index.quoted]).await.is_ok_and(|row| row.get(0));
-                if !is_there {
-                    for statement in &original.statements {
-                        try_out(client, statement.clone(), &mut failed).await;
-                    }
-                    if index.has_expressions {
-                        try_out(client, format!("ANALYZE {}", index.table_quoted), &mut failed).await;
-                    }
-                } else if let Err(error) = client.execute(HIDE, &[&index.quoted, &true]).await
-                    && code(&error) != Some("42501")
-                {
-                    // Who may not change the catalogue has not hidden anything.
-                    failed.push((format!("REINDEX INDEX {}", index.quoted), words(&error)));
-                }
+        if !index.is_there {
+            try_out(client, format!("DROP INDEX IF EXISTS {}", index.quoted), &mut failed).await;
+            continue;
+        }
+        let asked = "SELECT to_regclass($1) IS NOT NULL";
+        let is_built = client.query_one(asked, &[&index.quoted]).await.is_ok_and(|row| row.get(0));
+        if !is_built {
+            for statement in &index.build {
+                try_out(client, statement.clone(), &mut failed).await;
             }
+            if index.has_expressions {
+                try_out(client, format!("ANALYZE {}", index.table_quoted), &mut failed).await;
+            }
+        } else if let Err(error) = client.execute(HIDE, &[&index.quoted, &true]).await
+            && code(&error) != Some("42501")
+        {
+            // Who may not change the catalogue has not hidden anything.
+            failed.push((format!("REINDEX INDEX {}", index.quoted), words(&error)));
         }
     }
     for table in held {
-        try_out(client, table.back(), &mut failed).await;
+        try_out(client, table.back.clone(), &mut failed).await;
     }
     failed
 }
@@ -212,9 +155,10 @@ mod tests {
 
     #[test]
     fn autovacuum_is_put_back_to_what_it_was() {
-        let held =
-            |before: Option<&str>| Held { table: "public.t".to_owned(), before: before.map(str::to_owned) };
-        assert_eq!(held(None).back(), "ALTER TABLE public.t RESET (autovacuum_enabled)");
-        assert_eq!(held(Some("true")).back(), "ALTER TABLE public.t SET (autovacuum_enabled = true)");
+        assert_eq!(holding("public.t", None).back, "ALTER TABLE public.t RESET (autovacuum_enabled)");
+        assert_eq!(
+            holding("public.t", Some("true")).back,
+            "ALTER TABLE public.t SET (autovacuum_enabled = true)"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! What a throwaway server holds in its buffers. PostgreSQL 14 to 18.
 
 use crate::dataset::DatasetError;
+use crate::dataset::index::BufferSetting;
 use crate::dataset::postgres::server::failed;
 use crate::db::postgres::Client;
 
@@ -17,17 +18,14 @@ pub async fn database_bytes(client: &Client) -> Result<u64, DatasetError> {
     Ok(u64::try_from(bytes).unwrap_or(0))
 }
 
-/// Has the server take another `shared_buffers` with its next start, such as `16384kB`.
-pub async fn size_buffers(client: &Client, value: &str) -> Result<(), DatasetError> {
-    let set = client.batch_execute(&format!("ALTER SYSTEM SET shared_buffers = '{value}'")).await;
-    set.map_err(failed(format!("set shared_buffers to {value}")))
-}
+/// The setting by which it gets its buffers, and the least that it takes.
+pub const BUFFERS: BufferSetting = BufferSetting { name: "shared_buffers", kilobytes: "kB", least_kb: 128 };
 
 /// Whether the server can be told to read tables into its buffers; the extension for it belongs to PostgreSQL's contrib modules.
-pub async fn may_warm(client: &Client) -> Result<bool, DatasetError> {
+pub async fn may_warm(client: &Client) -> Result<Result<(), &'static str>, DatasetError> {
     match client.batch_execute("CREATE EXTENSION IF NOT EXISTS pg_prewarm").await {
-        Ok(()) => Ok(true),
-        Err(error) if error.as_db_error().is_some() => Ok(false),
+        Ok(()) => Ok(Ok(())),
+        Err(error) if error.as_db_error().is_some() => Ok(Err("the extension pg_prewarm is not installed")),
         Err(error) => Err(failed("make the extension pg_prewarm")(error)),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::explain::Explained;
+use crate::dataset::index::Explained;
 use crate::sql::lex::{Token, TokenKind, significant};
 
 /// A table with fewer rows is read from end to end in no time.

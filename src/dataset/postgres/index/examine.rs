@@ -3,75 +3,16 @@
 
 use std::time::{Duration, Instant};
 
+use super::advice::{blocks, caveats};
 use super::{COMMENT, own_name};
 use crate::dataset::DatasetError;
+use crate::dataset::index::{ForeignKeyUse, Foreseen};
 use crate::dataset::postgres::server::{failed, quoted, words};
 use crate::db::postgres::Client;
 use crate::sql::index::{CreateIndex, unquoted};
 
 /// How long a build on trial waits for those who use the table.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '10s'";
-
-/// What is known of an index.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Foreseen {
-    /// What a person calls it.
-    pub label: String,
-    /// Its name in the server's views during the experiment, qualified unless its schema is `public`.
-    pub name: String,
-    /// The same as commands take it, qualified and quoted.
-    pub quoted: String,
-    /// The statement that builds it.
-    pub definition: String,
-    /// Its table as the server's views name it.
-    pub table: String,
-    /// The same as commands take it.
-    pub table_quoted: String,
-    /// Rows of the table, as the planner takes it.
-    pub rows: f64,
-    /// Size of the table without indexes, in bytes.
-    pub table_bytes: u64,
-    /// Share of a page that inserts fill, in per cent.
-    pub fillfactor: u32,
-    /// How long building it took, in microseconds.
-    pub build_us: u64,
-    /// Its size when it was built, in bytes.
-    pub size_bytes: u64,
-    /// Whether it holds expressions, which have statistics of their own that only ANALYZE makes.
-    pub has_expressions: bool,
-    /// What to run in production.
-    pub production: Vec<String>,
-    /// Scans that the server counted of it until now; absent where it was not there.
-    pub scans_before: Option<u64>,
-    /// Foreign keys that look rows up by its leading columns.
-    pub foreign_keys: Vec<ForeignKeyUse>,
-    /// Another index that is made alike, named as in the server's views.
-    pub twin: Option<String>,
-    /// What must be there again afterwards, where it was there before.
-    pub original: Option<Original>,
-}
-
-/// A foreign key of the table of an index.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForeignKeyUse {
-    /// Name of the constraint.
-    pub name: String,
-    /// The table that it refers to.
-    pub parent: String,
-    /// What a delete of a row there does here: `cascade`, `set null`, `set default`, `no action`, `restrict`.
-    pub on_delete: String,
-    /// Whether an update of a key there changes rows here.
-    pub changes_on_update: bool,
-    /// Another index that serves it as well.
-    pub other_index: Option<String>,
-}
-
-/// How an index is made again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Original {
-    /// The statements, in order.
-    pub statements: Vec<String>,
-}
 
 const TABLE: &str = "
     SELECT c.oid, CASE WHEN n.nspname = 'public' THEN c.relname::text ELSE n.nspname || '.' || c.relname END AS name,
@@ -157,16 +98,27 @@ const SPARE: &str = "
     ORDER BY c.relpages DESC, s.indexrelid";
 
 /// The server's number of this session.
-pub async fn backend(client: &Client) -> Result<i32, DatasetError> {
+pub async fn backend(client: &Client) -> Result<u32, DatasetError> {
     let row = client.query_one("SELECT pg_backend_pid()", &[]).await;
-    Ok(row.map_err(failed("ask for the number of this session"))?.get(0))
+    let pid: i32 = row.map_err(failed("ask for the number of this session"))?.get(0);
+    Ok(u32::try_from(pid).unwrap_or(0))
 }
 
-/// Whether this user may hide an index from the planner, by the catalogue itself.
-pub async fn may_hide(client: &Client) -> Result<bool, DatasetError> {
+/// Whether an index may be hidden from the planner, by the catalogue itself; the inner error says why not.
+pub async fn may_hide(client: &Client, is_allowed: bool) -> Result<Result<(), String>, DatasetError> {
+    if !is_allowed {
+        return Ok(Err("what the index costs writes is not told apart from what it gives reads: --allow-catalog-change lets dbdyno \
+                       hide it from the planner for a time, by pg_index"
+            .to_owned()));
+    }
     let asked = "SELECT coalesce((SELECT rolsuper FROM pg_roles WHERE rolname = current_user), false)";
     let row = client.query_one(asked, &[]).await.map_err(failed("ask for the rights of this user"))?;
-    Ok(row.get(0))
+    let is_superuser: bool = row.get(0);
+    Ok(if is_superuser {
+        Ok(())
+    } else {
+        Err("only a superuser may hide an index from the planner".to_owned())
+    })
 }
 
 /// Builds an index on trial. The inner error says what is wrong with it.
@@ -213,13 +165,16 @@ pub async fn added(
     let foreseen = Foreseen {
         label: index.label(),
         name,
+        build: vec![format!("{definition}; COMMENT ON INDEX {own_quoted} IS '{COMMENT}'")],
+        put_back: vec![format!("DROP INDEX IF EXISTS {own_quoted}")],
+        caveats: caveats(true),
         quoted: own_quoted,
         definition,
         table: table.get("name"),
         table_quoted: table.get("quoted"),
         rows: table.get::<_, Option<f64>>("rows").unwrap_or(0.0),
         table_bytes: size(table.get("bytes")),
-        fillfactor: u32::try_from(table.get::<_, i32>("fillfactor")).unwrap_or(100),
+        fillfactor: u32::try_from(table.get::<_, i32>("fillfactor")).ok(),
         production,
         ..Foreseen::default()
     };
@@ -292,6 +247,7 @@ async fn on_trial(
     match built {
         Ok(built) => {
             foreseen.build_us = u64::try_from(built.took.as_micros()).unwrap_or(u64::MAX);
+            foreseen.blocks = blocks(&foreseen.table, built.took);
             foreseen.size_bytes = built.bytes;
             foreseen.has_expressions = built.has_expressions;
             foreseen.foreign_keys = built.foreign_keys;
@@ -343,7 +299,7 @@ pub async fn dropped(
         return Ok(Err(format!("only the owner of {on_table} may drop it")));
     }
     let (definition, index): (String, String) = (row.get("definition"), row.get("quoted"));
-    let begun = Instant::now();
+    let build = original(&row, &definition, &index, &table.get::<_, String>("quoted"));
     let built = client.query_one(BUILT, &[&index]).await.map_err(failed(doing()))?;
     let others = "SELECT coalesce(array_agg(to_regclass(n)::oid) FILTER (WHERE to_regclass(n) IS NOT NULL), '{}') FROM unnest($1::text[]) n";
     let others: Vec<u32> = client.query_one(others, &[&together]).await.map_err(failed(doing()))?.get(0);
@@ -357,37 +313,46 @@ pub async fn dropped(
         label: row.get("name"),
         name: row.get("name"),
         production: vec![format!("DROP INDEX {concurrently}{index};")],
-        original: Some(original(&row, &definition, &index, &table.get::<_, String>("quoted"))),
+        caveats: caveats(false),
+        put_back: [vec![format!("DROP INDEX IF EXISTS {index}")], build.clone()].concat(),
+        build,
+        is_there: true,
         definition,
         quoted: index,
         table: table.get("name"),
         table_quoted: table.get("quoted"),
         rows: table.get::<_, Option<f64>>("rows").unwrap_or(0.0),
         table_bytes: size(table.get("bytes")),
-        fillfactor: u32::try_from(table.get::<_, i32>("fillfactor")).unwrap_or(100),
-        build_us: u64::try_from(begun.elapsed().as_micros()).unwrap_or(0),
+        fillfactor: u32::try_from(table.get::<_, i32>("fillfactor")).ok(),
         size_bytes: size(built.get("bytes")),
         has_expressions: built.get("has_expressions"),
         scans_before: Some(size(row.get("scans"))),
         foreign_keys: keys.iter().map(foreign_key).collect(),
         twin: twin.map(|row| row.get("name")),
+        ..Foreseen::default()
     };
     match rebuilt_on_trial(client, &foreseen).await? {
-        Ok(took) => foreseen.build_us = took,
+        Ok(took) => {
+            foreseen.build_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            foreseen.blocks = blocks(&foreseen.table, took);
+        }
         Err(words) => return Ok(Err(format!("it could not be put back: {words}"))),
     }
     Ok(Ok(foreseen))
 }
 
 /// How long it takes to build it again, tried out in a transaction that is rolled back: what could not be put back is not dropped.
-async fn rebuilt_on_trial(client: &Client, foreseen: &Foreseen) -> Result<Result<u64, String>, DatasetError> {
+async fn rebuilt_on_trial(
+    client: &Client,
+    foreseen: &Foreseen,
+) -> Result<Result<Duration, String>, DatasetError> {
     let doing = || format!("build {} on trial", foreseen.label);
     client.batch_execute("BEGIN").await.map_err(failed(doing()))?;
     let built = async {
         client.batch_execute(PATIENCE).await?;
         client.batch_execute(&format!("DROP INDEX {}", foreseen.quoted)).await?;
         let begun = Instant::now();
-        for statement in foreseen.original.iter().flat_map(|original| &original.statements) {
+        for statement in &foreseen.build {
             client.batch_execute(statement).await?;
         }
         Ok::<_, tokio_postgres::Error>(begun.elapsed())
@@ -395,7 +360,7 @@ async fn rebuilt_on_trial(client: &Client, foreseen: &Foreseen) -> Result<Result
     .await;
     client.batch_execute("ROLLBACK").await.map_err(failed(doing()))?;
     match built {
-        Ok(took) => Ok(Ok(u64::try_from(took.as_micros()).unwrap_or(u64::MAX))),
+        Ok(took) => Ok(Ok(took)),
         Err(error) if error.as_db_error().is_some() => Ok(Err(words(&error))),
         Err(error) => Err(failed(doing())(error)),
     }
@@ -437,7 +402,7 @@ fn needed(row: &tokio_postgres::Row) -> Option<String> {
 }
 
 /// What makes it again as it was.
-fn original(row: &tokio_postgres::Row, definition: &str, index: &str, table: &str) -> Original {
+fn original(row: &tokio_postgres::Row, definition: &str, index: &str, table: &str) -> Vec<String> {
     let (comment, tablespace): (Option<String>, Option<String>) = (row.get("comment"), row.get("tablespace"));
     let targets: Vec<String> = row.get("targets");
     let create = match tablespace {
@@ -460,7 +425,7 @@ fn original(row: &tokio_postgres::Row, definition: &str, index: &str, table: &st
         let plain: String = row.get("plain_quoted");
         statements.push(format!("ALTER TABLE {table} CLUSTER ON {plain}"));
     }
-    Original { statements }
+    statements
 }
 
 /// Indexes of the tables that no rule of the data rests on and that are not among the `used` ones, as commands take their names.

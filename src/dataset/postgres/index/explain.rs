@@ -6,22 +6,10 @@ use serde_json::Value;
 use tokio_postgres::SimpleQueryMessage;
 
 use crate::dataset::DatasetError;
+use crate::dataset::index::Explained;
 use crate::dataset::postgres::server::failed;
 use crate::db::postgres::Client;
 use crate::workload::Workload;
-
-/// What one statement touches.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Explained {
-    /// Its tables, named as in the server's views.
-    pub tables: BTreeSet<String>,
-    /// Names of the indexes that it uses, without a schema.
-    pub indexes: BTreeSet<String>,
-    /// What the planner thinks that it costs.
-    pub cost: f64,
-    /// The plan itself.
-    pub plan: Value,
-}
 
 /// The plan of each statement that looks at no value, by its id; absent where the server makes none: of a script's text with
 /// variables in it, for example. Inside a transaction it sees what that one did.
@@ -70,13 +58,20 @@ fn read(messages: &[SimpleQueryMessage]) -> Option<Explained> {
         .collect();
     let plan: Value = serde_json::from_str(&text).ok()?;
     let root = plan.get(0)?.get("Plan")?.clone();
-    let mut explained = Explained { cost: root.get("Total Cost")?.as_f64()?, ..Explained::default() };
-    walk(&root, &mut explained);
-    explained.plan = root;
-    Some(explained)
+    let mut read = Read::default();
+    walk(&root, &mut read);
+    let cost = root.get("Total Cost")?.as_f64();
+    Some(Explained { tables: read.tables, indexes: Some(read.indexes), cost, plan: root })
 }
 
-fn walk(node: &Value, into: &mut Explained) {
+/// What a plan names.
+#[derive(Default)]
+struct Read {
+    tables: BTreeSet<String>,
+    indexes: BTreeSet<String>,
+}
+
+fn walk(node: &Value, into: &mut Read) {
     let text = |key: &str| node.get(key).and_then(Value::as_str);
     if let Some(table) = text("Relation Name") {
         let name = match text("Schema") {
@@ -108,9 +103,9 @@ mod tests {
             "Conflict Arbiter Indexes": ["t_pkey"],
             "Plans": [{ "Node Type": "Index Scan", "Relation Name": "u", "Schema": "public", "Index Name": "u_a" }],
         });
-        let mut explained = Explained::default();
-        walk(&plan, &mut explained);
-        assert_eq!(explained.tables, BTreeSet::from(["shop.t".to_owned(), "u".to_owned()]));
-        assert_eq!(explained.indexes, BTreeSet::from(["t_pkey".to_owned(), "u_a".to_owned()]));
+        let mut read = Read::default();
+        walk(&plan, &mut read);
+        assert_eq!(read.tables, BTreeSet::from(["shop.t".to_owned(), "u".to_owned()]));
+        assert_eq!(read.indexes, BTreeSet::from(["t_pkey".to_owned(), "u_a".to_owned()]));
     }
 }

@@ -1,5 +1,6 @@
 //! Indexes that are put to the test: what they are, built on trial, arranged for a slice, and put back. PostgreSQL 14 to 18.
 
+mod advice;
 mod arrange;
 mod cache;
 mod candidates;
@@ -7,11 +8,11 @@ mod examine;
 mod explain;
 mod suggest;
 
-pub use arrange::{Arrangement, Build, Held, arrange, autovacuum_of, put_back};
-pub use cache::{database_bytes, may_warm, size_buffers};
-pub use examine::{ForeignKeyUse, Foreseen, Original, added, backend, dropped, may_hide, unused};
-pub use explain::{Explained, explained};
-pub use suggest::{Suggestion, suggested};
+pub use arrange::{arrange, autovacuum_of, put_back};
+pub use cache::{BUFFERS, database_bytes, may_warm};
+pub use examine::{added, backend, dropped, may_hide, unused};
+pub use explain::explained;
+pub use suggest::suggested;
 
 /// What an index that dbdyno made says of itself, so that one that was left behind is known.
 pub(super) const COMMENT: &str =

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::candidates::{Candidate, ROWS_MIN, TableFacts, of_plan};
-use super::explain::{Explained, explained};
+use super::explain::explained;
 use crate::dataset::DatasetError;
+use crate::dataset::index::{Explained, Suggestion};
 use crate::dataset::postgres::server::failed;
 use crate::db::postgres::Client;
 use crate::sql::index::CreateIndex;
@@ -16,15 +17,6 @@ const COST_MAX: f64 = 0.9;
 const LEFT_MAX: f64 = 0.8;
 /// Candidates that are tried out.
 const TRIED_MAX: usize = 24;
-
-/// An index that the planner would use, and for what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Suggestion {
-    /// The index.
-    pub index: CreateIndex,
-    /// Why it may be of use.
-    pub why: String,
-}
 
 /// Sizes of the tables `$1`, and how many values their columns have.
 const FACTS: &str = "
@@ -179,23 +171,30 @@ async fn try_out(
     let mut saved = Saved { costs: Vec::new(), words: String::new() };
     let mut best = 0.0;
     for ((statement, before), after) in workload.statements.iter().zip(known).zip(&plans) {
-        let (Some(before), Some(after)) = (before, after) else {
+        let (Some((before, cost)), Some((after, cost_after))) =
+            (priced(before.as_ref()), priced(after.as_ref()))
+        else {
             saved.costs.push((0.0, 0.0));
             continue;
         };
         let weight = workload.transactions[statement.transaction.index()].weight / all;
         // Another index would be there before as well.
-        let is_new = after.indexes.iter().any(|index| !before.indexes.contains(index));
-        let is_used = is_new && after.cost <= before.cost * COST_MAX;
-        let less = if is_used { (before.cost - after.cost) * weight } else { 0.0 };
-        saved.costs.push((before.cost * weight, before.cost * weight - less));
+        let is_new = after.difference(before).next().is_some();
+        let is_used = is_new && cost_after <= cost * COST_MAX;
+        let less = if is_used { (cost - cost_after) * weight } else { 0.0 };
+        saved.costs.push((cost * weight, cost * weight - less));
         if less > best {
             best = less;
             saved.words = format!(
-                "the planner would use it for {}, at a cost of {:.0} in place of {:.0}",
-                statement.tag, after.cost, before.cost
+                "the planner would use it for {}, at a cost of {cost_after:.0} in place of {cost:.0}",
+                statement.tag
             );
         }
     }
     Ok(Some(saved))
+}
+
+/// The indexes of a plan, and what it costs.
+fn priced(of: Option<&Explained>) -> Option<(&BTreeSet<String>, f64)> {
+    of.and_then(|of| of.indexes.as_ref().zip(of.cost))
 }
