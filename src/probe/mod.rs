@@ -313,7 +313,7 @@ pub fn interval(target: &Target, wished: Duration) -> Duration {
     }
 }
 
-/// Nobody asks where there is no statement.
+/// Begins to look at the plans, where there are statements to have any.
 async fn start_plans(
     settings: &postgres_db::Settings,
     capture: PlanCapture,
