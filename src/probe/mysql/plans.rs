@@ -1,5 +1,6 @@
-//! The plans of the workload's statements, asked for at the edges of each stage on a connection of its own. EXPLAIN executes nothing. The
-//! server plans by values, so that there is no plan that looks at none; and what plans depend on is not watched in between.
+//! The plans of the workload's statements, asked for at the edges of each stage on a connection of its own. EXPLAIN executes
+//! nothing. The server plans by values, so that there is no plan that looks at none; and what plans depend on is not watched in
+//! between.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
