@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::literal::{Template, put_literal};
+use super::literal::put_literal;
+use crate::db::template::Template;
 use crate::sql::named::Place;
 use crate::sql::values::{Frame, Slot};
 

@@ -11,11 +11,11 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
-use super::link::{PROBE_TAG, ask, open, text};
+use super::link::{PROBE_TAG, ask, open, text, words};
 use crate::db::Now;
 use crate::db::mysql::explain::{Access, accesses, question};
 use crate::db::mysql::{Client, Settings, set_session};
-use crate::probe::link::{BackOff, Unanswered};
+use crate::probe::link::{Line, Unanswered};
 use crate::probe::outlet::Outlet;
 use crate::probe::plans::{PlanCapture, PlanCommand, PlanOrder, PlannedStatement};
 use crate::probe::{ProbeError, Probed};
@@ -60,8 +60,7 @@ pub struct PlanProbe<N> {
     clock: N,
     /// What measured sessions begin with.
     begin_with: Vec<(String, String)>,
-    client: Option<Client>,
-    back_off: BackOff,
+    line: Line<Client>,
     told: HashSet<(StatementId, String)>,
     outlet: Outlet,
 }
@@ -87,8 +86,7 @@ impl<N: Now> PlanProbe<N> {
             capture,
             clock,
             begin_with: Vec::new(),
-            client: Some(open(settings, LIMIT).await?),
-            back_off: BackOff::default(),
+            line: Line::new(Some(open(settings, LIMIT).await?), CONNECT_LIMIT),
             told: HashSet::new(),
             outlet: Outlet::new("plans", out),
         })
@@ -112,7 +110,8 @@ impl<N: Now> PlanProbe<N> {
         let PlanOrder { edges, sessions, done } = order;
         if let Some(begin_with) = sessions.filter(|begin_with| *begin_with != self.begin_with) {
             self.begin_with = begin_with;
-            self.client = None;
+            // The next question is asked over one that begins like them.
+            self.line.take();
         }
         self.round(edges).await;
         if let Some(done) = done {
@@ -132,10 +131,8 @@ impl<N: Now> PlanProbe<N> {
         if self.outlet.offer(window, cost, || Ok(Observation::Plans(Box::new(survey)))) {
             self.told.extend(told);
         }
-        if let Some(Unanswered { message, lost }) = failed {
-            if lost {
-                self.client = None;
-            }
+        if let Some(unanswered) = failed {
+            let message = self.line.heed(unanswered);
             let gap = ProbeCost { gaps: 1, ..ProbeCost::default() };
             self.outlet.offer(window, gap, || Err(message));
         }
@@ -143,12 +140,12 @@ impl<N: Now> PlanProbe<N> {
 
     /// The last thing that kept a statement from being explained for now is the error; a lost connection ends the round.
     async fn explain_all(&mut self, survey: &mut PlanSurvey, cost: &mut ProbeCost) -> Result<(), Unanswered> {
-        self.reconnect().await?;
-        let Some(client) = &self.client else { return Ok(()) };
+        let opening = open_like(&self.settings, &self.begin_with);
+        let client = self.line.get(opening).await.map_err(Unanswered::unconnected)?;
         let mut passing = Ok(());
         for planned in &self.capture.statements {
             match explain(client, planned, &self.clock, cost).await {
-                Ok(plans) => self.take(planned.statement, plans, survey),
+                Ok(plans) => take(&self.told, planned.statement, plans, survey),
                 Err(Refusal::Unexplained(reason)) => {
                     survey.unexplained.push(Unexplained { statement: planned.statement, reason });
                 }
@@ -158,43 +155,41 @@ impl<N: Now> PlanProbe<N> {
         }
         passing
     }
+}
 
-    fn take(&self, statement: StatementId, plans: Vec<(PlanClass, Described)>, survey: &mut PlanSurvey) {
-        for (class, plan) in plans {
-            let Described { shape, summary, text, json, cost, scans } = plan;
-            let is_told = self.told.contains(&(statement, shape.clone()))
-                || survey.told.iter().any(|told| told.statement == statement && told.shape == shape);
-            survey.seen.push(SeenPlan {
-                statement,
-                class,
-                shape: shape.clone(),
-                kind: None,
-                cost,
-                cause: None,
-                plan_cache_mode: None,
-            });
-            if !is_told {
-                survey.told.push(ToldPlan { statement, shape, summary, text, json, scans });
-            }
-        }
+/// A connection for questions that begins with these settings.
+async fn open_like(settings: &Settings, begin_with: &[(String, String)]) -> Result<Client, ProbeError> {
+    let client = open(settings, LIMIT).await?;
+    for (name, value) in begin_with {
+        let set = client.run(&set_session(name, value)).await;
+        set.map_err(|error| ProbeError::Setup { message: words(&error) })?;
     }
+    Ok(client)
+}
 
-    async fn reconnect(&mut self) -> Result<(), Unanswered> {
-        if self.client.is_some() {
-            return Ok(());
+/// Takes in the plans of a statement; those that were told before are named by their shapes only.
+fn take(
+    told: &HashSet<(StatementId, String)>,
+    statement: StatementId,
+    plans: Vec<(PlanClass, Described)>,
+    survey: &mut PlanSurvey,
+) {
+    for (class, plan) in plans {
+        let Described { shape, summary, text, json, cost, scans } = plan;
+        let is_told = told.contains(&(statement, shape.clone()))
+            || survey.told.iter().any(|told| told.statement == statement && told.shape == shape);
+        survey.seen.push(SeenPlan {
+            statement,
+            class,
+            shape: shape.clone(),
+            kind: None,
+            cost,
+            cause: None,
+            plan_cache_mode: None,
+        });
+        if !is_told {
+            survey.told.push(ToldPlan { statement, shape, summary, text, json, scans });
         }
-        let (settings, begin_with) = (&self.settings, &self.begin_with);
-        let opening = async move {
-            let client = open(settings, LIMIT).await?;
-            for (name, value) in begin_with {
-                let set = client.run(&set_session(name, value)).await;
-                set.map_err(|error| ProbeError::Setup { message: super::link::words(&error) })?;
-            }
-            Ok::<_, ProbeError>(client)
-        };
-        let opened = self.back_off.open_again("of the plans", CONNECT_LIMIT, opening).await;
-        self.client = Some(opened.map_err(|message| Unanswered { message, lost: true })?);
-        Ok(())
     }
 }
 

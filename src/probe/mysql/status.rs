@@ -12,7 +12,7 @@ use crate::probe::link::{Answer, Unanswered};
 use crate::record::observation::ProbeCost;
 
 /// MariaDB 10.11 and MySQL 8. The whole list takes less than a filtered one from `performance_schema`, which may be off.
-const STATUS: &str = concat!(probe_tag!(), "SHOW GLOBAL STATUS");
+pub(super) const STATUS: &str = concat!(probe_tag!(), "SHOW GLOBAL STATUS");
 /// MySQL 8, which does not count them there. In the columns of that list, and under the name that they have in MariaDB's.
 const DEADLOCKS_OF_MYSQL: &str = concat!(
     probe_tag!(),
@@ -39,7 +39,7 @@ pub(super) struct Status(HashMap<String, u64>);
 
 impl Status {
     /// Keeps what is a number.
-    fn read(rows: &[Row]) -> Self {
+    pub fn read(rows: &[Row]) -> Self {
         let number = |row: &Row| {
             let name = text(row, "Variable_name")?.to_ascii_lowercase();
             Some((name, text(row, "Value")?.parse().ok()?))
