@@ -157,8 +157,8 @@ impl Look<'_> {
 
     fn wanted_metadata(&self, waiter: u64) -> Wanted {
         let pending = self.metadata.iter().find(|lock| lock.id == waiter && !lock.granted);
-        let others = |is_one: &dyn Fn(&MetadataRow) -> bool| {
-            distinct(self.metadata.iter().filter(|lock| is_one(lock)).map(|lock| lock.id))
+        let others = |is_one: &dyn Fn(&MetadataRow) -> bool| -> Vec<u64> {
+            distinct(self.metadata.iter().filter(|lock| is_one(lock)).map(|lock| lock.id)).collect()
         };
         let blockers = pending.map_or_else(Vec::new, |pending| {
             let barring: Vec<u64> = others(&|lock| pending.waits_for(lock)).collect();
