@@ -284,8 +284,12 @@ fn stands_all_the_same(migration: &Migration) -> Option<String> {
     if !matches!(migration.outcome, MigrationOutcome::Failed | MigrationOutcome::Stopped) {
         return None;
     }
-    let stand: Vec<String> =
-        migration.statements.iter().filter(|of| of.implicit_commit).map(|of| of.number.to_string()).collect();
+    let is_partly_applied = |version: &str| {
+        let mut partly = migration.migrations.iter().filter(|of| of.state == MigrationState::PartlyApplied);
+        partly.any(|of| of.version == version)
+    };
+    let stand = migration.statements.iter().filter(|of| of.implicit_commit && is_partly_applied(&of.version));
+    let stand: Vec<String> = stand.map(|of| of.number.to_string()).collect();
     let which = match stand.as_slice() {
         [] => return None,
         [only] => format!("Statement {only} stands"),
