@@ -13,8 +13,9 @@ use crate::workload::Workload;
 /// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
 ///
 /// Everything that can be wrong with the schema, the columns and the statements is found before any row, and then the target
-/// is left as it was; but on MariaDB and MySQL, where nothing takes a DROP back, what [`Existing::Replace`](super::Existing::Replace)
-/// gave up is gone by then, and so are the remains of an interrupted load. Events come in the order of the work; `progress` is called between two steps and must be quick.
+/// is left as it was; but on MariaDB and MySQL, where nothing takes a DROP back, what
+/// [`Existing::Replace`](super::Existing::Replace) gave up is gone by then, and so are the remains of an interrupted load. Events
+/// come in the order of the work; `progress` is called between two steps and must be quick.
 pub async fn load(
     target: &Target,
     workload: &Workload,

@@ -1,10 +1,11 @@
-//! Datasets in a database: the schema, the rows by binary COPY or `LOAD DATA`, what follows them, and the mark that says what was loaded.
+//! Datasets in a database: the schema, the rows by binary COPY or `LOAD DATA`, what follows them, and the mark that says what was
+//! loaded.
 //!
 //! A load is one story in phases (see [`Phase`]): the schema is made and everything that can be wrong is found out in one
-//! transaction, before any row, so that a mistake leaves the target as it was (on MariaDB and MySQL, whose DDL commits by itself, what
-//! was made is dropped again); then the rows; then indexes, constraints and
-//! `finish.sql`; then vacuum and checkpoint. A row of `dbdyno.load_mark` says at each moment how far it came. Tables that
-//! dbdyno did not create are never touched unless the user said so.
+//! transaction, before any row, so that a mistake leaves the target as it was (on MariaDB and MySQL, whose DDL commits by itself,
+//! what was made is dropped again); then the rows; then indexes, constraints and `finish.sql`; then vacuum and checkpoint. A row
+//! of `dbdyno.load_mark` says at each moment how far it came. Tables that dbdyno did not create are never touched unless the user
+//! said so.
 //!
 //! Which engine it is, `engines` asks once; what a workload, a script or a report say of data knows none.
 

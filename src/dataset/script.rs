@@ -83,7 +83,8 @@ fn is_for_later(sql: &str, tokens: &[Token], dialect: Dialect) -> bool {
             || dialect == Dialect::Mysql && alters_keys(sql, tokens))
 }
 
-/// Whether an ALTER TABLE of MariaDB or MySQL adds indexes and nothing else, or has a column number itself, which wants its key before.
+/// Whether an ALTER TABLE of MariaDB or MySQL adds indexes and nothing else, or has a column number itself, which wants its key
+/// before.
 fn alters_keys(sql: &str, tokens: &[Token]) -> bool {
     let is_any =
         |token: &Token, keywords: &[&str]| keywords.iter().any(|keyword| token.is_word(sql, keyword));

@@ -126,7 +126,8 @@ impl<E: Engine, N: Now> Instance<E, N> {
         if kind.explicit {
             if let Err(error) = line.control(Control::Commit, &mut reply).await {
                 self.note_deadlock(transaction, None, line.backend(), &error);
-                // PostgreSQL has rolled back; MariaDB and MySQL do not say whether they have, nor set the transaction's settings back.
+                // PostgreSQL has rolled back; MariaDB and MySQL do not say whether they have, nor set the transaction's settings
+                // back.
                 self.roll_back(line, &error).await;
                 return Err(Failure::at_commit(error));
             }

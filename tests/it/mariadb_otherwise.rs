@@ -1,5 +1,5 @@
-//! A `MariaDB` that is set up otherwise than the throwaway one: in another time zone, with names in small letters only, without a free
-//! connection, read only. What is promised of one server is promised of them as well.
+//! A `MariaDB` that is set up otherwise than the throwaway one: in another time zone, with names in small letters only, without a
+//! free connection, read only. What is promised of one server is promised of them as well.
 
 use std::sync::{Arc, LazyLock};
 use std::time::Instant;

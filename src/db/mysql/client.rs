@@ -18,9 +18,9 @@ pub struct Client {
     is_mariadb: bool,
 }
 
-/// What every one of these connections begins with: instants travel in UTC, as they do in measured sessions. What is asked here, a value
-/// for a parameter or when a table was made, is sent there or held against what another connection was told. (What InnoDB tells of its
-/// transactions is in the zone of the server's process whatever a session's is: that question converts it.)
+/// What every one of these connections begins with: instants travel in UTC, as they do in measured sessions. What is asked here,
+/// a value for a parameter or when a table was made, is sent there or held against what another connection was told. (What InnoDB
+/// tells of its transactions is in the zone of the server's process whatever a session's is: that question converts it.)
 const ALWAYS: &str = "SET SESSION time_zone = '+00:00'";
 /// MySQL answers questions for sizes and numbers of rows by what it knew up to a day ago; MariaDB does not know this setting.
 const OF_MYSQL: &str = "SET SESSION information_schema_stats_expiry = 0";

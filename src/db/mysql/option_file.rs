@@ -79,7 +79,11 @@ impl OptionFile {
         let name = name.replace('_', "-");
         let name = name.strip_prefix("loose-").unwrap_or(&name);
         if NOT_READ.contains(&name) {
-            self.leave_out(name, path, "dbdyno connects by TCP, shows no certificate of its own and takes whom it trusts from ssl-ca");
+            self.leave_out(
+                name,
+                path,
+                "dbdyno connects by TCP, shows no certificate, and trusts whom ssl-ca names",
+            );
             return;
         }
         let (off, switch) = match name.strip_prefix("skip-").or_else(|| name.strip_prefix("disable-")) {

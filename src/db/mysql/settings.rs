@@ -245,8 +245,9 @@ fn check_socket(url: &Url) -> Result<(), SettingsError> {
     }
 }
 
-/// As the server's own tools: an authority without a mode means that certificates are verified, and so do MariaDB's words in the file,
-/// which ask for TLS without a mode, and trust the system's authorities where none is named. What the URL says stands above the file.
+/// As the server's own tools: an authority without a mode means that certificates are verified, and so do MariaDB's words in the
+/// file, which ask for TLS without a mode, and trust the system's authorities where none is named. What the URL says stands above
+/// the file.
 fn tls(url: &Url, file: &OptionFile) -> Result<TlsSettings, SettingsError> {
     let of_url = url.parameters.get("ssl-ca").map(PathBuf::from);
     let is_off = file.ssl == Some(false) && of_url.is_none();

@@ -1,7 +1,8 @@
 //! One session as the process list shows it, and whose it is. Pure but for the questions themselves.
 //!
-//! The list knows no application names. A session is the measured pool's when it was seen in a statement with one of our tags, or when
-//! `performance_schema` says that its program is `dbdyno pool`; what it does between its statements counts as the pool's from then on.
+//! The list knows no application names. A session is the measured pool's when it was seen in a statement with one of our tags, or
+//! when `performance_schema` says that its program is `dbdyno pool`; what it does between its statements counts as the pool's
+//! from then on.
 //!
 //! What a session waits for follows from its state, and from InnoDB's list of transactions:
 //!
@@ -59,13 +60,13 @@ macro_rules! sessions {
     };
 }
 
-/// MariaDB 10.11: all sessions with the transactions that they have open. Since when the statement runs, to the millisecond, and its
-/// number.
+/// MariaDB 10.11: all sessions with the transactions that they have open. Since when the statement runs, to the millisecond, and
+/// its number.
 ///
-/// The server makes both lists for one answer, one right behind the other; of two questions the second would come a round trip later,
-/// and show many sessions in another statement than their transaction. InnoDB makes its list at most ten times a second, and holds all of
-/// its transactions up meanwhile. When a transaction began it tells in whole seconds and in the time zone of its process, whichever that
-/// of the session is.
+/// The server makes both lists for one answer, one right behind the other; of two questions the second would come a round trip
+/// later, and show many sessions in another statement than their transaction. InnoDB makes its list at most ten times a second,
+/// and holds all of its transactions up meanwhile. When a transaction began it tells in whole seconds and in the time zone of its
+/// process, whichever that of the session is.
 pub const SESSIONS_OF_MARIADB: &str = sessions!("p.TIME_MS AS time_ms, p.QUERY_ID AS query_id");
 /// MySQL 8 the same, which tells no number, and whole seconds that are cut: the statement may run for one more.
 pub const SESSIONS_OF_MYSQL: &str = sessions!("(p.TIME + 1) * 1000 AS time_ms, NULL AS query_id");
