@@ -1,3 +1,5 @@
+//! The loop over eyes that see what is written down for each look.
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
