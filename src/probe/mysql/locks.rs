@@ -161,12 +161,8 @@ impl Look<'_> {
             distinct(self.metadata.iter().filter(|lock| is_one(lock)).map(|lock| lock.id)).collect()
         };
         let blockers = pending.map_or_else(Vec::new, |pending| {
-            let barring: Vec<u64> = others(&|lock| pending.waits_for(lock)).collect();
-            if barring.is_empty() {
-                others(&|lock| pending.waits_for_raised(lock)).collect()
-            } else {
-                barring
-            }
+            let barring = others(&|lock| pending.waits_for(lock));
+            if barring.is_empty() { others(&|lock| pending.waits_for_raised(lock)) } else { barring }
         });
         Wanted {
             waiter,
