@@ -63,7 +63,7 @@ pub fn wanted<'n>(variable: &str, known: &[&'n str]) -> Result<Vec<&'n str>> {
 /// What both gave, the other first: A B, B A, A B, …, so that whatever drifts hits both alike.
 pub fn turns<T>(pairs: u32, mut run: impl FnMut(Side) -> Result<T>) -> Result<Vec<[T; 2]>> {
     let pair = |number: u32| -> Result<[T; 2]> {
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let other = run(Side::Other)?;
             return Ok([other, run(Side::Dbdyno)?]);
         }

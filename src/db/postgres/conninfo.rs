@@ -62,6 +62,9 @@ impl ConnInfo {
         let (authority, database) =
             rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
 
+        if is_cut_password(authority) && rest_has_at(database, query) {
+            return Err(cut_password());
+        }
         let mut info = Self::default();
         let hosts = match authority.rsplit_once('@') {
             Some((credentials, hosts)) => {
@@ -73,9 +76,12 @@ impl ConnInfo {
         info.read_hosts(hosts)?;
         info.put_decoded("dbname", database.unwrap_or_default())?;
         for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair
-                .split_once('=')
-                .ok_or_else(|| SettingsError::Malformed(format!("option `{}` has no value", redact(pair))))?;
+            let (name, value) = pair.split_once('=').ok_or_else(|| {
+                if pair.contains('@') {
+                    return cut_password();
+                }
+                SettingsError::Malformed(format!("option `{}` has no value", redact(pair)))
+            })?;
             info.put_named(&decode(name)?, decode(value)?, "the URL")?;
         }
         Ok(info)
@@ -190,6 +196,25 @@ fn split_port(host: &str) -> Result<(&str, &str), SettingsError> {
         };
     }
     Ok(host.split_once(':').unwrap_or((host, "")))
+}
+
+/// Whether what should be a host and a port is a user and the beginning of a password: what ends it was not encoded.
+fn is_cut_password(authority: &str) -> bool {
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    !authority.contains('@')
+        && !authority.ends_with(']')
+        && port.is_some_and(|port| !port.is_empty() && port.parse::<u16>().is_err())
+}
+
+fn rest_has_at(database: Option<&str>, query: Option<&str>) -> bool {
+    [database, query].into_iter().flatten().any(|part| part.contains('@'))
+}
+
+/// Shows nothing of it.
+fn cut_password() -> SettingsError {
+    SettingsError::Malformed(
+        "an `@` stands behind a `/` or a `?`: in a password write `/` as %2F and `?` as %3F, and elsewhere `@` as %40".to_owned(),
+    )
 }
 
 /// Undoes percent-encoding.

@@ -119,6 +119,16 @@ fn no_message_and_no_debug_shows_a_password() {
         let message = refuse(url, &[]);
         assert!(!message.contains("hunter"), "{url}: {message}");
     }
+    for url in [
+        "postgres://u:se?cret@h/d",
+        "postgres://u:se?cr=et@h/d",
+        "postgres://u:se/cret@h/d",
+        "postgres://u:1?cret@h/d",
+    ] {
+        let message = refuse(url, &[]);
+        assert!(!message.contains("cr") && message.contains("%3F"), "{url}: {message}");
+    }
+    assert_eq!(read("postgres://h:5432/d?user=me@corp", &[]).user(), "me@corp");
     let settings = read("postgres://u:hunter2@h/d?password=hunter2", &[]);
     for text in [format!("{settings:?}"), settings.address(), settings.redacted_url()] {
         assert!(!text.contains("hunter"), "{text}");
