@@ -411,7 +411,7 @@ mod tests {
     #[test]
     fn a_server_with_too_few_connections_is_told_more_than_it_has() {
         assert_eq!(connections_wanted(500, 490), 1000);
-        assert_eq!(connections_wanted(20, 10), 114);
+        assert_eq!(connections_wanted(20, 10), 10 + OWN_CONNECTIONS + 100);
         assert_eq!(connections_wanted(90_000, 89_990), 100_000);
     }
 
