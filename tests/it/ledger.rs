@@ -154,7 +154,9 @@ mod alone {
             event.starts_with("Lock:") || event == "LWLock:LockManager"
         };
         let lock = ledger.share(is_lock);
-        assert!((lock - 15.0 / 16.0).abs() < 0.03, "{lock}: {ledger:#?}");
+        // Three points, or what a single look counts for where there are few: one may fall between two transactions.
+        let off_max = (on.looks_every.as_secs_f64() / 6.0).max(0.03);
+        assert!((lock - 15.0 / 16.0).abs() < off_max, "{lock}: {ledger:#?}");
         let remainder = ledger.remainder_share().expect("time was spent");
         assert!(remainder.abs() < 0.10, "{ledger:#?}");
         // What is not waiting is holding: 20 ms in each transaction, and at most as much again on a busy machine.
@@ -162,7 +164,7 @@ mod alone {
         assert!((20_000.0..40_000.0).contains(&held.us), "{held:?}");
         // The waiting is that of the statement that takes the row.
         let taking = statement(stage, "take").ledger.as_ref().expect("it was executed");
-        assert!(taking.share(is_lock) > 0.9, "{taking:#?}");
+        assert!(taking.share(is_lock) > 0.93 - off_max, "{taking:#?}");
         let sum: f64 = ledger.parts.iter().map(|part| part.us).sum();
         assert!((sum + ledger.remainder_us - ledger.client_us).abs() < 1.0);
         // Whoever waits waits for one of its kind, which holds the row for the most part without executing anything.
