@@ -31,7 +31,8 @@ bench: ## how fast the history is; what the page of a day costs in a browser; ho
 	cargo bench --bench sysbench
 	cargo bench --bench probes
 
-soak: setup ## two minutes of chaos on each engine: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER), those on indexes (INDEX_SCALE) and migrations (MIGRATIONS) too
+soak: ## two minutes of chaos on each engine: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER), those on indexes (INDEX_SCALE) and migrations (MIGRATIONS) too
+	@scripts/setup.sh soak
 	cargo bench --bench soak
 	cargo bench --bench verdicts
 	cargo bench --bench index

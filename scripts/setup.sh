@@ -3,8 +3,9 @@
 # pgbench, and a C compiler and linker for cargo. Says and does nothing when all is there. No database cluster and no service
 # of the machine is made or touched.
 #
-#   scripts/setup.sh           for the demo and the soak
-#   scripts/setup.sh bench     also Chromium, in which pages are looked at, MariaDB's server and sysbench
+#   scripts/setup.sh           for the demo
+#   scripts/setup.sh soak      also MariaDB's server
+#   scripts/setup.sh bench     also MariaDB's server, sysbench, and Chromium, in which pages are looked at
 #   scripts/setup.sh tests     also MariaDB's server, PgBouncer, Chromium, rustfmt and clippy
 set -euo pipefail
 
@@ -55,13 +56,9 @@ has_chromium() {
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
-    case "${1:-}" in
-        tests | bench)
-            has_chromium || printf 'chromium '
-            # The cores are the programs alone: no service, no database, no account.
-            has_mariadb || printf 'mariadb-server-core mariadb-client-core '
-            ;;
-    esac
+    # The cores are the programs alone: no service, no database, no account.
+    case "${1:-}" in tests | bench | soak) has_mariadb || printf 'mariadb-server-core mariadb-client-core ' ;; esac
+    case "${1:-}" in tests | bench) has_chromium || printf 'chromium ' ;; esac
     case "${1:-}" in
         tests) has_pgbouncer || printf 'pgbouncer ' ;;
         bench) has sysbench || printf 'sysbench ' ;;
@@ -115,12 +112,8 @@ install_on_debian() {
 install_on_macos() {
     has brew || fail "install Homebrew (https://brew.sh), or PostgreSQL 14 or newer with pgbench on your PATH"
     has_postgresql || brew install postgresql@17
-    case "${1:-}" in
-        tests | bench)
-            has_mariadb || brew install mariadb
-            has_chromium || brew install --cask chromium
-            ;;
-    esac
+    case "${1:-}" in tests | bench | soak) has_mariadb || brew install mariadb ;; esac
+    case "${1:-}" in tests | bench) has_chromium || brew install --cask chromium ;; esac
     case "${1:-}" in
         tests) has_pgbouncer || brew install pgbouncer ;;
         bench) has sysbench || brew install sysbench ;;
@@ -149,8 +142,12 @@ or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDI
 fi
 
 case "${1:-}" in
-    tests | bench)
+    tests | bench | soak)
         has_mariadb || fail "MariaDB is still not found; name the folder of mariadbd in DBDYNO_MARIADB_BINDIR"
+        ;;
+esac
+case "${1:-}" in
+    tests | bench)
         has_chromium || fail "Chromium is still not found (looked for chromium, chromium-browser, google-chrome, google-chrome-stable and chrome): \
 put one on the PATH, or name it in DBDYNO_CHROMIUM"
         ;;
