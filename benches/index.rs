@@ -35,7 +35,7 @@ const BY_BID: &str =
 /// 200 entries of each account, most on a page of their own; those of the first sixty ids change.
 const ENTRIES: &str = "name = \"entries\"\n[table.entries]\nrows = 40_000\n[table.entries.column]\nid = { sequence = {} }\n\
                        account = { uniform = [1, 200] }\namount = { uniform = [1, 1000] }\nnote = { words = [12, 16] }\n\
-                       [[transaction]]\nname = \"balance\"\nweight = 2.2\nstatements = [\"balance\"]\n[transaction.parameter]\n\
+                       [[transaction]]\nname = \"balance\"\nweight = 1.9\nstatements = [\"balance\"]\n[transaction.parameter]\n\
                        account = { uniform = [1, 200] }\n\
                        [[transaction]]\nname = \"interest\"\nweight = 1\nstatements = [\"interest\"]\n";
 const ENTRIES_SCHEMA: &str = "CREATE TABLE entries (id int PRIMARY KEY, account int NOT NULL, amount int NOT NULL, note text NOT NULL)\n\
@@ -179,7 +179,7 @@ fn regimes(folder: &Path) -> Result<bool> {
     let mut verdicts = Vec::new();
     for cache in ["warm", "8"] {
         let shape =
-            ["--clients", "1", "--pool-size", "1", "--slice", "2s", "--pairs", "10", "--cache", cache];
+            ["--clients", "1", "--pool-size", "1", "--slice", "2s", "--pairs", "14", "--cache", cache];
         let fast_commit = ["--local-setting", "synchronous_commit=off"];
         let add = ["--add", "CREATE INDEX ON entries (account) INCLUDE (amount)"];
         let report = index(&workload, folder, &[&shape[..], &fast_commit[..], &add[..]].concat())?;

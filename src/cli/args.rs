@@ -190,7 +190,7 @@ pub(super) struct MeasureArguments {
     )]
     pub(super) workload: Option<PathBuf>,
     /// Only these transactions of the workload, with these weights in place of its own: `search`, or `search=3,checkout`
-    #[arg(long, value_name = "NAME[=WEIGHT],…", requires = "workload")]
+    #[arg(long, value_name = "NAME[=WEIGHT],…", conflicts_with_all = ["scripts", "builtins"])]
     pub(super) mix: Option<Mix>,
     #[command(flatten)]
     pub(super) pgbench: PgbenchArguments,

@@ -130,6 +130,8 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
         ("run --max-lag 1s", &["--max-lag", "no stage of the workload"]),
         ("run --think 1s", &["--think", "the workload's own stages"]),
         ("pool --max-lag 1s", &["--max-lag", "--rate or --sessions"]),
+        ("run --clients 1 --duration 1s --mix onl", &["--mix", "did you mean `only`"]),
+        ("run --clients 1 --duration 1s --mix only=0", &["--mix", "above zero"]),
         ("run --clients 1 --duration 1s --scale 0", &["--scale"]),
         (
             "run --clients 1 --duration 1s --no-probes --probe-interval 1s",
@@ -188,6 +190,14 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
         assert!(ended.errors.contains("error: "), "{target}: {}", ended.errors);
     }
     assert!(!place.runs().exists(), "nothing was measured, so nothing is kept");
+}
+
+#[test]
+fn scripts_have_weights_of_their_own() {
+    let ended = plain(
+        "run -b select-only --mix select-only --clients 1 --duration 1s -t postgres://nobody@127.0.0.1:1/none",
+    );
+    assert_refused(&ended, 2, &["--mix", "--builtin"]);
 }
 
 #[test]
