@@ -35,7 +35,6 @@ use mysql::activity::MySqlEyes;
 use pgbouncer::{PoolerProbe, PoolerWatch};
 use plans::{PlanCapture, PlanCommand, PlanOrder};
 use postgres::activity::PostgresEyes;
-use postgres::plans::PlanProbe;
 
 /// What the probes must know of the workload to join what they see to it.
 #[derive(Clone, Debug, Default)]
@@ -234,7 +233,9 @@ impl ServerProbes {
         let activity = Activity::open(eyes, plan.interval, clock.clone(), out.clone()).await?;
         let pulse = postgres::pulse::PulseProbe::open(settings).await?;
         let gauges = open_gauges::<postgres::gauge::Gauge>(settings, &plan.gauges, clock).await?;
-        let plans = start_plans(settings, plan.plans, clock.clone(), out.clone()).await?;
+        let has_statements = !plan.plans.statements.is_empty();
+        let opening = postgres::plans::PlanProbe::open(settings, plan.plans, clock.clone(), out.clone());
+        let plans = start_plans(has_statements, opening, postgres::plans::PlanProbe::run).await?;
         let mut probes = Self { plans, ..Self::begin(activity, counters, pulse, gauges, clock, out) };
         if let Some(watch) = plan.pooler {
             probes.on_schedule.push(begin(PoolerProbe::new(watch), clock, out));
@@ -257,7 +258,9 @@ impl ServerProbes {
         let activity = Activity::open(eyes, interval, clock.clone(), out.clone()).await?;
         let pulse = mysql::pulse::PulseProbe::open(settings, epoch_unix_us, last_look).await?;
         let gauges = open_gauges::<mysql::gauge::Gauge>(settings, &plan.gauges, clock).await?;
-        let plans = start_plans_of_mysql(settings, plan.plans.clone(), clock.clone(), out.clone()).await?;
+        let has_statements = !plan.plans.statements.is_empty();
+        let opening = mysql::plans::PlanProbe::open(settings, plan.plans.clone(), clock.clone(), out.clone());
+        let plans = start_plans(has_statements, opening, mysql::plans::PlanProbe::run).await?;
         Ok(Self { plans, ..Self::begin(activity, counters, pulse, gauges, clock, out) })
     }
 
@@ -313,34 +316,17 @@ pub fn interval(target: &Target, wished: Duration) -> Duration {
     }
 }
 
-/// Begins to look at the plans, where there are statements to have any.
-async fn start_plans(
-    settings: &postgres_db::Settings,
-    capture: PlanCapture,
-    clock: impl Now,
-    out: mpsc::Sender<Probed>,
+/// Begins to look at the plans, where there are statements to have any: `opening` is awaited only then.
+async fn start_plans<P, R: Future<Output = ()> + Send + 'static>(
+    has_statements: bool,
+    opening: impl Future<Output = Result<P, ProbeError>>,
+    run: impl FnOnce(P, mpsc::Receiver<PlanCommand>) -> R,
 ) -> Result<Option<mpsc::Sender<PlanCommand>>, ProbeError> {
-    if capture.statements.is_empty() {
+    if !has_statements {
         return Ok(None);
     }
-    let probe = PlanProbe::open(settings, capture, clock, out).await?;
+    let probe = opening.await?;
     let (plans, commands) = mpsc::channel(ORDERS_MAX);
-    tokio::spawn(probe.run(commands));
-    Ok(Some(plans))
-}
-
-/// The same on the other engine.
-async fn start_plans_of_mysql(
-    settings: &mysql_db::Settings,
-    capture: PlanCapture,
-    clock: impl Now,
-    out: mpsc::Sender<Probed>,
-) -> Result<Option<mpsc::Sender<PlanCommand>>, ProbeError> {
-    if capture.statements.is_empty() {
-        return Ok(None);
-    }
-    let probe = mysql::plans::PlanProbe::open(settings, capture, clock, out).await?;
-    let (plans, commands) = mpsc::channel(ORDERS_MAX);
-    tokio::spawn(probe.run(commands));
+    tokio::spawn(run(probe, commands));
     Ok(Some(plans))
 }
