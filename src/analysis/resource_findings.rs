@@ -207,6 +207,11 @@ fn temp_files(report: &Report) -> Option<Finding> {
              to three times what it spills; each session can use that much for each sort, so mind their number. The spill goes",
             (largest * 3.0 / 1e6).ceil()
         )
+    } else if stage.statements.iter().all(|of| of.server.is_none()) {
+        format!(
+            "find out who spills: pg_stat_statements counts it for each statement, and log_temp_files = 0 names each file in the server's \
+             log; then raise work_mem{in_use} for these statements (SET LOCAL, or ALTER ROLE … SET). The spill goes"
+        )
     } else {
         "look for who spills outside the workload's statements: log_temp_files = 0 names each; the spill goes with more work_mem"
             .to_owned()

@@ -332,6 +332,10 @@ fn refused_hint_by_code(code: &str, message: &str) -> Option<String> {
         "28P01" => {
             "check the user and the password (PGPASSWORD, ~/.pgpass, or the URL's password)".to_owned()
         }
+        // role "root" does not exist
+        "28000" if message.starts_with("role ") => {
+            "name a user that the server has: postgres://USER@HOST/DATABASE, or PGUSER".to_owned()
+        }
         "28000" => {
             "pg_hba.conf must allow this user, database and address; `sslmode` decides about TLS".to_owned()
         }
@@ -378,6 +382,8 @@ mod tests {
         assert!(by_socket.contains("CREATE USER") && !by_socket.contains("pg_hba.conf"), "{by_socket}");
         let unknown = refused("28000", "Access denied because of something new (error 9999)");
         assert_eq!(unknown.hint(), None, "what helps a PostgreSQL does not help here");
+        let no_role = refused("28000", "role \"root\" does not exist").hint().expect("a hint");
+        assert!(no_role.contains("PGUSER"), "{no_role}");
         assert!(refused("28000", "no pg_hba.conf entry").hint().expect("a hint").contains("pg_hba.conf"));
         assert_eq!(refused("XX000", "").hint(), None);
         let prepare = ConnectError::Prepare {

@@ -66,7 +66,10 @@ async fn statements<N: Now>(
         |row: &Row| Ok((row.try_get::<_, String>("schema")?, row.try_get::<_, String>("extversion")?));
     let found = desk.rows("pg_extension", views::STATEMENTS_EXTENSION, &[], extension).await?;
     let Some((schema, version)) = found.into_iter().next() else {
-        desk.missing.push(NOT_INSTALLED.to_owned());
+        // Where it never was, the capabilities of the target say so.
+        if !query_ids.known().is_empty() {
+            desk.missing.push(NO_LONGER_INSTALLED.to_owned());
+        }
         return Ok(());
     };
     let view = match StatementsView::new(schema, &version) {
@@ -102,8 +105,7 @@ async fn statements<N: Now>(
     Ok(())
 }
 
-const NOT_INSTALLED: &str = "pg_stat_statements is not installed in this database: add it to shared_preload_libraries, \
-                             restart, and run `CREATE EXTENSION pg_stat_statements`";
+const NO_LONGER_INSTALLED: &str = "pg_stat_statements is no longer installed in this database: somebody dropped it while this went on";
 
 /// Asks one question after the other; a refused one is noted and gives no rows, a lost connection ends the reading.
 struct Desk<'a, N> {
