@@ -105,7 +105,8 @@ async fn statements<N: Now>(
     Ok(())
 }
 
-const NO_LONGER_INSTALLED: &str = "pg_stat_statements is no longer installed in this database: somebody dropped it while this went on";
+const NO_LONGER_INSTALLED: &str =
+    "pg_stat_statements is no longer installed in this database: somebody dropped it while this went on";
 
 /// Asks one question after the other; a refused one is noted and gives no rows, a lost connection ends the reading.
 struct Desk<'a, N> {
