@@ -69,8 +69,9 @@ pub(super) fn read(
     let has_marks = files.iter().any(|file| mark(mistakes.text(file.source), MARK_UP).is_some());
     let file_names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let tool = tool.unwrap_or_else(|| names::guess(&file_names, has_marks));
-    let mut migrations = Vec::new();
+    let (mut migrations, mut repeatable) = (Vec::new(), Vec::new());
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    let habits = Habits { tool, dialect, way };
     for file in &files {
         let name = match way {
             Way::Up => names::read(tool, &file.name),
@@ -87,8 +88,11 @@ pub(super) fn read(
                 let (version, name) = (given.replace('_', "."), name.replace('_', " "));
                 let version = if tool == Tool::Plain { given.to_owned() } else { version };
                 places.insert(file.path.clone(), file.source);
-                let habits = Habits { tool, dialect, way };
                 migrations.extend(migration(habits, file, version, name, &mut mistakes));
+            }
+            FileName::Repeatable { name: given } => {
+                let (version, name) = (format!("R__{given}"), given.replace('_', " "));
+                repeatable.extend(migration(habits, file, version, name, &mut mistakes));
             }
         }
     }
@@ -108,12 +112,15 @@ pub(super) fn read(
             );
         }
     }
+    // "Always applied last … in the order of their description" (Flyway's documentation, "Repeatable migrations").
+    repeatable.sort_by(|a: &Migration, b: &Migration| a.name.cmp(&b.name));
+    migrations.extend(repeatable);
     if migrations.is_empty() && mistakes.is_empty() && way == Way::Up {
         mistakes.push(placeless(
             format!("`{}` holds no migration", folder.display()),
             format!(
                 "{}, `N_name.sql`, `N_name.up.sql`, or any `.sql` files in the order of their names",
-                expected(Tool::Flyway)
+                expected(Tool::Refinery)
             ),
         ));
     }
@@ -125,7 +132,10 @@ fn expected(tool: Tool) -> String {
     match tool {
         Tool::Plain => "any name that ends in `.sql`",
         Tool::Sqlx | Tool::Dbmate => "write `20261126093000_add_note.sql`",
-        Tool::Flyway | Tool::Refinery => "write `V1__add_note.sql`",
+        Tool::Flyway => {
+            "write `V1__add_note.sql`, or `R__views.sql` for what is applied again whenever it changes"
+        }
+        Tool::Refinery => "write `V1__add_note.sql`",
     }
     .to_owned()
 }
