@@ -8,7 +8,7 @@ use crate::model::{
     BlastRadius, DdlInfo, DdlOutcome, Growth, GrowthInfo, Migration, MigrationOutcome, Predicted, Rehearsal,
     RehearsedStatement, RelationChange,
 };
-use crate::report::format::{DASH, NBSP, bytes, count, duration_us, rate, whole_us};
+use crate::report::format::{DASH, NBSP, bytes, bytes_of, count, count_of, duration_us, rate, whole_us};
 
 /// Rows and names that a summary shows.
 const RELATIONS_SHOWN: usize = 12;
@@ -284,20 +284,6 @@ fn growth_row(of: &GrowthInfo, statement: &DdlInfo) -> Vec<Cell> {
 
 fn interval(of: &Predicted) -> String {
     format!("{} to {}", duration_us(of.low), duration_us(of.high))
-}
-
-/// A figure of the fit, which is neither negative nor beyond what a disk holds.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to what fits")]
-fn whole(value: f64) -> u64 {
-    value.clamp(0.0, 1e18) as u64
-}
-
-fn bytes_of(value: f64) -> String {
-    bytes(whole(value))
-}
-
-fn count_of(value: f64) -> String {
-    count(whole(value))
 }
 
 fn relations(page: &mut Page, relations: &[RelationChange], full: bool) {
