@@ -85,11 +85,6 @@ fn refuse_on_mysql(arguments: &MigrationArguments) -> Result<(), String> {
         "needs a fresh copy of the database, which MariaDB and MySQL do not make by themselves: leave it out";
     let autovacuum = arguments.disturb.contains(&Disturb::Autovacuum);
     let given = [
-        (
-            arguments.migrate_command.is_some(),
-            "--migrate-command: the sessions of another tool are looked at on PostgreSQL only so far; name its files with --migrations"
-                .to_owned(),
-        ),
         (arguments.try_safe, format!("--try-safe {NO_COPIES}, the report names the safe form")),
         (
             !arguments.sweep_lock_timeout.is_empty(),
@@ -250,10 +245,19 @@ fn conditions(arguments: &MigrationArguments, workload: &Workload) -> Result<Vec
     if conditions.is_empty() {
         conditions = Condition::usual();
         conditions.extend(arguments.also_prepare.as_ref().map(|_| Condition::Breaks));
+        conditions.extend(arguments.down.then_some(Condition::WayBack));
     }
-    if conditions.contains(&Condition::Breaks) && arguments.also_prepare.is_none() {
-        let reason = "--also-prepare names the statements that may break".to_owned();
-        return Err(UsageError::FailOn { given: "breaks".to_owned(), reason }.into());
+    for (condition, asked, reason) in [
+        (
+            Condition::Breaks,
+            arguments.also_prepare.is_some(),
+            "--also-prepare names the statements that may break",
+        ),
+        (Condition::WayBack, arguments.down, "--down rehearses the way back"),
+    ] {
+        if conditions.contains(&condition) && !asked {
+            return Err(UsageError::FailOn { given: condition.to_string(), reason: reason.to_owned() }.into());
+        }
     }
     Ok(conditions)
 }

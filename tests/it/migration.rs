@@ -322,7 +322,8 @@ fn a_dropped_index_fails_with_the_statement_named_and_its_plan() {
     );
     let xml = std::fs::read_to_string(junit).expect("it was written");
     assert!(
-        xml.contains("tests=\"6\"")
+        xml.contains("tests=\"7\"")
+            && xml.contains("name=\"V1__drop.sql line 1: DROP INDEX by_key\"")
             && xml.matches("<failure ").count() == 1
             && xml.contains("name=\"slower &gt; 20%\""),
         "{xml}"
@@ -389,6 +390,7 @@ fn what_is_not_the_users_to_change_is_refused_before_anything_happens() {
     assert!(refused("migration --scales 0.1,0.5").contains("on a throwaway server"));
     assert!(refused("migration --in-place --try-safe").contains("cannot be used with"));
     assert!(refused("migration --fail-on breaks").contains("--also-prepare names the statements"));
+    assert!(refused("migration --fail-on way-back").contains("--down rehearses the way back"));
     migrations(&place, &[("2_broken.sql", "SELECT 'open")]);
     assert!(refused("migration").contains("2_broken.sql:1:8"));
     assert_eq!(database.value("SELECT count(*) FROM pg_attribute WHERE attname = 'note'"), "0");

@@ -16,7 +16,7 @@ pub(in crate::cli) enum MigrationTool {
     Plain,
     /// `N_name.sql`, `N_name.up.sql`; `-- no-transaction`
     Sqlx,
-    /// `V1__name.sql`; a `.sql.conf` beside it
+    /// `V1__name.sql`, then `R__name.sql`; a `.sql.conf` beside it
     Flyway,
     /// `V1__name.sql`
     Refinery,
@@ -32,10 +32,11 @@ pub(in crate::cli) enum MigrationTool {
   rewrite               a table was written anew
   invalid-index         an index was left that queries may not use
   breaks                a statement of --also-prepare cannot be prepared any more
+  way-back              what --down rehearses does not come to its end
   slower > N%           a statement of the workload takes longer than before, and a plan, a counter
                         or the other statements say that it is not the machine
   p99 +20%              a metric is worse than before, as with `ab --limit`
-Without any: 'blocked > 1s, failures, invalid-index, slower > 20%', and 'breaks' with --also-prepare.
+Without any: 'blocked > 1s, failures, invalid-index, slower > 20%', 'breaks' with --also-prepare, and 'way-back' with --down.
 
 Exit codes: 0 no condition holds; 3 one does, or the migration failed; 4 the measurement cannot tell.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user gives or not")]
@@ -50,7 +51,7 @@ pub(in crate::cli) struct MigrationArguments {
     )]
     pub(in crate::cli) migrations: Option<PathBuf>,
     /// Run the team's own tool instead: a command of the shell that finds the target in `DATABASE_URL` and `PGHOST`, `PGPORT`, `PGUSER`,
-    /// `PGDATABASE` and `PGPASSWORD`; its sessions are watched from outside
+    /// `PGDATABASE` and `PGPASSWORD` (MariaDB: `MYSQL_HOST`, `MYSQL_TCP_PORT` and `MYSQL_PWD`); its sessions are watched from outside
     #[arg(
         long,
         value_name = "CMD",

@@ -5,15 +5,17 @@
 
 mod digest;
 mod left;
+mod outside;
 mod safety;
 mod schema;
 mod seen;
 mod session;
 mod watch;
 
-pub use super::postgres::ddl::{Grown, Outside, OutsideLock, OutsideSession, OwnScans, Sizes};
+pub use super::postgres::ddl::{Grown, OwnScans, Sizes};
 pub use digest::Digest;
 pub use left::{Left, Unfinished};
+pub use outside::{Outside, OutsideLock, OutsideSession};
 pub use safety::{Company, company};
 pub use schema::{Changes, Relation, RelationId, Schema};
 pub(super) use seen::LockNow;

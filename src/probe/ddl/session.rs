@@ -8,6 +8,7 @@ use crate::db::{ConnectError, PostgresOnly, Target};
 use crate::probe::{mysql, postgres};
 use crate::record::migration::{DdlError, ForeseenAlgorithm};
 use crate::sql::named::Place;
+use crate::sql::safer::Column;
 use crate::units::BackendId;
 
 /// Stands for the server's code where the server was not asked.
@@ -133,6 +134,15 @@ impl DdlSession {
         match self {
             Self::Postgres(session) => session.schema().await,
             Self::MySql(session) => session.schema().await,
+        }
+    }
+
+    /// What these columns are, each with its table, as SQL writes their names: those that there are. Nothing on MariaDB and MySQL, where no
+    /// safe form needs to know.
+    pub async fn columns(&self, wanted: &[(String, String)]) -> Result<Vec<Column>, DdlError> {
+        match self {
+            Self::Postgres(session) => session.columns(wanted).await,
+            Self::MySql(_) => Ok(Vec::new()),
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::db::Target;
 use crate::probe::ddl::{DdlSession, Left, Schema, Unfinished, Watch};
 use crate::record::migration::{DdlError, ForeseenAlgorithm, MigrationEnded, MigrationEntry, RehearsalKind};
+use crate::sql::safer::columns_with_another_type;
 use crate::time::{Now as _, RealClock};
 use crate::units::{Stamp, format_duration};
 use crate::workload::migrations::{Migration, Unit, UnitKind, is_concurrent};
@@ -214,11 +215,13 @@ impl Before {
             (RehearsalKind::Migration, Some(old)) => old.refused(session).await,
             _ => BTreeMap::new(),
         };
-        if kind == RehearsalKind::Migration {
-            common.keep_digest(session.digest().await?);
-        }
         let statements = shape.migrations.migrations.iter().flat_map(|of| &of.statements);
         let statements: Vec<&str> = statements.map(|of| of.sql.as_str()).collect();
+        if kind == RehearsalKind::Migration {
+            common.keep_digest(session.digest().await?);
+            let columns: Vec<_> = statements.iter().flat_map(|sql| columns_with_another_type(sql)).collect();
+            common.keep_columns(session.columns(&columns).await?);
+        }
         let foreseen = session.foresee(&statements).await?;
         Ok(Self { left: watch.left().await, foreseen, refused })
     }

@@ -3,11 +3,13 @@
 mod change;
 mod digest;
 mod foresee;
+mod outside;
 mod safety;
 mod schema;
 mod session;
 mod watch;
 
+pub use outside::Outside;
 pub(in crate::probe) use safety::company;
 pub use session::Session;
 pub use watch::Watch;

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio_postgres::{Row, Statement};
 
-use super::digest;
 use super::schema::{self, RELATIONS};
 use super::sizes::{SIZES, Sizes};
+use super::{columns, digest};
 use crate::db::ConnectError;
 use crate::db::postgres::{Client, Settings, connect};
 use crate::probe::ddl::{Digest, Looked, OwnLocks, RelationId, Schema};
 use crate::probe::postgres::link::words;
 use crate::record::migration::DdlError;
+use crate::sql::safer::Column;
 use crate::units::BackendId;
 
 /// `connection_failure`, for what ended without a word of the server.
@@ -129,6 +130,16 @@ impl Session {
     /// The schema, line by line.
     pub async fn digest(&self) -> Result<Digest, DdlError> {
         digest::read(&self.client).await.map_err(|error| told(&error))
+    }
+
+    /// What these columns are, those that there are; each with its table.
+    pub async fn columns(&self, wanted: &[(String, String)]) -> Result<Vec<Column>, DdlError> {
+        let mut columns = Vec::with_capacity(wanted.len());
+        for (table, column) in wanted {
+            let read = columns::read(&self.client, table, column).await;
+            columns.extend(read.map_err(|error| told(&error))?);
+        }
+        Ok(columns)
     }
 
     /// The relations with their sizes, what its own transaction did included.
