@@ -57,6 +57,9 @@ pub struct Migration {
     /// The same in other ways, each on a fresh copy, and the way back.
     #[serde(default)]
     pub rehearsals: Vec<Rehearsal>,
+    /// Statements that did harm and have no safe form that could be rehearsed, by their numbers; absent where none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub without_safe_form: Option<Vec<usize>>,
     /// Tables and indexes that came, went, changed their size, or are used otherwise behind the migration.
     #[serde(default)]
     pub relations: Vec<RelationChange>,

@@ -1,8 +1,9 @@
-//! The safe form of a statement that changes a schema, as PostgreSQL's documentation knows it: another statement, or several in its
+//! The safe form of a statement that changes a schema, as the server's documentation knows it: another statement, or several in its
 //! place, with the same outcome; in the place of `VACUUM FULL` the nearest that SQL has. Works on the words, and on what the server said of
 //! a column before, and gives nothing where it is not sure of them.
 
 mod batches;
+mod on_mariadb;
 mod retype;
 #[cfg(test)]
 mod tests;
@@ -10,11 +11,42 @@ mod text;
 
 use super::ddl::{Form, form};
 use super::lex::significant;
+use crate::units::Dialect;
 use batches::{batches, in_batches};
 use retype::retyped;
 use text::{Alter, Text, bare, joined};
 
+pub use on_mariadb::{KeyedTable, tables_to_go_through};
 pub use retype::{Column, ColumnCheck, ColumnIndex, columns_with_another_type};
+
+/// What the server said of the tables of a migration before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Of PostgreSQL: columns that are to have another type.
+    pub columns: Vec<Column>,
+    /// Of MariaDB: tables whose rows are to be gone through.
+    pub tables: Vec<KeyedTable>,
+}
+
+impl Known {
+    /// Without what a statement has to do with, which is not behind it what it was before.
+    #[must_use]
+    pub fn without(&self, sql: &str) -> Self {
+        Self {
+            columns: self.columns.iter().filter(|of| !of.is_named_in(sql)).cloned().collect(),
+            tables: self.tables.iter().map(|of| of.without(sql)).collect(),
+        }
+    }
+}
+
+/// The safe form in a dialect.
+#[must_use]
+pub fn safer_in(dialect: Dialect, sql: &str, known: &Known) -> Option<Vec<Safer>> {
+    match dialect {
+        Dialect::Postgresql => safer(sql, &known.columns),
+        Dialect::Mysql => on_mariadb::safer(sql, &known.tables),
+    }
+}
 
 /// Functions that give the same for all rows of a statement, so that a default by them is the same for old rows.
 const SAME_FOR_ALL: [&str; 3] = ["NOW", "TRANSACTION_TIMESTAMP", "STATEMENT_TIMESTAMP"];

@@ -2,9 +2,11 @@
 
 use dbdyno::db::Target;
 use dbdyno::probe::ddl::{DdlSession, Digest};
-use dbdyno::sql::safer::{Safer, Stands, columns_with_another_type, safer};
+use dbdyno::sql::safer::{Known, Safer, Stands, safer_in};
+use dbdyno::units::Dialect;
 
 use crate::harness::{Database, Session, runtime};
+use crate::mariadb::MyDatabase;
 
 /// Tables on which much hangs: a sequence, keys, checks, a partial index and one of an expression, defaults, a comment, odd names.
 const SCHEMA: &str = "
@@ -47,22 +49,26 @@ const ROWS: &str = "
     FROM t";
 const NEW_ROW: &str = "INSERT INTO t (n, grp, word) VALUES (99999, '3', 'new'); INSERT INTO t (grp, word) VALUES ('4', 'of defaults')";
 
-fn digest(database: &Database) -> Digest {
-    let target = Target::parse(database.url()).expect("a URL");
+fn digest(url: &str) -> Digest {
+    let target = Target::parse(url).expect("a URL");
     runtime().block_on(async {
         let session = DdlSession::open(&target, "test").await.expect("a session");
         session.digest().await.expect("a schema")
     })
 }
 
-/// The safe form, with what the server says of the columns.
-fn steps(database: &Database, sql: &str) -> Vec<Safer> {
-    let target = Target::parse(database.url()).expect("a URL");
-    let columns = runtime().block_on(async {
+/// What the server says of the tables of a statement.
+fn known(url: &str, sql: &str) -> Known {
+    let target = Target::parse(url).expect("a URL");
+    runtime().block_on(async {
         let session = DdlSession::open(&target, "test").await.expect("a session");
-        session.columns(&columns_with_another_type(sql)).await.expect("columns")
-    });
-    safer(sql, &columns).unwrap_or_else(|| panic!("a safe form of {sql} with {columns:?}"))
+        session.known(&[sql]).await.expect("an answer")
+    })
+}
+
+fn steps(dialect: Dialect, url: &str, sql: &str) -> Vec<Safer> {
+    let known = known(url, sql);
+    safer_in(dialect, sql, &known).unwrap_or_else(|| panic!("a safe form of {sql} with {known:?}"))
 }
 
 /// As the rehearsal carries it out.
@@ -86,9 +92,13 @@ fn the_safe_form_leads_to_the_same_schema_and_the_same_rows() {
         let [original, safe] =
             [(); 2].map(|()| Database::from_template("safe_forms", |of| of.execute(SCHEMA)));
         original.execute(sql);
-        let steps = steps(&safe, sql);
+        let steps = steps(Dialect::Postgresql, safe.url(), sql);
         carry_out(&safe.session("safe"), &steps);
-        assert_eq!(digest(&original).difference(&digest(&safe)), Vec::<String>::new(), "{sql}: {steps:#?}");
+        assert_eq!(
+            digest(original.url()).difference(&digest(safe.url())),
+            Vec::<String>::new(),
+            "{sql}: {steps:#?}"
+        );
         for database in [&original, &safe] {
             database.execute(NEW_ROW);
         }
@@ -99,17 +109,8 @@ fn the_safe_form_leads_to_the_same_schema_and_the_same_rows() {
 #[test]
 fn what_a_column_is_to_others_is_known_before_it_is_replaced() {
     let database = Database::from_template("safe_forms", |of| of.execute(SCHEMA));
-    let target = Target::parse(database.url()).expect("a URL");
     let columns = |table: &str, column: &str| {
-        let wanted = [(table.to_owned(), column.to_owned())];
-        runtime().block_on(async {
-            DdlSession::open(&target, "test")
-                .await
-                .expect("a session")
-                .columns(&wanted)
-                .await
-                .expect("an answer")
-        })
+        known(database.url(), &format!("ALTER TABLE {table} ALTER {column} TYPE bigint")).columns
     };
     let [n] = &columns("T", "N")[..] else { panic!("names are folded as the server folds them") };
     assert_eq!((n.kind.as_str(), n.not_null, n.default.as_deref()), ("integer", true, Some("5")));
@@ -130,5 +131,44 @@ fn what_a_column_is_to_others_is_known_before_it_is_replaced() {
     let against = |table: &str, column: &str| columns(table, column).remove(0).against;
     assert_eq!(against("t", "grp"), ["the foreign key of_group", "the statistics both", "rights on it"]);
     assert_eq!(against("u", "id"), ["the foreign key of_group", "partitions, or tables that inherit"]);
-    assert_eq!(safer("ALTER TABLE t ALTER grp TYPE bigint", &columns("t", "grp")), None);
+    let sql = "ALTER TABLE t ALTER grp TYPE bigint";
+    assert_eq!(safer_in(Dialect::Postgresql, sql, &known(database.url(), sql)), None);
+}
+
+/// Nothing of it is in one transaction there.
+#[test]
+fn the_safe_form_leads_to_the_same_schema_and_the_same_rows_on_mariadb() {
+    const ROWS: &str = "SELECT MD5(GROUP_CONCAT(CONCAT_WS('|', id, n, `odd name`, word) ORDER BY id)) FROM t";
+    for sql in [
+        "ALTER TABLE t MODIFY n bigint NOT NULL DEFAULT 7 COMMENT 'more'",
+        "ALTER TABLE t CHANGE COLUMN `odd name` `odd name` varchar(900)",
+        "UPDATE t SET word = CONCAT('w', id) WHERE n > 5",
+        "DELETE FROM t WHERE n % 3 = 0",
+    ] {
+        let [original, safe] = [(); 2].map(|()| MyDatabase::empty());
+        for database in [&original, &safe] {
+            database.execute(&[
+                "CREATE TABLE t (id int PRIMARY KEY AUTO_INCREMENT, n int NOT NULL DEFAULT 7, `odd name` varchar(40), word varchar(40), \
+                 INDEX by_word (word))",
+                "INSERT INTO t SELECT seq, seq, IF(seq % 7 = 0, NULL, CONCAT('odd ', seq)), CONCAT('word ', seq) FROM seq_1_to_3500",
+            ]);
+        }
+        original.execute(&[sql]);
+        let steps = steps(Dialect::Mysql, safe.url(), sql);
+        let texts: Vec<&str> = steps.iter().map(|of| of.sql.as_str()).collect();
+        safe.execute(&texts);
+        assert_eq!(
+            digest(original.url()).difference(&digest(safe.url())),
+            Vec::<String>::new(),
+            "{sql}: {steps:#?}"
+        );
+        for database in [&original, &safe] {
+            database.execute(&["INSERT INTO t (word) VALUES ('of defaults')"]);
+        }
+        assert_eq!(original.value(ROWS), safe.value(ROWS), "{sql}: {steps:#?}");
+    }
+    let database = MyDatabase::empty();
+    database.execute(&["CREATE TABLE t (id varchar(9) PRIMARY KEY, n int)"]);
+    let sql = "UPDATE t SET n = 1";
+    assert_eq!(safer_in(Dialect::Mysql, sql, &known(database.url(), sql)), None, "its key is no number");
 }

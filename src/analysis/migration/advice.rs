@@ -40,12 +40,16 @@ pub(in crate::analysis) fn find(report: &Report) -> Vec<Finding> {
 }
 
 /// Whether a statement did what another form of it does not.
-pub(super) fn is_hazard(statement: &DdlInfo) -> bool {
-    safe_form(statement, &Harm::of(statement)).is_some()
+pub(super) fn is_hazard(statement: &DdlInfo, is_postgres: bool) -> bool {
+    if is_postgres {
+        safe_form(statement, &Harm::of(statement)).is_some()
+    } else {
+        on_mariadb::hazard(statement).is_some()
+    }
 }
 
 /// Whether the traffic queued behind a statement that waited for its own lock.
-pub(super) fn is_queue(_: &Migration, statement: &DdlInfo) -> bool {
+pub(super) fn is_queue(statement: &DdlInfo) -> bool {
     statement.lock_wait_us >= WAIT_US && statement.blocked_us_total >= NOTICEABLE_US
 }
 
@@ -77,7 +81,7 @@ fn failed(migration: &Migration) -> Option<Finding> {
 
 /// A statement that waits for its lock keeps all behind it waiting as well.
 fn waited(migration: &Migration, statement: &DdlInfo, is_postgres: bool) -> Option<Finding> {
-    if !is_queue(migration, statement) {
+    if !is_queue(statement) {
         return None;
     }
     let root = statement.root.as_ref();

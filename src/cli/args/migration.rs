@@ -67,7 +67,7 @@ pub(in crate::cli) struct MigrationArguments {
     /// The name of the database, as a sign that it may be changed; a throwaway server needs none
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) allow_target: Option<String>,
-    /// Change the database itself, not a copy of it [default: a copy on a PostgreSQL of this machine, else the database itself]
+    /// Change the database itself, not a copy of it [default: a copy on a throwaway server and on a PostgreSQL of this machine, else the database itself]
     #[arg(long)]
     pub(in crate::cli) in_place: bool,
     /// Go on although the server has replicas or others are connected to the database
@@ -88,10 +88,10 @@ pub(in crate::cli) struct MigrationArguments {
     /// Pause before another try
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub(in crate::cli) backoff: Duration,
-    /// Rehearse it again with each of these limits, on fresh copies (PostgreSQL): which lands it at which cost? `50ms,200ms,1s`
+    /// Rehearse it again with each of these limits, on fresh copies: which lands it at which cost? `50ms,200ms,1s`; on MariaDB `1s,2s,5s`
     #[arg(long, value_name = "TIME,…", value_delimiter = ',', value_parser = whole_milliseconds, conflicts_with = "in_place")]
     pub(in crate::cli) sweep_lock_timeout: Vec<Duration>,
-    /// Rehearse the safe form of each statement that did harm, on a fresh copy (PostgreSQL)
+    /// Rehearse the safe form of each statement that did harm, on a fresh copy
     #[arg(long, conflicts_with = "in_place")]
     pub(in crate::cli) try_safe: bool,
     /// Rehearse the way back as well: `.down.sql`, `U1__….sql`, `-- migrate:down`
@@ -100,7 +100,7 @@ pub(in crate::cli) struct MigrationArguments {
     /// Prepare the statements of another version of the application, a workload's folder, against the new schema
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(in crate::cli) also_prepare: Option<PathBuf>,
-    /// Apply it without traffic at these scales of the data as well, on a throwaway PostgreSQL: `0.1,0.5`
+    /// Apply it without traffic at these scales of the data as well, on a throwaway server: `0.1,0.5`
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = super::scale)]
     pub(in crate::cli) scales: Vec<f64>,
     /// How many rows a table has in production, separated by commas, may be repeated: what takes how long there

@@ -10,9 +10,10 @@ mod safety;
 mod schema;
 mod seen;
 mod session;
+mod sizes;
 mod watch;
 
-pub use super::postgres::ddl::{Grown, OwnScans, Sizes};
+pub use super::postgres::ddl::OwnScans;
 pub use digest::Digest;
 pub use left::{Left, Unfinished};
 pub use outside::{Outside, OutsideLock, OutsideSession};
@@ -21,4 +22,6 @@ pub use schema::{Changes, Relation, RelationId, Schema};
 pub(super) use seen::LockNow;
 pub use seen::{SeenLock, SeenLocks};
 pub use session::{DdlSession, Looked, OwnLocks, TransactionState};
+pub(super) use sizes::Sized;
+pub use sizes::{Grown, Sizes};
 pub use watch::Watch;

@@ -166,7 +166,7 @@ impl<'a> Text<'a> {
             () => {
                 names.dedup();
                 // Of several names nobody knows which are columns.
-                names.truncate(if names.len() == 1 { 1 } else { 0 });
+                names.truncate(usize::from(names.len() == 1));
                 "check"
             }
         };

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use crate::db::Target;
 use crate::probe::ddl::Digest;
 use crate::record::migration::{MigrationEntry, RehearsalKind};
-use crate::sql::safer::Column;
+use crate::sql::safer::Known;
 use crate::time::RealClock;
 use crate::units::{StageId, Stamp};
 
@@ -40,8 +40,8 @@ pub(super) struct Common {
     safe: Mutex<Option<(MigrationShape, Vec<Option<usize>>)>>,
     /// The schema before it.
     digest: Mutex<Option<Digest>>,
-    /// The columns that it gives another type, as they were before it.
-    columns: Mutex<Vec<Column>>,
+    /// What its safe form needs to know of the tables before it.
+    known: Mutex<Known>,
 }
 
 impl Common {
@@ -53,12 +53,12 @@ impl Common {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
     }
 
-    pub(super) fn keep_columns(&self, columns: Vec<Column>) {
-        *self.columns.lock().unwrap_or_else(PoisonError::into_inner) = columns;
+    pub(super) fn keep_known(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
-    pub(super) fn columns(&self) -> Vec<Column> {
-        self.columns.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn digest(&self) -> Option<Digest> {

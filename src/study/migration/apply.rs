@@ -10,7 +10,6 @@ use tokio::sync::{mpsc, watch};
 use crate::db::Target;
 use crate::probe::ddl::{DdlSession, Left, Schema, Unfinished, Watch};
 use crate::record::migration::{DdlError, ForeseenAlgorithm, MigrationEnded, MigrationEntry, RehearsalKind};
-use crate::sql::safer::columns_with_another_type;
 use crate::time::{Now as _, RealClock};
 use crate::units::{Stamp, format_duration};
 use crate::workload::migrations::{Migration, Unit, UnitKind, is_concurrent};
@@ -219,8 +218,7 @@ impl Before {
         let statements: Vec<&str> = statements.map(|of| of.sql.as_str()).collect();
         if kind == RehearsalKind::Migration {
             common.keep_digest(session.digest().await?);
-            let columns: Vec<_> = statements.iter().flat_map(|sql| columns_with_another_type(sql)).collect();
-            common.keep_columns(session.columns(&columns).await?);
+            common.keep_known(session.known(&statements).await?);
         }
         let foreseen = session.foresee(&statements).await?;
         Ok(Self { left: watch.left().await, foreseen, refused })

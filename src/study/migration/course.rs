@@ -288,7 +288,7 @@ impl<'a> Walk<'a> {
             // What did not land has nothing behind it, and nothing to take back.
             Role::Levelling | Role::Slice | Role::Rehearsal(RehearsalKind::Down) => so_far.landed,
             Role::Rehearsal(RehearsalKind::Safe) => {
-                match safe::safe(self.shape, so_far, &self.common.columns()) {
+                match safe::safe(self.shape, so_far, &self.common.known()) {
                     Some((shape, instead_of)) => {
                         self.common.keep_safe(shape, instead_of);
                         true

@@ -3,24 +3,26 @@
 use std::time::Duration;
 
 use crate::analysis::MigrationSoFar;
-use crate::sql::safer::{Column, Safer, Stands, safer};
+use crate::sql::safer::{Known, Safer, Stands, safer_in};
+use crate::units::Dialect;
 use crate::workload::migrations::{Migration, MigrationStatement, Unit, UnitKind};
 
 use super::MigrationShape;
 
-/// How a migration that queued for its locks is tried again.
+/// How a migration that queued for its locks is tried again. MariaDB counts whole seconds.
 const LOCK_TIMEOUT: Duration = Duration::from_millis(200);
+const LOCK_TIMEOUT_ON_MARIADB: Duration = Duration::from_secs(1);
 const RETRIES: u32 = 30;
 const BACKOFF: Duration = Duration::from_secs(1);
 
 /// What is applied instead, and by statement the index of that of the migration that it stands for. Nothing where nothing did harm, or
-/// what did has no form that can be written by itself. `columns` are those that are to have another type, as they were before the first
-/// statement.
+/// what did has no form that can be written by itself. `known` are the tables as they were before the first statement.
 pub(super) fn safe(
     shape: &MigrationShape,
     so_far: &MigrationSoFar,
-    columns: &[Column],
+    known: &Known,
 ) -> Option<(MigrationShape, Vec<Option<usize>>)> {
+    let dialect = shape.migrations.dialect;
     let mut instead_of = Vec::new();
     let mut migrations = Vec::with_capacity(shape.migrations.migrations.len());
     let all: Vec<&str> =
@@ -29,10 +31,8 @@ pub(super) fn safe(
     for migration in &shape.migrations.migrations {
         let replaced = |index: usize| -> Option<Vec<Safer>> {
             let at = first + index;
-            // What a statement before it has to do with is not what it was.
-            let as_before = |of: &&Column| !all[..at].iter().any(|sql| of.is_named_in(sql));
-            let known: Vec<Column> = columns.iter().filter(as_before).cloned().collect();
-            so_far.hazards.contains(&at).then(|| safer(all[at], &known)).flatten()
+            let known = || all[..at].iter().fold(known.clone(), |known, sql| known.without(sql));
+            so_far.hazards.contains(&at).then(|| safer_in(dialect, all[at], &known())).flatten()
         };
         let (safe, stands_for) = rewritten(migration, replaced);
         instead_of.extend(stands_for.into_iter().map(|of| of.map(|index| index + first)));
@@ -46,7 +46,11 @@ pub(super) fn safe(
     let mut safe = shape.clone();
     safe.migrations.migrations = migrations;
     if tries_again {
-        (safe.lock_timeout, safe.retries, safe.backoff) = (Some(LOCK_TIMEOUT), RETRIES, BACKOFF);
+        let timeout = match dialect {
+            Dialect::Postgresql => LOCK_TIMEOUT,
+            Dialect::Mysql => LOCK_TIMEOUT_ON_MARIADB,
+        };
+        (safe.lock_timeout, safe.retries, safe.backoff) = (Some(timeout), RETRIES, BACKOFF);
     }
     Some((safe, instead_of))
 }
@@ -127,7 +131,9 @@ mod tests {
             statements: texts.iter().map(|sql| statement(sql)).collect(),
             units: vec![Unit { kind: UnitKind::Transaction, statements: 0..4 }],
         };
-        let by = |index: usize| if index == 1 { safer(texts[1], &[]) } else { None };
+        let by = |index: usize| {
+            if index == 1 { safer_in(Dialect::Postgresql, texts[1], &Known::default()) } else { None }
+        };
         let (safe, instead_of) = rewritten(&migration, by);
         assert_eq!(instead_of, [None, Some(1), None, None]);
         assert!(!safe.in_transaction);

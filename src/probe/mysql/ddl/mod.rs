@@ -3,10 +3,12 @@
 mod change;
 mod digest;
 mod foresee;
+mod keyed;
 mod outside;
 mod safety;
 mod schema;
 mod session;
+mod sizes;
 mod watch;
 
 pub use outside::Outside;

@@ -13,5 +13,4 @@ mod watch;
 pub use outside::Outside;
 pub use safety::company;
 pub use session::{OwnScans, Session};
-pub use sizes::{Grown, Sizes};
 pub use watch::Watch;
