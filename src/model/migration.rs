@@ -241,6 +241,22 @@ pub struct DdlLock {
     pub lock_type: String,
     /// How long it was waited for, or held.
     pub us: u64,
+    /// What it stops while it is held: by the server's documentation of its mode.
+    #[serde(default)]
+    pub stops: LockStops,
+}
+
+/// What others cannot do with a table while a lock of some mode is held on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LockStops {
+    /// They read and write it; other changes of the schema may wait.
+    #[default]
+    Nothing,
+    /// They read it only.
+    Writes,
+    /// They wait, whatever they want of it.
+    ReadsAndWrites,
 }
 
 /// Who kept a statement waiting.

@@ -1,7 +1,9 @@
 //! Migrations under load: what each form of DDL locks and rewrites, whom it blocks, what a failed one leaves, and how the verdict
 //! comes about.
 
-use dbdyno::model::{DdlInfo, DdlOutcome, Migration, MigrationOutcome, MigrationState, Report, Verdict};
+use dbdyno::model::{
+    DdlInfo, DdlOutcome, LockStops, Migration, MigrationOutcome, MigrationState, Report, Verdict,
+};
 
 use crate::harness::Database;
 use crate::place::{Measured, Place, assert_same};
@@ -126,6 +128,15 @@ const FORMS: [Form; 27] = [
     form("REFRESH MATERIALIZED VIEW v", "v", EXCLUSIVE, true, Some(true)),
 ];
 
+/// Table 13.2 of the documentation: what conflicts with the lock of a read (`ACCESS SHARE`), and with that of a write (`ROW EXCLUSIVE`).
+fn stops(mode: &str) -> LockStops {
+    match mode {
+        "AccessExclusiveLock" => LockStops::ReadsAndWrites,
+        "ShareLock" | "ShareRowExclusiveLock" | "ExclusiveLock" => LockStops::Writes,
+        _ => LockStops::Nothing,
+    }
+}
+
 /// Nobody but the migration gathers statistics.
 const SCHEMA: &str = "
     CREATE TABLE groups (id int PRIMARY KEY); INSERT INTO groups SELECT generate_series(0, 9);
@@ -160,7 +171,9 @@ fn every_form_takes_the_lock_that_the_documentation_names() {
             let on_table = |of: &&dbdyno::model::DdlLock| of.relation.as_deref() == Some(form.table);
             // The strongest stands first. Outside of transactions it is only seen while it lasts, which may be too short.
             match info.locks.iter().find(on_table) {
-                Some(lock) => assert_eq!(lock.mode, form.mode, "{info:?}"),
+                Some(lock) => {
+                    assert_eq!((lock.mode.as_str(), lock.stops), (form.mode, stops(form.mode)), "{info:?}");
+                }
                 None => assert!(form.scans.is_none(), "{info:?}"),
             }
         }
