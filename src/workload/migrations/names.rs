@@ -65,6 +65,7 @@ pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
             (Some(name), _) => FileName::Repeatable { name },
             // Undo and baseline scripts are not a part of `migrate`.
             (None, Some(b'U' | b'B')) if stem[1..].contains("__") => FileName::Other,
+            (None, _) if is_callback(stem) => FileName::Other,
             _ => versioned(stem, 'V'),
         },
         Tool::Refinery => match versioned(stem, 'V') {
@@ -95,6 +96,13 @@ fn repeatable(stem: &str) -> Option<&str> {
 /// Whether a migration is one that no version takes back: Flyway undoes versions only.
 pub(super) fn is_repeatable(tool: Tool, version: &str) -> bool {
     tool == Tool::Flyway && repeatable(version).is_some()
+}
+
+/// `beforeMigrate`, `afterEachMigrate__grants`: what Flyway runs around the migrations, which is none.
+fn is_callback(stem: &str) -> bool {
+    let behind = ["before", "after"].iter().find_map(|when| stem.strip_prefix(when));
+    behind.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
+        || stem == "createSchema"
 }
 
 /// `N_name`

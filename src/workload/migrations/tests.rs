@@ -115,7 +115,7 @@ fn a_flyway_folder_is_read_as_flyway_reads_it() {
         ("R__refresh.sql", "REFRESH MATERIALIZED VIEW m;\nVACUUM t;"),
         ("R__refresh.sql.conf", "executeInTransaction=false"),
         ("B5__base.sql", "CREATE TABLE t (id int);"),
-        ("afterMigrate.txt", "no SQL"),
+        ("afterMigrate.sql", "GRANT SELECT ON v TO PUBLIC;"),
     ]);
     // Names as Java compares them: capitals first.
     let expected = vec!["1", "2", "2.1", "10", "R__Zone_of_t", "R__refresh", "R__views"];
@@ -125,6 +125,22 @@ fn a_flyway_folder_is_read_as_flyway_reads_it() {
     assert_eq!(in_transaction, [true, true, true, false, true, false, true]);
     let kinds: Vec<UnitKind> = read.migrations[3].units.iter().map(|unit| unit.kind).collect();
     assert_eq!(kinds, [UnitKind::Alone, UnitKind::Single]);
+}
+
+#[test]
+fn flyway_looks_into_the_folders_of_a_folder() {
+    let folder = folder(&[("V1__a.sql", "SELECT 1")]);
+    let nested = folder.path().join("2026/april");
+    std::fs::create_dir_all(&nested).expect("folders");
+    std::fs::write(nested.join("V2__b.sql"), "SELECT 2").expect("a file");
+    std::fs::write(folder.path().join("2026/R__v.sql"), "SELECT 3").expect("a file");
+    let of = |folder: &Path, tool| load(folder, tool).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let all = of(folder.path(), None);
+    assert_eq!((all.tool, versions(&all)), (Tool::Flyway, vec!["1", "2", "R__v"]));
+    assert_eq!(versions(&of(folder.path(), Some(Tool::Refinery))), ["1"]);
+    // Where nothing else lies, the names in the folders tell whose they are.
+    std::fs::remove_file(folder.path().join("V1__a.sql")).expect("it is there");
+    assert_eq!(versions(&of(folder.path(), None)), ["2", "R__v"]);
 }
 
 fn back(files: &[(&str, &str)], tool: Option<Tool>, from: Option<&str>) -> Result<Migrations, String> {
