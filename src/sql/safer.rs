@@ -17,7 +17,7 @@ use retype::retyped;
 use text::{Alter, Text, bare, joined};
 
 pub use on_mariadb::{KeyedTable, tables_to_go_through};
-pub use retype::{Column, ColumnCheck, ColumnIndex, columns_with_another_type};
+pub use retype::{Column, ColumnCheck, ColumnForeignKey, ColumnIndex, columns_with_another_type};
 
 /// What the server said of the tables of a migration before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

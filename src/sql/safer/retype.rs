@@ -22,13 +22,17 @@ pub struct Column {
     pub default: Option<String>,
     /// The sequence that goes with it, qualified.
     pub sequence: Option<String>,
+    /// Of an identity column when it is generated: `BY DEFAULT`, `ALWAYS`.
+    pub identity: Option<String>,
     /// What is said of it.
     pub comment: Option<String>,
     /// Valid indexes that it is a part of, those of keys included.
     pub indexes: Vec<ColumnIndex>,
     /// Checks that it is a part of.
     pub checks: Vec<ColumnCheck>,
-    /// What else hangs on it, and is not carried over to another column: `the foreign key lines_order_fkey`.
+    /// Foreign keys that it is a part of, on either side.
+    pub foreign_keys: Vec<ColumnForeignKey>,
+    /// What else hangs on it, and is not carried over to another column: `the exclusion no_overlap`.
     pub against: Vec<String>,
 }
 
@@ -52,6 +56,21 @@ pub struct ColumnCheck {
     pub definition: String,
     /// Whether it holds for all rows.
     pub validated: bool,
+}
+
+/// A foreign key that a column is a part of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ColumnForeignKey {
+    /// Its name, without quotes.
+    pub name: String,
+    /// The table whose rows refer to others, as SQL takes its name.
+    pub table: String,
+    /// `FOREIGN KEY (order_id) REFERENCES orders(id)`
+    pub definition: String,
+    /// Whether it holds for all rows.
+    pub validated: bool,
+    /// Whether others refer to the column.
+    pub inbound: bool,
 }
 
 impl Column {
@@ -221,13 +240,31 @@ impl<'a> Swap<'a> {
             steps.push(add);
             steps.extend(check.validated.then_some(validate));
         }
+        for key in self.column.foreign_keys.iter().filter(|key| !key.inbound) {
+            let [add, validate] = validated(table, &beside(&key.name), &self.referring(&key.definition));
+            steps.push(add);
+            steps.extend(key.validated.then_some(validate));
+        }
         if self.column.not_null {
             steps.extend(not_null(table, new));
         }
         // With the column comes what the planner knows of it.
         steps.push(single(&format!("ANALYZE {table}")));
         steps.extend(self.swapped());
+        let refer = self.column.foreign_keys.iter().filter(|key| key.inbound && key.validated);
+        steps.extend(refer.map(|key| {
+            single(&format!("ALTER TABLE {} VALIDATE CONSTRAINT {}", key.table, plain(&key.name)))
+        }));
         steps
+    }
+
+    /// A foreign key of the new column to what the old one refers to.
+    fn referring(&self, definition: &str) -> String {
+        let tokens = significant(definition);
+        let of = Text { sql: definition, tokens: &tokens };
+        let behind = of.find("REFERENCES").map_or(definition.len(), |at| tokens[at].span.start);
+        let (columns, rest) = definition.split_at(behind);
+        format!("{}{}", self.renamed(columns, 0), rest.trim_end_matches(" NOT VALID"))
     }
 
     /// Who writes a row writes both columns. The value is assigned as the statement itself assigns it.
@@ -290,42 +327,63 @@ impl<'a> Swap<'a> {
     /// The swap: all of it changes the catalogue only. The old indexes and checks go with their column.
     fn swapped(&self) -> Vec<Safer> {
         let Self { asked: Asked { table, column, .. }, column: known, new, trigger } = self;
+        let inbound = || known.foreign_keys.iter().filter(|key| key.inbound);
         let mut steps =
             vec![format!("DROP TRIGGER {trigger} ON {table}"), format!("DROP FUNCTION {trigger}()")];
         steps.extend(
-            known
-                .sequence
-                .as_ref()
-                .map(|sequence| format!("ALTER SEQUENCE {sequence} OWNED BY {table}.{new}")),
+            inbound().map(|key| format!("ALTER TABLE {} DROP CONSTRAINT {}", key.table, plain(&key.name))),
         );
+        steps.extend(known.sequence.as_ref().map(|sequence| match known.identity {
+            // The sequence of an identity goes with its column.
+            Some(_) => {
+                format!("SELECT set_config('dbdyno.last', (SELECT last_value::text FROM {sequence}), true)")
+            }
+            None => format!("ALTER SEQUENCE {sequence} OWNED BY {table}.{new}"),
+        }));
         steps.push(format!("ALTER TABLE {table} DROP COLUMN {column}"));
         steps.push(format!("ALTER TABLE {table} RENAME COLUMN {new} TO {column}"));
+        if let Some(generated) = &known.identity {
+            let literal = |name: &str| name.replace('\'', "''");
+            steps.push(format!(
+                "ALTER TABLE {table} ALTER COLUMN {column} ADD GENERATED {generated} AS IDENTITY"
+            ));
+            steps.push(format!(
+                "SELECT setval(pg_get_serial_sequence('{}', '{}'), current_setting('dbdyno.last')::bigint)",
+                literal(table),
+                literal(&bare(column))
+            ));
+        }
         let default = known.default.as_ref();
         steps.extend(
             default.map(|default| format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {default}")),
         );
-        for index in &known.indexes {
-            let (name, beside) = (plain(&index.name), beside(&index.name));
-            steps.push(match &index.constraint {
-                Some(kind) => {
-                    // When it is checked stands behind the index.
-                    let (key, when) = kind
-                        .split_once(" DEFERRABLE")
-                        .map_or((kind.as_str(), String::new()), |(key, when)| {
-                            (key, format!(" DEFERRABLE{when}"))
-                        });
-                    format!("ALTER TABLE {table} ADD CONSTRAINT {name} {key} USING INDEX {beside}{when}")
-                }
-                None => format!("ALTER INDEX {}{beside} RENAME TO {name}", schema_of(table)),
-            });
-        }
-        steps.extend(known.checks.iter().map(|check| {
-            format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {}", beside(&check.name), plain(&check.name))
+        steps.extend(known.indexes.iter().map(|index| taken_over(table, index)));
+        let outbound = known.foreign_keys.iter().filter(|key| !key.inbound).map(|key| &key.name);
+        steps.extend(known.checks.iter().map(|check| &check.name).chain(outbound).map(|name| {
+            format!("ALTER TABLE {table} RENAME CONSTRAINT {} TO {}", beside(name), plain(name))
+        }));
+        steps.extend(inbound().map(|key| {
+            let definition = key.definition.trim_end_matches(" NOT VALID");
+            format!("ALTER TABLE {} ADD CONSTRAINT {} {definition} NOT VALID", key.table, plain(&key.name))
         }));
         let comment = known.comment.as_ref().map(|comment| comment.replace('\'', "''"));
         steps.extend(comment.map(|comment| format!("COMMENT ON COLUMN {table}.{column} IS '{comment}'")));
         steps.iter().map(|sql| together(sql)).collect()
     }
+}
+
+/// An index of the new column in the place of that of the old one.
+fn taken_over(table: &str, index: &ColumnIndex) -> String {
+    let (name, beside) = (plain(&index.name), beside(&index.name));
+    let Some(constraint) = &index.constraint else {
+        return format!("ALTER INDEX {}{beside} RENAME TO {name}", schema_of(table));
+    };
+    // When it is checked stands behind the index.
+    let (key, when) = match constraint.find(" DEFERRABLE") {
+        Some(at) => constraint.split_at(at),
+        None => (constraint.as_str(), ""),
+    };
+    format!("ALTER TABLE {table} ADD CONSTRAINT {name} {key} USING INDEX {beside}{when}")
 }
 
 /// What something is called while that which it replaces is there.

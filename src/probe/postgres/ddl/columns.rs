@@ -3,18 +3,19 @@
 use tokio_postgres::{Error, Row};
 
 use crate::db::postgres::Client;
-use crate::sql::safer::{Column, ColumnCheck, ColumnIndex};
+use crate::sql::safer::{Column, ColumnCheck, ColumnForeignKey, ColumnIndex};
 
 /// A column of a table, both as SQL writes their names.
 const COLUMN: &str = "
     SELECT c.oid AS relation, a.attnum AS number, pg_catalog.format_type(a.atttypid, a.atttypmod) AS kind, a.attnotnull AS not_null,
+           CASE a.attidentity WHEN 'd' THEN 'BY DEFAULT' WHEN 'a' THEN 'ALWAYS' END AS identity,
            pg_catalog.pg_get_expr(d.adbin, d.adrelid) AS value, pg_catalog.col_description(c.oid, a.attnum) AS comment,
            (SELECT format('%I.%I', n.nspname, s.relname)
             FROM pg_catalog.pg_depend p
             JOIN pg_catalog.pg_class s ON s.oid = p.objid AND s.relkind = 'S'
             JOIN pg_catalog.pg_namespace n ON n.oid = s.relnamespace
             WHERE p.classid = 'pg_catalog.pg_class'::regclass AND p.refclassid = 'pg_catalog.pg_class'::regclass
-              AND p.refobjid = c.oid AND p.refobjsubid = a.attnum AND p.deptype = 'a'
+              AND p.refobjid = c.oid AND p.refobjsubid = a.attnum AND p.deptype IN ('a', 'i')
             LIMIT 1) AS sequence
     FROM pg_catalog.pg_attribute a
     JOIN pg_catalog.pg_class c ON c.oid = a.attrelid
@@ -44,10 +45,19 @@ const CHECKS: &str = "
     WHERE conrelid = $1 AND contype = 'c' AND $2::int2 = ANY (conkey)
     ORDER BY conname";
 
+/// Those of partitions belong to that of their table.
+const FOREIGN_KEYS: &str = "
+    SELECT conname::text AS name, conrelid::regclass::text AS child, pg_catalog.pg_get_constraintdef(oid) AS definition,
+           convalidated AS validated, confrelid = $1 AND $2::int2 = ANY (confkey) AS inbound
+    FROM pg_catalog.pg_constraint
+    WHERE contype = 'f' AND conparentid = 0
+      AND (conrelid = $1 AND $2::int2 = ANY (conkey) OR confrelid = $1 AND $2::int2 = ANY (confkey))
+    ORDER BY conname";
+
 /// What else hangs on it.
 const AGAINST: &str = "
-    SELECT 'the foreign key ' || conname AS what FROM pg_catalog.pg_constraint
-    WHERE contype = 'f' AND (conrelid = $1 AND $2::int2 = ANY (conkey) OR confrelid = $1 AND $2::int2 = ANY (confkey))
+    SELECT 'the foreign key ' || conname || ' to itself' AS what FROM pg_catalog.pg_constraint
+    WHERE contype = 'f' AND conrelid = $1 AND confrelid = $1 AND $2::int2 = ANY (conkey) AND $2::int2 = ANY (confkey)
     UNION ALL
     SELECT 'the exclusion ' || conname FROM pg_catalog.pg_constraint
     WHERE contype = 'x' AND conrelid = $1 AND $2::int2 = ANY (conkey)
@@ -57,8 +67,7 @@ const AGAINST: &str = "
     SELECT 'the replica identity ' || indexrelid::regclass FROM pg_catalog.pg_index
     WHERE indrelid = $1 AND indisreplident AND $2::int2 = ANY (indkey)
     UNION ALL
-    SELECT unnest(array_remove(ARRAY[CASE WHEN attidentity <> '' THEN 'its identity' END,
-                                     CASE WHEN attgenerated <> '' THEN 'its expression' END,
+    SELECT unnest(array_remove(ARRAY[CASE WHEN attgenerated <> '' THEN 'its expression' END,
                                      CASE WHEN attacl IS NOT NULL THEN 'rights on it' END], NULL))
     FROM pg_catalog.pg_attribute WHERE attrelid = $1 AND attnum = $2
     UNION ALL
@@ -77,6 +86,7 @@ pub(super) async fn read(client: &Client, table: &str, column: &str) -> Result<O
         not_null: row.try_get("not_null")?,
         default: row.try_get("value")?,
         sequence: row.try_get("sequence")?,
+        identity: row.try_get("identity")?,
         comment: row.try_get("comment")?,
         ..Column::default()
     };
@@ -85,6 +95,9 @@ pub(super) async fn read(client: &Client, table: &str, column: &str) -> Result<O
     }
     for row in client.query(CHECKS, &[&relation, &number]).await? {
         read.checks.push(check(&row)?);
+    }
+    for row in client.query(FOREIGN_KEYS, &[&relation, &number]).await? {
+        read.foreign_keys.push(foreign_key(&row)?);
     }
     for row in client.query(AGAINST, &[&relation, &number]).await? {
         read.against.push(row.try_get("what")?);
@@ -105,5 +118,15 @@ fn check(row: &Row) -> Result<ColumnCheck, Error> {
         name: row.try_get("name")?,
         definition: row.try_get("definition")?,
         validated: row.try_get("validated")?,
+    })
+}
+
+fn foreign_key(row: &Row) -> Result<ColumnForeignKey, Error> {
+    Ok(ColumnForeignKey {
+        name: row.try_get("name")?,
+        table: row.try_get("child")?,
+        definition: row.try_get("definition")?,
+        validated: row.try_get("validated")?,
+        inbound: row.try_get("inbound")?,
     })
 }
