@@ -73,7 +73,7 @@ impl Template {
     pub fn elsewhere(&self) -> &str {
         match self {
             Self::Postgres(template) => template.elsewhere(),
-            Self::MySql(template) => template.elsewhere(),
+            Self::MySql(_) => mysql::template::ELSEWHERE,
         }
     }
 

@@ -17,8 +17,8 @@ use crate::dataset::DatasetError;
 use crate::dataset::copies::{copy_name, copy_opening, lock_of};
 use crate::db::mysql::{Client, Settings, connect};
 
-/// Where nothing of the user is.
-const ELSEWHERE: &str = "information_schema";
+/// Where whoever leaves the loaded database stays: nothing of the user is there.
+pub const ELSEWHERE: &str = "information_schema";
 /// A copy that is to end is many statements, each of which is cancelled by itself.
 const CANCELS_MAX: u32 = 150;
 const BETWEEN_CANCELS: Duration = Duration::from_millis(200);
@@ -90,12 +90,6 @@ impl Template {
         template.remove_left(told).await?;
         template.check().await?;
         Ok(template)
-    }
-
-    /// The database in which whoever leaves the loaded one stays.
-    #[must_use]
-    pub fn elsewhere(&self) -> &'static str {
-        ELSEWHERE
     }
 
     /// Makes a copy and gives its name, or nothing when `interrupted` came first; then there is none.

@@ -261,7 +261,7 @@ fn did(of: &DdlInfo) -> Vec<String> {
     let mut did = Vec::new();
     match of.outcome {
         DdlOutcome::Failed => {
-            did.push(format!("**failed**: {}", escaped(of.error.as_deref().unwrap_or_default())))
+            did.push(format!("**failed**: {}", escaped(of.error.as_deref().unwrap_or_default())));
         }
         DdlOutcome::RolledBack => did.push("rolled back with its transaction".to_owned()),
         DdlOutcome::Committed | DdlOutcome::NotReached => {}

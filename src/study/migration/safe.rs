@@ -85,7 +85,7 @@ fn rewritten(
                 };
                 match units.last_mut() {
                     Some(unit) if stands == Stands::Together && last == Some(stands) => {
-                        unit.statements.end = next.end
+                        unit.statements.end = next.end;
                     }
                     _ => units.push(Unit { kind, statements: next }),
                 }
