@@ -81,34 +81,19 @@ pub(super) fn plan(
 
 /// What cannot be done on a MariaDB, in words that say why and what to do instead.
 fn refuse_on_mysql(arguments: &MigrationArguments) -> Result<(), String> {
-    const NO_COPIES: &str =
-        "needs a fresh copy of the database, which MariaDB and MySQL do not make by themselves: leave it out";
-    let autovacuum = arguments.disturb.contains(&Disturb::Autovacuum);
-    let given = [
-        (
-            arguments.migrate_command.is_some(),
-            "--migrate-command: the sessions of another tool are looked at on PostgreSQL only so far; name its files with --migrations"
-                .to_owned(),
-        ),
-        (arguments.try_safe, format!("--try-safe {NO_COPIES}, the report names the safe form")),
-        (
-            !arguments.sweep_lock_timeout.is_empty(),
-            format!("--sweep-lock-timeout {NO_COPIES}, and rehearse with one --lock-timeout after the other"),
-        ),
-        (!arguments.scales.is_empty(), format!("--scales {NO_COPIES}, and rehearse at the --scale you need")),
-        (autovacuum, "--disturb autovacuum: there is no such thing on MariaDB and MySQL".to_owned()),
-    ];
-    if let Some((_, why)) = given.into_iter().find(|(given, _)| *given) {
-        return Err(why);
+    if arguments.disturb.contains(&Disturb::Autovacuum) {
+        return Err("--disturb autovacuum: there is no such thing on MariaDB and MySQL".to_owned());
     }
-    match arguments.lock_timeout {
-        Some(timeout) if timeout.subsec_nanos() > 0 => Err(format!(
-            "--lock-timeout {}: MariaDB and MySQL count whole seconds (lock_wait_timeout): say --lock-timeout {}s; a statement that must \
-             not wait at all says NOWAIT itself",
+    let limits = arguments.lock_timeout.map(|timeout| ("--lock-timeout", timeout));
+    let swept = arguments.sweep_lock_timeout.iter().map(|timeout| ("--sweep-lock-timeout", *timeout));
+    match limits.into_iter().chain(swept).find(|(_, timeout)| timeout.subsec_nanos() > 0) {
+        Some((flag, timeout)) => Err(format!(
+            "{flag} {}: MariaDB and MySQL count whole seconds (lock_wait_timeout): say {flag} {}s; a statement that must not wait at \
+             all says NOWAIT itself",
             format_duration(timeout),
             timeout.as_secs() + 1
         )),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 
@@ -208,8 +193,7 @@ fn reset(arguments: &MigrationArguments, measure: &MeasurePlan) -> Result<Reset,
         return Err("--in-place changes the database itself, --reset template a copy of it: say one of them"
             .to_owned());
     }
-    // MariaDB and MySQL make no copies of a database.
-    if arguments.in_place || measure.target.dialect() == Dialect::Mysql {
+    if arguments.in_place {
         return Ok(Reset::None);
     }
     let TargetChoice::Existing(target) = &measure.target else {
@@ -221,7 +205,9 @@ fn reset(arguments: &MigrationArguments, measure: &MeasurePlan) -> Result<Reset,
         return Err("a pooler does not know the copy that is changed: leave out --pooler, or say --in-place"
             .to_owned());
     }
-    Ok(if wants_copy || target.same_host() { Reset::Template } else { Reset::None })
+    // MariaDB and MySQL copy a database row by row: that is for the user to ask for.
+    let copies_files = measure.target.dialect() == Dialect::Postgresql;
+    Ok(if wants_copy || target.same_host() && copies_files { Reset::Template } else { Reset::None })
 }
 
 fn conditions(arguments: &MigrationArguments, workload: &Workload) -> Result<Vec<Condition>, CommandError> {
@@ -250,10 +236,19 @@ fn conditions(arguments: &MigrationArguments, workload: &Workload) -> Result<Vec
     if conditions.is_empty() {
         conditions = Condition::usual();
         conditions.extend(arguments.also_prepare.as_ref().map(|_| Condition::Breaks));
+        conditions.extend(arguments.down.then_some(Condition::WayBack));
     }
-    if conditions.contains(&Condition::Breaks) && arguments.also_prepare.is_none() {
-        let reason = "--also-prepare names the statements that may break".to_owned();
-        return Err(UsageError::FailOn { given: "breaks".to_owned(), reason }.into());
+    for (condition, asked, reason) in [
+        (
+            Condition::Breaks,
+            arguments.also_prepare.is_some(),
+            "--also-prepare names the statements that may break",
+        ),
+        (Condition::WayBack, arguments.down, "--down rehearses the way back"),
+    ] {
+        if conditions.contains(&condition) && !asked {
+            return Err(UsageError::FailOn { given: condition.to_string(), reason: reason.to_owned() }.into());
+        }
     }
     Ok(conditions)
 }

@@ -494,7 +494,6 @@ fn refuse_on_mysql(arguments: &MeasureArguments, target: &TargetChoice) -> Resul
     let given = [
         (arguments.workload.is_none(), "a script of pgbench (--pgbench, -b)"),
         (arguments.pooler.pooler.is_some(), "--pooler"),
-        (arguments.reset == ResetTo::Template, "--reset template"),
     ];
     match given.into_iter().find(|(given, _)| *given) {
         Some((_, what)) => needs_postgres(target, what),

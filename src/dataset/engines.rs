@@ -1,6 +1,8 @@
 //! Which engine's way of it: the one place of `dataset` where the engine is matched, but for indexes, which have a file of their own,
 //! and for what is known of PostgreSQL only.
 
+use std::future::Future;
+
 use super::mark::Mark;
 use super::postgres::pooled::{self, Pooled};
 use super::progress::Progress;
@@ -35,6 +37,64 @@ pub async fn load(
             postgres::load::load(settings, workload, schema, options, progress).await
         }
         Target::MySql(settings) => mysql::load(settings, workload, schema, options, progress).await,
+    }
+}
+
+/// A loaded database of which fresh copies are made, one at a time.
+pub enum Template {
+    /// PostgreSQL's, of files.
+    Postgres(Box<postgres::template::Template>),
+    /// MariaDB's or MySQL's, row by row.
+    MySql(Box<mysql::template::Template>),
+}
+
+impl Template {
+    /// Makes sure that the database that `control` is connected to can be copied, and removes copies that a dbdyno left which
+    /// was killed. `told` hears of them.
+    pub async fn open(
+        target: &Target,
+        control: &Client,
+        told: &mut (dyn FnMut(String) + Send),
+    ) -> Result<Self, DatasetError> {
+        Ok(match target {
+            Target::Postgres(settings) => {
+                let template =
+                    postgres::template::Template::open(settings, control.postgres()?, told).await?;
+                Self::Postgres(Box::new(template))
+            }
+            Target::MySql(settings) => {
+                Self::MySql(Box::new(mysql::template::Template::open(settings, told).await?))
+            }
+        })
+    }
+
+    /// The database in which the study works meanwhile: who stays connected to the template keeps it from being copied.
+    #[must_use]
+    pub fn elsewhere(&self) -> &str {
+        match self {
+            Self::Postgres(template) => template.elsewhere(),
+            Self::MySql(_) => mysql::template::ELSEWHERE,
+        }
+    }
+
+    /// Makes a copy and gives its name, or nothing when `interrupted` came first; then there is none.
+    pub async fn copy(
+        &mut self,
+        interrupted: impl Future<Output = ()>,
+        told: &mut (dyn FnMut(String) + Send),
+    ) -> Result<Option<String>, DatasetError> {
+        match self {
+            Self::Postgres(template) => template.copy(interrupted, told).await,
+            Self::MySql(template) => template.copy(interrupted).await,
+        }
+    }
+
+    /// Drops the copy, if there is one, whoever is connected to it.
+    pub async fn remove(&mut self) -> Result<(), DatasetError> {
+        match self {
+            Self::Postgres(template) => template.remove().await,
+            Self::MySql(template) => template.remove().await,
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Condition {
     InvalidIndex,
     /// `breaks`: a statement of `--also-prepare` cannot be prepared any more.
     Breaks,
+    /// `way-back`: what takes the migration back does not come to its end.
+    WayBack,
     /// `slower > 20%`: a statement of the workload takes longer than before, by more than this share of its mean.
     Slower(f64),
     /// `p99 +20%`: a metric is worse than before by more than that.
@@ -34,8 +36,8 @@ pub enum Condition {
 pub enum ConditionError {
     /// None of the forms that there are.
     #[error(
-        "there are 'blocked > TIME', 'blocked-total > TIME', 'failures [> N]', 'rewrite', 'invalid-index', 'breaks', 'slower > N%' \
-         and a change of a metric such as 'p99 +20%' or 'throughput -5%'"
+        "there are 'blocked > TIME', 'blocked-total > TIME', 'failures [> N]', 'rewrite', 'invalid-index', 'breaks', 'way-back', \
+         'slower > N%' and a change of a metric such as 'p99 +20%' or 'throughput -5%'"
     )]
     Form,
     /// The limit is none.
@@ -81,6 +83,7 @@ impl FromStr for Condition {
             ("rewrite", None) => Ok(Self::Rewrite),
             ("invalid-index", None) => Ok(Self::InvalidIndex),
             ("breaks", None) => Ok(Self::Breaks),
+            ("way-back", None) => Ok(Self::WayBack),
             ("slower", _) => limit
                 .and_then(|limit| limit.strip_suffix('%')?.trim().parse::<f64>().ok())
                 .filter(|percent| *percent > 0.0 && percent.is_finite())
@@ -102,6 +105,7 @@ impl fmt::Display for Condition {
             Self::Rewrite => f.write_str("rewrite"),
             Self::InvalidIndex => f.write_str("invalid-index"),
             Self::Breaks => f.write_str("breaks"),
+            Self::WayBack => f.write_str("way-back"),
             // Enough digits that no limit is printed as another; a percentage has binary noise beyond them.
             Self::Slower(by) => write!(f, "slower > {}%", (by * 1e14).round() / 1e12),
             Self::Change(limit) => write!(f, "{limit}"),
@@ -123,6 +127,7 @@ mod tests {
             (" rewrite ", "rewrite"),
             ("invalid-index", "invalid-index"),
             ("breaks", "breaks"),
+            ("way-back", "way-back"),
             ("slower > 7.5 %", "slower > 7.5%"),
             ("p99 +20%", "response.p99 +20%"),
             ("throughput -5%", "throughput -5%"),

@@ -57,6 +57,9 @@ pub struct Migration {
     /// The same in other ways, each on a fresh copy, and the way back.
     #[serde(default)]
     pub rehearsals: Vec<Rehearsal>,
+    /// Statements that did harm and have no safe form that could be rehearsed, by their numbers; absent where none was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub without_safe_form: Option<Vec<usize>>,
     /// Tables and indexes that came, went, changed their size, or are used otherwise behind the migration.
     #[serde(default)]
     pub relations: Vec<RelationChange>,
@@ -238,6 +241,22 @@ pub struct DdlLock {
     pub lock_type: String,
     /// How long it was waited for, or held.
     pub us: u64,
+    /// What it stops while it is held: by the server's documentation of its mode.
+    #[serde(default)]
+    pub stops: LockStops,
+}
+
+/// What others cannot do with a table while a lock of some mode is held on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LockStops {
+    /// They read and write it; other changes of the schema may wait.
+    #[default]
+    Nothing,
+    /// They read it only.
+    Writes,
+    /// They wait, whatever they want of it.
+    ReadsAndWrites,
 }
 
 /// Who kept a statement waiting.

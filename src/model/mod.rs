@@ -55,8 +55,8 @@ pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcess
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
 pub use migration::{
     BlastRadius, ConditionResult, DdlAlgorithm, DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo,
-    DisturbanceInfo, LeftBehind, Migration, MigrationInfo, MigrationOutcome, MigrationState, TimelinePoint,
-    VictimInfo,
+    DisturbanceInfo, LeftBehind, LockStops, Migration, MigrationInfo, MigrationOutcome, MigrationState,
+    TimelinePoint, VictimInfo,
 };
 pub use plan::{GenericPlanInfo, PlanChangeInfo, PlanDifference, PlanInfo, PlanName};
 pub use pooler::{PoolerAccount, PoolerInfo, PoolerStage, PoolerWork};

@@ -99,6 +99,9 @@ pub struct MigrationPlanRecord {
     /// By statement: the index of the statement of the migration itself that it stands for; absent where it is that one.
     #[serde(default)]
     pub instead_of: Vec<Option<usize>>,
+    /// Whether its safe form is to be rehearsed.
+    #[serde(default)]
+    pub try_safe: bool,
     /// The team's own tool, where that applies the migrations.
     #[serde(default)]
     pub command: Option<String>,

@@ -113,6 +113,22 @@ pub(super) fn whole_us(us: u64) -> String {
     duration_us(us as f64)
 }
 
+/// A figure of a fit as a whole number: it is neither negative nor beyond what there is of anything.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to what fits")]
+fn fitted(value: f64) -> u64 {
+    value.clamp(0.0, 1e18) as u64
+}
+
+/// Bytes that a fit gives.
+pub(super) fn bytes_of(value: f64) -> String {
+    bytes(fitted(value))
+}
+
+/// A number of things that a fit gives.
+pub(super) fn count_of(value: f64) -> String {
+    count(fitted(value))
+}
+
 /// A planned or counted length in seconds, without decimals that say nothing: `60 s`, `0.41 s`, `5m 00s`.
 pub(super) fn length_s(seconds: f64) -> String {
     if (1.0..119.5).contains(&seconds) && (seconds - seconds.round()).abs() < 0.005 {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, TestCase, TestCaseStatus, TestSuite};
 
-use super::format::NBSP;
+use super::format::{NBSP, count, whole_us};
 use super::text::sanitise;
 use crate::model::{
-    BudgetResult, Capacity, Comparison, DdlOutcome, IndexExperiment, IndexVerdict, Migration,
-    MigrationOutcome, PoolStudy, Report, Severity, Verdict,
+    BudgetResult, Capacity, Comparison, DdlInfo, DdlOutcome, IndexExperiment, IndexVerdict, Migration,
+    MigrationOutcome, PoolStudy, Rehearsal, Report, Severity, Verdict,
 };
 
 /// The verdicts of a report as JUnit XML.
@@ -42,8 +42,8 @@ pub fn junit(report: &Report) -> String {
     all.set_time(whole(seconds));
     all.add_test_suite(suite);
     let xml = all.to_string().expect("a report in memory is written");
-    // The library's own addition to the root, which the schema of Jenkins does not have; nothing is skipped here.
-    xml.replacen(" skipped=\"0\"", "", 1)
+    // The library's own addition to the root, which stands first; the schema of Jenkins has it of the suite only.
+    xml.replacen(&format!(" skipped=\"{}\"", all.skipped), "", 1)
 }
 
 fn whole(seconds: f64) -> Duration {
@@ -152,7 +152,64 @@ fn of_migration(migration: &Migration) -> Vec<TestCase> {
             .iter()
             .map(|of| case("migration", &of.condition, status(of.verdict, &of.measured, None))),
     );
+    cases.extend(migration.statements.iter().map(of_statement));
+    cases.extend(migration.rehearsals.iter().map(of_rehearsal));
     cases
+}
+
+/// A statement that failed is a failure; one that does not stand, through no fault of its own, is skipped.
+fn of_statement(of: &DdlInfo) -> TestCase {
+    const SQL_SHOWN: usize = 100;
+    let sql = of.sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut: String = sql.chars().take(SQL_SHOWN).collect();
+    let rest = if cut.len() < sql.len() { "…" } else { "" };
+    // What a tool sent stands in no line.
+    let place = if of.line > 0 { format!("{} line {}", of.file, of.line) } else { of.number.to_string() };
+    let status = match of.outcome {
+        DdlOutcome::Committed => TestCaseStatus::success(),
+        DdlOutcome::Failed => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            status.set_type("broken").set_message(clean(of.error.as_deref().unwrap_or("it failed")));
+            status
+        }
+        DdlOutcome::RolledBack => skipped("rolled back with its transaction"),
+        DdlOutcome::NotReached => skipped("not reached"),
+    };
+    let mut case = case("migration.statement", &format!("{place}: {cut}{rest}"), status);
+    case.set_time(Duration::from_micros(of.duration_us));
+    if of.blocked > 0 {
+        case.set_system_out(clean(&format!(
+            "{} executions of the workload waited for it, {} together, {} the longest",
+            count(of.blocked),
+            whole_us(of.blocked_us_total),
+            whole_us(of.blocked_us_max)
+        )));
+    }
+    case
+}
+
+/// Another way to apply it, or the way back: one that does not come to its end is an answer, and what is asked of it a condition.
+fn of_rehearsal(of: &Rehearsal) -> TestCase {
+    let limit = of.lock_timeout_ms.map_or_else(|| "none".to_owned(), |ms| whole_us(ms * 1000));
+    let name = match of.kind.as_str() {
+        "safe" => "the safe form".to_owned(),
+        "down" => "the way back".to_owned(),
+        _ => format!("lock_timeout {limit}"),
+    };
+    let landed = of.outcome == MigrationOutcome::Applied;
+    let status = if landed { TestCaseStatus::success() } else { skipped(&of.answer) };
+    let mut case = case("migration.rehearsal", &name, status);
+    case.set_time(whole(of.took_s.unwrap_or(0.0)));
+    if landed {
+        case.set_system_out(clean(&of.answer));
+    }
+    case
+}
+
+fn skipped(why: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(clean(why));
+    status
 }
 
 fn applied(migration: &Migration) -> TestCase {
@@ -184,7 +241,7 @@ mod tests {
 
     /// By the schema of Jenkins' xUnit plugin (junit-10): an element, attributes that it must and that it may have, elements that it
     /// may hold.
-    const SCHEMA: [(&str, Names, Names, Names); 5] = [
+    const SCHEMA: [(&str, Names, Names, Names); 7] = [
         ("testsuites", &[], &["name", "time", "tests", "failures", "errors"], &["testsuite"]),
         (
             "testsuite",
@@ -195,6 +252,8 @@ mod tests {
         ("testcase", &["name", "classname", "time"], &[], &["skipped", "error", "failure", "system-out"]),
         ("failure", &["message", "type"], &[], &[]),
         ("error", &["message", "type"], &[], &[]),
+        ("skipped", &["message"], &["type"], &[]),
+        ("system-out", &[], &[], &[]),
     ];
 
     /// Start tags with what they stand in and their attributes. Fails where the text is not well-formed.
@@ -267,15 +326,31 @@ mod tests {
             assert_eq!(said("tests"), Some(count("testcase")), "{name}");
             assert_eq!(said("failures"), Some(count("failure")), "{name}");
             assert_eq!(said("errors"), Some(count("error")), "{name}");
+            assert_eq!(said("skipped"), Some(count("skipped")), "{name}");
         }
     }
 
     #[test]
-    fn a_test_runner_sees_a_case_for_the_migration_and_for_each_condition() {
+    fn a_test_runner_sees_a_case_for_the_migration_and_for_each_condition_statement_and_rehearsal() {
         let text = junit(&fixture::migration::migrated());
-        assert!(text.contains("tests=\"5\"") && text.contains("failures=\"2\" "), "{text}");
+        // The measurement, the migration, three conditions, four statements, four rehearsals.
+        assert!(text.contains("tests=\"13\"") && text.contains("failures=\"3\" "), "{text}");
         assert!(text.contains("could not create unique index &quot;orders_note&quot;"), "{text}");
         assert!(text.contains("name=\"blocked &gt; 1s\""), "{text}");
+        let behind = |of: &str| {
+            let at =
+                text.lines().position(|line| line.contains(of)).unwrap_or_else(|| panic!("{of} in {text}"));
+            text.lines().nth(at + 1).unwrap_or_default().trim().to_owned()
+        };
+        let failed = behind("name=\"2_orders.sql line 1: CREATE UNIQUE INDEX orders_note ON orders (note)\"");
+        assert!(failed.starts_with("<failure message=\"could not create unique index"), "{failed}");
+        assert!(
+            behind(": DROP INDEX orders_status").starts_with("<skipped message=\"not reached\""),
+            "{text}"
+        );
+        assert!(behind(": ALTER TABLE orders ADD COLUMN note text").contains("14 executions"), "{text}");
+        assert!(behind("name=\"lock_timeout 50.0 ms\"").starts_with("<skipped "), "{text}");
+        assert!(behind("name=\"the way back\"").contains("came to its end"), "{text}");
     }
 
     #[test]

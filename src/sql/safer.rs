@@ -1,30 +1,86 @@
-//! The safe form of a statement that changes a schema, as PostgreSQL's documentation knows it: another statement, or several in its
-//! place, with the same outcome. Works on the words and gives nothing where it is not sure of them.
+//! The safe form of a statement that changes a schema, as the server's documentation knows it: another statement, or several in its
+//! place, with the same outcome; in the place of `VACUUM FULL` the nearest that SQL has. Works on the words, and on what the server said of
+//! a column before, and gives nothing where it is not sure of them.
 
-use std::ops::Range;
+mod batches;
+mod on_mariadb;
+mod retype;
+#[cfg(test)]
+mod tests;
+mod text;
 
 use super::ddl::{Form, form};
-use super::lex::{Token, TokenKind, significant};
+use super::lex::significant;
+use crate::units::Dialect;
+use batches::{batches, in_batches};
+use retype::retyped;
+use text::{Alter, Text, bare, joined};
 
-/// Blocks that a batch of a backfill reads: a few thousand rows of usual width.
-const BLOCKS_OF_BATCH: u32 = 64;
-/// Pause between two batches, in seconds.
-const BETWEEN_BATCHES_S: &str = "0.01";
+pub use on_mariadb::{KeyedTable, tables_to_go_through};
+pub use retype::{Column, ColumnCheck, ColumnForeignKey, ColumnIndex, columns_with_another_type};
+
+/// What the server said of the tables of a migration before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// Of PostgreSQL: columns that are to have another type.
+    pub columns: Vec<Column>,
+    /// Of MariaDB: tables whose rows are to be gone through.
+    pub tables: Vec<KeyedTable>,
+}
+
+impl Known {
+    /// Without what a statement has to do with, which is not behind it what it was before.
+    #[must_use]
+    pub fn without(&self, sql: &str) -> Self {
+        Self {
+            columns: self.columns.iter().filter(|of| !of.is_named_in(sql)).cloned().collect(),
+            tables: self.tables.iter().map(|of| of.without(sql)).collect(),
+        }
+    }
+}
+
+/// The safe form in a dialect.
+#[must_use]
+pub fn safer_in(dialect: Dialect, sql: &str, known: &Known) -> Option<Vec<Safer>> {
+    match dialect {
+        Dialect::Postgresql => safer(sql, &known.columns),
+        Dialect::Mysql => on_mariadb::safer(sql, &known.tables),
+    }
+}
+
+/// Functions that give the same for all rows of a statement, so that a default by them is the same for old rows.
+const SAME_FOR_ALL: [&str; 3] = ["NOW", "TRANSACTION_TIMESTAMP", "STATEMENT_TIMESTAMP"];
 
 /// One statement of a safe form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Safer {
     /// Its text.
     pub sql: String,
-    /// Whether it must not stand in a transaction.
-    pub alone: bool,
+    /// Which transaction it stands in.
+    pub stands: Stands,
+}
+
+/// How a statement of a safe form stands to transactions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stands {
+    /// In one of its own.
+    Single,
+    /// In none.
+    Alone,
+    /// In one with those beside it that say the same.
+    Together,
 }
 
 /// What stands in the place of a statement; nothing where there is no other form, or none that can be written without knowing more.
+/// `columns` are those whose type it changes, as far as the server said what they are.
 #[must_use]
-pub fn safer(sql: &str) -> Option<Vec<Safer>> {
+pub fn safer(sql: &str, columns: &[Column]) -> Option<Vec<Safer>> {
     let tokens = significant(sql);
     let of = Text { sql, tokens: &tokens };
+    let actions = of.actions();
+    if actions.len() > 1 {
+        return one_by_one(&actions, columns);
+    }
     match form(sql) {
         Form::CreateIndex => concurrently(&of, &["INDEX"]),
         Form::DropIndex if !of.has_top(",") && of.find("CASCADE").is_none() => concurrently(&of, &["INDEX"]),
@@ -32,24 +88,51 @@ pub fn safer(sql: &str) -> Option<Vec<Safer>> {
         // The only one of these that may stand in a transaction.
         Form::RefreshMaterializedView => {
             let at = of.end_of("VIEW")?;
-            Some(vec![together(&format!("{} CONCURRENTLY{}", &sql[..at], &sql[at..]))])
+            Some(vec![single(&format!("{} CONCURRENTLY{}", &sql[..at], &sql[at..]))])
         }
-        Form::DetachPartition if !of.has_top(",") => Some(vec![alone(&format!("{sql} CONCURRENTLY"))]),
-        Form::AddForeignKey | Form::AddCheck => validated_later(&of),
+        Form::DetachPartition => Some(vec![alone(&format!("{sql} CONCURRENTLY"))]),
+        Form::AddForeignKey | Form::AddCheck => validated_later(&of).or_else(|| filled_later(&of)),
         Form::SetNotNull => checked_first(&of),
-        Form::AddUnique => index_first(&of),
+        Form::AddUnique => index_first(&of).or_else(|| filled_later(&of)),
         Form::AddColumn => filled_later(&of),
+        Form::AlterType => retyped(&of, columns),
+        Form::VacuumFull => without_full(&of),
         Form::Rows => in_batches(&of),
-        _ => None,
+        Form::CreateIndexConcurrently | Form::DropIndex | Form::Cluster | Form::Other => None,
     }
 }
 
-fn together(sql: &str) -> Safer {
-    Safer { sql: sql.to_owned(), alone: false }
+fn single(sql: &str) -> Safer {
+    Safer { sql: sql.to_owned(), stands: Stands::Single }
 }
 
 fn alone(sql: &str) -> Safer {
-    Safer { sql: sql.to_owned(), alone: true }
+    Safer { sql: sql.to_owned(), stands: Stands::Alone }
+}
+
+/// Several actions of one ALTER TABLE, each as a statement of its own: those with a safe form in that, the others as they are.
+fn one_by_one(actions: &[String], columns: &[Column]) -> Option<Vec<Safer>> {
+    let safe = |action: &String| {
+        safer(action, columns).filter(|_| form(action) != Form::AddColumn || differs_by_row(action))
+    };
+    let forms: Vec<Option<Vec<Safer>>> = actions.iter().map(safe).collect();
+    if forms.iter().all(Option::is_none) {
+        return None;
+    }
+    let each =
+        actions.iter().zip(forms).flat_map(|(action, safe)| safe.unwrap_or_else(|| vec![single(action)]));
+    Some(each.collect())
+}
+
+/// Whether a default is by a function that may give every row another value. Any other is kept in the catalogue (version 11).
+fn differs_by_row(sql: &str) -> bool {
+    let tokens = significant(sql);
+    let of = Text { sql, tokens: &tokens };
+    let Some(default) = of.find("DEFAULT") else { return false };
+    (default + 1..tokens.len()).any(|at| {
+        let calls = of.name(at).is_some() && of.mark(at + 1, "(");
+        calls && !SAME_FOR_ALL.iter().any(|function| of.word(at, function))
+    })
 }
 
 /// `CONCURRENTLY` behind the first of these words.
@@ -61,17 +144,24 @@ fn concurrently(of: &Text<'_>, words: &[&str]) -> Option<Vec<Safer>> {
 /// `ADD CONSTRAINT … NOT VALID`, then `VALIDATE CONSTRAINT`.
 fn validated_later(of: &Text<'_>) -> Option<Vec<Safer>> {
     let Alter { table, action } = of.alter()?;
-    if !of.tokens.get(action)?.is_word(of.sql, "ADD") {
+    if !of.word(action, "ADD") {
         return None;
     }
     let (name, rest) = of.constraint(action + 1, &table)?;
-    Some(vec![
-        together(&format!("ALTER TABLE {table} ADD CONSTRAINT {name} {rest} NOT VALID")),
-        together(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")),
-    ])
+    let tokens = significant(&rest);
+    let is_one =
+        tokens.first().is_some_and(|first| first.is_word(&rest, "CHECK") || first.is_word(&rest, "FOREIGN"));
+    is_one.then(|| validated(&table, &name, &rest).to_vec())
 }
 
-/// A check that is validated beside the traffic tells `SET NOT NULL` what its scan would (version 12).
+fn validated(table: &str, name: &str, rest: &str) -> [Safer; 2] {
+    [
+        single(&format!("ALTER TABLE {table} ADD CONSTRAINT {name} {rest} NOT VALID")),
+        single(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}")),
+    ]
+}
+
+/// `ALTER TABLE t ALTER c SET NOT NULL`
 fn checked_first(of: &Text<'_>) -> Option<Vec<Safer>> {
     let Alter { table, action } = of.alter()?;
     let mut at = action;
@@ -83,22 +173,17 @@ fn checked_first(of: &Text<'_>) -> Option<Vec<Safer>> {
         at += 1;
     }
     let column = of.name(at)?;
-    if !(of.word(at + 1, "SET")
-        && of.word(at + 2, "NOT")
-        && of.word(at + 3, "NULL")
-        && at + 4 == of.tokens.len())
-    {
-        return None;
-    }
-    let check = plain(&format!("{}_is_there", bare(column)));
-    Some(vec![
-        together(&format!(
-            "ALTER TABLE {table} ADD CONSTRAINT {check} CHECK ({column} IS NOT NULL) NOT VALID"
-        )),
-        together(&format!("ALTER TABLE {table} VALIDATE CONSTRAINT {check}")),
-        together(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")),
-        together(&format!("ALTER TABLE {table} DROP CONSTRAINT {check}")),
-    ])
+    let is_all = of.words(at + 1, &["SET", "NOT", "NULL"]) && at + 4 == of.tokens.len();
+    is_all.then(|| not_null(&table, column))
+}
+
+/// A check that is validated beside the traffic tells `SET NOT NULL` what its scan would (version 12).
+fn not_null(table: &str, column: &str) -> Vec<Safer> {
+    let check = joined(&[bare(column)], "is_there");
+    let mut steps = validated(table, &check, &format!("CHECK ({column} IS NOT NULL)")).to_vec();
+    steps.push(single(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET NOT NULL")));
+    steps.push(single(&format!("ALTER TABLE {table} DROP CONSTRAINT {check}")));
+    steps
 }
 
 /// The index beside the traffic, then the constraint that takes it over.
@@ -112,7 +197,7 @@ fn index_first(of: &Text<'_>) -> Option<Vec<Safer>> {
     let inner = Text { sql: &rest, tokens: &tokens };
     let (kind, open) = match () {
         () if inner.word(0, "UNIQUE") => ("UNIQUE", 1),
-        () if inner.word(0, "PRIMARY") && inner.word(1, "KEY") => ("PRIMARY KEY", 2),
+        () if inner.words(0, &["PRIMARY", "KEY"]) => ("PRIMARY KEY", 2),
         () => return None,
     };
     let close = inner.closing(open)?;
@@ -126,11 +211,72 @@ fn index_first(of: &Text<'_>) -> Option<Vec<Safer>> {
     let behind = if behind.is_empty() { String::new() } else { format!(" {behind}") };
     Some(vec![
         alone(&format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} {columns}")),
-        together(&format!("ALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name}{behind}")),
+        single(&format!("ALTER TABLE {table} ADD CONSTRAINT {name} {kind} USING INDEX {name}{behind}")),
     ])
 }
 
-/// The column without a default, the default for new rows, then the old rows in batches.
+/// What `ADD COLUMN` says of a column.
+#[derive(Default)]
+struct NewColumn<'a> {
+    kind: &'a str,
+    default: Option<&'a str>,
+    not_null: bool,
+    unique: bool,
+    checks: Vec<&'a str>,
+}
+
+impl<'a> NewColumn<'a> {
+    /// From the token behind the name on; nothing where it says something else.
+    fn read(of: &Text<'a>, from: usize) -> Option<Self> {
+        const CLAUSES: [&str; 10] = [
+            "DEFAULT",
+            "NOT",
+            "NULL",
+            "UNIQUE",
+            "CHECK",
+            "REFERENCES",
+            "PRIMARY",
+            "CONSTRAINT",
+            "GENERATED",
+            "COLLATE",
+        ];
+        let end = of.tokens.len();
+        let next_clause = |from: usize| {
+            let begins = |at: &usize| of.depth(*at) == 0 && CLAUSES.iter().any(|word| of.word(*at, word));
+            (from..end).find(begins).unwrap_or(end)
+        };
+        let mut at = next_clause(from);
+        let mut column = Self { kind: of.text(from..at), ..Self::default() };
+        while at < end {
+            at = match () {
+                () if of.word(at, "DEFAULT") => {
+                    // The first word of a value is none of a clause, whatever it is.
+                    let behind = next_clause(at + 2);
+                    column.default = Some(of.text(at + 1..behind));
+                    behind
+                }
+                () if of.words(at, &["NOT", "NULL"]) => {
+                    column.not_null = true;
+                    at + 2
+                }
+                () if of.word(at, "UNIQUE") => {
+                    column.unique = true;
+                    at + 1
+                }
+                () if of.word(at, "CHECK") => {
+                    let behind = of.closing(at + 1)? + 1;
+                    column.checks.push(of.text(at..behind));
+                    behind
+                }
+                () if of.word(at, "NULL") => at + 1,
+                () => return None,
+            };
+        }
+        Some(column)
+    }
+}
+
+/// The column alone, the default for new rows, the old rows in batches, and then what all rows must keep to.
 fn filled_later(of: &Text<'_>) -> Option<Vec<Safer>> {
     let Alter { table, action } = of.alter()?;
     let mut at = action + 1;
@@ -140,285 +286,84 @@ fn filled_later(of: &Text<'_>) -> Option<Vec<Safer>> {
     if of.word(at, "COLUMN") {
         at += 1;
     }
-    let if_not_there = of.word(at, "IF") && of.word(at + 1, "NOT") && of.word(at + 2, "EXISTS");
+    let if_not_there = of.words(at, &["IF", "NOT", "EXISTS"]);
     if if_not_there {
         at += 3;
     }
     let column = of.name(at)?;
-    let default =
-        (at + 1..of.tokens.len()).find(|index| of.word(*index, "DEFAULT") && of.depth(*index) == 0)?;
-    let ends =
-        ["NOT", "NULL", "UNIQUE", "CHECK", "REFERENCES", "PRIMARY", "CONSTRAINT", "GENERATED", "COLLATE"];
-    // A constraint of the column wants rows that are filled already.
-    let has_more = (at + 1..of.tokens.len())
-        .any(|index| of.depth(index) == 0 && ends.iter().any(|word| of.word(index, word)));
-    if has_more {
+    let NewColumn { kind, default, not_null: has_all, unique, checks } = NewColumn::read(of, at + 1)?;
+    let has_more = unique || !checks.is_empty();
+    if default.is_none() && !has_more {
         return None;
     }
-    let (kind, value) = (of.text(at + 1..default), of.text(default + 1..of.tokens.len()));
     let guard = if if_not_there { "IF NOT EXISTS " } else { "" };
-    let all = format!("{column} = DEFAULT");
-    Some(vec![
-        together(&format!("ALTER TABLE {table} ADD COLUMN {guard}{column} {kind}")),
-        together(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {value}")),
-        alone(&batches(&table, &format!("UPDATE {table} SET {all}"), Some(&format!("{column} IS NULL")))),
-    ])
-}
-
-/// Ranges of blocks, each in a transaction of its own. Only where a row that is met twice is changed to the same again.
-fn in_batches(of: &Text<'_>) -> Option<Vec<Safer>> {
-    let is_update = of.word(0, "UPDATE");
-    let begin = if is_update { 1 } else { 2 };
-    if !is_update && !of.word(1, "FROM") || of.word(begin, "ONLY") {
-        return None;
-    }
-    let (table, next) = of.qualified(begin)?;
-    let filter = (next..of.tokens.len()).find(|at| of.word(*at, "WHERE") && of.depth(*at) == 0);
-    let changes = next..filter.unwrap_or(of.tokens.len());
-    let has = |word: &str| (0..of.tokens.len()).any(|at| of.word(at, word) && of.depth(at) == 0);
-    if has("RETURNING") || has("FROM") && is_update || has("USING") || has("CURRENT") {
-        return None;
-    }
-    if is_update && !(of.word(next, "SET") && is_repeatable(of, next + 1..changes.end)) {
-        return None;
-    }
-    // A DELETE with an alias.
-    if !is_update && !changes.is_empty() {
-        return None;
-    }
-    let condition = filter.map(|at| of.text(at + 1..of.tokens.len()));
-    Some(vec![alone(&batches(&table, of.text(0..changes.end), condition))])
-}
-
-/// Whether no column that is set is read for it.
-fn is_repeatable(of: &Text<'_>, changes: Range<usize>) -> bool {
-    let mut set = changes.clone().filter(|at| {
-        let begins = *at == changes.start || of.tokens[at - 1].is_punctuation(of.sql, ",");
-        begins && of.depth(*at) == 0
-    });
-    set.all(|at| {
-        let Some(column) = of.name(at) else { return false };
-        let alike = |other: &usize| {
-            of.name(*other).is_some_and(|name| bare(name).eq_ignore_ascii_case(&bare(column)))
-        };
-        changes.clone().filter(alike).count() == 1
-    })
-}
-
-/// A block that changes a table range by range. New versions of rows that land behind the end of before are left as they are.
-fn batches(table: &str, change: &str, condition: Option<&str>) -> String {
-    let and = condition.map_or_else(String::new, |condition| format!(" AND ({condition})"));
-    let literal = table.replace('\'', "''");
-    format!(
-        "DO $dbdyno$ DECLARE block bigint := 0; blocks bigint := pg_relation_size('{literal}') / \
-         current_setting('block_size')::bigint; BEGIN WHILE block < blocks LOOP {change} WHERE ctid >= format('(%s,0)', block)::tid \
-         AND ctid < format('(%s,0)', block + {BLOCKS_OF_BATCH})::tid{and}; COMMIT; block := block + {BLOCKS_OF_BATCH}; PERFORM \
-         pg_sleep({BETWEEN_BATCHES_S}); END LOOP; END $dbdyno$"
-    )
-}
-
-/// An identifier without its quotes.
-fn bare(name: &str) -> String {
-    let last = name.rsplit('.').next().unwrap_or(name);
-    last.trim_matches('"').to_owned()
-}
-
-/// A name as SQL takes it, quoted only where it must be.
-fn plain(name: &str) -> String {
-    let is_plain =
-        name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// The head of an `ALTER TABLE`: its table, and the token at which its only action begins.
-struct Alter {
-    table: String,
-    action: usize,
-}
-
-struct Text<'a> {
-    sql: &'a str,
-    tokens: &'a [Token],
-}
-
-impl<'a> Text<'a> {
-    fn word(&self, at: usize, keyword: &str) -> bool {
-        self.tokens.get(at).is_some_and(|token| token.is_word(self.sql, keyword))
-    }
-
-    fn find(&self, keyword: &str) -> Option<usize> {
-        (0..self.tokens.len()).find(|at| self.word(*at, keyword))
-    }
-
-    /// Where the first of these words ends, in bytes.
-    fn end_of(&self, keyword: &str) -> Option<usize> {
-        Some(self.tokens[self.find(keyword)?].span.end)
-    }
-
-    /// From the beginning of the first token to the end of the last.
-    fn text(&self, tokens: Range<usize>) -> &'a str {
-        match (
-            self.tokens.get(tokens.start),
-            tokens.end.checked_sub(1).and_then(|last| self.tokens.get(last)),
-        ) {
-            (Some(first), Some(last)) if tokens.start < tokens.end => {
-                &self.sql[first.span.start..last.span.end]
+    let add = format!("ALTER TABLE {table} ADD COLUMN {guard}{column} {kind}");
+    let name = |ending: &str| joined(&[bare(&table), bare(column)], ending);
+    let mut steps = Vec::new();
+    match default {
+        Some(value) if !has_more || differs_by_row(of.sql) => {
+            let all = format!("UPDATE {table} SET {column} = DEFAULT");
+            steps.push(single(&add));
+            steps.push(single(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {value}")));
+            steps.push(alone(&batches(&table, &all, Some(&format!("{column} IS NULL")))));
+            if has_all {
+                steps.extend(not_null(&table, column));
             }
-            _ => "",
         }
-    }
-
-    /// Parentheses that are open before a token.
-    fn depth(&self, at: usize) -> usize {
-        let mark = |mark: &str| {
-            self.tokens[..at].iter().filter(|token| token.is_punctuation(self.sql, mark)).count()
-        };
-        mark("(").saturating_sub(mark(")"))
-    }
-
-    /// Whether a mark stands outside of all parentheses.
-    fn has_top(&self, mark: &str) -> bool {
-        let is_it = |at: &usize| self.tokens[*at].is_punctuation(self.sql, mark) && self.depth(*at) == 0;
-        (0..self.tokens.len()).any(|at| is_it(&at))
-    }
-
-    /// The token that closes the parenthesis at `open`.
-    fn closing(&self, open: usize) -> Option<usize> {
-        self.tokens.get(open).filter(|token| token.is_punctuation(self.sql, "("))?;
-        let depth = self.depth(open);
-        (open + 1..self.tokens.len())
-            .find(|at| self.tokens[*at].is_punctuation(self.sql, ")") && self.depth(*at) == depth + 1)
-    }
-
-    /// An identifier.
-    fn name(&self, at: usize) -> Option<&'a str> {
-        let token = self.tokens.get(at)?;
-        matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier)
-            .then(|| &self.sql[token.span.clone()])
-    }
-
-    /// A name that may be qualified, and the token behind it.
-    fn qualified(&self, at: usize) -> Option<(String, usize)> {
-        let mut name = self.name(at)?.to_owned();
-        let mut next = at + 1;
-        while self.tokens.get(next).is_some_and(|token| token.is_punctuation(self.sql, ".")) {
-            name = format!("{name}.{}", self.name(next + 1)?);
-            next += 2;
+        // What is the same for all rows is written into none of them.
+        Some(value) => {
+            let has_all = if has_all { " NOT NULL" } else { "" };
+            steps.push(single(&format!("{add} DEFAULT {value}{has_all}")));
         }
-        Some((name, next))
+        None => steps.push(single(&add)),
     }
+    for check in checks {
+        steps.extend(validated(&table, &name("check"), check));
+    }
+    if unique {
+        let name = name("key");
+        steps.push(alone(&format!("CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table} ({column})")));
+        steps.push(single(&format!("ALTER TABLE {table} ADD CONSTRAINT {name} UNIQUE USING INDEX {name}")));
+    }
+    Some(steps)
+}
 
-    /// `ALTER TABLE [IF EXISTS] [ONLY] name action`, with one action only.
-    fn alter(&self) -> Option<Alter> {
-        if !(self.word(0, "ALTER") && self.word(1, "TABLE")) || self.has_top(",") {
-            return None;
+/// `VACUUM`, whose free room new rows take, and the indexes built anew beside the traffic. The file of the table stays as large as it is,
+/// but for what is free at its end.
+fn without_full(of: &Text<'_>) -> Option<Vec<Safer>> {
+    const OFF: [&str; 3] = ["OFF", "FALSE", "0"];
+    const WORDS: [&str; 5] = ["FULL", "FREEZE", "VERBOSE", "ANALYZE", "ANALYSE"];
+    let mut options = Vec::new();
+    let (joint, tables) = if let Some(close) = of.closing(1) {
+        for part in of.parts(2..close) {
+            let is_full = of.word(part.start, "FULL");
+            if is_full && OFF.iter().any(|off| of.text(part.start + 1..part.end).eq_ignore_ascii_case(off)) {
+                return None;
+            }
+            options.extend((!is_full).then(|| of.text(part)));
         }
-        let mut at = 2;
-        if self.word(at, "IF") {
-            at += 2;
-        }
-        if self.word(at, "ONLY") {
+        (", ", close + 1)
+    } else {
+        let mut at = 1;
+        while WORDS.iter().any(|word| of.word(at, word)) {
+            options.extend((!of.word(at, "FULL")).then(|| of.text(at..at + 1)));
             at += 1;
         }
-        let (table, action) = self.qualified(at)?;
-        Some(Alter { table, action })
+        (" ", at)
+    };
+    let options = match (options.join(joint), joint) {
+        (none, _) if none.is_empty() => none,
+        (words, " ") => format!(" {words}"),
+        (listed, _) => format!(" ({listed})"),
+    };
+    let rest = tables..of.tokens.len();
+    if rest.is_empty() {
+        return Some(vec![alone(&format!("VACUUM{options}"))]);
     }
-
-    /// The name of a constraint and what it says. One without a name gets one of its table.
-    fn constraint(&self, at: usize, table: &str) -> Option<(String, String)> {
-        let (name, from) = if self.word(at, "CONSTRAINT") {
-            (self.name(at + 1)?.to_owned(), at + 2)
-        } else {
-            (plain(&format!("{}_safe", bare(table))), at)
-        };
-        let rest = self.text(from..self.tokens.len());
-        (!rest.is_empty()).then(|| (name, rest.to_owned()))
+    let mut steps = vec![alone(&format!("VACUUM{options} {}", of.text(rest.clone())))];
+    for part in of.parts(rest) {
+        let (table, _) = of.qualified(part.start)?;
+        steps.push(alone(&format!("REINDEX TABLE CONCURRENTLY {table}")));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn texts(sql: &str) -> Vec<String> {
-        safer(sql).unwrap_or_else(|| panic!("a safe form of {sql}")).into_iter().map(|of| of.sql).collect()
-    }
-
-    #[test]
-    fn indexes_are_built_and_dropped_beside_the_traffic() {
-        for (sql, safe) in [
-            ("CREATE UNIQUE INDEX i ON t (a)", "CREATE UNIQUE INDEX CONCURRENTLY i ON t (a)"),
-            ("drop index if exists i", "drop index CONCURRENTLY if exists i"),
-            ("REINDEX (VERBOSE) TABLE t", "REINDEX (VERBOSE) TABLE CONCURRENTLY t"),
-            ("ALTER TABLE m DETACH PARTITION p", "ALTER TABLE m DETACH PARTITION p CONCURRENTLY"),
-        ] {
-            assert_eq!(safer(sql), Some(vec![Safer { sql: safe.to_owned(), alone: true }]));
-        }
-        let refresh = safer("REFRESH MATERIALIZED VIEW v").expect("it has one");
-        assert_eq!(
-            (refresh[0].sql.as_str(), refresh[0].alone),
-            ("REFRESH MATERIALIZED VIEW CONCURRENTLY v", false)
-        );
-    }
-
-    #[test]
-    fn constraints_are_checked_beside_the_traffic() {
-        assert_eq!(
-            texts("ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES u (id) ON DELETE CASCADE"),
-            [
-                "ALTER TABLE t ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES u (id) ON DELETE CASCADE NOT VALID",
-                "ALTER TABLE t VALIDATE CONSTRAINT f"
-            ]
-        );
-        assert_eq!(
-            texts("ALTER TABLE ONLY s.\"T\" ADD CHECK (a > 0 OR b IN (1, 2))"),
-            [
-                "ALTER TABLE s.\"T\" ADD CONSTRAINT \"T_safe\" CHECK (a > 0 OR b IN (1, 2)) NOT VALID",
-                "ALTER TABLE s.\"T\" VALIDATE CONSTRAINT \"T_safe\""
-            ]
-        );
-        let not_null = texts("ALTER TABLE t ALTER a SET NOT NULL");
-        assert_eq!(not_null[0], "ALTER TABLE t ADD CONSTRAINT a_is_there CHECK (a IS NOT NULL) NOT VALID");
-        assert_eq!(not_null.len(), 4);
-        assert_eq!(
-            texts("ALTER TABLE t ADD CONSTRAINT u UNIQUE (a, b) DEFERRABLE"),
-            [
-                "CREATE UNIQUE INDEX CONCURRENTLY u ON t (a, b)",
-                "ALTER TABLE t ADD CONSTRAINT u UNIQUE USING INDEX u DEFERRABLE"
-            ]
-        );
-    }
-
-    #[test]
-    fn rows_are_changed_in_batches() {
-        let column = texts("ALTER TABLE t ADD COLUMN lot float DEFAULT random() * (1 + 2)");
-        assert_eq!(column[0], "ALTER TABLE t ADD COLUMN lot float");
-        assert_eq!(column[1], "ALTER TABLE t ALTER COLUMN lot SET DEFAULT random() * (1 + 2)");
-        assert!(
-            column[2].contains("UPDATE t SET lot = DEFAULT WHERE ctid >= ")
-                && column[2].contains("AND (lot IS NULL);")
-        );
-        let update = texts("UPDATE t SET a = b + 1, c = 'x' WHERE d OR e");
-        assert!(update[0].contains("LOOP UPDATE t SET a = b + 1, c = 'x' WHERE ctid >= "), "{update:?}");
-        assert!(update[0].contains("::tid AND (d OR e); COMMIT;"), "{update:?}");
-        assert!(texts("DELETE FROM s.t WHERE old")[0].contains("pg_relation_size('s.t')"));
-    }
-
-    #[test]
-    fn what_is_not_sure_has_no_safe_form() {
-        for sql in [
-            "UPDATE t SET n = n + 1",
-            "UPDATE t SET a = 1 FROM u WHERE u.id = t.id",
-            "DELETE FROM t USING u WHERE t.id = u.id",
-            "ALTER TABLE t ADD CHECK (a > 0), ADD CHECK (b > 0)",
-            "ALTER TABLE t ADD COLUMN a float DEFAULT random() NOT NULL",
-            "ALTER TABLE t ADD UNIQUE (a) INCLUDE (b)",
-            "ALTER TABLE t ALTER a TYPE bigint",
-            "DROP INDEX a, b",
-            "VACUUM FULL t",
-            "SELECT 1",
-        ] {
-            assert_eq!(safer(sql), None, "{sql}");
-        }
-    }
+    Some(steps)
 }

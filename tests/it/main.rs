@@ -45,6 +45,7 @@ mod rehearsal;
 mod renewal;
 mod reset;
 mod run;
+mod safe_forms;
 mod samples;
 mod server;
 mod session;

@@ -531,11 +531,77 @@ fn what_stands_in_the_way_is_refused() {
         load(&target(&database.url), &workload, &refuse(), &mut |_| ()).await
     });
     assert!(matches!(busy, Err(DatasetError::Busy { .. })), "{busy:?}");
+}
 
-    let refused = database.with(async |client| {
-        Template::open(&target(&database.url), client, &mut |_| ()).await.err().expect("it cannot")
+#[test]
+fn a_copy_is_what_was_loaded_and_goes_again() {
+    let database = MyDatabase::empty();
+    database.execute(&[
+        "CREATE FUNCTION twice(n int) RETURNS int DETERMINISTIC RETURN n * 2",
+        "CREATE TABLE parents (id int AUTO_INCREMENT PRIMARY KEY, word varchar(20) CHARACTER SET latin1, INDEX by_word (word))",
+        "CREATE TABLE children (id int PRIMARY KEY, parent int, doubled int AS (id * 2) STORED, made timestamp NULL DEFAULT current_timestamp(), \
+         CONSTRAINT of_parent FOREIGN KEY (parent) REFERENCES parents (id), CHECK (id >= 0))",
+        // The name of the former comes before that of the view that it is of.
+        "CREATE VIEW words AS SELECT word FROM parents",
+        "CREATE VIEW a_view_of_it AS SELECT word FROM words",
+        "SET sql_mode = 'NO_AUTO_VALUE_ON_ZERO'",
+        "INSERT INTO parents SELECT seq, CONCAT('word ', seq) FROM seq_0_to_2000",
+        "INSERT INTO children (id, parent) SELECT seq, seq FROM seq_0_to_2000",
+        "CREATE TRIGGER loud BEFORE INSERT ON children FOR EACH ROW SET NEW.parent = twice(NEW.parent)",
+    ]);
+    let content = "SELECT CONCAT((SELECT COUNT(*) FROM a_view_of_it), ' ', (SELECT SUM(parent + doubled) FROM children), ' ', \
+                   (SELECT MAX(id) FROM parents))";
+    let digest = |url: &str| {
+        let target = target(url);
+        runtime().block_on(async {
+            let session = dbdyno::probe::ddl::DdlSession::open(&target, "test").await.expect("a session");
+            session.digest().await.expect("a schema")
+        })
+    };
+    let at = target(&database.url);
+    let mut template = database
+        .with(async |client| Template::open(&at, client, &mut |_| ()).await.expect("it can be copied"));
+    let made = runtime().block_on(template.copy(std::future::pending(), &mut |_| ())).expect("a copy");
+    let name = made.expect("nobody interrupted it");
+    let url = database.url.replace(&format!("/{}?", database.name), &format!("/{name}?"));
+    // Whoever made it takes it away.
+    let copy = std::mem::ManuallyDrop::new(MyDatabase { url, name });
+    assert_eq!(digest(&database.url).difference(&digest(&copy.url)), Vec::<String>::new());
+    assert_eq!(database.value(content), copy.value(content));
+    // What is counted goes on, what goes off goes off, and neither is felt where it was copied from.
+    copy.execute(&[
+        "INSERT INTO parents (word) VALUES ('new')",
+        "INSERT INTO children (id, parent) VALUES (5000, 1000)",
+    ]);
+    assert_eq!(copy.value("SELECT MAX(id) FROM parents"), "2001");
+    assert_eq!(copy.value("SELECT parent FROM children WHERE id = 5000"), "2000");
+    assert_eq!(database.value("SELECT MAX(id) FROM parents"), "2000");
+
+    // Another dbdyno leaves it alone as long as its maker lives, and takes it away afterwards.
+    let left =
+        format!("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{}'", copy.name);
+    let open_another = || {
+        database.with(async |client| {
+            Template::open(&at, client, &mut |_| ()).await.map(drop).expect("it can be copied");
+        });
+    };
+    open_another();
+    assert_eq!(database.value(&left), "1");
+    drop(template);
+    crate::harness::wait_until("its lock is free", std::time::Duration::from_secs(10), || {
+        open_another();
+        database.value(&left) == "0"
     });
-    assert!(refused.to_string().contains("--reset none"), "{refused}");
+
+    let mut template = database
+        .with(async |client| Template::open(&at, client, &mut |_| ()).await.expect("it can be copied"));
+    let interrupted =
+        runtime().block_on(template.copy(std::future::ready(()), &mut |_| ())).expect("no error");
+    assert_eq!(interrupted, None);
+    database.execute(&["CREATE SEQUENCE numbers"]);
+    let refused = database
+        .with(async |client| Template::open(&at, client, &mut |_| ()).await.err().expect("it cannot"));
+    assert!(refused.to_string().contains("numbers is a sequence"), "{refused}");
 }
 
 #[test]

@@ -232,6 +232,120 @@ fn the_way_back_is_rehearsed_and_statements_of_another_version_are_prepared() {
 }
 
 #[test]
+fn the_teams_own_tool_is_watched_from_outside() {
+    let database = table(400_000, "REPEAT('x', 150)");
+    let place = reader_and_writer();
+    // What stands does not fall with the word that nobody knows.
+    let script = place.path("migrate.sh");
+    let text = "mariadb --user=\"$(printf %s \"$DATABASE_URL\" | sed 's,^mysql://\\([^:@]*\\).*,\\1,')\" \
+                --database=\"$(printf %s \"$DATABASE_URL\" | sed 's,^.*/\\([^/?]*\\).*,\\1,')\" <<'SQL'\n\
+                SELECT COUNT(*) FROM information_schema.TABLES;\nALTER TABLE t ADD COLUMN note int;\n\
+                ALTER TABLE t MODIFY n bigint NOT NULL;\nSELECT broken;\nSQL\n";
+    std::fs::write(&script, text).expect("a script");
+    let command = format!("sh {}", script.display());
+    let mut measured =
+        place.on(database.url(), &format!("{SHORT} --rate 60 --allow-target {} --json -", database.name()));
+    measured.args(["--migrate-command", &command, "--fail-on", "blocked > 300ms"]);
+    let measured = Measured::from(&measured.output().expect("it runs"));
+    assert_eq!(measured.code, Some(3), "{}", measured.errors);
+    let report = measured.report();
+    let migration = migration(&report);
+    assert_eq!(migration.command.as_deref(), Some(command.as_str()));
+    assert_eq!(migration.outcome, MigrationOutcome::Failed);
+    assert!(migration.answer.contains("Unknown column 'broken'"), "{}", migration.answer);
+    let modify = ddl(migration, "ALTER TABLE t MODIFY n");
+    assert_eq!((modify.outcome, modify.rewritten.as_slice()), (DdlOutcome::Committed, &["t".to_owned()][..]));
+    assert!(modify.duration_us > 1_000_000, "too quick to be seen: {modify:?}");
+    let held = modify.locks.iter().find(|lock| lock.mode == "SHARED_UPGRADABLE").expect("it was seen");
+    assert!(held.relation.as_deref() == Some("t") && held.us > modify.duration_us / 2, "{modify:?}");
+    let (writers, longest) = blocked(migration, "writer", modify);
+    assert!(writers >= 1 && longest > modify.duration_us / 2, "{:?}", migration.victims);
+    assert_eq!(holds(migration, "blocked > 300ms"), Verdict::Fail);
+    // What it asks is no part of the migration, and the tool itself is what failed.
+    assert!(
+        migration.statements.iter().all(|of| !of.sql.starts_with("SELECT")),
+        "{:?}",
+        migration.statements
+    );
+    let failed: Vec<&str> = migration
+        .statements
+        .iter()
+        .filter(|of| of.outcome == DdlOutcome::Failed)
+        .map(|of| of.sql.as_str())
+        .collect();
+    assert_eq!(failed, [command.as_str()]);
+    assert_eq!(count_of(&database, "note"), "1");
+}
+
+/// Each row takes half a millisecond and more: all in one statement holds the writer's row for the whole time, a batch of a thousand for a
+/// third of it.
+#[test]
+fn the_safe_form_and_another_limit_are_measured_on_fresh_copies() {
+    let database = table(3_000, "NULL");
+    database.execute(&["CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW BEGIN IF NEW.filler <=> OLD.filler THEN SET @kept = 1; \
+                        ELSE DO SLEEP(0.0005); END IF; END"]);
+    let place = reader_and_writer();
+    migrations(&place, &[("1_fill.sql", "UPDATE t SET filler = 'a';")]);
+    let words = format!("{} --rate 60 --reset template --pairs 0", SHORT.replace(" --in-place", ""));
+    let more = ["--try-safe", "--sweep-lock-timeout", "5s", "--retries", "1", "--fail-on", "rewrite"];
+    let measured = check_at(&place, database.url(), database.name(), &words, &more);
+    assert_eq!(measured.code, Some(0), "{}", measured.errors);
+    let report = measured.report();
+    let migration = migration(&report);
+    assert!(migration.on_copy, "{migration:?}");
+    let whole = &migration.statements[0];
+    assert!(
+        whole.blocked >= 1 && whole.blocked_us_max > whole.duration_us / 2,
+        "{whole:?} {:?}",
+        migration.victims
+    );
+    let of_kind =
+        |kind: &str| migration.rehearsals.iter().find(|of| of.kind == kind).expect("it was rehearsed");
+    let safe = of_kind("safe");
+    assert_eq!(safe.outcome, MigrationOutcome::Applied, "{safe:?}");
+    assert!(safe.statements[0].info.sql.starts_with("BEGIN NOT ATOMIC"), "{safe:?}");
+    assert!(safe.blast.blocked_us_max < whole.blocked_us_max / 2, "{:?} {whole:?}", safe.blast);
+    let swept = of_kind("lock_timeout");
+    assert_eq!((swept.outcome, swept.lock_timeout_ms), (MigrationOutcome::Applied, Some(5_000)), "{swept:?}");
+    assert_eq!(database.value("SELECT COUNT(*) FROM t WHERE filler IS NOT NULL"), "0", "it is as it was");
+    let copies = format!(
+        "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE '{}\\_dbdyno%'",
+        database.name()
+    );
+    assert_eq!(database.value(&copies), "0");
+}
+
+#[test]
+fn larger_tables_are_predicted_from_two_scales() {
+    let place = Place::new(
+        "name = \"rows\"\nengines = [\"mysql\"]\n[table.t]\nrows = 60_000\n[table.t.column]\nid = { sequence = {} }\nn = { constant = 7 }\n\
+         [[transaction]]\nname = \"reader\"\nstatements = [\"read\"]\n",
+        "-- name: read :many\nSELECT n FROM t WHERE id = 1;\n",
+    )
+    .file("schema.sql", "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL);\n");
+    let text =
+        "ALTER TABLE t ADD COLUMN note text;\nALTER TABLE t MODIFY n bigint NOT NULL;\nUPDATE t SET n = 8;";
+    migrations(&place, &[("1_more.sql", text)]);
+    let words =
+        format!("{SHORT} --rate 60 --scale 0.1 --scales 0.2,1 --production-rows t=240000 -t local:mariadb");
+    let mut command = place.dbdyno(&words);
+    command.arg("-w").arg(place.workload()).arg("--migrations").arg(place.path("migrations"));
+    let measured = Measured::from(&command.args(["--json", "-"]).output().expect("it runs"));
+    let report = measured.report();
+    let growth = migration(&report).growth.as_ref().unwrap_or_else(|| panic!("{}", measured.errors));
+    let [column, copied, updated] = growth.statements.as_slice() else { panic!("{growth:?}") };
+    // What changes at once does not grow with the table.
+    assert_eq!(column.table, None, "{column:?}");
+    for of in [copied, updated] {
+        assert_eq!((of.table.as_deref(), of.rows, of.points.len()), (Some("t"), Some(240_000), 6), "{of:?}");
+        assert!(of.points.iter().all(|point| [12_000, 60_000].contains(&point.rows)), "{of:?}");
+        let took = of.duration_us.expect("a prediction");
+        assert!(took.low <= took.value && took.value <= took.high && took.per_row > 0.0, "{took:?}");
+    }
+    assert!(copied.disk_bytes.is_some_and(|disk| disk.value > 240_000.0 * 20.0), "{copied:?}");
+}
+
+#[test]
 fn what_cannot_be_rehearsed_on_mariadb_is_refused_before_anything_is_asked() {
     // Nobody listens there, so that whoever asked would say something else.
     const URL: &str = "mysql://nobody@127.0.0.1:1/none";
@@ -239,12 +353,14 @@ fn what_cannot_be_rehearsed_on_mariadb_is_refused_before_anything_is_asked() {
     migrations(&place, &[("1_note.sql", "ALTER TABLE t ADD COLUMN note text;")]);
     let folder = place.path("migrations").display().to_string();
     for (words, said) in [
-        ("--try-safe", "the report names the safe form"),
-        ("--sweep-lock-timeout 1s,2s", "one --lock-timeout after the other"),
-        ("--scales 0.1,0.5", "rehearse at the --scale you need"),
+        ("--try-safe", "say --reset template"),
+        (
+            "--sweep-lock-timeout 1s,1500ms",
+            "--sweep-lock-timeout 1.5s: MariaDB and MySQL count whole seconds",
+        ),
+        ("--scales 0.1,0.5", "on a throwaway server"),
         ("--disturb autovacuum", "there is no such thing on MariaDB"),
         ("--lock-timeout 200ms", "say --lock-timeout 1s"),
-        ("--reset template", "needs PostgreSQL so far"),
     ] {
         let measured = Measured::from(
             &place.on(URL, &format!("migration {words} --migrations {folder}")).output().expect("it runs"),
@@ -252,9 +368,6 @@ fn what_cannot_be_rehearsed_on_mariadb_is_refused_before_anything_is_asked() {
         assert_eq!(measured.code, Some(2), "{words}: {}", measured.errors);
         assert!(measured.errors.contains(said), "{words}: {}", measured.errors);
     }
-    let command = place.on(URL, "migration --migrate-command true").output().expect("it runs");
-    let measured = Measured::from(&command);
-    assert!(measured.errors.contains("name its files with --migrations"), "{}", measured.errors);
     migrations(&place, &[("2_body.sql", "DELIMITER //\nCREATE PROCEDURE p() BEGIN SELECT 1; END//\n")]);
     let measured = Measured::from(
         &place.on(URL, &format!("migration --migrations {folder}")).output().expect("it runs"),

@@ -258,7 +258,6 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
         format!("capture -t {URL} --out {out}"),
         format!("fidelity -w {workload} -t {URL} --against postgres://nobody@127.0.0.1:1/none"),
         format!("fidelity -w {workload} --against {URL}"),
-        format!("run -w {workload} -t {URL} --clients 1 --duration 1s --reset template"),
         format!("run -w {workload} -t local:mariadb --clients 1 --duration 1s --pooler pgbouncer"),
         format!("run -b tpcb-like -t {URL} --clients 1 --duration 1s"),
     ] {

@@ -1,7 +1,9 @@
 //! Migrations under load: what each form of DDL locks and rewrites, whom it blocks, what a failed one leaves, and how the verdict
 //! comes about.
 
-use dbdyno::model::{DdlInfo, DdlOutcome, Migration, MigrationOutcome, MigrationState, Report, Verdict};
+use dbdyno::model::{
+    DdlInfo, DdlOutcome, LockStops, Migration, MigrationOutcome, MigrationState, Report, Verdict,
+};
 
 use crate::harness::Database;
 use crate::place::{Measured, Place, assert_same};
@@ -126,6 +128,15 @@ const FORMS: [Form; 27] = [
     form("REFRESH MATERIALIZED VIEW v", "v", EXCLUSIVE, true, Some(true)),
 ];
 
+/// Table 13.2 of the documentation: what conflicts with the lock of a read (`ACCESS SHARE`), and with that of a write (`ROW EXCLUSIVE`).
+fn stops(mode: &str) -> LockStops {
+    match mode {
+        "AccessExclusiveLock" => LockStops::ReadsAndWrites,
+        "ShareLock" | "ShareRowExclusiveLock" | "ExclusiveLock" => LockStops::Writes,
+        _ => LockStops::Nothing,
+    }
+}
+
 /// Nobody but the migration gathers statistics.
 const SCHEMA: &str = "
     CREATE TABLE groups (id int PRIMARY KEY); INSERT INTO groups SELECT generate_series(0, 9);
@@ -160,7 +171,9 @@ fn every_form_takes_the_lock_that_the_documentation_names() {
             let on_table = |of: &&dbdyno::model::DdlLock| of.relation.as_deref() == Some(form.table);
             // The strongest stands first. Outside of transactions it is only seen while it lasts, which may be too short.
             match info.locks.iter().find(on_table) {
-                Some(lock) => assert_eq!(lock.mode, form.mode, "{info:?}"),
+                Some(lock) => {
+                    assert_eq!((lock.mode.as_str(), lock.stops), (form.mode, stops(form.mode)), "{info:?}");
+                }
                 None => assert!(form.scans.is_none(), "{info:?}"),
             }
         }
@@ -322,7 +335,8 @@ fn a_dropped_index_fails_with_the_statement_named_and_its_plan() {
     );
     let xml = std::fs::read_to_string(junit).expect("it was written");
     assert!(
-        xml.contains("tests=\"6\"")
+        xml.contains("tests=\"7\"")
+            && xml.contains("name=\"V1__drop.sql line 1: DROP INDEX by_key\"")
             && xml.matches("<failure ").count() == 1
             && xml.contains("name=\"slower &gt; 20%\""),
         "{xml}"
@@ -389,6 +403,7 @@ fn what_is_not_the_users_to_change_is_refused_before_anything_happens() {
     assert!(refused("migration --scales 0.1,0.5").contains("on a throwaway server"));
     assert!(refused("migration --in-place --try-safe").contains("cannot be used with"));
     assert!(refused("migration --fail-on breaks").contains("--also-prepare names the statements"));
+    assert!(refused("migration --fail-on way-back").contains("--down rehearses the way back"));
     migrations(&place, &[("2_broken.sql", "SELECT 'open")]);
     assert!(refused("migration").contains("2_broken.sql:1:8"));
     assert_eq!(database.value("SELECT count(*) FROM pg_attribute WHERE attname = 'note'"), "0");

@@ -40,12 +40,16 @@ pub(in crate::analysis) fn find(report: &Report) -> Vec<Finding> {
 }
 
 /// Whether a statement did what another form of it does not.
-pub(super) fn is_hazard(statement: &DdlInfo) -> bool {
-    safe_form(statement, &Harm::of(statement)).is_some()
+pub(super) fn is_hazard(statement: &DdlInfo, is_postgres: bool) -> bool {
+    if is_postgres {
+        safe_form(statement, &Harm::of(statement)).is_some()
+    } else {
+        on_mariadb::hazard(statement).is_some()
+    }
 }
 
 /// Whether the traffic queued behind a statement that waited for its own lock.
-pub(super) fn is_queue(_: &Migration, statement: &DdlInfo) -> bool {
+pub(super) fn is_queue(statement: &DdlInfo) -> bool {
     statement.lock_wait_us >= WAIT_US && statement.blocked_us_total >= NOTICEABLE_US
 }
 
@@ -77,7 +81,7 @@ fn failed(migration: &Migration) -> Option<Finding> {
 
 /// A statement that waits for its lock keeps all behind it waiting as well.
 fn waited(migration: &Migration, statement: &DdlInfo, is_postgres: bool) -> Option<Finding> {
-    if !is_queue(migration, statement) {
+    if !is_queue(statement) {
         return None;
     }
     let root = statement.root.as_ref();
@@ -140,19 +144,27 @@ fn safe_form(statement: &DdlInfo, harm: &Harm) -> Option<(&'static str, &'static
         Form::AlterType if harm.rewrites => (
             "migration-rewrite",
             "writes the whole table anew to change a type",
-            "add a column of the new type, fill it in batches and by a trigger, then swap the names; a longer varchar or text \
-             needs no rewrite",
+            "ADD COLUMN of the new type, which a trigger fills for new rows and batches for old ones, its indexes CONCURRENTLY, and then \
+             swap both in one short transaction. Nothing is written for a longer varchar or text, a wider numeric of the same scale, and \
+             a timestamp that gets its zone while the session's TimeZone is UTC",
         ),
         Form::AddColumn if harm.rewrites => (
             "migration-rewrite",
             "writes the whole table anew for a default that differs by row",
-            "ADD COLUMN without the default, ALTER COLUMN SET DEFAULT for new rows, then fill old rows in batches; a constant or now() \
-             needs no rewrite",
+            "ADD COLUMN without the default, ALTER COLUMN SET DEFAULT for new rows, then fill old rows in batches, and SET NOT NULL last; \
+             a constant or now() needs no rewrite",
         ),
-        Form::VacuumFull | Form::Cluster if harm.rewrites => (
+        Form::VacuumFull if harm.rewrites => (
             "migration-rewrite",
             "writes the whole table anew under a lock that nobody passes",
-            "use pg_repack or pg_squeeze, which copy beside the traffic; plain VACUUM keeps what it frees for new rows",
+            "VACUUM and REINDEX TABLE CONCURRENTLY free the same room for new rows beside the traffic, while the file stays as large; \
+             pg_repack and pg_squeeze make it smaller beside the traffic",
+        ),
+        Form::Cluster if harm.rewrites => (
+            "migration-rewrite",
+            "writes the whole table anew, in the order of an index, under a lock that nobody passes",
+            "pg_repack --order-by and pg_squeeze do it beside the traffic; SQL alone has no other way to order the rows that are there. \
+             What is looked for by a range may need no order with an index that holds all its columns (INCLUDE)",
         ),
         Form::CreateIndex if harm.holds => (
             "migration-index-blocks-writes",

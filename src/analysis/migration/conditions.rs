@@ -73,6 +73,14 @@ fn one(condition: &Condition, migration: &Migration) -> (String, Verdict) {
                 (words, decided(!names.is_empty()))
             }
         },
+        Condition::WayBack => match migration.rehearsals.iter().find(|of| of.kind == "down") {
+            None => ("not rehearsed".to_owned(), Verdict::Inconclusive),
+            Some(down) => match down.outcome {
+                MigrationOutcome::Applied => ("it came to its end".to_owned(), Verdict::Pass),
+                MigrationOutcome::Failed | MigrationOutcome::Stopped => (down.answer.clone(), Verdict::Fail),
+                MigrationOutcome::Unknown => (down.answer.clone(), Verdict::Inconclusive),
+            },
+        },
         Condition::Slower(by) => slower(*by, migration.before_after.as_ref()),
         Condition::Change(limit) => changed(limit, migration.before_after.as_ref()),
     }

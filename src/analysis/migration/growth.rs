@@ -266,6 +266,7 @@ mod tests {
             conditions: Vec::new(),
             on_copy: true,
             instead_of: Vec::new(),
+            try_safe: false,
             command: None,
             production_rows: production.iter().map(|(table, rows)| ((*table).to_owned(), *rows)).collect(),
         }

@@ -98,7 +98,18 @@ impl Books {
             .map(|book| rehearsal::rehearsal(book, book.to_model(header, stages, models, None)))
             .collect();
         migration.conditions = conditions::judge(&first.plan.conditions, &migration);
+        migration.without_safe_form =
+            first.plan.try_safe.then(|| self.without_safe_form(&migration, is_postgres(header)));
         Some(migration)
+    }
+
+    /// Numbers of the statements that did harm and that no other one stands for.
+    fn without_safe_form(&self, migration: &model::Migration, is_postgres: bool) -> Vec<usize> {
+        let safe = self.books.iter().find(|book| book.plan.kind == RehearsalKind::Safe);
+        let replaced: Vec<usize> =
+            safe.iter().flat_map(|book| &book.plan.instead_of).flatten().map(|index| index + 1).collect();
+        let harmful = migration.statements.iter().filter(|of| advice::is_hazard(of, is_postgres));
+        harmful.map(|of| of.number).filter(|number| !replaced.contains(number)).collect()
     }
 
     /// How the migration itself went; nothing before it has ended.
@@ -110,16 +121,21 @@ impl Books {
     ) -> Option<SoFar> {
         let first = self.books.first().filter(|book| book.ended.is_some())?;
         let migration = first.to_model(header, stages, models, None);
-        let of = |found: fn(&model::Migration, &DdlInfo) -> bool| -> Vec<usize> {
-            let all = migration.statements.iter().enumerate();
-            all.filter(|(_, statement)| found(&migration, statement)).map(|(index, _)| index).collect()
-        };
+        let is_postgres = is_postgres(header);
+        let all = migration.statements.iter().enumerate();
         Some(SoFar {
             landed: migration.outcome == MigrationOutcome::Applied,
-            hazards: of(|_, statement| advice::is_hazard(statement)),
-            queued: !of(advice::is_queue).is_empty(),
+            hazards: all
+                .filter(|(_, statement)| advice::is_hazard(statement, is_postgres))
+                .map(|(index, _)| index)
+                .collect(),
+            queued: migration.statements.iter().any(advice::is_queue),
         })
     }
+}
+
+fn is_postgres(header: &Header) -> bool {
+    header.target.engine == "postgresql"
 }
 
 /// One way to apply a migration, in the making.
@@ -237,6 +253,7 @@ impl Book {
             before_after,
             command: self.plan.command.clone(),
             rehearsals: Vec::new(),
+            without_safe_form: None,
             relations: before
                 .zip(behind)
                 .map_or_else(Vec::new, |((_, before), (_, after))| relations::changes(before, after)),

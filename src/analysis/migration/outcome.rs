@@ -3,7 +3,7 @@
 use crate::analysis::locks::name_of;
 use crate::analysis::stage::{StageAnalysis, names};
 use crate::model::{
-    DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, LeftBehind, Migration, MigrationInfo,
+    DdlBlocker, DdlInfo, DdlLock, DdlOutcome, DdlTryInfo, LeftBehind, LockStops, Migration, MigrationInfo,
     MigrationOutcome, MigrationState,
 };
 use crate::record::entry::Header;
@@ -49,10 +49,19 @@ pub(super) fn strength(mode: &str) -> usize {
 
 /// Whether writes of a table, or reads as well, wait for a lock of this mode on it.
 pub(super) fn blocks_writes(mode: &str) -> bool {
-    const OF_POSTGRES: usize = 4;
-    const OF_METADATA: usize = 6;
-    let from = |modes: &[&str], first: usize| modes[first..].contains(&mode);
-    from(&MODES, OF_POSTGRES) || from(&METADATA_MODES, OF_METADATA)
+    stops(mode) != LockStops::Nothing
+}
+
+/// What waits for a lock of this mode: a read takes `AccessShareLock`, a write `RowExclusiveLock` (PostgreSQL's documentation, table 13.2);
+/// `SHARED_READ` and `SHARED_WRITE` of MariaDB (`sql/mdl.h`).
+pub(super) fn stops(mode: &str) -> LockStops {
+    match mode {
+        "AccessExclusiveLock" | "EXCLUSIVE" | "SHARED_NO_READ_WRITE" => LockStops::ReadsAndWrites,
+        "ShareLock" | "ShareRowExclusiveLock" | "ExclusiveLock" | "SHARED_READ_ONLY" | "SHARED_NO_WRITE" => {
+            LockStops::Writes
+        }
+        _ => LockStops::Nothing,
+    }
 }
 
 /// Each statement of the plan.
@@ -176,6 +185,7 @@ fn locks<'a>(spans: impl Iterator<Item = &'a LockSpan>, join: fn(u64, u64) -> u6
                 relation: span.relation.clone(),
                 lock_type: span.lock_type.clone(),
                 us,
+                stops: stops(&span.mode),
             }),
         }
     }

@@ -618,6 +618,7 @@ fn blocking(sql: &str) -> DdlInfo {
         relation: Some("t".to_owned()),
         lock_type: "relation".to_owned(),
         us: 900_000,
+        stops: crate::model::LockStops::ReadsAndWrites,
     };
     DdlInfo {
         locks: vec![lock],

@@ -16,7 +16,7 @@ pub(in crate::cli) enum MigrationTool {
     Plain,
     /// `N_name.sql`, `N_name.up.sql`; `-- no-transaction`
     Sqlx,
-    /// `V1__name.sql`; a `.sql.conf` beside it
+    /// `V1__name.sql`, then `R__name.sql`; a `.sql.conf` beside it
     Flyway,
     /// `V1__name.sql`
     Refinery,
@@ -32,10 +32,11 @@ pub(in crate::cli) enum MigrationTool {
   rewrite               a table was written anew
   invalid-index         an index was left that queries may not use
   breaks                a statement of --also-prepare cannot be prepared any more
+  way-back              what --down rehearses does not come to its end
   slower > N%           a statement of the workload takes longer than before, and a plan, a counter
                         or the other statements say that it is not the machine
   p99 +20%              a metric is worse than before, as with `ab --limit`
-Without any: 'blocked > 1s, failures, invalid-index, slower > 20%', and 'breaks' with --also-prepare.
+Without any: 'blocked > 1s, failures, invalid-index, slower > 20%', 'breaks' with --also-prepare, and 'way-back' with --down.
 
 Exit codes: 0 no condition holds; 3 one does, or the migration failed; 4 the measurement cannot tell.")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user gives or not")]
@@ -50,7 +51,7 @@ pub(in crate::cli) struct MigrationArguments {
     )]
     pub(in crate::cli) migrations: Option<PathBuf>,
     /// Run the team's own tool instead: a command of the shell that finds the target in `DATABASE_URL` and `PGHOST`, `PGPORT`, `PGUSER`,
-    /// `PGDATABASE` and `PGPASSWORD`; its sessions are watched from outside
+    /// `PGDATABASE` and `PGPASSWORD` (MariaDB: `MYSQL_HOST`, `MYSQL_TCP_PORT` and `MYSQL_PWD`); its sessions are watched from outside
     #[arg(
         long,
         value_name = "CMD",
@@ -66,7 +67,7 @@ pub(in crate::cli) struct MigrationArguments {
     /// The name of the database, as a sign that it may be changed; a throwaway server needs none
     #[arg(long, value_name = "NAME")]
     pub(in crate::cli) allow_target: Option<String>,
-    /// Change the database itself, not a copy of it [default: a copy on a PostgreSQL of this machine, else the database itself]
+    /// Change the database itself, not a copy of it [default: a copy on a throwaway server and on a PostgreSQL of this machine, else the database itself]
     #[arg(long)]
     pub(in crate::cli) in_place: bool,
     /// Go on although the server has replicas or others are connected to the database
@@ -87,10 +88,10 @@ pub(in crate::cli) struct MigrationArguments {
     /// Pause before another try
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     pub(in crate::cli) backoff: Duration,
-    /// Rehearse it again with each of these limits, on fresh copies (PostgreSQL): which lands it at which cost? `50ms,200ms,1s`
+    /// Rehearse it again with each of these limits, on fresh copies: which lands it at which cost? `50ms,200ms,1s`; on MariaDB `1s,2s,5s`
     #[arg(long, value_name = "TIME,…", value_delimiter = ',', value_parser = whole_milliseconds, conflicts_with = "in_place")]
     pub(in crate::cli) sweep_lock_timeout: Vec<Duration>,
-    /// Rehearse the safe form of each statement that did harm, on a fresh copy (PostgreSQL)
+    /// Rehearse the safe form of each statement that did harm, on a fresh copy
     #[arg(long, conflicts_with = "in_place")]
     pub(in crate::cli) try_safe: bool,
     /// Rehearse the way back as well: `.down.sql`, `U1__….sql`, `-- migrate:down`
@@ -99,7 +100,7 @@ pub(in crate::cli) struct MigrationArguments {
     /// Prepare the statements of another version of the application, a workload's folder, against the new schema
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(in crate::cli) also_prepare: Option<PathBuf>,
-    /// Apply it without traffic at these scales of the data as well, on a throwaway PostgreSQL: `0.1,0.5`
+    /// Apply it without traffic at these scales of the data as well, on a throwaway server: `0.1,0.5`
     #[arg(long, value_name = "N,N,…", value_delimiter = ',', value_parser = super::scale)]
     pub(in crate::cli) scales: Vec<f64>,
     /// How many rows a table has in production, separated by commas, may be repeated: what takes how long there

@@ -16,6 +16,7 @@ mod references;
 mod send;
 mod server;
 mod state;
+pub(super) mod template;
 
 pub(super) use between::{NO_CHECKPOINT, check_session_setting, run_statement};
 pub(super) use changes::data_state;

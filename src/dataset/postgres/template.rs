@@ -5,25 +5,20 @@
 //! files between two checkpoints, so that neither WAL of the whole database nor dirty pages of the copy reach into the
 //! measurement, and it is what version 14 does. Nobody may be connected to the template meanwhile.
 //!
-//! Copies are known by their name, `TEMPLATE_dbdyno_LOCK_NUMBER`: LOCK is an advisory lock that the dbdyno that made it holds
-//! as long as it lives. A copy whose lock is free was left by one that was killed, and is dropped at the next start.
+//! The lock in the name of a copy is an advisory lock. A copy that a dbdyno left which was killed is dropped at the next start.
 
 use std::future::Future;
 use std::time::{Duration, Instant};
 
 use super::server::{code, failed, quoted, words};
 use crate::dataset::DatasetError;
-use crate::db::Target;
+use crate::dataset::copies::{copy_name, copy_opening, lock_of};
 use crate::db::postgres::{Client, Settings, connect, server_version};
 
 /// Databases to be connected to while the template is copied.
 const ELSEWHERE: [&str; 2] = ["postgres", "template1"];
-/// What stands between the template's name and the lock.
-const MARK: &str = "_dbdyno_";
 const COMMENT: &str =
     "dbdyno: a copy for one measurement, dropped afterwards; safe to drop when no dbdyno runs";
-/// `NAMEDATALEN` less one.
-const NAME_BYTES_MAX: usize = 63;
 /// First version with `STRATEGY`.
 const STRATEGIES_SINCE: u32 = 150_000;
 /// Sessions of our own take a moment to end.
@@ -87,17 +82,10 @@ impl Template {
     /// Makes sure that the database that `control` is connected to can be copied, and removes copies that a dbdyno left which
     /// was killed. `told` hears of them.
     pub async fn open(
-        target: &Target,
-        control: &crate::db::Client,
+        settings: &Settings,
+        control: &Client,
         told: &mut (dyn FnMut(String) + Send),
     ) -> Result<Self, DatasetError> {
-        let (Ok(settings), Ok(control)) = (target.postgres(), control.postgres()) else {
-            return Err(DatasetError::Reset {
-                database: target.database().to_owned(),
-                reason: "MariaDB and MySQL cannot copy a database".to_owned(),
-                remedy: "say --reset none, and load again between two runs that shall begin alike".to_owned(),
-            });
-        };
         check_rights(settings, control).await?;
         let (elsewhere, client) = connect_elsewhere(settings).await?;
         let (version, _) = server_version(&client).await.map_err(failed("ask the server for its version"))?;
@@ -339,61 +327,4 @@ async fn drop_copy(client: &Client, name: &str) -> Result<(), DatasetError> {
     let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", quoted(name));
     let doing = format!("drop the copy {name} (the next run with --reset template tries again)");
     client.batch_execute(&sql).await.map_err(failed(doing))
-}
-
-/// How names of copies of a template begin.
-fn copy_opening(template: &str) -> String {
-    // Behind it stand 16 digits of the lock, a point of division and the number.
-    let room = NAME_BYTES_MAX - MARK.len() - 16 - 1 - 10;
-    let end = (0..=room.min(template.len())).rev().find(|end| template.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}{MARK}", &template[..end])
-}
-
-fn copy_name(template: &str, lock: u64, number: u32) -> String {
-    format!("{}{lock:016x}_{number}", copy_opening(template))
-}
-
-/// The lock in the name of a copy; nothing for a name that is not exactly one.
-fn lock_of(name: &str, opening: &str) -> Option<u64> {
-    let (lock, number) = name.strip_prefix(opening)?.split_once('_')?;
-    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
-    let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
-    if lock.len() != 16 || !lock.chars().all(is_hex) || !is_number {
-        return None;
-    }
-    u64::from_str_radix(lock, 16).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_of_copies_fit_and_tell_their_lock() {
-        for template in
-            ["shop", "a name with \"quotes\"", "ein_sehr_langer_Name_für_eine_Datenbank_mit_Umlauten_ü"]
-        {
-            let name = copy_name(template, 0xfe, 4_000_000_000);
-            assert!(name.len() <= NAME_BYTES_MAX, "{name}");
-            assert_eq!(lock_of(&name, &copy_opening(template)), Some(0xfe), "{name}");
-        }
-        assert_eq!(copy_name("shop", 0xfe, 3), "shop_dbdyno_00000000000000fe_3");
-    }
-
-    #[test]
-    fn nothing_else_is_taken_for_a_copy() {
-        let opening = copy_opening("shop");
-        for name in [
-            "shop",
-            "shop_dbdyno_",
-            "shop_dbdyno_2026",
-            "shop_dbdyno_00000000000000fe",
-            "shop_dbdyno_00000000000000fe_",
-            "shop_dbdyno_00000000000000FE_1",
-            "shop_dbdyno_00000000000000fe_1x",
-            "shop2_dbdyno_00000000000000fe_1",
-        ] {
-            assert_eq!(lock_of(name, &opening), None, "{name}");
-        }
-    }
 }

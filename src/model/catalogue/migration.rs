@@ -51,7 +51,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "nobody can use the table meanwhile, and that lasts the longer the larger it is",
             "migration.statements[].rewritten, locks, wal_bytes",
             "another type of a column, a volatile default, VACUUM FULL, CLUSTER, SET LOGGED",
-            "a new column that is filled in batches, then swap the names; pg_repack in place of VACUUM FULL. The lock is then short",
+            "a new column that a trigger and batches fill, then swap the names; VACUUM and REINDEX CONCURRENTLY, or pg_repack and \
+             pg_squeeze, in place of VACUUM FULL; --try-safe measures the former. The lock is then short",
         ],
     ),
     of(

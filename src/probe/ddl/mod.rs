@@ -5,18 +5,23 @@
 
 mod digest;
 mod left;
+mod outside;
 mod safety;
 mod schema;
 mod seen;
 mod session;
+mod sizes;
 mod watch;
 
-pub use super::postgres::ddl::{Grown, Outside, OutsideLock, OutsideSession, OwnScans, Sizes};
+pub use super::postgres::ddl::OwnScans;
 pub use digest::Digest;
 pub use left::{Left, Unfinished};
+pub use outside::{Outside, OutsideLock, OutsideSession};
 pub use safety::{Company, company};
 pub use schema::{Changes, Relation, RelationId, Schema};
 pub(super) use seen::LockNow;
 pub use seen::{SeenLock, SeenLocks};
 pub use session::{DdlSession, Looked, OwnLocks, TransactionState};
+pub(super) use sizes::Sized;
+pub use sizes::{Grown, Sizes};
 pub use watch::Watch;

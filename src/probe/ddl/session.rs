@@ -1,5 +1,6 @@
 //! The session that applies a migration, whatever the engine.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::schema::{RelationId, Schema};
@@ -8,6 +9,7 @@ use crate::db::{ConnectError, PostgresOnly, Target};
 use crate::probe::{mysql, postgres};
 use crate::record::migration::{DdlError, ForeseenAlgorithm};
 use crate::sql::named::Place;
+use crate::sql::safer::Known;
 use crate::units::BackendId;
 
 /// Stands for the server's code where the server was not asked.
@@ -136,6 +138,14 @@ impl DdlSession {
         }
     }
 
+    /// What the safe forms of these statements need to know of the tables as they are now.
+    pub async fn known(&self, statements: &[&str]) -> Result<Known, DdlError> {
+        match self {
+            Self::Postgres(session) => session.known(statements).await,
+            Self::MySql(session) => session.known(statements).await,
+        }
+    }
+
     /// The schema, line by line.
     pub async fn digest(&self) -> Result<Digest, DdlError> {
         match self {
@@ -187,14 +197,28 @@ impl DdlSession {
         }
     }
 
-    /// The relations with their sizes, what its own transaction did included. PostgreSQL only.
+    /// The relations with their sizes, what its own transaction did included.
     pub async fn sizes(&self) -> Result<Sizes, DdlError> {
-        self.postgres()?.sizes().await
+        match self {
+            Self::Postgres(session) => session.sizes().await,
+            Self::MySql(session) => session.sizes().await,
+        }
+    }
+
+    /// The rows of each table: as PostgreSQL estimates them behind ANALYZE, counted on MariaDB and MySQL.
+    pub async fn rows(&self) -> Result<BTreeMap<String, u64>, DdlError> {
+        match self {
+            Self::Postgres(session) => Ok(session.sizes().await?.rows()),
+            Self::MySql(session) => session.rows().await,
+        }
     }
 
     /// Tables that this transaction read from end to end so far, with how often; those of transactions before it count as well.
-    /// PostgreSQL only.
+    /// Nothing on MariaDB and MySQL, which do not count that.
     pub async fn scans(&self) -> Result<OwnScans, DdlError> {
-        self.postgres()?.scans().await
+        match self {
+            Self::Postgres(session) => session.scans().await,
+            Self::MySql(_) => Ok(OwnScans::new()),
+        }
     }
 }

@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use super::text::{code, escaped};
 use super::word;
 use crate::model::{
-    Capacity, ChangeVerdict, Comparison, DdlOutcome, IndexExperiment, IndexVerdict, MetricDifference,
-    Migration, MigrationOutcome, PoolStudy, Report, StepOutcome, Verdict,
+    Capacity, ChangeVerdict, Comparison, DdlInfo, DdlOutcome, Growth, IndexExperiment, IndexVerdict,
+    MetricDifference, Migration, MigrationOutcome, PoolStudy, Predicted, Report, StepOutcome, Verdict,
+    VictimInfo,
 };
-use crate::report::format::{DASH, bytes, decimal, duration_us, percent, rate, whole_us};
+use crate::report::format::{DASH, bytes, bytes_of, count, decimal, duration_us, percent, rate, whole_us};
 
 /// Rows of a table of differences: limits, then what differs.
 const DIFFERENCES_MAX: usize = 20;
+/// Rows of a table of those who waited.
+const VICTIMS_MAX: usize = 8;
 
 /// Whether its stages are what was asked for, and not parts of one answer.
 pub(super) fn has_stages_of_its_own(report: &Report) -> bool {
@@ -219,8 +222,10 @@ fn migration(page: &mut String, of: &Migration) {
         let _ =
             writeln!(page, "| {} | {} | {word} |", code(&condition.condition), escaped(&condition.measured));
     }
-    page.push_str("\n| # | statement | took | waited for lock | lock | blocked | together | longest |\n");
-    page.push_str("|--:|---|--:|--:|---|--:|--:|--:|\n");
+    page.push_str(
+        "\n| # | statement | took | waited for lock | lock | blocked | together | longest | what it did |\n",
+    );
+    page.push_str("|--:|---|--:|--:|---|--:|--:|--:|---|\n");
     for statement in &of.statements {
         let lock = statement.locks.first().map_or_else(String::new, |lock| {
             format!("{} {}", escaped(lock.mode.trim_end_matches("Lock")), whole_us(lock.us))
@@ -233,17 +238,116 @@ fn migration(page: &mut String, of: &Migration) {
         };
         let _ = writeln!(
             page,
-            "| {} | {} | {took} | {} | {lock} | {} | {} | {} |",
+            "| {} | {} | {took} | {} | {lock} | {} | {} | {} | {} |",
             statement.number,
             code(&statement.sql),
             us(statement.lock_wait_us),
             statement.blocked,
             us(statement.blocked_us_total),
             us(statement.blocked_us_max),
+            did(statement).join("; "),
         );
     }
+    victims(page, &of.victims);
     rehearsals(page, of);
+    if let Some(growth) = &of.growth {
+        larger(page, growth);
+    }
     page.push('\n');
+}
+
+/// What a statement did to the tables, and how it ended where it does not stand.
+fn did(of: &DdlInfo) -> Vec<String> {
+    let mut did = Vec::new();
+    match of.outcome {
+        DdlOutcome::Failed => {
+            did.push(format!("**failed**: {}", escaped(of.error.as_deref().unwrap_or_default())));
+        }
+        DdlOutcome::RolledBack => did.push("rolled back with its transaction".to_owned()),
+        DdlOutcome::Committed | DdlOutcome::NotReached => {}
+    }
+    if of.tries.len() > 1 {
+        did.push(format!("{} tries", of.tries.len()));
+    }
+    did.extend(
+        of.root.as_ref().map(|root| format!("waited for {}, {}", escaped(&root.who), escaped(&root.state))),
+    );
+    if let Some(used) = &of.algorithm {
+        let lock = used.lock.as_ref().map_or_else(String::new, |lock| format!(", LOCK={lock}"));
+        did.push(match &used.algorithm {
+            Some(algorithm) => code(&format!("ALGORITHM={algorithm}{lock}")),
+            None => format!("algorithm not known: {}", escaped(&used.evidence)),
+        });
+    }
+    if of.implicit_commit {
+        did.push("committed by the server itself".to_owned());
+    }
+    let scanned = of.scanned.as_deref().unwrap_or_default();
+    for (what, names) in [("rewrote", &of.rewritten[..]), ("rebuilt", &of.rebuilt), ("scanned", scanned)] {
+        if !names.is_empty() {
+            did.push(format!("{what} {}", escaped(&names.join(", "))));
+        }
+    }
+    if !of.invalid_indexes.is_empty() {
+        did.push(format!("left {} **invalid**", escaped(&of.invalid_indexes.join(", "))));
+    }
+    did
+}
+
+/// Whom it kept waiting, the costliest first.
+fn victims(page: &mut String, victims: &[VictimInfo]) {
+    if victims.is_empty() {
+        return;
+    }
+    page.push_str(
+        "\n| who waited | for statement | times | together | longest | failed |\n|---|--:|--:|--:|--:|---|\n",
+    );
+    for victim in victims.iter().take(VICTIMS_MAX) {
+        let us = |us: u64| if us > 0 { whole_us(us) } else { DASH.to_owned() };
+        let failed: Vec<String> =
+            victim.failures.iter().map(|(code, number)| format!("{number} × {}", escaped(code))).collect();
+        let failed = if failed.is_empty() { DASH.to_owned() } else { failed.join(", ") };
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {} | {} | {failed} |",
+            escaped(&victim.transaction),
+            victim.statement,
+            victim.blocked,
+            us(victim.blocked_us_total),
+            us(victim.blocked_us_max)
+        );
+    }
+    if victims.len() > VICTIMS_MAX {
+        let _ = writeln!(page, "\n{} more: see the report.", victims.len() - VICTIMS_MAX);
+    }
+}
+
+/// What it takes in production, where that was asked.
+fn larger(page: &mut String, growth: &Growth) {
+    let scales: Vec<String> = growth.scales.iter().map(f64::to_string).collect();
+    let _ = writeln!(
+        page,
+        "\nIn production, from scales {} without traffic (95 % intervals):\n",
+        scales.join(", ")
+    );
+    page.push_str("| # | table | rows | takes | | WAL | disk at once |\n|--:|---|--:|--:|---|--:|--:|\n");
+    for of in &growth.statements {
+        let dash = || DASH.to_owned();
+        let size = |of: &Option<Predicted>| of.as_ref().map_or_else(dash, |of| bytes_of(of.value));
+        let (takes, within) = of.duration_us.as_ref().map_or_else(
+            || (dash(), escaped(of.why_not.as_deref().unwrap_or_default())),
+            |of| (duration_us(of.value), format!("{} to {}", duration_us(of.low), duration_us(of.high))),
+        );
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {takes} | {within} | {} | {} |",
+            of.statement,
+            of.table.as_ref().map_or_else(dash, |table| escaped(table)),
+            of.rows.map_or_else(dash, count),
+            size(&of.wal_bytes),
+            size(&of.disk_bytes)
+        );
+    }
 }
 
 /// What was rehearsed beside it, a line each.

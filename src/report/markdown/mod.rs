@@ -171,6 +171,7 @@ fn footer(page: &mut String, report: &Report) {
 #[cfg(test)]
 mod tests {
     use super::markdown;
+    use crate::model::DdlAlgorithm;
     use crate::report::fixture;
 
     /// Those that differ in what stands on the page.
@@ -206,10 +207,27 @@ mod tests {
         assert!(text.starts_with("## Migration under load: ❌ fail\n"), "{text}");
         assert!(text.contains("| `blocked > 1s` | 2.35 s the longest | **holds** |"), "{text}");
         assert!(
-            text.contains("| 4 | `DROP INDEX orders_status` | not reached | – |  | 0 | – | – |"),
+            text.contains("| 4 | `DROP INDEX orders_status` | not reached | – |  | 0 | – | – |  |"),
             "{text}"
         );
+        assert!(text.contains("| 0 | – | – | rewrote orders; scanned orders |"), "{text}");
+        assert!(text.contains("| 0 | – | – | **failed**: could not create unique index"), "{text}");
+        assert!(text.contains("| advance\\_order | 1 | 9 | 14.0 s | 2.35 s | 3 × 0A000 |"), "{text}");
+        assert!(text.contains("| 2 | orders | 400 000 000 |"), "{text}");
         assert!(text.contains("*Instead:* SET lock\\_timeout = '200ms'"), "{text}");
+    }
+
+    #[test]
+    fn a_change_of_mariadb_says_by_which_algorithm_and_under_which_lock() {
+        let mut report = fixture::migration::migrated();
+        let migration = report.migration.as_mut().expect("it is one");
+        migration.statements[1].algorithm = Some(DdlAlgorithm {
+            algorithm: Some("COPY".to_owned()),
+            lock: Some("SHARED".to_owned()),
+            evidence: "60228 rows were copied".to_owned(),
+        });
+        let text = markdown(&report);
+        assert!(text.contains("| `ALGORITHM=COPY, LOCK=SHARED`; rewrote orders; scanned orders |"), "{text}");
     }
 
     #[test]

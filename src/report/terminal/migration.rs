@@ -9,8 +9,8 @@ use super::rehearsal;
 use super::spark::values_per_mark;
 use super::value::plural;
 use crate::model::{
-    DdlInfo, DdlOutcome, Migration, MigrationInfo, MigrationOutcome, MigrationState, Report, TimelinePoint,
-    Verdict,
+    DdlInfo, DdlOutcome, LockStops, Migration, MigrationInfo, MigrationOutcome, MigrationState, Report,
+    TimelinePoint, Verdict,
 };
 use crate::report::format::{DASH, NBSP, bytes, count, duration_us, length_s, rate, whole_us};
 use crate::report::text::width;
@@ -190,6 +190,7 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
     if of.implicit_commit {
         details.push("committed by the server itself, before the COMMIT of its transaction".to_owned());
     }
+    details.extend(stops(of));
     if !of.rewritten.is_empty() {
         details.push(format!("rewrote {}", names(&of.rewritten)));
     }
@@ -246,6 +247,17 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
         }
     }
     details
+}
+
+/// What its strongest lock does to others.
+fn stops(of: &DdlInfo) -> Option<String> {
+    let lock = of.locks.first()?;
+    let relation = lock.relation.as_ref()?;
+    match lock.stops {
+        LockStops::ReadsAndWrites => Some(format!("its lock lets nobody read or write {relation}")),
+        LockStops::Writes => Some(format!("its lock lets nobody write {relation}")),
+        LockStops::Nothing => None,
+    }
 }
 
 /// `ALGORITHM=COPY, LOCK=SHARED (…)`

@@ -8,7 +8,7 @@ use crate::model::{
     BlastRadius, DdlInfo, DdlOutcome, Growth, GrowthInfo, Migration, MigrationOutcome, Predicted, Rehearsal,
     RehearsedStatement, RelationChange,
 };
-use crate::report::format::{DASH, NBSP, bytes, count, duration_us, rate, whole_us};
+use crate::report::format::{DASH, NBSP, bytes, bytes_of, count, count_of, duration_us, rate, whole_us};
 
 /// Rows and names that a summary shows.
 const RELATIONS_SHOWN: usize = 12;
@@ -56,7 +56,13 @@ fn one_line(sql: &str) -> String {
 
 /// Each statement that has a safe form, and what stands in its place.
 fn safe(page: &mut Page, migration: &Migration) {
-    let Some(safe) = of_kind(migration, "safe").next() else { return };
+    let Some(safe) = of_kind(migration, "safe").next() else {
+        if let Some(without) = &migration.without_safe_form {
+            page.heading("safe form", "nothing was rehearsed");
+            page.paragraph(INDENT, Style::Plain, &nothing_rehearsed(without));
+        }
+        return;
+    };
     page.heading(
         "safe form",
         "measured in the same way on a fresh copy; each statement below the one that it stands for",
@@ -105,10 +111,29 @@ fn safe(page: &mut Page, migration: &Migration) {
         page.grid(&grid);
     }
     page.paragraph(INDENT, Style::Plain, &against(&migration.blast, safe));
+    if let Some(without) = migration.without_safe_form.as_ref().filter(|without| !without.is_empty()) {
+        page.fact("as it is", &format!("{}: {NO_FORM}", statements(without)));
+    }
     let failed = safe.statements.iter().find(|of| of.info.outcome == DdlOutcome::Failed);
     if let Some(error) = failed.and_then(|of| of.info.error.as_ref()) {
         page.labelled(INDENT, "failed", Style::Caution, error);
     }
+}
+
+const NO_FORM: &str =
+    "no other form of it can be written in SQL, or more hangs on its table than is known how to carry over";
+
+fn nothing_rehearsed(without: &[usize]) -> String {
+    if without.is_empty() {
+        return "No statement did what another form of it does not do.".to_owned();
+    }
+    format!("Of {} {NO_FORM}; the findings say what to do instead.", statements(without))
+}
+
+/// `statement 3`, `statements 3, 4`
+fn statements(numbers: &[usize]) -> String {
+    let listed: Vec<String> = numbers.iter().map(usize::to_string).collect();
+    format!("statement{} {}", if numbers.len() == 1 { "" } else { "s" }, listed.join(", "))
 }
 
 /// Both in one sentence.
@@ -284,20 +309,6 @@ fn growth_row(of: &GrowthInfo, statement: &DdlInfo) -> Vec<Cell> {
 
 fn interval(of: &Predicted) -> String {
     format!("{} to {}", duration_us(of.low), duration_us(of.high))
-}
-
-/// A figure of the fit, which is neither negative nor beyond what a disk holds.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped to what fits")]
-fn whole(value: f64) -> u64 {
-    value.clamp(0.0, 1e18) as u64
-}
-
-fn bytes_of(value: f64) -> String {
-    bytes(whole(value))
-}
-
-fn count_of(value: f64) -> String {
-    count(whole(value))
 }
 
 fn relations(page: &mut Page, relations: &[RelationChange], full: bool) {

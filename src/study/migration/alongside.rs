@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use crate::db::Target;
 use crate::probe::ddl::Digest;
 use crate::record::migration::{MigrationEntry, RehearsalKind};
+use crate::sql::safer::Known;
 use crate::time::RealClock;
 use crate::units::{StageId, Stamp};
 
@@ -39,6 +40,8 @@ pub(super) struct Common {
     safe: Mutex<Option<(MigrationShape, Vec<Option<usize>>)>>,
     /// The schema before it.
     digest: Mutex<Option<Digest>>,
+    /// What its safe form needs to know of the tables before it.
+    known: Mutex<Known>,
 }
 
 impl Common {
@@ -48,6 +51,14 @@ impl Common {
 
     pub(super) fn keep_digest(&self, digest: Digest) {
         *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+    }
+
+    pub(super) fn keep_known(&self, known: Known) {
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    pub(super) fn known(&self) -> Known {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn digest(&self) -> Option<Digest> {

@@ -214,11 +214,12 @@ impl Before {
             (RehearsalKind::Migration, Some(old)) => old.refused(session).await,
             _ => BTreeMap::new(),
         };
-        if kind == RehearsalKind::Migration {
-            common.keep_digest(session.digest().await?);
-        }
         let statements = shape.migrations.migrations.iter().flat_map(|of| &of.statements);
         let statements: Vec<&str> = statements.map(|of| of.sql.as_str()).collect();
+        if kind == RehearsalKind::Migration {
+            common.keep_digest(session.digest().await?);
+            common.keep_known(session.known(&statements).await?);
+        }
         let foreseen = session.foresee(&statements).await?;
         Ok(Self { left: watch.left().await, foreseen, refused })
     }

@@ -29,9 +29,10 @@ const PRINTED_MAX: usize = 2_000;
 /// What it does when it is ended is over within this.
 const END_PATIENCE: Duration = Duration::from_secs(3);
 /// What a tool asks and sets beside its statements is no work.
-const NO_WORK: [&str; 17] = [
+const NO_WORK: [&str; 18] = [
     "SELECT",
     "SHOW",
+    "USE",
     "SET",
     "RESET",
     "BEGIN",
@@ -48,8 +49,9 @@ const NO_WORK: [&str; 17] = [
     "LISTEN",
     "WITH",
 ];
-/// The lock of whoever writes a table anew.
-const EXCLUSIVE: &str = "AccessExclusiveLock";
+/// Locks of whoever writes a table anew. MariaDB shows its in the mode in which it was taken.
+const OF_REWRITES: [&str; 5] =
+    ["AccessExclusiveLock", "EXCLUSIVE", "SHARED_NO_READ_WRITE", "SHARED_NO_WRITE", "SHARED_UPGRADABLE"];
 /// What stands for the server's code where the tool failed.
 const OF_TOOL: &str = "tool";
 
@@ -69,7 +71,7 @@ pub(super) async fn whole(apply: Apply) -> Result<MigrationEnded, DdlError> {
         () = stopped(&mut stop) => {}
     }
     let disturbers = Disturbers::set_up(&shape.disturb, &target, &schema, clock, out.clone()).await?;
-    let outside = Outside::begin(&target).await.map_err(|error| no_connection(&error))?;
+    let mut outside = Outside::begin(&target).await.map_err(|error| no_connection(&error))?;
     let at = clock.now();
     let _ = out.send(Told::Entry(at, MigrationEntry::Begun { at, backend: session.backend() })).await;
     let _ = out.send(Told::Step(format!("running {text}"))).await;
@@ -195,8 +197,8 @@ async fn end_of(mut from: impl AsyncRead + Unpin) -> String {
 
 /// One statement of the tool.
 struct Executed {
-    pid: i32,
-    started: i64,
+    backend: BackendId,
+    number: i64,
     transaction: Option<i64>,
     query: String,
     span: Span,
@@ -204,6 +206,7 @@ struct Executed {
     /// Held until the transaction ends, unless that is over.
     held: Vec<LockSpan>,
     released_at: Option<Stamp>,
+    stands: bool,
     rewritten: Vec<String>,
     rebuilt: Vec<String>,
     invalid: Vec<String>,
@@ -230,7 +233,7 @@ impl Seen {
         }
         let mut any = false;
         for one in self.executed.iter_mut().filter(|one| one.released_at.is_none()) {
-            let session = sessions.iter().find(|of| of.pid == one.pid);
+            let session = sessions.iter().find(|of| of.backend == one.backend);
             let goes_on =
                 session.is_some_and(|of| of.transaction.is_some() && of.transaction == one.transaction);
             if goes_on {
@@ -245,18 +248,19 @@ impl Seen {
     }
 
     fn take(&mut self, session: &OutsideSession, now: Stamp) {
-        let is_it = |one: &Executed| one.pid == session.pid && one.started == session.started;
+        let is_it = |one: &Executed| one.backend == session.backend && one.number == session.number;
         let mut place = self.executed.iter().rposition(is_it);
         if place.is_none() && is_work(&session.query) && self.executed.len() < STATEMENTS_MAX {
             self.executed.push(Executed {
-                pid: session.pid,
-                started: session.started,
+                backend: session.backend,
+                number: session.number,
                 transaction: session.transaction,
                 query: session.query.clone(),
                 span: session.span,
                 waits: Vec::new(),
                 held: Vec::new(),
                 released_at: None,
+                stands: false,
                 rewritten: Vec::new(),
                 rebuilt: Vec::new(),
                 invalid: Vec::new(),
@@ -267,9 +271,11 @@ impl Seen {
             && let Some(one) = self.executed.get_mut(place)
         {
             one.span.to = session.span.to.max(one.span.from);
+            one.stands = session.stands;
         }
         // Locks that are seen beside a question belong to the statement before it.
-        let last = self.executed.iter().rposition(|one| one.pid == session.pid && one.released_at.is_none());
+        let last =
+            self.executed.iter().rposition(|one| one.backend == session.backend && one.released_at.is_none());
         let Some(place) = place.or(last) else { return };
         for lock in &session.locks {
             self.lock(place, lock, now);
@@ -278,9 +284,9 @@ impl Seen {
 
     /// One lock of the statement at `place`, or of one before it in the same transaction.
     fn lock(&mut self, place: usize, lock: &OutsideLock, now: Stamp) {
-        let relation = match lock.relation {
+        let relation = match &lock.relation {
             // A relation that was not there before has no name, and nobody else waits for it.
-            Some(oid) => match self.schema.get(oid) {
+            Some(relation) => match self.schema.get(relation.clone()) {
                 Some(known) => Some(known.name.clone()),
                 None => return,
             },
@@ -294,10 +300,10 @@ impl Seen {
             lock_type: lock.lock_type.clone(),
             span: Span { from: lock.since, to: now },
         };
-        let pid = self.executed[place].pid;
+        let backend = self.executed[place].backend;
         if lock.granted {
             let mut unreleased =
-                self.executed.iter().filter(|one| one.pid == pid && one.released_at.is_none());
+                self.executed.iter().filter(|one| one.backend == backend && one.released_at.is_none());
             if !unreleased.any(|one| one.held.iter().any(alike)) {
                 let one = &mut self.executed[place];
                 // It was taken behind the look before, and not before the statement, nor while it was waited for.
@@ -322,7 +328,8 @@ impl Seen {
         let all = &mut self.executed[over];
         let of = |name: &String, all: &[Executed]| {
             let holds = |one: &Executed| {
-                one.held.iter().any(|lock| lock.mode == EXCLUSIVE && lock.relation.as_ref() == Some(name))
+                let is_it = |lock: &LockSpan| lock.relation.as_ref() == Some(name);
+                one.held.iter().any(|lock| OF_REWRITES.contains(&lock.mode.as_str()) && is_it(lock))
             };
             all.iter().rposition(holds).or(all.len().checked_sub(1))
         };
@@ -365,37 +372,37 @@ impl Seen {
         let mut executed = self.executed;
         executed.sort_by_key(|one| one.span.from);
         if executed.is_empty() && error.is_some() {
-            let one = Executed::of_command(command, whole);
-            return vec![one.told(0, backend, false, error.cloned())];
+            let one = Executed::of_command(command, backend, whole);
+            return vec![one.told(0, false, error.cloned())];
         }
         // What stands did not fail: the tool did, behind it.
         if error.is_some() && executed.last().is_some_and(Executed::is_known_to_stand) {
-            executed.push(Executed::of_command(command, Span { from: whole.to, to: whole.to }));
+            executed.push(Executed::of_command(command, backend, Span { from: whole.to, to: whole.to }));
         }
-        let last = executed.last().map(|one| (one.pid, one.transaction));
+        let last = executed.last().map(|one| (one.backend, one.transaction));
         let count = executed.len();
         let told = |(number, one): (usize, Executed)| {
-            let in_last = last == Some((one.pid, one.transaction)) && one.transaction.is_some();
+            let in_last = last == Some((one.backend, one.transaction)) && one.transaction.is_some();
             let is_last = number + 1 == count;
-            let committed = error.is_none() || !(is_last || in_last);
-            let backend = BackendId(one.pid.into());
-            one.told(number, backend, committed, error.filter(|_| is_last).cloned())
+            let committed = error.is_none() || one.stands || !(is_last || in_last);
+            one.told(number, committed, error.filter(|_| is_last).cloned())
         };
         executed.into_iter().enumerate().map(told).collect()
     }
 }
 
 impl Executed {
-    fn of_command(command: &str, span: Span) -> Self {
+    fn of_command(command: &str, backend: BackendId, span: Span) -> Self {
         Self {
-            pid: 0,
-            started: 0,
+            backend,
+            number: 0,
             transaction: None,
             query: command.to_owned(),
             span,
             waits: Vec::new(),
             held: Vec::new(),
             released_at: Some(span.to),
+            stands: false,
             rewritten: Vec::new(),
             rebuilt: Vec::new(),
             invalid: Vec::new(),
@@ -404,7 +411,7 @@ impl Executed {
 
     /// Whether others see what it did.
     fn is_known_to_stand(&self) -> bool {
-        !self.rewritten.is_empty() || !self.rebuilt.is_empty()
+        self.stands || !self.rewritten.is_empty() || !self.rebuilt.is_empty()
     }
 
     fn release(&mut self, at: Stamp) {
@@ -414,20 +421,14 @@ impl Executed {
         }
     }
 
-    fn told(
-        self,
-        number: usize,
-        backend: BackendId,
-        committed: bool,
-        error: Option<DdlError>,
-    ) -> (DdlStatement, DdlTry) {
+    fn told(self, number: usize, committed: bool, error: Option<DdlError>) -> (DdlStatement, DdlTry) {
         let in_transaction = self.released_at.is_some_and(|at| at - self.span.to > LOOK_EVERY);
         let sql = cut(self.query.trim().trim_end_matches(';'));
         let statement = DdlStatement { migration: 0, line: 0, sql, in_transaction };
         let one = DdlTry {
             statement: number,
             number: 1,
-            backend,
+            backend: self.backend,
             span: self.span,
             released_at: self.released_at.unwrap_or(self.span.to),
             committed,
@@ -466,19 +467,20 @@ mod tests {
 
     fn session(
         query: &str,
-        started: i64,
+        number: i64,
         active: bool,
         span: (u64, u64),
         transaction: Option<i64>,
     ) -> OutsideSession {
         let span = Span { from: ms(span.0), to: ms(span.1) };
         OutsideSession {
-            pid: 7,
+            backend: BackendId(7),
             query: query.to_owned(),
             active,
-            started,
+            number,
             span,
             transaction,
+            stands: false,
             locks: Vec::new(),
         }
     }

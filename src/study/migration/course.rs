@@ -287,13 +287,15 @@ impl<'a> Walk<'a> {
             Role::Migration | Role::Rehearsal(RehearsalKind::Migration | RehearsalKind::LockTimeout) => true,
             // What did not land has nothing behind it, and nothing to take back.
             Role::Levelling | Role::Slice | Role::Rehearsal(RehearsalKind::Down) => so_far.landed,
-            Role::Rehearsal(RehearsalKind::Safe) => match safe::safe(self.shape, so_far) {
-                Some((shape, instead_of)) => {
-                    self.common.keep_safe(shape, instead_of);
-                    true
+            Role::Rehearsal(RehearsalKind::Safe) => {
+                match safe::safe(self.shape, so_far, &self.common.known()) {
+                    Some((shape, instead_of)) => {
+                        self.common.keep_safe(shape, instead_of);
+                        true
+                    }
+                    None => false,
                 }
-                None => false,
-            },
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use crate::analysis::Analysis;
 use crate::record::entry::{Entry, RunKind};
-use crate::record::migration::MigrationEntry;
+use crate::record::migration::{MigrationEntry, MigrationPlanRecord};
 use crate::units::Stamp;
 
 use super::measure::{Bench, Decision, Subject};
@@ -45,6 +45,7 @@ pub async fn migration(plan: &MigrationPlan, observer: &mut Observer<'_>) -> Res
     };
     let mut bench = Bench::open(&plan.measure, subject, observer).await?;
     let record = record::record(&plan.shape, course.rehearsed, Vec::new());
+    let record = MigrationPlanRecord { try_safe: plan.beside.safe, ..record };
     bench.write(&Entry::Migration(MigrationEntry::Plan(Box::new(record))), Stamp::ZERO)?;
     for run in scaled {
         bench.write(&Entry::Migration(MigrationEntry::Scaled(Box::new(run))), Stamp::ZERO)?;

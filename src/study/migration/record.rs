@@ -50,6 +50,7 @@ pub(super) fn record(
         conditions: shape.conditions.iter().map(ToString::to_string).collect(),
         on_copy: of.on_copy,
         instead_of,
+        try_safe: false,
         command: shape.command.clone(),
         production_rows: shape.production_rows.clone(),
     }

@@ -8,11 +8,13 @@ use crate::dataset;
 use crate::engine::EngineError;
 use crate::probe::ddl::{DdlSession, OwnScans, Watch};
 use crate::record::migration::{DdlError, ScaledRun, ScaledStatement};
+use crate::sql::safer::tables_to_go_through;
 use crate::study::fresh::Fresh;
 use crate::study::interrupt::Interrupts;
 use crate::study::load::fill;
 use crate::study::{Happening, LoadShape, Observer, OpenTarget, StudyError, TargetChoice, default_jobs};
 use crate::time::{Epoch, RealClock};
+use crate::units::Dialect;
 use crate::workload::migrations::{Migration, Unit, UnitKind};
 
 use super::MigrationPlan;
@@ -20,7 +22,7 @@ use super::MigrationPlan;
 /// At each scale: what is left of the scatter among them says how sure a prediction is.
 const REPETITIONS: u32 = 3;
 
-/// `shared_buffers` of the server, unless the user says another. A table that is larger than a quarter of the buffers is read past
+/// `shared_buffers` of a PostgreSQL, unless the user says another. A table that is larger than a quarter of the buffers is read past
 /// them (`initscan` in PostgreSQL's `heapam.c`), a smaller one is found in them: production's tables are of the former kind, and so
 /// are these, or a prediction would cross from the one to the other.
 const BUFFERS: (&str, &str) = ("shared_buffers", "16MB");
@@ -48,7 +50,8 @@ pub(super) async fn measure(
 fn with_few_buffers(target: &TargetChoice) -> TargetChoice {
     let mut target = target.clone();
     let (name, value) = BUFFERS;
-    if let TargetChoice::Local(options) = &mut target
+    if target.dialect() == Dialect::Postgresql
+        && let TargetChoice::Local(options) = &mut target
         && !options.settings.iter().any(|(given, _)| given.eq_ignore_ascii_case(name))
     {
         options.settings.push((name.to_owned(), value.to_owned()));
@@ -95,9 +98,8 @@ async fn execute(target: &OpenTarget, sql: &str) -> Result<(), StudyError> {
 async fn once(plan: &MigrationPlan, target: &OpenTarget, clock: RealClock) -> Result<ScaledRun, StudyError> {
     let session = DdlSession::open(&target.target, "migration").await?;
     let watch = Watch::begin(&target.target, session.backend(), clock).await?;
-    let sizes = session.sizes().await.map_err(|error| StudyError::Examine(error.message))?;
-    let mut quiet =
-        Quiet { session, watch, run: ScaledRun { rows: sizes.rows(), ..ScaledRun::default() }, first: 0 };
+    let rows = session.rows().await.map_err(|error| StudyError::Examine(error.message))?;
+    let mut quiet = Quiet { session, watch, run: ScaledRun { rows, ..ScaledRun::default() }, first: 0 };
     for migration in &plan.shape.migrations.migrations {
         for unit in &migration.units {
             if let Err(failed) = quiet.unit(migration, unit).await {
@@ -144,7 +146,7 @@ impl Quiet {
         let (sizes, scans) = (self.session.sizes().await?, self.session.scans().await?);
         let wal_begun = self.watch.wal_end().await;
         let begun = Instant::now();
-        self.session.execute(&format!("{tag} {sql}")).await?;
+        let affected = self.session.execute(&format!("{tag} {sql}")).await?;
         let took = begun.elapsed();
         let wal_ended = self.watch.wal_end().await;
         let grown = sizes.grown(&self.session.sizes().await?);
@@ -153,6 +155,10 @@ impl Quiet {
             if let Some(name) = sizes.name(oid).filter(|name| !worked_on.iter().any(|known| known == name)) {
                 worked_on.push(name.to_owned());
             }
+        }
+        // Rows that changed where they are leave the files as they were.
+        if worked_on.is_empty() && affected.is_some_and(|rows| rows > 0) {
+            worked_on.extend(tables_to_go_through(sql).filter(|table| self.run.rows.contains_key(table)));
         }
         let temp_bytes = self.watch.written(&tag).await.map_or(0, |(_, temp)| temp);
         self.run.statements.push(ScaledStatement {

@@ -20,7 +20,8 @@ pub fn load_down(up: &Migrations) -> Result<Migrations, Mistakes> {
     }
     let (_, mut all) = files::read(&up.folder, Some(up.tool), up.dialect, Way::Down)?;
     let mut migrations: Vec<Migration> = Vec::with_capacity(up.migrations.len());
-    for migration in up.migrations.iter().rev() {
+    let is_version = |of: &&Migration| !names::is_repeatable(up.tool, &of.version);
+    for migration in up.migrations.iter().rev().filter(is_version) {
         let is_it = |down: &Migration| match up.tool {
             Tool::Plain => down.version == migration.version,
             _ => names::is_same_version(&down.version, &migration.version),
@@ -29,6 +30,12 @@ pub fn load_down(up: &Migrations) -> Result<Migrations, Mistakes> {
             Some(at) => migrations.push(all.swap_remove(at)),
             None => mistakes.push(missing(up.tool, migration)),
         }
+    }
+    if migrations.is_empty() && mistakes.is_empty() {
+        mistakes.push(placeless(
+            "none of these migrations is ever taken back: all of them are repeatable".to_owned(),
+            "leave out --down".to_owned(),
+        ));
     }
     if mistakes.is_empty() { Ok(Migrations { migrations, ..up.clone() }) } else { Err(mistakes) }
 }

@@ -62,15 +62,24 @@ pub(super) fn read(
     way: Way,
 ) -> Result<(Tool, Vec<Migration>), Mistakes> {
     let mut mistakes = Mistakes::default();
-    let files = read_all(folder, &mut mistakes);
+    let mut files = read_all(sql_files(folder), &mut mistakes);
+    let has_marks = files.iter().any(|file| mark(mistakes.text(file.source), MARK_UP).is_some());
+    let mut tool = tool.or_else(|| (!files.is_empty()).then(|| guess(&files, has_marks)));
+    // Flyway looks into the folders of a folder as well, the others do not.
+    if tool.is_none_or(|tool| tool == Tool::Flyway) && mistakes.is_empty() {
+        let nested = read_all(nested_files(folder), &mut mistakes);
+        if tool.is_none() && guess(&nested, false) == Tool::Flyway {
+            tool = Some(Tool::Flyway);
+        }
+        files.extend(nested.into_iter().filter(|_| tool.is_some()));
+    }
     if !mistakes.is_empty() {
         return Err(mistakes);
     }
-    let has_marks = files.iter().any(|file| mark(mistakes.text(file.source), MARK_UP).is_some());
-    let file_names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let tool = tool.unwrap_or_else(|| names::guess(&file_names, has_marks));
-    let mut migrations = Vec::new();
+    let tool = tool.unwrap_or(Tool::Plain);
+    let (mut migrations, mut repeatable) = (Vec::new(), Vec::new());
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    let habits = Habits { tool, dialect, way };
     for file in &files {
         let name = match way {
             Way::Up => names::read(tool, &file.name),
@@ -87,8 +96,11 @@ pub(super) fn read(
                 let (version, name) = (given.replace('_', "."), name.replace('_', " "));
                 let version = if tool == Tool::Plain { given.to_owned() } else { version };
                 places.insert(file.path.clone(), file.source);
-                let habits = Habits { tool, dialect, way };
                 migrations.extend(migration(habits, file, version, name, &mut mistakes));
+            }
+            FileName::Repeatable { name: given } => {
+                let (version, name) = (format!("R__{given}"), given.replace('_', " "));
+                repeatable.extend(migration(habits, file, version, name, &mut mistakes));
             }
         }
     }
@@ -108,12 +120,15 @@ pub(super) fn read(
             );
         }
     }
+    // "Always applied last … in the order of their description" (Flyway's documentation, "Repeatable migrations").
+    repeatable.sort_by(|a: &Migration, b: &Migration| a.name.cmp(&b.name));
+    migrations.extend(repeatable);
     if migrations.is_empty() && mistakes.is_empty() && way == Way::Up {
         mistakes.push(placeless(
             format!("`{}` holds no migration", folder.display()),
             format!(
                 "{}, `N_name.sql`, `N_name.up.sql`, or any `.sql` files in the order of their names",
-                expected(Tool::Flyway)
+                expected(Tool::Refinery)
             ),
         ));
     }
@@ -125,7 +140,10 @@ fn expected(tool: Tool) -> String {
     match tool {
         Tool::Plain => "any name that ends in `.sql`",
         Tool::Sqlx | Tool::Dbmate => "write `20261126093000_add_note.sql`",
-        Tool::Flyway | Tool::Refinery => "write `V1__add_note.sql`",
+        Tool::Flyway => {
+            "write `V1__add_note.sql`, or `R__views.sql` for what is applied again whenever it changes"
+        }
+        Tool::Refinery => "write `V1__add_note.sql`",
     }
     .to_owned()
 }
@@ -134,29 +152,61 @@ fn placeless(message: String, help: String) -> Mistake {
     Mistake { source: None, span: 0..0, message, label: String::new(), help: Some(help) }
 }
 
+fn guess(files: &[SqlFile], has_marks: bool) -> Tool {
+    let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+    names::guess(&names, has_marks)
+}
+
+/// A folder, or a file, that cannot be read.
+type Unreadable = (PathBuf, std::io::Error);
+
 /// Every `.sql` file of the folder itself, in the order of the names.
-fn read_all(folder: &Path, mistakes: &mut Mistakes) -> Vec<SqlFile> {
+fn sql_files(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let is_sql = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "sql");
+    let entries = std::fs::read_dir(folder).map_err(|error| (folder.to_owned(), error))?;
+    let mut paths: Vec<PathBuf> =
+        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(is_sql).collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// Those of all folders in it, whatever their depth.
+fn nested_files(folder: &Path) -> Result<Vec<PathBuf>, Unreadable> {
+    let folders = |folder: &Path| -> Result<Vec<PathBuf>, Unreadable> {
+        let entries = std::fs::read_dir(folder).map_err(|error| (folder.to_owned(), error))?;
+        // What is a link is not followed: it may lead back here.
+        let is_folder = |entry: &std::fs::DirEntry| entry.file_type().is_ok_and(|kind| kind.is_dir());
+        Ok(entries.filter_map(Result::ok).filter(is_folder).map(|entry| entry.path()).collect())
+    };
+    let mut paths = Vec::new();
+    let mut waiting = folders(folder)?;
+    while let Some(next) = waiting.pop()
+        && paths.len() <= FILES_MAX
+    {
+        paths.extend(sql_files(&next)?);
+        waiting.extend(folders(&next)?);
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn read_all(paths: Result<Vec<PathBuf>, Unreadable>, mistakes: &mut Mistakes) -> Vec<SqlFile> {
     let unreadable = |path: &Path, error: &std::io::Error| {
         placeless(
             format!("cannot read `{}`: {error}", path.display()),
             "--migrations names a folder of SQL files".to_owned(),
         )
     };
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) => {
-            mistakes.push(unreadable(folder, &error));
+    let paths = match paths {
+        Ok(paths) => paths,
+        Err((path, error)) => {
+            mistakes.push(unreadable(&path, &error));
             return Vec::new();
         }
     };
-    let mut paths: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
-        .collect();
-    paths.sort();
     if paths.len() > FILES_MAX {
         mistakes.push(placeless(
-            format!("`{}` holds {} SQL files", folder.display(), paths.len()),
+            format!("there are {} SQL files", paths.len()),
             format!("at most {FILES_MAX} are read: name the folder of the migrations"),
         ));
         return Vec::new();

@@ -34,7 +34,7 @@ pub struct Migrations {
 /// One migration: one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
-    /// As the file name writes it: `20261126093000`, `1.2`; of a plain file its name.
+    /// As the file name writes it: `20261126093000`, `1.2`; of a plain file its name, and of a repeatable one too: `R__views`.
     pub version: String,
     /// What the file name says besides.
     pub name: String,

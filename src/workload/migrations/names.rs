@@ -10,8 +10,8 @@ pub enum Tool {
     /// `sqlx migrate run`: `N_name.sql`, or `N_name.up.sql` beside `N_name.down.sql`; a transaction for each file, unless it begins
     /// with `-- no-transaction`.
     Sqlx,
-    /// `flyway migrate`: `V1_2__name.sql`; a transaction for each file, unless its statements cannot stand in one, or a
-    /// `….sql.conf` beside it says `executeInTransaction=false`.
+    /// `flyway migrate`: `V1_2__name.sql`, and behind all of these the repeatable `R__name.sql` in the order of their names; a transaction
+    /// for each file, unless its statements cannot stand in one, or a `….sql.conf` beside it says `executeInTransaction=false`.
     Flyway,
     /// refinery: `V1__name.sql`; a transaction for each file.
     Refinery,
@@ -39,6 +39,8 @@ impl Tool {
 pub(super) enum FileName<'a> {
     /// To be applied.
     Up { version: &'a str, name: &'a str },
+    /// To be applied behind all versions, each time that it has changed.
+    Repeatable { name: &'a str },
     /// The way back, or something that is not a step of the schema: left out.
     Other,
     /// Nothing that the tool knows.
@@ -59,9 +61,11 @@ pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
             numbered(stem.strip_suffix(".up").unwrap_or(stem))
         }
         Tool::Dbmate => numbered(stem),
-        Tool::Flyway => match stem.as_bytes().first() {
-            // Repeatable ones come after the versions, undo and baseline scripts are not a part of `migrate`.
-            Some(b'R' | b'U' | b'B') if stem[1..].contains("__") => FileName::Other,
+        Tool::Flyway => match (repeatable(stem), stem.as_bytes().first()) {
+            (Some(name), _) => FileName::Repeatable { name },
+            // Undo and baseline scripts are not a part of `migrate`.
+            (None, Some(b'U' | b'B')) if stem[1..].contains("__") => FileName::Other,
+            (None, _) if is_callback(stem) => FileName::Other,
             _ => versioned(stem, 'V'),
         },
         Tool::Refinery => match versioned(stem, 'V') {
@@ -82,6 +86,23 @@ pub(super) fn read_down(tool: Tool, file: &str) -> FileName<'_> {
         (Tool::Flyway, _) if stem.starts_with('U') => versioned(stem, 'U'),
         _ => FileName::Other,
     }
+}
+
+/// `R__name`
+fn repeatable(stem: &str) -> Option<&str> {
+    stem.strip_prefix("R__").filter(|name| !name.is_empty())
+}
+
+/// Whether a migration is one that no version takes back: Flyway undoes versions only.
+pub(super) fn is_repeatable(tool: Tool, version: &str) -> bool {
+    tool == Tool::Flyway && repeatable(version).is_some()
+}
+
+/// `beforeMigrate`, `afterEachMigrate__grants`: what Flyway runs around the migrations, which is none.
+fn is_callback(stem: &str) -> bool {
+    let behind = ["before", "after"].iter().find_map(|when| stem.strip_prefix(when));
+    behind.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
+        || stem == "createSchema"
 }
 
 /// `N_name`

@@ -61,7 +61,7 @@ fn flyway_versions_have_parts() {
         ("R__view.sql", "SELECT 1"),
         ("V2__i.sql", "CREATE INDEX CONCURRENTLY i ON t (a);"),
     ]);
-    assert_eq!((read.tool, versions(&read)), (Tool::Flyway, vec!["1", "1.9", "1.10", "2"]));
+    assert_eq!((read.tool, versions(&read)), (Tool::Flyway, vec!["1", "1.9", "1.10", "2", "R__view"]));
     // Flyway finds by itself that nothing of this file can stand in a transaction.
     assert!(!read.migrations[3].in_transaction && read.migrations[0].in_transaction);
 }
@@ -100,7 +100,7 @@ fn plain_files_run_in_the_order_of_their_names_and_hold_their_own_transactions()
     assert_eq!(first.statements.iter().map(|of| of.line).collect::<Vec<_>>(), [2, 3, 5, 6, 7, 8]);
 }
 
-/// As `flyway migrate` finds it: versions with parts, undo scripts and repeatable ones beside them, a `.sql.conf`.
+/// As `flyway migrate` finds it: versions with parts, then the repeatable ones by their names, undo scripts beside them, a `.sql.conf`.
 #[test]
 fn a_flyway_folder_is_read_as_flyway_reads_it() {
     let read = read(&[
@@ -111,14 +111,36 @@ fn a_flyway_folder_is_read_as_flyway_reads_it() {
         ("V10__index.sql.conf", "executeInTransaction = false\n"),
         ("U2.1__note.sql", "ALTER TABLE t DROP note;"),
         ("R__views.sql", "CREATE OR REPLACE VIEW v AS SELECT 1;"),
+        ("R__Zone_of_t.sql", "CREATE OR REPLACE VIEW z AS SELECT 2;"),
+        ("R__refresh.sql", "REFRESH MATERIALIZED VIEW m;\nVACUUM t;"),
+        ("R__refresh.sql.conf", "executeInTransaction=false"),
         ("B5__base.sql", "CREATE TABLE t (id int);"),
-        ("afterMigrate.txt", "no SQL"),
+        ("afterMigrate.sql", "GRANT SELECT ON v TO PUBLIC;"),
     ]);
-    assert_eq!((read.tool, versions(&read)), (Tool::Flyway, vec!["1", "2", "2.1", "10"]));
+    // Names as Java compares them: capitals first.
+    let expected = vec!["1", "2", "2.1", "10", "R__Zone_of_t", "R__refresh", "R__views"];
+    assert_eq!((read.tool, versions(&read)), (Tool::Flyway, expected));
+    assert_eq!(read.migrations[4].name, "Zone of t");
     let in_transaction: Vec<bool> = read.migrations.iter().map(|of| of.in_transaction).collect();
-    assert_eq!(in_transaction, [true, true, true, false]);
+    assert_eq!(in_transaction, [true, true, true, false, true, false, true]);
     let kinds: Vec<UnitKind> = read.migrations[3].units.iter().map(|unit| unit.kind).collect();
     assert_eq!(kinds, [UnitKind::Alone, UnitKind::Single]);
+}
+
+#[test]
+fn flyway_looks_into_the_folders_of_a_folder() {
+    let folder = folder(&[("V1__a.sql", "SELECT 1")]);
+    let nested = folder.path().join("2026/april");
+    std::fs::create_dir_all(&nested).expect("folders");
+    std::fs::write(nested.join("V2__b.sql"), "SELECT 2").expect("a file");
+    std::fs::write(folder.path().join("2026/R__v.sql"), "SELECT 3").expect("a file");
+    let of = |folder: &Path, tool| load(folder, tool).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let all = of(folder.path(), None);
+    assert_eq!((all.tool, versions(&all)), (Tool::Flyway, vec!["1", "2", "R__v"]));
+    assert_eq!(versions(&of(folder.path(), Some(Tool::Refinery))), ["1"]);
+    // Where nothing else lies, the names in the folders tell whose they are.
+    std::fs::remove_file(folder.path().join("V1__a.sql")).expect("it is there");
+    assert_eq!(versions(&of(folder.path(), None)), ["2", "R__v"]);
 }
 
 fn back(files: &[(&str, &str)], tool: Option<Tool>, from: Option<&str>) -> Result<Migrations, String> {
@@ -152,8 +174,10 @@ fn the_way_back_begins_with_the_last() {
         (vec!["SELECT 20"], false)
     );
     assert_eq!(down.migrations[0].statements[0].line, 4);
-    let flyway = [("V1__a.sql", "SELECT 1"), ("U1__a.sql", "SELECT 10")];
-    assert_eq!(statements(&back(&flyway, None, None).expect("it has one").migrations[0]), ["SELECT 10"]);
+    // Flyway takes versions back, and leaves what is repeatable as it is.
+    let flyway = [("V1__a.sql", "SELECT 1"), ("U1__a.sql", "SELECT 10"), ("R__v.sql", "SELECT 2")];
+    let down = back(&flyway, None, None).expect("it has one");
+    assert_eq!((versions(&down), statements(&down.migrations[0])), (vec!["1"], vec!["SELECT 10"]));
     let plain = [("add.sql", "SELECT 1"), ("add.down.sql", "SELECT 10")];
     let down = back(&plain, None, None).expect("it has one");
     assert_eq!((versions(&down), statements(&down.migrations[0])), (vec!["add"], vec!["SELECT 10"]));
@@ -166,6 +190,7 @@ fn a_migration_without_a_way_back_is_named() {
     assert!(said(&[("V1_2__a.sql", "SELECT 1")], None).contains("`U1_2__a.sql`"));
     assert!(said(&[("1_a.sql", "-- migrate:up\nSELECT 1")], None).contains("-- migrate:down"));
     assert!(said(&[("V1__a.sql", "SELECT 1")], Some(Tool::Refinery)).contains("knows no way back"));
+    assert!(said(&[("R__a.sql", "SELECT 1")], None).contains("none of these migrations is ever taken back"));
 }
 
 #[test]

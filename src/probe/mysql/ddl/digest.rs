@@ -41,7 +41,8 @@ const LINES: [&str; 7] = [
     ),
     concat!(
         probe_tag!(),
-        "SELECT CONCAT('view ', TABLE_NAME, ' ', VIEW_DEFINITION) AS line FROM information_schema.VIEWS ",
+        "SELECT CONCAT('view ', TABLE_NAME, ' ', REPLACE(VIEW_DEFINITION, CONCAT('`', DATABASE(), '`.'), '')) AS line ",
+        "FROM information_schema.VIEWS ",
         "WHERE TABLE_SCHEMA = DATABASE()"
     ),
     concat!(

@@ -2,6 +2,7 @@
 //! where it then fails (MariaDB, "SQL statements Causing an Implicit Commit"): what became of a transaction is asked behind every
 //! statement.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -10,14 +11,15 @@ use mysql_async::consts::StatusFlags;
 use mysql_async::prelude::Queryable as _;
 
 use super::schema::{TABLES_OF_MARIADB, TABLES_OF_MYSQL};
-use super::{digest, foresee, schema};
+use super::{digest, foresee, keyed, schema, sizes};
 use crate::db::ConnectError;
 use crate::db::mysql::{Client, Settings, code_of, connect, ends_the_connection};
-use crate::probe::ddl::{Digest, Schema, TransactionState};
+use crate::probe::ddl::{Digest, Schema, Sizes, TransactionState};
 use crate::probe::mysql::link::words;
 use crate::record::migration::{DdlError, ForeseenAlgorithm};
 use crate::sql::lex::significant_in;
 use crate::sql::named::{Place, question_marks};
+use crate::sql::safer::{Known, tables_to_go_through};
 use crate::sql::statement::{StatementKind, kind_in};
 use crate::units::{BackendId, Dialect};
 
@@ -90,9 +92,32 @@ impl Session {
         Ok(schema::read(&rows))
     }
 
+    /// What the safe forms of these statements need to know. MySQL has no blocks outside of routines, and so none of these forms.
+    pub async fn known(&self, statements: &[&str]) -> Result<Known, DdlError> {
+        let mut known = Known::default();
+        let tables = statements.iter().filter_map(|sql| tables_to_go_through(sql));
+        for table in tables.filter(|_| self.client.is_mariadb()) {
+            if !known.tables.iter().any(|of| of.table == table) {
+                let read = keyed::read(&self.client, &table).await.map_err(|error| self.told(&error))?;
+                known.tables.extend(read);
+            }
+        }
+        Ok(known)
+    }
+
     /// The schema, line by line.
     pub async fn digest(&self) -> Result<Digest, DdlError> {
         digest::read(&self.client).await.map_err(|error| self.told(&error))
+    }
+
+    /// The tables with their sizes.
+    pub async fn sizes(&self) -> Result<Sizes, DdlError> {
+        sizes::read(&self.client).await.map_err(|error| self.told(&error))
+    }
+
+    /// The rows of each table.
+    pub async fn rows(&self) -> Result<BTreeMap<String, u64>, DdlError> {
+        sizes::rows(&self.client).await.map_err(|error| self.told(&error))
     }
 
     /// Whether the server takes a statement, which is not executed.

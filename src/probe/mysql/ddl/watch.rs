@@ -60,7 +60,7 @@ impl Watch {
         // An account that may not read it is told so by `doctor`.
         let instrument = client.rows(INSTRUMENT).await.unwrap_or_default();
         let notes_locks = instrument.first().is_some_and(|row| is_true(row, "enabled"));
-        let sql = if notes_locks { locks_of(session) } else { state_of(session) };
+        let sql = if notes_locks { locks_of(&session.0.to_string()) } else { state_of(session) };
         let eyes = Arc::new(Eyes { client, sql, notes_locks });
         let seen = Arc::new(Mutex::new(SeenLocks::default()));
         let looking = tokio::spawn(look_on(Arc::clone(&eyes), Arc::clone(&seen), clock));
@@ -92,15 +92,14 @@ impl Drop for Watch {
     }
 }
 
-/// Locks on tables of this database, and whatever else the session waits for.
-fn locks_of(session: BackendId) -> String {
+/// Locks on tables of this database, and whatever else the sessions of these numbers wait for.
+pub(super) fn locks_of(sessions: &str) -> String {
     format!(
-        "{}SELECT LOWER(m.OBJECT_TYPE) AS kind, m.OBJECT_NAME AS relation, m.LOCK_TYPE AS mode, m.LOCK_STATUS = 'GRANTED' AS granted \
+        "{}SELECT t.PROCESSLIST_ID AS id, LOWER(m.OBJECT_TYPE) AS kind, m.OBJECT_NAME AS relation, m.LOCK_TYPE AS mode, m.LOCK_STATUS = 'GRANTED' AS granted \
          FROM performance_schema.metadata_locks AS m \
          JOIN performance_schema.threads AS t ON t.THREAD_ID = m.OWNER_THREAD_ID \
-         WHERE t.PROCESSLIST_ID = {} AND (m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA = DATABASE() OR m.LOCK_STATUS <> 'GRANTED')",
-        probe_tag!(),
-        session.0
+         WHERE t.PROCESSLIST_ID IN ({sessions}) AND (m.OBJECT_TYPE = 'TABLE' AND m.OBJECT_SCHEMA = DATABASE() OR m.LOCK_STATUS <> 'GRANTED')",
+        probe_tag!()
     )
 }
 
@@ -129,7 +128,7 @@ async fn look_on(eyes: Arc<Eyes>, seen: Arc<Mutex<SeenLocks>>, clock: impl Now) 
     }
 }
 
-fn lock(row: &Row) -> Option<LockNow> {
+pub(super) fn lock(row: &Row) -> Option<LockNow> {
     let kind = text(row, "kind")?;
     let is_table = kind == "table";
     Some(LockNow {
@@ -154,7 +153,7 @@ fn wait(row: &Row) -> Option<LockNow> {
 
 /// Since when each lock is seen without a break: the server does not tell, and an ALTER in place takes the same one twice.
 #[derive(Default)]
-struct Lasting {
+pub(super) struct Lasting {
     /// When the look before was answered.
     before: Option<Stamp>,
     since: Vec<(LockKey, Stamp)>,
@@ -164,7 +163,7 @@ struct Lasting {
 type LockKey = (String, String, bool, Option<RelationId>);
 
 impl Lasting {
-    fn look(&mut self, now: Span, locks: Vec<LockNow>) -> Vec<LockNow> {
+    pub(super) fn look(&mut self, now: Span, locks: Vec<LockNow>) -> Vec<LockNow> {
         // What was not there in the look before came at some moment since.
         let came = self.before.map_or(now.from, |before| Stamp(u64::midpoint(before.0, now.from.0)));
         let mut since: Vec<(LockKey, Stamp)> = Vec::with_capacity(locks.len());

@@ -1,5 +1,6 @@
 //! How PostgreSQL, 14 to 18, is asked around a session that changes the schema.
 
+mod columns;
 mod digest;
 mod left;
 mod outside;
@@ -9,8 +10,7 @@ mod session;
 mod sizes;
 mod watch;
 
-pub use outside::{Outside, OutsideLock, OutsideSession};
+pub use outside::Outside;
 pub use safety::company;
 pub use session::{OwnScans, Session};
-pub use sizes::{Grown, Sizes};
 pub use watch::Watch;

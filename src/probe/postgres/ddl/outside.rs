@@ -1,17 +1,16 @@
-//! Sessions of somebody else's tool, looked at from outside many times a second: which statement each is at, since when, and which
-//! locks it waits for and holds. What begins and ends between two looks is seen by what the session says of its last statement.
+//! Sessions of somebody else's tool, looked at from outside: `pg_stat_activity` keeps each session's last statement.
 
 use std::time::Duration;
 
 use tokio_postgres::Statement;
 
-use crate::db::postgres::{Client, connect};
-use crate::db::{ConnectError, Now, Target};
-use crate::units::{Span, Stamp};
+use crate::db::postgres::{Client, Settings, connect};
+use crate::db::{ConnectError, Now};
+use crate::units::{BackendId, Span, Stamp};
 
 use super::schema::{self, RELATIONS};
 use super::session::told;
-use crate::probe::ddl::Schema;
+use crate::probe::ddl::{OutsideLock, OutsideSession, RelationId, Schema};
 use crate::record::migration::DdlError;
 
 /// Characters of a statement that are kept.
@@ -35,40 +34,6 @@ const LOCKS: &str = "
     FROM pg_catalog.pg_locks
     WHERE pid = ANY ($1) AND (NOT granted OR locktype = 'relation')";
 
-/// What one session is at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutsideSession {
-    /// Its process id on the server.
-    pub pid: i32,
-    /// Its statement under way, or the last one.
-    pub query: String,
-    /// Whether that is under way.
-    pub active: bool,
-    /// What tells the statement from another one of the same text: when it began, by the server's clock.
-    pub started: i64,
-    /// From its beginning to its end, or to now.
-    pub span: Span,
-    /// What tells its transaction from another one; absent between two.
-    pub transaction: Option<i64>,
-    /// Locks on relations that it holds, and those of any kind that it waits for.
-    pub locks: Vec<OutsideLock>,
-}
-
-/// One lock of such a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutsideLock {
-    /// `AccessExclusiveLock`
-    pub mode: String,
-    /// `relation`, `transactionid`, …
-    pub lock_type: String,
-    /// Number of the relation, where it is one.
-    pub relation: Option<u32>,
-    /// Whether it is held, or waited for.
-    pub granted: bool,
-    /// Since when it is waited for; the look itself where it is held.
-    pub since: Stamp,
-}
-
 /// The connection that looks.
 pub struct Outside {
     client: Client,
@@ -81,8 +46,7 @@ pub struct Outside {
 
 impl Outside {
     /// Connects, and takes who is there for somebody else.
-    pub async fn begin(target: &Target) -> Result<Self, ConnectError> {
-        let settings = target.postgres()?;
+    pub async fn begin(settings: &Settings) -> Result<Self, ConnectError> {
         let client = connect(settings, crate::probe::ROLE).await?;
         let ready = async {
             client.batch_execute("SET statement_timeout = '2s'; SET jit = off").await?;
@@ -111,12 +75,12 @@ impl Outside {
         if sessions.is_empty() {
             return Ok(sessions);
         }
-        let pids: Vec<i32> = sessions.iter().map(|of| of.pid).collect();
+        let pids: Vec<i32> = sessions.iter().filter_map(|of| i32::try_from(of.backend.0).ok()).collect();
         let rows = self.client.query(&self.locks, &[&pids]).await.map_err(|error| told(&error))?;
         let now = clock.now();
         for row in &rows {
             let (pid, lock) = lock(row, now).map_err(|error| told(&error))?;
-            if let Some(session) = sessions.iter_mut().find(|of| of.pid == pid) {
+            if let Some(session) = sessions.iter_mut().find(|of| of.backend == pid) {
                 session.locks.push(lock);
             }
         }
@@ -133,7 +97,8 @@ impl Outside {
     pub async fn cancel(&self, clock: &impl Now) {
         for session in self.look(clock).await.unwrap_or_default() {
             // It may have ended by itself in the meantime.
-            let _ = self.client.execute("SELECT pg_catalog.pg_cancel_backend($1)", &[&session.pid]).await;
+            let Ok(pid) = i32::try_from(session.backend.0) else { continue };
+            let _ = self.client.execute("SELECT pg_catalog.pg_cancel_backend($1)", &[&pid]).await;
         }
     }
 }
@@ -147,26 +112,27 @@ fn session(row: &tokio_postgres::Row, now: Stamp) -> Result<Option<OutsideSessio
     let in_state: Option<i64> = row.try_get("state_us")?;
     let to = if active { now } else { ago(now, in_state.unwrap_or(0)) };
     Ok(Some(OutsideSession {
-        pid: row.try_get("pid")?,
+        backend: BackendId(row.try_get::<_, i32>("pid")?.into()),
         query: row.try_get::<_, Option<String>>("query")?.unwrap_or_default(),
         active,
-        started,
+        number: started,
         span: Span { from: ago(now, since).min(to), to },
         transaction: row.try_get("transaction")?,
+        stands: false,
         locks: Vec::new(),
     }))
 }
 
-fn lock(row: &tokio_postgres::Row, now: Stamp) -> Result<(i32, OutsideLock), tokio_postgres::Error> {
+fn lock(row: &tokio_postgres::Row, now: Stamp) -> Result<(BackendId, OutsideLock), tokio_postgres::Error> {
     let waited: Option<i64> = row.try_get("waited_us")?;
     let lock = OutsideLock {
         mode: row.try_get("mode")?,
         lock_type: row.try_get("locktype")?,
-        relation: row.try_get("relation")?,
+        relation: row.try_get::<_, Option<u32>>("relation")?.map(RelationId::Number),
         granted: row.try_get("granted")?,
         since: ago(now, waited.unwrap_or(0)),
     };
-    Ok((row.try_get("pid")?, lock))
+    Ok((BackendId(row.try_get::<_, i32>("pid")?.into()), lock))
 }
 
 fn ago(now: Stamp, us: i64) -> Stamp {

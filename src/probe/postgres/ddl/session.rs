@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio_postgres::{Row, Statement};
 
-use super::digest;
 use super::schema::{self, RELATIONS};
-use super::sizes::{SIZES, Sizes};
+use super::sizes::{self, SIZES};
+use super::{columns, digest};
 use crate::db::ConnectError;
 use crate::db::postgres::{Client, Settings, connect};
-use crate::probe::ddl::{Digest, Looked, OwnLocks, RelationId, Schema};
+use crate::probe::ddl::{Digest, Looked, OwnLocks, RelationId, Schema, Sizes};
 use crate::probe::postgres::link::words;
 use crate::record::migration::DdlError;
+use crate::sql::safer::{Known, columns_with_another_type};
 use crate::units::BackendId;
 
 /// `connection_failure`, for what ended without a word of the server.
@@ -131,10 +132,20 @@ impl Session {
         digest::read(&self.client).await.map_err(|error| told(&error))
     }
 
+    /// What the safe forms of these statements need to know: the columns that are to have another type, those that there are.
+    pub async fn known(&self, statements: &[&str]) -> Result<Known, DdlError> {
+        let mut known = Known::default();
+        for (table, column) in statements.iter().flat_map(|sql| columns_with_another_type(sql)) {
+            let read = columns::read(&self.client, &table, &column).await;
+            known.columns.extend(read.map_err(|error| told(&error))?);
+        }
+        Ok(known)
+    }
+
     /// The relations with their sizes, what its own transaction did included.
     pub async fn sizes(&self) -> Result<Sizes, DdlError> {
         let rows = self.client.query(SIZES, &[]).await.map_err(|error| told(&error))?;
-        Sizes::read(&rows).map_err(|error| told(&error))
+        sizes::read(&rows).map_err(|error| told(&error))
     }
 
     /// Tables that this transaction read from end to end so far, with how often; those of transactions before it count as well.
