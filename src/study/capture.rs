@@ -75,7 +75,8 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
     reader.begin().await?;
     let schema = reader.schema(&texts).await?;
     let mut facts = reader.tables().await?;
-    let unread = reader.statistics(&mut facts).await?;
+    let mut unread = reader.statistics(&mut facts).await?;
+    unread.extend(reader.joint_statistics(&mut facts).await?);
     reader.end().await?;
     if facts.tables.is_empty() {
         return Err(StudyError::Refused(

@@ -3,11 +3,12 @@
 
 use serde::de::DeserializeOwned;
 
-use super::column::{Description, Leaves, choose};
+use super::column::{Description, Leaves, Written, choose};
 use super::facts::{
     ColumnFacts, ColumnStatistics, DatabaseFacts, LeftOut, ReferenceFacts, Remark, TableFacts, TypeKind,
 };
 use super::fan_out::{Sides, exponent, fan_outs, rows_of, whole};
+use super::joint::{Member, together};
 use super::keys::{Role, Roles, decide, is_filled};
 use crate::generate::ColumnGenerator;
 use crate::generate::spec::{ColumnSpec, Modifiers, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
@@ -82,6 +83,9 @@ struct Candidate {
     descriptions: Vec<Description>,
     chosen: usize,
     leaves: Leaves,
+    written: Written,
+    /// Whether the first description has it drawn by another column.
+    is_joined: bool,
 }
 
 /// The names of `--keep-values` that are no text columns of these tables.
@@ -107,8 +111,10 @@ pub fn describe(facts: &DatabaseFacts, keep: &[String]) -> Described {
     let rows = all_rows(facts, &roles);
     let mut scope: Vec<ScopeTable> = vec![];
     let mut candidates: Vec<Vec<Candidate>> = vec![];
+    let mut remarks = roles.remarks.clone();
     for (table, own) in facts.tables.iter().enumerate() {
-        let all = if filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
+        let mut all = if filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
+        remarks.extend(join(own, &roles.of[table], &mut all));
         let columns =
             all.iter().map(|of| scope_column(&own.columns[of.column], &of.descriptions[0])).collect();
         scope.push(ScopeTable { name: own.name.clone(), rows: rows[table], columns });
@@ -117,11 +123,12 @@ pub fn describe(facts: &DatabaseFacts, keep: &[String]) -> Described {
     let refused = settle(facts, &mut scope, &mut candidates);
     let mut described = Described {
         left_out: roles.left_out.clone(),
-        remarks: roles.remarks.clone(),
+        remarks,
         finish: roles.finish.clone(),
         ..Described::default()
     };
     for (table, columns) in candidates.iter().enumerate().filter(|(table, _)| filled[*table]) {
+        described.remark_on_joined(&facts.tables[table], columns);
         described.add(facts, table, columns, &roles, rows[table]);
     }
     for (table, column, why) in refused {
@@ -197,10 +204,12 @@ fn choices(
         let known = column.statistics.as_ref();
         let nulls = if column.not_null { 0.0 } else { known.map_or(0.0, |of| of.null_fraction) };
         let is_kept = keep.iter().any(|name| is_named(own, column, name));
+        let mut written = Written::default();
         let (descriptions, leaves) = match role {
             Role::Absent => continue,
             Role::Own | Role::Unique => {
                 let choice = choose(own, column, *role == Role::Unique, is_kept);
+                written = choice.written;
                 (choice.descriptions, choice.leaves)
             }
             Role::Null => {
@@ -232,10 +241,40 @@ fn choices(
             ),
         };
         if !descriptions.is_empty() {
-            all.push(Candidate { column: at, descriptions, chosen: 0, leaves });
+            all.push(Candidate { column: at, descriptions, chosen: 0, leaves, written, is_joined: false });
         }
     }
     all
+}
+
+/// Has columns that go together drawn one by the other; what they are by themselves remains where that cannot be. Gives what is not
+/// held.
+fn join(own: &TableFacts, roles: &[Role], all: &mut [Candidate]) -> Vec<Remark> {
+    if own.joint.is_empty() {
+        return vec![];
+    }
+    let member = |candidate: &Candidate| {
+        let column = &own.columns[candidate.column];
+        let role = &roles[candidate.column];
+        let known = column.statistics.as_ref();
+        Member {
+            name: &column.name,
+            written: &candidate.written,
+            is_free: *role == Role::Own && !candidate.written.type_name.is_empty(),
+            is_unique: *role == Role::Unique || own.is_unique(&column.name),
+            nulls: candidate.descriptions[0].null_fraction,
+            distinct: known.map_or(0.0, |known| known.distinct_among(own.rows)),
+        }
+    };
+    let members: Vec<Member<'_>> = all.iter().map(member).collect();
+    let (made, remarks) = together(own, &members);
+    for (name, description) in made {
+        if let Some(of) = all.iter_mut().find(|of| own.columns[of.column].name == name) {
+            of.descriptions.insert(0, description);
+            of.is_joined = true;
+        }
+    }
+    remarks
 }
 
 fn q(text: &str) -> String {
@@ -398,6 +437,17 @@ impl Described {
             scales: rows > FIXED_MAX || refers,
             columns: all.iter().map(column).collect(),
         });
+    }
+
+    fn remark_on_joined(&mut self, own: &TableFacts, all: &[Candidate]) {
+        for of in all.iter().filter(|of| of.is_joined && of.chosen > 0) {
+            let name = &own.columns[of.column].name;
+            self.remarks.push(Remark::new(
+                format!("{}.{name}", own.name),
+                "it goes together with another column there, and is made by itself",
+                "describe it by the other one: conditional = { on = …, … }",
+            ));
+        }
     }
 
     /// A column that no generator can make: it is NULL, and what counts on it is left out.

@@ -37,6 +37,8 @@ pub struct TableFacts {
     pub references: Vec<ReferenceFacts>,
     /// What each row must keep.
     pub checks: Vec<CheckFacts>,
+    /// What was found of several columns together.
+    pub joint: Vec<JointStatistics>,
 }
 
 impl TableFacts {
@@ -146,6 +148,24 @@ impl ColumnStatistics {
     pub fn distinct_among(&self, rows: f64) -> f64 {
         if self.distinct < 0.0 { -self.distinct * rows } else { self.distinct }
     }
+}
+
+/// What `ANALYZE` found of several columns together, where `CREATE STATISTICS` asked for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JointStatistics {
+    /// Of the statistics object.
+    pub name: String,
+    /// The columns that it is made of.
+    pub columns: Vec<String>,
+    /// Whether it is made of expressions too.
+    pub has_expressions: bool,
+    /// How many different combinations some of the columns have.
+    pub distinct: Vec<(Vec<String>, f64)>,
+    /// Columns that determine another one, and in which share of the rows they do.
+    pub dependencies: Vec<(Vec<String>, String, f64)>,
+    /// The most common combinations, in the order of the columns and NULL where there is none, and the share of all rows that each
+    /// of them has.
+    pub common: Vec<(Vec<Option<String>>, f64)>,
 }
 
 /// Columns whose values no two rows share.
