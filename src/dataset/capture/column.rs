@@ -174,7 +174,7 @@ pub(super) fn choose(table: &TableFacts, column: &ColumnFacts, unique: bool, kee
         TypeKind::Text => maker.text(),
         TypeKind::Interval => maker.interval(),
         TypeKind::Uuid => maker.plain("uuid = {}", Leaves::Nothing),
-        TypeKind::Bytes => maker.plain(&maker.sized("bytes"), Leaves::Nothing),
+        TypeKind::Bytes => maker.plain(&maker.of_length("bytes", hex_bytes), Leaves::Nothing),
         TypeKind::Json => maker.plain(&maker.json(), Leaves::Nothing),
         TypeKind::Network => maker.plain("ip_address = {}", Leaves::Nothing),
         TypeKind::Array(of) => maker.array(of),
@@ -186,6 +186,11 @@ pub(super) fn choose(table: &TableFacts, column: &ColumnFacts, unique: bool, kee
         choice.leaves = Leaves::Nothing;
     }
     choice
+}
+
+/// All values that are known.
+fn values_of(known: &ColumnStatistics) -> impl Iterator<Item = &String> {
+    known.common.iter().chain(&known.bounds)
 }
 
 struct Maker<'a> {
@@ -240,8 +245,7 @@ impl Maker<'_> {
     }
 
     fn counted(&self) -> Choice {
-        let values = self.known.common.iter().chain(&self.known.bounds);
-        let Some(form) = Form::of(&self.column.kind, values) else {
+        let Some(form) = Form::of(&self.column.kind, values_of(self.known)) else {
             return Choice::of(vec![], Leaves::Nothing);
         };
         let (mut common, mut bounds) = self.points(form);
@@ -251,8 +255,11 @@ impl Maker<'_> {
         all.dedup();
         let distinct = self.known.distinct_among(self.table.rows);
         let before = all.clone();
+        let listed = self.partitions();
         let leaves = if self.keep {
             Leaves::Kept
+        } else if !listed.is_empty() && values_of(self.known).all(|value| listed.contains(value)) {
+            Leaves::InSchema
         } else if is_dense(form, &all, distinct) {
             Leaves::Range
         } else {
@@ -430,11 +437,18 @@ impl Maker<'_> {
         Choice { descriptions, leaves: Leaves::InSchema, written }
     }
 
-    /// The texts that a check constraint lists for the column alone.
+    /// The values that the schema lists for the column: a check constraint for it alone, or the bounds of partitions.
     fn listed(&self) -> Vec<String> {
         let about =
             |check: &&super::facts::CheckFacts| check.columns.as_slice() == [self.column.name.clone()];
-        self.table.checks.iter().filter(about).flat_map(|check| literals(&check.expression)).collect()
+        let checked = self.table.checks.iter().filter(about).flat_map(|check| literals(&check.expression));
+        checked.chain(self.partitions()).collect()
+    }
+
+    /// The values by which the rows go to partitions.
+    fn partitions(&self) -> Vec<String> {
+        let own = self.table.listed.iter().filter(|(name, _)| *name == self.column.name);
+        own.flat_map(|(_, values)| values.clone()).collect()
     }
 
     fn text(&self) -> Choice {
@@ -450,7 +464,7 @@ impl Maker<'_> {
                 thinned(&self.known.bounds, TEXT_BOUNDS_MAX).iter().map(|value| quoted(value)).collect();
             let leaves = if self.keep { Leaves::Kept } else { Leaves::InSchema };
             let mut descriptions = self.histograms("text", if self.unique { &[] } else { &common }, &bounds);
-            descriptions.push(Description::of(self.of_length(), self.nulls).unique(self.unique));
+            descriptions.push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
             let all = self.known.common.iter().chain(&self.known.bounds);
             let of = all.map(|value| (value.clone(), quoted(value))).collect();
             let written = Written { type_name: "text", common, bounds, of };
@@ -465,7 +479,6 @@ impl Maker<'_> {
     }
 
     fn made_up(&self) -> Choice {
-        let length = |text: &String| text.trim_end().chars().count();
         let is_long = self.known.width > TEXT_LONG && self.known.common.is_empty();
         let mut descriptions = vec![];
         let mut made = Written::default();
@@ -486,7 +499,7 @@ impl Maker<'_> {
                     all.insert(at, value);
                 }
             }
-            let lengths: Vec<usize> = all.iter().map(|text| length(text)).collect();
+            let lengths: Vec<usize> = all.iter().map(|text| characters(text)).collect();
             let instead = made_up(&lengths, &self.name);
             let to = |value: &String| {
                 let at = all.iter().position(|of| *of == value).unwrap_or(0);
@@ -516,26 +529,26 @@ impl Maker<'_> {
                 made = Written { type_name: "text", common, bounds: written, of };
             }
         }
-        descriptions.push(Description::of(self.of_length(), self.nulls).unique(self.unique));
+        descriptions.push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
         let leaves = if descriptions.len() > 1 { Leaves::MadeUp } else { Leaves::Nothing };
         Choice { descriptions, leaves, written: made }
     }
 
-    /// Texts by their lengths alone.
-    fn of_length(&self) -> String {
-        let mut lengths: Vec<usize> =
-            self.known.bounds.iter().map(|text| text.trim_end().chars().count()).collect();
+    /// Texts or bytes by their lengths alone.
+    fn of_length(&self, what: &str, length: impl Fn(&str) -> usize) -> String {
+        let known = if self.known.bounds.is_empty() { &self.known.common } else { &self.known.bounds };
+        let mut lengths: Vec<usize> = known.iter().map(|text| length(text)).collect();
         lengths.sort_unstable();
         let limit = self.column.length_max.map_or(1_000_000, |limit| limit as usize);
         let (Some(first), Some(last)) = (lengths.first().copied(), lengths.last().copied()) else {
-            return self.sized("text");
+            return self.sized(what);
         };
-        if first == last {
-            return format!("text = {{ length = [{0}, {0}] }}", first.min(limit));
+        if first.min(limit) == last.min(limit) {
+            return format!("{what} = {{ length = [{0}, {0}] }}", first.min(limit));
         }
         let bounds: Vec<String> =
             thinned(&lengths, 21).iter().map(|length| (*length).min(limit).to_string()).collect();
-        format!("text = {{ length = {{ histogram = {{ bounds = [{}] }} }} }}", bounds.join(", "))
+        format!("{what} = {{ length = {{ histogram = {{ bounds = [{}] }} }} }}", bounds.join(", "))
     }
 
     /// Something with a length, of which only the mean is known. The width counts the header of a value: one byte up to 126, else four.
@@ -611,6 +624,16 @@ impl Maker<'_> {
         );
         self.plain(&generator, leaves)
     }
+}
+
+/// Characters of a text; the blanks at the end of a `char(n)` are none.
+fn characters(text: &str) -> usize {
+    text.trim_end().chars().count()
+}
+
+/// Bytes of a value that is written as `\\x00ff`.
+fn hex_bytes(text: &str) -> usize {
+    text.strip_prefix("\\x").map_or(text.len(), |digits| digits.len() / 2)
 }
 
 /// The texts in an expression that compares one column with texts and does nothing else.

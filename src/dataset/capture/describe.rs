@@ -1,15 +1,17 @@
 //! From what is known of a database to the tables of a document: every column gets the best generator that can be, each checked by
 //! the code that will make its rows. Knows no server.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::de::DeserializeOwned;
 
 use super::column::{Description, Leaves, Written, choose};
 use super::facts::{
     ColumnFacts, ColumnStatistics, DatabaseFacts, LeftOut, ReferenceFacts, Remark, TableFacts, TypeKind,
 };
-use super::fan_out::{Sides, exponent, fan_outs, rows_of, whole};
+use super::fan_out::{Sides, exponent, fan_outs, rows_of, rows_wanted, whole};
 use super::joint::{Member, together};
-use super::keys::{Role, Roles, decide, is_filled};
+use super::keys::{Role, Roles, decide, is_filled, without_key};
 use crate::generate::ColumnGenerator;
 use crate::generate::spec::{ColumnSpec, Modifiers, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
 
@@ -65,7 +67,8 @@ impl Described {
     /// A table by its place among the facts.
     #[must_use]
     pub fn table(&self, facts: usize) -> Option<&DescribedTable> {
-        self.tables.iter().find(|table| table.facts == facts)
+        let place = self.tables.binary_search_by_key(&facts, |table| table.facts).ok()?;
+        self.tables.get(place)
     }
 }
 
@@ -88,13 +91,32 @@ struct Candidate {
     is_joined: bool,
 }
 
-/// The names of `--keep-values` that are no text columns of these tables.
-#[must_use]
-pub fn unknown_columns(facts: &DatabaseFacts, keep: &[String]) -> Vec<String> {
-    let is_there = |name: &str| {
-        facts.tables.iter().any(|table| table.columns.iter().any(|column| is_named(table, column, name)))
-    };
-    keep.iter().filter(|name| !is_there(name)).cloned().collect()
+/// Columns whose values may leave as they are.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// These, as `table.column`.
+    Columns(Vec<String>),
+    /// Those of all tables.
+    All,
+}
+
+impl Kept {
+    fn holds(&self, table: &TableFacts, column: &ColumnFacts) -> bool {
+        match self {
+            Self::All => true,
+            Self::Columns(names) => names.iter().any(|name| is_named(table, column, name)),
+        }
+    }
+
+    /// The names that no column of these tables has.
+    #[must_use]
+    pub fn unknown(&self, facts: &DatabaseFacts) -> Vec<String> {
+        let Self::Columns(names) = self else { return vec![] };
+        let is_there = |name: &str| {
+            facts.tables.iter().any(|table| table.columns.iter().any(|column| is_named(table, column, name)))
+        };
+        names.iter().filter(|name| !is_there(name)).cloned().collect()
+    }
 }
 
 fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
@@ -103,10 +125,10 @@ fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
         || format!("{}.{}.{}", table.schema, table.relation, column.name) == name
 }
 
-/// Describes all tables. Values leave as they are only in the columns of `keep`, and where the schema lists them.
+/// Describes all tables. Values leave as they are only in the columns that are kept, and where the schema lists them.
 #[must_use]
-pub fn describe(facts: &DatabaseFacts, keep: &[String]) -> Described {
-    let roles = decide(facts);
+pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
+    let mut roles = decide(facts);
     let filled: Vec<bool> = (0..facts.tables.len()).map(|table| is_filled(facts, table)).collect();
     let rows = all_rows(facts, &roles);
     let mut scope: Vec<ScopeTable> = vec![];
@@ -134,6 +156,8 @@ pub fn describe(facts: &DatabaseFacts, keep: &[String]) -> Described {
     for (table, column, why) in refused {
         described.give_up(&facts.tables[table], &facts.tables[table].columns[column], &why);
     }
+    described.leave_out_unheld(facts, &mut roles, &candidates);
+    without_key(facts, &mut described.left_out, &mut described.remarks);
     described.remark_on_documents(facts);
     described
 }
@@ -147,7 +171,7 @@ fn all_rows(facts: &DatabaseFacts, roles: &Roles) -> Vec<u64> {
         for (table, known) in rows.iter_mut().enumerate() {
             let wanted = roles.of[table].iter().enumerate().find_map(|(column, role)| {
                 let role = matches!(role, Role::Reference { .. }).then_some(role)?;
-                fan_outs(&sides(facts, table, column, role, &before)?).first()?.rows
+                rows_wanted(&sides(facts, table, column, role, &before)?)
             });
             // An estimate that is nearer to the exact number than to anything else is that number.
             if let Some(wanted) = wanted
@@ -195,7 +219,7 @@ fn choices(
     table: usize,
     roles: &Roles,
     rows: &[u64],
-    keep: &[String],
+    keep: &Kept,
 ) -> Vec<Candidate> {
     let own = &facts.tables[table];
     let mut all = vec![];
@@ -203,7 +227,7 @@ fn choices(
         let role = &roles.of[table][at];
         let known = column.statistics.as_ref();
         let nulls = if column.not_null { 0.0 } else { known.map_or(0.0, |of| of.null_fraction) };
-        let is_kept = keep.iter().any(|name| is_named(own, column, name));
+        let is_kept = keep.holds(own, column);
         let mut written = Written::default();
         let (descriptions, leaves) = match role {
             Role::Absent => continue,
@@ -340,16 +364,26 @@ fn settle(
     candidates: &mut [Vec<Candidate>],
 ) -> Vec<(usize, usize, String)> {
     let mut refused = vec![];
+    // A table speaks of its own columns and of those of the tables that it refers to.
+    let places: BTreeMap<u32, usize> =
+        facts.tables.iter().enumerate().map(|(at, table)| (table.oid, at)).collect();
+    let mut speak_of: Vec<Vec<usize>> = (0..facts.tables.len()).map(|table| vec![table]).collect();
+    for (child, table) in facts.tables.iter().enumerate() {
+        for parent in table.references.iter().filter_map(|reference| places.get(&reference.table)) {
+            speak_of[*parent].push(child);
+        }
+    }
+    let mut open = vec![true; candidates.len()];
     loop {
-        let mut changed = false;
-        for table in 0..candidates.len() {
+        let mut changed = BTreeSet::new();
+        for table in (0..candidates.len()).filter(|table| open[*table]) {
             let mut at = 0;
             while at < candidates[table].len() {
                 let Some(why) = refusal(scope, table, at) else {
                     at += 1;
                     continue;
                 };
-                changed = true;
+                changed.insert(table);
                 let candidate = &mut candidates[table][at];
                 candidate.chosen += 1;
                 let column = &facts.tables[table].columns[candidate.column];
@@ -362,8 +396,13 @@ fn settle(
                 }
             }
         }
-        if !changed {
+        if changed.is_empty() && open.iter().all(|open| *open) {
             return refused;
+        }
+        // What was looked at in part is looked at as a whole at last.
+        open.fill(changed.is_empty());
+        for table in changed {
+            speak_of[table].iter().for_each(|child| open[*child] = true);
         }
     }
 }
@@ -437,6 +476,31 @@ impl Described {
             scales: rows > FIXED_MAX || refers,
             columns: all.iter().map(column).collect(),
         });
+    }
+
+    /// Keys that counted on a reference of each row to another one, where there are fewer of those than rows.
+    fn leave_out_unheld(&mut self, facts: &DatabaseFacts, roles: &mut Roles, candidates: &[Vec<Candidate>]) {
+        for (table, all) in candidates.iter().enumerate() {
+            let own = &facts.tables[table];
+            let mut repeats = false;
+            for candidate in all.iter().filter(|of| !of.descriptions[of.chosen].unique) {
+                if let Role::Reference { unique, .. } = &mut roles.of[table][candidate.column] {
+                    repeats |= std::mem::take(unique);
+                }
+            }
+            for key in own.keys.iter().filter(|_| repeats) {
+                if roles.is_held(facts, table, key) || self.left_out.why(&own.name, &key.name).is_some() {
+                    continue;
+                }
+                let why = "there are more rows than rows that they could refer to";
+                self.left_out.constraints.push((own.name.clone(), key.name.clone(), why.to_owned()));
+                self.remarks.push(Remark::new(
+                    format!("{}.{}", own.name, key.name),
+                    why,
+                    "keep its rows apart in finish.sql, and add it there",
+                ));
+            }
+        }
     }
 
     fn remark_on_joined(&mut self, own: &TableFacts, all: &[Candidate]) {

@@ -120,7 +120,7 @@ pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
         let count = columns.len();
         let list = columns.join(", ");
         lines.push(match leaves {
-            Leaves::Kept => format!("values as they are, by --keep-values: {list}"),
+            Leaves::Kept => format!("values as they are, by --no-redact or --keep-values: {}", some(columns)),
             Leaves::InSchema => format!("values as they are, since the schema lists them: {list}"),
             Leaves::Range => format!(
                 "the range of numbers that lie densely, and how often the common ones come: {}",

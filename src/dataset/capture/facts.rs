@@ -1,6 +1,8 @@
 //! What was read of a database, as far as a description of it is made from that. Values of rows stand in here, as `pg_stats` has
 //! them; what of them may leave is decided in [`super::redact`]. Knows no server.
 
+use crate::sql::lex::significant;
+
 /// The tables of a database.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseFacts {
@@ -39,6 +41,8 @@ pub struct TableFacts {
     pub checks: Vec<CheckFacts>,
     /// What was found of several columns together.
     pub joint: Vec<JointStatistics>,
+    /// Columns with the values that the schema lists for them: those by which rows go to partitions.
+    pub listed: Vec<(String, Vec<String>)>,
 }
 
 impl TableFacts {
@@ -51,7 +55,7 @@ impl TableFacts {
     /// Whether a column has another value in every row, by a key of its own.
     #[must_use]
     pub fn is_unique(&self, name: &str) -> bool {
-        self.keys.iter().any(|key| key.columns.len() == 1 && key.columns[0] == name)
+        self.keys.iter().any(|key| !key.is_partial && key.columns.len() == 1 && key.columns[0] == name)
     }
 }
 
@@ -177,6 +181,8 @@ pub struct KeyFacts {
     pub columns: Vec<String>,
     /// Whether it is the primary key.
     pub is_primary: bool,
+    /// Whether it looks at some of the rows only.
+    pub is_partial: bool,
 }
 
 /// A foreign key.
@@ -203,6 +209,31 @@ pub struct CheckFacts {
     pub columns: Vec<String>,
     /// As SQL writes it, with the bare names of the columns.
     pub expression: String,
+}
+
+impl CheckFacts {
+    /// The column whose texts or bytes it limits in length and does nothing else, and their most characters or bytes:
+    /// `char_length(name) <= 255`.
+    #[must_use]
+    pub fn longest(&self) -> Option<(&str, u32)> {
+        const FUNCTIONS: [&str; 4] = ["char_length", "character_length", "length", "octet_length"];
+        let text = self.expression.as_str();
+        let tokens = significant(text);
+        // Parentheses and casts to text only hold it together.
+        let words: Vec<&str> = tokens
+            .iter()
+            .map(|token| token.text(text))
+            .filter(|word| !["(", ")", "::", "text"].contains(word))
+            .collect();
+        let (function, most, beyond) = match words.as_slice() {
+            [function, _, "<", "=", most] | [function, _, "=", most] => (function, most, 0),
+            [function, _, "<", most] => (function, most, 1),
+            _ => return None,
+        };
+        let [column] = self.columns.as_slice() else { return None };
+        let most = most.parse::<u32>().ok()?.checked_sub(beyond)?;
+        FUNCTIONS.contains(function).then_some((column.as_str(), most))
+    }
 }
 
 /// Something that is not captured, where it is, and what to write by hand.
@@ -247,5 +278,24 @@ impl LeftOut {
     #[must_use]
     pub fn may_be_null(&self, table: &str, column: &str) -> bool {
         self.nullable.iter().any(|(of, name)| of == table && name == column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_a_length_limits_it_and_any_other_does_not() {
+        let longest = |expression: &str| {
+            let check =
+                CheckFacts { name: "c".into(), columns: vec!["name".into()], expression: expression.into() };
+            check.longest().map(|(_, most)| most)
+        };
+        assert_eq!(longest("(char_length(name) <= 255)"), Some(255));
+        assert_eq!(longest("(length((name)::text) < 10)"), Some(9));
+        assert_eq!(longest("(octet_length(name) = 32)"), Some(32));
+        assert_eq!(longest("(length(name) > 3)"), None);
+        assert_eq!(longest("((char_length(name) <= 255) OR (name IS NULL))"), None);
     }
 }

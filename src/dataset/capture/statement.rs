@@ -1,10 +1,9 @@
 //! A statement of `pg_stat_statements` as a named statement with parameters that can be drawn. Nothing of it that could be a value
 //! stays in its text. Knows no server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::describe::Described;
-use super::facts::{DatabaseFacts, TypeKind};
+use super::facts::{DatabaseFacts, KeyFacts, TypeKind};
 use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
 use crate::sql::lex::{TokenKind, lex, significant};
@@ -127,12 +126,12 @@ pub fn without_values(text: &str) -> String {
 }
 
 /// Makes a statement of the workload, or says why that cannot be. `names` are those that are taken.
-pub fn make(
+pub(super) fn make(
     statement: &StatementFacts,
-    facts: &DatabaseFacts,
-    described: &Described,
-    names: &mut Vec<String>,
+    sources: &Sources<'_>,
+    names: &mut BTreeSet<String>,
 ) -> Result<MadeStatement, String> {
+    let facts = sources.facts;
     // What only another search path finds is found by its schema.
     let text = match statement.search_path {
         Some(_) => Reading::new(&statement.text, facts).qualified(),
@@ -140,9 +139,8 @@ pub fn make(
     };
     let reading = Reading::new(&text, facts);
     let uses = reading.uses(statement.parameters.len());
-    let sources = Sources { facts, described };
     let rows_per_call = statement.rows / statement.calls.max(1.0);
-    let same_rows = same_rows(&uses, &sources);
+    let same_rows = same_rows(&uses, sources);
     let mut places: Vec<Place> = vec![];
     let mut parameters: Vec<(String, String)> = vec![];
     for (number, (of, (type_name, kind))) in uses.iter().zip(&statement.parameters).enumerate() {
@@ -170,18 +168,21 @@ pub fn make(
         places.push(match source {
             Source::Literal(sql) => Place::Literal(sql),
             Source::Drawn(text) => {
-                let taken = parameters.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-                let name = free_name(&parameter_name(of), &taken);
+                let name =
+                    free_name(&parameter_name(of), |name| parameters.iter().any(|(taken, _)| taken == name));
                 parameters.push((name.clone(), text));
                 Place::Named(name)
             }
         });
     }
+    if let Some(why) = lacks_key(&text, &reading, sources) {
+        return Err(why);
+    }
     let kind = kind(&text);
     let tables = reading.tables();
-    let name = free_name(&statement_name(kind, &tables, &uses, facts), names);
-    names.push(name.clone());
-    let steps_over = may_collide(&text, &reading, &uses, &sources);
+    let name = free_name(&statement_name(kind, &tables, &uses, facts), |name| names.contains(name));
+    names.insert(name.clone());
+    let steps_over = may_collide(&text, &reading, &uses, sources);
     let gives_rows =
         !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
     Ok(MadeStatement {
@@ -212,6 +213,29 @@ fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Source
         is_numbered || is_drawn
     };
     !says_so && own.keys.iter().any(|key| !key.columns.iter().any(is_new))
+}
+
+/// Why `ON CONFLICT` finds no key: the only one of its columns is left out of the schema.
+fn lacks_key(text: &str, reading: &Reading<'_>, sources: &Sources<'_>) -> Option<String> {
+    let (table, _) = reading.into()?;
+    let own = &sources.facts.tables[table];
+    let tokens = significant(text);
+    let at = tokens.iter().position(|token| token.is_word(text, "CONFLICT"))? + 1;
+    let names = |from: usize| {
+        let list = tokens[from..].iter().take_while(|token| !token.is_punctuation(text, ")"));
+        list.map(|token| token.text(text).trim_matches('"').to_owned()).collect::<Vec<String>>()
+    };
+    let is_meant = |key: &&KeyFacts| {
+        if tokens.get(at).is_some_and(|token| token.is_punctuation(text, "(")) {
+            let names = names(at + 1);
+            return key.columns.iter().all(|column| names.contains(column));
+        }
+        tokens.get(at + 2).is_some_and(|token| token.text(text).trim_matches('"') == key.name)
+    };
+    let mut meant = own.keys.iter().filter(is_meant).peekable();
+    meant.peek()?;
+    let is_gone = |key: &KeyFacts| sources.described.left_out.why(&own.name, &key.name).is_some();
+    meant.all(is_gone).then(|| "the key that its ON CONFLICT names is left out of schema.sql".to_owned())
 }
 
 /// Steps over rows that are there already.
@@ -338,8 +362,8 @@ pub(super) fn plain(name: &str) -> String {
     if letters.starts_with(|c: char| c.is_ascii_lowercase()) { letters } else { format!("p_{letters}") }
 }
 
-pub(super) fn free_name(name: &str, taken: &[String]) -> String {
-    let is_taken = |name: &String| taken.contains(name);
+/// A name that is not taken: the given one, else with the first number behind it that is free.
+pub(super) fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let numbered = (2..).map(|number| format!("{name}_{number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
 }
@@ -404,6 +428,6 @@ mod tests {
     fn names_are_plain_and_each_is_its_own() {
         assert_eq!(plain("Order Líne"), "order_l_ne");
         assert_eq!(plain("1st"), "p_1st");
-        assert_eq!(free_name("id", &["id".into(), "id_2".into()]), "id_3");
+        assert_eq!(free_name("id", |name| ["id", "id_2"].contains(&name)), "id_3");
     }
 }
