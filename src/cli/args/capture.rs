@@ -14,6 +14,7 @@ use crate::units::Seed;
 and, for statistics of all columns, SELECT on pg_statistic. Texts become made-up texts of the same lengths, order and frequencies; \
 numbers and times are moved between their neighbours. What leaves is listed before it is written."
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user gives or not")]
 pub(in crate::cli) struct CaptureArguments {
     /// The database: a postgres:// URL
     #[arg(short, long, value_name = "URL", env = "DBDYNO_TARGET", hide_env_values = true)]

@@ -12,6 +12,7 @@ use super::facts::{
 use super::fan_out::{Sides, exponent, fan_outs, rows_of, rows_wanted, whole};
 use super::joint::{Member, together};
 use super::keys::{Role, Roles, decide, is_filled, without_key};
+use super::redact::Form;
 use crate::generate::ColumnGenerator;
 use crate::generate::spec::{ColumnSpec, Modifiers, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
 
@@ -234,7 +235,13 @@ fn choices(
             Role::Own | Role::Unique => {
                 let choice = choose(own, column, *role == Role::Unique, is_kept);
                 written = choice.written;
-                (choice.descriptions, choice.leaves)
+                let mut descriptions = choice.descriptions;
+                if *role == Role::Own
+                    && let Some(after) = after(own, column, nulls)
+                {
+                    descriptions.insert(0, after);
+                }
+                (descriptions, choice.leaves)
             }
             Role::Null => {
                 let choice = choose(own, column, false, false);
@@ -269,6 +276,27 @@ fn choices(
         }
     }
     all
+}
+
+/// A time that a check holds behind another one of the row: `ends_at > starts_at`. As far behind it on average as the middles of both
+/// columns lie apart.
+fn after(own: &TableFacts, column: &ColumnFacts, nulls: f64) -> Option<Description> {
+    const HOUR_S: f64 = 3600.0;
+    let earlier = own.checks.iter().find_map(|check| check.later_than(&column.name))?;
+    let earlier = own.column(earlier).filter(|of| of.kind == TypeKind::Timestamp && !of.is_generated)?;
+    let is_never_null = earlier.not_null || earlier.statistics.as_ref().is_some_and(|of| of.null_fraction == 0.0);
+    if column.kind != TypeKind::Timestamp || (column.not_null && !is_never_null) {
+        return None;
+    }
+    let middle = |of: &ColumnFacts| {
+        let bounds = &of.statistics.as_ref()?.bounds;
+        Some(Form::Timestamp.read(bounds.get(bounds.len() / 2)?)? as f64 / 1e6)
+    };
+    let apart_s = middle(column).zip(middle(earlier)).map(|(later, earlier)| later - earlier);
+    let mean_s = apart_s.filter(|apart| *apart >= 1.0).unwrap_or(HOUR_S);
+    let lag = format!("exponential = {{ mean = {}, min = 1.0 }}", super::column::number(mean_s));
+    let text = format!("after = {{ column = {}, lag_s = {{ {lag} }} }}", q(&earlier.name));
+    Some(Description::of(text, nulls))
 }
 
 /// Has columns that go together drawn one by the other; what they are by themselves remains where that cannot be. Gives what is not

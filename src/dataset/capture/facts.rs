@@ -198,6 +198,8 @@ pub struct ReferenceFacts {
     pub table_name: String,
     /// Its columns, in the same order.
     pub to: Vec<String>,
+    /// Whether a row that is referred to cannot be deleted.
+    pub restricts: bool,
 }
 
 /// A check constraint.
@@ -212,6 +214,24 @@ pub struct CheckFacts {
 }
 
 impl CheckFacts {
+    /// The column that `column` must not be before, where it says that and nothing else: `ends_at > starts_at`.
+    #[must_use]
+    pub fn later_than(&self, column: &str) -> Option<&str> {
+        let text = self.expression.as_str();
+        let tokens = significant(text);
+        let words: Vec<&str> =
+            tokens.iter().map(|token| token.text(text)).filter(|word| !["(", ")"].contains(word)).collect();
+        let (later, earlier) = match words.as_slice() {
+            [later, ">", earlier] | [later, ">", "=", earlier] => (later, earlier),
+            [earlier, "<", later] | [earlier, "<", "=", later] => (later, earlier),
+            _ => return None,
+        };
+        let is = |word: &str, name: &str| word.trim_matches('"').replace("\"\"", "\"") == name;
+        let [one, other] = self.columns.as_slice() else { return None };
+        let before = if one == column { other } else { one };
+        (is(later, column) && is(earlier, before)).then_some(before.as_str())
+    }
+
     /// The column whose texts or bytes it limits in length and does nothing else, and their most characters or bytes:
     /// `char_length(name) <= 255`.
     #[must_use]
@@ -297,5 +317,19 @@ mod tests {
         assert_eq!(longest("(octet_length(name) = 32)"), Some(32));
         assert_eq!(longest("(length(name) > 3)"), None);
         assert_eq!(longest("((char_length(name) <= 255) OR (name IS NULL))"), None);
+    }
+
+    #[test]
+    fn a_check_of_two_columns_puts_one_behind_the_other() {
+        let columns = ["starts_at".to_owned(), "Ends".to_owned()];
+        let check = |expression: &str| CheckFacts {
+            name: "c".into(),
+            columns: columns.to_vec(),
+            expression: expression.into(),
+        };
+        assert_eq!(check("(\"Ends\" >= starts_at)").later_than("Ends"), Some("starts_at"));
+        assert_eq!(check("(starts_at < \"Ends\")").later_than("Ends"), Some("starts_at"));
+        assert_eq!(check("(starts_at < \"Ends\")").later_than("starts_at"), None);
+        assert_eq!(check("(starts_at <> \"Ends\")").later_than("Ends"), None);
     }
 }

@@ -522,6 +522,7 @@ mod tests {
             table,
             table_name: String::new(),
             to: owned(to),
+            restricts: true,
         }
     }
 

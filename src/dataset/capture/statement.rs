@@ -9,6 +9,8 @@ use super::source::{Asked, Source, Sources};
 use crate::sql::lex::{TokenKind, lex, significant};
 use crate::sql::statement::{StatementKind, kind};
 
+/// Of more foreign keys than these a DELETE is not asked whether they lead to what it deletes.
+const REFERRING_MAX: usize = 4;
 /// Numbers with more digits could be somebody's.
 const DIGITS_MAX: usize = 3;
 
@@ -182,16 +184,27 @@ pub(super) fn make(
     let tables = reading.tables();
     let name = free_name(&statement_name(kind, &tables, &uses, facts), |name| names.contains(name));
     names.insert(name.clone());
+    let mut sql = named(&text, &places);
     let steps_over = may_collide(&text, &reading, &uses, sources);
+    if steps_over {
+        sql = stepping_over(&sql);
+    }
+    let referring = if kind == StatementKind::Delete { referring(&reading, sources) } else { vec![] };
+    if referring.len() > REFERRING_MAX {
+        return Err(format!("{} foreign keys lead to the rows that it deletes", referring.len()));
+    }
+    let spared = sparing(&sql, &referring).filter(|_| !referring.is_empty());
+    let spares = spared.is_some();
     let gives_rows =
         !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
     Ok(MadeStatement {
         name,
         cardinality: if gives_rows { "many" } else { "exec" },
         is_changed: steps_over
+            || spares
             || statement.search_path.is_some()
             || places.iter().any(|place| matches!(place, Place::Literal(_))),
-        sql: if steps_over { stepping_over(&named(&text, &places)) } else { named(&text, &places) },
+        sql: spared.unwrap_or(sql),
         kind,
         parameters,
         tables,
@@ -213,6 +226,48 @@ fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Source
         is_numbered || is_drawn
     };
     !says_so && own.keys.iter().any(|key| !key.columns.iter().any(is_new))
+}
+
+/// For each foreign key that keeps rows of the table from being deleted: that no row refers to the one that would be. Among generated
+/// rows nearly all are referred to, those of a table whose other rows an application deletes first as well.
+fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
+    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let Some(&table) = reading.tables().first() else { return vec![] };
+    let Some(alias) = reading.alias(table) else { return vec![] };
+    let mut conditions = vec![];
+    for (child, own) in sources.facts.tables.iter().enumerate() {
+        let leads_here = own.references.iter().filter(|reference| {
+            let is_made = sources.described.left_out.why(&own.name, &reference.name).is_none();
+            reference.restricts && reference.table == sources.facts.tables[table].oid && is_made
+        });
+        for reference in leads_here.filter(|_| sources.described.table(child).is_some()) {
+            let pairs = reference.columns.iter().zip(&reference.to);
+            let equal = pairs.map(|(column, to)| format!("referring.{} = {}.{}", quote(column), quote(alias), quote(to)));
+            let equal = equal.collect::<Vec<_>>().join(" AND ");
+            conditions.push(format!("NOT EXISTS (SELECT FROM {} AS referring WHERE {equal})", own.name));
+        }
+    }
+    conditions
+}
+
+/// A DELETE that spares what is referred to; nothing where it is none with a condition of its own.
+fn sparing(sql: &str, conditions: &[String]) -> Option<String> {
+    let tokens = significant(sql);
+    let (mut depth, mut condition, mut end) = (0_usize, None, sql.len());
+    for token in &tokens {
+        match token.text(sql) {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            _ if token.is_word(sql, "WHERE") => condition = condition.or(Some(token.span.end)),
+            _ if token.is_word(sql, "RETURNING") => end = token.span.start,
+            _ => {}
+        }
+    }
+    let start = condition.filter(|_| tokens.first().is_some_and(|token| token.is_word(sql, "DELETE")))?;
+    let (head, own, tail) = (&sql[..start], sql[start..end].trim(), &sql[end..]);
+    let gap = if tail.is_empty() { "" } else { " " };
+    Some(format!("{head} ({own}) AND {}{gap}{tail}", conditions.join(" AND ")))
 }
 
 /// Why `ON CONFLICT` finds no key: the only one of its columns is left out of the schema.
@@ -422,6 +477,19 @@ mod tests {
             stepping_over("INSERT INTO t VALUES (:a)\nRETURNING id"),
             "INSERT INTO t VALUES (:a) ON CONFLICT DO NOTHING RETURNING id"
         );
+    }
+
+    #[test]
+    fn a_delete_spares_what_is_referred_to() {
+        let conditions = ["NOT EXISTS (SELECT 1)".to_owned()];
+        assert_eq!(
+            sparing("DELETE FROM t WHERE a IN (SELECT b FROM c WHERE d) OR e = :e RETURNING a", &conditions).as_deref(),
+            Some(
+                "DELETE FROM t WHERE (a IN (SELECT b FROM c WHERE d) OR e = :e) AND NOT EXISTS (SELECT 1) RETURNING a"
+            )
+        );
+        assert_eq!(sparing("DELETE FROM t", &conditions), None);
+        assert_eq!(sparing("WITH d AS (DELETE FROM t WHERE a = 1) SELECT 1", &conditions), None);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::sql::values::{Arena, Slot};
 use crate::workload::Workload;
 
 /// Rows of each table that are tried.
-const ROWS: u64 = 256;
+const ROWS: u64 = 500;
 /// Said beside what is left out.
 const WHY: &str = "generated rows do not keep it";
 

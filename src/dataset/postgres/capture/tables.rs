@@ -169,7 +169,8 @@ const REFERENCES: &str = "
            ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)
                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place),
            ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (number, place)
-                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place)
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place),
+           k.confdeltype IN ('a', 'r')
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname = ANY ($1) AND NOT c.relispartition
     ORDER BY k.conrelid, k.conname";
@@ -269,6 +270,7 @@ impl Reader<'_> {
                 table_name: row.get(3),
                 columns: row.get(4),
                 to: row.get(5),
+                restricts: row.get(6),
             });
         }
         for row in self.ask(DOING, CHECKS, &[&schemas]).await? {
