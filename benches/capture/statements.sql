@@ -22,13 +22,16 @@ BEGIN
                (SELECT min(t.attname) FROM pg_attribute t WHERE t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped
                    AND t.attgenerated = '' AND t.atttypid IN ('text'::regtype, 'varchar'::regtype)
                    AND NOT EXISTS (SELECT FROM pg_index u WHERE u.indrelid = c.oid AND u.indisunique AND t.attnum = ANY (u.indkey::int2[]))) AS text_column,
-               (SELECT string_agg(quote_ident(t.attname), ', ' ORDER BY t.attnum) FROM pg_attribute t
-                   LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = t.attnum
-                   WHERE t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '' AND t.attidentity = ''
-                     AND coalesce(pg_get_expr(d.adbin, d.adrelid), '') !~ 'nextval|uuid') AS stored
+               stored.names, stored.literals
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
              JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary AND i.indnkeyatts = 1
              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
+             CROSS JOIN LATERAL (
+                 SELECT string_agg(quote_ident(t.attname), ', ' ORDER BY t.attnum) AS names,
+                        string_agg(format('quote_nullable(%I::text)', t.attname), ', ' ORDER BY t.attnum) AS literals
+                 FROM pg_attribute t LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = t.attnum
+                 WHERE t.attrelid = c.oid AND t.attnum > 0 AND NOT t.attisdropped AND t.attgenerated = '' AND t.attidentity = ''
+                   AND coalesce(pg_get_expr(d.adbin, d.adrelid), '') !~ 'nextval|uuid') stored
         WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'
           AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype = 'e')
     LOOP
@@ -53,12 +56,9 @@ BEGIN
                 (format('SELECT * FROM %s WHERE %I = %L ORDER BY %I LIMIT 10', own.name, own.text_column, other, own.key)),
                 (format('UPDATE %s SET %I = %L WHERE %I = %L', own.name, own.text_column, other, own.key, key));
         END IF;
-        EXECUTE format('SELECT string_agg(quote_nullable(value), %L ORDER BY place) FROM (SELECT r.* FROM %s t, LATERAL (SELECT row_to_json(t) AS of) j,
-                        LATERAL (SELECT j.of ->> trim(both %L from column_name) AS value, place
-                                 FROM unnest(string_to_array(%L, %L)) WITH ORDINALITY u (column_name, place)) r WHERE t.%I::text = %L) x',
-                       ', ', own.name, '"', own.stored, ', ', own.key, key) INTO values_of;
+        EXECUTE format('SELECT concat_ws('', '', %s) FROM %s WHERE %I::text = %L', own.literals, own.name, own.key, key) INTO values_of;
         INSERT INTO made VALUES
-            (format('INSERT INTO %s (%s) VALUES (%s) RETURNING %I', own.name, own.stored, values_of, own.key)),
+            (format('INSERT INTO %s (%s) VALUES (%s) RETURNING %I', own.name, own.names, values_of, own.key)),
             (format('DELETE FROM %s WHERE %I = %L', own.name, own.key, key));
         FOR reference IN
             SELECT a.attname AS child, k.confrelid::regclass AS parent, p.attname AS key

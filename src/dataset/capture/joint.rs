@@ -247,10 +247,10 @@ fn common(
             continue;
         }
         // Without bounds these are all that there is.
-        let whole = if of.written.bounds.is_empty() { sum } else { sum.max(1.0) };
+        let bounds = if sum < 1.0 { bounds(of) } else { &[] };
+        let whole = if bounds.is_empty() { sum } else { 1.0 };
         let shares: Vec<(String, f64)> =
             shares.into_iter().map(|(value, share)| (value, share / whole)).collect();
-        let bounds = if sum < whole { of.written.bounds.as_slice() } else { &[] };
         when.push((key.clone(), histogram(of.written.type_name, &shares, bounds, None)));
     }
     if when.is_empty() {
@@ -263,8 +263,8 @@ fn common(
 
 /// What the rows have that no branch speaks of: the given common values within a `rest` of all rows.
 fn otherwise(of: &Member<'_>, left: &[(String, f64)], rest: f64, distinct: Option<f64>) -> String {
-    let bounds = &of.written.bounds;
-    let left = if left.is_empty() && bounds.is_empty() { &of.written.common } else { left };
+    let bounds = bounds(of);
+    let left = if left.is_empty() && bounds.is_empty() { of.written.common.as_slice() } else { left };
     let sum: f64 = left.iter().map(|(_, share)| share).sum();
     let whole = if bounds.is_empty() { sum } else { rest.max(sum) };
     let left: Vec<(String, f64)> =
@@ -272,6 +272,11 @@ fn otherwise(of: &Member<'_>, left: &[(String, f64)], rest: f64, distinct: Optio
     let least = left.len() as f64 + 1.0;
     let distinct = distinct.filter(|_| !bounds.is_empty()).map(|distinct| distinct.max(least));
     histogram(of.written.type_name, &left, bounds, distinct)
+}
+
+/// A single bound says nothing of what lies between.
+fn bounds<'a>(of: &Member<'a>) -> &'a [String] {
+    if of.written.bounds.len() < 2 { &[] } else { &of.written.bounds }
 }
 
 /// Among how many values must be drawn so that so many different ones come out of so many draws: with d of them d·(1 − e^(−draws ÷ d))
