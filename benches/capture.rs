@@ -62,8 +62,9 @@ fn captures() -> Result<bool> {
     let bench = Bench { runtime, server, files: tempfile::tempdir()? };
     let mut met = bench.large(number("CAPTURE_TABLES", 1000)?, number("CAPTURE_STATEMENTS", 5000)?)?;
     if let Some(folder) = std::env::var_os("CAPTURE_SCHEMAS") {
-        let mut applications: Vec<PathBuf> =
-            fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<std::io::Result<_>>()?;
+        let mut applications: Vec<PathBuf> = fs::read_dir(folder)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<std::io::Result<_>>()?;
         applications.sort();
         for application in applications.iter().filter(|path| path.join("schema.sql").exists()) {
             met &= bench.application(application)?;
@@ -125,7 +126,21 @@ impl Bench {
         let url = self.url(&copy_name);
         self.dbdyno(&["load", "-q", "-t", &url, "-w"], &workload)?;
         let missing = self.missing(&source, &copy, &fs::read_to_string(workload.join("workload.toml"))?)?;
-        let run = ["run", "--clients", "4", "--duration", "10s", "--warmup", "0s", "-q", "--json", "-", "-t", &url, "-w"];
+        let run = [
+            "run",
+            "--clients",
+            "4",
+            "--duration",
+            "10s",
+            "--warmup",
+            "0s",
+            "-q",
+            "--json",
+            "-",
+            "-t",
+            &url,
+            "-w",
+        ];
         let report: Report = serde_json::from_str(&self.dbdyno(&run, &workload)?)?;
         let books = &report.stages[0].accounting;
         let failed = books.failed as f64 / (books.ok + books.failed).max(1) as f64;
@@ -237,9 +252,13 @@ fn statement_of(number: u32, tables: u32) -> String {
     let (table, shape) = (number % tables, number / tables);
     match shape % 5 {
         0 => format!("SELECT * FROM t{table} WHERE id = 7"),
-        1 => format!("SELECT id, name FROM t{table} WHERE state = 'open' AND amount >= 50 ORDER BY created_at DESC LIMIT 20"),
+        1 => format!(
+            "SELECT id, name FROM t{table} WHERE state = 'open' AND amount >= 50 ORDER BY created_at DESC LIMIT 20"
+        ),
         2 => format!("UPDATE t{table} SET amount = 5, updated_at = now() WHERE id = 3"),
         3 => format!("INSERT INTO t{table} (name, state, amount, created_at) VALUES ('a', 'new', 1, now())"),
-        _ => format!("SELECT state, count(*), {shape} FROM t{table} WHERE created_at BETWEEN '2024-01-02' AND '2024-01-03' GROUP BY 1"),
+        _ => format!(
+            "SELECT state, count(*), {shape} FROM t{table} WHERE created_at BETWEEN '2024-01-02' AND '2024-01-03' GROUP BY 1"
+        ),
     }
 }

@@ -416,7 +416,8 @@ fn columns_that_go_together_come_back_together() {
     }
     assert!(document.contains("addresses.expressions: its statistics of expressions"), "{document}");
     let copy = captured.load();
-    let towns_per_zip = "SELECT max(towns) FROM (SELECT count(DISTINCT town) AS towns FROM addresses GROUP BY zip) x";
+    let towns_per_zip =
+        "SELECT max(towns) FROM (SELECT count(DISTINCT town) AS towns FROM addresses GROUP BY zip) x";
     assert_eq!(copy.value(towns_per_zip), "1", "{document}");
     // As many towns, and so many postcodes each.
     let count = |database: &Database, what: &str| -> f64 {
@@ -487,14 +488,26 @@ ANALYZE"#;
 /// What the application does with user and post number `n`.
 fn statements_of(n: u32) -> [String; 9] {
     [
-        format!("SELECT * FROM users WHERE lower(email::text) = 'mail{n}@example.com' AND deleted_at IS NULL"),
-        format!("INSERT INTO users (email, name, digest, begins_at) VALUES ('new{n}@example.com', 'someone', sha256('{n}'), now()) RETURNING id"),
-        format!("SELECT p.*, u.name FROM posts p JOIN users u ON u.id = p.user_id WHERE p.user_id = {n} AND state = 'public' ORDER BY p.id DESC LIMIT 20"),
-        format!("INSERT INTO posts (user_id, title, state) SELECT user_id, 'title {n}', 'draft' FROM profiles WHERE user_id = {n}"),
+        format!(
+            "SELECT * FROM users WHERE lower(email::text) = 'mail{n}@example.com' AND deleted_at IS NULL"
+        ),
+        format!(
+            "INSERT INTO users (email, name, digest, begins_at) VALUES ('new{n}@example.com', 'someone', sha256('{n}'), now()) RETURNING id"
+        ),
+        format!(
+            "SELECT p.*, u.name FROM posts p JOIN users u ON u.id = p.user_id WHERE p.user_id = {n} AND state = 'public' ORDER BY p.id DESC LIMIT 20"
+        ),
+        format!(
+            "INSERT INTO posts (user_id, title, state) SELECT user_id, 'title {n}', 'draft' FROM profiles WHERE user_id = {n}"
+        ),
         format!("UPDATE users SET ends_at = begins_at + interval '3 days' WHERE id = {n}"),
         format!("DELETE FROM posts WHERE id = {} + 100000", n),
-        format!("INSERT INTO tags (post_id, tag) VALUES ({n}, 'tag {n}') ON CONFLICT (post_id, tag) DO NOTHING"),
-        format!("SELECT region, count(*) FROM visits WHERE at BETWEEN '2025-01-01' AND '2025-01-02' AND post_id = ANY ('{{{n}, 7}}') GROUP BY 1"),
+        format!(
+            "INSERT INTO tags (post_id, tag) VALUES ({n}, 'tag {n}') ON CONFLICT (post_id, tag) DO NOTHING"
+        ),
+        format!(
+            "SELECT region, count(*) FROM visits WHERE at BETWEEN '2025-01-01' AND '2025-01-02' AND post_id = ANY ('{{{n}, 7}}') GROUP BY 1"
+        ),
         format!("SELECT name FROM authors WHERE posts > {n} % 5 LIMIT 10"),
     ]
 }
@@ -505,6 +518,10 @@ fn what_applications_have_loads_with_valid_constraints_and_runs() {
     for sql in APPLICATION.split(";\n") {
         source.execute(sql);
     }
+    // What made it is none of what it does.
+    source.execute(
+        "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database WHERE datname = current_database()), 0)",
+    );
     let session = source.session("application");
     (1..=60).flat_map(statements_of).for_each(|sql| session.execute(&sql));
     source.execute("ANALYZE");
@@ -517,7 +534,10 @@ fn what_applications_have_loads_with_valid_constraints_and_runs() {
     // A key that counts for some rows remains as an index, and is named.
     assert!(document.contains("posts.posts_pinned: it counts for some of the rows only"), "{document}");
     for (sql, wanted) in [
-        ("SELECT count(*) FROM pg_indexes WHERE indexname = 'posts_pinned' AND indexdef NOT LIKE '%UNIQUE%'", "1"),
+        (
+            "SELECT count(*) FROM pg_indexes WHERE indexname = 'posts_pinned' AND indexdef NOT LIKE '%UNIQUE%'",
+            "1",
+        ),
         ("SELECT count(*) FROM pg_indexes WHERE indexname = 'users_email' AND indexdef LIKE '%UNIQUE%'", "1"),
         ("SELECT count(*) > 100 FROM users WHERE default_post_id IS NOT NULL", "t"),
         ("SELECT count(DISTINCT region) FROM visits", "3"),
@@ -528,7 +548,20 @@ fn what_applications_have_loads_with_valid_constraints_and_runs() {
     }
     let runs = captured.folder.path().join("runs");
     let mut command = dbdyno();
-    command.args(["run", "--rate", "200", "--duration", "3s", "--warmup", "0s", "--no-probes", "-q", "--json", "-", "-t"]);
+    command.args([
+        "run",
+        "--rate",
+        "200",
+        "--duration",
+        "3s",
+        "--warmup",
+        "0s",
+        "--no-probes",
+        "-q",
+        "--json",
+        "-",
+        "-t",
+    ]);
     command.arg(copy.url()).arg("-w").arg(captured.workload()).env("DBDYNO_RUNS_DIR", runs);
     let ended = Measured::from(&command.output().expect("it runs"));
     assert_eq!(ended.code, Some(0), "{}", ended.errors);

@@ -464,7 +464,8 @@ impl Maker<'_> {
                 thinned(&self.known.bounds, TEXT_BOUNDS_MAX).iter().map(|value| quoted(value)).collect();
             let leaves = if self.keep { Leaves::Kept } else { Leaves::InSchema };
             let mut descriptions = self.histograms("text", if self.unique { &[] } else { &common }, &bounds);
-            descriptions.push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
+            descriptions
+                .push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
             let all = self.known.common.iter().chain(&self.known.bounds);
             let of = all.map(|value| (value.clone(), quoted(value))).collect();
             let written = Written { type_name: "text", common, bounds, of };
@@ -529,7 +530,8 @@ impl Maker<'_> {
                 made = Written { type_name: "text", common, bounds: written, of };
             }
         }
-        descriptions.push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
+        descriptions
+            .push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
         let leaves = if descriptions.len() > 1 { Leaves::MadeUp } else { Leaves::Nothing };
         Choice { descriptions, leaves, written: made }
     }

@@ -215,13 +215,7 @@ fn known_of<'a>(own: &'a TableFacts, column: &'a ColumnFacts) -> Option<&'a Colu
 }
 
 /// All columns of a table with all that they could be.
-fn choices(
-    facts: &DatabaseFacts,
-    table: usize,
-    roles: &Roles,
-    rows: &[u64],
-    keep: &Kept,
-) -> Vec<Candidate> {
+fn choices(facts: &DatabaseFacts, table: usize, roles: &Roles, rows: &[u64], keep: &Kept) -> Vec<Candidate> {
     let own = &facts.tables[table];
     let mut all = vec![];
     for (at, column) in own.columns.iter().enumerate() {
@@ -284,7 +278,8 @@ fn after(own: &TableFacts, column: &ColumnFacts, nulls: f64) -> Option<Descripti
     const HOUR_S: f64 = 3600.0;
     let earlier = own.checks.iter().find_map(|check| check.later_than(&column.name))?;
     let earlier = own.column(earlier).filter(|of| of.kind == TypeKind::Timestamp && !of.is_generated)?;
-    let is_never_null = earlier.not_null || earlier.statistics.as_ref().is_some_and(|of| of.null_fraction == 0.0);
+    let is_never_null =
+        earlier.not_null || earlier.statistics.as_ref().is_some_and(|of| of.null_fraction == 0.0);
     if column.kind != TypeKind::Timestamp || (column.not_null && !is_never_null) {
         return None;
     }

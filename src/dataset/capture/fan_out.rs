@@ -67,7 +67,9 @@ pub(super) fn fan_outs(sides: &Sides<'_>) -> Vec<FanOut> {
         if is_beside(sides, known) {
             found.push(by_mean(sides, mean));
         }
-        if !is_in_order(known) && let Some(exponent) = exponent(known, sides.parents) {
+        if !is_in_order(known)
+            && let Some(exponent) = exponent(known, sides.parents)
+        {
             found.push(FanOut::of(format!("fan_out = {{ zipf = {} }}", number(exponent))));
         }
     }

@@ -113,12 +113,7 @@ fn root(decided: &BTreeMap<usize, usize>, member: usize) -> usize {
     at
 }
 
-fn edges_of(
-    table: &TableFacts,
-    joint: &JointStatistics,
-    number: usize,
-    members: &[Member<'_>],
-) -> Vec<Edge> {
+fn edges_of(table: &TableFacts, joint: &JointStatistics, number: usize, members: &[Member<'_>]) -> Vec<Edge> {
     let place = |name: &String| members.iter().position(|member| member.name == name);
     let places: Vec<usize> = joint.columns.iter().filter_map(place).collect();
     let mut edges = vec![];
@@ -145,9 +140,8 @@ fn edges_of(
 
 /// In which share of the rows one column determines the other.
 fn degree(joint: &JointStatistics, on: &Member<'_>, of: &Member<'_>) -> f64 {
-    let is_of = |(from, to, _): &&(Vec<String>, String, f64)| {
-        from.len() == 1 && from[0] == on.name && to == of.name
-    };
+    let is_of =
+        |(from, to, _): &&(Vec<String>, String, f64)| from.len() == 1 && from[0] == on.name && to == of.name;
     let said = joint.dependencies.iter().find(is_of).map_or(0.0, |(.., degree)| *degree);
     let both = |(columns, _): &&(Vec<String>, f64)| {
         columns.len() == 2 && [on.name, of.name].iter().all(|name| columns.iter().any(|of| of == name))
@@ -177,12 +171,7 @@ fn alone<'a>(table: &'a TableFacts, member: &Member<'_>) -> Vec<(&'a str, f64)> 
 }
 
 /// By which share of the rows the combinations miss those of two columns that know nothing of each other.
-fn together_by(
-    table: &TableFacts,
-    pairs: &[(&str, &str, f64)],
-    on: &Member<'_>,
-    of: &Member<'_>,
-) -> f64 {
+fn together_by(table: &TableFacts, pairs: &[(&str, &str, f64)], on: &Member<'_>, of: &Member<'_>) -> f64 {
     let (ones, others): (BTreeMap<&str, f64>, BTreeMap<&str, f64>) =
         (alone(table, on).into_iter().collect(), alone(table, of).into_iter().collect());
     let apart = |(one, other, share): &(&str, &str, f64)| {
@@ -298,11 +287,11 @@ fn distinct_of_draws(draws: f64, wanted: f64) -> Option<f64> {
 }
 
 fn conditional(on: &Member<'_>, when: Vec<(String, String)>, otherwise: &str, once: bool) -> String {
-    let branch = |(literal, generator): (String, String)| {
-        format!("{} = {{ {generator} }}", quoted(&plain(&literal)))
-    };
+    let branch =
+        |(literal, generator): (String, String)| format!("{} = {{ {generator} }}", quoted(&plain(&literal)));
     let branches: Vec<String> = when.into_iter().map(branch).collect();
-    let when = if branches.is_empty() { String::new() } else { format!(", when = {{ {} }}", branches.join(", ")) };
+    let when =
+        if branches.is_empty() { String::new() } else { format!(", when = {{ {} }}", branches.join(", ")) };
     let draw = if once { ", draw = \"once\"" } else { "" };
     format!("conditional = {{ on = {}{when}, else = {{ {otherwise} }}{draw} }}", quoted(on.name))
 }
@@ -383,10 +372,7 @@ mod tests {
         let joint = JointStatistics {
             name: "s".into(),
             columns: owned(&["zip", "town"]),
-            dependencies: vec![
-                (owned(&["zip"]), "town".into(), 1.0),
-                (owned(&["town"]), "zip".into(), 0.4),
-            ],
+            dependencies: vec![(owned(&["zip"]), "town".into(), 1.0), (owned(&["town"]), "zip".into(), 0.4)],
             common: vec![
                 (vec![Some("3000".into()), Some("bern".into())], 0.4),
                 (vec![Some("8001".into()), Some("zurich".into())], 0.3),
@@ -429,7 +415,10 @@ mod tests {
         let fixed = ColumnFacts { name: "fixed".into(), ..money };
         let joint = JointStatistics { columns: owned(&["country", "fixed"]), ..joint };
         let (made, remarks) = described(joint, &[country, fixed]);
-        assert!(made.is_empty() && remarks == ["country and fixed go together there, and are made apart"], "{remarks:?}");
+        assert!(
+            made.is_empty() && remarks == ["country and fixed go together there, and are made apart"],
+            "{remarks:?}"
+        );
     }
 
     #[test]

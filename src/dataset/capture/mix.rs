@@ -101,11 +101,8 @@ pub fn mix(traffic: &Traffic, facts: &DatabaseFacts, described: &Described) -> M
     let mut made: Vec<(usize, MadeStatement)> = vec![];
     for (at, statement) in traffic.statements.iter().enumerate() {
         let is_rare = statement.calls < SHARE_MIN * totals.0 && statement.exec_ms < SHARE_MIN * totals.1;
-        let result = if is_rare {
-            Err("it is rare".to_owned())
-        } else {
-            make(statement, &sources, &mut names)
-        };
+        let result =
+            if is_rare { Err("it is rare".to_owned()) } else { make(statement, &sources, &mut names) };
         match result {
             Ok(statement) => made.push((at, MadeStatement { of: Some(at), ..statement })),
             Err(why) => refused.push(RefusedStatement::of(statement, why)),
@@ -310,11 +307,7 @@ fn renamed(sql: &str, renames: &[(String, String)]) -> String {
     out
 }
 
-fn transaction_name(
-    statements: &[MadeStatement],
-    group: &[usize],
-    names: &mut BTreeSet<String>,
-) -> String {
+fn transaction_name(statements: &[MadeStatement], group: &[usize], names: &mut BTreeSet<String>) -> String {
     let main = group.iter().find(|at| statements[**at].kind.writes()).unwrap_or(&group[0]);
     let name = &statements[*main].name;
     let name = if group.len() > 1 { format!("{name}_and_{}", group.len() - 1) } else { name.clone() };

@@ -39,8 +39,11 @@ pub(super) struct Sources<'a> {
 impl<'a> Sources<'a> {
     pub(super) fn new(facts: &'a DatabaseFacts, described: &'a Described) -> Self {
         let mut favourites = BTreeMap::new();
-        for (parent, to, law) in
-            described.tables.iter().flat_map(|table| &table.columns).filter_map(|column| column.refers.as_ref())
+        for (parent, to, law) in described
+            .tables
+            .iter()
+            .flat_map(|table| &table.columns)
+            .filter_map(|column| column.refers.as_ref())
         {
             if let Some(law) = law {
                 favourites.entry((*parent, to.as_str())).or_insert(*law);

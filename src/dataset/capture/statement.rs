@@ -242,7 +242,8 @@ fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
         });
         for reference in leads_here.filter(|_| sources.described.table(child).is_some()) {
             let pairs = reference.columns.iter().zip(&reference.to);
-            let equal = pairs.map(|(column, to)| format!("referring.{} = {}.{}", quote(column), quote(alias), quote(to)));
+            let equal = pairs
+                .map(|(column, to)| format!("referring.{} = {}.{}", quote(column), quote(alias), quote(to)));
             let equal = equal.collect::<Vec<_>>().join(" AND ");
             conditions.push(format!("NOT EXISTS (SELECT FROM {} AS referring WHERE {equal})", own.name));
         }
@@ -483,7 +484,8 @@ mod tests {
     fn a_delete_spares_what_is_referred_to() {
         let conditions = ["NOT EXISTS (SELECT 1)".to_owned()];
         assert_eq!(
-            sparing("DELETE FROM t WHERE a IN (SELECT b FROM c WHERE d) OR e = :e RETURNING a", &conditions).as_deref(),
+            sparing("DELETE FROM t WHERE a IN (SELECT b FROM c WHERE d) OR e = :e RETURNING a", &conditions)
+                .as_deref(),
             Some(
                 "DELETE FROM t WHERE (a IN (SELECT b FROM c WHERE d) OR e = :e) AND NOT EXISTS (SELECT 1) RETURNING a"
             )

@@ -53,7 +53,12 @@ impl Reader<'_> {
 
     /// All constraints of a table in one query; where that fails, each by itself. What cannot be evaluated over rows of a query is
     /// left to the load.
-    async fn checks(&mut self, own: &TableFacts, at: usize, trial: &mut Trial<'_>) -> Result<(), DatasetError> {
+    async fn checks(
+        &mut self,
+        own: &TableFacts,
+        at: usize,
+        trial: &mut Trial<'_>,
+    ) -> Result<(), DatasetError> {
         if own.checks.is_empty() {
             return Ok(());
         }
@@ -138,10 +143,8 @@ fn numbers(message: &SimpleQueryMessage) -> Vec<i64> {
 fn count_of_broken(own: &TableFacts, checks: &[&CheckFacts], at: usize, trial: &Trial<'_>) -> String {
     let columns: BTreeSet<&String> = checks.iter().flat_map(|check| &check.columns).collect();
     let columns: Vec<String> = columns.into_iter().cloned().collect();
-    let counts: Vec<String> = checks
-        .iter()
-        .map(|check| format!("count(*) FILTER (WHERE NOT ({}))", check.expression))
-        .collect();
+    let counts: Vec<String> =
+        checks.iter().map(|check| format!("count(*) FILTER (WHERE NOT ({}))", check.expression)).collect();
     let rows = rows_of(own, &columns, trial.workload, trial.dataset, at);
     format!("SELECT {} FROM {rows}", counts.join(", "))
 }

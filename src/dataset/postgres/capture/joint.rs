@@ -44,8 +44,7 @@ impl Reader<'_> {
         const DOING: &str = "read the statistics of several columns";
         let rights = self.ask(DOING, MAY_READ, &[]).await?;
         let (may_read, inherits) = rights.first().map_or((false, false), |row| (row.get(0), row.get(1)));
-        let (sql, inherited) =
-            if may_read { (CATALOG, "d.stxdinherit") } else { (VIEW, "v.inherited") };
+        let (sql, inherited) = if may_read { (CATALOG, "d.stxdinherit") } else { (VIEW, "v.inherited") };
         let sql = if inherits { format!("{sql}, {inherited}") } else { sql.to_owned() };
         let tables: Vec<u32> = facts.tables.iter().map(|table| table.oid).collect();
         let mut found: BTreeMap<(u32, String), JointStatistics> = BTreeMap::new();

@@ -68,7 +68,8 @@ impl TableText {
 
 /// The index without the key that cannot be held, so that plans remain what they are.
 fn plain_index(table: &str, name: &str, constraint: &str) -> Option<String> {
-    let list = ["PRIMARY KEY (", "UNIQUE ("].iter().find_map(|kind| constraint.find(kind).map(|at| at + kind.len()));
+    let list =
+        ["PRIMARY KEY (", "UNIQUE ("].iter().find_map(|kind| constraint.find(kind).map(|at| at + kind.len()));
     let columns = &constraint[list?..];
     let columns = &columns[..columns.find(')')?];
     Some(format!("CREATE INDEX {} ON {table} ({columns});", quoted(name)))
@@ -301,9 +302,7 @@ fn constants(bound: &str) -> Vec<String> {
         let token = &tokens[at];
         let text = token.text(bound);
         match token.kind {
-            TokenKind::String => {
-                Some(text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'"))
-            }
+            TokenKind::String => Some(text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'")),
             TokenKind::Number => {
                 let is_negative = at > 0 && tokens[at - 1].is_punctuation(bound, "-");
                 Some(if is_negative { format!("-{text}") } else { text.to_owned() })

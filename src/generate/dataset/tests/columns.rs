@@ -267,7 +267,10 @@ fn what_is_drawn_once_is_determined() {
     assert_eq!(towns.len(), 401, "NULL is one of them");
     assert!(towns["7"] == "seven" || towns["7"] == "NULL", "{}", towns["7"]);
     // A quarter of 401 values: 100 ± 5 standard deviations of a binomial count.
-    assert!((57.0..=143.0).contains(&codes_without) && rows_without > 1000.0, "{codes_without} {rows_without}");
+    assert!(
+        (57.0..=143.0).contains(&codes_without) && rows_without > 1000.0,
+        "{codes_without} {rows_without}"
+    );
     assert!(strays > 19_000, "each row draws anew unless it is said");
 }
 
