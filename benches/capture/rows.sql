@@ -41,7 +41,8 @@ BEGIN
             IF is_unique THEN
                 RETURN format('left(to_hex(n) || %L || md5(n || %L), %s)', 'x', purpose, most);
             END IF;
-            RETURN format('left(CASE WHEN %s < 0.6 THEN (%L::text[])[1 + floor(6 * %1$s / 0.6)::int] ELSE repeat(md5(n || %L), 1 + floor(3 * %1$s)::int) END, %s)',
+            RETURN format('left(CASE WHEN %1$s < 0.6 THEN (%2$L::text[])[1 + floor(6 * %1$s / 0.6)::int]
+                                ELSE repeat(md5(n || %3$L), 1 + floor(3 * %1$s)::int) END, %4$s)',
                           pick, '{main,draft,public,private,web,mobile,other}', purpose, most);
         WHEN 'date' THEN RETURN format('date ''2023-01-01'' + floor(900 * %s)::int', pick);
         WHEN 'timestamp', 'timestamptz' THEN RETURN format('timestamptz ''2023-01-01'' + %s * interval ''900 days'' + n * interval ''1 microsecond''', pick);
@@ -141,7 +142,7 @@ BEGIN
     END LOOP;
 END $$;
 
--- References that a circle left open, and those that a filler cannot know to hold: such rows go.
+-- References that a circle left open, and those to the own table, are set to NULL; where that cannot be, the row goes.
 DO $$
 DECLARE
     reference record;
@@ -157,11 +158,20 @@ BEGIN
                          JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child
                          JOIN pg_attribute p ON p.attrelid = k.confrelid AND p.attnum = u.parent) AS condition,
                    (SELECT string_agg(format('c.%I IS NOT NULL', c.attname), ' AND ') FROM unnest(k.conkey) u (child)
-                         JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child) AS is_set
+                         JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child) AS is_set,
+                   (SELECT string_agg(format('%I = NULL', c.attname), ', ') FROM unnest(k.conkey) u (child)
+                         JOIN pg_attribute c ON c.attrelid = k.conrelid AND c.attnum = u.child
+                    WHERE NOT c.attnotnull) AS unset
             FROM pg_constraint k WHERE k.contype = 'f' AND k.conparentid = 0
         LOOP
-            EXECUTE format('DELETE FROM %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)',
-                           reference.child, reference.is_set, reference.parent, reference.condition);
+            BEGIN
+                EXECUTE format(coalesce('UPDATE %1$s c SET ' || reference.unset, 'DELETE FROM %1$s c')
+                               || ' WHERE %2$s AND NOT EXISTS (SELECT FROM %3$s p WHERE %4$s)',
+                               reference.child, reference.is_set, reference.parent, reference.condition);
+            EXCEPTION WHEN check_violation THEN
+                EXECUTE format('DELETE FROM %s c WHERE %s AND NOT EXISTS (SELECT FROM %s p WHERE %s)',
+                               reference.child, reference.is_set, reference.parent, reference.condition);
+            END;
             GET DIAGNOSTICS made = ROW_COUNT;
             gone := gone + made;
         END LOOP;

@@ -70,7 +70,7 @@ BEGIN
             CONTINUE WHEN other IS NULL;
             INSERT INTO made VALUES
                 (format('SELECT * FROM %s WHERE %I = %L ORDER BY %I DESC LIMIT 20', own.name, reference.child, other, own.key)),
-                (format('SELECT count(*) FROM %s c JOIN %s p ON p.%I = c.%I WHERE p.%3$I = %L', own.name, reference.parent,
+                (format('SELECT count(*) FROM %1$s c JOIN %2$s p ON p.%3$I = c.%4$I WHERE p.%3$I = %5$L', own.name, reference.parent,
                         reference.key, reference.child, other)),
                 (format('SELECT p.* FROM %s p WHERE p.%I = ANY (%L::%s[])', reference.parent, reference.key, '{' || other || '}',
                         (SELECT atttypid::regtype FROM pg_attribute WHERE attrelid = reference.parent AND attname = reference.key)));

@@ -300,20 +300,7 @@ fn join(own: &TableFacts, roles: &[Role], all: &mut [Candidate]) -> Vec<Remark> 
     if own.joint.is_empty() {
         return vec![];
     }
-    let member = |candidate: &Candidate| {
-        let column = &own.columns[candidate.column];
-        let role = &roles[candidate.column];
-        let known = column.statistics.as_ref();
-        Member {
-            name: &column.name,
-            written: &candidate.written,
-            is_free: *role == Role::Own && !candidate.written.type_name.is_empty(),
-            is_unique: *role == Role::Unique || own.is_unique(&column.name),
-            nulls: candidate.descriptions[0].null_fraction,
-            distinct: known.map_or(0.0, |known| known.distinct_among(own.rows)),
-        }
-    };
-    let members: Vec<Member<'_>> = all.iter().map(member).collect();
+    let members: Vec<Member<'_>> = all.iter().map(|candidate| member(own, roles, candidate)).collect();
     let (made, remarks) = together(own, &members);
     for (name, description) in made {
         if let Some(of) = all.iter_mut().find(|of| own.columns[of.column].name == name) {
@@ -322,6 +309,20 @@ fn join(own: &TableFacts, roles: &[Role], all: &mut [Candidate]) -> Vec<Remark> 
         }
     }
     remarks
+}
+
+fn member<'a>(own: &'a TableFacts, roles: &[Role], candidate: &'a Candidate) -> Member<'a> {
+    let column = &own.columns[candidate.column];
+    let role = &roles[candidate.column];
+    let known = column.statistics.as_ref();
+    Member {
+        name: &column.name,
+        written: &candidate.written,
+        is_free: *role == Role::Own && !candidate.written.type_name.is_empty(),
+        is_unique: *role == Role::Unique || own.is_unique(&column.name),
+        nulls: candidate.descriptions[0].null_fraction,
+        distinct: known.map_or(0.0, |known| known.distinct_among(own.rows)),
+    }
 }
 
 fn q(text: &str) -> String {

@@ -118,10 +118,9 @@ pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
     )];
     for (leaves, columns) in by_kind.iter().rev() {
         let count = columns.len();
-        let list = columns.join(", ");
         lines.push(match leaves {
             Leaves::Kept => format!("values as they are, by --no-redact or --keep-values: {}", some(columns)),
-            Leaves::InSchema => format!("values as they are, since the schema lists them: {list}"),
+            Leaves::InSchema => format!("values as they are, since the schema lists them: {}", some(columns)),
             Leaves::Range => format!(
                 "the range of numbers that lie densely, and how often the common ones come: {}",
                 some(columns)

@@ -222,8 +222,10 @@ impl CheckFacts {
         let words: Vec<&str> =
             tokens.iter().map(|token| token.text(text)).filter(|word| !["(", ")"].contains(word)).collect();
         let (later, earlier) = match words.as_slice() {
-            [later, ">", earlier] | [later, ">", "=", earlier] => (later, earlier),
-            [earlier, "<", later] | [earlier, "<", "=", later] => (later, earlier),
+            [later, ">", earlier]
+            | [later, ">", "=", earlier]
+            | [earlier, "<", later]
+            | [earlier, "<", "=", later] => (later, earlier),
             _ => return None,
         };
         let is = |word: &str, name: &str| word.trim_matches('"').replace("\"\"", "\"") == name;

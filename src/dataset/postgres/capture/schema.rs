@@ -112,10 +112,12 @@ const SEQUENCES: &str = "
         SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype IN ('e', 'i'))
     ORDER BY c.relname";
 
+/// Those in C only where the server's own folder of libraries has them.
 const FUNCTIONS: &str = "
     SELECT 'pg_proc'::regclass::oid, p.oid, pg_get_functiondef(p.oid), p.prosrc
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-    WHERE n.nspname = ANY ($1) AND p.prokind <> 'a' AND l.lanname NOT IN ('c', 'internal')
+    WHERE n.nspname = ANY ($1) AND p.prokind <> 'a'
+      AND (l.lanname NOT IN ('c', 'internal') OR (l.lanname = 'c' AND p.probin LIKE '$libdir/%'))
       AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
     ORDER BY p.proname, p.oid";
 
@@ -246,6 +248,7 @@ const STRANGERS: &str = "
         SELECT 'pg_proc'::regclass::oid AS catalog, p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
              JOIN pg_language l ON l.oid = p.prolang
         WHERE n.nspname = ANY ($1) AND p.prokind <> 'a' AND l.lanname IN ('c', 'internal')
+          AND NOT coalesce(p.probin LIKE '$libdir/%', false)
         UNION ALL SELECT 'pg_class'::regclass, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = ANY ($1) AND c.relkind = 'f'
         UNION ALL SELECT 'pg_operator'::regclass, o.oid FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace

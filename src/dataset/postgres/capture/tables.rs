@@ -261,7 +261,7 @@ impl Reader<'_> {
                 }
             }
             let (name, is_primary, is_partial) = (row.get(1), row.get(2), row.get(3));
-            tables[*at].keys.push(KeyFacts { name, is_primary, is_partial, columns });
+            tables[*at].keys.push(KeyFacts { name, columns, is_primary, is_partial });
         }
         for row in self.ask(DOING, REFERENCES, &[&schemas]).await? {
             let Some(at) = places.get(&row.get(0)) else { continue };
