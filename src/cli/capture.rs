@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crate::dataset::capture::Kept;
 use crate::db::Target;
 use crate::live::Plain;
 use crate::study::{self, CapturePlan, Captured, StudyError, TargetChoice};
@@ -33,7 +34,11 @@ fn captured(arguments: &CaptureArguments) -> Result<CapturePlan, CommandError> {
         out: arguments.out.clone(),
         schemas: arguments.schemas.clone(),
         look: arguments.minutes,
-        keep_values: arguments.keep_values.clone(),
+        keep_values: if arguments.redact || !arguments.no_redact {
+            Kept::Columns(arguments.keep_values.clone())
+        } else {
+            Kept::All
+        },
         dry_run: arguments.dry_run,
     })
 }

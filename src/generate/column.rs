@@ -7,7 +7,7 @@ use super::distinct::Distinct;
 use super::expression::Expression;
 use super::histogram::Histogram;
 use super::quantile::Quantile;
-use super::spec::{ColumnSpec, Modifiers, Refusal, ScopeTable};
+use super::spec::{ColumnSpec, DrawSpec, Modifiers, Refusal, ScopeTable};
 use super::template::Template;
 use super::value::ValueGenerator;
 use super::{ValueKind, fan_out};
@@ -75,6 +75,7 @@ pub(super) enum Source {
         branches: Vec<(String, ValueGenerator)>,
         otherwise: Option<ValueGenerator>,
         kind: ValueKind,
+        draw: DrawSpec,
     },
 }
 

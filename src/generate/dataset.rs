@@ -9,7 +9,8 @@ use super::json::plain;
 use super::pairs::Pairs;
 use super::pick::favourite;
 use super::placement::{Order, Quota};
-use super::spec::Refusal;
+use super::spec::{DrawSpec, Refusal};
+use super::stream::fold;
 use super::value::{Made, ValueGenerator, into_slot, uuid7};
 use super::zipf::Zipf;
 use super::{Key, Stream, ValueKind};
@@ -208,10 +209,15 @@ impl Dataset {
 
     fn emit(&self, table: usize, column: usize, row: u64, out: &mut Vec<u8>) -> Made {
         let at_scale = &self.tables[table].columns[column];
-        if at_scale.is_null(row) {
+        // What another column determines is drawn at the place of its value, which is that of no row.
+        let place = match &at_scale.generator.source {
+            Source::Conditional { on, draw: DrawSpec::Once, .. } => self.folded(table, *on, row, out),
+            _ => row,
+        };
+        if at_scale.is_null(place) {
             return Made::Scalar(Slot::Null);
         }
-        let mut stream = at_scale.key.at(row, VALUE);
+        let mut stream = at_scale.key.at(place, VALUE);
         match &at_scale.generator.source {
             Source::Value(generator) => generator.emit(&mut stream, out),
             Source::Ordered { quantile, share } => {
@@ -243,7 +249,7 @@ impl Dataset {
             Source::Expression { expression, .. } => {
                 expression.eval(&mut |cell, out| self.emit_cell(table, cell, row, out), out)
             }
-            Source::Conditional { on, branches, otherwise, kind } => {
+            Source::Conditional { on, branches, otherwise, kind, .. } => {
                 let start = out.len();
                 let decides = self.emit(table, *on, row, out);
                 if let Made::Scalar(slot) = decides {
@@ -264,6 +270,17 @@ impl Dataset {
                 }
             }
         }
+    }
+
+    /// A value as a number: the same for equal values.
+    fn folded(&self, table: usize, column: usize, row: u64, out: &mut Vec<u8>) -> u64 {
+        let start = out.len();
+        if let Made::Scalar(slot) = self.emit(table, column, row, out) {
+            plain(out, slot);
+        }
+        let folded = fold(&out[start..]);
+        out.truncate(start);
+        folded
     }
 
     fn emit_cell(&self, table: usize, cell: &Cell, row: u64, out: &mut Vec<u8>) -> Made {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 pub use lists::{Fields, LengthSpec, Weights};
 pub use row::{
-    AfterSpec, ConditionalSpec, FanOutSpec, LookupSpec, NormalFanOut, OrdinalSpec, ReferenceSpec,
+    AfterSpec, ConditionalSpec, DrawSpec, FanOutSpec, LookupSpec, NormalFanOut, OrdinalSpec, ReferenceSpec,
     SequenceSpec, TreeSpec,
 };
 pub use value::{
@@ -122,7 +122,8 @@ pub enum RowSpec {
     /// "quantity * product_id.price_cents"`.
     Expression(String),
     /// A generator for each value of another column: `conditional = { on = "country", when = { US = { uniform = [10000,
-    /// 99999] }, DE = { uniform = [1067, 99998] } }, else = { constant = 0 } }`.
+    /// 99999] }, DE = { uniform = [1067, 99998] } }, else = { constant = 0 } }`. With `draw = "once"` each value of the other
+    /// column has one value here: `town = { conditional = { on = "postcode", else = { city = {} }, draw = "once" } }`.
     Conditional(ConditionalSpec),
 }
 

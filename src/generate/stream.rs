@@ -25,11 +25,7 @@ impl Key {
     /// The key of a name below this one: a table, a column, a purpose.
     #[must_use]
     pub fn name(self, name: &str) -> Self {
-        // FNV-1a folds the name into the 64 bits that Philox then scatters.
-        let folded = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        self.scatter(folded, 0x6e61_6d65)
+        self.scatter(fold(name.as_bytes()), 0x6e61_6d65)
     }
 
     /// The key of a number below this one: a stage, an instance, a client.
@@ -102,6 +98,13 @@ impl Stream {
     pub fn unit(&mut self) -> f64 {
         ((self.next_u64() >> 11) as f64 + 0.5) * (1.0 / 9_007_199_254_740_992.0)
     }
+}
+
+/// Folds bytes into the 64 bits that Philox then scatters, by FNV-1a.
+pub(super) fn fold(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 fn split(word: u64) -> [u32; 2] {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::dataset::capture::{
-    DatabaseFacts, Described, LeftOut, Mix, RefusedStatement, Remark, StatementFacts, Traffic, as_text,
-    describe, document, leaving, mix, queries, sorted_out, unknown_columns,
+    DatabaseFacts, Described, Kept, LeftOut, Mix, RefusedStatement, Remark, StatementFacts, Traffic, as_text,
+    describe, document, leaving, mix, queries, sorted_out,
 };
-use crate::dataset::{CapturedSchema, Counted, Reader, SessionSample, Snapshot};
+use crate::dataset::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
 use crate::db::Target;
 use crate::sql::named::positional;
 use crate::units::Seed;
@@ -35,8 +35,8 @@ pub struct CapturePlan {
     pub schemas: Vec<String>,
     /// How long to look at what is done; what was counted so far where it is not said.
     pub look: Option<Duration>,
-    /// Columns whose values may leave as they are: `table.column`.
-    pub keep_values: Vec<String>,
+    /// Columns whose values may leave as they are.
+    pub keep_values: Kept,
     /// Says what would be written, and writes nothing.
     pub dry_run: bool,
 }
@@ -75,14 +75,15 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
     reader.begin().await?;
     let schema = reader.schema(&texts).await?;
     let mut facts = reader.tables().await?;
-    let unread = reader.statistics(&mut facts).await?;
+    let mut unread = reader.statistics(&mut facts).await?;
+    unread.extend(reader.joint_statistics(&mut facts).await?);
     reader.end().await?;
     if facts.tables.is_empty() {
         return Err(StudyError::Refused(
             "there is no table to capture: name its schema with --schema".to_owned(),
         ));
     }
-    let unknown = unknown_columns(&facts, &plan.keep_values);
+    let unknown = plan.keep_values.unknown(&facts);
     if !unknown.is_empty() {
         return Err(StudyError::Refused(format!(
             "--keep-values: no column is called {}",
@@ -269,27 +270,45 @@ fn sessions_in_words(samples: &[Vec<SessionSample>]) -> Vec<String> {
 
 /// Has the server parse every statement; what it refuses is not run.
 async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<(), StudyError> {
-    let mut kept = vec![];
-    for mut statement in std::mem::take(&mut traffic.statements) {
-        let mut checked = reader.check(&statement.text).await?;
-        for _ in 0..UNTYPED_MAX {
+    let mut statements = std::mem::take(&mut traffic.statements);
+    let mut answers = check(reader, &statements).await?;
+    for _ in 0..UNTYPED_MAX {
+        let mut untyped = vec![];
+        for (place, answer) in answers.iter().enumerate() {
             // indeterminate_datatype
-            let untyped = checked.as_ref().err().filter(|why| why.contains("42P18"));
-            let Some(text) = untyped.and_then(|why| as_text(&statement.text, why)) else { break };
-            statement.text = text;
-            checked = reader.check(&statement.text).await?;
+            let why = answer.as_ref().err().filter(|why| why.contains("42P18"));
+            if let Some(text) = why.and_then(|why| as_text(&statements[place].text, why)) {
+                statements[place].text = text;
+                untyped.push(place);
+            }
         }
-        match checked {
+        if untyped.is_empty() {
+            break;
+        }
+        let again: Vec<StatementFacts> = untyped.iter().map(|place| statements[*place].clone()).collect();
+        for (place, answer) in untyped.into_iter().zip(check(reader, &again).await?) {
+            answers[place] = answer;
+        }
+    }
+    for (mut statement, answer) in statements.into_iter().zip(answers) {
+        match answer {
             Ok(checked) => {
                 statement.parameters = checked.parameters;
                 statement.search_path = checked.search_path;
-                kept.push(statement);
+                traffic.statements.push(statement);
             }
             Err(why) => traffic.refused.push(RefusedStatement::of(&statement, why)),
         }
     }
-    traffic.statements = kept;
     Ok(())
+}
+
+async fn check(
+    reader: &mut Reader<'_>,
+    statements: &[StatementFacts],
+) -> Result<Vec<Result<CheckedStatement, String>>, StudyError> {
+    let texts: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
+    Ok(reader.check(&texts).await?)
 }
 
 /// The mix of what the server takes as it will be sent: constants that nobody knows stand in it as others.
@@ -301,17 +320,18 @@ async fn runnable(
 ) -> Result<Mix, StudyError> {
     let first = mix(traffic, facts, described);
     let mut gone: BTreeMap<usize, String> = BTreeMap::new();
-    for statement in &first.statements {
-        // What was parsed already needs it no more.
-        let Some(of) = statement.of.filter(|_| statement.is_changed) else { continue };
-        match reader.check(&positional(&statement.sql).sql).await? {
-            Ok(checked) if checked.search_path.is_none() => {}
-            Ok(_) => drop(gone.insert(
-                of,
-                "it names something by the search path, which the copy does not have".to_owned(),
-            )),
-            Err(why) => drop(gone.insert(of, why)),
-        }
+    // What was parsed already needs it no more.
+    let changed = first.statements.iter().filter(|statement| statement.is_changed);
+    let (of, texts): (Vec<usize>, Vec<String>) =
+        changed.filter_map(|statement| Some((statement.of?, positional(&statement.sql).sql))).unzip();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    for (of, answer) in of.into_iter().zip(reader.check(&texts).await?) {
+        let why = match answer {
+            Ok(checked) if checked.search_path.is_none() => continue,
+            Ok(_) => "it names something by the search path, which the copy does not have".to_owned(),
+            Err(why) => why,
+        };
+        gone.insert(of, why);
     }
     if gone.is_empty() {
         return Ok(first);

@@ -256,6 +256,12 @@ fn no_value_of_a_redacted_column_stands_in_any_file() {
     let text = kept.file("workload.toml");
     assert!(text.contains("\"wardhazel\"") && !text.contains(&name), "{text}");
     assert!(kept.ended.errors.contains("--keep-values: patients.ward"), "{}", kept.ended.errors);
+    // Said as such it is the default; without it all that the statistics hold leaves, and still nothing of a statement.
+    let said = Captured::of(source.url(), &["--redact"]);
+    assert_eq!(said.file("workload.toml"), captured.file("workload.toml"));
+    let open = Captured::of(source.url(), &["--no-redact"]);
+    assert!(open.file("workload.toml").contains("\"wardmaple\""), "{}", open.file("workload.toml"));
+    assert!(!open.file("queries.sql").contains(&name), "{}", open.file("queries.sql"));
     // The made-up data are like the others: as many wards, as often.
     let copy = captured.load();
     assert_eq!(
@@ -381,4 +387,187 @@ fn nothing_of_the_user_s_is_written_over() {
         let refused = answer(&[wrong[0], wrong[1], "--dry-run"]);
         assert!(refused.code != Some(0) && refused.errors.contains(words), "{}", refused.errors);
     }
+}
+
+/// What columns have in common: a postcode determines its town, and a country nearly its money.
+const TOGETHER: &str = "
+CREATE TABLE addresses (id integer PRIMARY KEY, zip integer NOT NULL, town text NOT NULL, country text NOT NULL, money text NOT NULL,
+    note text, amount integer NOT NULL);
+INSERT INTO addresses SELECT n, 1000 + zip, 'Hamlet of ' || md5((zip / 4)::text), country, money, NULL, n
+FROM (SELECT n, floor(800 * (hashint4(n) & 65535) / 65536.0)::int AS zip,
+             (ARRAY['Helvetia', 'Gallia', 'Germania'])[1 + (hashint4(n * 7) & 3) % 3] AS country, hashint4(n * 13) & 15 AS chance
+      FROM generate_series(1, 20000) n) rows,
+     LATERAL (SELECT CASE WHEN country = 'Helvetia' AND chance < 14 OR chance = 0 THEN 'franken' ELSE 'euros' END AS money) of;
+CREATE STATISTICS places (dependencies, ndistinct) ON zip, town FROM addresses;
+CREATE STATISTICS moneys (mcv) ON country, money FROM addresses;
+CREATE STATISTICS expressions ON (zip % 10), amount FROM addresses;
+ANALYZE";
+
+#[test]
+fn columns_that_go_together_come_back_together() {
+    let source = Database::empty();
+    for sql in TOGETHER.split(";\n") {
+        source.execute(sql);
+    }
+    let captured = Captured::of(source.url(), &[]);
+    let document = captured.file("workload.toml");
+    for value in ["Hamlet", "Helvetia", "franken"] {
+        assert!(!document.contains(value), "{value} stands in {document}");
+    }
+    assert!(document.contains("addresses.expressions: its statistics of expressions"), "{document}");
+    let copy = captured.load();
+    let towns_per_zip =
+        "SELECT max(towns) FROM (SELECT count(DISTINCT town) AS towns FROM addresses GROUP BY zip) x";
+    assert_eq!(copy.value(towns_per_zip), "1", "{document}");
+    // As many towns, and so many postcodes each.
+    let count = |database: &Database, what: &str| -> f64 {
+        database.value(&format!("SELECT count(DISTINCT {what}) FROM addresses")).parse().expect("a number")
+    };
+    for what in ["town", "zip", "(zip, town)"] {
+        let ratio = count(&copy, what) / count(&source, what);
+        assert!((0.8..1.25).contains(&ratio), "{what}: {ratio}");
+    }
+    // The shares of the combinations, the largest first.
+    let shares = |database: &Database| -> Vec<f64> {
+        let rows = database.rows(
+            "SELECT count(*) / 20000.0 FROM addresses GROUP BY country, money HAVING count(*) > 100 ORDER BY 1 DESC",
+        );
+        rows.into_iter().flatten().flatten().map(|share| share.parse().expect("a share")).collect()
+    };
+    let (there, here) = (shares(&source), shares(&copy));
+    assert!(there.len() >= 4, "{there:?}");
+    for (there, here) in there.iter().zip(&here) {
+        assert!((there - here).abs() < 0.03, "{there} and {here}");
+    }
+}
+
+/// What the schemas of applications have, beyond what is awkward alone: keys that count for some rows, columns that hang on two keys,
+/// limits of lengths, times in their order, partitions by lists of texts, aggregates, collations and searches of their own.
+const APPLICATION: &str = r#"
+CREATE EXTENSION citext;
+CREATE COLLATION plain (LC_COLLATE = 'C', LC_CTYPE = 'C');
+CREATE FUNCTION keep_first(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2)';
+CREATE AGGREGATE first_of(text) (SFUNC = keep_first, STYPE = text, PARALLEL = SAFE);
+CREATE TEXT SEARCH CONFIGURATION words (COPY = simple);
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    IF NEW.name = 'nobody' THEN RAISE EXCEPTION 'nobody is nobody'; END IF; RETURN NEW; END $$;
+CREATE TABLE users (id bigserial PRIMARY KEY, email citext NOT NULL, name text COLLATE plain CHECK (char_length(name) <= 12),
+    digest bytea NOT NULL CHECK (octet_length(digest) = 32), begins_at timestamptz NOT NULL, ends_at timestamptz,
+    default_post_id bigint, deleted_at timestamptz, CHECK (ends_at > begins_at));
+CREATE UNIQUE INDEX users_email ON users (lower(email::text)) WHERE deleted_at IS NULL;
+CREATE INDEX users_search ON users USING gin (to_tsvector('words', name));
+CREATE TABLE profiles (user_id bigint PRIMARY KEY REFERENCES users ON DELETE CASCADE, settings jsonb NOT NULL DEFAULT '{}', score integer);
+CREATE TABLE posts (id bigserial PRIMARY KEY, user_id bigint NOT NULL, is_pinned boolean NOT NULL DEFAULT false, title text NOT NULL,
+    state text NOT NULL DEFAULT 'draft', reply_to bigint REFERENCES posts,
+    CONSTRAINT posts_author FOREIGN KEY (user_id) REFERENCES users, CONSTRAINT posts_profile FOREIGN KEY (user_id) REFERENCES profiles);
+CREATE UNIQUE INDEX posts_pinned ON posts (user_id) WHERE is_pinned;
+CREATE TABLE tags (post_id bigint NOT NULL REFERENCES posts ON DELETE CASCADE, tag text NOT NULL, PRIMARY KEY (post_id, tag));
+CREATE TABLE visits (id bigint NOT NULL, region text NOT NULL, at timestamptz NOT NULL, post_id bigint, PRIMARY KEY (id, region))
+    PARTITION BY LIST (region);
+CREATE TABLE visits_eu PARTITION OF visits FOR VALUES IN ('eu', 'ch');
+CREATE TABLE visits_us PARTITION OF visits FOR VALUES IN ('us');
+CREATE VIEW authors AS SELECT first_of(u.name) AS name, count(*) AS posts FROM users u JOIN posts p ON p.user_id = u.id GROUP BY u.id;
+CREATE TRIGGER users_refuse BEFORE INSERT OR UPDATE ON users FOR EACH ROW EXECUTE FUNCTION refuse();
+ALTER TABLE users ADD CONSTRAINT users_default_post FOREIGN KEY (default_post_id) REFERENCES posts (id);
+CREATE UNIQUE INDEX users_default_post ON users (default_post_id);
+INSERT INTO users (email, name, digest, begins_at, ends_at, deleted_at)
+    SELECT 'mail' || n || '@example.com', left(md5(n::text), 3 + n % 10), decode(md5(n::text) || md5('x' || n), 'hex'),
+           '2024-01-01'::timestamptz + n * interval '1 hour', '2024-01-01'::timestamptz + n * interval '1 hour' + (n % 50) * interval '1 day'
+               + interval '1 minute', CASE WHEN n % 10 = 0 THEN now() END FROM generate_series(1, 1000) n;
+INSERT INTO profiles (user_id, score) SELECT n, n % 7 FROM generate_series(1, 1000) n WHERE n % 4 > 0;
+INSERT INTO posts (user_id, is_pinned, title, state)
+    SELECT user_id, n = 1, md5(user_id || ' ' || n), (ARRAY['draft', 'public', 'gone'])[1 + n % 3]
+    FROM profiles, generate_series(1, 6) n WHERE n <= 1 + user_id % 6;
+UPDATE posts SET reply_to = id / 2 WHERE id % 3 = 0 AND id > 4;
+UPDATE users SET default_post_id = id WHERE id <= 400;
+INSERT INTO tags SELECT id, (ARRAY['news', 'sport', 'music'])[t] FROM posts, generate_series(1, 3) t WHERE t <= 1 + id % 3;
+INSERT INTO visits SELECT n, (ARRAY['eu', 'ch', 'us'])[1 + n % 3], '2025-01-01'::timestamptz + n * interval '1 minute', 1 + n % 900
+    FROM generate_series(1, 4000) n;
+ANALYZE"#;
+
+/// What the application does with user and post number `n`.
+fn statements_of(n: u32) -> [String; 9] {
+    [
+        format!(
+            "SELECT * FROM users WHERE lower(email::text) = 'mail{n}@example.com' AND deleted_at IS NULL"
+        ),
+        format!(
+            "INSERT INTO users (email, name, digest, begins_at) VALUES ('new{n}@example.com', 'someone', sha256('{n}'), now()) RETURNING id"
+        ),
+        format!(
+            "SELECT p.*, u.name FROM posts p JOIN users u ON u.id = p.user_id WHERE p.user_id = {n} AND state = 'public' ORDER BY p.id DESC LIMIT 20"
+        ),
+        format!(
+            "INSERT INTO posts (user_id, title, state) SELECT user_id, 'title {n}', 'draft' FROM profiles WHERE user_id = {n}"
+        ),
+        format!("UPDATE users SET ends_at = begins_at + interval '3 days' WHERE id = {n}"),
+        format!("DELETE FROM posts WHERE id = {} + 100000", n),
+        format!(
+            "INSERT INTO tags (post_id, tag) VALUES ({n}, 'tag {n}') ON CONFLICT (post_id, tag) DO NOTHING"
+        ),
+        format!(
+            "SELECT region, count(*) FROM visits WHERE at BETWEEN '2025-01-01' AND '2025-01-02' AND post_id = ANY ('{{{n}, 7}}') GROUP BY 1"
+        ),
+        format!("SELECT name FROM authors WHERE posts > {n} % 5 LIMIT 10"),
+    ]
+}
+
+#[test]
+fn what_applications_have_loads_with_valid_constraints_and_runs() {
+    let source = Database::empty();
+    for sql in APPLICATION.split(";\n") {
+        source.execute(sql);
+    }
+    // What made it is none of what it does.
+    source.execute(
+        "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database WHERE datname = current_database()), 0)",
+    );
+    let session = source.session("application");
+    (1..=60).flat_map(statements_of).for_each(|sql| session.execute(&sql));
+    source.execute("ANALYZE");
+    let captured = Captured::of(source.url(), &[]);
+    let (document, schema) = (captured.file("workload.toml"), captured.file("schema.sql"));
+    let copy = captured.load();
+    let (there, here) = (constraints(&source), constraints(&copy));
+    let missing: Vec<&String> = there.iter().filter(|of| !here.contains(of)).collect();
+    assert!(missing.is_empty(), "{missing:#?}\n{schema}");
+    // A key that counts for some rows remains as an index, and is named.
+    assert!(document.contains("posts.posts_pinned: it counts for some of the rows only"), "{document}");
+    for (sql, wanted) in [
+        (
+            "SELECT count(*) FROM pg_indexes WHERE indexname = 'posts_pinned' AND indexdef NOT LIKE '%UNIQUE%'",
+            "1",
+        ),
+        ("SELECT count(*) FROM pg_indexes WHERE indexname = 'users_email' AND indexdef LIKE '%UNIQUE%'", "1"),
+        ("SELECT count(*) > 100 FROM users WHERE default_post_id IS NOT NULL", "t"),
+        ("SELECT count(DISTINCT region) FROM visits", "3"),
+        ("SELECT count(*) > 0 FROM authors", "t"),
+        ("SELECT count(*) FROM pg_ts_config WHERE cfgname = 'words'", "1"),
+    ] {
+        assert_eq!(copy.value(sql), wanted, "{sql}\n{document}");
+    }
+    let runs = captured.folder.path().join("runs");
+    let mut command = dbdyno();
+    command.args([
+        "run",
+        "--rate",
+        "200",
+        "--duration",
+        "3s",
+        "--warmup",
+        "0s",
+        "--no-probes",
+        "-q",
+        "--json",
+        "-",
+        "-t",
+    ]);
+    command.arg(copy.url()).arg("-w").arg(captured.workload()).env("DBDYNO_RUNS_DIR", runs);
+    let ended = Measured::from(&command.output().expect("it runs"));
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let report = ended.report();
+    let (books, transactions) = (&report.stages[0].accounting, &report.stages[0].transactions);
+    assert_eq!(transactions.len(), 9, "{}\n{document}", captured.file("queries.sql"));
+    let failures: Vec<_> = transactions.iter().map(|of| (&of.name, &of.errors)).collect();
+    assert!(books.ok > 400 && books.failed * 100 < books.ok, "{books:?}: {failures:?}");
 }

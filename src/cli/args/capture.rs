@@ -14,6 +14,7 @@ use crate::units::Seed;
 and, for statistics of all columns, SELECT on pg_statistic. Texts become made-up texts of the same lengths, order and frequencies; \
 numbers and times are moved between their neighbours. What leaves is listed before it is written."
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user gives or not")]
 pub(in crate::cli) struct CaptureArguments {
     /// The database: a postgres:// URL
     #[arg(short, long, value_name = "URL", env = "DBDYNO_TARGET", hide_env_values = true)]
@@ -27,6 +28,12 @@ pub(in crate::cli) struct CaptureArguments {
     /// Look at what is done for so long, and find what makes one transaction [default: what was counted since the last reset]
     #[arg(long, value_name = "N", value_parser = minutes)]
     pub(in crate::cli) minutes: Option<Duration>,
+    /// Have texts made up, and numbers and times moved between their neighbours, so that no value of a row leaves: the default
+    #[arg(long, overrides_with = "no_redact")]
+    pub(in crate::cli) redact: bool,
+    /// Let the common values and the bounds of all columns leave as they are: for a database without secrets
+    #[arg(long, overrides_with = "redact")]
+    pub(in crate::cli) no_redact: bool,
     /// A column whose values may leave as they are, may be repeated: `orders.status`
     #[arg(long = "keep-values", value_name = "TABLE.COLUMN")]
     pub(in crate::cli) keep_values: Vec<String>,

@@ -1,6 +1,7 @@
 //! From what is known of one column to a generator that makes its like. Keys and references are decided in [`super::keys`].
 //! Knows no server.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::facts::{ColumnFacts, ColumnStatistics, TableFacts, TypeKind};
@@ -53,6 +54,26 @@ pub enum Leaves {
 pub(super) struct Choice {
     pub(super) descriptions: Vec<Description>,
     pub(super) leaves: Leaves,
+    pub(super) written: Written,
+}
+
+/// The values of a column as the document has them, for columns that go together with it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Written {
+    /// The type of its histogram; empty where it has none.
+    pub(super) type_name: &'static str,
+    /// The common ones, and the share of the rows that each of them has.
+    pub(super) common: Vec<(String, f64)>,
+    /// Bounds of groups with the same number of rows.
+    pub(super) bounds: Vec<String>,
+    /// For values of the source what is written in their place.
+    pub(super) of: BTreeMap<String, String>,
+}
+
+impl Choice {
+    fn of(descriptions: Vec<Description>, leaves: Leaves) -> Self {
+        Self { descriptions, leaves, written: Written::default() }
+    }
 }
 
 impl Description {
@@ -97,6 +118,30 @@ pub(super) fn number(value: f64) -> String {
     if short.ends_with('.') { format!("{short}0") } else { short.to_owned() }
 }
 
+/// A histogram as it stands in the document: common values and their shares, bounds, and how many different values there are.
+pub(super) fn histogram(
+    type_name: &str,
+    common: &[(String, f64)],
+    bounds: &[String],
+    distinct: Option<f64>,
+) -> String {
+    // Rounding must not put the sum above the whole.
+    let share = |of: f64| number((of * 0.999_999 * 1e8).floor() / 1e8);
+    let mut parts = vec![];
+    if !common.is_empty() {
+        let values: Vec<&str> = common.iter().map(|(value, _)| value.as_str()).collect();
+        let shares: Vec<String> = common.iter().map(|(_, of)| share(*of)).collect();
+        parts.push(format!("common_values = [{}]", values.join(", ")));
+        parts.push(format!("common_frequencies = [{}]", shares.join(", ")));
+    }
+    if !bounds.is_empty() {
+        parts.push(format!("bounds = [{}]", bounds.join(", ")));
+    }
+    parts.extend(distinct.map(|distinct| format!("distinct = {}", number(distinct))));
+    parts.push(format!("type = \"{type_name}\""));
+    format!("histogram = {{ {} }}", parts.join(", "))
+}
+
 /// A text as TOML writes it.
 pub(super) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
@@ -129,11 +174,11 @@ pub(super) fn choose(table: &TableFacts, column: &ColumnFacts, unique: bool, kee
         TypeKind::Text => maker.text(),
         TypeKind::Interval => maker.interval(),
         TypeKind::Uuid => maker.plain("uuid = {}", Leaves::Nothing),
-        TypeKind::Bytes => maker.plain(&maker.sized("bytes"), Leaves::Nothing),
+        TypeKind::Bytes => maker.plain(&maker.of_length("bytes", hex_bytes), Leaves::Nothing),
         TypeKind::Json => maker.plain(&maker.json(), Leaves::Nothing),
         TypeKind::Network => maker.plain("ip_address = {}", Leaves::Nothing),
         TypeKind::Array(of) => maker.array(of),
-        TypeKind::Other => Choice { descriptions: vec![], leaves: Leaves::Nothing },
+        TypeKind::Other => Choice::of(vec![], Leaves::Nothing),
     };
     if statistics.is_some() && nulls >= 0.999_999 {
         // All of them are NULL: nothing is known, and nothing is wanted.
@@ -141,6 +186,11 @@ pub(super) fn choose(table: &TableFacts, column: &ColumnFacts, unique: bool, kee
         choice.leaves = Leaves::Nothing;
     }
     choice
+}
+
+/// All values that are known.
+fn values_of(known: &ColumnStatistics) -> impl Iterator<Item = &String> {
+    known.common.iter().chain(&known.bounds)
 }
 
 struct Maker<'a> {
@@ -158,7 +208,7 @@ impl Maker<'_> {
         let description = Description::of(generator, self.nulls);
         // UUIDs are unique by themselves; what else stands here is unique by a number in it.
         let unique = self.unique && !generator.starts_with("uuid");
-        Choice { descriptions: vec![description.unique(unique)], leaves }
+        Choice::of(vec![description.unique(unique)], leaves)
     }
 
     fn correlation(&self) -> Option<f64> {
@@ -174,7 +224,14 @@ impl Maker<'_> {
         };
         let (yes, no) = (share("t").unwrap_or(0.0), share("f").unwrap_or(0.0));
         let fraction = if yes + no > 0.0 { yes / (yes + no) } else { 0.5 };
-        self.plain(&format!("boolean = {{ true_fraction = {} }}", number(fraction)), Leaves::Nothing)
+        let generator = format!("boolean = {{ true_fraction = {} }}", number(fraction));
+        let written = Written {
+            type_name: "boolean",
+            common: vec![("true".to_owned(), yes), ("false".to_owned(), no)],
+            bounds: vec![],
+            of: [("t", "true"), ("f", "false")].map(|(of, to)| (of.to_owned(), to.to_owned())).into(),
+        };
+        Choice { written, ..self.plain(&generator, Leaves::Nothing) }
     }
 
     /// Common values with their shares, and bounds, as numbers; what has no number is left out.
@@ -188,9 +245,8 @@ impl Maker<'_> {
     }
 
     fn counted(&self) -> Choice {
-        let values = self.known.common.iter().chain(&self.known.bounds);
-        let Some(form) = Form::of(&self.column.kind, values) else {
-            return Choice { descriptions: vec![], leaves: Leaves::Nothing };
+        let Some(form) = Form::of(&self.column.kind, values_of(self.known)) else {
+            return Choice::of(vec![], Leaves::Nothing);
         };
         let (mut common, mut bounds) = self.points(form);
         let mut all: Vec<i128> =
@@ -198,8 +254,12 @@ impl Maker<'_> {
         all.sort_unstable();
         all.dedup();
         let distinct = self.known.distinct_among(self.table.rows);
+        let before = all.clone();
+        let listed = self.partitions();
         let leaves = if self.keep {
             Leaves::Kept
+        } else if !listed.is_empty() && values_of(self.known).all(|value| listed.contains(value)) {
+            Leaves::InSchema
         } else if is_dense(form, &all, distinct) {
             Leaves::Range
         } else {
@@ -227,10 +287,19 @@ impl Maker<'_> {
             Form::Date => "date",
             Form::Timestamp => "timestamp",
         };
-        let written: Vec<String> = bounds.iter().map(text).collect();
-        descriptions.extend(self.histograms(type_name, &common, &written));
+        let bounds: Vec<String> = bounds.iter().map(text).collect();
+        descriptions.extend(self.histograms(type_name, &common, &bounds));
         descriptions.push(Description::of(self.range(form, &all), self.nulls).unique(self.unique));
-        Choice { descriptions, leaves: if all.is_empty() { Leaves::Nothing } else { leaves } }
+        let to = |source: &String| {
+            let at = before.binary_search(&form.read(source)?).ok()?;
+            Some((source.clone(), text(all.get(at)?)))
+        };
+        let of = self.known.common.iter().chain(&self.known.bounds).filter_map(to).collect();
+        Choice {
+            descriptions,
+            leaves: if all.is_empty() { Leaves::Nothing } else { leaves },
+            written: Written { type_name, common, bounds, of },
+        }
     }
 
     /// Numbers one after the other, where the rows stand in their order or nothing else is known.
@@ -264,27 +333,9 @@ impl Maker<'_> {
         let room = 1.0 - self.nulls;
         // Without bounds the common values are all that there is; with them they leave room for others.
         let factor = if bounds.is_empty() || sum > room { room / sum.max(f64::MIN_POSITIVE) } else { 1.0 };
-        // Rounding must not put the sum above the whole.
-        let share = |share: f64| number((share * factor * 0.999_999 * 1e8).floor() / 1e8);
-        let list = |values: Vec<String>| values.join(", ");
-        let mut parts = vec![];
-        if !common.is_empty() {
-            parts.push(format!(
-                "common_values = [{}]",
-                list(common.iter().map(|(value, _)| value.clone()).collect())
-            ));
-            let shares = common.iter().map(|(_, of)| share(*of)).collect();
-            parts.push(format!("common_frequencies = [{}]", list(shares)));
-        }
-        if !bounds.is_empty() {
-            parts.push(format!("bounds = [{}]", list(bounds.to_vec())));
-        }
-        let with = |distinct: Option<f64>| {
-            let mut parts = parts.clone();
-            parts.extend(distinct.map(|distinct| format!("distinct = {}", number(distinct))));
-            parts.push(format!("type = \"{type_name}\""));
-            format!("histogram = {{ {} }}", parts.join(", "))
-        };
+        let common: Vec<(String, f64)> =
+            common.iter().map(|(value, share)| (value.clone(), share * factor)).collect();
+        let with = |distinct: Option<f64>| histogram(type_name, &common, bounds, distinct);
         let distinct = self.distinct(common.len(), !bounds.is_empty());
         let correlation = self.correlation();
         let made = |distinct, correlation| {
@@ -368,7 +419,7 @@ impl Maker<'_> {
         let mut descriptions = self.histograms("float", &common, &bounds);
         let plain = "decimal = { min = 0.0, max = 1000.0, scale = 3 }";
         descriptions.push(Description::of(plain, self.nulls).unique(self.unique));
-        Choice { descriptions, leaves: if self.keep { Leaves::Kept } else { Leaves::Moved } }
+        Choice::of(descriptions, if self.keep { Leaves::Kept } else { Leaves::Moved })
     }
 
     fn labels(&self, labels: &[String]) -> Choice {
@@ -380,14 +431,24 @@ impl Maker<'_> {
         } else {
             common
         };
-        Choice { descriptions: self.histograms("text", &common, &[]), leaves: Leaves::InSchema }
+        let descriptions = self.histograms("text", &common, &[]);
+        let of = labels.iter().map(|label| (label.clone(), quoted(label))).collect();
+        let written = Written { type_name: "text", common, bounds: vec![], of };
+        Choice { descriptions, leaves: Leaves::InSchema, written }
     }
 
-    /// The texts that a check constraint lists for the column alone.
+    /// The values that the schema lists for the column: a check constraint for it alone, or the bounds of partitions.
     fn listed(&self) -> Vec<String> {
         let about =
             |check: &&super::facts::CheckFacts| check.columns.as_slice() == [self.column.name.clone()];
-        self.table.checks.iter().filter(about).flat_map(|check| literals(&check.expression)).collect()
+        let checked = self.table.checks.iter().filter(about).flat_map(|check| literals(&check.expression));
+        checked.chain(self.partitions()).collect()
+    }
+
+    /// The values by which the rows go to partitions.
+    fn partitions(&self) -> Vec<String> {
+        let own = self.table.listed.iter().filter(|(name, _)| *name == self.column.name);
+        own.flat_map(|(_, values)| values.clone()).collect()
     }
 
     fn text(&self) -> Choice {
@@ -403,21 +464,25 @@ impl Maker<'_> {
                 thinned(&self.known.bounds, TEXT_BOUNDS_MAX).iter().map(|value| quoted(value)).collect();
             let leaves = if self.keep { Leaves::Kept } else { Leaves::InSchema };
             let mut descriptions = self.histograms("text", if self.unique { &[] } else { &common }, &bounds);
-            descriptions.push(Description::of(self.of_length(), self.nulls).unique(self.unique));
-            return Choice { descriptions, leaves };
+            descriptions
+                .push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
+            let all = self.known.common.iter().chain(&self.known.bounds);
+            let of = all.map(|value| (value.clone(), quoted(value))).collect();
+            let written = Written { type_name: "text", common, bounds, of };
+            return Choice { descriptions, leaves, written };
         }
         if !listed.is_empty() && self.known.common.is_empty() {
             let share = 1.0 / listed.len() as f64;
             let common: Vec<(String, f64)> = listed.iter().map(|value| (quoted(value), share)).collect();
-            return Choice { descriptions: self.histograms("text", &common, &[]), leaves: Leaves::InSchema };
+            return Choice::of(self.histograms("text", &common, &[]), Leaves::InSchema);
         }
         self.made_up()
     }
 
     fn made_up(&self) -> Choice {
-        let length = |text: &String| text.trim_end().chars().count();
         let is_long = self.known.width > TEXT_LONG && self.known.common.is_empty();
         let mut descriptions = vec![];
+        let mut made = Written::default();
         if !is_long {
             let pairs = self.known.common.iter().zip(&self.known.frequencies);
             let common: Vec<(&String, f64)> = if self.unique {
@@ -435,7 +500,7 @@ impl Maker<'_> {
                     all.insert(at, value);
                 }
             }
-            let lengths: Vec<usize> = all.iter().map(|text| length(text)).collect();
+            let lengths: Vec<usize> = all.iter().map(|text| characters(text)).collect();
             let instead = made_up(&lengths, &self.name);
             let to = |value: &String| {
                 let at = all.iter().position(|of| *of == value).unwrap_or(0);
@@ -460,27 +525,32 @@ impl Maker<'_> {
             {
                 descriptions = self.histograms("text", &common, &[]);
             }
+            if !descriptions.is_empty() {
+                let of = all.iter().map(|value| ((*value).clone(), to(value))).collect();
+                made = Written { type_name: "text", common, bounds: written, of };
+            }
         }
-        descriptions.push(Description::of(self.of_length(), self.nulls).unique(self.unique));
+        descriptions
+            .push(Description::of(self.of_length("text", characters), self.nulls).unique(self.unique));
         let leaves = if descriptions.len() > 1 { Leaves::MadeUp } else { Leaves::Nothing };
-        Choice { descriptions, leaves }
+        Choice { descriptions, leaves, written: made }
     }
 
-    /// Texts by their lengths alone.
-    fn of_length(&self) -> String {
-        let mut lengths: Vec<usize> =
-            self.known.bounds.iter().map(|text| text.trim_end().chars().count()).collect();
+    /// Texts or bytes by their lengths alone.
+    fn of_length(&self, what: &str, length: impl Fn(&str) -> usize) -> String {
+        let known = if self.known.bounds.is_empty() { &self.known.common } else { &self.known.bounds };
+        let mut lengths: Vec<usize> = known.iter().map(|text| length(text)).collect();
         lengths.sort_unstable();
         let limit = self.column.length_max.map_or(1_000_000, |limit| limit as usize);
         let (Some(first), Some(last)) = (lengths.first().copied(), lengths.last().copied()) else {
-            return self.sized("text");
+            return self.sized(what);
         };
-        if first == last {
-            return format!("text = {{ length = [{0}, {0}] }}", first.min(limit));
+        if first.min(limit) == last.min(limit) {
+            return format!("{what} = {{ length = [{0}, {0}] }}", first.min(limit));
         }
         let bounds: Vec<String> =
             thinned(&lengths, 21).iter().map(|length| (*length).min(limit).to_string()).collect();
-        format!("text = {{ length = {{ histogram = {{ bounds = [{}] }} }} }}", bounds.join(", "))
+        format!("{what} = {{ length = {{ histogram = {{ bounds = [{}] }} }} }}", bounds.join(", "))
     }
 
     /// Something with a length, of which only the mean is known. The width counts the header of a value: one byte up to 126, else four.
@@ -547,7 +617,7 @@ impl Maker<'_> {
             TypeKind::Date => {
                 ("date = { from = \"2024-01-01\", to = \"2026-01-01\" }".to_owned(), Leaves::Nothing)
             }
-            _ => return Choice { descriptions: vec![], leaves: Leaves::Nothing },
+            _ => return Choice::of(vec![], Leaves::Nothing),
         };
         let generator = format!(
             "array = {{ of = {{ {element} }}, length = [{:.0}, {:.0}] }}",
@@ -556,6 +626,16 @@ impl Maker<'_> {
         );
         self.plain(&generator, leaves)
     }
+}
+
+/// Characters of a text; the blanks at the end of a `char(n)` are none.
+fn characters(text: &str) -> usize {
+    text.trim_end().chars().count()
+}
+
+/// Bytes of a value that is written as `\\x00ff`.
+fn hex_bytes(text: &str) -> usize {
+    text.strip_prefix("\\x").map_or(text.len(), |digits| digits.len() / 2)
 }
 
 /// The texts in an expression that compares one column with texts and does nothing else.

@@ -1,14 +1,18 @@
 //! From what is known of a database to the tables of a document: every column gets the best generator that can be, each checked by
 //! the code that will make its rows. Knows no server.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::de::DeserializeOwned;
 
-use super::column::{Description, Leaves, choose};
+use super::column::{Description, Leaves, Written, choose};
 use super::facts::{
     ColumnFacts, ColumnStatistics, DatabaseFacts, LeftOut, ReferenceFacts, Remark, TableFacts, TypeKind,
 };
-use super::fan_out::{Sides, exponent, fan_outs, rows_of, whole};
-use super::keys::{Role, Roles, decide, is_filled};
+use super::fan_out::{Sides, exponent, fan_outs, rows_of, rows_wanted, whole};
+use super::joint::{Member, together};
+use super::keys::{Role, Roles, decide, is_filled, without_key};
+use super::redact::Form;
 use crate::generate::ColumnGenerator;
 use crate::generate::spec::{ColumnSpec, Modifiers, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
 
@@ -64,7 +68,8 @@ impl Described {
     /// A table by its place among the facts.
     #[must_use]
     pub fn table(&self, facts: usize) -> Option<&DescribedTable> {
-        self.tables.iter().find(|table| table.facts == facts)
+        let place = self.tables.binary_search_by_key(&facts, |table| table.facts).ok()?;
+        self.tables.get(place)
     }
 }
 
@@ -82,15 +87,37 @@ struct Candidate {
     descriptions: Vec<Description>,
     chosen: usize,
     leaves: Leaves,
+    written: Written,
+    /// Whether the first description has it drawn by another column.
+    is_joined: bool,
 }
 
-/// The names of `--keep-values` that are no text columns of these tables.
-#[must_use]
-pub fn unknown_columns(facts: &DatabaseFacts, keep: &[String]) -> Vec<String> {
-    let is_there = |name: &str| {
-        facts.tables.iter().any(|table| table.columns.iter().any(|column| is_named(table, column, name)))
-    };
-    keep.iter().filter(|name| !is_there(name)).cloned().collect()
+/// Columns whose values may leave as they are.
+#[derive(Clone, Debug)]
+pub enum Kept {
+    /// These, as `table.column`.
+    Columns(Vec<String>),
+    /// Those of all tables.
+    All,
+}
+
+impl Kept {
+    fn holds(&self, table: &TableFacts, column: &ColumnFacts) -> bool {
+        match self {
+            Self::All => true,
+            Self::Columns(names) => names.iter().any(|name| is_named(table, column, name)),
+        }
+    }
+
+    /// The names that no column of these tables has.
+    #[must_use]
+    pub fn unknown(&self, facts: &DatabaseFacts) -> Vec<String> {
+        let Self::Columns(names) = self else { return vec![] };
+        let is_there = |name: &str| {
+            facts.tables.iter().any(|table| table.columns.iter().any(|column| is_named(table, column, name)))
+        };
+        names.iter().filter(|name| !is_there(name)).cloned().collect()
+    }
 }
 
 fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
@@ -99,16 +126,18 @@ fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
         || format!("{}.{}.{}", table.schema, table.relation, column.name) == name
 }
 
-/// Describes all tables. Values leave as they are only in the columns of `keep`, and where the schema lists them.
+/// Describes all tables. Values leave as they are only in the columns that are kept, and where the schema lists them.
 #[must_use]
-pub fn describe(facts: &DatabaseFacts, keep: &[String]) -> Described {
-    let roles = decide(facts);
+pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
+    let mut roles = decide(facts);
     let filled: Vec<bool> = (0..facts.tables.len()).map(|table| is_filled(facts, table)).collect();
     let rows = all_rows(facts, &roles);
     let mut scope: Vec<ScopeTable> = vec![];
     let mut candidates: Vec<Vec<Candidate>> = vec![];
+    let mut remarks = roles.remarks.clone();
     for (table, own) in facts.tables.iter().enumerate() {
-        let all = if filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
+        let mut all = if filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
+        remarks.extend(join(own, &roles.of[table], &mut all));
         let columns =
             all.iter().map(|of| scope_column(&own.columns[of.column], &of.descriptions[0])).collect();
         scope.push(ScopeTable { name: own.name.clone(), rows: rows[table], columns });
@@ -117,16 +146,19 @@ pub fn describe(facts: &DatabaseFacts, keep: &[String]) -> Described {
     let refused = settle(facts, &mut scope, &mut candidates);
     let mut described = Described {
         left_out: roles.left_out.clone(),
-        remarks: roles.remarks.clone(),
+        remarks,
         finish: roles.finish.clone(),
         ..Described::default()
     };
     for (table, columns) in candidates.iter().enumerate().filter(|(table, _)| filled[*table]) {
+        described.remark_on_joined(&facts.tables[table], columns);
         described.add(facts, table, columns, &roles, rows[table]);
     }
     for (table, column, why) in refused {
         described.give_up(&facts.tables[table], &facts.tables[table].columns[column], &why);
     }
+    described.leave_out_unheld(facts, &mut roles, &candidates);
+    without_key(facts, &mut described.left_out, &mut described.remarks);
     described.remark_on_documents(facts);
     described
 }
@@ -140,7 +172,7 @@ fn all_rows(facts: &DatabaseFacts, roles: &Roles) -> Vec<u64> {
         for (table, known) in rows.iter_mut().enumerate() {
             let wanted = roles.of[table].iter().enumerate().find_map(|(column, role)| {
                 let role = matches!(role, Role::Reference { .. }).then_some(role)?;
-                fan_outs(&sides(facts, table, column, role, &before)?).first()?.rows
+                rows_wanted(&sides(facts, table, column, role, &before)?)
             });
             // An estimate that is nearer to the exact number than to anything else is that number.
             if let Some(wanted) = wanted
@@ -183,25 +215,27 @@ fn known_of<'a>(own: &'a TableFacts, column: &'a ColumnFacts) -> Option<&'a Colu
 }
 
 /// All columns of a table with all that they could be.
-fn choices(
-    facts: &DatabaseFacts,
-    table: usize,
-    roles: &Roles,
-    rows: &[u64],
-    keep: &[String],
-) -> Vec<Candidate> {
+fn choices(facts: &DatabaseFacts, table: usize, roles: &Roles, rows: &[u64], keep: &Kept) -> Vec<Candidate> {
     let own = &facts.tables[table];
     let mut all = vec![];
     for (at, column) in own.columns.iter().enumerate() {
         let role = &roles.of[table][at];
         let known = column.statistics.as_ref();
         let nulls = if column.not_null { 0.0 } else { known.map_or(0.0, |of| of.null_fraction) };
-        let is_kept = keep.iter().any(|name| is_named(own, column, name));
+        let is_kept = keep.holds(own, column);
+        let mut written = Written::default();
         let (descriptions, leaves) = match role {
             Role::Absent => continue,
             Role::Own | Role::Unique => {
                 let choice = choose(own, column, *role == Role::Unique, is_kept);
-                (choice.descriptions, choice.leaves)
+                written = choice.written;
+                let mut descriptions = choice.descriptions;
+                if *role == Role::Own
+                    && let Some(after) = after(own, column, nulls)
+                {
+                    descriptions.insert(0, after);
+                }
+                (descriptions, choice.leaves)
             }
             Role::Null => {
                 let choice = choose(own, column, false, false);
@@ -232,10 +266,63 @@ fn choices(
             ),
         };
         if !descriptions.is_empty() {
-            all.push(Candidate { column: at, descriptions, chosen: 0, leaves });
+            all.push(Candidate { column: at, descriptions, chosen: 0, leaves, written, is_joined: false });
         }
     }
     all
+}
+
+/// A time that a check holds behind another one of the row: `ends_at > starts_at`. As far behind it on average as the middles of both
+/// columns lie apart.
+fn after(own: &TableFacts, column: &ColumnFacts, nulls: f64) -> Option<Description> {
+    const HOUR_S: f64 = 3600.0;
+    let earlier = own.checks.iter().find_map(|check| check.later_than(&column.name))?;
+    let earlier = own.column(earlier).filter(|of| of.kind == TypeKind::Timestamp && !of.is_generated)?;
+    let is_never_null =
+        earlier.not_null || earlier.statistics.as_ref().is_some_and(|of| of.null_fraction == 0.0);
+    if column.kind != TypeKind::Timestamp || (column.not_null && !is_never_null) {
+        return None;
+    }
+    let middle = |of: &ColumnFacts| {
+        let bounds = &of.statistics.as_ref()?.bounds;
+        Some(Form::Timestamp.read(bounds.get(bounds.len() / 2)?)? as f64 / 1e6)
+    };
+    let apart_s = middle(column).zip(middle(earlier)).map(|(later, earlier)| later - earlier);
+    let mean_s = apart_s.filter(|apart| *apart >= 1.0).unwrap_or(HOUR_S);
+    let lag = format!("exponential = {{ mean = {}, min = 1.0 }}", super::column::number(mean_s));
+    let text = format!("after = {{ column = {}, lag_s = {{ {lag} }} }}", q(&earlier.name));
+    Some(Description::of(text, nulls))
+}
+
+/// Has columns that go together drawn one by the other; what they are by themselves remains where that cannot be. Gives what is not
+/// held.
+fn join(own: &TableFacts, roles: &[Role], all: &mut [Candidate]) -> Vec<Remark> {
+    if own.joint.is_empty() {
+        return vec![];
+    }
+    let members: Vec<Member<'_>> = all.iter().map(|candidate| member(own, roles, candidate)).collect();
+    let (made, remarks) = together(own, &members);
+    for (name, description) in made {
+        if let Some(of) = all.iter_mut().find(|of| own.columns[of.column].name == name) {
+            of.descriptions.insert(0, description);
+            of.is_joined = true;
+        }
+    }
+    remarks
+}
+
+fn member<'a>(own: &'a TableFacts, roles: &[Role], candidate: &'a Candidate) -> Member<'a> {
+    let column = &own.columns[candidate.column];
+    let role = &roles[candidate.column];
+    let known = column.statistics.as_ref();
+    Member {
+        name: &column.name,
+        written: &candidate.written,
+        is_free: *role == Role::Own && !candidate.written.type_name.is_empty(),
+        is_unique: *role == Role::Unique || own.is_unique(&column.name),
+        nulls: candidate.descriptions[0].null_fraction,
+        distinct: known.map_or(0.0, |known| known.distinct_among(own.rows)),
+    }
 }
 
 fn q(text: &str) -> String {
@@ -301,16 +388,26 @@ fn settle(
     candidates: &mut [Vec<Candidate>],
 ) -> Vec<(usize, usize, String)> {
     let mut refused = vec![];
+    // A table speaks of its own columns and of those of the tables that it refers to.
+    let places: BTreeMap<u32, usize> =
+        facts.tables.iter().enumerate().map(|(at, table)| (table.oid, at)).collect();
+    let mut speak_of: Vec<Vec<usize>> = (0..facts.tables.len()).map(|table| vec![table]).collect();
+    for (child, table) in facts.tables.iter().enumerate() {
+        for parent in table.references.iter().filter_map(|reference| places.get(&reference.table)) {
+            speak_of[*parent].push(child);
+        }
+    }
+    let mut open = vec![true; candidates.len()];
     loop {
-        let mut changed = false;
-        for table in 0..candidates.len() {
+        let mut changed = BTreeSet::new();
+        for table in (0..candidates.len()).filter(|table| open[*table]) {
             let mut at = 0;
             while at < candidates[table].len() {
                 let Some(why) = refusal(scope, table, at) else {
                     at += 1;
                     continue;
                 };
-                changed = true;
+                changed.insert(table);
                 let candidate = &mut candidates[table][at];
                 candidate.chosen += 1;
                 let column = &facts.tables[table].columns[candidate.column];
@@ -323,8 +420,13 @@ fn settle(
                 }
             }
         }
-        if !changed {
+        if changed.is_empty() && open.iter().all(|open| *open) {
             return refused;
+        }
+        // What was looked at in part is looked at as a whole at last.
+        open.fill(changed.is_empty());
+        for table in changed {
+            speak_of[table].iter().for_each(|child| open[*child] = true);
         }
     }
 }
@@ -398,6 +500,42 @@ impl Described {
             scales: rows > FIXED_MAX || refers,
             columns: all.iter().map(column).collect(),
         });
+    }
+
+    /// Keys that counted on a reference of each row to another one, where there are fewer of those than rows.
+    fn leave_out_unheld(&mut self, facts: &DatabaseFacts, roles: &mut Roles, candidates: &[Vec<Candidate>]) {
+        for (table, all) in candidates.iter().enumerate() {
+            let own = &facts.tables[table];
+            let mut repeats = false;
+            for candidate in all.iter().filter(|of| !of.descriptions[of.chosen].unique) {
+                if let Role::Reference { unique, .. } = &mut roles.of[table][candidate.column] {
+                    repeats |= std::mem::take(unique);
+                }
+            }
+            for key in own.keys.iter().filter(|_| repeats) {
+                if roles.is_held(facts, table, key) || self.left_out.why(&own.name, &key.name).is_some() {
+                    continue;
+                }
+                let why = "there are more rows than rows that they could refer to";
+                self.left_out.constraints.push((own.name.clone(), key.name.clone(), why.to_owned()));
+                self.remarks.push(Remark::new(
+                    format!("{}.{}", own.name, key.name),
+                    why,
+                    "keep its rows apart in finish.sql, and add it there",
+                ));
+            }
+        }
+    }
+
+    fn remark_on_joined(&mut self, own: &TableFacts, all: &[Candidate]) {
+        for of in all.iter().filter(|of| of.is_joined && of.chosen > 0) {
+            let name = &own.columns[of.column].name;
+            self.remarks.push(Remark::new(
+                format!("{}.{name}", own.name),
+                "it goes together with another column there, and is made by itself",
+                "describe it by the other one: conditional = { on = …, … }",
+            ));
+        }
     }
 
     /// A column that no generator can make: it is NULL, and what counts on it is left out.

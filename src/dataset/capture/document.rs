@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::column::{Leaves, number, quoted};
-use super::describe::Described;
+use super::describe::{Described, DescribedColumn};
 use super::facts::Remark;
 use super::mix::Mix;
 
@@ -118,10 +118,9 @@ pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
     )];
     for (leaves, columns) in by_kind.iter().rev() {
         let count = columns.len();
-        let list = columns.join(", ");
         lines.push(match leaves {
-            Leaves::Kept => format!("values as they are, by --keep-values: {list}"),
-            Leaves::InSchema => format!("values as they are, since the schema lists them: {list}"),
+            Leaves::Kept => format!("values as they are, by --no-redact or --keep-values: {}", some(columns)),
+            Leaves::InSchema => format!("values as they are, since the schema lists them: {}", some(columns)),
             Leaves::Range => format!(
                 "the range of numbers that lie densely, and how often the common ones come: {}",
                 some(columns)
@@ -135,6 +134,11 @@ pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
             ),
             Leaves::Nothing => format!("shares of NULLs and lengths only ({count} columns)"),
         });
+    }
+    let is_joined = |column: &&DescribedColumn| column.description.generator.starts_with("conditional");
+    let joined = described.tables.iter().flat_map(|table| &table.columns).filter(is_joined).count();
+    if joined > 0 {
+        lines.push(format!("how often the values of {joined} columns come with those of another one"));
     }
     lines.push(format!(
         "{} statements with parameters in place of every text and longer number, and how often they ran",

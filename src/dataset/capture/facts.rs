@@ -1,6 +1,8 @@
 //! What was read of a database, as far as a description of it is made from that. Values of rows stand in here, as `pg_stats` has
 //! them; what of them may leave is decided in [`super::redact`]. Knows no server.
 
+use crate::sql::lex::significant;
+
 /// The tables of a database.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseFacts {
@@ -37,6 +39,10 @@ pub struct TableFacts {
     pub references: Vec<ReferenceFacts>,
     /// What each row must keep.
     pub checks: Vec<CheckFacts>,
+    /// What was found of several columns together.
+    pub joint: Vec<JointStatistics>,
+    /// Columns with the values that the schema lists for them: those by which rows go to partitions.
+    pub listed: Vec<(String, Vec<String>)>,
 }
 
 impl TableFacts {
@@ -49,7 +55,7 @@ impl TableFacts {
     /// Whether a column has another value in every row, by a key of its own.
     #[must_use]
     pub fn is_unique(&self, name: &str) -> bool {
-        self.keys.iter().any(|key| key.columns.len() == 1 && key.columns[0] == name)
+        self.keys.iter().any(|key| !key.is_partial && key.columns.len() == 1 && key.columns[0] == name)
     }
 }
 
@@ -148,6 +154,24 @@ impl ColumnStatistics {
     }
 }
 
+/// What `ANALYZE` found of several columns together, where `CREATE STATISTICS` asked for it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JointStatistics {
+    /// Of the statistics object.
+    pub name: String,
+    /// The columns that it is made of.
+    pub columns: Vec<String>,
+    /// Whether it is made of expressions too.
+    pub has_expressions: bool,
+    /// How many different combinations some of the columns have.
+    pub distinct: Vec<(Vec<String>, f64)>,
+    /// Columns that determine another one, and in which share of the rows they do.
+    pub dependencies: Vec<(Vec<String>, String, f64)>,
+    /// The most common combinations, in the order of the columns and NULL where there is none, and the share of all rows that each
+    /// of them has.
+    pub common: Vec<(Vec<Option<String>>, f64)>,
+}
+
 /// Columns whose values no two rows share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
@@ -157,6 +181,8 @@ pub struct KeyFacts {
     pub columns: Vec<String>,
     /// Whether it is the primary key.
     pub is_primary: bool,
+    /// Whether it looks at some of the rows only.
+    pub is_partial: bool,
 }
 
 /// A foreign key.
@@ -172,6 +198,8 @@ pub struct ReferenceFacts {
     pub table_name: String,
     /// Its columns, in the same order.
     pub to: Vec<String>,
+    /// Whether a row that is referred to cannot be deleted.
+    pub restricts: bool,
 }
 
 /// A check constraint.
@@ -183,6 +211,51 @@ pub struct CheckFacts {
     pub columns: Vec<String>,
     /// As SQL writes it, with the bare names of the columns.
     pub expression: String,
+}
+
+impl CheckFacts {
+    /// The column that `column` must not be before, where it says that and nothing else: `ends_at > starts_at`.
+    #[must_use]
+    pub fn later_than(&self, column: &str) -> Option<&str> {
+        let text = self.expression.as_str();
+        let tokens = significant(text);
+        let words: Vec<&str> =
+            tokens.iter().map(|token| token.text(text)).filter(|word| !["(", ")"].contains(word)).collect();
+        let (later, earlier) = match words.as_slice() {
+            [later, ">", earlier]
+            | [later, ">", "=", earlier]
+            | [earlier, "<", later]
+            | [earlier, "<", "=", later] => (later, earlier),
+            _ => return None,
+        };
+        let is = |word: &str, name: &str| word.trim_matches('"').replace("\"\"", "\"") == name;
+        let [one, other] = self.columns.as_slice() else { return None };
+        let before = if one == column { other } else { one };
+        (is(later, column) && is(earlier, before)).then_some(before.as_str())
+    }
+
+    /// The column whose texts or bytes it limits in length and does nothing else, and their most characters or bytes:
+    /// `char_length(name) <= 255`.
+    #[must_use]
+    pub fn longest(&self) -> Option<(&str, u32)> {
+        const FUNCTIONS: [&str; 4] = ["char_length", "character_length", "length", "octet_length"];
+        let text = self.expression.as_str();
+        let tokens = significant(text);
+        // Parentheses and casts to text only hold it together.
+        let words: Vec<&str> = tokens
+            .iter()
+            .map(|token| token.text(text))
+            .filter(|word| !["(", ")", "::", "text"].contains(word))
+            .collect();
+        let (function, most, beyond) = match words.as_slice() {
+            [function, _, "<", "=", most] | [function, _, "=", most] => (function, most, 0),
+            [function, _, "<", most] => (function, most, 1),
+            _ => return None,
+        };
+        let [column] = self.columns.as_slice() else { return None };
+        let most = most.parse::<u32>().ok()?.checked_sub(beyond)?;
+        FUNCTIONS.contains(function).then_some((column.as_str(), most))
+    }
 }
 
 /// Something that is not captured, where it is, and what to write by hand.
@@ -227,5 +300,38 @@ impl LeftOut {
     #[must_use]
     pub fn may_be_null(&self, table: &str, column: &str) -> bool {
         self.nullable.iter().any(|(of, name)| of == table && name == column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_a_length_limits_it_and_any_other_does_not() {
+        let longest = |expression: &str| {
+            let check =
+                CheckFacts { name: "c".into(), columns: vec!["name".into()], expression: expression.into() };
+            check.longest().map(|(_, most)| most)
+        };
+        assert_eq!(longest("(char_length(name) <= 255)"), Some(255));
+        assert_eq!(longest("(length((name)::text) < 10)"), Some(9));
+        assert_eq!(longest("(octet_length(name) = 32)"), Some(32));
+        assert_eq!(longest("(length(name) > 3)"), None);
+        assert_eq!(longest("((char_length(name) <= 255) OR (name IS NULL))"), None);
+    }
+
+    #[test]
+    fn a_check_of_two_columns_puts_one_behind_the_other() {
+        let columns = ["starts_at".to_owned(), "Ends".to_owned()];
+        let check = |expression: &str| CheckFacts {
+            name: "c".into(),
+            columns: columns.to_vec(),
+            expression: expression.into(),
+        };
+        assert_eq!(check("(\"Ends\" >= starts_at)").later_than("Ends"), Some("starts_at"));
+        assert_eq!(check("(starts_at < \"Ends\")").later_than("Ends"), Some("starts_at"));
+        assert_eq!(check("(starts_at < \"Ends\")").later_than("starts_at"), None);
+        assert_eq!(check("(starts_at <> \"Ends\")").later_than("Ends"), None);
     }
 }

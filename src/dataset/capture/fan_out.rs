@@ -58,18 +58,18 @@ pub(super) fn fan_outs(sides: &Sides<'_>) -> Vec<FanOut> {
         return found;
     }
     let correlation = sides.known.and_then(|known| known.correlation);
-    let in_order = correlation.is_some_and(|of| of >= IN_ORDER);
     if let Some(known) = sides.known {
-        let distinct = known.distinct_among(sides.rows as f64);
-        if distinct >= 0.99 * sides.rows as f64 && sides.rows <= sides.parents && known.common.is_empty() {
+        if is_once(sides, known) {
             let correlation = correlation.filter(|of| of.abs() >= CORRELATION_MIN);
             found.push(FanOut { unique: true, correlation, ..FanOut::default() });
             found.push(FanOut { unique: true, ..FanOut::default() });
         }
-        if in_order && mean < 1000.0 && !is_skewed(known, mean, sides.rows as f64) {
+        if is_beside(sides, known) {
             found.push(by_mean(sides, mean));
         }
-        if !in_order && let Some(exponent) = exponent(known, sides.parents) {
+        if !is_in_order(known)
+            && let Some(exponent) = exponent(known, sides.parents)
+        {
             found.push(FanOut::of(format!("fan_out = {{ zipf = {} }}", number(exponent))));
         }
     }
@@ -77,6 +77,33 @@ pub(super) fn fan_outs(sides: &Sides<'_>) -> Vec<FanOut> {
     found.push(FanOut { correlation, ..FanOut::default() });
     found.push(FanOut::default());
     found
+}
+
+/// How many rows the best of them asks for, if it does.
+pub(super) fn rows_wanted(sides: &Sides<'_>) -> Option<u64> {
+    let mean = sides.rows as f64 / sides.parents as f64;
+    if sides.counted {
+        let counted = sides.ordinal.and_then(|ordinal| by_ordinal(sides, ordinal));
+        return counted.unwrap_or_else(|| by_mean(sides, mean)).rows;
+    }
+    let known = sides.known.filter(|known| !is_once(sides, known) && is_beside(sides, known));
+    known.and_then(|_| by_mean(sides, mean).rows)
+}
+
+fn is_in_order(known: &ColumnStatistics) -> bool {
+    known.correlation.is_some_and(|of| of >= IN_ORDER)
+}
+
+/// Whether no two rows refer to the same one.
+fn is_once(sides: &Sides<'_>, known: &ColumnStatistics) -> bool {
+    let distinct = known.distinct_among(sides.rows as f64);
+    distinct >= 0.99 * sides.rows as f64 && sides.rows <= sides.parents && known.common.is_empty()
+}
+
+/// Whether the rows of each parent stand beside one another, about as many of each.
+fn is_beside(sides: &Sides<'_>, known: &ColumnStatistics) -> bool {
+    let mean = sides.rows as f64 / sides.parents as f64;
+    is_in_order(known) && mean < 1000.0 && !is_skewed(known, mean, sides.rows as f64)
 }
 
 /// Whether the most common parent has many times the mean.
@@ -136,7 +163,8 @@ pub(super) fn exponent(known: &ColumnStatistics, parents: u64) -> Option<f64> {
     let kept = usize::try_from(ranks).unwrap_or(usize::MAX);
     let share = known.frequencies.iter().take(kept).sum::<f64>() / nulls;
     let (mut low, mut high) = (0.0, EXPONENT_MAX);
-    for _ in 0..40 {
+    // To a ten-thousandth: it is written with three digits.
+    for _ in 0..16 {
         let middle = f64::midpoint(low, high);
         if sum(ranks, middle) / sum(parents, middle) < share {
             low = middle;

@@ -86,6 +86,30 @@ pub(super) fn decide(facts: &DatabaseFacts) -> Roles {
     roles
 }
 
+/// The foreign keys that lead to a key that is left out, and to no other: they cannot be made without it.
+pub(super) fn without_key(facts: &DatabaseFacts, left_out: &mut LeftOut, remarks: &mut Vec<Remark>) {
+    let same = |key: &KeyFacts, to: &[String]| {
+        key.columns.len() == to.len() && key.columns.iter().all(|column| to.contains(column))
+    };
+    for own in &facts.tables {
+        for reference in &own.references {
+            let Some(parent) = facts.of_oid(reference.table).map(|parent| &facts.tables[parent]) else {
+                continue;
+            };
+            let mut keys = parent.keys.iter().filter(|key| !key.is_partial && same(key, &reference.to));
+            let is_gone = keys.clone().next().is_some()
+                && keys.all(|key| left_out.why(&parent.name, &key.name).is_some());
+            if is_gone && left_out.why(&own.name, &reference.name).is_none() {
+                let why = format!("the key of {} that it leads to is left out", parent.name);
+                let name = (own.name.clone(), reference.name.clone(), why.clone());
+                left_out.constraints.push(name);
+                let place = format!("{}.{}", own.name, reference.name);
+                remarks.push(Remark::new(place, why, "add it in finish.sql, behind that key"));
+            }
+        }
+    }
+}
+
 impl Roles {
     pub(super) fn role(&self, facts: &DatabaseFacts, table: usize, column: &str) -> Option<&Role> {
         let at = facts.tables[table].columns.iter().position(|of| of.name == column)?;
@@ -127,11 +151,21 @@ impl Roles {
         }
     }
 
-    /// Foreign keys of one table: those with more columns first, since they say more.
+    /// Foreign keys of one table: those with more columns first, since they say more, and of several by the same column the one from
+    /// which the others follow.
     fn refer(&mut self, facts: &DatabaseFacts, table: usize) {
         let own = &facts.tables[table];
+        let followers = |reference: &ReferenceFacts| {
+            let Some(parent) = facts.of_oid(reference.table).filter(|parent| *parent != table) else {
+                return 0;
+            };
+            let others = own.references.iter().filter(|other| other.name != reference.name);
+            others.filter(|other| follows(facts, other, reference, parent)).count()
+        };
         let mut references: Vec<&ReferenceFacts> = own.references.iter().collect();
-        references.sort_by_key(|reference| std::cmp::Reverse(reference.columns.len()));
+        references.sort_by_cached_key(|reference| {
+            std::cmp::Reverse((reference.columns.len(), followers(reference)))
+        });
         let mut taken: Vec<(&ReferenceFacts, usize)> = vec![];
         for reference in references {
             let Some(parent) = facts.of_oid(reference.table) else {
@@ -229,7 +263,8 @@ impl Roles {
         if may_be_null && columns.len() == 1 {
             let share =
                 own.column(column).and_then(|of| of.statistics.as_ref()).map_or(0.0, |of| of.null_fraction);
-            self.finish.push(fill(own, column, other, to, 1.0 - share));
+            let once = own.keys.iter().any(|key| key.columns.contains(&columns[0]));
+            self.finish.push(fill(own, column, other, to, 1.0 - share, once));
             self.remarks.push(Remark::new(
                 format!("{}.{column}", own.name),
                 "it closes a circle of foreign keys: it is set behind the rows, all parents alike",
@@ -312,6 +347,17 @@ impl Roles {
             self.set(facts, table, &column.name, Role::Unique);
             return;
         }
+        if key.is_partial {
+            let is_once = |name: &&&String| own.column(name).is_some_and(|of| is_distinct(own, of));
+            if let Some(reference) = references.iter().find(is_once) {
+                self.once(facts, table, reference);
+                return;
+            }
+            // What some of the rows keep would have to be kept by all of them, which would be other rows.
+            let why = "it counts for some of the rows only, and nothing keeps those apart";
+            self.leave_out(own, &key.name, why, "keep them apart in finish.sql, and add it there");
+            return;
+        }
         let number = free.iter().find(|column| matches!(column.kind, TypeKind::Int(_)));
         match (references.as_slice(), number) {
             ([reference, ..], Some(number)) => {
@@ -337,7 +383,8 @@ impl Roles {
         }
     }
 
-    fn is_held(&self, facts: &DatabaseFacts, table: usize, key: &KeyFacts) -> bool {
+    /// Whether no two rows agree in the columns of a key.
+    pub(super) fn is_held(&self, facts: &DatabaseFacts, table: usize, key: &KeyFacts) -> bool {
         let own = &facts.tables[table];
         let holds = |name: &String| match self.role(facts, table, name) {
             // NULLs are all different, and what the server computes is its own affair.
@@ -403,7 +450,10 @@ fn is_distinct(table: &TableFacts, column: &ColumnFacts) -> bool {
     let known = column.statistics.as_ref();
     table.is_unique(&column.name)
         || (column.is_numbered && known.is_none())
-        || known.is_some_and(|known| known.distinct_among(table.rows) >= ALL * table.rows)
+        || known.is_some_and(|known| {
+            let values = table.rows * (1.0 - known.null_fraction);
+            values >= 1.0 && known.distinct_among(table.rows) >= ALL * values
+        })
 }
 
 /// Whether a generator can give it another value in every row. Days and short texts run out.
@@ -417,15 +467,16 @@ fn can_be_unique(table: &TableFacts, column: &ColumnFacts) -> bool {
     }
 }
 
-/// Sets a column behind the rows, one parent after the other.
-fn fill(own: &TableFacts, column: &str, other: &TableFacts, to: &str, share: f64) -> String {
+/// Sets a column behind the rows, one parent after the other, and from the first again where each may come more than `once`.
+fn fill(own: &TableFacts, column: &str, other: &TableFacts, to: &str, share: f64, once: bool) -> String {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let (column, to) = (quote(column), quote(to));
+    let number = if once { "child.number" } else { "1 + child.number % parent.of" };
     format!(
         "UPDATE {own} SET {column} = parent.key\n\
          FROM (SELECT ctid AS at, row_number() OVER () AS number FROM {own}) child\n\
          JOIN (SELECT {to} AS key, row_number() OVER (ORDER BY {to}) AS number, count(*) OVER () AS of FROM {other}) parent\n\
-         ON parent.number = 1 + child.number % parent.of\n\
+         ON parent.number = {number}\n\
          WHERE {own}.ctid = child.at AND child.number % 1000 < {share:.0};",
         own = own.name,
         other = other.name,
@@ -471,12 +522,13 @@ mod tests {
             table,
             table_name: String::new(),
             to: owned(to),
+            restricts: true,
         }
     }
 
     fn key(name: &str, columns: &[&str], is_primary: bool) -> KeyFacts {
         let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-        KeyFacts { name: name.into(), columns, is_primary }
+        KeyFacts { name: name.into(), columns, is_primary, is_partial: false }
     }
 
     #[test]

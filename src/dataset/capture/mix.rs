@@ -1,7 +1,10 @@
 //! Statements as transactions with weights: those whose calls move together make one, the others run alone. Knows no server.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::describe::Described;
 use super::facts::DatabaseFacts;
+use super::source::Sources;
 use super::statement::{MadeStatement, StatementFacts, free_name, make, refusal, without_values};
 use crate::sql::lex::{TokenKind, lex};
 use crate::sql::statement::StatementKind;
@@ -93,15 +96,13 @@ pub struct MadeTransaction {
 pub fn mix(traffic: &Traffic, facts: &DatabaseFacts, described: &Described) -> Mix {
     let mut refused = traffic.refused.clone();
     let totals = totals(traffic);
-    let mut names = vec![];
+    let sources = Sources::new(facts, described);
+    let mut names = BTreeSet::new();
     let mut made: Vec<(usize, MadeStatement)> = vec![];
     for (at, statement) in traffic.statements.iter().enumerate() {
         let is_rare = statement.calls < SHARE_MIN * totals.0 && statement.exec_ms < SHARE_MIN * totals.1;
-        let result = if is_rare {
-            Err("it is rare".to_owned())
-        } else {
-            make(statement, facts, described, &mut names)
-        };
+        let result =
+            if is_rare { Err("it is rare".to_owned()) } else { make(statement, &sources, &mut names) };
         match result {
             Ok(statement) => made.push((at, MadeStatement { of: Some(at), ..statement })),
             Err(why) => refused.push(RefusedStatement::of(statement, why)),
@@ -112,12 +113,14 @@ pub fn mix(traffic: &Traffic, facts: &DatabaseFacts, described: &Described) -> M
     let groups = groups(&counted, traffic.begins);
     mix.statements = made.iter().map(|(_, statement)| statement.clone()).collect();
     let all: f64 = groups.iter().map(|group| counted[group[0]].calls).sum();
+    let depths = depths(facts);
+    let mut names = BTreeSet::new();
     for mut group in groups {
-        group.sort_by_key(|at| order_of(&mix.statements[*at], facts));
+        group.sort_by_key(|at| order_of(&mix.statements[*at], &depths));
         let calls = counted[group[0]].calls;
         let parameters = share_parameters(&mut mix.statements, &group);
         mix.transactions.push(MadeTransaction {
-            name: transaction_name(&mix.statements, &group, &mix.transactions),
+            name: transaction_name(&mix.statements, &group, &mut names),
             weight: 100.0 * calls / all,
             statements: group,
             parameters,
@@ -178,6 +181,10 @@ fn groups(statements: &[&StatementFacts], begins: f64) -> Vec<Vec<usize>> {
         }
         let mut group = vec![*at];
         for other in &order[place + 1..] {
+            // The ones behind it have fewer calls still.
+            if !can_be_told(statements[*other]) || too_far_apart(statements[*at], statements[*other]) {
+                break;
+            }
             if !taken[*other] && group.iter().all(|at| move_together(statements[*at], statements[*other])) {
                 taken[*other] = true;
                 group.push(*other);
@@ -202,9 +209,21 @@ fn groups(statements: &[&StatementFacts], begins: f64) -> Vec<Vec<usize>> {
     groups
 }
 
+/// Whether two statements differ in all of their calls by more than those that move together can: over n intervals with a calls in
+/// all and b, the sum of √(aᵢ + bᵢ) is at most √(n (a + b)).
+fn too_far_apart(one: &StatementFacts, other: &StatementFacts) -> bool {
+    let intervals = one.intervals.len().min(other.intervals.len()) as f64;
+    let (a, b) = (one.calls, other.calls);
+    (a - b).abs() > APART * (intervals * (a + b)).sqrt()
+}
+
+/// Whether it was seen often enough, and in enough intervals, to tell how it moves.
+fn can_be_told(statement: &StatementFacts) -> bool {
+    statement.intervals.len() >= INTERVALS_MIN && statement.calls >= CALLS_MIN
+}
+
 fn move_together(one: &StatementFacts, other: &StatementFacts) -> bool {
-    let intervals = one.intervals.len().min(other.intervals.len());
-    if intervals < INTERVALS_MIN || one.calls.min(other.calls) < CALLS_MIN {
+    if !(can_be_told(one) && can_be_told(other)) {
         return false;
     }
     let pairs = || one.intervals.iter().zip(&other.intervals);
@@ -214,7 +233,7 @@ fn move_together(one: &StatementFacts, other: &StatementFacts) -> bool {
 }
 
 /// Reads come first, then rows that others refer to, then those, then changes.
-fn order_of(statement: &MadeStatement, facts: &DatabaseFacts) -> (u8, usize) {
+fn order_of(statement: &MadeStatement, depths: &[usize]) -> (u8, usize) {
     let rank = match statement.kind {
         StatementKind::Select => 0,
         StatementKind::SelectForUpdate => 1,
@@ -222,15 +241,26 @@ fn order_of(statement: &MadeStatement, facts: &DatabaseFacts) -> (u8, usize) {
         StatementKind::Update | StatementKind::Merge => 3,
         StatementKind::Delete | StatementKind::Other => 4,
     };
-    let depth = statement.tables.first().map_or(0, |table| depth(*table, facts, 8));
-    (rank, depth)
+    (rank, statement.tables.first().map_or(0, |table| depths[*table]))
 }
 
-/// How many tables stand above one, along its foreign keys.
-fn depth(table: usize, facts: &DatabaseFacts, steps: usize) -> usize {
-    let Some(steps) = steps.checked_sub(1) else { return 0 };
-    let parents = facts.tables[table].references.iter().filter_map(|reference| facts.of_oid(reference.table));
-    parents.filter(|parent| *parent != table).map(|parent| 1 + depth(parent, facts, steps)).max().unwrap_or(0)
+/// How many tables stand above each, along its foreign keys; no more than eight, where they go round in a circle.
+fn depths(facts: &DatabaseFacts) -> Vec<usize> {
+    let places: BTreeMap<u32, usize> =
+        facts.tables.iter().enumerate().map(|(at, table)| (table.oid, at)).collect();
+    let mut depths = vec![0; facts.tables.len()];
+    for _ in 0..8 {
+        let before = depths.clone();
+        for (at, table) in facts.tables.iter().enumerate() {
+            let parents = table.references.iter().filter_map(|reference| places.get(&reference.table));
+            let above = parents.filter(|parent| **parent != at).map(|parent| 1 + before[*parent]);
+            depths[at] = above.max().unwrap_or(0);
+        }
+        if depths == before {
+            break;
+        }
+    }
+    depths
 }
 
 /// The parameters of the statements of one transaction: the same source is one parameter, so that all of them speak of the same row;
@@ -252,8 +282,7 @@ fn share_parameters(statements: &mut [MadeStatement], group: &[usize]) -> Vec<(S
             let new = if let Some((known, _)) = same {
                 known.clone()
             } else {
-                let taken: Vec<String> = shared.iter().map(|(known, _)| known.clone()).collect();
-                let new = free_name(&name, &taken);
+                let new = free_name(&name, |name| shared.iter().any(|(known, _)| known == name));
                 shared.push((new.clone(), source.clone()));
                 new
             };
@@ -278,12 +307,13 @@ fn renamed(sql: &str, renames: &[(String, String)]) -> String {
     out
 }
 
-fn transaction_name(statements: &[MadeStatement], group: &[usize], others: &[MadeTransaction]) -> String {
+fn transaction_name(statements: &[MadeStatement], group: &[usize], names: &mut BTreeSet<String>) -> String {
     let main = group.iter().find(|at| statements[**at].kind.writes()).unwrap_or(&group[0]);
     let name = &statements[*main].name;
     let name = if group.len() > 1 { format!("{name}_and_{}", group.len() - 1) } else { name.clone() };
-    let taken: Vec<String> = others.iter().map(|transaction| transaction.name.clone()).collect();
-    free_name(&name, &taken)
+    let name = free_name(&name, |name| names.contains(name));
+    names.insert(name.clone());
+    name
 }
 
 impl Mix {
@@ -296,9 +326,9 @@ impl Mix {
             .filter_map(|table| Some((table, table.columns.iter().find(|column| column.is_unique)?)))
             .collect();
         for (table, column) in &tables {
-            let taken: Vec<String> = self.statements.iter().map(|statement| statement.name.clone()).collect();
             let name = super::statement::plain(table.name.trim_matches('"'));
-            let name = free_name(&format!("select_{name}_by_key"), &taken);
+            let is_taken = |name: &str| self.statements.iter().any(|statement| statement.name == name);
+            let name = free_name(&format!("select_{name}_by_key"), is_taken);
             let parameter = super::statement::plain(&column.name);
             let quoted = super::column::quoted;
             let source =

@@ -7,6 +7,7 @@ mod describe;
 mod document;
 mod facts;
 mod fan_out;
+mod joint;
 mod keys;
 mod mix;
 mod predicate;
@@ -16,11 +17,11 @@ mod statement;
 
 pub use column::{Description, Leaves};
 pub use compare::{ColumnDistance, compare};
-pub use describe::{Described, DescribedColumn, DescribedTable, describe, unknown_columns};
+pub use describe::{Described, DescribedColumn, DescribedTable, Kept, describe};
 pub use document::{document, leaving, queries};
 pub use facts::{
-    CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, KeyFacts, LeftOut, ReferenceFacts, Remark,
-    TableFacts, TypeKind,
+    CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, JointStatistics, KeyFacts, LeftOut,
+    ReferenceFacts, Remark, TableFacts, TypeKind,
 };
 pub use mix::{MadeTransaction, Mix, RefusedStatement, Traffic, beginning, mix, sorted_out};
-pub use statement::{MadeStatement, StatementFacts, as_text, make, refusal, without_values};
+pub use statement::{MadeStatement, StatementFacts, as_text, refusal, without_values};

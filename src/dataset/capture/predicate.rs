@@ -123,6 +123,11 @@ impl<'a> Reading<'a> {
         tables
     }
 
+    /// The name that a table has in the statement, where it has one.
+    pub(super) fn alias(&self, table: usize) -> Option<&str> {
+        self.tables.iter().find(|(_, of)| *of == table).map(|(alias, _)| alias.as_str())
+    }
+
     /// The statement with the schema before every table that has none.
     pub(super) fn qualified(&self) -> String {
         let mut out = String::with_capacity(self.sql.len());

@@ -1,6 +1,8 @@
 //! Where the values of a parameter come from: an existing key for an equality, a window for a range, a value of the column for what is
 //! stored. Knows no server.
 
+use std::collections::BTreeMap;
+
 use super::column::{number, quoted};
 use super::describe::{Described, DescribedColumn, DescribedTable};
 use super::facts::{ColumnFacts, DatabaseFacts, TypeKind};
@@ -30,9 +32,26 @@ pub(super) struct Asked<'a> {
 pub(super) struct Sources<'a> {
     pub(super) facts: &'a DatabaseFacts,
     pub(super) described: &'a Described,
+    /// For tables and columns that others refer to: the law by which their rows are referred to.
+    favourites: BTreeMap<(usize, &'a str), f64>,
 }
 
-impl Sources<'_> {
+impl<'a> Sources<'a> {
+    pub(super) fn new(facts: &'a DatabaseFacts, described: &'a Described) -> Self {
+        let mut favourites = BTreeMap::new();
+        for (parent, to, law) in described
+            .tables
+            .iter()
+            .flat_map(|table| &table.columns)
+            .filter_map(|column| column.refers.as_ref())
+        {
+            if let Some(law) = law {
+                favourites.entry((*parent, to.as_str())).or_insert(*law);
+            }
+        }
+        Self { facts, described, favourites }
+    }
+
     /// The source of a parameter, or why there is none.
     pub(super) fn of(&self, asked: &Asked<'_>) -> Result<Source, String> {
         if let Some(literal) = constant(asked) {
@@ -70,10 +89,7 @@ impl Sources<'_> {
             ));
         }
         // The favourites of those who refer to this column are the favourites of those who ask for it.
-        let law = self.described.tables.iter().flat_map(|child| &child.columns).find_map(|child| {
-            let (parent, to, law) = child.refers.as_ref()?;
-            (*parent == at.table && *to == at.column).then_some(*law)?
-        });
+        let law = self.favourites.get(&(at.table, at.column.as_str())).copied();
         let law = law.map_or_else(String::new, |law| format!(", zipf = {}", number(law)));
         Some(format!("key = {{ table = {}, column = {}{law} }}", quoted(&table.name), quoted(&column.name)))
     }

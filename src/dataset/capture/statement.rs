@@ -1,15 +1,16 @@
 //! A statement of `pg_stat_statements` as a named statement with parameters that can be drawn. Nothing of it that could be a value
 //! stays in its text. Knows no server.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::describe::Described;
-use super::facts::{DatabaseFacts, TypeKind};
+use super::facts::{DatabaseFacts, KeyFacts, TypeKind};
 use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
 use crate::sql::lex::{TokenKind, lex, significant};
 use crate::sql::statement::{StatementKind, kind};
 
+/// Of more foreign keys than these a DELETE is not asked whether they lead to what it deletes.
+const REFERRING_MAX: usize = 4;
 /// Numbers with more digits could be somebody's.
 const DIGITS_MAX: usize = 3;
 
@@ -127,12 +128,12 @@ pub fn without_values(text: &str) -> String {
 }
 
 /// Makes a statement of the workload, or says why that cannot be. `names` are those that are taken.
-pub fn make(
+pub(super) fn make(
     statement: &StatementFacts,
-    facts: &DatabaseFacts,
-    described: &Described,
-    names: &mut Vec<String>,
+    sources: &Sources<'_>,
+    names: &mut BTreeSet<String>,
 ) -> Result<MadeStatement, String> {
+    let facts = sources.facts;
     // What only another search path finds is found by its schema.
     let text = match statement.search_path {
         Some(_) => Reading::new(&statement.text, facts).qualified(),
@@ -140,9 +141,8 @@ pub fn make(
     };
     let reading = Reading::new(&text, facts);
     let uses = reading.uses(statement.parameters.len());
-    let sources = Sources { facts, described };
     let rows_per_call = statement.rows / statement.calls.max(1.0);
-    let same_rows = same_rows(&uses, &sources);
+    let same_rows = same_rows(&uses, sources);
     let mut places: Vec<Place> = vec![];
     let mut parameters: Vec<(String, String)> = vec![];
     for (number, (of, (type_name, kind))) in uses.iter().zip(&statement.parameters).enumerate() {
@@ -170,27 +170,41 @@ pub fn make(
         places.push(match source {
             Source::Literal(sql) => Place::Literal(sql),
             Source::Drawn(text) => {
-                let taken = parameters.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-                let name = free_name(&parameter_name(of), &taken);
+                let name =
+                    free_name(&parameter_name(of), |name| parameters.iter().any(|(taken, _)| taken == name));
                 parameters.push((name.clone(), text));
                 Place::Named(name)
             }
         });
     }
+    if let Some(why) = lacks_key(&text, &reading, sources) {
+        return Err(why);
+    }
     let kind = kind(&text);
     let tables = reading.tables();
-    let name = free_name(&statement_name(kind, &tables, &uses, facts), names);
-    names.push(name.clone());
-    let steps_over = may_collide(&text, &reading, &uses, &sources);
+    let name = free_name(&statement_name(kind, &tables, &uses, facts), |name| names.contains(name));
+    names.insert(name.clone());
+    let mut sql = named(&text, &places);
+    let steps_over = may_collide(&text, &reading, &uses, sources);
+    if steps_over {
+        sql = stepping_over(&sql);
+    }
+    let referring = if kind == StatementKind::Delete { referring(&reading, sources) } else { vec![] };
+    if referring.len() > REFERRING_MAX {
+        return Err(format!("{} foreign keys lead to the rows that it deletes", referring.len()));
+    }
+    let spared = sparing(&sql, &referring).filter(|_| !referring.is_empty());
+    let spares = spared.is_some();
     let gives_rows =
         !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
     Ok(MadeStatement {
         name,
         cardinality: if gives_rows { "many" } else { "exec" },
         is_changed: steps_over
+            || spares
             || statement.search_path.is_some()
             || places.iter().any(|place| matches!(place, Place::Literal(_))),
-        sql: if steps_over { stepping_over(&named(&text, &places)) } else { named(&text, &places) },
+        sql: spared.unwrap_or(sql),
         kind,
         parameters,
         tables,
@@ -212,6 +226,72 @@ fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Source
         is_numbered || is_drawn
     };
     !says_so && own.keys.iter().any(|key| !key.columns.iter().any(is_new))
+}
+
+/// For each foreign key that keeps rows of the table from being deleted: that no row refers to the one that would be. Among generated
+/// rows nearly all are referred to, those of a table whose other rows an application deletes first as well.
+fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
+    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    let Some(&table) = reading.tables().first() else { return vec![] };
+    let Some(alias) = reading.alias(table) else { return vec![] };
+    let mut conditions = vec![];
+    for (child, own) in sources.facts.tables.iter().enumerate() {
+        let leads_here = own.references.iter().filter(|reference| {
+            let is_made = sources.described.left_out.why(&own.name, &reference.name).is_none();
+            reference.restricts && reference.table == sources.facts.tables[table].oid && is_made
+        });
+        for reference in leads_here.filter(|_| sources.described.table(child).is_some()) {
+            let pairs = reference.columns.iter().zip(&reference.to);
+            let equal = pairs
+                .map(|(column, to)| format!("referring.{} = {}.{}", quote(column), quote(alias), quote(to)));
+            let equal = equal.collect::<Vec<_>>().join(" AND ");
+            conditions.push(format!("NOT EXISTS (SELECT FROM {} AS referring WHERE {equal})", own.name));
+        }
+    }
+    conditions
+}
+
+/// A DELETE that spares what is referred to; nothing where it is none with a condition of its own.
+fn sparing(sql: &str, conditions: &[String]) -> Option<String> {
+    let tokens = significant(sql);
+    let (mut depth, mut condition, mut end) = (0_usize, None, sql.len());
+    for token in &tokens {
+        match token.text(sql) {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ if depth > 0 => {}
+            _ if token.is_word(sql, "WHERE") => condition = condition.or(Some(token.span.end)),
+            _ if token.is_word(sql, "RETURNING") => end = token.span.start,
+            _ => {}
+        }
+    }
+    let start = condition.filter(|_| tokens.first().is_some_and(|token| token.is_word(sql, "DELETE")))?;
+    let (head, own, tail) = (&sql[..start], sql[start..end].trim(), &sql[end..]);
+    let gap = if tail.is_empty() { "" } else { " " };
+    Some(format!("{head} ({own}) AND {}{gap}{tail}", conditions.join(" AND ")))
+}
+
+/// Why `ON CONFLICT` finds no key: the only one of its columns is left out of the schema.
+fn lacks_key(text: &str, reading: &Reading<'_>, sources: &Sources<'_>) -> Option<String> {
+    let (table, _) = reading.into()?;
+    let own = &sources.facts.tables[table];
+    let tokens = significant(text);
+    let at = tokens.iter().position(|token| token.is_word(text, "CONFLICT"))? + 1;
+    let names = |from: usize| {
+        let list = tokens[from..].iter().take_while(|token| !token.is_punctuation(text, ")"));
+        list.map(|token| token.text(text).trim_matches('"').to_owned()).collect::<Vec<String>>()
+    };
+    let is_meant = |key: &&KeyFacts| {
+        if tokens.get(at).is_some_and(|token| token.is_punctuation(text, "(")) {
+            let names = names(at + 1);
+            return key.columns.iter().all(|column| names.contains(column));
+        }
+        tokens.get(at + 2).is_some_and(|token| token.text(text).trim_matches('"') == key.name)
+    };
+    let mut meant = own.keys.iter().filter(is_meant).peekable();
+    meant.peek()?;
+    let is_gone = |key: &KeyFacts| sources.described.left_out.why(&own.name, &key.name).is_some();
+    meant.all(is_gone).then(|| "the key that its ON CONFLICT names is left out of schema.sql".to_owned())
 }
 
 /// Steps over rows that are there already.
@@ -338,8 +418,8 @@ pub(super) fn plain(name: &str) -> String {
     if letters.starts_with(|c: char| c.is_ascii_lowercase()) { letters } else { format!("p_{letters}") }
 }
 
-pub(super) fn free_name(name: &str, taken: &[String]) -> String {
-    let is_taken = |name: &String| taken.contains(name);
+/// A name that is not taken: the given one, else with the first number behind it that is free.
+pub(super) fn free_name(name: &str, is_taken: impl Fn(&str) -> bool) -> String {
     let numbered = (2..).map(|number| format!("{name}_{number}"));
     std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default()
 }
@@ -401,9 +481,23 @@ mod tests {
     }
 
     #[test]
+    fn a_delete_spares_what_is_referred_to() {
+        let conditions = ["NOT EXISTS (SELECT 1)".to_owned()];
+        assert_eq!(
+            sparing("DELETE FROM t WHERE a IN (SELECT b FROM c WHERE d) OR e = :e RETURNING a", &conditions)
+                .as_deref(),
+            Some(
+                "DELETE FROM t WHERE (a IN (SELECT b FROM c WHERE d) OR e = :e) AND NOT EXISTS (SELECT 1) RETURNING a"
+            )
+        );
+        assert_eq!(sparing("DELETE FROM t", &conditions), None);
+        assert_eq!(sparing("WITH d AS (DELETE FROM t WHERE a = 1) SELECT 1", &conditions), None);
+    }
+
+    #[test]
     fn names_are_plain_and_each_is_its_own() {
         assert_eq!(plain("Order Líne"), "order_l_ne");
         assert_eq!(plain("1st"), "p_1st");
-        assert_eq!(free_name("id", &["id".into(), "id_2".into()]), "id_3");
+        assert_eq!(free_name("id", |name| ["id", "id_2"].contains(&name)), "id_3");
     }
 }

@@ -132,8 +132,8 @@ fn expression(text: &str, scope: &Scope<'_>) -> Result<Source, Refusal> {
 
 fn conditional(spec: &ConditionalSpec, scope: &Scope<'_>) -> Result<Source, Refusal> {
     let on = scope.column(scope.table, &spec.on)?;
-    if spec.when.0.is_empty() {
-        return Err(Refusal::new("`when` is empty", "at least one value is wanted"));
+    if spec.when.0.is_empty() && spec.otherwise.is_none() {
+        return Err(Refusal::new("`when` is empty", "at least one value is wanted, or an `else`"));
     }
     let possible = scope.possible(scope.table, on);
     let mut branches = Vec::with_capacity(spec.when.0.len());
@@ -154,7 +154,7 @@ fn conditional(spec: &ConditionalSpec, scope: &Scope<'_>) -> Result<Source, Refu
     let otherwise = spec.otherwise.as_deref().map(ValueGenerator::build).transpose()?;
     let kind = common_kind(branches.iter().map(|(_, generator)| generator).chain(&otherwise))?;
     branches.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(Source::Conditional { on, branches, otherwise, kind })
+    Ok(Source::Conditional { on, branches, otherwise, kind, draw: spec.draw })
 }
 
 /// The kind of values of a conditional column.

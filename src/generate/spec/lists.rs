@@ -17,7 +17,7 @@ use super::ValueSpec;
 pub struct Weights(pub Vec<(String, f64)>);
 
 /// Fields with their generators, in the order of the document.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fields(pub Vec<(String, ValueSpec)>);
 
 impl<'de> Deserialize<'de> for Weights {

@@ -89,17 +89,33 @@ pub struct LookupSpec {
     pub column: String,
 }
 
-/// `conditional = { on, when, else? }`
+/// `conditional = { on, when?, else?, draw? }`
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConditionalSpec {
     /// The column of this row that decides; for one of the parent's, look it up first.
     pub on: String,
-    /// A generator for each of its values.
+    /// A generator for each of its values; none where `else` alone says what all of them have.
+    #[serde(default)]
     pub when: Fields,
     /// The generator for all other values; NULL unless said.
     #[serde(rename = "else")]
     pub otherwise: Option<Box<ValueSpec>>,
+    /// How often a value is drawn.
+    #[serde(default)]
+    pub draw: DrawSpec,
+}
+
+/// How often a conditional column draws its value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DrawSpec {
+    /// For each row anew.
+    #[default]
+    Each,
+    /// Once for each value of the column that decides, which so determines this one, as a postcode its town. Whether it is NULL
+    /// is drawn once as well.
+    Once,
 }
 
 /// `ordinal = { through }`

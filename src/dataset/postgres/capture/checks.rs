@@ -1,18 +1,31 @@
 //! Whether generated rows keep the check constraints of the source and of its domains: the server evaluates them over a few rows
 //! that stand in the query itself. Nothing is written. PostgreSQL 14 to 18.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use tokio_postgres::SimpleQueryMessage;
+
 use super::{OWN, Reader};
 use crate::dataset::DatasetError;
-use crate::dataset::capture::{DatabaseFacts, Described, LeftOut, Remark, TableFacts, TypeKind};
-use crate::dataset::postgres::server::{code, quoted};
+use crate::dataset::capture::{CheckFacts, DatabaseFacts, Described, LeftOut, Remark, TableFacts, TypeKind};
+use crate::dataset::postgres::server::{code, failed, quoted};
 use crate::generate::{Dataset, write_plain};
 use crate::sql::values::{Arena, Slot};
 use crate::workload::Workload;
 
 /// Rows of each table that are tried.
-const ROWS: u64 = 64;
+const ROWS: u64 = 500;
 /// Said beside what is left out.
 const WHY: &str = "generated rows do not keep it";
+
+/// What is tried, and what was found.
+struct Trial<'a> {
+    workload: &'a Workload,
+    dataset: &'a Dataset,
+    left_out: LeftOut,
+    remarks: Vec<Remark>,
+}
 
 impl Reader<'_> {
     /// The constraints that generated rows break, for the schema to leave out, and what to write by hand.
@@ -23,78 +36,117 @@ impl Reader<'_> {
         facts: &DatabaseFacts,
         described: &Described,
     ) -> Result<(LeftOut, Vec<Remark>), DatasetError> {
-        let (mut left_out, mut remarks) = (LeftOut::default(), vec![]);
-        for table in described.tables.iter().map(|table| table.facts) {
-            let own = &facts.tables[table];
-            let Some(at) = workload.tables.iter().position(|table| table.name == own.name) else { continue };
-            for check in &own.checks {
-                let sql = rows_of(own, &check.columns, workload, dataset, at);
-                let sql = format!("SELECT count(*) FROM {sql} WHERE NOT ({})", check.expression);
-                // What cannot be evaluated over rows of a query is left to the load.
-                let broken = matches!(self.ask_alone(&sql).await, Ok(count) if count > 0);
-                if broken {
-                    let name = (own.name.clone(), check.name.clone(), WHY.to_owned());
-                    left_out.constraints.push(name);
-                    remarks.push(Remark::new(
-                        format!("{}.{}", own.name, check.name),
-                        format!("{WHY}: CHECK {}", check.expression),
-                        "describe its columns so that they do, and put it back into schema.sql",
-                    ));
-                }
-            }
+        let places: BTreeMap<&str, usize> =
+            workload.tables.iter().enumerate().map(|(at, table)| (table.name.as_str(), at)).collect();
+        let mut trial = Trial { workload, dataset, left_out: LeftOut::default(), remarks: vec![] };
+        self.begin().await?;
+        for own in described.tables.iter().map(|table| &facts.tables[table.facts]) {
+            let Some(at) = places.get(own.name.as_str()) else { continue };
+            self.checks(own, *at, &mut trial).await?;
             for column in own.columns.iter().filter(|column| column.domain.is_some()) {
-                self.domain(own, &column.name, workload, dataset, at, &mut left_out, &mut remarks).await;
+                self.domain(own, &column.name, *at, &mut trial).await?;
             }
         }
-        Ok((left_out, remarks))
+        self.end().await?;
+        Ok((trial.left_out, trial.remarks))
     }
 
-    /// Casts values to a domain; the server names the constraint that they break. Each is taken away and the others are tried again.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "what is known of the column, and where to put what is found"
-    )]
+    /// All constraints of a table in one query; where that fails, each by itself. What cannot be evaluated over rows of a query is
+    /// left to the load.
+    async fn checks(
+        &mut self,
+        own: &TableFacts,
+        at: usize,
+        trial: &mut Trial<'_>,
+    ) -> Result<(), DatasetError> {
+        if own.checks.is_empty() {
+            return Ok(());
+        }
+        let all: Vec<&CheckFacts> = own.checks.iter().collect();
+        let mut broken: Vec<&CheckFacts> = vec![];
+        if let Ok(counts) = self.ask_alone(&count_of_broken(own, &all, at, trial)).await? {
+            broken.extend(all.iter().zip(counts).filter(|(_, count)| *count > 0).map(|(check, _)| *check));
+        } else {
+            for check in all {
+                let counts = self.ask_alone(&count_of_broken(own, &[check], at, trial)).await?;
+                broken.extend(counts.is_ok_and(|counts| counts.first() > Some(&0)).then_some(check));
+            }
+        }
+        for check in broken {
+            trial.left_out.constraints.push((own.name.clone(), check.name.clone(), WHY.to_owned()));
+            trial.remarks.push(Remark::new(
+                format!("{}.{}", own.name, check.name),
+                format!("{WHY}: CHECK {}", check.expression),
+                "describe its columns so that they do, and put it back into schema.sql",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Casts values to a domain; the server names the constraint that they break.
     async fn domain(
         &mut self,
         own: &TableFacts,
         column: &str,
-        workload: &Workload,
-        dataset: &Dataset,
         at: usize,
-        left_out: &mut LeftOut,
-        remarks: &mut Vec<Remark>,
-    ) {
-        let Some(domain) = own.column(column).and_then(|column| column.domain.clone()) else { return };
-        let sql = rows_of(own, &[column.to_owned()], workload, dataset, at);
+        trial: &mut Trial<'_>,
+    ) -> Result<(), DatasetError> {
+        let Some(domain) = own.column(column).and_then(|column| column.domain.clone()) else {
+            return Ok(());
+        };
+        let sql = rows_of(own, &[column.to_owned()], trial.workload, trial.dataset, at);
         let sql = format!("SELECT count({}::{domain}) FROM {sql}", quoted(column));
-        let Err((Some(constraint), what)) = self.ask_alone(&sql).await else { return };
-        if left_out.why(&domain, &constraint).is_none() {
-            left_out.constraints.push((domain.clone(), constraint.clone(), WHY.to_owned()));
-            remarks.push(Remark::new(
+        let Err((Some(constraint), what)) = self.ask_alone(&sql).await? else { return Ok(()) };
+        if trial.left_out.why(&domain, &constraint).is_none() {
+            trial.left_out.constraints.push((domain.clone(), constraint.clone(), WHY.to_owned()));
+            trial.remarks.push(Remark::new(
                 format!("{}.{column}", own.name),
                 format!("{constraint} of the domain {domain} is left out: {what}"),
                 "describe the columns of this domain so that they keep it, and put it back into schema.sql",
             ));
         }
+        Ok(())
     }
 
-    /// A number, asked in a transaction of its own; else the constraint that was broken, if it was one, and the server's words.
-    async fn ask_alone(&mut self, sql: &str) -> Result<i64, (Option<String>, String)> {
-        let lost = |error: DatasetError| (None, error.to_string());
-        self.begin().await.map_err(lost)?;
-        let begun = std::time::Instant::now();
-        let answer = self.client.query_one(&format!("{OWN} {sql}"), &[]).await;
+    /// The numbers of the only row of a query, asked so that its failure spoils nothing; else the constraint that was broken, if it
+    /// was one, and the server's words.
+    async fn ask_alone(
+        &mut self,
+        sql: &str,
+    ) -> Result<Result<Vec<i64>, (Option<String>, String)>, DatasetError> {
+        const DOING: &str = "try the checks";
+        let begun = Instant::now();
+        let asked = format!("SAVEPOINT dbdyno_check; {OWN} {sql}; RELEASE SAVEPOINT dbdyno_check");
+        let answer = self.client.simple_query(&asked).await;
         self.queries += 1;
         self.spent += begun.elapsed();
-        self.end().await.map_err(lost)?;
-        answer.map(|row| row.get(0)).map_err(|error| {
-            let said = error.as_db_error();
-            let constraint = said.and_then(|said| said.constraint()).map(str::to_owned);
-            // check_violation
-            let constraint = constraint.filter(|_| code(&error) == Some("23514"));
-            (constraint, said.map_or_else(|| error.to_string(), |said| said.message().to_owned()))
-        })
+        let error = match answer {
+            Ok(messages) => return Ok(Ok(messages.iter().flat_map(numbers).collect())),
+            Err(error) => error,
+        };
+        let Some(said) = error.as_db_error() else { return Err(failed(DOING)(error)) };
+        // check_violation
+        let constraint = said.constraint().filter(|_| code(&error) == Some("23514")).map(str::to_owned);
+        let words = said.message().to_owned();
+        let undo = "ROLLBACK TO SAVEPOINT dbdyno_check; RELEASE SAVEPOINT dbdyno_check";
+        self.client.batch_execute(undo).await.map_err(failed(DOING))?;
+        Ok(Err((constraint, words)))
     }
+}
+
+fn numbers(message: &SimpleQueryMessage) -> Vec<i64> {
+    let SimpleQueryMessage::Row(row) = message else { return vec![] };
+    (0..row.len()).filter_map(|at| row.get(at)?.parse().ok()).collect()
+}
+
+/// A query that counts for each of some constraints of a table how many generated rows break it.
+fn count_of_broken(own: &TableFacts, checks: &[&CheckFacts], at: usize, trial: &Trial<'_>) -> String {
+    let columns: BTreeSet<&String> = checks.iter().flat_map(|check| &check.columns).collect();
+    let columns: Vec<String> = columns.into_iter().cloned().collect();
+    let counts: Vec<String> =
+        checks.iter().map(|check| format!("count(*) FILTER (WHERE NOT ({}))", check.expression)).collect();
+    let rows = rows_of(own, &columns, trial.workload, trial.dataset, at);
+    format!("SELECT {} FROM {rows}", counts.join(", "))
 }
 
 /// Some generated rows as SQL has them in a query: `(VALUES (…), (…)) AS t (a, b)`.

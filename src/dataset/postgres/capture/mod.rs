@@ -2,6 +2,7 @@
 //! can only read, and the time that the server spent on it is counted. PostgreSQL 14 to 18.
 
 mod checks;
+mod joint;
 mod order;
 mod schema;
 mod statistics;

@@ -24,6 +24,8 @@ pub(super) struct SchemaObject {
 pub(super) enum Body {
     /// As it is.
     Text(String),
+    /// A comment in place of what cannot be made.
+    LeftOut(String),
     Table(TableText),
     /// Something of a table that generated rows may not keep.
     Constraint {
@@ -47,6 +49,20 @@ pub struct CapturedSchema {
 const SCHEMAS: &str = "
     SELECT 'pg_namespace'::regclass::oid, oid, format('CREATE SCHEMA IF NOT EXISTS %I', nspname)
     FROM pg_namespace WHERE nspname = ANY ($1) AND nspname <> 'public' ORDER BY nspname";
+
+/// The locale of a collation stands in a column of another name from 15 and from 17 on.
+const COLLATIONS: &str = "
+    SELECT 'pg_collation'::regclass::oid, c.oid,
+           format('CREATE COLLATION %I.%I (PROVIDER = %s, %s, DETERMINISTIC = %s)', n.nspname, c.collname,
+                  CASE c.collprovider WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' ELSE 'libc' END,
+                  CASE WHEN c.collprovider IN ('i', 'b')
+                       THEN format('LOCALE = %L', coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', c.collcollate))
+                       ELSE format('LC_COLLATE = %L, LC_CTYPE = %L', c.collcollate, c.collctype) END,
+                  c.collisdeterministic)
+    FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
+    WHERE n.nspname = ANY ($1)
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_collation'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    ORDER BY c.oid";
 
 const ENUMS: &str = "
     SELECT 'pg_type'::regclass::oid, t.oid, format('CREATE TYPE %s AS ENUM (%s)', t.oid::regtype,
@@ -96,12 +112,53 @@ const SEQUENCES: &str = "
         SELECT FROM pg_depend e WHERE e.classid = 'pg_class'::regclass AND e.objid = c.oid AND e.deptype IN ('e', 'i'))
     ORDER BY c.relname";
 
+/// Those in C only where the server's own folder of libraries has them.
 const FUNCTIONS: &str = "
     SELECT 'pg_proc'::regclass::oid, p.oid, pg_get_functiondef(p.oid), p.prosrc
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang
-    WHERE n.nspname = ANY ($1) AND p.prokind <> 'a' AND l.lanname NOT IN ('c', 'internal')
+    WHERE n.nspname = ANY ($1) AND p.prokind <> 'a'
+      AND (l.lanname NOT IN ('c', 'internal') OR (l.lanname = 'c' AND p.probin LIKE '$libdir/%'))
       AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
     ORDER BY p.proname, p.oid";
+
+const AGGREGATES: &str = "
+    SELECT 'pg_proc'::regclass::oid, p.oid, format('CREATE AGGREGATE %s(%s) (SFUNC = %s, STYPE = %s', p.oid::regproc,
+               coalesce(nullif(pg_get_function_identity_arguments(p.oid), ''), '*'), a.aggtransfn::regproc,
+               format_type(a.aggtranstype, NULL))
+           || CASE WHEN a.aggfinalfn <> 0 THEN ', FINALFUNC = ' || a.aggfinalfn::regproc ELSE '' END
+           || CASE WHEN a.aggfinalextra THEN ', FINALFUNC_EXTRA' ELSE '' END
+           || CASE WHEN a.aggcombinefn <> 0 THEN ', COMBINEFUNC = ' || a.aggcombinefn::regproc ELSE '' END
+           || CASE WHEN a.aggserialfn <> 0 THEN ', SERIALFUNC = ' || a.aggserialfn::regproc ELSE '' END
+           || CASE WHEN a.aggdeserialfn <> 0 THEN ', DESERIALFUNC = ' || a.aggdeserialfn::regproc ELSE '' END
+           || CASE WHEN a.agginitval IS NOT NULL THEN ', INITCOND = ' || quote_literal(a.agginitval) ELSE '' END
+           || CASE p.proparallel WHEN 's' THEN ', PARALLEL = SAFE' WHEN 'r' THEN ', PARALLEL = RESTRICTED' ELSE '' END || ')'
+    FROM pg_proc p JOIN pg_aggregate a ON a.aggfnoid = p.oid JOIN pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = ANY ($1)
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_proc'::regclass AND e.objid = p.oid AND e.deptype IN ('e', 'i'))
+    ORDER BY p.proname, p.oid";
+
+const DICTIONARIES: &str = "
+    SELECT 'pg_ts_dict'::regclass::oid, d.oid, format('CREATE TEXT SEARCH DICTIONARY %s (TEMPLATE = %I.%I%s)', d.oid::regdictionary,
+           m.nspname, t.tmplname, ', ' || nullif(d.dictinitoption, ''))
+    FROM pg_ts_dict d JOIN pg_namespace n ON n.oid = d.dictnamespace JOIN pg_ts_template t ON t.oid = d.dicttemplate
+         JOIN pg_namespace m ON m.oid = t.tmplnamespace
+    WHERE n.nspname = ANY ($1)
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_ts_dict'::regclass AND e.objid = d.oid AND e.deptype = 'e')
+    ORDER BY d.oid";
+
+const SEARCHES: &str = "
+    SELECT 'pg_ts_config'::regclass::oid, c.oid, format('CREATE TEXT SEARCH CONFIGURATION %s (PARSER = %I.%I)', c.oid::regconfig,
+               m.nspname, p.prsname) || coalesce((
+               SELECT string_agg(format(E';\n\nALTER TEXT SEARCH CONFIGURATION %s ADD MAPPING FOR %s WITH %s',
+                                        c.oid::regconfig, token.alias, token.dictionaries), '' ORDER BY token.alias)
+               FROM (SELECT t.alias, string_agg(k.mapdict::regdictionary::text, ', ' ORDER BY k.mapseqno) AS dictionaries
+                     FROM pg_ts_config_map k JOIN ts_token_type(c.cfgparser) t ON t.tokid = k.maptokentype
+                     WHERE k.mapcfg = c.oid GROUP BY t.alias) token), '')
+    FROM pg_ts_config c JOIN pg_namespace n ON n.oid = c.cfgnamespace JOIN pg_ts_parser p ON p.oid = c.cfgparser
+         JOIN pg_namespace m ON m.oid = p.prsnamespace
+    WHERE n.nspname = ANY ($1)
+      AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_ts_config'::regclass AND e.objid = c.oid AND e.deptype = 'e')
+    ORDER BY c.oid";
 
 const VIEWS: &str = "
     SELECT 'pg_class'::regclass::oid, c.oid,
@@ -187,21 +244,16 @@ const LATER: &str = "
 
 /// What stands in the schemas and is not captured: what it is, and its name.
 const STRANGERS: &str = "
-    SELECT i.type, i.identity FROM (
+    SELECT i.type, i.identity, o.catalog, o.oid FROM (
         SELECT 'pg_proc'::regclass::oid AS catalog, p.oid FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
              JOIN pg_language l ON l.oid = p.prolang
-        WHERE n.nspname = ANY ($1) AND (p.prokind = 'a' OR l.lanname IN ('c', 'internal'))
+        WHERE n.nspname = ANY ($1) AND p.prokind <> 'a' AND l.lanname IN ('c', 'internal')
+          AND NOT coalesce(p.probin LIKE '$libdir/%', false)
         UNION ALL SELECT 'pg_class'::regclass, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = ANY ($1) AND c.relkind = 'f'
         UNION ALL SELECT 'pg_operator'::regclass, o.oid FROM pg_operator o JOIN pg_namespace n ON n.oid = o.oprnamespace
         WHERE n.nspname = ANY ($1)
         UNION ALL SELECT 'pg_opclass'::regclass, o.oid FROM pg_opclass o JOIN pg_namespace n ON n.oid = o.opcnamespace
-        WHERE n.nspname = ANY ($1)
-        UNION ALL SELECT 'pg_collation'::regclass, o.oid FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace
-        WHERE n.nspname = ANY ($1)
-        UNION ALL SELECT 'pg_ts_config'::regclass, o.oid FROM pg_ts_config o JOIN pg_namespace n ON n.oid = o.cfgnamespace
-        WHERE n.nspname = ANY ($1)
-        UNION ALL SELECT 'pg_ts_dict'::regclass, o.oid FROM pg_ts_dict o JOIN pg_namespace n ON n.oid = o.dictnamespace
         WHERE n.nspname = ANY ($1)
         UNION ALL SELECT 'pg_type'::regclass, t.oid FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
         WHERE n.nspname = ANY ($1) AND t.typtype = 'b' AND t.typelem = 0 AND t.typisdefined
@@ -248,7 +300,7 @@ impl Reader<'_> {
         const DOING: &str = "read the schema";
         let schemas = self.schemas.clone();
         let mut before: Vec<SchemaObject> = vec![];
-        for sql in [SCHEMAS, ENUMS, COMPOSITES, RANGES] {
+        for sql in [SCHEMAS, COLLATIONS, ENUMS, COMPOSITES, RANGES, DICTIONARIES, SEARCHES] {
             before.extend(self.ask(DOING, sql, &[&schemas]).await?.iter().map(text_of));
         }
         before.extend(self.domains(&schemas).await?);
@@ -260,9 +312,12 @@ impl Reader<'_> {
             called.extend(called_in(&row.get::<_, String>(3)));
             before.push(text_of(&row));
         }
+        before.extend(self.ask(DOING, AGGREGATES, &[&schemas]).await?.iter().map(text_of));
+        let mut materialized: Vec<(Id, String)> = vec![];
         for row in self.ask(DOING, VIEWS, &[&schemas]).await? {
-            captured.materialized.extend(row.get::<_, Option<String>>(3));
-            before.push(text_of(&row));
+            let view = text_of(&row);
+            materialized.extend(row.get::<_, Option<String>>(3).map(|name| (view.id, name)));
+            before.push(view);
         }
         let mut behind: Vec<SchemaObject> = vec![];
         for sql in [RULES, TRIGGERS] {
@@ -276,18 +331,47 @@ impl Reader<'_> {
         let needs = self.needs().await?;
         let ids: Vec<Id> = before.iter().map(|object| object.id).collect();
         captured.objects = self.extensions(&ids, &needs, &called).await?;
-        captured.objects.extend(needs.sorted(&ids).into_iter().map(|at| before[at].clone()));
+        let mut lost = self.strangers(&schemas, &mut captured.remarks).await?;
+        for at in needs.sorted(&ids) {
+            let mut object = before[at].clone();
+            // What needs something that is not captured cannot be made either; a table without it would be another one.
+            if let Body::Text(sql) = &object.body
+                && needs.of(object.id).any(|id| lost.contains(&id))
+            {
+                lost.insert(object.id);
+                captured.remarks.push(Remark::new(
+                    first_words(sql),
+                    "it needs something that is not captured, and is left out",
+                    "it stands in schema.sql as a comment: make what it needs, and put it back",
+                ));
+                object.body = Body::LeftOut(commented("it needs something that is not captured", sql));
+            }
+            captured.objects.push(object);
+        }
+        captured.materialized =
+            materialized.into_iter().filter(|(id, _)| !lost.contains(id)).map(|(_, name)| name).collect();
         for sql in [OWNED, TARGETS, STATISTICS] {
             captured.objects.extend(self.ask(DOING, sql, &[&schemas]).await?.iter().map(text_of));
         }
         self.later(&schemas, &mut captured).await?;
         captured.objects.extend(behind);
-        for row in self.ask(DOING, STRANGERS, &[&schemas]).await? {
+        Ok(captured)
+    }
+
+    /// What stands in the schemas and is not captured.
+    async fn strangers(
+        &mut self,
+        schemas: &[String],
+        remarks: &mut Vec<Remark>,
+    ) -> Result<BTreeSet<Id>, DatasetError> {
+        let mut all = BTreeSet::new();
+        for row in self.ask("read the schema", STRANGERS, &[&schemas]).await? {
             let (kind, name): (String, String) = (row.get(0), row.get(1));
             let remedy = "write it into schema.sql, before what uses it";
-            captured.remarks.push(Remark::new(name, format!("a {kind} is not captured"), remedy));
+            remarks.push(Remark::new(name, format!("a {kind} is not captured"), remedy));
+            all.insert((row.get(2), row.get(3)));
         }
-        Ok(captured)
+        Ok(all)
     }
 
     async fn domains(&mut self, schemas: &[String]) -> Result<Vec<SchemaObject>, DatasetError> {
@@ -375,6 +459,11 @@ fn text_of(row: &Row) -> SchemaObject {
     SchemaObject { id: (row.get(0), row.get(1)), body: Body::Text(sql.trim_end().to_owned()) }
 }
 
+/// The kind and the name of what a statement makes.
+fn first_words(sql: &str) -> String {
+    sql.split_whitespace().skip(1).take(3).collect::<Vec<_>>().join(" ")
+}
+
 /// The words in a text that stand before a parenthesis.
 fn called_in(text: &str) -> Vec<String> {
     let tokens = significant(text);
@@ -396,9 +485,15 @@ impl CapturedSchema {
         for object in &self.objects {
             let text = match &object.body {
                 Body::Text(text) => format!("{text};"),
+                Body::LeftOut(comment) => comment.clone(),
                 Body::Table(table) => table.script(left_out),
                 Body::Constraint { table, name, sql } => match left_out.why(table, name) {
-                    Some(why) => commented(why, &format!("{sql};")),
+                    Some(why) => {
+                        // Without the key the index remains, so that plans are what they are.
+                        let index = sql.strip_prefix("CREATE UNIQUE INDEX");
+                        let index = index.map_or_else(String::new, |index| format!("\nCREATE INDEX{index};"));
+                        commented(why, &format!("{sql};")) + &index
+                    }
                     None => format!("{sql};"),
                 },
             };

@@ -10,6 +10,8 @@ use crate::dataset::DatasetError;
 use crate::dataset::capture::{
     CheckFacts, ColumnFacts, DatabaseFacts, KeyFacts, LeftOut, ReferenceFacts, Remark, TableFacts, TypeKind,
 };
+use crate::dataset::postgres::server::quoted;
+use crate::sql::lex::{TokenKind, significant};
 
 /// The statement that makes a table or a domain, in parts.
 #[derive(Clone, Debug, Default)]
@@ -42,9 +44,13 @@ impl TableText {
             let may_be_null = !column.not_null || left_out.may_be_null(&self.name, &column.name);
             lines.push(format!("    {}{}", column.text, if may_be_null { "" } else { " NOT NULL" }));
         }
+        let mut indexes = vec![];
         for (name, text) in &self.constraints {
             match left_out.why(&self.name, name) {
-                Some(why) => gone.push(commented(why, text)),
+                Some(why) => {
+                    gone.push(commented(why, text));
+                    indexes.extend(plain_index(&self.name, name, text));
+                }
                 None => lines.push(format!("    {text}")),
             }
         }
@@ -55,8 +61,18 @@ impl TableText {
             format!("{}{};", lines.join("\n"), self.tail)
         };
         gone.push(statement);
+        gone.extend(indexes);
         gone.join("\n")
     }
+}
+
+/// The index without the key that cannot be held, so that plans remain what they are.
+fn plain_index(table: &str, name: &str, constraint: &str) -> Option<String> {
+    let list =
+        ["PRIMARY KEY (", "UNIQUE ("].iter().find_map(|kind| constraint.find(kind).map(|at| at + kind.len()));
+    let columns = &constraint[list?..];
+    let columns = &columns[..columns.find(')')?];
+    Some(format!("CREATE INDEX {} ON {table} ({columns});", quoted(name)))
 }
 
 /// Tables with what stands around their columns. Partitions name their parent.
@@ -137,7 +153,7 @@ const COLUMN_FACTS: &str = "
 
 /// Unique indexes with all columns that they look at, be it inside an expression.
 const KEYS: &str = "
-    SELECT i.indrelid, c.relname::text, i.indisprimary,
+    SELECT i.indrelid, c.relname::text, i.indisprimary, i.indpred IS NOT NULL,
            ARRAY(SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY k (number, place)
                  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number ORDER BY k.place),
            ARRAY(SELECT DISTINCT a.attname::text FROM pg_depend d
@@ -154,7 +170,8 @@ const REFERENCES: &str = "
            ARRAY(SELECT a.attname::text FROM unnest(k.conkey) WITH ORDINALITY u (number, place)
                  JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.number ORDER BY u.place),
            ARRAY(SELECT a.attname::text FROM unnest(k.confkey) WITH ORDINALITY u (number, place)
-                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place)
+                 JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.number ORDER BY u.place),
+           k.confdeltype IN ('a', 'r')
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.conparentid = 0 AND n.nspname = ANY ($1) AND NOT c.relispartition
     ORDER BY k.conrelid, k.conname";
@@ -166,6 +183,15 @@ const CHECKS: &str = "
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE k.contype = 'c' AND n.nspname = ANY ($1) AND NOT c.relispartition AND cardinality(k.conkey) > 0
     ORDER BY k.conrelid, k.conname";
+
+/// The bounds of partitions by lists of one column.
+const PARTITION_LISTS: &str = "
+    SELECT p.partrelid, a.attname::text, array_agg(pg_get_expr(l.relpartbound, l.oid))
+    FROM pg_partitioned_table p JOIN pg_class c ON c.oid = p.partrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+         JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
+         JOIN pg_inherits i ON i.inhparent = p.partrelid JOIN pg_class l ON l.oid = i.inhrelid
+    WHERE p.partstrat = 'l' AND p.partnatts = 1 AND NOT c.relispartition AND n.nspname = ANY ($1)
+    GROUP BY 1, 2";
 
 impl Reader<'_> {
     /// The statements that make the tables, partitions behind the others.
@@ -228,13 +254,14 @@ impl Reader<'_> {
         }
         for row in self.ask(DOING, KEYS, &[&schemas]).await? {
             let Some(at) = places.get(&row.get(0)) else { continue };
-            let mut columns: Vec<String> = row.get(3);
-            for column in row.get::<_, Vec<String>>(4) {
+            let mut columns: Vec<String> = row.get(4);
+            for column in row.get::<_, Vec<String>>(5) {
                 if !columns.contains(&column) {
                     columns.push(column);
                 }
             }
-            tables[*at].keys.push(KeyFacts { name: row.get(1), is_primary: row.get(2), columns });
+            let (name, is_primary, is_partial) = (row.get(1), row.get(2), row.get(3));
+            tables[*at].keys.push(KeyFacts { name, columns, is_primary, is_partial });
         }
         for row in self.ask(DOING, REFERENCES, &[&schemas]).await? {
             let Some(at) = places.get(&row.get(0)) else { continue };
@@ -244,18 +271,46 @@ impl Reader<'_> {
                 table_name: row.get(3),
                 columns: row.get(4),
                 to: row.get(5),
+                restricts: row.get(6),
             });
         }
         for row in self.ask(DOING, CHECKS, &[&schemas]).await? {
             let Some(at) = places.get(&row.get(0)) else { continue };
-            tables[*at].checks.push(CheckFacts {
-                name: row.get(1),
-                expression: row.get(2),
-                columns: row.get(3),
-            });
+            let check = CheckFacts { name: row.get(1), expression: row.get(2), columns: row.get(3) };
+            let table = &mut tables[*at];
+            if let Some((column, most)) = check.longest()
+                && let Some(column) = table.columns.iter_mut().find(|of| of.name == column)
+            {
+                column.length_max = Some(column.length_max.map_or(most, |known| known.min(most)));
+            }
+            table.checks.push(check);
+        }
+        for row in self.ask(DOING, PARTITION_LISTS, &[&schemas]).await? {
+            let Some(at) = places.get(&row.get(0)) else { continue };
+            let bounds: Vec<String> = row.get(2);
+            let values = bounds.iter().flat_map(|bound| constants(bound)).collect();
+            tables[*at].listed.push((row.get(1), values));
         }
         Ok(facts)
     }
+}
+
+/// The constants of the bound of a partition: `FOR VALUES IN ('eu', 5)`.
+fn constants(bound: &str) -> Vec<String> {
+    let tokens = significant(bound);
+    let constant = |at: usize| {
+        let token = &tokens[at];
+        let text = token.text(bound);
+        match token.kind {
+            TokenKind::String => Some(text.strip_prefix('\'')?.strip_suffix('\'')?.replace("''", "'")),
+            TokenKind::Number => {
+                let is_negative = at > 0 && tokens[at - 1].is_punctuation(bound, "-");
+                Some(if is_negative { format!("-{text}") } else { text.to_owned() })
+            }
+            _ => None,
+        }
+    };
+    (0..tokens.len()).filter_map(constant).collect()
 }
 
 fn table_text(row: &Row) -> TableText {
@@ -399,6 +454,12 @@ mod tests {
              CREATE TABLE bookings (\n    id integer NOT NULL,\n    during tstzrange,\n    \
              CONSTRAINT bookings_pkey PRIMARY KEY (id)\n) WITH (fillfactor=80);"
         );
+    }
+
+    #[test]
+    fn bounds_of_partitions_list_their_values() {
+        assert_eq!(constants("FOR VALUES IN ('it''s', NULL, -5, 7)"), ["it's", "-5", "7"]);
+        assert!(constants("DEFAULT").is_empty());
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use futures_util::future::join_all;
+use tokio_postgres::Statement;
 use tokio_postgres::types::{Kind, Type};
 
 use super::tables::kind_of;
@@ -135,41 +137,62 @@ impl Reader<'_> {
         Ok(rows.iter().map(sample).collect())
     }
 
-    /// Has the server parse a statement, under the usual search path and else under one with all schemas that are captured. The
-    /// inner error are the server's words. Not to be called between [`Reader::begin`] and [`Reader::end`].
-    pub async fn check(&mut self, sql: &str) -> Result<Result<CheckedStatement, String>, DatasetError> {
+    /// Has the server parse statements, many at a time, under the usual search path, and those that need it under one with all schemas
+    /// that are captured. The inner errors are the server's words. Not to be called between [`Reader::begin`] and [`Reader::end`].
+    pub async fn check(
+        &mut self,
+        texts: &[&str],
+    ) -> Result<Vec<Result<CheckedStatement, String>>, DatasetError> {
         let all: Vec<String> = self.schemas.iter().map(|schema| quoted(schema)).collect();
         let all = all.join(", ");
-        let mut first = String::new();
-        for (attempt, path) in ["\"$user\", public", all.as_str()].into_iter().enumerate() {
-            let begun = Instant::now();
-            self.set_search_path(path).await?;
-            let prepared = self.client.prepare(sql).await;
-            self.queries += 1;
-            self.spent += begun.elapsed();
-            match prepared {
-                Ok(prepared) => {
-                    let kind = |of: &Type| (of.name().to_owned(), kind_of_type(of));
-                    return Ok(Ok(CheckedStatement {
-                        parameters: prepared.params().iter().map(kind).collect(),
-                        columns: prepared.columns().iter().map(|column| column.name().to_owned()).collect(),
-                        search_path: (attempt > 0).then(|| all.clone()),
-                    }));
-                }
-                Err(error) if error.as_db_error().is_none() => {
-                    return Err(failed("prepare a statement")(error));
-                }
-                // undefined_table, undefined_function, undefined_object
-                Err(error)
-                    if attempt == 0
-                        && ["42P01", "42883", "42704"].contains(&code(&error).unwrap_or_default()) =>
-                {
-                    first = words(&error);
-                }
-                Err(error) => return Ok(Err(if first.is_empty() { words(&error) } else { first })),
+        let mut checked = vec![];
+        let mut again = vec![];
+        for (place, answer) in self.prepare("\"$user\", public", texts).await?.into_iter().enumerate() {
+            // undefined_table, undefined_function, undefined_object
+            let is_not_found = |error: &tokio_postgres::Error| {
+                ["42P01", "42883", "42704"].contains(&code(error).unwrap_or_default())
+            };
+            if answer.as_ref().is_err_and(is_not_found) {
+                again.push(place);
+            }
+            checked.push(answer.map_err(|error| words(&error)));
+        }
+        let texts: Vec<&str> = again.iter().map(|place| texts[*place]).collect();
+        for (place, answer) in again.into_iter().zip(self.prepare(&all, &texts).await?) {
+            // Where it is not found either way, the first words say more.
+            if let Ok(found) = answer {
+                checked[place] = Ok(CheckedStatement { search_path: Some(all.clone()), ..found });
             }
         }
-        Ok(Err(first))
+        Ok(checked)
+    }
+
+    /// Prepares statements under a search path: so many are on their way at once.
+    async fn prepare(
+        &mut self,
+        path: &str,
+        texts: &[&str],
+    ) -> Result<Vec<Result<CheckedStatement, tokio_postgres::Error>>, DatasetError> {
+        const AT_ONCE: usize = 64;
+        if texts.is_empty() {
+            return Ok(vec![]);
+        }
+        self.set_search_path(path).await?;
+        let mut answers = vec![];
+        for some in texts.chunks(AT_ONCE) {
+            let begun = Instant::now();
+            let prepared = join_all(some.iter().map(|text| self.client.prepare(text))).await;
+            self.queries += some.len() as u64;
+            self.spent += begun.elapsed();
+            for answer in prepared {
+                answers.push(match answer {
+                    Ok(prepared) => Ok(checked(&prepared)),
+                    Err(error) if error.as_db_error().is_some() => Err(error),
+                    Err(error) => return Err(failed("prepare a statement")(error)),
+                });
+            }
+        }
+        Ok(answers)
     }
 
     async fn set_search_path(&mut self, path: &str) -> Result<(), DatasetError> {
@@ -180,6 +203,15 @@ impl Reader<'_> {
         self.queries += 1;
         let set = format!("SET search_path = {path}");
         self.client.batch_execute(&set).await.map_err(failed("set the search path"))
+    }
+}
+
+fn checked(prepared: &Statement) -> CheckedStatement {
+    let kind = |of: &Type| (of.name().to_owned(), kind_of_type(of));
+    CheckedStatement {
+        parameters: prepared.params().iter().map(kind).collect(),
+        columns: prepared.columns().iter().map(|column| column.name().to_owned()).collect(),
+        search_path: None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a column of its own can be: known answers, keys, order, dependence, and what is refused.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Described, build, int, refused, text};
 use crate::generate::ValueKind;
@@ -244,6 +244,37 @@ fn what_depends_on_others_is_what_they_say() {
 }
 
 #[test]
+fn what_is_drawn_once_is_determined() {
+    let once = "conditional = { on = 'code', when = { '7' = { constant = 'seven' } }, else = { uniform = [1, 900] }, draw = 'once' }";
+    let columns: &[(&str, f64, &str)] = &[
+        ("code", 0.1, "uniform = [1, 400]"),
+        ("town", 0.25, once),
+        ("each", 0.0, "conditional = { on = 'code', else = { uniform = [1, 900] } }"),
+    ];
+    let dataset = build(3, &[("t", 20_000, columns)]).expect("valid");
+    let (mut towns, mut strays) = (BTreeMap::new(), 0);
+    let (mut rows_without, mut codes_without) = (0.0, 0.0);
+    for row in 0..20_000 {
+        let (code, town) = (text(&dataset, 0, 0, row), text(&dataset, 0, 1, row));
+        rows_without += f64::from(u8::from(town == "NULL"));
+        if let Some(known) = towns.insert(code, town.clone()) {
+            assert_eq!(known, town);
+        } else {
+            codes_without += f64::from(u8::from(town == "NULL"));
+        }
+        strays += usize::from(text(&dataset, 0, 2, row) != text(&dataset, 0, 1, row));
+    }
+    assert_eq!(towns.len(), 401, "NULL is one of them");
+    assert!(towns["7"] == "seven" || towns["7"] == "NULL", "{}", towns["7"]);
+    // A quarter of 401 values: 100 ± 5 standard deviations of a binomial count.
+    assert!(
+        (57.0..=143.0).contains(&codes_without) && rows_without > 1000.0,
+        "{codes_without} {rows_without}"
+    );
+    assert!(strays > 19_000, "each row draws anew unless it is said");
+}
+
+#[test]
 fn bytes_and_lists_are_what_they_are() {
     let columns: &[(&str, f64, &str)] = &[
         ("b", 0.0, "bytes = { length = [4, 4] }"),
@@ -312,6 +343,7 @@ const WRONG: &[(&str, &str)] = &[
         "one branch makes UUIDs, another bytes",
     ),
     ("conditional = { on = 'kind', when = {} }", "`when` is empty"),
+    ("conditional = { on = 'kind', draw = 'once' }", "`when` is empty"),
     (
         "reference = { table = 'tags', distinct_per = 'tag_id' }",
         "the rows that `tag_id` refers with are not counted",
