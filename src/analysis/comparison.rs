@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::model::metric::MetricPath;
 use crate::model::{
     ChangeLimit, ChangeVerdict, ComparedMetric, Comparison, CounterChange, CounterDifference,
-    MetricDifference, Report, SliceInfo, SliceStep, Stage, StatementServerInfo, Verdict,
+    MetricDifference, Report, RowWorkInfo, SliceInfo, SliceStep, Stage, StatementServerInfo, Verdict,
 };
 use crate::record::entry::{Arm, ComparisonHeader, Header, Prepared, PreparedBy};
 use crate::units::{StageId, Stamp};
@@ -275,8 +275,12 @@ fn unit(metric: &ComparedMetric) -> &'static str {
 /// A counter of the server by its name, and whether it is judged.
 type Counter = (&'static str, fn(&StatementServerInfo) -> u64, bool);
 
-const COUNTERS: [Counter; 8] = [
+const COUNTERS: [Counter; 12] = [
     ("rows", |server| server.rows, true),
+    ("rows_examined", |server| work(server, |work| work.rows_examined), true),
+    ("rows_sorted", |server| work(server, |work| work.sort_rows), true),
+    ("tmp_tables", |server| work(server, |work| work.tmp_tables), true),
+    ("tmp_disk_tables", |server| work(server, |work| work.tmp_disk_tables), true),
     ("blocks", |server| server.shared_blks_hit + server.shared_blks_read, true),
     ("blocks_read", |server| server.shared_blks_read, true),
     ("blocks_dirtied", |server| server.shared_blks_dirtied, true),
@@ -285,6 +289,11 @@ const COUNTERS: [Counter; 8] = [
     ("wal_full_page_images", |server| server.wal_fpi, false),
     ("wal_bytes", |server| server.wal_bytes, false),
 ];
+
+/// One of the counters of rows, where the server has them.
+fn work(server: &StatementServerInfo, of: fn(&RowWorkInfo) -> u64) -> u64 {
+    server.row_work.as_ref().map_or(0, of)
+}
 
 /// When a counter is said to differ.
 #[derive(Clone, Copy, Debug, PartialEq)]

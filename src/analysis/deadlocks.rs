@@ -1,21 +1,24 @@
 //! Deadlocks with both sides: what the victim was told, joined to what the others were executing at that moment. Pure.
 //!
-//! The server names processes. The victim is known, since its client was told. Another side is a connection of the pool
-//! that was executing something long enough to be kept one by one, or a session that a probe saw waiting just then, its own
-//! or a foreign one.
+//! The victim is known, since its client was told. PostgreSQL tells it the processes of all sides: another side is a connection of
+//! the pool that was executing something long enough to be kept one by one, or a session that a probe saw waiting just then, its own
+//! or a foreign one. InnoDB tells it nothing, and writes down the latest deadlock with all sides: a probe reads it there where it can,
+//! and of the deadlocks between two readings the other sides stay unseen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::locks::name_of;
 use crate::model::DeadlockInfo;
-use crate::record::deadlock::{CircularWait, Deadlock};
+use crate::record::deadlock::{CircularWait, Deadlock, WrittenDeadlock, WrittenSide};
 use crate::record::observation::LockEpisode;
 use crate::record::set::StatementSpan;
 use crate::units::{BackendId, Span, Stamp, TransactionId};
 
 /// The others go on as soon as the victim is rolled back, which may be this long before its client knows.
 const TOLD_LATE_MAX: Duration = Duration::from_millis(50);
+/// What the server wrote down last is read at most so long after the victim was told.
+const READ_LATE_MAX: Duration = Duration::from_secs(4);
 /// A side that no stamp and no look tells of.
 const UNSEEN: &str = "an unseen session";
 
@@ -23,6 +26,8 @@ const UNSEEN: &str = "an unseen session";
 pub(super) struct Evidence<'a> {
     /// Lock waits that the probe saw.
     pub(super) episodes: &'a [LockEpisode],
+    /// Deadlocks that the server had written down, and when each was read.
+    pub(super) written: &'a [(WrittenDeadlock, Span)],
     /// Long executions of the pool.
     pub(super) spans: &'a [StatementSpan],
     /// Transaction and statement by statement id.
@@ -33,9 +38,10 @@ pub(super) struct Evidence<'a> {
 
 /// Alike deadlocks together, the most frequent first. `begun_at` is the begin of the stage.
 pub(super) fn analyse(deadlocks: &[Deadlock], evidence: &Evidence<'_>, begun_at: Stamp) -> Vec<DeadlockInfo> {
+    let written = evidence.written_of(deadlocks);
     let mut groups: BTreeMap<(String, Vec<String>), DeadlockInfo> = BTreeMap::new();
-    for deadlock in deadlocks {
-        let told = evidence.tell(deadlock, begun_at);
+    for (place, deadlock) in deadlocks.iter().enumerate() {
+        let told = evidence.tell(deadlock, written.get(&place).copied(), begun_at);
         match groups.get_mut(&(told.victim.clone(), told.others.clone())) {
             Some(group) => {
                 group.count += 1;
@@ -51,8 +57,19 @@ pub(super) fn analyse(deadlocks: &[Deadlock], evidence: &Evidence<'_>, begun_at:
         }
     }
     let mut infos: Vec<_> = groups.into_values().collect();
-    infos.sort_by_key(|info| std::cmp::Reverse(info.count));
+    // Of one whose other side nobody saw there is nothing to learn but that it was.
+    infos.sort_by_key(|info| (is_unseen(info), std::cmp::Reverse(info.count)));
     infos
+}
+
+/// When a deadlock may have been that was read then.
+pub(super) fn may_have_been(read: Span) -> Span {
+    Span { from: Stamp(read.from.0.saturating_sub(ns(READ_LATE_MAX))), to: read.to }
+}
+
+/// Whether none of the other sides was seen.
+pub(super) fn is_unseen(info: &DeadlockInfo) -> bool {
+    info.others.iter().all(|other| other == UNSEEN)
 }
 
 fn words(info: &DeadlockInfo) -> usize {
@@ -60,8 +77,30 @@ fn words(info: &DeadlockInfo) -> usize {
 }
 
 impl Evidence<'_> {
-    fn tell(&self, deadlock: &Deadlock, begun_at: Stamp) -> DeadlockInfo {
+    /// What was written down of which deadlock, by its place. Of several with one victim it is the last one before it was read.
+    fn written_of(&self, deadlocks: &[Deadlock]) -> BTreeMap<usize, &WrittenDeadlock> {
+        let find = |(written, read): &(WrittenDeadlock, Span)| {
+            let victim = written.sides.first()?.session.backend;
+            // The victim's client may be told a moment after the server has written it down.
+            let (from, to) = (may_have_been(*read).from, read.to + TOLD_LATE_MAX);
+            let is_it =
+                |deadlock: &Deadlock| deadlock.backend == victim && deadlock.at >= from && deadlock.at <= to;
+            let all = deadlocks.iter().enumerate().filter(|(_, deadlock)| is_it(deadlock));
+            all.max_by_key(|(_, deadlock)| deadlock.at).map(|(place, _)| place)
+        };
+        self.written.iter().filter_map(|one| Some((find(one)?, &one.0))).collect()
+    }
+
+    fn tell(&self, deadlock: &Deadlock, written: Option<&WrittenDeadlock>, begun_at: Stamp) -> DeadlockInfo {
         let victim = self.victim(deadlock);
+        if deadlock.waits.is_empty() {
+            let (others, locks) = written.map_or_else(
+                || (vec![UNSEEN.to_owned()], Vec::new()),
+                |written| self.as_written(&victim, &written.sides),
+            );
+            let t_s = (deadlock.at - begun_at).as_secs_f64();
+            return DeadlockInfo { t_s, others, locks, victim, count: 1 };
+        }
         // The first side is the one that is told, whatever number a pooler between gave its connection.
         let first = deadlock.waits.first().map(|wait| wait.waiter);
         let name = |backend: BackendId| {
@@ -78,6 +117,17 @@ impl Evidence<'_> {
             victim,
             count: 1,
         }
+    }
+
+    /// The other sides, and who waited for which lock of whom.
+    fn as_written(&self, victim: &str, sides: &[WrittenSide]) -> (Vec<String>, Vec<String>) {
+        let others = sides.iter().skip(1).map(|side| name_of(&side.session, self.statements));
+        let names: Vec<String> = std::iter::once(victim.to_owned()).chain(others).collect();
+        let locks = sides.iter().enumerate().map(|(place, side)| {
+            let blocker = &names[(place + 1) % names.len()];
+            format!("{} waited for {}, held up by {blocker}", names[place], written_lock(side))
+        });
+        (names[1..].to_vec(), locks.collect())
     }
 
     fn victim(&self, deadlock: &Deadlock) -> String {
@@ -127,13 +177,28 @@ impl Evidence<'_> {
     }
 }
 
+/// `an X lock on a row of stock (PRIMARY)`
+fn written_lock(side: &WrittenSide) -> String {
+    let lock = if side.mode.is_empty() { "a lock".to_owned() } else { format!("an {} lock", side.mode) };
+    let on = match (side.object.as_str(), &side.relation) {
+        (_, None) => String::new(),
+        ("row", Some(relation)) => format!(" on a row of {relation}"),
+        (_, Some(relation)) => format!(" on {relation}"),
+    };
+    let index = side.index.as_ref().map_or_else(String::new, |index| format!(" ({index})"));
+    format!("{lock}{on}{index}")
+}
+
 fn transaction_name(transactions: &[String], id: TransactionId) -> String {
     transactions.get(id.index()).map_or_else(|| format!("transaction {}", id.0), String::clone)
 }
 
 fn moment(told_at: Stamp) -> Span {
-    let ns = u64::try_from(TOLD_LATE_MAX.as_nanos()).unwrap_or(u64::MAX);
-    Span { from: Stamp(told_at.0.saturating_sub(ns)), to: told_at }
+    Span { from: Stamp(told_at.0.saturating_sub(ns(TOLD_LATE_MAX))), to: told_at }
+}
+
+fn ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn meets(span: Span, moment: Span) -> bool {
@@ -196,10 +261,20 @@ mod tests {
     }
 
     fn told(deadlocks: &[Deadlock], episodes: &[LockEpisode], spans: &[StatementSpan]) -> Vec<DeadlockInfo> {
+        told_with(deadlocks, episodes, spans, &[])
+    }
+
+    fn told_with(
+        deadlocks: &[Deadlock],
+        episodes: &[LockEpisode],
+        spans: &[StatementSpan],
+        written: &[(WrittenDeadlock, Span)],
+    ) -> Vec<DeadlockInfo> {
         let name = |transaction: &str, statement: &str| (transaction.to_owned(), statement.to_owned());
         let statements = [name("transfer", "second"), name("refund", "second"), name("refund", "third")];
         let transactions = ["transfer".to_owned(), "refund".to_owned()];
-        let evidence = Evidence { episodes, spans, statements: &statements, transactions: &transactions };
+        let evidence =
+            Evidence { episodes, written, spans, statements: &statements, transactions: &transactions };
         analyse(deadlocks, &evidence, ms(1000))
     }
 
@@ -252,5 +327,39 @@ mod tests {
         let info = told(&[behind], &[], &[]).remove(0);
         assert_eq!((info.victim.as_str(), info.others.len()), ("transfer", 1));
         assert!(info.locks[0].starts_with("transfer waited for"), "{:?}", info.locks);
+    }
+
+    #[test]
+    fn what_the_server_wrote_down_is_joined_to_the_last_victim_before_it_was_read() {
+        let side = |backend, who, object: &str, index: Option<&str>| WrittenSide {
+            session: Session { backend: BackendId(backend), who, state: "active".into() },
+            mode: "X".into(),
+            object: object.into(),
+            relation: Some("account".into()),
+            index: index.map(str::to_owned),
+        };
+        let sides = vec![
+            side(7, Who::Statement(StatementId(0)), "row", Some("PRIMARY")),
+            side(8, Who::Foreign("nightly".into()), "table", None),
+        ];
+        // A reading of another connection's deadlock tells nothing of these.
+        let elsewhere = WrittenDeadlock { sides: vec![side(9, Who::Statement(StatementId(1)), "row", None)] };
+        let written = [
+            (WrittenDeadlock { sides }, Span { from: ms(4500), to: ms(4510) }),
+            (elsewhere, Span { from: ms(5500), to: ms(5510) }),
+        ];
+        let untold = |at| Deadlock { waits: Vec::new(), ..deadlock(at) };
+        let infos = told_with(&[untold(3000), untold(3500), untold(4555), untold(5000)], &[], &[], &written);
+        let found: Vec<_> = infos.iter().map(|info| (info.count, info.others[0].as_str())).collect();
+        assert_eq!(found, [(1, "nightly (foreign)"), (3, UNSEEN)], "what is known comes first");
+        assert!((infos[0].t_s - 3.555).abs() < 1e-9, "{infos:?}");
+        assert_eq!(
+            infos[0].locks,
+            [
+                "transfer.second waited for an X lock on a row of account (PRIMARY), held up by nightly (foreign)",
+                "nightly (foreign) waited for an X lock on account, held up by transfer.second"
+            ]
+        );
+        assert!(is_unseen(&infos[1]) && infos[1].locks.is_empty());
     }
 }

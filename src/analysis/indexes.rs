@@ -17,7 +17,7 @@ enum Spare {
     CoveredBy(String),
 }
 
-/// The indexes of all tables, the most scanned first.
+/// The indexes of all tables, the most used first.
 pub(super) fn indexes(begin: &Counters, end: &Counters) -> Vec<model::IndexInfo> {
     let spare = spare(&end.indexes);
     let mut indexes: Vec<_> = end
@@ -25,7 +25,7 @@ pub(super) fn indexes(begin: &Counters, end: &Counters) -> Vec<model::IndexInfo>
         .iter()
         .filter_map(|after| index(begin, end, after, spare.get(after.index.as_str())))
         .collect();
-    indexes.sort_by_key(|info| std::cmp::Reverse(info.scans));
+    indexes.sort_by_key(|info| std::cmp::Reverse(info.uses()));
     indexes
 }
 
@@ -36,12 +36,17 @@ fn index(
     spare: Option<&Spare>,
 ) -> Option<model::IndexInfo> {
     let before = begin.indexes.iter().find(|row| row.index == after.index);
-    let scans = after.scans.checked_sub(before.map_or(0, |row| row.scans))?;
+    let grown = |of: fn(&IndexCounters) -> Option<u64>| match of(after) {
+        None => Some(None),
+        Some(count) => count.checked_sub(before.and_then(of).unwrap_or(0)).map(Some),
+    };
+    let (scans, entries_read) = (grown(|row| row.scans)?, grown(|row| row.entries_read)?);
     let shape = after.shape.as_ref();
     Some(model::IndexInfo {
         index: after.index.clone(),
         table: after.table.clone(),
         scans,
+        entries_read,
         size_bytes: after.size_bytes,
         constraint: after.constraint,
         definition: shape.map(|shape| shape.definition.clone()),
@@ -58,18 +63,22 @@ fn index(
             Some(Spare::CoveredBy(other)) => Some(other.clone()),
             _ => None,
         },
-        remark: remark(after, scans, spare),
+        remark: remark(after, scans.or(entries_read), spare),
     })
 }
 
-fn remark(index: &IndexCounters, scans: u64, spare: Option<&Spare>) -> Option<String> {
+/// `uses` is how often it was used, where that is known.
+fn remark(index: &IndexCounters, uses: Option<u64>, spare: Option<&Spare>) -> Option<String> {
     if index.shape.as_ref().is_some_and(|shape| !shape.valid) {
         return Some("invalid: drop it or REINDEX it".to_owned());
+    }
+    if index.shape.as_ref().is_some_and(|shape| shape.hidden) {
+        return Some("hidden from the planner".to_owned());
     }
     match spare {
         Some(Spare::DuplicateOf(other)) => Some(format!("duplicate of {other}")),
         Some(Spare::CoveredBy(other)) => Some(format!("covered by {other}")),
-        None if scans > 0 => None,
+        None if uses != Some(0) => None,
         None if is_needed(index) => Some("constraint".to_owned()),
         None => Some("not used in this run".to_owned()),
     }
@@ -99,7 +108,7 @@ fn spare(indexes: &[IndexCounters]) -> BTreeMap<&str, Spare> {
     let mut by_table: BTreeMap<&str, Vec<(&IndexCounters, &IndexShape)>> = BTreeMap::new();
     for index in indexes {
         // One that queries may not use makes no other superfluous, and is told of as such.
-        if let Some(shape) = index.shape.as_ref().filter(|shape| shape.valid) {
+        if let Some(shape) = index.shape.as_ref().filter(|shape| shape.valid && !shape.hidden) {
             by_table.entry(&index.table).or_default().push((index, shape));
         }
     }
@@ -185,6 +194,7 @@ mod tests {
             index: index.to_owned(),
             table: "orders".to_owned(),
             constraint: shape.primary,
+            scans: Some(0),
             shape: Some(shape),
             ..IndexCounters::default()
         }
@@ -319,7 +329,7 @@ mod tests {
             indexes: vec![
                 named("orders_pkey", IndexShape { primary: true, unique: true, ..shape(&[ID]) }),
                 IndexCounters {
-                    scans,
+                    scans: Some(scans),
                     quoted: Some("public.used".to_owned()),
                     attached: true,
                     ..named("used", shape(&[CUSTOMER]))
@@ -332,7 +342,7 @@ mod tests {
         };
         let found = indexes(&counters(10, 100), &counters(25, 1_100));
         let of = |name: &str| found.iter().find(|info| info.index == name).expect("all are told");
-        assert_eq!((found[0].index.as_str(), found[0].scans), ("used", 15));
+        assert_eq!((found[0].index.as_str(), found[0].scans), ("used", Some(15)));
         assert_eq!(of("used").remark, None);
         assert_eq!((of("used").quoted.as_deref(), of("used").attached), (Some("public.used"), true));
         assert_eq!(of("used").writes_max, 1_000 + 400, "inserts, and updates that were not heap-only");
@@ -340,5 +350,41 @@ mod tests {
         assert_eq!(of("orders_pkey").remark.as_deref(), Some("constraint"));
         assert_eq!(of("broken").remark.as_deref(), Some("invalid: drop it or REINDEX it"));
         assert_eq!(of("unknown").definition, None);
+    }
+
+    #[test]
+    fn where_scans_are_not_counted_the_entries_that_were_read_tell_whether_it_was_used() {
+        let counters = |read: Option<u64>| {
+            let index = |name: &str, entries_read, hidden| IndexCounters {
+                scans: None,
+                entries_read,
+                ..named(name, IndexShape { hidden, ..shape(&[name]) })
+            };
+            let indexes = vec![
+                index("read", read, false),
+                index("unread", Some(7), false),
+                index("uncounted", None, false),
+                index("resting", Some(7), true),
+            ];
+            Counters { indexes, ..Counters::default() }
+        };
+        let found = indexes(&counters(Some(5)), &counters(Some(45)));
+        let told: Vec<_> =
+            found.iter().map(|info| (info.index.as_str(), info.uses(), info.remark.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                ("read", Some(40), None),
+                ("unread", Some(0), Some("not used in this run")),
+                ("resting", Some(0), Some("hidden from the planner")),
+                ("uncounted", None, None),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hidden_one_makes_no_other_superfluous() {
+        let hidden = IndexShape { hidden: true, ..shape(&[CUSTOMER, STATUS]) };
+        assert_eq!(pair(shape(&[CUSTOMER]), hidden), (None, None), "no search is answered by it");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::deadlocks::is_unseen;
 use super::findings::{FOREIGN_WAIT_MIN_US, finding, measured};
 use super::locks::is_own;
 use super::samples::IDLE_IN_TRANSACTION;
@@ -288,17 +289,25 @@ fn deadlocks(report: &Report) -> Option<Finding> {
     let worst = stage.deadlocks.first()?;
     let total = all(stage);
     let pair = pair(worst);
+    let unseen: u64 = stage.deadlocks.iter().filter(|one| is_unseen(one)).map(|one| one.count).sum();
+    let unseen = match unseen {
+        0 => String::new(),
+        unseen if is_postgres(report) => format!("; of {unseen} no look saw the other side"),
+        unseen => {
+            format!("; of {unseen} the other side is not known, since InnoDB keeps the latest one only")
+        }
+    };
     Some(finding(
         "deadlocks",
         Severity::Warning,
         format!("{pair} deadlock each other"),
         format!(
-            "{total} deadlock{} in stage {}; {} times {} gave way: {}",
+            "{total} deadlock{} in stage {}; {} times {} gave way{}{unseen}",
             if total == 1 { "" } else { "s" },
             stage.name,
             worst.count,
             worst.victim,
-            worst.locks.join("; ")
+            if worst.locks.is_empty() { String::new() } else { format!(": {}", worst.locks.join("; ")) }
         ),
         if is_postgres(report) {
             "the victim has waited for deadlock_timeout, is rolled back, and must be tried again; the others waited as long"

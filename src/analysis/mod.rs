@@ -357,6 +357,12 @@ impl Analysis {
                     }
                 }
             }
+            Observation::Deadlock(written) => {
+                let when = deadlocks::may_have_been(window);
+                for stage in self.stages.iter_mut().filter(|stage| stage.meets(when)) {
+                    stage.add_written_deadlock(written, window);
+                }
+            }
             Observation::Plans(survey) => self.survey(survey, window),
             Observation::Activity(_)
             | Observation::Pulse(_)
@@ -535,6 +541,9 @@ fn leave_out_what_is_not_counted(report: &mut Report) {
             .iter_mut()
             .flat_map(|stage| &mut stage.tables)
             .for_each(|table| table.hot_fraction = None);
+        for server in report.stages.iter_mut().filter_map(|stage| stage.server.as_mut()) {
+            (server.wal_fpi, server.checkpoints, server.temp_bytes) = (None, None, None);
+        }
     }
 }
 

@@ -158,7 +158,8 @@ fn wal_bound(report: &Report) -> Option<Finding> {
     let server = stage.server.as_ref();
     let amount = server.map_or_else(String::new, |server| {
         let each = server.wal_bytes as f64 / server.commits.max(1) as f64;
-        format!("; {:.0} bytes of WAL for each commit, {} full-page images", each, server.wal_fpi)
+        let images = server.wal_fpi.map_or_else(String::new, |images| format!(", {images} full-page images"));
+        format!("; {each:.0} bytes of WAL for each commit{images}")
     });
     let flushes =
         server.and_then(|server| server.wal_io.as_ref()).filter(|io| io.syncs > 0 && io.sync_us > 0);
@@ -187,7 +188,8 @@ fn wal_bound(report: &Report) -> Option<Finding> {
 
 fn temp_files(report: &Report) -> Option<Finding> {
     let per_s = |stage: &Stage| {
-        stage.server.as_ref().map_or(0.0, |server| server.temp_bytes as f64 / server.window_s.max(1.0))
+        let server = stage.server.as_ref();
+        server.map_or(0.0, |server| server.temp_bytes.unwrap_or(0) as f64 / server.window_s.max(1.0))
     };
     let stage = measured(report)
         .filter(|stage| per_s(stage) >= SPILL_HIGH)

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 
 use crate::model;
 use crate::record::entry::WorkloadHeader;
-use crate::record::observation::{Counters, IoCounters, ServerCounters, StatementCounters, TableCounters};
+use crate::record::observation::{
+    Counters, IoCounters, RowWork, ServerCounters, StatementCounters, TableCounters,
+};
 use crate::units::StatementId;
 
 /// The server as a whole.
@@ -21,10 +23,10 @@ pub(super) fn server(begin: &Counters, end: &Counters, window_s: f64) -> model::
         commits: e.commits.saturating_sub(b.commits),
         rollbacks: e.rollbacks.saturating_sub(b.rollbacks),
         deadlocks: e.deadlocks.saturating_sub(b.deadlocks),
-        temp_bytes: e.temp_bytes.saturating_sub(b.temp_bytes),
+        temp_bytes: Some(e.temp_bytes.saturating_sub(b.temp_bytes)),
         wal_bytes: end.server.wal_bytes.saturating_sub(begin.server.wal_bytes),
-        wal_fpi: end.server.wal_full_page_images.saturating_sub(begin.server.wal_full_page_images),
-        checkpoints: checkpoints(end).saturating_sub(checkpoints(begin)),
+        wal_fpi: Some(end.server.wal_full_page_images.saturating_sub(begin.server.wal_full_page_images)),
+        checkpoints: Some(checkpoints(end).saturating_sub(checkpoints(begin))),
         rows_changed: changed(end).saturating_sub(changed(begin)),
         size_growth_bytes: growth(b.size_bytes, e.size_bytes),
         buffers: buffers(begin, end),
@@ -178,6 +180,7 @@ pub(super) fn statement(
         block_read_us_mean: mean(after.block_read_us, before.block_read_us),
         block_write_us_mean: mean(after.block_write_us, before.block_write_us),
         jit_us_mean: after.jit_us.map(|jit_us| mean(jit_us, before.jit_us.unwrap_or(0.0))),
+        row_work: after.row_work.as_ref().and_then(|after| row_work(before.row_work.as_ref(), after, calls)),
         shared_by: after
             .statements
             .iter()
@@ -188,6 +191,22 @@ pub(super) fn statement(
                 format!("{transaction}.{}", other.name)
             })
             .collect(),
+    })
+}
+
+fn row_work(before: Option<&RowWork>, after: &RowWork, calls: u64) -> Option<model::RowWorkInfo> {
+    let zero = RowWork::default();
+    let before = before.unwrap_or(&zero);
+    let difference = |of: fn(&RowWork) -> u64| of(after).checked_sub(of(before));
+    Some(model::RowWorkInfo {
+        rows_examined: difference(|work| work.rows_examined)?,
+        lock_us_mean: if calls > 0 { (after.lock_us - before.lock_us) / calls as f64 } else { 0.0 },
+        tmp_tables: difference(|work| work.tmp_tables)?,
+        tmp_disk_tables: difference(|work| work.tmp_disk_tables)?,
+        sort_rows: difference(|work| work.sort_rows)?,
+        full_scans: difference(|work| work.full_scans)?,
+        full_joins: difference(|work| work.full_joins)?,
+        no_index_used: difference(|work| work.no_index_used)?,
     })
 }
 
@@ -343,5 +362,32 @@ mod tests {
         assert_eq!(buffers(&Counters::default(), &new(5)), None, "an older journal");
         let rows = io(&new(2), &new(5));
         assert_eq!(rows.iter().map(|row| row.writes).collect::<Vec<_>>(), [3_000, 300, 12]);
+    }
+
+    #[test]
+    fn work_on_rows_is_the_difference_between_the_edges() {
+        let counters = |calls: u64| {
+            let work = RowWork {
+                rows_examined: calls * 40,
+                lock_us: calls as f64 * 5.0,
+                no_index_used: calls,
+                ..RowWork::default()
+            };
+            let row = StatementCounters {
+                statements: vec![StatementId(0)],
+                calls,
+                row_work: Some(work),
+                ..StatementCounters::default()
+            };
+            Counters { statements: vec![row], ..Counters::default() }
+        };
+        let of = |begin: &Counters| statement(StatementId(0), begin, &counters(30), &workload());
+        let row = of(&counters(10)).expect("its account");
+        let work = row.row_work.expect("it is counted");
+        assert_eq!((row.calls, work.rows_examined, work.no_index_used), (20, 800, 20));
+        assert!((work.lock_us_mean - 5.0).abs() < 1e-9, "{work:?}");
+        let whole =
+            of(&Counters::default()).and_then(|row| row.row_work).expect("it was never called before");
+        assert_eq!(whole.rows_examined, 1200);
     }
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{finding, measured};
-use crate::model::{Finding, IndexInfo, Report, Severity, Stage, StatementInfo, TableInfo};
+use super::lock_findings::is_postgres;
+use crate::model::{Finding, IndexInfo, Report, RowWorkInfo, Severity, Stage, StatementInfo, TableInfo};
 use crate::sql::lex::{TokenKind, significant};
 
 /// Live rows below which reading a whole table is cheaper than an index.
@@ -12,8 +13,8 @@ const ROWS_MIN: u64 = 5_000;
 const READ_PER_RETURNED: u64 = 10;
 /// Tables and indexes that are named; the others are counted.
 const NAMED_MAX: usize = 5;
-/// Blocks that a statement must touch, against those that a scan of the table has to, to be the one that scans: the estimates
-/// of both are rough.
+/// Blocks that a statement must touch, or rows that it must examine, against those that a scan of the table has to, to be the one that
+/// scans: the estimates of both are rough.
 const BLOCKS_ENOUGH: f64 = 0.5;
 /// Bytes of a block, as servers are built unless somebody asks for another.
 const BLOCK_BYTES: f64 = 8192.0;
@@ -75,7 +76,10 @@ fn scanned_table<'a>(stage: &'a Stage, table: &'a TableInfo) -> Option<Scanned<'
     let returning: Vec<&StatementInfo> =
         if naming.is_empty() { stage.statements.iter().collect() } else { naming.clone() };
     let returned = returning.iter().map(|statement| statement.rows).sum();
-    let is_worth_it = table.seq_scans > 0
+    // Where the server counts no scans of a table, it counts the executions that no index led.
+    let is_scanned = table.seq_scans > 0
+        || naming.iter().filter_map(|of| work(of)).any(|(_, work)| work.no_index_used > 0);
+    let is_worth_it = is_scanned
         && table.live_rows >= ROWS_MIN
         && table.seq_rows_read >= ROWS_MIN
         && table.seq_rows_read / READ_PER_RETURNED >= returned;
@@ -91,9 +95,19 @@ fn scanned_table<'a>(stage: &'a Stage, table: &'a TableInfo) -> Option<Scanned<'
     })
 }
 
-/// Whether a statement touched as many blocks for each call as a scan of the table must: one that did not, did not scan it. Only
-/// of statements that have a row of the server to themselves.
+/// What the server counts of the rows of a statement, with its executions.
+fn work(statement: &StatementInfo) -> Option<(u64, &RowWorkInfo)> {
+    let server = statement.server.as_ref().filter(|server| server.calls > 0)?;
+    Some((server.calls, server.row_work.as_ref()?))
+}
+
+/// Whether a statement touched as many blocks for each call as a scan of the table must, or examined as many rows: one that did not,
+/// did not scan it. Only of statements that have a row of the server to themselves.
 fn touches_enough(statement: &StatementInfo, table: &TableInfo) -> bool {
+    if let Some((calls, work)) = work(statement) {
+        let examined = work.rows_examined as f64 / calls as f64;
+        return work.no_index_used > 0 && examined >= BLOCKS_ENOUGH * table.live_rows as f64;
+    }
     let Some(server) =
         statement.server.as_ref().filter(|server| server.shared_by.is_empty() && server.calls > 0)
     else {
@@ -112,8 +126,15 @@ fn told(scanned: &Scanned<'_>) -> String {
         String::new()
     } else {
         let names: Vec<&str> = likely.iter().map(String::as_str).collect();
-        format!("; by the blocks that they touch, {}", names.join(", "))
+        let by = if table.seq_scans > 0 { "blocks that they touch" } else { "rows that they examine" };
+        format!("; by the {by}, {}", names.join(", "))
     };
+    if table.seq_scans == 0 {
+        return format!(
+            "{}: {} rows were read without an index in stage {}, of a table of about {}, and its statements returned {returned}{who}",
+            table.table, table.seq_rows_read, stage.name, table.live_rows
+        );
+    }
     format!(
         "{}: {} scans read {} rows of {} in stage {}, its statements returned {returned}{who}",
         table.table, table.seq_scans, table.seq_rows_read, table.live_rows, stage.name
@@ -138,7 +159,8 @@ fn more(all: usize) -> String {
 struct OverRun<'a> {
     /// As it stood at the end of the last stage.
     last: &'a IndexInfo,
-    scans: u64,
+    /// Scans, or entries that were read where nobody counts scans; absent where neither is known of a stage.
+    uses: Option<u64>,
     writes_max: u64,
 }
 
@@ -147,11 +169,11 @@ fn over_run(stages: &[Stage]) -> Vec<OverRun<'_>> {
     for index in stages.iter().flat_map(|stage| &stage.indexes).filter(|index| !index.attached) {
         let one = all.entry((&index.table, &index.index)).or_insert(OverRun {
             last: index,
-            scans: 0,
+            uses: Some(0),
             writes_max: 0,
         });
         one.last = index;
-        one.scans += index.scans;
+        one.uses = one.uses.zip(index.uses()).map(|(sum, more)| sum + more);
         one.writes_max += index.writes_max;
     }
     let mut all: Vec<OverRun<'_>> = all.into_values().collect();
@@ -174,7 +196,7 @@ fn duplicate_indexes(report: &Report) -> Option<Finding> {
         "each write is made twice, and both take room in the buffers",
         format!(
             "{}; where a foreign key refers to one of them, point it to the other one first",
-            drops(&spare)
+            drops(&spare, report)
         ),
     ))
 }
@@ -184,13 +206,7 @@ fn overlapping_indexes(report: &Report) -> Option<Finding> {
     let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.covered_by.is_some()).collect();
     let told = listed(&spare, |one| {
         let other = one.last.covered_by.as_deref().unwrap_or_default();
-        format!(
-            "{} of {} is how {other} begins, {}, {} scans",
-            one.last.index,
-            one.last.table,
-            cost(one),
-            one.scans
-        )
+        format!("{} of {} is how {other} begins, {}{}", one.last.index, one.last.table, cost(one), used(one))
     })?;
     Some(finding(
         "overlapping-indexes",
@@ -202,7 +218,7 @@ fn overlapping_indexes(report: &Report) -> Option<Finding> {
         ),
         told,
         "the longer one answers the same searches, with somewhat more blocks for each; both are written",
-        format!("measure without it, and where reads stay fast enough: {}", drops(&spare)),
+        format!("measure without it, and where reads stay fast enough: {}", drops(&spare, report)),
     ))
 }
 
@@ -210,7 +226,7 @@ fn unused_indexes(report: &Report) -> Option<Finding> {
     let all = over_run(&report.stages);
     let spare: Vec<&OverRun<'_>> = all
         .iter()
-        .filter(|one| one.scans == 0 && !one.last.needed && !one.last.constraint)
+        .filter(|one| one.uses == Some(0) && !one.last.needed && !one.last.constraint)
         .filter(|one| one.last.duplicate_of.is_none() && one.last.covered_by.is_none())
         .collect();
     let told = listed(&spare, |one| format!("{} of {}, {}", one.last.index, one.last.table, cost(one)))?;
@@ -220,9 +236,14 @@ fn unused_indexes(report: &Report) -> Option<Finding> {
         plural(spare.len(), "index was not used in this run", "indexes were not used in this run"),
         told,
         "they are written and take room, and no statement of this workload searched by them",
-        "before any is dropped: other workloads, reports at the end of the month and replicas may use it (each replica counts its \
-         own pg_stat_user_indexes), and the planner may use the statistics of an index on an expression without scanning it \
-         (CREATE STATISTICS keeps them)",
+        if is_postgres(report) {
+            "before any is dropped: other workloads, reports at the end of the month and replicas may use it (each replica counts its \
+             own pg_stat_user_indexes), and the planner may use the statistics of an index on an expression without scanning it \
+             (CREATE STATISTICS keeps them)"
+        } else {
+            "before any is dropped: other workloads, reports at the end of the month and replicas may use it; ALTER TABLE … ALTER INDEX \
+             … IGNORED (MySQL: INVISIBLE) takes it from the planner, and can be taken back at once"
+        },
     ))
 }
 
@@ -233,25 +254,37 @@ fn listed(all: &[&OverRun<'_>], words: impl Fn(&OverRun<'_>) -> String) -> Optio
 }
 
 fn cost(one: &OverRun<'_>) -> String {
-    format!(
-        "{:.1} MB, up to {} entries written in this run",
-        one.last.size_bytes as f64 / 1e6,
-        one.writes_max
-    )
+    // No index takes nothing: its size could not be read.
+    let size = match one.last.size_bytes {
+        0 => String::new(),
+        bytes => format!("{:.1} MB, ", bytes as f64 / 1e6),
+    };
+    format!("{size}up to {} entries written in this run", one.writes_max)
+}
+
+/// `, 12 scans`
+fn used(one: &OverRun<'_>) -> String {
+    match (one.uses, one.last.scans) {
+        (None, _) => String::new(),
+        (Some(uses), Some(_)) => format!(", {uses} scans"),
+        (Some(uses), None) => format!(", {uses} entries read"),
+    }
 }
 
 /// What rids of the first ones.
-fn drops(all: &[&OverRun<'_>]) -> String {
-    let commands: Vec<String> = all.iter().take(NAMED_MAX).map(|one| drop_of(one.last)).collect();
+fn drops(all: &[&OverRun<'_>], report: &Report) -> String {
+    let commands: Vec<String> =
+        all.iter().take(NAMED_MAX).map(|one| drop_of(one.last, is_postgres(report))).collect();
     commands.join("; ")
 }
 
 /// A command where there is one that works: what a constraint needs goes with the constraint, and without the quoted name it is
 /// unknown what to write.
-fn drop_of(index: &IndexInfo) -> String {
+fn drop_of(index: &IndexInfo, is_postgres: bool) -> String {
     match &index.quoted {
         _ if index.constraint => format!("drop the constraint that needs {}", index.index),
-        Some(quoted) => format!("DROP INDEX CONCURRENTLY {quoted}"),
+        Some(quoted) if is_postgres => format!("DROP INDEX CONCURRENTLY {quoted}"),
+        Some(quoted) => format!("DROP INDEX {quoted}"),
         None => format!("drop {}", index.index),
     }
 }
@@ -327,6 +360,37 @@ mod tests {
     }
 
     #[test]
+    fn where_scans_are_not_counted_the_rows_of_each_statement_tell() {
+        let examines = |name: &str, rows_examined, no_index_used| {
+            let mut of = statement(name, "SELECT * FROM orders WHERE note = ?", 100, 0);
+            let work = RowWorkInfo { rows_examined, no_index_used, ..RowWorkInfo::default() };
+            of.server.as_mut().expect("its account").row_work = Some(work);
+            of
+        };
+        let uncounted = TableInfo { seq_scans: 0, ..orders() };
+        let reads = stage(vec![examines("by_note", 1_000_000, 100), examines("by_id", 100, 0)]);
+        let found = scanned_table(&reads, &uncounted).expect("no index led there");
+        assert_eq!(found.likely.iter().collect::<Vec<_>>(), ["read.by_note"]);
+        let words = told(&found);
+        assert!(words.contains("1000000 rows were read without an index"), "{words}");
+        assert!(words.ends_with("by the rows that they examine, read.by_note"), "{words}");
+        let led = stage(vec![examines("by_id", 1_000_000, 0)]);
+        assert!(scanned_table(&led, &uncounted).is_none(), "an index led each of them");
+    }
+
+    #[test]
+    fn an_index_of_which_a_stage_does_not_tell_whether_it_was_used_is_not_said_to_be_unused() {
+        let index = |entries_read| IndexInfo { entries_read, ..spared("a") };
+        let over = |known: &[Option<u64>]| {
+            let stages: Vec<Stage> =
+                known.iter().map(|read| Stage { indexes: vec![index(*read)], ..stage(Vec::new()) }).collect();
+            over_run(&stages).first().map(|one| (one.uses, used(one)))
+        };
+        assert_eq!(over(&[Some(3), Some(4)]), Some((Some(7), ", 7 entries read".to_owned())));
+        assert_eq!(over(&[Some(0), None]), Some((None, String::new())));
+    }
+
+    #[test]
     fn whoever_gets_what_is_read_needs_no_index() {
         let stage = stage(vec![statement("export", "SELECT * FROM orders", 1_000_000, 101)]);
         assert!(scanned_table(&stage, &orders()).is_none());
@@ -343,8 +407,10 @@ mod tests {
 
     #[test]
     fn commands_have_names_that_can_be_executed() {
-        let of = |index: IndexInfo| drop_of(&index);
+        let of = |index: IndexInfo| drop_of(&index, true);
         assert_eq!(of(spared("a")), "DROP INDEX CONCURRENTLY \"Sales\".a");
+        let of_mariadb = IndexInfo { quoted: Some("`a` ON `orders`".to_owned()), ..spared("a") };
+        assert_eq!(drop_of(&of_mariadb, false), "DROP INDEX `a` ON `orders`");
         assert_eq!(
             of(IndexInfo { constraint: true, ..spared("a") }),
             "drop the constraint that needs Sales.a"
@@ -354,7 +420,7 @@ mod tests {
 
     #[test]
     fn a_part_of_an_index_of_a_partitioned_table_is_not_to_be_dropped() {
-        let part = IndexInfo { attached: true, scans: 1, ..spared("part") };
+        let part = IndexInfo { attached: true, scans: Some(1), ..spared("part") };
         let stages = [Stage { indexes: vec![part, spared("whole")], ..stage(Vec::new()) }];
         let told: Vec<_> = over_run(&stages).into_iter().map(|one| one.last.index.as_str()).collect();
         assert_eq!(told, ["Sales.whole"]);

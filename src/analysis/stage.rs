@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model;
 use crate::record::accounting::Books;
-use crate::record::deadlock::Deadlock;
+use crate::record::deadlock::{Deadlock, WrittenDeadlock};
 use crate::record::entry::{
     Edge, Header, Interval, LoadHeader, StageHeader, StatementHeader, WarmUpEnded, WarmUpWait, WorkloadHeader,
 };
@@ -84,6 +84,8 @@ pub(super) struct StageAnalysis {
     episodes_dropped: u64,
     deadlocks: Vec<Deadlock>,
     deadlocks_dropped: u64,
+    /// As the server wrote them down, and when each was read.
+    deadlocks_written: Vec<(WrittenDeadlock, Span)>,
     /// Kept when the set of a stage that is not measured is let go.
     books_of_warm_up: Option<Books>,
     spans: Vec<StatementSpan>,
@@ -134,6 +136,7 @@ impl StageAnalysis {
             episodes_dropped: 0,
             deadlocks: Vec::new(),
             deadlocks_dropped: 0,
+            deadlocks_written: Vec::new(),
             books_of_warm_up: None,
             spans: Vec::new(),
             counters_begin: None,
@@ -221,6 +224,13 @@ impl StageAnalysis {
         }
     }
 
+    /// What the server had written down of its latest deadlock. Those that are dropped are seen as any other that nobody read.
+    pub(super) fn add_written_deadlock(&mut self, written: &WrittenDeadlock, read: Span) {
+        if self.deadlocks_written.len() < DEADLOCKS_MAX {
+            self.deadlocks_written.push((written.clone(), read));
+        }
+    }
+
     pub(super) fn add_sample(&mut self, seen: &Observation, window: Span) {
         match seen {
             Observation::Activity(summary) => {
@@ -233,7 +243,10 @@ impl StageAnalysis {
             Observation::Generator(sample) => self.add_generator(sample, window),
             Observation::Pooler(sample) => self.pooler.add(sample, window),
             Observation::Gauge(sample) => self.gauges.add(&sample.name, sample.value, window),
-            Observation::Counters(_) | Observation::Locks(_) | Observation::Plans(_) => {}
+            Observation::Counters(_)
+            | Observation::Locks(_)
+            | Observation::Deadlock(_)
+            | Observation::Plans(_) => {}
         }
     }
 
@@ -502,6 +515,7 @@ impl StageAnalysis {
             workload.transactions.iter().map(|transaction| transaction.name.clone()).collect();
         let evidence = deadlocks::Evidence {
             episodes: &self.episodes,
+            written: &self.deadlocks_written,
             spans: &self.spans,
             statements: &names(workload),
             transactions: &transactions,

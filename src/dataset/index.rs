@@ -30,9 +30,9 @@ pub async fn autovacuum_of(client: &Client, tables: &[String]) -> Result<Vec<Hel
     }
 }
 
-/// Why what each write costs is not counted on this server; nothing where it is.
+/// What this server does not count of the cost of each write, and why; nothing where it counts all of it.
 #[must_use]
-pub fn why_not_counted(client: &Client) -> Option<&'static str> {
+pub fn not_counted(client: &Client) -> Option<&'static str> {
     match client {
         Client::Postgres(_) => None,
         Client::MySql(_) => Some(mysql::NOT_COUNTED),

@@ -61,8 +61,10 @@ pub enum ExecError {
         message: String,
     },
     /// The server broke a deadlock by refusing it, and the connection goes on.
-    #[error("{message} (SQLSTATE {})", SqlState::DEADLOCK)]
+    #[error("{message} (SQLSTATE {code})")]
     Deadlock {
+        /// Its code: that of PostgreSQL, or the one that MariaDB and MySQL share with serialization failures.
+        code: SqlState,
         /// Its words.
         message: String,
         /// Who waited for whom, this connection first; empty where the server did not tell.
@@ -114,8 +116,9 @@ impl ExecError {
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::Server { code, .. } | Self::Ended { code, .. } => code.as_str(),
-            Self::Deadlock { .. } => "40P01",
+            Self::Server { code, .. } | Self::Ended { code, .. } | Self::Deadlock { code, .. } => {
+                code.as_str()
+            }
             Self::Lost(_) => "08006",
             Self::Protocol(_) => "08P01",
             Self::Rows { got: "no row", .. } => "no_row",

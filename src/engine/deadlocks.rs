@@ -9,7 +9,7 @@ use crate::units::{BackendId, StatementId, TransactionId};
 use super::client::Instance;
 
 impl<E: Engine, N: Now> Instance<E, N> {
-    /// Keeps `error` when it is a deadlock that the server told of. `statement` is absent where another request failed.
+    /// Keeps `error` when it is a deadlock. `statement` is absent where another request failed.
     pub(super) fn note_deadlock(
         &self,
         transaction: TransactionId,

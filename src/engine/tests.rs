@@ -240,6 +240,7 @@ fn a_deadlock_is_written_down_with_both_sides_whether_it_is_tried_again_or_not()
         SimRequest::Execute(StatementId(1)) => SimAnswer {
             after: 100 * MS,
             with: Err(ExecError::Deadlock {
+                code: SqlState::DEADLOCK,
                 message: "deadlock detected".to_owned(),
                 waits: vec![side(7, 8), side(8, 7)],
             }),

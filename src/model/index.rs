@@ -32,7 +32,7 @@ pub struct IndexExperiment {
     /// Why what an index costs was not told apart from what it gives, where it was not.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_hidden: Option<String>,
-    /// Why what each write costs was not counted, where it was not.
+    /// What was not counted of the cost of each write, and why.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub not_counted: Option<String>,
     /// Whether each arm had a database of its own; else all indexes were built anew before each slice, whichever arm it was.
@@ -231,6 +231,9 @@ pub struct StatementEffect {
     /// Blocks that each execution touched, without and with.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub blocks: Option<(f64, f64)>,
+    /// Rows that each execution examined, without and with, where the server counts those in place of blocks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rows_examined: Option<(f64, f64)>,
     /// Plans without and with, for each class of values in which they differ.
     #[serde(default)]
     pub plans: Vec<PlanDifference>,
@@ -260,8 +263,8 @@ pub struct BreakEven {
     pub paid_us: f64,
 }
 
-/// Counters over the same fixed number of transactions without the index and with it, on one connection, behind a vacuum and a
-/// checkpoint, with autovacuum held off.
+/// Counters over the same fixed number of transactions without the index and with it, on one connection; on PostgreSQL behind a vacuum
+/// and a checkpoint, with autovacuum held off.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WriteCounters {
     /// Times that each was counted.
@@ -271,11 +274,27 @@ pub struct WriteCounters {
     pub hot_fraction: Option<(f64, f64)>,
     /// Bytes that the index grew by.
     pub growth_bytes: i64,
-    /// Each statement that writes to the table.
+    /// Each statement that writes to the table; none where the server counts for no statement what it writes.
     pub statements: Vec<WriteCounter>,
-    /// By how much the counts of WAL records and the heap-only share differ at most between the repetitions, as a fraction.
+    /// What the whole server wrote, where it counts that for no statement (MariaDB, MySQL).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub whole: Option<WholeWrites>,
+    /// By how much the counts of WAL records and the heap-only share differ at most between the repetitions, as a fraction; where the
+    /// whole server was counted, those of its redo log.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spread: Option<f64>,
+}
+
+/// What the whole server wrote for each transaction that writes to the table, without and with the index.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WholeWrites {
+    /// Transactions, of both.
+    pub transactions: u64,
+    /// Bytes of redo log.
+    pub log_bytes: (f64, f64),
+    /// Changes of pages in the buffers.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub page_changes: Option<(f64, f64)>,
 }
 
 /// What the server counted for each execution of one statement, without and with the index.

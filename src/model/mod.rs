@@ -49,7 +49,7 @@ pub use history::{RunLine, Trend, TrendChange, TrendPoint};
 pub use host_time::{HostIntervalInfo, ProcessIntervalInfo};
 pub use index::{
     BreakEven, IndexEffectInfo, IndexExperiment, IndexForeignKeyInfo, IndexResult, IndexVerdict, NetEffect,
-    Ratio, StatementEffect, StatementRole, WriteCounter, WriteCounters,
+    Ratio, StatementEffect, StatementRole, WholeWrites, WriteCounter, WriteCounters,
 };
 pub use ledger::{Ledger, LedgerPart, Phase, Sampled, ServerActive, ServerProcessInfo};
 pub use measures::{GaugeInfo, LevelAt, Levels, MeasureInfo, OrderInfo};
@@ -620,8 +620,32 @@ pub struct StatementServerInfo {
     /// Mean time spent compiling expressions; absent where the server does not count it (before PostgreSQL 15).
     #[serde(default)]
     pub jit_us_mean: Option<f64>,
+    /// What a server counts that counts no blocks and no WAL of a statement (MariaDB, MySQL): zeros stand there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub row_work: Option<RowWorkInfo>,
     /// Other statements of the workload that share the server's row.
     pub shared_by: Vec<String>,
+}
+
+/// What MariaDB and MySQL count of the executions of a statement, over the stage.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RowWorkInfo {
+    /// Rows that were read to find those that were wanted.
+    pub rows_examined: u64,
+    /// Mean time spent waiting for locks of tables and rows.
+    pub lock_us_mean: f64,
+    /// Temporary tables that were made.
+    pub tmp_tables: u64,
+    /// Of them, those on disk.
+    pub tmp_disk_tables: u64,
+    /// Rows that were sorted.
+    pub sort_rows: u64,
+    /// Executions that read the first table of a join, or the only one, from its beginning to its end.
+    pub full_scans: u64,
+    /// Executions that read a table of a join so that is not the first one.
+    pub full_joins: u64,
+    /// Executions in which no index led to the rows of a table.
+    pub no_index_used: u64,
 }
 
 /// One thing that was waited for.
@@ -750,7 +774,7 @@ pub struct LockEpisodeInfo {
 pub struct ServerInfo {
     /// Between the two readings of the counters.
     pub window_s: f64,
-    /// Blocks found in shared buffers ÷ all blocks asked for; absent when none were.
+    /// Blocks found in the server's buffers ÷ all blocks asked for; absent when none were.
     pub cache_hit_fraction: Option<f64>,
     /// Transactions committed.
     pub commits: u64,
@@ -758,14 +782,17 @@ pub struct ServerInfo {
     pub rollbacks: u64,
     /// Deadlocks.
     pub deadlocks: u64,
-    /// Bytes spilled to temporary files.
-    pub temp_bytes: u64,
-    /// WAL bytes of the whole server.
+    /// Bytes spilled to temporary files; absent where the server does not count them (MariaDB, MySQL).
+    #[serde(default)]
+    pub temp_bytes: Option<u64>,
+    /// WAL bytes of the whole server; on MariaDB and MySQL those of the redo log.
     pub wal_bytes: u64,
-    /// WAL full-page images.
-    pub wal_fpi: u64,
-    /// Checkpoints, by time and by request.
-    pub checkpoints: u64,
+    /// WAL full-page images; absent where there are none (MariaDB, MySQL).
+    #[serde(default)]
+    pub wal_fpi: Option<u64>,
+    /// Checkpoints, by time and by request; absent where they are made all along (MariaDB, MySQL).
+    #[serde(default)]
+    pub checkpoints: Option<u64>,
     /// Rows inserted, updated and deleted since the stage began.
     pub rows_changed: u64,
     /// Growth of the database in bytes.
@@ -839,9 +866,13 @@ pub struct IndexInfo {
     pub index: String,
     /// Its table.
     pub table: String,
-    /// Scans.
-    pub scans: u64,
-    /// Size at the end.
+    /// Scans; absent where the server does not count them (MariaDB, MySQL).
+    #[serde(default)]
+    pub scans: Option<u64>,
+    /// Entries that were read by it; absent where the server does not count them, and in reports from before they were told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub entries_read: Option<u64>,
+    /// Size at the end; 0 where it may not be read.
     pub size_bytes: u64,
     /// Whether a constraint needs it.
     pub constraint: bool,
@@ -859,7 +890,8 @@ pub struct IndexInfo {
     /// index of its table, and a partial index takes only the rows that it is for.
     #[serde(default)]
     pub writes_max: u64,
-    /// Its name as commands take it, qualified and quoted; absent where it was not read.
+    /// What `DROP INDEX` takes: its name, qualified and quoted, and on MariaDB and MySQL its table as well; absent where it was not
+    /// read.
     #[serde(default)]
     pub quoted: Option<String>,
     /// Whether it is a part of an index of a partitioned table, without which it cannot be dropped.
@@ -871,9 +903,17 @@ pub struct IndexInfo {
     /// The longer index that answers all searches of this one.
     #[serde(default)]
     pub covered_by: Option<String>,
-    /// What is worth saying of it: `not used in this run`, `duplicate of …`, `covered by …`, `constraint`, `invalid`.
+    /// What is worth saying of it: `not used in this run`, `duplicate of …`, `covered by …`, `constraint`, `invalid`, `hidden`.
     #[serde(default)]
     pub remark: Option<String>,
+}
+
+impl IndexInfo {
+    /// How often it was used: its scans, or where nobody counts them the entries that were read by it. Nothing where neither is known.
+    #[must_use]
+    pub fn uses(&self) -> Option<u64> {
+        self.scans.or(self.entries_read)
+    }
 }
 
 /// The generator's host over one stage.

@@ -251,12 +251,12 @@ impl ServerProbes {
         epoch_unix_us: i64,
         out: &mpsc::Sender<Probed>,
     ) -> Result<Self, ProbeError> {
-        let last_look = mysql::LastLook::default();
-        let counters = mysql::counters::CounterProbe::open(settings).await?;
-        let eyes = MySqlEyes::new(settings, plan, last_look.clone());
+        let (last_look, deadlocks) = (mysql::LastLook::default(), mysql::DeadlockCount::default());
+        let counters = mysql::counters::CounterProbe::open(settings, plan).await?;
+        let eyes = MySqlEyes::new(settings, plan, last_look.clone(), deadlocks.clone(), out.clone());
         let interval = plan.interval.max(mysql::activity::INTERVAL_MIN);
         let activity = Activity::open(eyes, interval, clock.clone(), out.clone()).await?;
-        let pulse = mysql::pulse::PulseProbe::open(settings, epoch_unix_us, last_look).await?;
+        let pulse = mysql::pulse::PulseProbe::open(settings, epoch_unix_us, last_look, deadlocks).await?;
         let gauges = open_gauges::<mysql::gauge::Gauge>(settings, &plan.gauges, clock).await?;
         let has_statements = !plan.plans.statements.is_empty();
         let opening = mysql::plans::PlanProbe::open(settings, plan.plans.clone(), clock.clone(), out.clone());

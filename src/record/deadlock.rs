@@ -1,7 +1,8 @@
-//! A deadlock as the client that had to give way was told of it. Knows no server.
+//! A deadlock as the client that had to give way was told of it, and as the server wrote it down. Knows no server.
 
 use serde::{Deserialize, Serialize};
 
+use crate::record::observation::Session;
 use crate::units::{BackendId, Stamp, StatementId, TransactionId};
 
 /// Deadlocks that one worker keeps in one interval; more are counted as dropped.
@@ -33,6 +34,28 @@ pub struct CircularWait {
     pub object: String,
     /// For whom.
     pub blocker: BackendId,
+}
+
+/// The latest deadlock as the server wrote it down, where it tells its victim nothing of the others (InnoDB).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenDeadlock {
+    /// Everybody in the circle, the victim first, and behind each one whom it waited for.
+    pub sides: Vec<WrittenSide>,
+}
+
+/// One side of it, which waited for the next one; the last one waited for the victim.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenSide {
+    /// Who waited.
+    pub session: Session,
+    /// `X`, `S,GAP`, …; empty where the server's words do not tell.
+    pub mode: String,
+    /// `row` or `table`; empty where the server's words do not tell.
+    pub object: String,
+    /// The table, qualified by its database where that is not the one under test.
+    pub relation: Option<String>,
+    /// The index whose entry it waited for.
+    pub index: Option<String>,
 }
 
 #[cfg(test)]

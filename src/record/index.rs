@@ -35,7 +35,7 @@ pub struct IndexHeader {
     /// Why no index was kept up without being used, where none was.
     #[serde(default)]
     pub not_hidden: Option<String>,
-    /// Why what each write costs was not counted, where it was not.
+    /// What is not counted of the cost of each write, and why.
     #[serde(default)]
     pub not_counted: Option<String>,
     /// Tables on which autovacuum was held off while counters were read.

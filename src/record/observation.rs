@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::record::chain::ChainLink;
+use crate::record::deadlock::WrittenDeadlock;
 use crate::record::plan::PlanSurvey;
 use crate::record::pooler::PoolerSample;
 use crate::record::pulse::Pulse;
@@ -12,7 +13,8 @@ use crate::units::{BackendId, Span, Stamp, StatementId};
 /// One attempt of one probe.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Reading {
-    /// The probe's name: `activity`, `locks`, `processes`, `plans`, `counters`, `server`, `host`, `generator`, `pooler`, `gauge NAME`.
+    /// The probe's name: `activity`, `locks`, `deadlocks`, `processes`, `plans`, `counters`, `server`, `host`, `generator`, `pooler`,
+    /// `gauge NAME`.
     pub probe: String,
     /// From the request to the answer, on the client's clock. A summary covers from its first sample to its last.
     pub window: Span,
@@ -56,6 +58,8 @@ pub enum Observation {
     Activity(ActivitySummary),
     /// Lock waits that ended since the last reading.
     Locks(Vec<LockEpisode>),
+    /// The latest deadlock, by the server's own account.
+    Deadlock(Box<WrittenDeadlock>),
     /// CPU of the server's processes over the window.
     Processes(ProcessSample),
     /// Cumulative counters of the server, read at the edge of a stage.
@@ -224,7 +228,7 @@ pub struct DatabaseCounters {
     pub size_bytes: u64,
 }
 
-/// `pg_stat_statements`, one row.
+/// `pg_stat_statements`, one row; a digest of MariaDB and MySQL (`events_statements_summary_by_digest`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatementCounters {
     /// The statements of the workload that share this row, since the server sees the same normalised text.
@@ -270,6 +274,30 @@ pub struct StatementCounters {
     pub jit_us: Option<f64>,
     /// Since when the row counts, microseconds since the Unix epoch, where the server says so (PostgreSQL 17).
     pub stats_since: Option<i64>,
+    /// What a server counts that counts no blocks and no WAL of a statement: zeros stand there.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub row_work: Option<RowWork>,
+}
+
+/// What MariaDB and MySQL count of the executions of a statement.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RowWork {
+    /// Rows that were read to find those that were wanted.
+    pub rows_examined: u64,
+    /// Time spent waiting for locks of tables and rows, in microseconds.
+    pub lock_us: f64,
+    /// Temporary tables that were made.
+    pub tmp_tables: u64,
+    /// Of them, those on disk.
+    pub tmp_disk_tables: u64,
+    /// Rows that were sorted.
+    pub sort_rows: u64,
+    /// Executions that read the first table of a join, or the only one, from its beginning to its end.
+    pub full_scans: u64,
+    /// Executions that read a table of a join so that is not the first one.
+    pub full_joins: u64,
+    /// Executions in which no index led to the rows of a table.
+    pub no_index_used: u64,
 }
 
 /// `pg_stat_user_tables` and `pg_statio_user_tables`, one row.
@@ -323,22 +351,23 @@ pub struct TableCounters {
     pub size_bytes: u64,
 }
 
-/// `pg_stat_user_indexes`, one row.
+/// `pg_stat_user_indexes`, one row; on MariaDB and MySQL the index of `performance_schema.table_io_waits_summary_by_index_usage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct IndexCounters {
-    /// Qualified by its schema unless that is `public`.
+    /// Qualified by its schema unless that is `public`; on MariaDB and MySQL by its table, where alone its name is unique.
     pub index: String,
     /// The table it belongs to.
     pub table: String,
-    /// Scans.
-    pub scans: u64,
-    /// Entries read.
-    pub entries_read: u64,
-    /// Size in bytes. A level, not a count.
+    /// Scans; absent where the server does not count them (MariaDB, MySQL).
+    pub scans: Option<u64>,
+    /// Entries read; absent where the server does not count them (MariaDB and MySQL without `performance_schema`).
+    pub entries_read: Option<u64>,
+    /// Size in bytes; 0 where it may not be read. A level, not a count.
     pub size_bytes: u64,
     /// Whether a constraint needs it.
     pub constraint: bool,
-    /// Its name as commands take it, qualified and quoted; absent in journals from before it was read.
+    /// What `DROP INDEX` takes: its name, qualified and quoted, and on MariaDB and MySQL its table as well; absent in journals from
+    /// before it was read.
     #[serde(default)]
     pub quoted: Option<String>,
     /// Whether it is a part of an index of a partitioned table, without which it cannot be dropped.
@@ -379,6 +408,9 @@ pub struct IndexShape {
     pub replica_identity: bool,
     /// Whether queries may use it: a failed CREATE INDEX CONCURRENTLY leaves one that they may not.
     pub valid: bool,
+    /// Whether somebody took it from the planner: `IGNORED` on MariaDB, `INVISIBLE` on MySQL.
+    #[serde(default)]
+    pub hidden: bool,
 }
 
 /// `pg_stat_wal`, `pg_stat_bgwriter`, `pg_stat_checkpointer`.
@@ -413,6 +445,9 @@ pub struct ServerCounters {
     /// Time spent flushing WAL, in microseconds; zero when `track_wal_io_timing` is off.
     #[serde(default)]
     pub wal_sync_us: Option<u64>,
+    /// Changes of pages in the buffers that were logged; absent on PostgreSQL, which counts records of WAL.
+    #[serde(default)]
+    pub page_changes: Option<u64>,
     /// Client connections of the server. A level, not a count.
     pub connections: u64,
 }

@@ -101,8 +101,8 @@ pub async fn index(plan: &IndexPlan, observer: &mut Observer<'_>) -> Result<Outc
     let is_allowed = is_local || shape.allow_catalog_change || shape.clones;
     let may_hide = server::may_hide(&ground.target.control, is_allowed).await?;
     let arms = Arms::of(&shape.ask, &subjects.labels(), &subjects.required(), may_hide.is_ok());
-    let not_counted = server::why_not_counted(&ground.target.control).filter(|_| shape.operations > 0);
-    let writes = if not_counted.is_some() { None } else { subjects.writes(&measure.workload) };
+    let writes = subjects.writes(&measure.workload).filter(|_| shape.operations > 0);
+    let not_counted = server::not_counted(&ground.target.control).filter(|_| writes.is_some());
     let tables: Vec<String> = if writes.is_some() { subjects.tables() } else { Vec::new() };
     let held = server::autovacuum_of(&ground.target.control, &tables).await?;
     let prepared = Prepared { indexes: &subjects.found, held: &held, warms };
@@ -227,7 +227,7 @@ fn segments(
             }
         }
     }
-    if has_writes && shape.operations > 0 {
+    if has_writes {
         // Arms in which an index is hidden write what those write in which it is used.
         let counted = |arm: &&usize| arms.all[**arm].hidden.is_empty();
         let all: Vec<usize> = (0..arms.all.len()).collect();

@@ -81,10 +81,17 @@ mod alone {
 
         // What this server does not tell is left out, and said.
         assert_eq!((found.scans, found.fillfactor), (None, None));
+        assert!(found.entries_read > Some(0), "{found:?}");
         let effect = found.effect.as_ref().expect("it was measured");
-        assert!(effect.counters.is_none() && statement(found, "order.insert_order").blocks.is_none());
+        assert!(statement(found, "order.insert_order").blocks.is_none());
+        let counters = effect.counters.as_ref().expect("writes were counted");
+        assert!(counters.statements.is_empty() && counters.hot_fraction.is_none(), "{counters:?}");
+        let whole = counters.whole.as_ref().expect("of the whole server");
+        // An insert into one more index logs an entry more.
+        assert!(whole.log_bytes.1 > whole.log_bytes.0 + 5.0, "{whole:?}");
+        assert!(whole.page_changes.is_some_and(|(without, with)| with > without), "{whole:?}");
         let why = experiment(&report).not_counted.as_deref().expect("it is said");
-        assert!(why.contains("what each write costs"), "{why}");
+        assert!(why.contains("what each statement writes"), "{why}");
         let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
         assert!(page.starts_with("ADD  ledger: index orders (customer_id)"), "{page}");
         for words in

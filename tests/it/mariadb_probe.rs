@@ -15,7 +15,7 @@ use mysql_async::prelude::Queryable;
 
 use crate::contract::mariadb;
 use crate::harness::{dbdyno, local_options, runtime};
-use crate::place::{Measured, Place};
+use crate::place::{Measured, Place, measured, statement};
 
 const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = 1";
 const LOOK: &str = "/*dbdyno:browse.look*/ SELECT amount FROM stock WHERE id = 2";
@@ -170,7 +170,13 @@ fn what_the_server_counted_is_the_difference_between_two_edges() {
         assert!(of(end).1 - of(begin).1 >= 50, "each found by its key");
         assert!(end.database.rows_updated >= begin.database.rows_updated + 50);
         assert!(end.server.wal_bytes > begin.server.wal_bytes);
-        assert!(end.missing.iter().any(|missing| missing.contains("digests")), "{:?}", end.missing);
+        // Nothing was prepared: a text that is sent is counted by its digest, without its tag.
+        assert!(end.statements.is_empty(), "{:?}", end.statements);
+        assert!(
+            end.missing.iter().any(|missing| missing.contains("--protocol prepared")),
+            "{:?}",
+            end.missing
+        );
         let pulses = observations(&seen).filter(|seen| matches!(seen, Observation::Pulse(_))).count();
         assert!((2..=5).contains(&pulses), "once a second: {pulses}");
         let levels: Vec<f64> = observations(&seen)
@@ -181,6 +187,190 @@ fn what_the_server_counted_is_the_difference_between_two_edges() {
             .collect();
         assert!(levels.len() >= 3 && levels.last() == Some(&950.0), "{levels:?}");
     });
+}
+
+#[test]
+fn each_statement_has_the_account_of_the_server_where_values_stand_in_its_text() {
+    runtime().block_on(async {
+        let url = stock("probe_accounts").await;
+        let mut client = connect(&url).await;
+        let statements = vec![
+            (StatementId(0), "pay.take".to_owned(), TAKE.replace("= 1", "= :id")),
+            (
+                StatementId(1),
+                "browse.all".to_owned(),
+                "SELECT amount FROM stock WHERE amount >= :least".to_owned(),
+            ),
+            (
+                StatementId(2),
+                "browse.some".to_owned(),
+                "SELECT amount FROM stock WHERE id IN (:a, :b)".to_owned(),
+            ),
+        ];
+        let plan = ProbePlan { statements, values_apart: false, ..plan() };
+        let mut work = async || {
+            for id in 1..=5 {
+                for _ in 0..10 {
+                    client.query_drop(TAKE.replace("= 1", &format!("= {id}"))).await.expect("updated");
+                }
+                client
+                    .query_drop(format!("SELECT amount FROM stock WHERE amount >= -{id}"))
+                    .await
+                    .expect("read");
+                client.query_drop("SELECT amount FROM stock WHERE id IN (1, 2)").await.expect("read");
+            }
+            // Alike, in another database.
+            client.query_drop("USE mysql").await.expect("a database");
+            let _ = client.query_drop("SELECT amount FROM stock WHERE id IN (1, 2)").await;
+            client.query_drop("USE probe_accounts").await.expect("a database");
+        };
+        work().await;
+        let seen = observe(&url, plan, work()).await;
+        let counters = counters(&seen);
+        let [begin, end] = counters.as_slice() else { panic!("two edges") };
+        let of = |counters: &Counters, id| {
+            let row = counters.statements.iter().find(|row| row.statements == [StatementId(id)]);
+            let row = row.unwrap_or_else(|| panic!("{:?}", counters.statements));
+            (row.calls, row.exec_us, row.rows, row.row_work.clone().expect("rows are counted"))
+        };
+        for (id, calls, rows, examined, without_index) in
+            [(0, 50, 50, 50, 0), (1, 5, 50, 50, 5), (2, 5, 10, 10, 0)]
+        {
+            let (before, after) = (of(begin, id), of(end, id));
+            assert_eq!((after.0 - before.0, after.2 - before.2), (calls, rows), "{id}: {after:?}");
+            assert_eq!(after.3.no_index_used - before.3.no_index_used, without_index, "{id}: {after:?}");
+            assert!(after.3.rows_examined - before.3.rows_examined >= examined, "{id}: {after:?}");
+            let exec_us = after.1 - before.1;
+            assert!(exec_us > calls as f64 && exec_us < 10e6, "microseconds, not picoseconds: {exec_us}");
+        }
+    });
+}
+
+#[test]
+fn indexes_are_told_by_what_was_read_by_them() {
+    runtime().block_on(async {
+        let url = stock("probe_indexes").await;
+        let mut client = connect(&url).await;
+        for sql in [
+            "ALTER TABLE stock ADD place int NOT NULL DEFAULT 1, ADD note varchar(40), ADD KEY by_amount (amount), \
+             ADD KEY by_both (amount, place), ADD KEY by_place (place), ADD KEY by_note (note(8)), ADD KEY by_part (place), \
+             ADD KEY resting (note, amount) IGNORED",
+            "CREATE TABLE taken (id int PRIMARY KEY, stock_id int NOT NULL, \
+             CONSTRAINT taken_stock FOREIGN KEY (stock_id) REFERENCES stock (id))",
+            "ANALYZE TABLE stock, taken",
+        ] {
+            client.query_drop(sql).await.expect("the indexes");
+        }
+        let seen = observe(&url, plan(), async {
+            for _ in 0..10 {
+                client
+                    .query_drop("SELECT id FROM stock FORCE INDEX (by_both) WHERE amount = 100 AND place = 1")
+                    .await
+                    .expect("read");
+            }
+        })
+        .await;
+        let counters = counters(&seen);
+        let [begin, end] = counters.as_slice() else { panic!("two edges") };
+        let of = |counters: &Counters, name: &str| {
+            let found = counters.indexes.iter().find(|index| index.index == name);
+            found.unwrap_or_else(|| panic!("{name}: {:?}", counters.indexes)).clone()
+        };
+        let read = |name| of(end, name).entries_read.zip(of(begin, name).entries_read).map(|(a, b)| a - b);
+        assert!(read("stock.by_both") >= Some(100), "ten rows ten times: {:?}", read("stock.by_both"));
+        assert_eq!(read("stock.by_note"), Some(0));
+        let both = of(end, "stock.by_both");
+        assert_eq!((both.scans, both.quoted.as_deref()), (None, Some("`by_both` ON `stock`")));
+        assert!(both.size_bytes >= 16 * 1024 && !both.constraint, "a page at least: {both:?}");
+        let shape = of(end, "stock.by_note").shape.expect("it is known");
+        assert_eq!(shape.definition, "ALTER TABLE `stock` ADD INDEX `by_note` (`note`(8))");
+        assert!(of(end, "stock.resting").shape.is_some_and(|shape| shape.hidden && shape.valid));
+        let primary = of(end, "stock.PRIMARY");
+        assert!(primary.constraint && primary.shape.is_some_and(|shape| shape.primary && shape.unique));
+        assert!(of(end, "taken.taken_stock").constraint, "the foreign key has no other");
+        client.query_drop(format!("DROP INDEX {}", both.quoted.expect("it is known"))).await.expect("a command");
+    });
+}
+
+/// Two transactions that change the same two rows in opposite order, with time between the two.
+fn crossing() -> Place {
+    let transaction = |name: &str, first: &str, second: &str| {
+        format!(
+            "[[transaction]]\nname = \"{name}\"\nretry = {{ on = [\"40001\"], max_tries = 5 }}\n\
+             [[transaction.step]]\nstatement = \"{first}\"\n\
+             [[transaction.step]]\nstatement = \"{second}\"\nhold = \"30ms\"\n"
+        )
+    };
+    let update = |name: &str, id: u32| {
+        format!("-- name: {name} :exec\nUPDATE stock SET amount = amount + 1 WHERE id = {id};\n")
+    };
+    Place::new(
+        &format!(
+            "name = \"crossing\"\nengines = [\"mysql\"]\n{}{}",
+            transaction("forward", "one", "two"),
+            transaction("backward", "two", "one")
+        ),
+        &[update("one", 1), update("two", 2)].concat(),
+    )
+}
+
+#[test]
+fn the_latest_deadlock_is_told_with_both_sides() {
+    let url = runtime().block_on(stock("probe_deadlocks"));
+    let report = crossing().report(&url, "run --clients 2 --pool-size 2 --warmup 0s --duration 6s");
+    let stage = measured(&report);
+    let known: Vec<_> = stage.deadlocks.iter().filter(|kind| !kind.locks.is_empty()).collect();
+    assert!(!known.is_empty(), "one a second is read: {:?}", stage.deadlocks);
+    for kind in known {
+        let mut both = vec![kind.victim.as_str()];
+        both.extend(kind.others.iter().map(String::as_str));
+        both.sort_unstable();
+        assert_eq!(both, ["backward.one", "forward.two"], "{kind:?}");
+        let (row, by) = (" waited for an X lock on a row of stock (PRIMARY), held up by ", &kind.others[0]);
+        assert_eq!(kind.locks[0], format!("{}{row}{by}", kind.victim));
+        assert_eq!(kind.locks[1], format!("{by}{row}{}", kind.victim));
+    }
+    let told: u64 = stage.deadlocks.iter().map(|kind| kind.count).sum();
+    let counted: u64 = stage.transactions.iter().filter_map(|one| one.errors.get("40001")).sum();
+    assert_eq!(told, counted, "each error is one deadlock, tried again or not");
+    let found = report.findings.iter().find(|finding| finding.id == "deadlocks").expect("it is a finding");
+    assert!(found.title.contains("forward") && found.title.contains("backward"), "{}", found.title);
+}
+
+#[test]
+fn a_report_holds_what_the_server_counted_of_statements_and_indexes() {
+    let url = runtime().block_on(stock("probe_report"));
+    runtime()
+        .block_on(run(&url, "ALTER TABLE stock ADD place int, ADD KEY unused (place), ADD KEY twin (place)"));
+    let place = on_both_engines("SELECT amount FROM stock WHERE amount > 0");
+    let words = "run --clients 2 --pool-size 2 --warmup 0s --duration 2s --protocol simple";
+    let report = place.report(&url, words);
+    let found = statement(measured(&report), "statement");
+    let server = found.server.as_ref().expect("the server's account");
+    assert_eq!((server.calls, server.rows), (found.count, found.rows), "{server:?}");
+    let work = server.row_work.as_ref().expect("rows are counted");
+    assert_eq!((work.rows_examined, work.no_index_used), (10 * found.count, found.count), "{work:?}");
+    let execute = found.execute_us.mean.expect("it was executed");
+    assert!(server.exec_us_mean < execute, "the server's part of {execute}: {}", server.exec_us_mean);
+    let remark = |name: &str| {
+        let index = measured(&report).indexes.iter().find(|index| index.index == name);
+        index.and_then(|index| index.remark.as_deref())
+    };
+    assert_eq!(remark("stock.unused"), Some("duplicate of stock.twin"));
+    assert_eq!(remark("stock.twin"), Some("not used in this run"));
+    let remedy = |id: &str| {
+        let finding = report.findings.iter().find(|finding| finding.id == id);
+        finding.unwrap_or_else(|| panic!("{id}: {:?}", report.findings)).remedy.clone()
+    };
+    assert!(remedy("duplicate-indexes").contains("DROP INDEX `unused` ON `stock`"));
+    assert!(remedy("unused-indexes").contains("IGNORED"));
+    let page = Measured::from(&place.dbdyno("report --full").output().expect("it runs")).output;
+    for words in ["rows ex-", "by performance_schema", "in the buffer pool", "redo log"] {
+        assert!(page.contains(words), "`{words}` is missing: {page}");
+    }
+    for words in ["full-page image", "checkpoint", "pg_stat", "HOT"] {
+        assert!(!page.contains(words), "`{words}` is PostgreSQL's: {page}");
+    }
 }
 
 #[test]
@@ -209,7 +399,7 @@ fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
         let all = Target::parse(&url).expect("a URL");
         let client = all.connect("control").await.unwrap_or_else(|error| panic!("{error}"));
         let found = capabilities::examine(&client, &all).await.expect("it answers");
-        for id in ["rights", "performance_schema", "metadata_locks"] {
+        for id in ["rights", "performance_schema", "metadata_locks", "statement_digests"] {
             let of = found.iter().find(|of| of.id == id).expect("it is examined");
             assert_eq!((of.ok, of.remedy.as_deref()), (Presence::Present, None), "{of:?}");
         }

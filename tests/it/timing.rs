@@ -38,7 +38,7 @@ fn waiting_for_a_pool_that_is_too_small_is_what_arithmetic_says(on: &TestedEngin
     assert!(execute_p50 >= 50_000.0, "the server slept for less than it was told: {execute_p50}");
     let execute = sleep.execute_us.mean.expect("160 samples");
     if on.counts_statements {
-        let server = sleep.server.as_ref().expect("pg_stat_statements is there");
+        let server = sleep.server.as_ref().expect("the server's account is there");
         assert_near("the client's mean against the server's own", execute, server.exec_us_mean, 0.10);
         // Flushed at both edges, the server's count and ours differ at most by what was under way at the two edges.
         assert!(

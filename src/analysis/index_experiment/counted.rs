@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::analysis::indexes;
-use crate::model::{WriteCounter, WriteCounters};
+use crate::model::{WholeWrites, WriteCounter, WriteCounters};
 use crate::record::index::{IndexEffect, IndexPass, IndexSubject};
-use crate::record::observation::{Counters, StatementCounters, TableCounters};
+use crate::record::observation::{Counters, IndexCounters, StatementCounters, TableCounters};
 
 use super::effect::is_write;
 use super::{Measured, Sliced};
@@ -13,7 +13,7 @@ use super::{Measured, Sliced};
 /// How an index was used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Usage {
-    /// Absent where the server does not count them.
+    /// Absent where the server does not count them, as are the entries.
     pub(super) scans: Option<u64>,
     pub(super) entries_read: Option<u64>,
     /// Statements whose plans name it.
@@ -30,13 +30,18 @@ pub(super) fn usage(measured: &Measured<'_>, subject: &IndexSubject, arm: usize)
         measured.slices.iter().filter(|slice| slice.of.arm == arm && slice.of.pass != IndexPass::Counters)
     {
         let Some((begin, end)) = edges(slice) else { continue };
-        let find = |counters: &Counters| {
-            let row = counters.indexes.iter().find(|row| row.index == subject.name)?;
-            Some((row.scans, row.entries_read))
+        let grown = |of: fn(&IndexCounters) -> Option<u64>| {
+            let find = |counters: &Counters| {
+                counters.indexes.iter().find(|row| row.index == subject.name).and_then(of)
+            };
+            Some(find(end)?.saturating_sub(find(begin).unwrap_or(0)))
         };
-        let (Some(after), before) = (find(end), find(begin).unwrap_or_default()) else { continue };
-        *usage.scans.get_or_insert(0) += after.0.saturating_sub(before.0);
-        *usage.entries_read.get_or_insert(0) += after.1.saturating_sub(before.1);
+        if let Some(scans) = grown(|row| row.scans) {
+            *usage.scans.get_or_insert(0) += scans;
+        }
+        if let Some(entries) = grown(|row| row.entries_read) {
+            *usage.entries_read.get_or_insert(0) += entries;
+        }
     }
     usage
 }
@@ -138,10 +143,46 @@ struct Totals {
     hot_updated: u64,
     growth: i64,
     repeats: u32,
+    /// What the whole server wrote, where it tells that of no statement.
+    whole: Option<Whole>,
     /// WAL records of all statements for each execution, one for each repetition.
     records: Vec<f64>,
     /// Heap-only share, one for each repetition with updates.
     hot: Vec<f64>,
+}
+
+/// Sums of the whole server.
+#[derive(Clone, Debug, Default)]
+struct Whole {
+    transactions: u64,
+    log_bytes: u64,
+    page_changes: Option<u64>,
+    /// Bytes of the log for each transaction, one for each repetition.
+    each: Vec<f64>,
+}
+
+impl Whole {
+    fn add(&mut self, transactions: u64, begin: &Counters, end: &Counters) {
+        let log_bytes = end.server.wal_bytes.saturating_sub(begin.server.wal_bytes);
+        let changes = end.server.page_changes.zip(begin.server.page_changes);
+        if let Some((after, before)) = changes {
+            *self.page_changes.get_or_insert(0) += after.saturating_sub(before);
+        }
+        self.transactions += transactions;
+        self.log_bytes += log_bytes;
+        self.each.push(log_bytes as f64 / transactions as f64);
+    }
+
+    /// Without and with it.
+    fn between(&self, with: &Self) -> WholeWrites {
+        let each = |of: &Self, sum: u64| sum as f64 / of.transactions as f64;
+        let page_changes = self.page_changes.zip(with.page_changes);
+        WholeWrites {
+            transactions: self.transactions + with.transactions,
+            log_bytes: (each(self, self.log_bytes), each(with, with.log_bytes)),
+            page_changes: page_changes.map(|(without, more)| (each(self, without), each(with, more))),
+        }
+    }
 }
 
 /// Rows of its table that each transaction reads without the index and with it, in the slices that are measured for their times.
@@ -186,6 +227,14 @@ pub(super) fn writes(measured: &Measured<'_>, of: &IndexEffect) -> Option<WriteC
         (totals.repeats > 0).then_some(totals)
     };
     let (without, with) = (totals(of.without)?, totals(of.with)?);
+    if let Some((a, b)) = without.whole.as_ref().zip(with.whole.as_ref()) {
+        return Some(WriteCounters {
+            repeats: without.repeats.min(with.repeats),
+            whole: Some(a.between(b)),
+            spread: [&a.each, &b.each].into_iter().filter_map(|each| spread(each)).max_by(f64::total_cmp),
+            ..WriteCounters::default()
+        });
+    }
     let hot_fraction = without.hot_fraction().zip(with.hot_fraction());
     let spread = [&without.records, &with.records, &without.hot, &with.hot]
         .into_iter()
@@ -201,6 +250,7 @@ pub(super) fn writes(measured: &Measured<'_>, of: &IndexEffect) -> Option<WriteC
         hot_fraction,
         growth_bytes: with.growth / i64::from(with.repeats.max(1)),
         statements,
+        whole: None,
         spread,
     })
 }
@@ -213,6 +263,14 @@ impl Totals {
             return;
         }
         let Some((begin, end)) = edges(slice) else { return };
+        // Changes of pages are counted where no statement is told what it wrote.
+        if end.server.page_changes.is_some() {
+            if books.ok > 0 {
+                self.repeats += 1;
+                self.whole.get_or_insert_default().add(books.ok, begin, end);
+            }
+            return;
+        }
         self.repeats += 1;
         let (mut calls, mut records) = (0, 0);
         for after in &end.statements {

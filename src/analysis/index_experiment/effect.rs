@@ -78,6 +78,7 @@ fn statements(
             usage: parts.and_then(|(_, usage)| ratio(usage, &difference.metric)),
             rows: count(&counts, &statement, "rows"),
             blocks: count(&counts, &statement, "blocks"),
+            rows_examined: count(&counts, &statement, "rows_examined"),
             plans: plans.get(&statement).cloned().unwrap_or_default(),
             difference,
             statement,

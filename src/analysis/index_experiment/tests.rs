@@ -4,7 +4,7 @@ use super::counted::{Others, Usage};
 use super::verdict::{Evidence, answer, decide};
 use crate::model::{
     ChangeVerdict, IndexEffectInfo, IndexVerdict, MetricDifference, NetEffect, StatementEffect,
-    StatementRole, WriteCounter, WriteCounters,
+    StatementRole, WholeWrites, WriteCounter, WriteCounters,
 };
 use crate::record::index::{IndexForeignKey, IndexSubject};
 
@@ -43,6 +43,7 @@ fn statement(role: StatementRole, ratio: f64) -> StatementEffect {
         usage: None,
         rows: None,
         blocks: None,
+        rows_examined: None,
         plans: Vec::new(),
     }
 }
@@ -103,6 +104,25 @@ fn what_cannot_be_told_says_what_would_tell() {
 }
 
 #[test]
+fn what_the_whole_server_wrote_is_told_where_no_statement_is_counted() {
+    let mut unused = effect(None, Some((-5.0, 9.0)));
+    unused.counters = Some(WriteCounters {
+        repeats: 2,
+        whole: Some(WholeWrites {
+            transactions: 200,
+            log_bytes: (410.0, 655.2),
+            page_changes: Some((6.0, 9.25)),
+        }),
+        ..WriteCounters::default()
+    });
+    let (_, reasons) = decided(true, &subject(), &unused, 0, &Others::default());
+    assert!(
+        reasons.contains("makes 655 bytes of redo log in place of 410, and 9.2 changes of pages"),
+        "{reasons}"
+    );
+}
+
+#[test]
 fn what_no_statement_uses_is_not_worth_what_writes_pay() {
     let mut unused = effect(None, Some((-5.0, 9.0)));
     unused.counters = Some(WriteCounters {
@@ -116,6 +136,7 @@ fn what_no_statement_uses_is_not_worth_what_writes_pay() {
             wal_bytes: (200.0, 420.0),
             ..WriteCounter::default()
         }],
+        whole: None,
         spread: Some(0.001),
     });
     let (verdict, reasons) = decided(true, &subject(), &unused, 0, &Others::default());

@@ -35,11 +35,16 @@ pub(super) struct Evidence<'a> {
 }
 
 impl Evidence<'_> {
-    /// Whether a statement used it, or may have: by the plans; where these do not tell, or where foreign keys are checked, by scans,
-    /// and where nobody counts those it may have been.
+    /// Whether a statement used it, or may have: by the plans; where these do not tell, or where foreign keys are checked, by what the
+    /// server counted, and where nobody counts that it may have been.
     fn is_used(&self) -> bool {
         let is_told = self.usage.is_known && !self.is_checked;
-        !self.usage.by.is_empty() || !is_told && self.usage.scans != Some(0)
+        !self.usage.by.is_empty() || !is_told && self.counted() != Some(0)
+    }
+
+    /// Scans, or entries that were read where nobody counts scans: checks of foreign keys are not among those.
+    fn counted(&self) -> Option<u64> {
+        self.usage.scans.or(self.usage.entries_read.filter(|_| !self.is_checked))
     }
 }
 
@@ -159,15 +164,19 @@ fn by_gain(
 
 /// No statement is seen to win, though it was used.
 fn by_absence(evidence: &Evidence<'_>, effect: &IndexEffectInfo, reasons: &mut Vec<String>) -> Worth {
-    let is_sure = !evidence.usage.by.is_empty() || evidence.usage.scans.is_some();
+    let is_sure = !evidence.usage.by.is_empty() || evidence.counted().is_some();
     let used = if is_sure { "it was used" } else { "whether it was used is not known" };
     reasons.push(format!("{used}, and no statement is seen to be faster with it"));
-    let fewer: Vec<String> = effect.statements.iter().filter_map(fewer_blocks).take(NAMED_MAX).collect();
-    if !fewer.is_empty() {
-        reasons.push(format!(
-            "fewer blocks are touched by {}: too few executions to tell by their times",
-            fewer.join(", ")
-        ));
+    for what in [Counted::Blocks, Counted::Rows] {
+        let named = effect.statements.iter().filter_map(|of| fewer(of, what));
+        let named: Vec<String> = named.take(NAMED_MAX).collect();
+        if !named.is_empty() {
+            reasons.push(format!(
+                "fewer {} by {}: too few executions to tell by their times",
+                what.words(),
+                named.join(", ")
+            ));
+        }
     }
     reasons.extend(cost(effect));
     // The most that can be won, as a share of all time in statements.
@@ -195,9 +204,32 @@ fn by_absence(evidence: &Evidence<'_>, effect: &IndexEffectInfo, reasons: &mut V
     }
 }
 
-/// A statement that touches at most half of the blocks with it. These do not depend on the mood of the machine.
-fn fewer_blocks(of: &StatementEffect) -> Option<String> {
-    let (without, with) = of.blocks.filter(|_| of.touches)?;
+/// What the server counts of each execution. It does not depend on the mood of the machine.
+#[derive(Clone, Copy)]
+enum Counted {
+    Blocks,
+    Rows,
+}
+
+impl Counted {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Blocks => "blocks are touched",
+            Self::Rows => "rows are examined",
+        }
+    }
+
+    fn of(self, effect: &StatementEffect) -> Option<(f64, f64)> {
+        match self {
+            Self::Blocks => effect.blocks,
+            Self::Rows => effect.rows_examined,
+        }
+    }
+}
+
+/// A statement that has at most half of what is counted with it.
+fn fewer(of: &StatementEffect, what: Counted) -> Option<String> {
+    let (without, with) = what.of(of).filter(|_| of.touches)?;
     (with <= without / 2.0).then(|| format!("{} ({with:.1} in place of {without:.1})", of.statement))
 }
 
@@ -221,6 +253,15 @@ fn settle(evidence: &Evidence<'_>, effect: &IndexEffectInfo, too_wide: f64) -> S
 /// What writes pay, by what the server counted.
 fn cost(effect: &IndexEffectInfo) -> Option<String> {
     let counters = effect.counters.as_ref()?;
+    if let Some(whole) = &counters.whole {
+        let (without, with) = whole.log_bytes;
+        let pages = whole.page_changes.map_or_else(String::new, |(without, with)| {
+            format!(", and {with:.1} changes of pages in place of {without:.1}")
+        });
+        return Some(format!(
+            "each transaction that writes to the table makes {with:.0} bytes of redo log in place of {without:.0}{pages}"
+        ));
+    }
     let (without, with, bytes) = per_write(counters)?;
     let hot = counters.hot_fraction.filter(|(without, with)| (without - with).abs() >= 0.005).map_or_else(
         String::new,

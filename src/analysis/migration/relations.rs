@@ -7,7 +7,8 @@ use crate::model::{IndexInfo, RelationChange, Stage};
 const SIZES_ALIKE: f64 = 0.05;
 /// And so are those that differ by less than this, whatever their share.
 const BYTES_ALIKE: u64 = 256 * 1024;
-/// An index is used otherwise from this ratio of scans on, if there were so many on one side.
+/// An index is used otherwise from this ratio of scans on, or of entries that were read where nobody counts scans, if there were so many
+/// on one side.
 const USED_OTHERWISE: f64 = 2.0;
 const SCANS_MIN: u64 = 20;
 /// More changes than this are no news but another application.
@@ -65,8 +66,8 @@ fn indexes(before: &Stage, after: &Stage) -> Vec<RelationChange> {
             table: Some(any.table.clone()),
             before_bytes: a.as_ref().map(|of| of.size_bytes),
             after_bytes: b.as_ref().map(|of| of.size_bytes),
-            before_scans_per_s: a.as_ref().and_then(|of| per_s(of.scans, before)),
-            after_scans_per_s: b.as_ref().and_then(|of| per_s(of.scans, after)),
+            before_scans_per_s: a.as_ref().and_then(|of| per_s(of.uses()?, before)),
+            after_scans_per_s: b.as_ref().and_then(|of| per_s(of.uses()?, after)),
         })
     };
     pairs.filter_map(change).collect()
@@ -82,10 +83,8 @@ fn differs(a: u64, b: u64) -> bool {
 }
 
 fn is_used_otherwise(a: &IndexInfo, before: &Stage, b: &IndexInfo, after: &Stage) -> bool {
-    if a.scans.max(b.scans) < SCANS_MIN {
-        return false;
-    }
-    let (Some(a), Some(b)) = (per_s(a.scans, before), per_s(b.scans, after)) else { return false };
+    let Some((a, b)) = a.uses().zip(b.uses()).filter(|(a, b)| *a.max(b) >= SCANS_MIN) else { return false };
+    let (Some(a), Some(b)) = (per_s(a, before), per_s(b, after)) else { return false };
     a.max(b) >= USED_OTHERWISE * a.min(b)
 }
 

@@ -267,7 +267,7 @@ fn of_the_server() -> Vec<Fixture> {
             counted(report).shared_blks_read = 90_000;
         }),
         alone("temp-files", |report| {
-            server(report).temp_bytes = 400_000_000;
+            server(report).temp_bytes = Some(400_000_000);
             counted(report).temp_blks_written = 48_000;
         }),
         alone("wal-bound", |report| {
@@ -292,7 +292,7 @@ fn of_tables_and_indexes() -> Vec<Fixture> {
         alone("overlapping-indexes", |report| {
             index(report).covered_by = Some("orders_customer_status".to_owned());
         }),
-        alone("unused-indexes", |report| index(report).scans = 0),
+        alone("unused-indexes", |report| index(report).scans = Some(0)),
         alone("bloat", |report| {
             table(report).dead_rows = 80_000;
             let second =
@@ -819,7 +819,7 @@ fn calm_stage() -> Stage {
         indexes: vec![IndexInfo {
             index: "orders_customer".to_owned(),
             table: "orders".to_owned(),
-            scans: 400,
+            scans: Some(400),
             size_bytes: 2_000_000,
             quoted: Some("orders_customer".to_owned()),
             ..IndexInfo::default()

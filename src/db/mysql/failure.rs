@@ -14,6 +14,8 @@ use crate::db::{ConnectError, ExecError};
 /// Errors with which the server ends a connection: a shutdown, a connection that was killed, one that was idle too long. The class of
 /// all others that do is `08S01`.
 const ENDS_THE_CONNECTION: [u16; 4] = [1053, 1927, 3169, 4031];
+/// The transaction was rolled back to break a deadlock.
+const DEADLOCK: u16 = 1213;
 
 /// The code under which an error travels: the server's SQLSTATE, and PostgreSQL's where the server's says less than what happened,
 /// so that it counts alike on every engine and a `retry` can name it.
@@ -61,6 +63,9 @@ pub(super) fn executing(error: &ServerError) -> ExecError {
     let (code, message) = (code(error), words(error));
     if ENDS_THE_CONNECTION.contains(&error.number) || error.state.as_str() == "08S01" {
         ExecError::Ended { code, message }
+    } else if error.number == DEADLOCK {
+        // Whom it met with, the server writes down elsewhere.
+        ExecError::Deadlock { code, message, waits: Vec::new() }
     } else {
         ExecError::Server { code, message }
     }

@@ -15,7 +15,8 @@ pub(super) fn executing(error: ServerError) -> ExecError {
     if fatal {
         ExecError::Ended { code, message }
     } else if code == SqlState::DEADLOCK {
-        ExecError::Deadlock { message, waits: deadlock_detail.as_deref().map_or_else(Vec::new, waits) }
+        let waits = deadlock_detail.as_deref().map_or_else(Vec::new, waits);
+        ExecError::Deadlock { code, message, waits }
     } else {
         ExecError::Server { code, message }
     }

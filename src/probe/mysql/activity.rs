@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::link::{LastLook, Seen, ask, open, rows};
+use tokio::sync::mpsc;
+
+use super::deadlocks::{STATUS_TEXT, latest, text_of};
+use super::link::{DeadlockCount, LastLook, Seen, ask, open, rows};
 use super::locks::{Look, ROW_LOCKS_OF_MARIADB, ROW_LOCKS_OF_MYSQL, RowLock};
 use super::metadata::{METADATA_LOCKS, MetadataRow};
 use super::session::{
@@ -14,9 +17,10 @@ use crate::db::mysql::{Client, Settings};
 use crate::probe::activity::{Eyes, LIMIT, SeenLocks};
 use crate::probe::episodes::LookTime;
 use crate::probe::link::{Answer, Connection, Gathered, Unanswered};
+use crate::probe::outlet::Outlet;
 use crate::probe::tally::Kind;
-use crate::probe::{ProbeError, ProbePlan};
-use crate::record::observation::ProbeCost;
+use crate::probe::{ProbeError, ProbePlan, Probed};
+use crate::record::observation::{Observation, ProbeCost};
 use crate::units::Stamp;
 
 /// Looks do not come faster: making the list of transactions stalls InnoDB.
@@ -66,6 +70,10 @@ pub struct MySqlEyes {
     settings: Settings,
     registry: Registry,
     last_look: LastLook,
+    deadlocks: DeadlockCount,
+    /// How many there were when the latest one was asked for; absent before the first count.
+    deadlocks_read: Option<u64>,
+    deadlocks_outlet: Outlet,
     /// The fastest round trip of an empty query at the beginning.
     round_trip: Option<Duration>,
     /// When the last look was answered, and the one before it.
@@ -74,12 +82,21 @@ pub struct MySqlEyes {
 }
 
 impl MySqlEyes {
-    /// What each look counts is left in `last_look`.
-    pub fn new(settings: &Settings, plan: &ProbePlan, last_look: LastLook) -> Self {
+    /// What each look counts is left in `last_look`; where `deadlocks` grows, the latest one is asked for.
+    pub fn new(
+        settings: &Settings,
+        plan: &ProbePlan,
+        last_look: LastLook,
+        deadlocks: DeadlockCount,
+        out: mpsc::Sender<Probed>,
+    ) -> Self {
         Self {
             settings: settings.clone(),
             registry: Registry::new(plan),
             last_look,
+            deadlocks,
+            deadlocks_read: None,
+            deadlocks_outlet: Outlet::new("deadlocks", out),
             round_trip: None,
             looked_at: None,
             looked_before_at: None,
@@ -205,6 +222,25 @@ impl Eyes for MySqlEyes {
             before: self.looked_before_at,
         };
         Ok(SeenLocks::Waits(time, look.waits()))
+    }
+
+    /// The latest deadlock, where there was one since. InnoDB keeps no other, so that of many in a second one is told.
+    async fn look_beside(&mut self, desk: &mut Desk, clock: &impl Now) -> Result<(), Unanswered> {
+        let count = self.deadlocks.get();
+        let known = std::mem::replace(&mut self.deadlocks_read, count);
+        // Those from before the first count are not of this run; and fewer are those of another server process.
+        if known.is_none_or(|known| count <= Some(known)) {
+            return Ok(());
+        }
+        let mut cost = ProbeCost::default();
+        let answer = rows(&desk.client, clock, LIMIT, &mut cost, STATUS_TEXT).await?;
+        let window = answer.window();
+        let written = text_of(&answer.value)
+            .and_then(|status| latest(&status, self.settings.database(), &self.registry));
+        if let Some(written) = written {
+            self.deadlocks_outlet.offer(window, cost, || Ok(Observation::Deadlock(Box::new(written))));
+        }
+        Ok(())
     }
 
     fn round_trip(&self) -> Option<Duration> {

@@ -22,6 +22,8 @@ const FREE_ENOUGH: u64 = 20;
 const NOT_OF_SIGHT: [&str; 3] = ["connections", "local_infile", "reset"];
 /// The instrument of metadata locks.
 const MDL: &str = "wait/lock/metadata/sql/mdl";
+/// What counts statements by their digests.
+const DIGESTS: &str = "statements_digest";
 
 /// What the server says of itself, in a few questions.
 struct Facts {
@@ -35,8 +37,8 @@ struct Facts {
     process: bool,
     /// May read `performance_schema`; the server's words where not.
     schema: Result<(), String>,
-    /// Whether metadata locks are noted there.
-    metadata_locks: bool,
+    /// Of what interests us, what is noted there: metadata locks, digests.
+    noted: Vec<String>,
 }
 
 impl Facts {
@@ -47,15 +49,13 @@ impl Facts {
         let version = of_who("version");
         let connected = client.rows("SHOW GLOBAL STATUS LIKE 'Threads_connected'").await?;
         let grants = client.rows("SHOW GRANTS").await?;
-        let instrument = format!(
-            "SELECT ENABLED AS enabled FROM performance_schema.setup_instruments WHERE NAME = '{MDL}'"
+        let noted = format!(
+            "SELECT NAME AS name FROM performance_schema.setup_instruments WHERE NAME = '{MDL}' AND ENABLED = 'YES' \
+             UNION ALL SELECT NAME FROM performance_schema.setup_consumers WHERE NAME = '{DIGESTS}' AND ENABLED = 'YES'"
         );
-        let (schema, metadata_locks) = match client.rows(&instrument).await {
-            Ok(rows) => {
-                let enabled = rows.first().and_then(|row| text(row, "enabled"));
-                (Ok(()), enabled.as_deref() == Some("YES"))
-            }
-            Err(Error::Server(error)) => (Err(error.message), false),
+        let (schema, noted): (_, Vec<String>) = match client.rows(&noted).await {
+            Ok(rows) => (Ok(()), rows.iter().filter_map(|row| text(row, "name")).collect()),
+            Err(Error::Server(error)) => (Err(error.message), Vec::new()),
             Err(error) => return Err(error),
         };
         Ok(Self {
@@ -66,8 +66,12 @@ impl Facts {
             connected: connected.first().and_then(|row| count(row, "Value")).unwrap_or(0),
             process: grants.iter().any(grants_process),
             schema,
-            metadata_locks,
+            noted,
         })
+    }
+
+    fn is_noted(&self, name: &str) -> bool {
+        self.noted.iter().any(|noted| noted == name)
     }
 
     fn variable(&self, name: &str) -> &str {
@@ -85,7 +89,7 @@ impl Facts {
             self.rights(),
             self.schema(),
             self.metadata_locks(),
-            statements(),
+            self.digests(),
             look_rate(),
             self.local_infile(),
             self.connections(),
@@ -173,11 +177,34 @@ impl Facts {
         };
         Capability {
             id: "metadata_locks".into(),
-            ok: present_if(self.metadata_locks),
-            found: if self.metadata_locks { "instrumented" } else { "not instrumented" }.into(),
+            ok: present_if(self.is_noted(MDL)),
+            found: if self.is_noted(MDL) { "instrumented" } else { "not instrumented" }.into(),
             costs: "that a statement waits for a metadata lock is seen, and not for whom: a queue behind an ALTER TABLE has no root"
                 .into(),
             remedy: Some(remedy),
+        }
+    }
+
+    /// Its place is that of PostgreSQL's `pg_stat_statements`.
+    fn digests(&self) -> Capability {
+        let remedy = if self.is_on("performance_schema") {
+            "UPDATE performance_schema.setup_consumers SET ENABLED = 'YES' WHERE NAME = 'statements_digest'"
+        } else {
+            "start the server with performance_schema=ON in its option file"
+        };
+        let found = if self.is_noted(DIGESTS) {
+            "counted, for runs with --protocol simple: what is prepared has none"
+        } else {
+            "not counted"
+        };
+        Capability {
+            id: "statement_digests".into(),
+            ok: present_if(self.is_noted(DIGESTS)),
+            found: found.into(),
+            costs: "no statement has the server's own account: its time on the server follows from samples, and the rows that it examined, \
+                    its temporary tables and whether an index led it are unknown"
+                .into(),
+            remedy: Some(remedy.into()),
         }
     }
 
@@ -235,18 +262,6 @@ fn connections_wanted(max: u64, connected: u64) -> u64 {
     /// The most that the servers take.
     const LIMIT: u64 = 100_000;
     (connected + OWN_CONNECTIONS + POOL).max(2 * max).min(LIMIT)
-}
-
-/// What there is of PostgreSQL's account of statements.
-fn statements() -> Capability {
-    Capability {
-        id: "statement_digests".into(),
-        ok: Presence::Absent,
-        found: "not used: digests drop the tags, and leave out prepared statements".into(),
-        costs: "no statement has the server's own account: its time on the server follows from samples"
-            .into(),
-        remedy: None,
-    }
 }
 
 /// How often the probes look.

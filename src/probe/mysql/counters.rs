@@ -1,17 +1,22 @@
-//! Cumulative counters, read at the edges of a stage and never reset. What the server does not count by database, by statement or by
-//! index is named, and the rest is read nevertheless.
+//! Cumulative counters, read at the edges of a stage and never reset. What the server does not count, or not in a way that fits, is
+//! named, and the rest is read nevertheless.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use mysql_async::Row;
 
+use super::digests::{DIGESTS, Digests};
+use super::indexes::{self, Catalogue, FOREIGN_KEYS, KEYS_OF_MARIADB, KEYS_OF_MYSQL, SIZES, USE, Use};
 use super::link::{count, open, probe_tag, rows, text};
 use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
-use crate::probe::ProbeError;
 use crate::probe::link::{Line, OnRequest, Unanswered};
-use crate::record::observation::{Counters, DatabaseCounters, ProbeCost, ServerCounters, TableCounters};
+use crate::probe::{ProbeError, ProbePlan};
+use crate::record::observation::{
+    Counters, DatabaseCounters, IndexCounters, ProbeCost, ServerCounters, StatementCounters, TableCounters,
+};
 
 const LIMIT: Duration = Duration::from_secs(10);
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -25,38 +30,28 @@ const TABLES: &str = concat!(
     "DATA_LENGTH + INDEX_LENGTH AS size_bytes FROM information_schema.TABLES ",
     "WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY DATA_LENGTH DESC LIMIT 2001"
 );
-/// MariaDB 10.11 and MySQL 8: rows, by whether an index led to them.
-const USE: &str = concat!(
-    probe_tag!(),
-    "SELECT OBJECT_NAME AS name, ",
-    "CAST(SUM(IF(INDEX_NAME IS NULL, COUNT_FETCH, 0)) AS UNSIGNED) AS scanned, ",
-    "CAST(SUM(IF(INDEX_NAME IS NULL, 0, COUNT_FETCH)) AS UNSIGNED) AS fetched, ",
-    "CAST(SUM(COUNT_INSERT) AS UNSIGNED) AS inserted, CAST(SUM(COUNT_UPDATE) AS UNSIGNED) AS updated, ",
-    "CAST(SUM(COUNT_DELETE) AS UNSIGNED) AS deleted ",
-    "FROM performance_schema.table_io_waits_summary_by_index_usage ",
-    "WHERE OBJECT_SCHEMA = DATABASE() GROUP BY OBJECT_NAME LIMIT 2001"
-);
 
 /// What this server does not count in a way that fits.
-const NOT_COUNTED: [&str; 3] = [
+const NOT_COUNTED: [&str; 2] = [
     "commits, rows and blocks are those of the whole server, which does not count them by database; a statement that commits by itself \
      is not among the commits",
-    "the server's own time of each statement: its digests drop the tags and leave out what is executed as a prepared statement",
-    "scans of tables and indexes, dead rows and bytes of temporary files, where zeros stand: the server counts rows that were read, by \
-     whether an index led to them",
+    "scans of tables and indexes, dead rows and bytes of temporary files: the server counts rows that were read, by which index led to \
+     them",
 ];
 
 /// The probe.
 pub struct CounterProbe {
     settings: Settings,
+    digests: Digests,
     line: Line<Client>,
 }
 
 impl CounterProbe {
     /// Connects.
-    pub async fn open(settings: &Settings) -> Result<Self, ProbeError> {
+    pub async fn open(settings: &Settings, plan: &ProbePlan) -> Result<Self, ProbeError> {
         let client = open(settings, LIMIT).await?;
-        Ok(Self { settings: settings.clone(), line: Line::new(Some(client), CONNECT_LIMIT) })
+        let line = Line::new(Some(client), CONNECT_LIMIT);
+        Ok(Self { settings: settings.clone(), digests: Digests::new(plan), line })
     }
 }
 
@@ -64,12 +59,21 @@ impl OnRequest for CounterProbe {
     async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<Counters, String> {
         let client = self.line.get(open(&self.settings, LIMIT)).await?;
         let desk = Desk { client, clock, cost, missing: Vec::new() };
-        desk.counters().await.map_err(|unanswered| self.line.heed(unanswered))
+        desk.counters(&self.digests).await.map_err(|unanswered| self.line.heed(unanswered))
     }
 }
 
-const NO_USE: &str = "rows of each table that were read, inserted, updated and deleted: performance_schema is off or has counted \
-                      nothing (start the server with performance_schema=ON)";
+/// How words of the server end that a right is missing for a table.
+const NO_RIGHT: &str = "(error 1142)";
+
+const NO_USE: &str = "rows of each table and index that were read, inserted, updated and deleted: performance_schema is off or has \
+                      counted nothing (start the server with performance_schema=ON)";
+const PREPARED: &str = "the server's own account of each statement: it counts statements by their digests, and prepared ones all together; \
+                        with --protocol simple each has an account";
+const NO_DIGESTS: &str = "the server's own account of each statement: performance_schema is off or has no digests of this database (start the \
+                          server with performance_schema=ON)";
+const LOST_DIGESTS: &str = "the server's own account of some statements: performance_schema had no room for all digests (start the server with \
+                            performance_schema_digests_size=20000)";
 
 fn table(row: &Row) -> Option<TableCounters> {
     Some(TableCounters {
@@ -81,16 +85,20 @@ fn table(row: &Row) -> Option<TableCounters> {
     })
 }
 
-/// Adds what was done to a table. One that was dropped meanwhile is left out.
-fn add_use(tables: &mut [TableCounters], row: &Row) {
-    let name = text(row, "name");
-    let Some(table) = tables.iter_mut().find(|table| Some(&table.table) == name.as_ref()) else { return };
-    let number = |column| count(row, column).unwrap_or(0);
-    table.seq_rows_read = number("scanned");
-    table.idx_rows_fetched = number("fetched");
-    table.inserted = number("inserted");
-    table.updated = number("updated");
-    table.deleted = number("deleted");
+/// Adds what was done to tables. Of those that were dropped meanwhile, or not read, there is nothing to add to.
+fn add_use(tables: &mut [TableCounters], used: &[Use]) {
+    let places: HashMap<String, usize> =
+        tables.iter().enumerate().map(|(place, table)| (table.table.clone(), place)).collect();
+    for one in used {
+        let Some(table) = places.get(&one.table).and_then(|place| tables.get_mut(*place)) else { continue };
+        match one.index {
+            None => table.seq_rows_read += one.fetched,
+            Some(_) => table.idx_rows_fetched += one.fetched,
+        }
+        table.inserted += one.inserted;
+        table.updated += one.updated;
+        table.deleted += one.deleted;
+    }
 }
 
 fn database(status: &Status, tables: &[TableCounters]) -> DatabaseCounters {
@@ -114,6 +122,7 @@ fn server(status: &Status) -> ServerCounters {
         wal_bytes: status.log_position().unwrap_or(0),
         cleaner_buffers: status.get("innodb_buffer_pool_pages_flushed"),
         wal_syncs: status.get("innodb_os_log_fsyncs"),
+        page_changes: status.get("innodb_buffer_pool_write_requests"),
         connections: status.count("threads_connected"),
         ..ServerCounters::default()
     }
@@ -128,22 +137,60 @@ struct Desk<'a, N> {
 }
 
 impl<N: Now> Desk<'_, N> {
-    async fn counters(mut self) -> Result<Counters, Unanswered> {
+    async fn counters(mut self, digests: &Digests) -> Result<Counters, Unanswered> {
         let status = ask_status(self.client, self.clock, LIMIT, self.cost).await?.value;
         let tables = self.rows("information_schema.tables", TABLES).await?;
         let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
-        let of_use = self.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
-        for row in &of_use {
-            add_use(&mut tables, row);
-        }
-        if of_use.is_empty() {
+        let used = self.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
+        let used: Vec<Use> = used.iter().filter_map(Use::read).collect();
+        add_use(&mut tables, &used);
+        if used.is_empty() {
             self.missing.push(NO_USE.to_owned());
         }
         self.bound(&mut tables);
+        let indexes = self.indexes(&used).await?;
+        let statements = self.statements(digests, &status).await?;
         let database = database(&status, &tables);
         let mut missing = self.missing;
         missing.extend(NOT_COUNTED.map(str::to_owned));
-        Ok(Counters { database, tables, server: server(&status), missing, ..Counters::default() })
+        let server = server(&status);
+        Ok(Counters { database, statements, tables, indexes, server, missing, ..Counters::default() })
+    }
+
+    /// Nothing is known of their use where none is counted.
+    async fn indexes(&mut self, used: &[Use]) -> Result<Vec<IndexCounters>, Unanswered> {
+        let keys = if self.client.is_mariadb() { KEYS_OF_MARIADB } else { KEYS_OF_MYSQL };
+        let keys = self.rows("information_schema.statistics", keys).await?;
+        let foreign_keys = self.rows("information_schema.key_column_usage", FOREIGN_KEYS).await?;
+        let sizes = self.rows("sizes of indexes, mysql.innodb_index_stats", SIZES).await?;
+        if [keys.len(), foreign_keys.len(), used.len()].contains(&indexes::ROWS_MAX) {
+            self.missing.push(format!(
+                "indexes: more than {} rows of the catalogue; not all are read",
+                indexes::ROWS_MAX
+            ));
+        }
+        let used = (!used.is_empty()).then_some(used);
+        Ok(Catalogue { keys: &keys, foreign_keys: &foreign_keys, sizes: &sizes, used }.indexes())
+    }
+
+    async fn statements(
+        &mut self,
+        digests: &Digests,
+        status: &Status,
+    ) -> Result<Vec<StatementCounters>, Unanswered> {
+        if !digests.are_kept() {
+            self.missing.push(PREPARED.to_owned());
+            return Ok(Vec::new());
+        }
+        let missing_before = self.missing.len();
+        let rows = self.rows("performance_schema.events_statements_summary_by_digest", DIGESTS).await?;
+        if rows.is_empty() && self.missing.len() == missing_before {
+            self.missing.push(NO_DIGESTS.to_owned());
+        }
+        if status.count("performance_schema_digest_lost") > 0 {
+            self.missing.push(LOST_DIGESTS.to_owned());
+        }
+        Ok(digests.read(&rows))
     }
 
     async fn rows(&mut self, view: &str, sql: &str) -> Result<Vec<Row>, Unanswered> {
@@ -151,7 +198,9 @@ impl<N: Now> Desk<'_, N> {
             Ok(answer) => Ok(answer.value),
             Err(unanswered) if unanswered.lost => Err(unanswered),
             Err(Unanswered { message, .. }) => {
-                self.missing.push(format!("{view}: {message}"));
+                let remedy =
+                    if message.ends_with(NO_RIGHT) { " (GRANT SELECT ON it to the account)" } else { "" };
+                self.missing.push(format!("{view}: {message}{remedy}"));
                 Ok(Vec::new())
             }
         }

@@ -117,6 +117,22 @@ pub(super) fn is_true(row: &Row, column: &str) -> bool {
 #[derive(Clone, Default)]
 pub struct LastLook(Arc<Mutex<Option<Seen>>>);
 
+/// Deadlocks that the probe of the pulse has counted, for that of the sessions: where there are more, it asks for the latest one.
+#[derive(Clone, Default)]
+pub struct DeadlockCount(Arc<Mutex<Option<u64>>>);
+
+impl DeadlockCount {
+    /// Keeps what was counted.
+    pub(super) fn set(&self, count: u64) {
+        *self.0.lock().expect("no holder of the lock panics") = Some(count);
+    }
+
+    /// What was counted last, if anything was.
+    pub(super) fn get(&self) -> Option<u64> {
+        *self.0.lock().expect("no holder of the lock panics")
+    }
+}
+
 /// What one look at the sessions counted.
 #[derive(Clone, Copy)]
 pub(super) struct Seen {

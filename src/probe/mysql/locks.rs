@@ -64,7 +64,7 @@ impl RowLock {
 }
 
 /// `` `shop`.`stock` `` → shop, stock. A partition (`` `stock` /* Partition … */ ``) is its table.
-fn parts(name: &str) -> Option<(String, String)> {
+pub(super) fn parts(name: &str) -> Option<(String, String)> {
     let (database, table) = name.strip_prefix('`')?.split_once("`.`")?;
     let table = table.split('`').next()?;
     Some((database.to_owned(), table.to_owned()))

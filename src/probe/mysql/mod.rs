@@ -5,7 +5,10 @@ pub(crate) mod activity;
 pub mod capabilities;
 pub(crate) mod counters;
 pub(crate) mod ddl;
+mod deadlocks;
+mod digests;
 pub(crate) mod gauge;
+mod indexes;
 mod link;
 mod locks;
 mod metadata;
@@ -14,4 +17,4 @@ pub(crate) mod pulse;
 mod session;
 mod status;
 
-pub(crate) use link::LastLook;
+pub(crate) use link::{DeadlockCount, LastLook};

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::link::{LastLook, Seen, open};
+use super::link::{DeadlockCount, LastLook, Seen, open};
 use super::status::{Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
@@ -28,18 +28,21 @@ pub struct PulseProbe {
     settings: Settings,
     epoch_unix_us: i64,
     sessions: LastLook,
+    deadlocks: DeadlockCount,
     line: Line<Client>,
 }
 
 impl PulseProbe {
-    /// Connects. `epoch_unix_us` is the wall-clock time at which the run's clock stood at zero.
+    /// Connects. `epoch_unix_us` is the wall-clock time at which the run's clock stood at zero; how many deadlocks were counted is left
+    /// in `deadlocks`.
     pub async fn open(
         settings: &Settings,
         epoch_unix_us: i64,
         sessions: LastLook,
+        deadlocks: DeadlockCount,
     ) -> Result<Self, ProbeError> {
         let line = Line::new(Some(open(settings, LIMIT).await?), CONNECT_LIMIT);
-        Ok(Self { settings: settings.clone(), epoch_unix_us, sessions, line })
+        Ok(Self { settings: settings.clone(), epoch_unix_us, sessions, deadlocks, line })
     }
 
     fn pulse(&self, status: &Status, at: Stamp) -> Result<Pulse, String> {
@@ -86,6 +89,7 @@ impl OnSchedule for PulseProbe {
         let client = self.line.get(open(&self.settings, LIMIT)).await?;
         let answer = ask_status(client, clock, LIMIT, cost).await;
         let answer = answer.map_err(|unanswered| self.line.heed(unanswered))?;
+        self.deadlocks.set(answer.value.count("innodb_deadlocks"));
         let pulse = self.pulse(&answer.value, answer.answered_at)?;
         Ok((Observation::Pulse(Box::new(pulse)), answer.window()))
     }

@@ -333,18 +333,24 @@ impl Registry {
 
     /// Whose session a row shows.
     pub fn who(&self, session: &SessionRow) -> Who {
-        if let Some(statement) = self.statement(session) {
+        self.who_executes(session.id, &session.account, session.ours, &session.query)
+    }
+
+    /// Whose a connection is: its number, its account, whether it works in the database under test, and what it executes, which is
+    /// empty between statements.
+    pub fn who_executes(&self, id: u64, account: &str, ours: bool, query: &str) -> Who {
+        if let Some(statement) = self.tags.statement(query).filter(|_| ours) {
             return Who::Statement(statement);
         }
-        if session.account.starts_with("system user@") {
+        if account.starts_with("system user@") {
             return Who::Server("replica".to_owned());
         }
-        let of_pool = self.program(session.id).is_some_and(|program| program.starts_with(POOL));
-        match (of_pool || self.pool.contains(&session.id), tag_of(&session.query)) {
-            (true, None) if session.ours && session.query.is_empty() => Who::Control(BETWEEN.to_owned()),
-            (true, None) if session.ours => Who::Control(first_word(&session.query)),
+        let of_pool = self.program(id).is_some_and(|program| program.starts_with(POOL));
+        match (of_pool || self.pool.contains(&id), tag_of(query)) {
+            (true, None) if ours && query.is_empty() => Who::Control(BETWEEN.to_owned()),
+            (true, None) if ours => Who::Control(first_word(query)),
             (true, _) | (false, Some(_)) => Who::Foreign("another dbdyno pool".to_owned()),
-            (false, None) => Who::Foreign(self.program(session.id).unwrap_or(&session.account).to_owned()),
+            (false, None) => Who::Foreign(self.program(id).unwrap_or(account).to_owned()),
         }
     }
 

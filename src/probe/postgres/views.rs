@@ -121,8 +121,8 @@ pub fn index(row: &Row) -> Result<IndexCounters, Error> {
     Ok(IndexCounters {
         index: row.try_get("name")?,
         table: row.try_get("table_name")?,
-        scans: count(row, "idx_scan")?,
-        entries_read: count(row, "idx_tup_read")?,
+        scans: Some(count(row, "idx_scan")?),
+        entries_read: Some(count(row, "idx_tup_read")?),
         size_bytes: count(row, "size_bytes")?,
         constraint: row.try_get("for_constraint")?,
         quoted: row.try_get("quoted")?,
@@ -147,6 +147,7 @@ fn index_shape(row: &Row) -> Result<Option<IndexShape>, Error> {
         exclusion: row.try_get("indisexclusion")?,
         replica_identity: row.try_get("indisreplident")?,
         valid: row.try_get("indisvalid")?,
+        hidden: false,
     }))
 }
 
@@ -205,6 +206,7 @@ pub fn server(row: &Row) -> Result<ServerCounters, Error> {
         wal_syncs: level(row, "wal_syncs")?,
         wal_write_us: level(row, "wal_write_us")?,
         wal_sync_us: level(row, "wal_sync_us")?,
+        page_changes: None,
         connections: count(row, "connections")?,
     })
 }
@@ -308,6 +310,7 @@ pub fn statement(row: &Row) -> Result<StatementCounters, Error> {
         block_write_us: row.try_get("block_write_us")?,
         jit_us: row.try_get("jit_us")?,
         stats_since: row.try_get("stats_since_us")?,
+        row_work: None,
     })
 }
 

@@ -5,7 +5,7 @@ use super::page::{INDENT, Page, Style};
 use super::value::plural;
 use crate::model::{
     IndexEffectInfo, IndexExperiment, IndexResult, IndexVerdict, PlanDifference, Ratio, Report, Severity,
-    StatementEffect, StatementRole, Verdict, WriteCounters,
+    StatementEffect, StatementRole, Verdict, WholeWrites, WriteCounters,
 };
 use crate::report::format::{DASH, NBSP, bytes, count, decimal, duration_us, per_call, percent};
 
@@ -105,6 +105,14 @@ fn how(page: &mut Page, experiment: &IndexExperiment) {
     if let Some(cache) = &experiment.cache {
         page.fact("cache", &regime(cache));
     }
+    let effects =
+        || experiment.indexes.iter().filter_map(|index| index.effect.as_ref()).chain(&experiment.together);
+    if effects().any(|effect| effect.counters.as_ref().is_some_and(|counters| counters.whole.is_some())) {
+        page.fact(
+            "counters",
+            &format!("{} each time on one connection", plural(experiment.operations, "transaction")),
+        );
+    }
     if experiment.operations > 0 && !experiment.held.is_empty() {
         page.fact(
             "counters",
@@ -163,6 +171,7 @@ fn put_index(page: &mut Page, index: &IndexResult, full: bool) {
         (Some(scans), Some(entries)) => {
             format!("{} of {} entries in the measured slices", plural(scans, "scan"), count(entries))
         }
+        (None, Some(entries)) => format!("{} read by it in the measured slices", plural_entries(entries)),
         _ => "by its plans, since the server does not count scans".to_owned(),
     };
     page.fact("used by", &format!("{by}; {scans}, as {}{before}", index.name));
@@ -182,6 +191,10 @@ fn put_index(page: &mut Page, index: &IndexResult, full: bool) {
     if let Some(effect) = &index.effect {
         put_effect(page, effect, full);
     }
+}
+
+fn plural_entries(count_of: u64) -> String {
+    if count_of == 1 { "1 entry".to_owned() } else { format!("{} entries", count(count_of)) }
 }
 
 fn pairs(effect: &IndexEffectInfo) -> String {
@@ -277,7 +290,8 @@ fn put_statements(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
     if is_wide {
         columns.push(Column::number("sees"));
     }
-    columns.push(Column::number("blocks").spare(1));
+    let counts_rows = shown.iter().any(|of| of.rows_examined.is_some());
+    columns.push(Column::number(if counts_rows { "rows ex-\namined" } else { "blocks" }).spare(1));
     let mut grid = Grid::new(columns);
     for of in &shown[..few] {
         grid.row(row(of, is_wide));
@@ -294,6 +308,8 @@ fn put_statements(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
     }
     if shown.iter().any(|of| of.blocks.is_some()) {
         key.push("blocks: touched by each execution, without and with".to_owned());
+    } else if counts_rows {
+        key.push("rows examined: by each execution, without and with".to_owned());
     }
     let hidden = effect.statements.len() - few;
     if hidden > 0 {
@@ -329,7 +345,7 @@ fn row(of: &StatementEffect, is_wide: bool) -> Vec<Cell> {
     }
     // One below the other, as they are compared.
     cells.push(
-        of.blocks.map_or_else(
+        of.blocks.or(of.rows_examined).map_or_else(
             || Cell::new(DASH),
             |(without, with)| Cell::new(per_call(without)).and(per_call(with)),
         ),
@@ -381,6 +397,10 @@ fn put_counters(page: &mut Page, counters: &WriteCounters) {
     let spread = counters.spread.map_or_else(String::new, |spread| {
         format!(", alike within {} in {} repetitions", percent(spread), counters.repeats)
     });
+    if let Some(whole) = &counters.whole {
+        page.paragraph(INDENT, Style::Bold, &format!("what a transaction of writers costs, counted{spread}"));
+        return put_whole(page, whole);
+    }
     page.paragraph(INDENT, Style::Bold, &format!("what a write costs, counted{spread}"));
     let mut grid = Grid::new(vec![
         Column::text("statement", 18),
@@ -419,6 +439,26 @@ fn put_counters(page: &mut Page, counters: &WriteCounters) {
         grown => format!("the index grew by {}", bytes(grown.unsigned_abs())),
     };
     page.paragraph(INDENT, Style::Plain, &format!("{hot}; {growth}"));
+}
+
+/// What the whole server wrote.
+fn put_whole(page: &mut Page, whole: &WholeWrites) {
+    let mut grid = Grid::new(vec![
+        Column::text("of the whole server", 20),
+        Column::number("without"),
+        Column::number("with"),
+        Column::number("change"),
+    ]);
+    let mut row = |what: &str, (without, with): (f64, f64)| {
+        let ratio = if without > 0.0 { change(with / without) } else { DASH.to_owned() };
+        let cells = [what.to_owned(), per_call(without), per_call(with), ratio];
+        grid.row(cells.into_iter().map(Cell::new).collect());
+    };
+    row("redo log, bytes", whole.log_bytes);
+    if let Some(page_changes) = whole.page_changes {
+        row("changes of pages", page_changes);
+    }
+    page.grid(&grid);
 }
 
 /// A ratio as a change: `+12 %`, `−3.4 %`, `×2.50`, `÷24.1`.

@@ -194,8 +194,10 @@ fn words(phase: &Phase) -> &str {
 fn agreement(statement: &StatementInfo) -> Option<String> {
     let server = statement.ledger.as_ref()?.server?;
     let counted = server.counted_us.filter(|us| *us > 0.0)?;
+    let counts_rows = statement.server.as_ref().is_some_and(|server| server.row_work.is_some());
+    let by = if counts_rows { "performance_schema" } else { "pg_stat_statements" };
     Some(format!(
-        "active on the server for {} by the samples ({} to {}), {} by pg_stat_statements",
+        "active on the server for {} by the samples ({} to {}), {} by {by}",
         duration_us(server.sampled_us),
         duration_us(server.low_us),
         duration_us(server.high_us),

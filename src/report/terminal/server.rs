@@ -3,7 +3,7 @@
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
 use super::value::plural;
-use crate::model::{HostTrafficInfo, IndexInfo, ServerInfo, ServerProcessInfo, Stage};
+use crate::model::{HostTrafficInfo, IndexInfo, ServerInfo, ServerProcessInfo, Stage, TableInfo};
 use crate::report::format::{DASH, NBSP, bytes, count, decimal, duration_us, per_call, percent};
 
 /// Counters of the whole server, and the host.
@@ -14,19 +14,21 @@ pub(super) fn counters(page: &mut Page, stage: &Stage) {
     page.heading("server", "between the edges of the stage");
     if let Some(server) = &stage.server {
         let hit = server.cache_hit_fraction.map_or_else(|| DASH.to_owned(), percent);
-        page.fact("cache", &format!("{hit} of the blocks found in shared buffers"));
+        let is_postgres = server.wal_fpi.is_some();
+        let buffers = if is_postgres { "shared buffers" } else { "the buffer pool" };
+        page.fact("cache", &format!("{hit} of the blocks found in {buffers}"));
         let per_second = if server.window_s > 0.0 {
             format!(" ({})", bytes_per_second(server.wal_bytes as f64 / server.window_s))
         } else {
             String::new()
         };
-        let wal = format!(
-            "{}{per_second}, {}, {}",
-            bytes(server.wal_bytes),
-            plural(server.wal_fpi, "full-page image"),
-            plural(server.checkpoints, "checkpoint")
-        );
-        page.fact("WAL", &wal);
+        let mut wal = format!("{}{per_second}", bytes(server.wal_bytes));
+        for (number, one) in [(server.wal_fpi, "full-page image"), (server.checkpoints, "checkpoint")] {
+            if let Some(number) = number {
+                wal.push_str(&format!(", {}", plural(number, one)));
+            }
+        }
+        page.fact(if is_postgres { "WAL" } else { "redo log" }, &wal);
         writers(page, server);
         let ended = format!(
             "{}, {} rolled back, {}",
@@ -36,11 +38,13 @@ pub(super) fn counters(page: &mut Page, stage: &Stage) {
         );
         page.fact("commits", &ended);
         let sign = if server.size_growth_bytes < 0 { "−" } else { "+" };
+        let temporary = server
+            .temp_bytes
+            .map_or_else(String::new, |temp| format!(", {} of temporary files", bytes(temp)));
         let data = format!(
-            "{} changed, size {sign}{}, {} of temporary files",
+            "{} changed, size {sign}{}{temporary}",
             plural(server.rows_changed, "row"),
             bytes(server.size_growth_bytes.unsigned_abs()),
-            bytes(server.temp_bytes)
         );
         page.fact("data", &data);
     }
@@ -158,6 +162,12 @@ pub(super) fn tables(page: &mut Page, stage: &Stage) {
     if stage.tables.is_empty() {
         return;
     }
+    let is_read_without_scans = |table: &TableInfo| {
+        table.seq_scans + table.idx_scans == 0 && table.seq_rows_read + table.idx_rows_fetched > 0
+    };
+    if stage.tables.iter().any(is_read_without_scans) {
+        return row_tables(page, stage);
+    }
     page.heading("tables", "HOT: updates that needed no index entry");
     let mut grid = Grid::new(vec![
         Column::text("table", 12),
@@ -206,6 +216,35 @@ pub(super) fn tables(page: &mut Page, stage: &Stage) {
     }
 }
 
+/// The same where the server counts rows, and no scans: neither are there heap-only updates, nor an autovacuum.
+fn row_tables(page: &mut Page, stage: &Stage) {
+    page.heading("tables", "rows read: by whether an index led to them");
+    let mut grid = Grid::new(vec![
+        Column::text("table", 12),
+        Column::number("rows read\nby index"),
+        Column::number("\nwithout"),
+        Column::number("rows\ninserted"),
+        Column::number("\nupdated"),
+        Column::number("\ndeleted").spare(3),
+        Column::number("size").spare(1),
+        Column::number("growth").spare(4),
+    ]);
+    for table in &stage.tables {
+        grid.row(vec![
+            Cell::new(&table.table),
+            Cell::new(count(table.idx_rows_fetched)),
+            Cell::new(count(table.seq_rows_read)),
+            Cell::new(count(table.inserted)),
+            Cell::new(count(table.updated)),
+            Cell::new(count(table.deleted)),
+            Cell::new(bytes(table.size_bytes)),
+            Cell::new(growth(table.size_growth_bytes)),
+        ]);
+    }
+    page.grid(&grid);
+    read_and_returned(page, stage);
+}
+
 fn growth(bytes_more: i64) -> String {
     let sign = if bytes_more < 0 { "−" } else { "+" };
     format!("{sign}{}", bytes(bytes_more.unsigned_abs()))
@@ -232,10 +271,11 @@ pub(super) fn indexes(page: &mut Page, stage: &Stage) {
         return;
     }
     page.heading("indexes", "");
+    let are_scans_counted = stage.indexes.iter().any(|index| index.scans.is_some());
     let mut grid = Grid::new(vec![
         Column::text("index", 16),
         Column::text("table", 10),
-        Column::number("scans"),
+        Column::number(if are_scans_counted { "scans" } else { "entries\nread" }),
         Column::number("entries\nwritten ≤").spare(1),
         Column::number("size"),
         Column::text("", 12),
@@ -244,9 +284,9 @@ pub(super) fn indexes(page: &mut Page, stage: &Stage) {
         grid.row(vec![
             Cell::new(&index.index),
             Cell::new(&index.table),
-            Cell::new(count(index.scans)),
+            Cell::new(index.uses().map_or_else(|| DASH.to_owned(), count)),
             Cell::new(count(index.writes_max)),
-            Cell::new(bytes(index.size_bytes).replace(' ', &NBSP.to_string())),
+            Cell::new(size(index.size_bytes)),
             Cell::new(remark(index)),
         ]);
     }
@@ -258,12 +298,17 @@ pub(super) fn indexes(page: &mut Page, stage: &Stage) {
     }
 }
 
+/// No index takes nothing: its size could not be read.
+fn size(size_bytes: u64) -> String {
+    if size_bytes == 0 { DASH.to_owned() } else { bytes(size_bytes).replace(' ', &NBSP.to_string()) }
+}
+
 /// A report from before remarks were made holds what the simplest of them need.
 fn remark(index: &IndexInfo) -> &str {
-    match (&index.remark, index.scans, index.constraint) {
+    match (&index.remark, index.uses(), index.constraint) {
         (Some(remark), _, _) => remark,
-        (None, 0, false) => "not used",
-        (None, 0, true) => "constraint",
+        (None, Some(0), false) => "not used",
+        (None, Some(0), true) => "constraint",
         (None, _, _) => "",
     }
 }

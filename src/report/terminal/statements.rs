@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::grid::{Cell, Column, Grid};
 use super::page::{INDENT, Page, Style};
 use super::value::{Statistic, plural, time, top_wait};
-use crate::model::{Stage, StatementInfo, StatementServerInfo};
-use crate::report::format::{DASH, NBSP, bytes, count, duration_us, per_call, rate};
+use crate::model::{RowWorkInfo, Stage, StatementInfo, StatementServerInfo};
+use crate::report::format::{DASH, NBSP, bytes, count, duration_us, per_call, percent, rate};
 
 /// Statements that a summary shows.
 const SHOWN: usize = 10;
@@ -26,23 +26,29 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
     page.heading("statements", &note);
     statements.truncate(shown);
     let names = names(&stage.statements);
-    let mut grid = Grid::new(vec![
+    let counts_rows = stage.statements.iter().any(|statement| work(statement).is_some());
+    let mut columns = vec![
         Column::text("name", 14),
         Column::number("per s"),
         Column::number("p50"),
         Column::number("p99"),
         Column::number("rows/\ncall").spare(2),
         Column::number("server\nmean"),
-        Column::number("blocks per call\nhit").spare(4),
-        Column::number("\nread").spare(3),
-        Column::text("top wait", 15),
-    ]);
+    ];
+    if counts_rows {
+        columns.push(Column::number("rows ex-\namined").spare(3));
+    } else {
+        columns.push(Column::number("blocks per call\nhit").spare(4));
+        columns.push(Column::number("\nread").spare(3));
+    }
+    columns.push(Column::text("top wait", 15));
+    let mut grid = Grid::new(columns);
     for statement in &statements {
         let server = statement.server.as_ref();
         let blocks = |of: fn(&StatementServerInfo) -> u64| {
             server.map_or_else(|| DASH.to_owned(), |server| per_call(mean(of(server), server.calls)))
         };
-        grid.row(vec![
+        let mut cells = vec![
             Cell::new(&names[&key(statement)]),
             Cell::new(per_second(statement.count, stage)),
             Cell::new(time(&statement.execute_us, Statistic::P50)),
@@ -53,10 +59,16 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
                 per_call(mean(statement.rows, statement.count))
             }),
             Cell::new(server_mean(statement)),
-            Cell::new(blocks(|server| server.shared_blks_hit)),
-            Cell::new(blocks(|server| server.shared_blks_read)),
-            top_wait(statement.waits.first()),
-        ]);
+        ];
+        if counts_rows {
+            let examined = work(statement).map(|(calls, work)| per_call(mean(work.rows_examined, calls)));
+            cells.push(Cell::new(examined.unwrap_or_else(|| DASH.to_owned())));
+        } else {
+            cells.push(Cell::new(blocks(|server| server.shared_blks_hit)));
+            cells.push(Cell::new(blocks(|server| server.shared_blks_read)));
+        }
+        cells.push(top_wait(statement.waits.first()));
+        grid.row(cells);
     }
     page.grid(&grid);
     shared_rows(page, &statements);
@@ -66,8 +78,55 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
     }
 }
 
+/// What the server counts of the rows of a statement, with its executions.
+fn work(statement: &StatementInfo) -> Option<(u64, &RowWorkInfo)> {
+    let server = statement.server.as_ref()?;
+    Some((server.calls, server.row_work.as_ref()?))
+}
+
+/// Work that the server did for each execution, where it counts rows and no blocks.
+fn row_costs(page: &mut Page, stage: &Stage) {
+    let mut grid = Grid::new(vec![
+        Column::text("name", 14),
+        Column::number("calls"),
+        Column::number("rows\nexamined"),
+        Column::number("\nsorted").spare(2),
+        Column::number("temporary tables\nall").spare(3),
+        Column::number("\non disk").spare(3),
+        Column::number("waited\nfor locks"),
+        Column::number("without\nindex"),
+        Column::number("joins by\nfull scan").spare(1),
+    ]);
+    let names = names(&stage.statements);
+    for statement in by_time(stage) {
+        let Some((calls, work)) = work(statement) else { continue };
+        let each = |number: u64| Cell::new(per_call(mean(number, calls)));
+        let share =
+            |number: u64| Cell::new(if number == 0 { DASH.to_owned() } else { percent(mean(number, calls)) });
+        grid.row(vec![
+            Cell::new(&names[&key(statement)]),
+            Cell::new(count(calls)),
+            each(work.rows_examined),
+            each(work.sort_rows),
+            each(work.tmp_tables),
+            each(work.tmp_disk_tables),
+            Cell::new(duration_us(work.lock_us_mean)),
+            share(work.no_index_used),
+            share(work.full_joins),
+        ]);
+    }
+    page.heading(
+        "work on the server",
+        "for each execution, by performance_schema; shares of the executions without an index",
+    );
+    page.grid(&grid);
+}
+
 /// Work that the server did for each execution.
 pub(super) fn costs(page: &mut Page, stage: &Stage) {
+    if stage.statements.iter().any(|statement| work(statement).is_some()) {
+        return row_costs(page, stage);
+    }
     let servers = || stage.statements.iter().filter_map(|statement| statement.server.as_ref());
     // Without `track_io_timing` there is no time to show, and without compiled expressions nothing to say of them.
     let is_timed = servers().any(|server| server.block_read_us_mean > 0.0);

@@ -21,9 +21,9 @@ pub use explain::explained;
 /// What an index that dbdyno made says of itself, so that one that was left behind is known.
 const COMMENT: &str = "made by dbdyno for an index experiment; it can be dropped when none is under way";
 
-/// Why what each write costs is not counted.
-pub const NOT_COUNTED: &str = "what each write costs: this server counts redo and pages for all that it does, not by statement, and has no \
-                               heap-only updates";
+/// What is not counted of the cost of each write.
+pub const NOT_COUNTED: &str = "what each statement writes: this server counts its redo log and the changes of its pages for all that it does, \
+                               so that they are told for each transaction of those that write to the table";
 
 /// Characters of a name that the server keeps.
 const NAME_MAX: usize = 64;

@@ -1,0 +1,178 @@
+//! The server's own account of the workload's statements, where values stand in their texts: it counts statements by their digests,
+//! texts without comments and values. So a digest is known by what is left of a statement's text. What is sent as a prepared statement
+//! is not among the digests, and MariaDB does not count it by statement anywhere else (10.11). Pure but for the question itself.
+
+use std::collections::{BTreeSet, HashMap};
+
+use mysql_async::Row;
+
+use super::link::{count, probe_tag, text};
+use crate::probe::ProbePlan;
+use crate::record::observation::{RowWork, StatementCounters};
+use crate::sql::lex::{TokenKind, lex_in};
+use crate::units::{Dialect, StatementId};
+
+/// MariaDB 10.11 and MySQL 8, where `performance_schema` is on. They count since the server began, or the table was emptied.
+pub const DIGESTS: &str = concat!(
+    probe_tag!(),
+    "SELECT CONV(LEFT(DIGEST, 15), 16, 10) AS number, DIGEST_TEXT AS digest, COUNT_STAR AS calls, SUM_TIMER_WAIT AS exec_ps, ",
+    "SUM_LOCK_TIME AS lock_ps, SUM_ROWS_AFFECTED + SUM_ROWS_SENT AS row_count, SUM_ROWS_EXAMINED AS rows_examined, ",
+    "SUM_CREATED_TMP_TABLES AS tmp_tables, SUM_CREATED_TMP_DISK_TABLES AS tmp_disk_tables, SUM_SORT_ROWS AS sort_rows, ",
+    "SUM_SELECT_SCAN AS full_scans, SUM_SELECT_FULL_JOIN AS full_joins, SUM_NO_INDEX_USED AS no_index_used ",
+    "FROM performance_schema.events_statements_summary_by_digest ",
+    "WHERE SCHEMA_NAME = DATABASE() AND DIGEST_TEXT IS NOT NULL LIMIT 20000"
+);
+
+/// Picoseconds, as times are counted there, in a microsecond.
+const PS_PER_US: f64 = 1e6;
+/// What stands for a value.
+const VALUE: &str = "?";
+
+/// Knows the statements of a workload by what a digest keeps of them.
+pub struct Digests(HashMap<String, BTreeSet<StatementId>>);
+
+impl Digests {
+    /// The statements of a plan. None where values travel apart from the texts: what is prepared has no digest.
+    pub fn new(plan: &ProbePlan) -> Self {
+        let mut known: HashMap<String, BTreeSet<StatementId>> = HashMap::new();
+        let counted = plan.statements.iter().filter(|_| !plan.values_apart);
+        for (id, _, text) in counted {
+            known.entry(essence(text)).or_default().insert(*id);
+        }
+        Self(known)
+    }
+
+    /// Whether any statement can have a digest.
+    pub fn are_kept(&self) -> bool {
+        !self.0.is_empty()
+    }
+
+    /// The counters of the workload's statements, from the rows of [`DIGESTS`].
+    pub fn read(&self, rows: &[Row]) -> Vec<StatementCounters> {
+        rows.iter().filter_map(|row| self.account(row)).collect()
+    }
+
+    fn account(&self, row: &Row) -> Option<StatementCounters> {
+        let statements = self.statements(&text(row, "digest")?)?;
+        let number = |column| count(row, column).unwrap_or(0);
+        Some(StatementCounters {
+            statements,
+            query_id: i64::try_from(count(row, "number")?).ok()?,
+            calls: number("calls"),
+            exec_us: number("exec_ps") as f64 / PS_PER_US,
+            rows: number("row_count"),
+            row_work: Some(RowWork {
+                rows_examined: number("rows_examined"),
+                lock_us: number("lock_ps") as f64 / PS_PER_US,
+                tmp_tables: number("tmp_tables"),
+                tmp_disk_tables: number("tmp_disk_tables"),
+                sort_rows: number("sort_rows"),
+                full_scans: number("full_scans"),
+                full_joins: number("full_joins"),
+                no_index_used: number("no_index_used"),
+            }),
+            ..StatementCounters::default()
+        })
+    }
+
+    /// The statements that a digest stands for.
+    fn statements(&self, digest: &str) -> Option<Vec<StatementId>> {
+        self.0.get(&essence(digest)).map(|statements| statements.iter().copied().collect())
+    }
+}
+
+/// What a text and its digest have in common: words in small letters without quotes, and one `?` for each list of values, however long
+/// it is. The server writes ``SELECT `n` FROM `t` WHERE `id` IN (...)`` of `select n from t where id in (:a, :b)`.
+fn essence(sql: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for token in lex_in(sql, Dialect::Mysql) {
+        let written = token.text(sql);
+        parts.push(match token.kind {
+            TokenKind::Whitespace | TokenKind::LineComment | TokenKind::BlockComment => continue,
+            TokenKind::String
+            | TokenKind::DollarString
+            | TokenKind::Number
+            | TokenKind::Parameter
+            | TokenKind::Positional => VALUE.to_owned(),
+            TokenKind::Word if written.eq_ignore_ascii_case("null") => VALUE.to_owned(),
+            _ => written.trim_matches('`').to_lowercase(),
+        });
+        shorten(&mut parts);
+    }
+    while parts.last().is_some_and(|last| last == ";") {
+        parts.pop();
+    }
+    parts.join(" ")
+}
+
+/// Makes one value of a list of values at the end, and one list of a list of such lists: `?, ?` → `?`, `(?), (?)` → `(?)`. Three dots
+/// are what the server writes for what it leaves out.
+fn shorten(parts: &mut Vec<String>) {
+    const DOTS: [&str; 3] = [".", ".", "."];
+    const LISTS: [&[&str]; 3] =
+        [&[VALUE, ",", VALUE], &["(", VALUE, ")", ",", "(", VALUE, ")"], &["(", VALUE, ")", ",", VALUE]];
+    if ends_with(parts, &DOTS) {
+        parts.truncate(parts.len() - DOTS.len());
+        parts.push(VALUE.to_owned());
+    }
+    while let Some(list) = LISTS.iter().find(|list| ends_with(parts, list)) {
+        // What stands before the first comma is left.
+        let kept = list.iter().take_while(|part| **part != ",").count();
+        parts.truncate(parts.len() - list.len() + kept);
+    }
+}
+
+fn ends_with(parts: &[String], end: &[&str]) -> bool {
+    parts.len() >= end.len()
+        && parts[parts.len() - end.len()..].iter().zip(end).all(|(part, end)| part == end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_known_by_what_it_keeps_of_a_text() {
+        for (sent, digest) in [
+            (
+                "/*dbdyno:a.b*/ SELECT n, 'x' FROM stock s WHERE id = :id AND note LIKE 'a%' -- all of them",
+                "SELECT `n` , ? FROM `stock` `s` WHERE ID = ? AND `note` LIKE ? ",
+            ),
+            (
+                "INSERT INTO taken (id, at) VALUES (:id, now()), (:other, NULL);",
+                "INSERT INTO `taken` ( ID , AT ) VALUES ( ? , NOW ( ) ) , (...) ",
+            ),
+            ("SELECT * FROM t WHERE id IN (:a, :b, :c)", "SELECT * FROM `t` WHERE ID IN (...) "),
+            ("INSERT INTO t VALUES (:a, :b), (:c, :d), (1, 2)", "INSERT INTO `t` VALUES (...) , ... "),
+            ("SELECT n FROM t LIMIT :n", "SELECT `n` FROM `t` LIMIT ? "),
+        ] {
+            assert_eq!(essence(sent), essence(digest), "{sent}");
+        }
+        for (one, other) in [
+            ("SELECT n FROM t WHERE id = :id", "SELECT n FROM t WHERE no = :id"),
+            ("SELECT a, b FROM t", "SELECT a FROM t"),
+            ("SELECT f(:a)", "SELECT f(:a) + :b"),
+        ] {
+            assert_ne!(essence(one), essence(other), "{one}");
+        }
+    }
+
+    #[test]
+    fn statements_whose_texts_are_alike_share_a_digest_and_what_is_prepared_has_none() {
+        let statement =
+            |id, sql: &str| (StatementId(id), format!("a.s{id}"), format!("/*dbdyno:a.s{id}*/ {sql}"));
+        let statements = vec![
+            statement(0, "SELECT n FROM t WHERE id = :id"),
+            statement(1, "select n from t where id = :other"),
+            statement(2, "DELETE FROM t WHERE id = :id"),
+        ];
+        let plan = ProbePlan { statements, values_apart: false, ..ProbePlan::default() };
+        let digests = Digests::new(&plan);
+        let of = |digest: &str| digests.statements(digest);
+        assert_eq!(of("SELECT `n` FROM `t` WHERE ID = ? "), Some(vec![StatementId(0), StatementId(1)]));
+        assert_eq!(of("DELETE FROM `t` WHERE ID = ? "), Some(vec![StatementId(2)]));
+        assert_eq!(of("DELETE FROM `t` "), None);
+        assert!(digests.are_kept());
+        assert!(!Digests::new(&ProbePlan { values_apart: true, ..plan }).are_kept());
+    }
+}
