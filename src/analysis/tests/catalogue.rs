@@ -670,6 +670,7 @@ fn migration(report: &mut Report, statements: Vec<DdlInfo>) -> &mut Migration {
         left: LeftBehind::default(),
         before_after: None,
         command: None,
+        without_safe_form: None,
         rehearsals: Vec::new(),
         relations: Vec::new(),
         also_prepared: None,
