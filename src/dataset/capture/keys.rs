@@ -45,26 +45,32 @@ pub(super) enum Role {
 #[derive(Debug, Default)]
 pub(super) struct Roles {
     pub(super) of: Vec<Vec<Role>>,
+    /// Which tables have rows to describe.
+    pub(super) filled: Vec<bool>,
     pub(super) left_out: LeftOut,
     pub(super) remarks: Vec<Remark>,
     /// Statements behind the rows.
     pub(super) finish: Vec<String>,
 }
 
-/// Whether a table has rows to describe.
-pub(super) fn is_filled(facts: &DatabaseFacts, table: usize) -> bool {
-    let own = &facts.tables[table];
-    // Whoever is referred to has rows, whatever its own estimate says.
-    let has_children = |other: &TableFacts| {
-        let refers = |reference: &&ReferenceFacts| reference.table == own.oid && other.oid != own.oid;
-        other.rows >= 1.0 && other.references.iter().any(|reference| refers(&reference))
-    };
-    own.rows >= 1.0 || facts.tables.iter().any(has_children)
+/// Which tables have rows to describe: those with rows, and whoever one of them refers to, whatever its own estimate says.
+fn filled(facts: &DatabaseFacts) -> Vec<bool> {
+    let mut filled: Vec<bool> = facts.tables.iter().map(|table| table.rows >= 1.0).collect();
+    let mut open: Vec<usize> = (0..filled.len()).filter(|table| filled[*table]).collect();
+    while let Some(table) = open.pop() {
+        let parents = facts.tables[table].references.iter().filter_map(|of| facts.of_oid(of.table));
+        for parent in parents {
+            if !std::mem::replace(&mut filled[parent], true) {
+                open.push(parent);
+            }
+        }
+    }
+    filled
 }
 
 /// Decides all roles.
 pub(super) fn decide(facts: &DatabaseFacts) -> Roles {
-    let mut roles = Roles::default();
+    let mut roles = Roles { filled: filled(facts), ..Roles::default() };
     for table in &facts.tables {
         let role = |column: &ColumnFacts| match column.kind {
             _ if column.is_generated => Role::Absent,
@@ -208,7 +214,7 @@ impl Roles {
             self.leave_out(own, &reference.name, why, "set the column in finish.sql, and add the key there");
             return false;
         }
-        if !is_filled(facts, parent) {
+        if !self.filled[parent] {
             for column in &reference.columns {
                 self.set(facts, table, column, Role::Null);
             }
