@@ -221,12 +221,12 @@ impl CheckFacts {
         let tokens = significant(text);
         let words: Vec<&str> =
             tokens.iter().map(|token| token.text(text)).filter(|word| !["(", ")"].contains(word)).collect();
-        let (later, earlier) = match words.as_slice() {
-            [later, ">", earlier]
-            | [later, ">", "=", earlier]
-            | [earlier, "<", later]
-            | [earlier, "<", "=", later] => (later, earlier),
-            _ => return None,
+        let ([later, ">", earlier]
+        | [later, ">", "=", earlier]
+        | [earlier, "<", later]
+        | [earlier, "<", "=", later]) = words.as_slice()
+        else {
+            return None;
         };
         let is = |word: &str, name: &str| word.trim_matches('"').replace("\"\"", "\"") == name;
         let [one, other] = self.columns.as_slice() else { return None };
