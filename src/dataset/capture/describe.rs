@@ -512,13 +512,13 @@ impl Described {
                 }
             }
             for key in own.keys.iter().filter(|_| repeats) {
-                if roles.is_held(facts, table, key) || self.left_out.why(&own.name, &key.name).is_some() {
+                if roles.is_held(facts, table, key) || self.left_out.why(&key.table, &key.name).is_some() {
                     continue;
                 }
                 let why = "there are more rows than rows that they could refer to";
-                self.left_out.constraints.push((own.name.clone(), key.name.clone(), why.to_owned()));
+                self.left_out.constraints.push((key.table.clone(), key.name.clone(), why.to_owned()));
                 self.remarks.push(Remark::new(
-                    format!("{}.{}", own.name, key.name),
+                    format!("{}.{}", key.table, key.name),
                     why,
                     "keep its rows apart in finish.sql, and add it there",
                 ));
@@ -550,7 +550,7 @@ impl Described {
         self.left_out.nullable.push((table.name.clone(), column.name.clone()));
         for key in table.keys.iter().filter(|key| key.is_primary && key.columns.contains(&column.name)) {
             let why = format!("its column {} has no values", column.name);
-            self.left_out.constraints.push((table.name.clone(), key.name.clone(), why));
+            self.left_out.constraints.push((key.table.clone(), key.name.clone(), why));
         }
     }
 

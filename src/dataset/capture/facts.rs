@@ -175,6 +175,8 @@ pub struct JointStatistics {
 /// Columns whose values no two rows share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
+    /// The table that it stands on, as SQL names it: a partition can have one of its own.
+    pub table: String,
     /// Of the index.
     pub name: String,
     /// All columns that it looks at.
