@@ -11,7 +11,7 @@ use super::facts::{
 };
 use super::fan_out::{Sides, exponent, fan_outs, rows_of, rows_wanted, whole};
 use super::joint::{Member, together};
-use super::keys::{Role, Roles, decide, is_filled, without_key};
+use super::keys::{Role, Roles, decide, without_key};
 use super::redact::Form;
 use crate::generate::ColumnGenerator;
 use crate::generate::spec::{ColumnSpec, Modifiers, RowSpec, ScopeColumn, ScopeTable, ValueSpec};
@@ -130,13 +130,12 @@ fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
 #[must_use]
 pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
     let mut roles = decide(facts);
-    let filled: Vec<bool> = (0..facts.tables.len()).map(|table| is_filled(facts, table)).collect();
     let rows = all_rows(facts, &roles);
     let mut scope: Vec<ScopeTable> = vec![];
     let mut candidates: Vec<Vec<Candidate>> = vec![];
     let mut remarks = roles.remarks.clone();
     for (table, own) in facts.tables.iter().enumerate() {
-        let mut all = if filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
+        let mut all = if roles.filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
         remarks.extend(join(own, &roles.of[table], &mut all));
         let columns =
             all.iter().map(|of| scope_column(&own.columns[of.column], &of.descriptions[0])).collect();
@@ -150,7 +149,7 @@ pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
         finish: roles.finish.clone(),
         ..Described::default()
     };
-    for (table, columns) in candidates.iter().enumerate().filter(|(table, _)| filled[*table]) {
+    for (table, columns) in candidates.iter().enumerate().filter(|(table, _)| roles.filled[*table]) {
         described.remark_on_joined(&facts.tables[table], columns);
         described.add(facts, table, columns, &roles, rows[table]);
     }
@@ -513,13 +512,13 @@ impl Described {
                 }
             }
             for key in own.keys.iter().filter(|_| repeats) {
-                if roles.is_held(facts, table, key) || self.left_out.why(&own.name, &key.name).is_some() {
+                if roles.is_held(facts, table, key) || self.left_out.why(&key.table, &key.name).is_some() {
                     continue;
                 }
                 let why = "there are more rows than rows that they could refer to";
-                self.left_out.constraints.push((own.name.clone(), key.name.clone(), why.to_owned()));
+                self.left_out.constraints.push((key.table.clone(), key.name.clone(), why.to_owned()));
                 self.remarks.push(Remark::new(
-                    format!("{}.{}", own.name, key.name),
+                    format!("{}.{}", key.table, key.name),
                     why,
                     "keep its rows apart in finish.sql, and add it there",
                 ));
@@ -551,7 +550,7 @@ impl Described {
         self.left_out.nullable.push((table.name.clone(), column.name.clone()));
         for key in table.keys.iter().filter(|key| key.is_primary && key.columns.contains(&column.name)) {
             let why = format!("its column {} has no values", column.name);
-            self.left_out.constraints.push((table.name.clone(), key.name.clone(), why));
+            self.left_out.constraints.push((key.table.clone(), key.name.clone(), why));
         }
     }
 

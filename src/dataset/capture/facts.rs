@@ -175,6 +175,8 @@ pub struct JointStatistics {
 /// Columns whose values no two rows share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
+    /// The table that it stands on, as SQL names it: a partition can have one of its own.
+    pub table: String,
     /// Of the index.
     pub name: String,
     /// All columns that it looks at.
@@ -221,12 +223,12 @@ impl CheckFacts {
         let tokens = significant(text);
         let words: Vec<&str> =
             tokens.iter().map(|token| token.text(text)).filter(|word| !["(", ")"].contains(word)).collect();
-        let (later, earlier) = match words.as_slice() {
-            [later, ">", earlier]
-            | [later, ">", "=", earlier]
-            | [earlier, "<", later]
-            | [earlier, "<", "=", later] => (later, earlier),
-            _ => return None,
+        let ([later, ">", earlier]
+        | [later, ">", "=", earlier]
+        | [earlier, "<", later]
+        | [earlier, "<", "=", later]) = words.as_slice()
+        else {
+            return None;
         };
         let is = |word: &str, name: &str| word.trim_matches('"').replace("\"\"", "\"") == name;
         let [one, other] = self.columns.as_slice() else { return None };

@@ -45,26 +45,32 @@ pub(super) enum Role {
 #[derive(Debug, Default)]
 pub(super) struct Roles {
     pub(super) of: Vec<Vec<Role>>,
+    /// Which tables have rows to describe.
+    pub(super) filled: Vec<bool>,
     pub(super) left_out: LeftOut,
     pub(super) remarks: Vec<Remark>,
     /// Statements behind the rows.
     pub(super) finish: Vec<String>,
 }
 
-/// Whether a table has rows to describe.
-pub(super) fn is_filled(facts: &DatabaseFacts, table: usize) -> bool {
-    let own = &facts.tables[table];
-    // Whoever is referred to has rows, whatever its own estimate says.
-    let has_children = |other: &TableFacts| {
-        let refers = |reference: &&ReferenceFacts| reference.table == own.oid && other.oid != own.oid;
-        other.rows >= 1.0 && other.references.iter().any(|reference| refers(&reference))
-    };
-    own.rows >= 1.0 || facts.tables.iter().any(has_children)
+/// Which tables have rows to describe: those with rows, and whoever one of them refers to, whatever its own estimate says.
+fn filled(facts: &DatabaseFacts) -> Vec<bool> {
+    let mut filled: Vec<bool> = facts.tables.iter().map(|table| table.rows >= 1.0).collect();
+    let mut open: Vec<usize> = (0..filled.len()).filter(|table| filled[*table]).collect();
+    while let Some(table) = open.pop() {
+        let parents = facts.tables[table].references.iter().filter_map(|of| facts.of_oid(of.table));
+        for parent in parents {
+            if !std::mem::replace(&mut filled[parent], true) {
+                open.push(parent);
+            }
+        }
+    }
+    filled
 }
 
 /// Decides all roles.
 pub(super) fn decide(facts: &DatabaseFacts) -> Roles {
-    let mut roles = Roles::default();
+    let mut roles = Roles { filled: filled(facts), ..Roles::default() };
     for table in &facts.tables {
         let role = |column: &ColumnFacts| match column.kind {
             _ if column.is_generated => Role::Absent,
@@ -98,7 +104,7 @@ pub(super) fn without_key(facts: &DatabaseFacts, left_out: &mut LeftOut, remarks
             };
             let mut keys = parent.keys.iter().filter(|key| !key.is_partial && same(key, &reference.to));
             let is_gone = keys.clone().next().is_some()
-                && keys.all(|key| left_out.why(&parent.name, &key.name).is_some());
+                && keys.all(|key| left_out.why(&key.table, &key.name).is_some());
             if is_gone && left_out.why(&own.name, &reference.name).is_none() {
                 let why = format!("the key of {} that it leads to is left out", parent.name);
                 let name = (own.name.clone(), reference.name.clone(), why.clone());
@@ -122,9 +128,9 @@ impl Roles {
         }
     }
 
-    fn leave_out(&mut self, table: &TableFacts, constraint: &str, why: &str, remedy: &str) {
-        self.left_out.constraints.push((table.name.clone(), constraint.to_owned(), why.to_owned()));
-        self.remarks.push(Remark::new(format!("{}.{constraint}", table.name), why, remedy));
+    fn leave_out(&mut self, table: &str, constraint: &str, why: &str, remedy: &str) {
+        self.left_out.constraints.push((table.to_owned(), constraint.to_owned(), why.to_owned()));
+        self.remarks.push(Remark::new(format!("{table}.{constraint}"), why, remedy));
     }
 
     /// Columns of types that no generator makes.
@@ -145,7 +151,7 @@ impl Roles {
                 for key in own.keys.iter().filter(|key| key.is_primary && key.columns.contains(&column.name))
                 {
                     let why = format!("no generator makes its column {}", column.name);
-                    self.leave_out(own, &key.name, &why, "add it in finish.sql, behind the values");
+                    self.leave_out(&key.table, &key.name, &why, "add it in finish.sql, behind the values");
                 }
             }
         }
@@ -183,7 +189,12 @@ impl Roles {
             if !follows {
                 let shared = reference.columns.join(", ");
                 let why = format!("its columns ({shared}) belong to another foreign key too");
-                self.leave_out(own, &reference.name, &why, "make both hold in finish.sql, and add it there");
+                self.leave_out(
+                    &own.name,
+                    &reference.name,
+                    &why,
+                    "make both hold in finish.sql, and add it there",
+                );
             }
         }
     }
@@ -205,10 +216,15 @@ impl Roles {
                 return true;
             }
             let why = "a row refers to its own table, and not by one column that may be NULL at the root";
-            self.leave_out(own, &reference.name, why, "set the column in finish.sql, and add the key there");
+            self.leave_out(
+                &own.name,
+                &reference.name,
+                why,
+                "set the column in finish.sql, and add the key there",
+            );
             return false;
         }
-        if !is_filled(facts, parent) {
+        if !self.filled[parent] {
             for column in &reference.columns {
                 self.set(facts, table, column, Role::Null);
             }
@@ -273,7 +289,7 @@ impl Roles {
         } else {
             let why = "it closes a circle of foreign keys";
             let remedy = "make one of their columns NULL, or set them in finish.sql and add the key there";
-            self.leave_out(own, &reference.name, why, remedy);
+            self.leave_out(&own.name, &reference.name, why, remedy);
         }
     }
 
@@ -326,7 +342,7 @@ impl Roles {
     /// Makes sure that no two rows agree in the columns of a key.
     fn hold(&mut self, facts: &DatabaseFacts, table: usize, key: &KeyFacts) {
         let own = &facts.tables[table];
-        if self.is_held(facts, table, key) || self.left_out.why(&own.name, &key.name).is_some() {
+        if self.is_held(facts, table, key) || self.left_out.why(&key.table, &key.name).is_some() {
             return;
         }
         let role = |column: &String| self.role(facts, table, column).cloned().unwrap_or(Role::Absent);
@@ -355,7 +371,7 @@ impl Roles {
             }
             // What some of the rows keep would have to be kept by all of them, which would be other rows.
             let why = "it counts for some of the rows only, and nothing keeps those apart";
-            self.leave_out(own, &key.name, why, "keep them apart in finish.sql, and add it there");
+            self.leave_out(&key.table, &key.name, why, "keep them apart in finish.sql, and add it there");
             return;
         }
         let number = free.iter().find(|column| matches!(column.kind, TypeKind::Int(_)));
@@ -377,7 +393,7 @@ impl Roles {
                 } else {
                     let why = "no generator keeps its rows apart";
                     let remedy = "set one of its columns in finish.sql, and add it there";
-                    self.leave_out(own, &key.name, why, remedy);
+                    self.leave_out(&key.table, &key.name, why, remedy);
                 }
             }
         }
@@ -528,7 +544,7 @@ mod tests {
 
     fn key(name: &str, columns: &[&str], is_primary: bool) -> KeyFacts {
         let columns = columns.iter().map(|name| (*name).to_owned()).collect();
-        KeyFacts { name: name.into(), columns, is_primary, is_partial: false }
+        KeyFacts { table: String::new(), name: name.into(), columns, is_primary, is_partial: false }
     }
 
     #[test]

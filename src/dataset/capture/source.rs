@@ -146,11 +146,11 @@ impl<'a> Sources<'a> {
         self.new_value(at).or_else(|| self.key_of_value(at))
     }
 
-    /// A value that no row has, for a column that a key counts on.
+    /// A value that no row has, for a column that a key counts on; but what refers to another row has that row's.
     pub(super) fn new_value(&self, at: &At) -> Option<String> {
         let (_, column, facts) = self.column(at)?;
-        let is_new = column.is_unique || (column.in_key && column.refers.is_none());
-        fresh(facts).filter(|_| is_new)
+        let refers = self.facts.tables[at.table].references.iter().any(|of| of.columns.contains(&at.column));
+        fresh(facts).filter(|_| !refers && (column.is_unique || column.in_key))
     }
 
     /// As [`Sources::key`], but a value of the own column where it refers to nothing.

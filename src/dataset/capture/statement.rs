@@ -290,7 +290,7 @@ fn lacks_key(text: &str, reading: &Reading<'_>, sources: &Sources<'_>) -> Option
     };
     let mut meant = own.keys.iter().filter(is_meant).peekable();
     meant.peek()?;
-    let is_gone = |key: &KeyFacts| sources.described.left_out.why(&own.name, &key.name).is_some();
+    let is_gone = |key: &KeyFacts| sources.described.left_out.why(&key.table, &key.name).is_some();
     meant.all(is_gone).then(|| "the key that its ON CONFLICT names is left out of schema.sql".to_owned())
 }
 

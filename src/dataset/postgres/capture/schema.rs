@@ -287,7 +287,7 @@ const EXTENSIONS: &str = "
     SELECT x.oid, format('CREATE EXTENSION IF NOT EXISTS %I%s', x.extname,
                CASE WHEN n.nspname IN ('public', 'pg_catalog') THEN '' ELSE format(' WITH SCHEMA %I', n.nspname) END),
            CASE WHEN n.nspname IN ('public', 'pg_catalog') THEN NULL ELSE format('CREATE SCHEMA IF NOT EXISTS %I', n.nspname) END,
-           d.classid, d.objid, p.proname::text
+           d.classid, d.objid, p.proname::text, x.extname::text
     FROM pg_extension x JOIN pg_namespace n ON n.oid = x.extnamespace
          JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = x.oid AND d.deptype = 'e'
          LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
@@ -307,9 +307,11 @@ impl Reader<'_> {
         before.extend(self.ask(DOING, SEQUENCES, &[&schemas]).await?.iter().map(text_of));
         let mut captured = CapturedSchema::default();
         before.extend(self.table_texts(&schemas, &mut captured.remarks).await?);
+        let mut named = BTreeSet::new();
         let mut called: BTreeSet<String> = texts.iter().flat_map(|text| called_in(text)).collect();
         for row in self.ask(DOING, FUNCTIONS, &[&schemas]).await? {
             called.extend(called_in(&row.get::<_, String>(3)));
+            named.extend(words_in(&row.get::<_, String>(2)));
             before.push(text_of(&row));
         }
         before.extend(self.ask(DOING, AGGREGATES, &[&schemas]).await?.iter().map(text_of));
@@ -330,7 +332,7 @@ impl Reader<'_> {
         }
         let needs = self.needs().await?;
         let ids: Vec<Id> = before.iter().map(|object| object.id).collect();
-        captured.objects = self.extensions(&ids, &needs, &called).await?;
+        captured.objects = self.extensions(&ids, &needs, &called, &named).await?;
         let mut lost = self.strangers(&schemas, &mut captured.remarks).await?;
         for at in needs.sorted(&ids) {
             let mut object = before[at].clone();
@@ -409,6 +411,7 @@ impl Reader<'_> {
         objects: &[Id],
         needs: &Needs,
         called: &BTreeSet<String>,
+        named: &BTreeSet<String>,
     ) -> Result<Vec<SchemaObject>, DatasetError> {
         let schemas = self.schemas.clone();
         let indexes = self.ask("read the indexes", INDEX_NUMBERS, &[&schemas]).await?;
@@ -418,8 +421,9 @@ impl Reader<'_> {
         let mut found: Vec<SchemaObject> = vec![];
         for row in self.ask("read the extensions", EXTENSIONS, &[]).await? {
             let (oid, member): (u32, Id) = (row.get(0), (row.get(3), row.get(4)));
-            let function: Option<String> = row.get(5);
-            let is_called = function.is_some_and(|name| called.contains(&name));
+            let (function, extension): (Option<String>, String) = (row.get(5), row.get(6));
+            // The dictionary of `unaccent` is named by a text alone.
+            let is_called = function.is_some_and(|name| called.contains(&name)) || named.contains(&extension);
             if (is_called || needed.contains(&needs.whole(member)))
                 && !found.iter().any(|object| object.id == (0, oid))
             {
@@ -462,6 +466,11 @@ fn text_of(row: &Row) -> SchemaObject {
 /// The kind and the name of what a statement makes.
 fn first_words(sql: &str) -> String {
     sql.split_whitespace().skip(1).take(3).collect::<Vec<_>>().join(" ")
+}
+
+/// All words of a text, within its texts as well.
+fn words_in(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-')).map(str::to_lowercase)
 }
 
 /// The words in a text that stand before a parenthesis.

@@ -151,9 +151,10 @@ const COLUMN_FACTS: &str = "
     WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND n.nspname = ANY ($1) AND a.attnum > 0 AND NOT a.attisdropped
     ORDER BY a.attrelid, a.attnum";
 
-/// Unique indexes with all columns that they look at, be it inside an expression.
+/// Unique indexes, those that a partition has by itself as well, with all columns that they look at, be it inside an expression.
 const KEYS: &str = "
-    SELECT i.indrelid, c.relname::text, i.indisprimary, i.indpred IS NOT NULL,
+    SELECT coalesce(pg_partition_root(i.indrelid), i.indrelid)::oid, i.indrelid::regclass::text, c.relname::text, i.indisprimary,
+           i.indpred IS NOT NULL OR t.relispartition,
            ARRAY(SELECT a.attname::text FROM unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) WITH ORDINALITY k (number, place)
                  JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.number ORDER BY k.place),
            ARRAY(SELECT DISTINCT a.attname::text FROM pg_depend d
@@ -162,7 +163,7 @@ const KEYS: &str = "
                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid > 0)
     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
          JOIN pg_namespace n ON n.oid = t.relnamespace
-    WHERE i.indisunique AND NOT t.relispartition AND t.relkind IN ('r', 'p') AND n.nspname = ANY ($1)
+    WHERE i.indisunique AND NOT c.relispartition AND t.relkind IN ('r', 'p') AND n.nspname = ANY ($1)
     ORDER BY i.indrelid, NOT i.indisprimary, c.relname";
 
 const REFERENCES: &str = "
@@ -254,14 +255,19 @@ impl Reader<'_> {
         }
         for row in self.ask(DOING, KEYS, &[&schemas]).await? {
             let Some(at) = places.get(&row.get(0)) else { continue };
-            let mut columns: Vec<String> = row.get(4);
-            for column in row.get::<_, Vec<String>>(5) {
+            let mut columns: Vec<String> = row.get(5);
+            for column in row.get::<_, Vec<String>>(6) {
                 if !columns.contains(&column) {
                     columns.push(column);
                 }
             }
-            let (name, is_primary, is_partial) = (row.get(1), row.get(2), row.get(3));
-            tables[*at].keys.push(KeyFacts { name, columns, is_primary, is_partial });
+            tables[*at].keys.push(KeyFacts {
+                table: row.get(1),
+                name: row.get(2),
+                columns,
+                is_primary: row.get(3),
+                is_partial: row.get(4),
+            });
         }
         for row in self.ask(DOING, REFERENCES, &[&schemas]).await? {
             let Some(at) = places.get(&row.get(0)) else { continue };
