@@ -208,14 +208,19 @@ fn reset(arguments: &MigrationArguments, measure: &MeasurePlan) -> Result<Reset,
         return Err("--in-place changes the database itself, --reset template a copy of it: say one of them"
             .to_owned());
     }
+    if wants_copy && measure.pooler.is_some() {
+        return Err(
+            "a pooler does not know the copy that is changed: leave out --pooler or --reset template"
+                .to_owned(),
+        );
+    }
     // MariaDB and MySQL make no copies of a database.
     if arguments.in_place || measure.target.dialect() == Dialect::Mysql {
         return Ok(Reset::None);
     }
     let TargetChoice::Existing(target) = &measure.target else {
         // A throwaway server goes with its database; a pooler in front of it does not know a copy.
-        let copies = wants_copy || measure.pooler.is_none();
-        return Ok(if copies { Reset::Template } else { Reset::None });
+        return Ok(if measure.pooler.is_none() { Reset::Template } else { Reset::None });
     };
     if measure.pooler.is_some() && target.same_host() {
         return Err("a pooler does not know the copy that is changed: leave out --pooler, or say --in-place"

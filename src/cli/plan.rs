@@ -66,9 +66,10 @@ pub enum UsageError {
     /// What is said of a pooler that is not there.
     #[error("{0} goes with {1}")]
     WithoutPooler(&'static str, &'static str),
-    /// A pooler does not know the copies.
+    /// A pooler of the user's does not know the copies.
     #[error(
-        "--reset template measures on copies of the database, which a pooler does not know: leave out --pooler or --reset"
+        "--reset template measures on copies of the database, which the pooler at --pooler does not know: leave out one of the two, or \
+         measure on a throwaway server (--target local) through --pooler pgbouncer, which knows them"
     )]
     PoolerWithCopies,
     /// A pipeline in a protocol without.

@@ -21,11 +21,11 @@ pub(super) fn choice(arguments: &MeasureArguments) -> Result<Option<PoolerChoice
             (None, None) => Ok(None),
         };
     };
-    if arguments.reset == ResetTo::Template {
-        return Err(UsageError::PoolerWithCopies.into());
-    }
     let is_local = arguments.target.local().is_some();
     if pooler.contains("://") {
+        if arguments.reset == ResetTo::Template {
+            return Err(UsageError::PoolerWithCopies.into());
+        }
         if given.pooler_pool.is_some() {
             return Err(UsageError::WithoutPooler("--pooler-pool", "--pooler pgbouncer").into());
         }

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use crate::analysis::Analysis;
 use crate::analysis::warm_up::{WarmUp, WarmUpPlan};
 use crate::dataset::{self, DataState};
-use crate::db::{Engine as _, SessionOptions};
+use crate::db::{Engine as _, SessionOptions, Target};
 use crate::engine::{self, Collected, Plan, Replacement, Sampling, StagePlan, Storm};
 use crate::probe::{ProbePlan, Probed, Probes};
 use crate::record::capacity::{Planned, StepKind};
@@ -263,7 +263,10 @@ impl<'a> Bench<'a> {
                     interval,
                     gauges: header::gauges(&self.plan.workload),
                     plans: plans::capture(&self.plan, self.workload(variant), self.data(variant)),
-                    pooler: self.pooler.as_ref().and_then(|pooler| pooler.watch.clone()),
+                    pooler: self
+                        .pooler
+                        .as_ref()
+                        .and_then(|pooler| pooler.watch_of(self.target.target.database())),
                 };
                 Probes::start(&self.target.target, plan, self.clock, self.epoch.unix_us(), out).await?
             }
@@ -361,6 +364,12 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// Where the measured sessions connect.
+    fn measured_target(&self) -> Target {
+        let target = &self.target.target;
+        self.pooler.as_ref().map_or_else(|| target.clone(), |pooler| pooler.to(target.database()))
+    }
+
     /// Measures one segment.
     async fn measure(&mut self, segment: &Segment, observer: &mut Observer<'_>) -> Result<(), StudyError> {
         let mut prepared = Vec::new();
@@ -381,8 +390,7 @@ impl<'a> Bench<'a> {
         let variant = segment.slice.as_ref().and_then(|slice| slice.variant);
         let options = session_options(&self.plan, self.workload(variant));
         let settings = segment.slice.as_ref().map_or(&[][..], |slice| &slice.settings);
-        let measured = self.pooler.as_ref().map_or(&self.target.target, |pooler| &pooler.target);
-        let engine = measured.with_session_settings(settings).engine(self.clock, options);
+        let engine = self.measured_target().with_session_settings(settings).engine(self.clock, options);
         let mut run = engine::start(&plan, &engine, self.clock)?;
         tokio::select! {
             warmed = run.warm() => warmed?,

@@ -18,18 +18,33 @@ const POOL_SIZE: u32 = 20;
 /// A pooler that the measured sessions can go through.
 pub(super) struct OpenPooler {
     /// Where they connect.
-    pub(super) target: Target,
+    target: Target,
     /// The role of the sessions behind it, where it chooses that.
     pub(super) measured_as: Option<String>,
     /// What it says of itself.
     pub(super) header: PoolerHeader,
     /// How it is looked at, where its console is known.
-    pub(super) watch: Option<PoolerWatch>,
+    watch: Option<PoolerWatch>,
     /// Present when it was started for this.
     own: Option<LocalServer>,
 }
 
 impl OpenPooler {
+    /// Where the measured sessions connect to arrive at this database of the server. One that dbdyno started leads to each of them by
+    /// its name; another one leads where it leads.
+    pub(super) fn to(&self, database: &str) -> Target {
+        if self.own.is_some() { self.target.with_database(database) } else { self.target.clone() }
+    }
+
+    /// How its part for this database of the server is looked at, where its console is known.
+    pub(super) fn watch_of(&self, database: &str) -> Option<PoolerWatch> {
+        let mut watch = self.watch.clone()?;
+        if self.own.is_some() {
+            database.clone_into(&mut watch.database);
+        }
+        Some(watch)
+    }
+
     /// Removes one that was started for this, and waits until it is gone.
     pub(super) async fn close(self) -> Result<(), StudyError> {
         match self.own {

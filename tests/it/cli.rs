@@ -165,6 +165,10 @@ fn wrong_arguments_are_usage_errors_that_name_the_flag() {
             "run --clients 1 --duration 1s --pooler-admin postgres://x/pgbouncer",
             &["--pooler-admin", "--pooler URL"],
         ),
+        (
+            "run --clients 1 --duration 1s --pooler postgres://x/y --reset template",
+            &["--reset template", "--pooler pgbouncer"],
+        ),
         ("run --clients 1 --duration 1s --churn 1m --warmup auto", &["--churn", "--warmup 10s"]),
         ("run --clients 1 --duration 1s --storm 1s", &["--storm 1s", "is over"]),
         ("capacity", &["--goal"]),
