@@ -181,11 +181,12 @@ async fn room_for_connections(
     largest: u32,
     pooler: Option<&PoolerHeader>,
 ) -> Result<Option<u64>, StudyError> {
+    let of_pools = u64::from(largest) * u64::from(plan.instances);
     let wanted = match &plan.pooler {
         // Its own connections to the server are what counts there, and it knows their number.
-        Some(PoolerChoice::Existing { .. }) => return Ok(None),
+        Some(PoolerChoice::Existing { .. }) => return room_in_pooler(of_pools, pooler).map(|()| None),
         Some(PoolerChoice::Own { .. }) => pooler.and_then(|pooler| pooler.pool_size).unwrap_or(0),
-        None => u64::from(largest) * u64::from(plan.instances),
+        None => of_pools,
     };
     let free = capabilities::connections_free(&target.control).await.map_err(StudyError::examining)?;
     let own = OWN_CONNECTIONS + plan.probe_interval.map_or(0, |_| plan.workload.gauges.len() as u64);
@@ -210,4 +211,17 @@ async fn room_for_connections(
         plan.instances,
         room / u64::from(plan.instances.max(1))
     )))
+}
+
+/// The same of a pooler whose console tells how many clients it lets in.
+fn room_in_pooler(wanted: u64, pooler: Option<&PoolerHeader>) -> Result<(), StudyError> {
+    let setting =
+        pooler.and_then(|pooler| pooler.settings.iter().find(|(name, _)| name == "max_client_conn"));
+    match setting.and_then(|(_, most)| most.parse::<u64>().ok()) {
+        Some(most) if wanted > most => Err(StudyError::Refused(format!(
+            "{wanted} connections are wanted, and the pooler lets {most} clients in (max_client_conn): measure smaller pools, or raise \
+             max_client_conn"
+        ))),
+        _ => Ok(()),
+    }
 }
