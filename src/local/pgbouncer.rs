@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
-use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
 use super::ground::{Ground, Ready, free_port};
 use super::{LocalError, PoolMode};
@@ -29,6 +29,9 @@ const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const PORT_TRIES: usize = 5;
 /// Connections of clients that are not the measured ones: the console, and whoever looks whether it answers.
 const OTHER_CLIENTS: u32 = 16;
+/// Prepared statements kept for each server connection by versions that can, but do not unless they are told (1.21 to 1.23):
+/// what later ones keep by themselves. The setting does not exist before them.
+const PREPARED_STATEMENTS: (&str, &str) = ("max_prepared_statements", "200");
 
 /// What a PgBouncer stands in front of, and how it pools.
 #[derive(Clone, Serialize, Deserialize)]
@@ -148,18 +151,41 @@ impl PgBouncer {
     }
 }
 
-/// What it calls itself, without its name: `1.18.0`.
+/// What it calls itself, without its name: `1.18.0`. On the way it is told to keep prepared statements, if it can.
 async fn version(console: &Config) -> Result<String, tokio_postgres::Error> {
     let (client, connection) = console.connect(NoTls).await?;
     let driver = tokio::spawn(connection);
-    let answer = client.simple_query("SHOW VERSION").await;
+    let answer = async {
+        let text = rows(&client, "SHOW VERSION").await?.into_iter().flatten().next().unwrap_or_default();
+        keep_prepared(&client).await?;
+        Ok(text.strip_prefix("PgBouncer ").unwrap_or(&text).to_owned())
+    };
+    let answer = answer.await;
     driver.abort();
-    let text = answer?.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+    answer
+}
+
+async fn keep_prepared(console: &Client) -> Result<(), tokio_postgres::Error> {
+    let (name, value) = PREPARED_STATEMENTS;
+    let config = rows(console, "SHOW CONFIG").await?;
+    // The columns are `key`, `value`, and more that differ from version to version.
+    let is_off = config.iter().any(|row| matches!(row.as_slice(), [key, of, ..] if key == name && of == "0"));
+    if is_off {
+        console.simple_query(&format!("SET {name} = {value}")).await?;
+    }
+    Ok(())
+}
+
+/// The rows of a command of the console; what is NULL is empty.
+async fn rows(console: &Client, command: &str) -> Result<Vec<Vec<String>>, tokio_postgres::Error> {
+    let messages = console.simple_query(command).await?;
+    let row = |message| match message {
+        SimpleQueryMessage::Row(row) => {
+            Some((0..row.len()).map(|index| row.get(index).unwrap_or_default().to_owned()).collect())
+        }
         _ => None,
-    });
-    let text = text.unwrap_or_default();
-    Ok(text.strip_prefix("PgBouncer ").unwrap_or(&text).to_owned())
+    };
+    Ok(messages.into_iter().filter_map(row).collect())
 }
 
 /// Where a server that was started is, and who its superuser is, by its URL.
