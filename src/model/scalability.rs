@@ -55,12 +55,13 @@ pub struct PoolEstimates {
     pub create_us: Option<Estimate>,
 }
 
-/// What sessions of the pool did on the server, a class of waits.
+/// Where sessions of the pool were, a class of waits: on the server, or in the pooler before it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitClass {
-    /// `cpu` (running or ready to run), `io`, `lock`, `lwlock`, `application` (idle in a transaction), `other`.
+    /// `cpu` (running or ready to run), `io`, `lock`, `lwlock`, `application` (idle in a transaction), `pooler` (waiting in the
+    /// pooler for a server connection), `other`.
     pub class: String,
-    /// Share of the sampled sessions, 0 to 1.
+    /// Share of all classes together, 0 to 1.
     pub share: f64,
     /// Mean number of sessions at a time.
     pub sessions_mean: f64,
@@ -103,8 +104,8 @@ pub struct ScalingLaw {
 /// Why more connections than those of the knee do not help.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct KneeReason {
-    /// `cpu`, `io`, `lock`, `lwlock`, `application`, `other`: where the further sessions are; `clients` where there are none, since
-    /// the load has no work for them.
+    /// `cpu`, `io`, `lock`, `lwlock`, `application`, `pooler`, `other`: where the further sessions are; `clients` where there are
+    /// none, since the load has no work for them.
     pub class: String,
     /// The event: `Lock:transactionid`, `CPU`.
     pub event: String,

@@ -91,8 +91,11 @@ fn rates_make_a_grid_with_the_frontier_of_the_goal() {
     assert_eq!((recommended.size, recommended.connections), (1, 2));
     assert!(recommended.against.as_ref().is_some_and(|against| against.size == 2 && against.is_current));
     let words = &study.recommendation;
-    assert!(words.contains("1 per instance, 2 connections in all for 2 instances of the "), "{words}");
-    assert!(words.contains("against the 2 in use today"), "{words}");
+    assert!(
+        words.contains("1 per instance, 2 connections in all for 2 instances (the server has room for "),
+        "{words}"
+    );
+    assert!(words.contains("compared with the 2 in use today expect 2 connections fewer"), "{words}");
     let by_instance = report.stages.iter().map(|stage| stage.pool.by_instance.len());
     assert!(by_instance.into_iter().all(|instances| instances == 2));
 

@@ -75,7 +75,7 @@ pub(super) fn find(
         sentences.push(compared(recommended, main, question));
     }
     match &reason {
-        Some((reason, pass)) => sentences.push(further(reason, pass)),
+        Some((reason, pass)) => sentences.push(further(reason, pass, question.header)),
         None => sentences.extend(slower_service(main)),
     }
     Answer {
@@ -273,8 +273,7 @@ fn advice(question: &Question<'_>, size: u32) -> String {
         return format!("Use a pool of {size}");
     }
     let all = u64::from(size) * u64::from(instances);
-    let room =
-        question.room.map_or_else(String::new, |room| format!(" of the {room} that the server has room for"));
+    let room = question.room.map_or_else(String::new, |room| format!(" (the server has room for {room})"));
     format!("Use a pool of {size} per instance, {all} connections in all for {instances} instances{room}")
 }
 
@@ -339,9 +338,9 @@ fn compared(recommended: &RecommendedPool, pass: &Pass<'_>, question: &Question<
     let alike = if !told_apart {
         format!("With {repeats} of each size nothing says how sure that is (--repeats 3 or more would)")
     } else if alike_from == alike_to {
-        format!("No other measured size is like it within the scatter of {repeats}")
+        format!("No other measured size is like it within the scatter of {repeats} of each")
     } else {
-        format!("Sizes from {alike_from} to {alike_to} cannot be told apart from it with {repeats}")
+        format!("Sizes from {alike_from} to {alike_to} cannot be told apart from it with {repeats} of each")
     };
     let Some(against) = &recommended.against else {
         let is_current = question.current == Some(*size);
@@ -351,23 +350,26 @@ fn compared(recommended: &RecommendedPool, pass: &Pass<'_>, question: &Question<
             format!("{alike}.")
         };
     };
-    let what = if against.is_current { "in use today" } else { "of the largest pool measured" };
-    let mut expected = Vec::new();
-    let throughput = if pass.is_closed() { "a throughput" } else { "a highest throughput" };
-    expected.extend(against.per_s_ratio.map(|ratio| format!("{throughput} {}", change(&ratio))));
-    expected.extend(against.response_ratio.map(|ratio| format!("a mean response {}", change(&ratio))));
-    let (more, fewer) = (size.saturating_sub(against.size), against.size.saturating_sub(*size));
-    let of = u64::from(question.instances);
-    let connections = match (more, fewer) {
-        (0, fewer) => format!("{} connections fewer", u64::from(fewer) * of),
-        (more, _) => format!("{} connections more", u64::from(more) * of),
+    let other = if against.is_current {
+        format!("the {} in use today", against.size)
+    } else {
+        format!("{}, the largest measured,", against.size)
     };
-    expected.push(connections);
-    format!("{alike}; against the {} {what} expect {}.", against.size, listed(&expected))
+    let difference = u64::from(size.abs_diff(against.size)) * u64::from(question.instances);
+    let plural = if difference == 1 { "" } else { "s" };
+    let direction = if *size < against.size { "fewer" } else { "more" };
+    let connections = format!("{difference} connection{plural} {direction}");
+    let mut expected = vec![connections];
+    let throughput = if pass.is_closed() { "throughput" } else { "highest throughput" };
+    expected.extend(against.per_s_ratio.map(|ratio| change(throughput, ["high", "higher", "lower"], &ratio)));
+    expected.extend(
+        against.response_ratio.map(|ratio| change("mean response", ["long", "longer", "shorter"], &ratio)),
+    );
+    format!("{alike}; compared with {other} expect {}.", listed(&expected))
 }
 
 /// What would have to change for a larger pool to help.
-fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
+fn further(reason: &KneeReason, pass: &Pass<'_>, header: &Header) -> String {
     let from = reason.from_size;
     let event = &reason.event;
     let (what, change) = match reason.class.as_str() {
@@ -412,6 +414,14 @@ fn further(reason: &KneeReason, pass: &Pass<'_>) -> String {
             "wait for the application, which holds them with nothing to do for the server".to_owned(),
             "transactions must hold their connection for a shorter time, which helps more than a larger pool",
         ),
+        "pooler" => {
+            let size = header.pooler.as_ref().and_then(|pooler| pooler.pool_size);
+            let of = size.map_or_else(String::new, |size| format!(" one of its {size}"));
+            (
+                format!("wait in the pooler for{of} server connections"),
+                "the pooler must have more of them (default_pool_size; --pooler-pool), if the server has room",
+            )
+        }
         "clients" => {
             let load = if pass.is_closed() { "these clients have" } else { "this rate has" };
             return format!(
@@ -470,16 +480,26 @@ fn times(repeats: usize) -> String {
     if repeats == 1 { "one measurement".to_owned() } else { format!("{repeats} measurements") }
 }
 
-/// `+3 % (-2 % to +8 %)`, `×2.5`.
-fn change(ratio: &Estimate) -> String {
-    let percent = |ratio: f64| match (ratio - 1.0) * 100.0 {
+/// `a throughput 12 % higher (+3 % to +22 %)`, or that its interval holds no change as well.
+fn change(what: &str, [positive, more, less]: [&str; 3], ratio: &Estimate) -> String {
+    let percent = |ratio: f64| (ratio - 1.0) * 100.0;
+    let signed = |ratio: f64| match percent(ratio) {
         _ if ratio >= 2.0 => format!("×{ratio:.1}"),
         percent if percent.abs() < 0.5 => "±0 %".to_owned(),
         percent => format!("{percent:+.0} %"),
     };
-    match (ratio.low, ratio.high) {
-        (Some(low), Some(high)) => format!("{} ({} to {})", percent(ratio.mean), percent(low), percent(high)),
-        _ => percent(ratio.mean),
+    let range = ratio.low.zip(ratio.high);
+    let interval =
+        range.map_or_else(String::new, |(low, high)| format!(" ({} to {})", signed(low), signed(high)));
+    if range.is_some_and(|(low, high)| low <= 1.0 && high >= 1.0) {
+        return format!("no clear change of the {what}{interval}");
+    }
+    match percent(ratio.mean) {
+        _ if ratio.mean >= 2.0 => format!("a {what} {:.1} times as {positive}{interval}", ratio.mean),
+        percent if percent.abs() < 0.5 => format!("the same {what}{interval}"),
+        percent => {
+            format!("a {what} {:.0} % {}{interval}", percent.abs(), if percent > 0.0 { more } else { less })
+        }
     }
 }
 

@@ -19,14 +19,17 @@ const STARVED_GAP: f64 = 0.2;
 pub(super) const STARVED: &str = "CPU of the client";
 /// What running sessions are shown as.
 const CPU: &str = "CPU";
+/// Where sessions of the pool are that have no server connection: the server never sees them.
+const POOLER: &str = "queue of the pooler";
 
 /// The classes of waits, as the report orders them.
-const CLASSES: [&str; 6] = ["cpu", "lock", "io", "lwlock", "application", "other"];
+const CLASSES: [&str; 7] = ["cpu", "lock", "io", "lwlock", "application", "pooler", "other"];
 
 fn class_of(event: &str) -> &'static str {
     match event {
         CPU => "cpu",
         IDLE_IN_TRANSACTION => "application",
+        POOLER => "pooler",
         _ if event.starts_with("Lock:") => "lock",
         _ if event.starts_with("IO:") => "io",
         _ if event.starts_with("LWLock:") || event.starts_with("BufferPin:") => "lwlock",
@@ -34,11 +37,14 @@ fn class_of(event: &str) -> &'static str {
     }
 }
 
-/// Mean sessions at a time by event, over several stages.
+/// Mean sessions at a time by event, over several stages: those that were seen on the server, and those that wait in a pooler.
 fn by_event(stages: &[&Stage]) -> BTreeMap<String, f64> {
     let mut events: BTreeMap<String, f64> = BTreeMap::new();
     for wait in stages.iter().flat_map(|stage| &stage.waits) {
         *events.entry(wait.event.clone()).or_default() += wait.sessions_mean / stages.len() as f64;
+    }
+    for pooler in stages.iter().filter_map(|stage| stage.pooler.as_ref()) {
+        *events.entry(POOLER.to_owned()).or_default() += pooler.clients_waiting_mean / stages.len() as f64;
     }
     events
 }
@@ -172,7 +178,7 @@ fn tell_lock(reason: &mut KneeReason, stages: &[&Stage]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{LockInfo, PoolInfo, WaitShare};
+    use crate::model::{LockInfo, PoolInfo, PoolerStage, WaitShare};
 
     fn stage(busy: f64, waits: &[(&str, f64)]) -> Stage {
         let wait = |(event, mean): &(&str, f64)| WaitShare {
@@ -235,6 +241,20 @@ mod tests {
         let after = stage(20.0, &[("CPU", 17.0)]);
         assert_eq!(between((8, &[&before]), (20, &[&after]), 1).expect("a reason").class, "cpu");
         assert_eq!(between((8, &[&before]), (60, &[&after]), 2).expect("a reason").class, "clients");
+    }
+
+    #[test]
+    fn sessions_that_a_pooler_keeps_waiting_are_seen_by_no_server() {
+        let through = |busy: f64, waiting: f64| {
+            let pooler = PoolerStage { clients_waiting_mean: waiting, ..PoolerStage::default() };
+            Stage { pooler: Some(pooler), ..stage(busy, &[("CPU", 1.5), ("Lock:tuple", 2.0)]) }
+        };
+        let (before, after) = (through(4.0, 0.5), through(16.0, 12.0));
+        let reason = between((4, &[&before]), (16, &[&after]), 1).expect("a reason");
+        assert_eq!((reason.class.as_str(), reason.event.as_str()), ("pooler", POOLER));
+        assert!((reason.sessions_from - 0.5).abs() < 1e-9 && (reason.sessions_to - 12.0).abs() < 1e-9);
+        let named: Vec<String> = classes(&[&after]).into_iter().map(|of| of.class).collect();
+        assert_eq!(named, ["cpu", "lock", "pooler"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Where a transaction's time goes when two pools stand in a row: our own, and PgBouncer's.
 
 use super::assert_near;
-use crate::place::{Place, measured};
+use crate::place::{Measured, Place, measured};
 
 #[test]
 fn our_pool_the_pooler_and_the_server_account_for_the_whole_response() {
@@ -29,4 +29,22 @@ fn our_pool_the_pooler_and_the_server_account_for_the_whole_response() {
     assert_near("server connections in use", pooler.servers_active_mean, 4.0, 0.10);
     assert_eq!(pooler.servers_max, 4);
     assert_near("transactions by both counts", work.transactions_per_s, stage.achieved_per_s, 0.05);
+}
+
+/// Two connections to the server, however many sessions: what the third one and those behind it wait for is told, although no server
+/// sees them.
+#[test]
+fn a_pool_that_is_larger_than_what_the_pooler_has_only_queues_there() {
+    let place = Place::one_statement("SELECT pg_sleep(0.02)");
+    let words = "pool --sizes 1,2,8 --clients 8 --duration 1s --warmup 0s --pooler pgbouncer --pooler-pool 2";
+    let report = place.report("local", words);
+    let study = report.study.as_ref().expect("a pool study");
+    assert_eq!(study.knee, Some(2), "{}", study.recommendation);
+    let reason = study.reason.as_ref().expect("six more sessions");
+    assert_eq!(reason.class, "pooler", "{reason:?}");
+    assert_near("sessions that wait in the pooler", reason.sessions_to, 6.0, 0.15);
+    let said = "Beyond 2 more connections only wait in the pooler for one of its 2 server connections";
+    assert!(study.recommendation.contains(said), "{}", study.recommendation);
+    let page = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
+    assert!(page.contains("queue of the pooler: "), "{page}");
 }

@@ -6,12 +6,13 @@ use crate::model::{KneeReason, PoolPoint, PoolStudy};
 use crate::report::format::{DASH, decimal};
 
 /// Classes with the words above their columns.
-const CLASSES: [(&str, &str); 6] = [
+const CLASSES: [(&str, &str); 7] = [
     ("cpu", "run or\nwould"),
     ("lock", "lock"),
     ("io", "disk"),
     ("lwlock", "in the\nserver"),
     ("application", "for the\nclient"),
+    ("pooler", "in the\npooler"),
     ("other", "other"),
 ];
 
