@@ -92,7 +92,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
         "slow-creates",
         "making a connection takes much longer than using it",
         [
-            "a connection takes more than 5 ms and more than five times a transaction's service time to make",
+            "a connection takes more than 5 ms and more than five times a transaction's service time to make, and more than 1 % of \
+             all response time goes into that",
             "whoever meets a connection that must be made waits for it",
             "stages[].pool.create_us against service_us",
             "TLS and SCRAM on slow cores, a name server, a far region, a server short of processes",
@@ -115,10 +116,10 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
         "leak-suspected",
         "a connection was held far longer than all others",
         [
-            "one was held for at least 1 s and 50 times as long as 99 % of all",
+            "one was held for at least 1 s and 50 times as long as 99 % of all, and no request of its transaction took half of that",
             "a connection that is not given back is missing in the pool: a few of them stop the application",
-            "stages[].transactions[].hold_us.max against p99",
-            "an error path that keeps it, a stream that is not read to its end, a lock that is waited for",
+            "stages[].transactions[].hold_us.max against p99, stages[].statements[].execute_us.max",
+            "an error path that keeps it, a stream that is not read to its end, a call of another service",
             "find the path on which it is kept; a limit on the time for which one may be held shows it at once",
         ],
     ),
@@ -126,7 +127,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
         "uneven-instances",
         "some instances lack connections while others have some to spare",
         [
-            "the shares of saturated time of two instances differ by more than 20 points",
+            "the shares of saturated time of two instances differ by more than 20 points on average over repetitions, or by more than \
+             50 in the only measurement",
             "a request waits where it landed, however many connections are free elsewhere",
             "stages[].pool.by_instance",
             "a balancer that goes by turns, long requests that gather by chance, many small instances",

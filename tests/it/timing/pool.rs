@@ -6,7 +6,7 @@ use std::path::Path;
 use dbdyno::model::{PoolStudy, Report};
 
 use crate::harness::{Database, dbdyno};
-use crate::place::{Measured, Place};
+use crate::place::{Measured, Place, measured};
 
 fn study(report: &Report) -> &PoolStudy {
     report.study.as_ref().expect("a pool study")
@@ -115,4 +115,35 @@ fn a_hot_row_is_named_as_the_reason_and_spread_over_many_it_is_none() {
     // The application holds connections for the payment: that is seen from the client's stamps.
     let held = spread.sizes[0].estimates.as_ref().and_then(|of| of.held_unused_fraction).expect("held");
     assert!(held.mean > 0.15, "{held:?}");
+}
+
+/// A few transactions of more than a thousand keep their connection for three seconds: for nothing, or for what the server is asked.
+#[test]
+fn a_connection_that_is_kept_for_nothing_is_suspected_to_leak_and_one_with_work_is_not() {
+    let database = Database::empty();
+    let with_rare = |step: &str| {
+        let place = Place::new(
+            &format!(
+                "name = \"leaky\"\n[[transaction]]\nname = \"quick\"\nweight = 199\nstatements = [\"one\"]\n\
+                 [[transaction]]\nname = \"rare\"\nweight = 1\n[[transaction.step]]\nstatement = \"one\"\n\
+                 [[transaction.step]]\n{step}\n"
+            ),
+            &format!(
+                "-- name: one :many\nSELECT 1;\n{}",
+                if step.contains("nap") { "-- name: nap :many\nSELECT pg_sleep(3);\n" } else { "" }
+            ),
+        );
+        let words = "run --rate 200 --pool-size 16 --duration 6s --warmup 0s --no-probes";
+        let report = place.report(database.url(), words);
+        let stage = measured(&report);
+        let rare = stage.transactions.iter().find(|of| of.name == "rare").expect("it is in the mix");
+        assert!(rare.ok > 0 && rare.hold_us.max.is_some_and(|us| us >= 3_000_000), "{rare:?}");
+        report.findings.into_iter().find(|finding| finding.id == "leak-suspected")
+    };
+    let leak = with_rare("statement = \"one\"\nhold = \"3s\"").expect("three seconds for nothing");
+    assert!(leak.title.contains("a connection of rare"), "{leak:?}");
+    assert!(leak.evidence.contains("where 99 % of all are given back within"), "{leak:?}");
+    assert!(leak.evidence.contains("the longest request of rare took"), "{leak:?}");
+    let worked = with_rare("statement = \"nap\"");
+    assert!(worked.is_none(), "{worked:?}");
 }
