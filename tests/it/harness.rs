@@ -27,11 +27,12 @@ pub fn dbdyno() -> assert_cmd::Command {
     command
 }
 
-/// Takes from the command what whoever runs the tests has set for a database or for dbdyno.
+/// Takes from the command what whoever runs the tests has set for a database or for dbdyno, but for where binaries are.
 pub fn own_environment(command: &mut std::process::Command) {
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        if ["PG", "DBDYNO_", "XDG_"].iter().any(|prefix| name_text.starts_with(prefix)) {
+        let is_set = ["PG", "DBDYNO_", "XDG_"].iter().any(|prefix| name_text.starts_with(prefix));
+        if is_set && !name_text.ends_with("_BINDIR") {
             command.env_remove(&name);
         }
     }
