@@ -51,6 +51,9 @@
 //! normal, skewed and two-peaked noise, noise without a variance, and one outlier in twenty; fewer where most
 //! values are equal, or where they are few.
 //!
+//! Most time is spent in three loops. They count by hand, since a build without optimisation, as tests are, calls a function or more
+//! for each turn of an iterator.
+//!
 //! To shuffle a stretch of n values once takes n log n operations and linear memory. In all, 1,000 values
 //! took 0.001 s without a change, 0.2 s with one and 0.6 s with nine; 10,000 values 0.1, 1.7 and 6 s.
 //!
@@ -386,8 +389,10 @@ impl Tallies {
         self.0.push(tally);
         for step in steps {
             let row = &BELOW[usize::from(*step)];
-            for (count, below) in tally.iter_mut().zip(row) {
-                *count += below;
+            let mut border = 0;
+            while border < BORDERS {
+                tally[border] += row[border];
+                border += 1;
             }
             self.0.push(tally);
         }
@@ -425,13 +430,16 @@ impl Tallies {
             *share = (last - first) / length;
         }
         let mut best = (interval.start + least, f32::NEG_INFINITY);
-        for place in (interval.start + least..=interval.end - least).step_by(interval.step) {
+        let tallies = self.0.as_slice();
+        let mut place = interval.start + least;
+        while place <= interval.end - least {
             let before = (place - interval.start) as f32;
             let distance =
-                squares(&self.0[place], first, &share, before) * length / (before * (length - before));
+                squares(&tallies[place], first, &share, before) * length / (before * (length - before));
             if distance > best.1 {
                 best = (place, distance);
             }
+            place += interval.step;
         }
         best
     }
@@ -441,11 +449,11 @@ impl Tallies {
 #[inline]
 fn squares(tally: &Tally, first: &Tally, share: &Tally, before: f32) -> f32 {
     let mut squares = [0.0; LANES];
-    for border in (0..BORDERS).step_by(LANES) {
-        for lane in 0..LANES {
-            let more = tally[border + lane] - first[border + lane] - before * share[border + lane];
-            squares[lane] += more * more;
-        }
+    let mut border = 0;
+    while border < BORDERS {
+        let more = tally[border] - first[border] - before * share[border];
+        squares[border % LANES] += more * more;
+        border += 1;
     }
     (squares[0] + squares[2]) + (squares[1] + squares[3])
 }

@@ -1,3 +1,3 @@
 //! Figures that depend on time and on processors: `make test` runs these one after another, with nothing beside them.
 
-mod truth;
+pub mod truth;

@@ -1,8 +1,9 @@
-//! Figures that depend on time, of transactions that mostly sleep: two of these run at a time. Bounds are ratios, orders and counts,
+//! Figures that depend on time, of transactions that mostly sleep: three of these run at a time. Bounds are ratios, orders and counts,
 //! since the machine may be slow.
 
 mod capacity;
 mod migration;
+mod naps;
 mod pool;
 mod pooler;
 

@@ -60,12 +60,44 @@ impl Flips {
     }
 }
 
+/// The sums of all choices of values: each eight of them have a table of all of theirs, so that a sum of many
+/// is a handful of look-ups.
+pub(super) struct Sums {
+    tables: Vec<[f64; 1 << u8::BITS]>,
+}
+
+impl Sums {
+    /// Of the value of each bit, from the lowest on.
+    pub(super) fn of(values: &[f64]) -> Self {
+        let table = |values: &[f64]| {
+            let mut table = [0.0; 1 << u8::BITS];
+            for bit in 0..u8::BITS as usize {
+                let value = values.get(bit).copied().unwrap_or(0.0);
+                let known = 1 << bit;
+                for choice in 0..known {
+                    table[known + choice] = table[choice] + value;
+                }
+            }
+            table
+        };
+        Self { tables: values.chunks(u8::BITS as usize).map(table).collect() }
+    }
+
+    /// The sum of the values whose bits are set. Bits beyond the values have none.
+    pub(super) fn of_bits(&self, bits: u64) -> f64 {
+        let mut sum = 0.0;
+        for (table, byte) in self.tables.iter().zip(bits.to_le_bytes()) {
+            sum += table[usize::from(byte)];
+        }
+        sum
+    }
+}
+
 /// The differences of one metric.
 pub(super) struct Differences {
-    /// The bit of each pair that has one, and how far its difference, the logarithm of b ÷ a, lies from the
-    /// mean.
-    deviations: Vec<(u64, f64)>,
-    /// The bits of all of these pairs.
+    /// How far the difference of each pair, the logarithm of b ÷ a, lies from the mean; zero where it has none.
+    deviations: Sums,
+    /// The bits of the pairs that have one.
     bits: u64,
     /// The mean difference.
     pub(super) mean: f64,
@@ -78,12 +110,16 @@ impl Differences {
     pub(super) fn new(differences: &[(usize, f64)]) -> Self {
         let count = differences.len() as f64;
         let mean = differences.iter().map(|(_, value)| value).sum::<f64>() / count;
-        let deviations: Vec<(u64, f64)> =
-            differences.iter().map(|(pair, value)| (1 << pair, value - mean)).collect();
-        let squares: f64 = deviations.iter().map(|(_, deviation)| deviation.powi(2)).sum();
+        let pairs = differences.iter().map(|(pair, _)| pair + 1).max().unwrap_or(0);
+        let (mut deviations, mut bits) = (vec![0.0; pairs], 0);
+        for (pair, value) in differences {
+            deviations[*pair] = value - mean;
+            bits |= 1 << pair;
+        }
+        let squares: f64 = deviations.iter().map(|deviation| deviation.powi(2)).sum();
         Self {
-            bits: deviations.iter().fold(0, |bits, (bit, _)| bits | bit),
-            deviations,
+            deviations: Sums::of(&deviations),
+            bits,
             mean,
             squares: if squares > count * ROUNDING * ROUNDING { squares } else { 0.0 },
         }
@@ -91,7 +127,7 @@ impl Differences {
 
     /// How many there are.
     pub(super) fn count(&self) -> f64 {
-        self.deviations.len() as f64
+        f64::from(self.bits.count_ones())
     }
 
     /// The standard error of the mean; there are at least two differences.
@@ -102,8 +138,7 @@ impl Differences {
     /// The sum of the deviations that a flip turns round. That of the others is its opposite, since all of
     /// them sum to zero.
     fn flipped(&self, mask: u64) -> f64 {
-        // Without a branch, which would be guessed wrongly half of the time.
-        self.deviations.iter().map(|(bit, deviation)| if mask & bit == 0 { 0.0 } else { *deviation }).sum()
+        self.deviations.of_bits(mask)
     }
 
     /// The statistic of a flip where the true mean is the one that was found: the sum of the flipped
@@ -236,5 +271,21 @@ impl Random {
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_is_that_of_the_values_whose_bits_are_set() {
+        let values: Vec<f64> = (0..19).map(|bit| f64::from(1 << bit)).collect();
+        let sums = Sums::of(&values);
+        // Bits beyond the values have none.
+        for (bits, sum) in [(0, 0), (1, 1), (0b101, 0b101), (0x2_a5c3, 0x2_a5c3), (!0, 0x7_ffff)] {
+            assert!((sums.of_bits(bits) - f64::from(sum)).abs() < 1e-9, "{bits:b}");
+        }
+        assert!(Sums::of(&[]).of_bits(5).abs() < 1e-9);
     }
 }

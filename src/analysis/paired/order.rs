@@ -2,7 +2,7 @@
 //! place in the whole measurement. Both are there to explain a difference or its scatter; neither enters a
 //! verdict.
 
-use super::flips::{EXACT_PAIRS_MAX, ROUNDING, Random};
+use super::flips::{EXACT_PAIRS_MAX, ROUNDING, Random, Sums};
 
 /// Orders that are drawn where all would be too many.
 const DRAWN: usize = 20_000;
@@ -21,59 +21,69 @@ pub struct SlotOrder {
 /// separates the means of both kinds of pairs, since the order acts on them in opposite directions (Hills and
 /// Armitage 1979, British Journal of Clinical Pharmacology 8). Nothing where all pairs have the same order.
 pub(super) fn slot_order(differences: &[(f64, bool)], seed: u64) -> Option<SlotOrder> {
+    let pairs = differences.len();
     let values: Vec<f64> = differences.iter().map(|(value, _)| *value).collect();
-    let observed: Vec<bool> = differences.iter().map(|(_, a_first)| *a_first).collect();
-    let a_first = observed.iter().filter(|a_first| **a_first).count();
-    if a_first == 0 || a_first == observed.len() {
+    let observed = bits(differences.iter().map(|(_, a_first)| *a_first));
+    let a_first = observed.count_ones();
+    if a_first == 0 || a_first as usize == pairs {
         return None;
     }
-    let effect = effect(&values, &observed);
-    let as_large = |labels: &[bool]| self::effect(&values, labels).abs() >= effect.abs() - ROUNDING;
-    let p = if values.len() <= EXACT_PAIRS_MAX {
-        exact(&observed, as_large)
+    let effects = Effects::of(&values, a_first);
+    let effect = effects.of_order(observed);
+    let as_large = |order: u64| effects.of_order(order).abs() >= effect.abs() - ROUNDING;
+    let p = if pairs <= EXACT_PAIRS_MAX {
+        exact(observed, pairs, as_large)
     } else {
-        drawn(&observed, seed, as_large)
+        drawn(observed, pairs, seed, as_large)
     };
     Some(SlotOrder { second_to_first: effect.exp(), p })
 }
 
-/// Half the difference between the means of the pairs with A first, and of those with B first.
-fn effect(values: &[f64], a_first: &[bool]) -> f64 {
-    let (mut sums, mut counts) = ([0.0, 0.0], [0.0, 0.0]);
-    for (value, a_first) in values.iter().zip(a_first) {
-        sums[usize::from(*a_first)] += value;
-        counts[usize::from(*a_first)] += 1.0;
+/// An order as bits: those of the pairs with A first, the first pair lowest. There are at most 64 pairs.
+fn bits(a_first: impl Iterator<Item = bool>) -> u64 {
+    a_first.enumerate().fold(0, |bits, (pair, a_first)| bits | u64::from(a_first) << pair)
+}
+
+/// Half the difference between the means of the pairs with A first, and of those with B first, for any order with as many of both.
+struct Effects {
+    sums: Sums,
+    a_first: f64,
+    b_first: f64,
+}
+
+impl Effects {
+    fn of(values: &[f64], a_first: u32) -> Self {
+        let a_first = f64::from(a_first);
+        Self { sums: Sums::of(values), a_first, b_first: values.len() as f64 - a_first }
     }
-    (sums[1] / counts[1] - sums[0] / counts[0]) / 2.0
+
+    fn of_order(&self, order: u64) -> f64 {
+        (self.sums.of_bits(order) / self.a_first - self.sums.of_bits(!order) / self.b_first) / 2.0
+    }
 }
 
 /// The share of all orders with as many A first as observed that the test holds for.
-fn exact(observed: &[bool], as_large: impl Fn(&[bool]) -> bool) -> f64 {
-    let a_first = observed.iter().filter(|a_first| **a_first).count();
-    let orders = (0_u32..1 << observed.len()).filter(|mask| mask.count_ones() as usize == a_first);
+fn exact(observed: u64, pairs: usize, as_large: impl Fn(u64) -> bool) -> f64 {
     let (mut all, mut large) = (0_u32, 0_u32);
-    let mut labels = vec![false; observed.len()];
-    for mask in orders {
-        for (bit, label) in labels.iter_mut().enumerate() {
-            *label = mask >> bit & 1 == 1;
+    for order in 0..1 << pairs {
+        if u64::count_ones(order) == observed.count_ones() {
+            all += 1;
+            large += u32::from(as_large(order));
         }
-        all += 1;
-        large += u32::from(as_large(&labels));
     }
     f64::from(large) / f64::from(all)
 }
 
 /// The same from drawn orders, with the observed one among them.
-fn drawn(observed: &[bool], seed: u64, as_large: impl Fn(&[bool]) -> bool) -> f64 {
+fn drawn(observed: u64, pairs: usize, seed: u64, as_large: impl Fn(u64) -> bool) -> f64 {
     let mut random = Random(seed);
-    let mut keyed: Vec<(u64, bool)> = observed.iter().map(|a_first| (0, *a_first)).collect();
+    let mut keyed: Vec<(u64, bool)> = (0..pairs).map(|pair| (0, observed >> pair & 1 == 1)).collect();
     let large = (0..DRAWN).filter(|_| {
         for (key, _) in &mut keyed {
             *key = random.next();
         }
         keyed.sort_unstable();
-        let labels: Vec<bool> = keyed.iter().map(|(_, a_first)| *a_first).collect();
-        as_large(&labels)
+        as_large(bits(keyed.iter().map(|(_, a_first)| *a_first)))
     });
     (large.count() + 1) as f64 / (DRAWN + 1) as f64
 }
@@ -115,9 +125,11 @@ mod tests {
     fn drawn_orders_say_what_all_orders_do() {
         let values = [0.3, 0.1, 0.25, 0.22, 0.2, -0.05, 0.12, 0.16, 0.31, 0.0, 0.05, 0.07];
         let labels: Vec<bool> = (0..values.len()).map(|pair| pair % 2 == 0).collect();
-        let observed = effect(&values, &labels).abs();
-        let as_large = |labels: &[bool]| effect(&values, labels).abs() >= observed - ROUNDING;
-        let (exact, drawn) = (exact(&labels, as_large), drawn(&labels, 7, as_large));
+        let order = bits(labels.iter().copied());
+        let effects = Effects::of(&values, order.count_ones());
+        let observed = effects.of_order(order).abs();
+        let as_large = |order: u64| effects.of_order(order).abs() >= observed - ROUNDING;
+        let (exact, drawn) = (exact(order, values.len(), as_large), drawn(order, values.len(), 7, as_large));
         // The standard error of a share of 20,000 is at most 0.0035.
         assert!((exact - drawn).abs() < 0.01, "{exact}, {drawn}");
         let differences: Vec<(f64, bool)> =

@@ -35,15 +35,17 @@ impl Queue {
 
     /// When an arrival of `at` begins; `done` says when one that begins then is done.
     fn begin(&mut self, at: u64, done: impl FnOnce(u64) -> u64) -> u64 {
-        let begins = at.max(self.free[0]);
+        // As a slice: without optimisation, each index of a vector is some calls.
+        let free = self.free.as_mut_slice();
+        let begins = if at < free[0] { free[0] } else { at };
         let end = done(begins);
         // The first server is put back where it belongs among those that are free later.
         let mut place = 0;
-        while place + 1 < self.free.len() && self.free[place + 1] < end {
-            self.free[place] = self.free[place + 1];
+        while place + 1 < free.len() && free[place + 1] < end {
+            free[place] = free[place + 1];
             place += 1;
         }
-        self.free[place] = end;
+        free[place] = end;
         begins
     }
 }

@@ -5,27 +5,47 @@ use std::time::{Duration, Instant};
 
 use dbdyno::model::{Report, Stage};
 
-use crate::engines::{MARIADB, POSTGRESQL, TestedEngine, on_both_engines};
+use crate::engines::{MARIADB, POSTGRESQL, TestedEngine};
 use crate::place::{assert_checks, measured};
 use crate::samples::{self, Row};
 use crate::timing::assert_near;
 
 /// How long each arrival waits on `servers` servers, first come, first served (Kiefer and Wolfowitz, "On the theory of queues
-/// with many servers", 1955). Arrivals as instant and hold, in the order of the instants.
-fn waits(arrivals: impl Iterator<Item = (u64, u64)>, servers: usize) -> Vec<u64> {
+/// with many servers", 1955). Arrivals as instant and hold, in the order of the instants. To whoever waits a server is handed over in
+/// `hand_over_ns`.
+pub fn waits(arrivals: impl Iterator<Item = (u64, u64)>, servers: usize, hand_over_ns: u64) -> Vec<u64> {
     let mut free = vec![0; servers];
     arrivals
         .map(|(at, hold)| {
             let first = free.iter_mut().min().expect("at least one server");
-            let begins = at.max(*first);
+            let begins = if *first > at { *first + hand_over_ns } else { at };
             *first = begins + hold;
             begins - at
         })
         .collect()
 }
 
+/// How long it took on average from when a connection was given back until whoever waited for it had it: next to nothing on a quiet
+/// machine, up to a millisecond and more on a crowded one. That adds up as long as a queue stands, so that the recursion has to know of
+/// it; it is told this one number for the whole run.
+pub fn hand_over_ns(rows: &[Row], servers: usize) -> u64 {
+    let mut free = vec![0; servers];
+    let (mut sum, mut count) = (0, 0);
+    for row in rows {
+        let (at, hold, _) = row.at_hold_service();
+        let acquired_at = row.acquired_at_ns.expect("it had a connection");
+        let first = free.iter_mut().min().expect("at least one server");
+        if *first > at {
+            sum += acquired_at.saturating_sub(*first);
+            count += 1;
+        }
+        *first = acquired_at + hold;
+    }
+    sum / count.max(1)
+}
+
 /// The log of a run in which everything went well, in the order in which connections were asked for.
-fn all_ok(rows: Vec<Row>, stage: &Stage) -> Vec<Row> {
+pub fn all_ok(rows: Vec<Row>, stage: &Stage) -> Vec<Row> {
     let mut rows = rows;
     assert_eq!(rows.len() as u64, stage.accounting.issued);
     assert!(rows.iter().all(|row| row.outcome == "ok" && row.code.is_empty() && row.tries == 1));
@@ -46,9 +66,11 @@ fn sorted(values: impl Iterator<Item = u64>) -> Vec<u64> {
     values
 }
 
-/// Connections of the open loop that meets the stall: they do 3,000 a second of 16 ms each. Beside 16 ms it does not count that a
-/// connection changes hands in no time in the recursion, and in up to a millisecond on a busy machine.
+/// Connections of the open loop that meets the stall: they do 3,000 a second of 16 ms each.
 const CONNECTIONS: usize = 48;
+
+/// A connection is handed over in less than half of the time for which it is held: else it is not the stall that makes arrivals wait.
+const HAND_OVER_MAX_NS: u64 = 8_000_000;
 
 /// Transactions a second.
 const RATE: u64 = 1000;
@@ -60,6 +82,8 @@ struct Stalled {
     closed: Report,
     /// In the order in which connections were asked for.
     rows: Vec<Row>,
+    /// From when a connection was given back until whoever waited for it had it.
+    hand_over_ns: u64,
     /// From after the table was locked until before it was free.
     shortest: Duration,
 }
@@ -95,13 +119,15 @@ impl Stalled {
         assert_eq!((closed.code, open.code), (Some(0), Some(0)), "{} {}", closed.errors, open.errors);
         let (closed, open) = (closed.report(), open.report());
         let rows = all_ok(samples::read(&log, &[]), measured(&open));
-        Self { open, closed, rows, shortest }
+        let hand_over_ns = hand_over_ns(&rows, CONNECTIONS);
+        Self { open, closed, rows, hand_over_ns, shortest }
     }
 
     /// The responses that the recursion says, if each hold was what `hold` makes of it.
     fn recursion(&self, hold: impl Fn(u64) -> u64) -> Vec<u64> {
         let arrivals = self.rows.iter().map(Row::at_hold_service);
-        let waits = waits(arrivals.clone().map(|(at, held, _)| (at, hold(held))), CONNECTIONS);
+        let waits =
+            waits(arrivals.clone().map(|(at, held, _)| (at, hold(held))), CONNECTIONS, self.hand_over_ns);
         let response = |((wait, row), (at, _, service)): ((u64, &Row), (u64, u64, u64))| {
             at - row.scheduled_at_ns.expect("planned") + wait + hold(service)
         };
@@ -110,6 +136,7 @@ impl Stalled {
 
     /// The recursion of the recorded arrivals and holds says every response, and the report is of these samples.
     fn assert_told_in_full(&self) {
+        assert!(self.hand_over_ns < HAND_OVER_MAX_NS, "handed over in {} ns", self.hand_over_ns);
         let recorded = sorted(self.rows.iter().map(Row::response_ns));
         let said = sorted(self.recursion(|hold| hold).into_iter());
         for q in [0.96, 0.98, 0.99, 0.999, 1.0] {
@@ -187,50 +214,5 @@ fn a_stall_is_told_in_full(on: &TestedEngine, seconds: u32) {
     stalled.assert_told_in_full();
     stalled.assert_middle_untouched();
     stalled.assert_hidden_elsewhere();
-    assert_checks(stage);
-}
-
-on_both_engines!(each_wait_for_a_connection_is_what_arrivals_and_holds_say);
-
-fn each_wait_for_a_connection_is_what_arrivals_and_holds_say(on: &TestedEngine) {
-    const CONNECTIONS: usize = 4;
-    let database = on.database();
-    let place = on.place(
-        "name = \"naps\"\n[[transaction]]\nname = \"only\"\nstatements = [\"nap\"]\n\
-         [transaction.parameter]\nnap_s = { exponential = { mean = 0.08, scale = 6 } }\n",
-        &format!("-- name: nap :many\nSELECT {};\n", on.sleep(":nap_s")),
-    );
-    let log = place.path("samples.csv");
-    // Seven tenths of what four connections can do. What it takes them to change hands, nothing in the recursion and up to a
-    // millisecond on a busy machine, adds up as long as a queue stands: at nine tenths, and with naps of half the length, this alone
-    // moved the median wait by six hundredths.
-    let words = format!(
-        "run --rate 35 --pool-size {CONNECTIONS} --duration 8s --warmup 0s --drain 60s --no-probes \
-         --samples {} --sample-values nap_s",
-        log.display()
-    );
-    let report = place.report(database.url(), &words);
-    let stage = measured(&report);
-    let rows = all_ok(samples::read(&log, &["nap_s"]), stage);
-    assert_eq!(rows.len(), 280);
-    for (row, (_, hold, _)) in rows.iter().zip(rows.iter().map(Row::at_hold_service)) {
-        let nap_s: f64 = row.values[0].parse().expect("a number");
-        assert!(hold as f64 >= nap_s * 1e9, "it held its connection for at least its nap: {row:?}");
-    }
-    let said = waits(rows.iter().map(Row::at_hold_service).map(|(at, hold, _)| (at, hold)), CONNECTIONS);
-    // Those that waited at all, by either account: at this load two fifths do.
-    let mut errors: Vec<f64> = said
-        .iter()
-        .zip(&rows)
-        .filter(|(said, row)| **said > 0 && row.pool_wait_ns > 0)
-        .map(|(said, row)| (row.pool_wait_ns as f64 / *said as f64 - 1.0).abs())
-        .collect();
-    assert!(errors.len() > rows.len() / 5, "only {} waited", errors.len());
-    errors.sort_by(f64::total_cmp);
-    let median = errors[errors.len() / 2];
-    assert!(median < 0.05, "the median wait is off by {median}");
-    let sums = [rows.iter().map(|row| row.pool_wait_ns).sum::<u64>(), said.iter().sum()];
-    assert_near("all waiting", sums[0] as f64, sums[1] as f64, 0.05);
-    assert_near("the report's", stage.pool.wait_us.mean.expect("samples") * 280e3, sums[0] as f64, 0.001);
     assert_checks(stage);
 }
