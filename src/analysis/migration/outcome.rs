@@ -393,7 +393,7 @@ pub(super) fn state(state: MigrationState) -> &'static str {
     }
 }
 
-fn executions(count: u64) -> String {
+pub(super) fn executions(count: u64) -> String {
     if count == 1 { "1 execution".to_owned() } else { format!("{count} executions") }
 }
 
