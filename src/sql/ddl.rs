@@ -87,6 +87,19 @@ fn adds_column(of: &Words<'_>) -> bool {
     (2..of.tokens.len()).any(|at| of.is(at, "ADD") && !OTHERS.iter().any(|other| of.is(at + 1, other)))
 }
 
+/// Whether a statement gives a table other columns, so that what was prepared with `SELECT *` has another result.
+#[must_use]
+pub fn changes_columns(sql: &str) -> bool {
+    const NO_COLUMN: [&str; 5] = ["CONSTRAINT", "DEFAULT", "NOT", "EXPRESSION", "IDENTITY"];
+    let tokens = significant(sql);
+    let of = Words { sql, tokens: &tokens };
+    let drops_column = |at: usize| of.is(at, "DROP") && !NO_COLUMN.iter().any(|other| of.is(at + 1, other));
+    let is_alter = of.is(0, "ALTER") && of.is(1, "TABLE");
+    is_alter
+        && (adds_column(&of)
+            || (2..tokens.len()).any(|at| of.is(at, "TYPE") || of.is(at, "RENAME") || drops_column(at)))
+}
+
 struct Words<'a> {
     sql: &'a str,
     tokens: &'a [Token],
@@ -105,6 +118,27 @@ impl Words<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_gives_a_table_other_columns_is_told_by_its_words() {
+        for sql in [
+            "ALTER TABLE t ADD a int",
+            "ALTER TABLE t DROP COLUMN a",
+            "ALTER TABLE t ALTER a TYPE bigint",
+            "ALTER TABLE t RENAME a TO b",
+        ] {
+            assert!(changes_columns(sql), "{sql}");
+        }
+        for sql in [
+            "VACUUM FULL t",
+            "CREATE INDEX i ON t (a)",
+            "ALTER TABLE t DROP CONSTRAINT c",
+            "ALTER TABLE t ALTER a DROP NOT NULL",
+            "ALTER TABLE t ADD CONSTRAINT c CHECK (a > 0)",
+        ] {
+            assert!(!changes_columns(sql), "{sql}");
+        }
+    }
 
     #[test]
     fn forms_are_told_by_their_words() {

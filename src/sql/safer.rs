@@ -113,7 +113,8 @@ fn alone(sql: &str) -> Safer {
 /// Several actions of one ALTER TABLE, each as a statement of its own: those with a safe form in that, the others as they are.
 fn one_by_one(actions: &[String], columns: &[Column]) -> Option<Vec<Safer>> {
     let safe = |action: &String| {
-        safer(action, columns).filter(|_| form(action) != Form::AddColumn || differs_by_row(action))
+        let is_harmless = form(action) == Form::AddColumn && !fills_by_row(action);
+        safer(action, columns).filter(|_| !is_harmless)
     };
     let forms: Vec<Option<Vec<Safer>>> = actions.iter().map(safe).collect();
     if forms.iter().all(Option::is_none) {
@@ -124,12 +125,18 @@ fn one_by_one(actions: &[String], columns: &[Column]) -> Option<Vec<Safer>> {
     Some(each.collect())
 }
 
-/// Whether a default is by a function that may give every row another value. Any other is kept in the catalogue (version 11).
-fn differs_by_row(sql: &str) -> bool {
+/// Whether a column is added with a default that may be another for each row.
+fn fills_by_row(sql: &str) -> bool {
     let tokens = significant(sql);
-    let of = Text { sql, tokens: &tokens };
-    let Some(default) = of.find("DEFAULT") else { return false };
-    (default + 1..tokens.len()).any(|at| {
+    let added = Added::read(&Text { sql, tokens: &tokens });
+    added.and_then(|added| added.default).is_some_and(differs_by_row)
+}
+
+/// Whether a default is by a function that may give every row another value. Any other is kept in the catalogue (version 11).
+fn differs_by_row(value: &str) -> bool {
+    let tokens = significant(value);
+    let of = Text { sql: value, tokens: &tokens };
+    (0..tokens.len()).any(|at| {
         let calls = of.name(at).is_some() && of.mark(at + 1, "(");
         calls && !SAME_FOR_ALL.iter().any(|function| of.word(at, function))
     })
@@ -215,9 +222,11 @@ fn index_first(of: &Text<'_>) -> Option<Vec<Safer>> {
     ])
 }
 
-/// What `ADD COLUMN` says of a column.
-#[derive(Default)]
-struct NewColumn<'a> {
+/// `ALTER TABLE table ADD [COLUMN] [IF NOT EXISTS] name kind …`
+struct Added<'a> {
+    table: String,
+    guard: &'static str,
+    name: &'a str,
     kind: &'a str,
     default: Option<&'a str>,
     not_null: bool,
@@ -225,9 +234,9 @@ struct NewColumn<'a> {
     checks: Vec<&'a str>,
 }
 
-impl<'a> NewColumn<'a> {
-    /// From the token behind the name on; nothing where it says something else.
-    fn read(of: &Text<'a>, from: usize) -> Option<Self> {
+impl<'a> Added<'a> {
+    /// Nothing where the column has more to it.
+    fn read(of: &Text<'a>) -> Option<Self> {
         const CLAUSES: [&str; 10] = [
             "DEFAULT",
             "NOT",
@@ -240,68 +249,72 @@ impl<'a> NewColumn<'a> {
             "GENERATED",
             "COLLATE",
         ];
+        let Alter { table, action } = of.alter()?;
+        if !of.word(action, "ADD") {
+            return None;
+        }
+        let at = if of.word(action + 1, "COLUMN") { action + 2 } else { action + 1 };
+        let is_guarded = of.words(at, &["IF", "NOT", "EXISTS"]);
+        let from = if is_guarded { at + 3 } else { at };
+        let name = of.name(from)?;
         let end = of.tokens.len();
         let next_clause = |from: usize| {
             let begins = |at: &usize| of.depth(*at) == 0 && CLAUSES.iter().any(|word| of.word(*at, word));
             (from..end).find(begins).unwrap_or(end)
         };
-        let mut at = next_clause(from);
-        let mut column = Self { kind: of.text(from..at), ..Self::default() };
+        let mut at = next_clause(from + 1);
+        let mut added = Self {
+            table,
+            guard: if is_guarded { "IF NOT EXISTS " } else { "" },
+            name,
+            kind: of.text(from + 1..at),
+            default: None,
+            not_null: false,
+            unique: false,
+            checks: Vec::new(),
+        };
         while at < end {
             at = match () {
                 () if of.word(at, "DEFAULT") => {
                     // The first word of a value is none of a clause, whatever it is.
                     let behind = next_clause(at + 2);
-                    column.default = Some(of.text(at + 1..behind));
+                    added.default = Some(of.text(at + 1..behind));
                     behind
                 }
                 () if of.words(at, &["NOT", "NULL"]) => {
-                    column.not_null = true;
+                    added.not_null = true;
                     at + 2
                 }
                 () if of.word(at, "UNIQUE") => {
-                    column.unique = true;
+                    added.unique = true;
                     at + 1
                 }
                 () if of.word(at, "CHECK") => {
                     let behind = of.closing(at + 1)? + 1;
-                    column.checks.push(of.text(at..behind));
+                    added.checks.push(of.text(at..behind));
                     behind
                 }
                 () if of.word(at, "NULL") => at + 1,
                 () => return None,
             };
         }
-        Some(column)
+        Some(added)
     }
 }
 
 /// The column alone, the default for new rows, the old rows in batches, and then what all rows must keep to.
 fn filled_later(of: &Text<'_>) -> Option<Vec<Safer>> {
-    let Alter { table, action } = of.alter()?;
-    let mut at = action + 1;
-    if !of.word(action, "ADD") {
-        return None;
-    }
-    if of.word(at, "COLUMN") {
-        at += 1;
-    }
-    let if_not_there = of.words(at, &["IF", "NOT", "EXISTS"]);
-    if if_not_there {
-        at += 3;
-    }
-    let column = of.name(at)?;
-    let NewColumn { kind, default, not_null: has_all, unique, checks } = NewColumn::read(of, at + 1)?;
+    let Added { table, guard, name: column, kind, default, not_null: has_all, unique, checks } =
+        Added::read(of)?;
     let has_more = unique || !checks.is_empty();
     if default.is_none() && !has_more {
         return None;
     }
-    let guard = if if_not_there { "IF NOT EXISTS " } else { "" };
     let add = format!("ALTER TABLE {table} ADD COLUMN {guard}{column} {kind}");
     let name = |ending: &str| joined(&[bare(&table), bare(column)], ending);
     let mut steps = Vec::new();
     match default {
-        Some(value) if !has_more || differs_by_row(of.sql) => {
+        Some(value) if !has_more || differs_by_row(value) => {
             let all = format!("UPDATE {table} SET {column} = DEFAULT");
             steps.push(single(&add));
             steps.push(single(&format!("ALTER TABLE {table} ALTER COLUMN {column} SET DEFAULT {value}")));

@@ -565,7 +565,7 @@ fn a_copy_is_what_was_loaded_and_goes_again() {
     let name = made.expect("nobody interrupted it");
     let url = database.url.replace(&format!("/{}?", database.name), &format!("/{name}?"));
     // Whoever made it takes it away.
-    let copy = std::mem::ManuallyDrop::new(MyDatabase { url, name });
+    let copy = std::mem::ManuallyDrop::new(MyDatabase { name, url });
     assert_eq!(digest(&database.url).difference(&digest(&copy.url)), Vec::<String>::new());
     assert_eq!(database.value(content), copy.value(content));
     // What is counted goes on, what goes off goes off, and neither is felt where it was copied from.

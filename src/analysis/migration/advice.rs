@@ -7,7 +7,7 @@ use crate::sql::ddl::{Form, form};
 
 use super::named;
 use super::on_mariadb;
-use super::outcome::{blocks_writes, seconds};
+use super::outcome::{blocks_writes, executions, seconds};
 
 /// Waiting of the workload below this is what every statement causes.
 pub(super) const NOTICEABLE_US: u64 = 10_000;
@@ -105,9 +105,9 @@ fn waited(migration: &Migration, statement: &DdlInfo, is_postgres: bool) -> Opti
         Severity::Warning,
         format!("statement {} waited for its lock, and the traffic queued behind it", named(statement)),
         format!(
-            "it waited {}{tries} for {root}; {} executions waited {} behind it, {} the longest",
+            "it waited {}{tries} for {root}; {} waited {} behind it, {} the longest",
             seconds(statement.lock_wait_us),
-            statement.blocked,
+            executions(statement.blocked),
             seconds(statement.blocked_us_total),
             seconds(statement.blocked_us_max)
         ),
@@ -253,7 +253,8 @@ fn hazard(statement: &DdlInfo) -> Option<Finding> {
     evidence.push(match statement.blocked {
         0 => "nobody of the workload was seen waiting".to_owned(),
         count => format!(
-            "{count} executions waited {}, {} the longest",
+            "{} waited {}, {} the longest",
+            executions(count),
             seconds(statement.blocked_us_total),
             seconds(statement.blocked_us_max)
         ),

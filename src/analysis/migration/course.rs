@@ -8,7 +8,8 @@ use crate::analysis::endurance::{AS_BEFORE, calm_after_s};
 use crate::analysis::stage::StageAnalysis;
 use crate::model::{IntervalInfo, Stage, TimelinePoint};
 use crate::record::entry::Interval;
-use crate::record::migration::DdlTry;
+use crate::record::migration::{DdlStatement, DdlTry};
+use crate::sql::ddl::changes_columns;
 use crate::units::{Span, StageId, Stamp};
 
 /// Seconds that are kept; a check that takes longer is told of by its stages.
@@ -106,12 +107,17 @@ impl Seconds {
     }
 
     /// Failures and skipped arrivals by statement of the migration and transaction of the workload. A second belongs to the statement
-    /// that ran, waited or held locks for the longest part of it; behind the last one to that, since what it held up ends late.
+    /// that ran, waited or held locks for the longest part of it; behind the last one to that, since what it held up ends late. A prepared
+    /// statement whose result changed belongs to the last statement up to then that changed columns, by `plan`.
     pub(super) fn failures(
         &self,
         during: StageId,
         tries: &[DdlTry],
+        plan: &[DdlStatement],
     ) -> Vec<(usize, usize, BTreeMap<String, u64>, u64)> {
+        const CACHED_PLAN: &str = "0A000";
+        let other_columns =
+            |one: &&DdlTry| plan.get(one.statement).is_some_and(|of| changes_columns(&of.sql));
         let mut found = Vec::new();
         for second in self.of(during) {
             let met = |one: &&DdlTry| {
@@ -120,9 +126,16 @@ impl Seconds {
             let longest = tries.iter().max_by_key(met).filter(|one| !met(one).is_zero());
             let last = tries.iter().rfind(|one| one.span.from < second.span.to);
             let Some(one) = longest.or(last) else { continue };
+            let begun = tries.iter().filter(|one| one.span.from < second.span.to);
+            let changed = begun.filter(other_columns).max_by_key(|one| one.span.from).unwrap_or(one);
             for (transaction, part) in second.parts.iter().enumerate() {
-                if !part.errors.is_empty() || part.skipped > 0 {
-                    found.push((one.statement, transaction, part.errors.clone(), part.skipped));
+                let (cached, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                    part.errors.clone().into_iter().partition(|(code, _)| code == CACHED_PLAN);
+                if !cached.is_empty() {
+                    found.push((changed.statement, transaction, cached, 0));
+                }
+                if !others.is_empty() || part.skipped > 0 {
+                    found.push((one.statement, transaction, others, part.skipped));
                 }
             }
         }

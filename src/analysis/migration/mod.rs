@@ -304,7 +304,7 @@ impl Book {
         let transactions: Vec<&str> =
             header.workload_of(self.plan.during).transactions.iter().map(|of| of.name.as_str()).collect();
         for (statement, transaction, failures, skipped) in
-            self.seconds.failures(self.plan.during, &self.tries)
+            self.seconds.failures(self.plan.during, &self.tries, &self.plan.statements)
         {
             let Some(name) = transactions.get(transaction) else { continue };
             let key = (statement, (*name).to_owned());

@@ -15,7 +15,7 @@ use crate::sql::ddl::{Form, form};
 
 use super::advice::NOTICEABLE_US;
 use super::named;
-use super::outcome::seconds;
+use super::outcome::{executions, seconds};
 
 /// How a queue behind a statement that waits for its metadata lock is kept short.
 pub(super) fn of_queue(migration: &Migration) -> String {
@@ -75,7 +75,8 @@ pub(super) fn hazard(statement: &DdlInfo) -> Option<Finding> {
     evidence.push(match statement.blocked {
         0 => format!("it took {}; nobody of the workload was seen waiting", seconds(statement.duration_us)),
         count => format!(
-            "{count} executions waited {}, {} the longest",
+            "{} waited {}, {} the longest",
+            executions(count),
             seconds(statement.blocked_us_total),
             seconds(statement.blocked_us_max)
         ),

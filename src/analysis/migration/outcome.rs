@@ -1,5 +1,7 @@
 //! What became of each statement and each migration, what was left behind, and all of it in a few sentences.
 
+use std::collections::BTreeMap;
+
 use crate::analysis::locks::name_of;
 use crate::analysis::stage::{StageAnalysis, names};
 use crate::model::{
@@ -275,6 +277,7 @@ pub(super) fn answer(migration: &Migration) -> String {
         }
         None => sentences.push("No execution of the workload was seen waiting for its locks.".to_owned()),
     }
+    sentences.extend(failures(migration));
     sentences.extend(stands_all_the_same(migration));
     // Who waits for a connection behind those who wait for a lock has lost as much.
     let lost = u64::try_from(blast.lost_us).unwrap_or(0);
@@ -287,6 +290,16 @@ pub(super) fn answer(migration: &Migration) -> String {
         sentences.push(format!("Clients lost {} in all: {why}.", seconds(lost)));
     }
     sentences.join(" ")
+}
+
+/// What failed of the workload meanwhile, and why.
+fn failures(migration: &Migration) -> Option<String> {
+    let mut by_code: BTreeMap<&str, u64> = BTreeMap::new();
+    for (code, count) in migration.victims.iter().flat_map(|victim| &victim.failures) {
+        *by_code.entry(code).or_default() += count;
+    }
+    let codes: Vec<String> = by_code.iter().map(|(code, count)| format!("{count} × {code}")).collect();
+    (!codes.is_empty()).then(|| format!("Of the workload failed meanwhile {}.", codes.join(", ")))
 }
 
 /// What no ROLLBACK takes back, where a migration failed in a transaction on a server that commits DDL by itself.
@@ -380,7 +393,7 @@ pub(super) fn state(state: MigrationState) -> &'static str {
     }
 }
 
-fn executions(count: u64) -> String {
+pub(super) fn executions(count: u64) -> String {
     if count == 1 { "1 execution".to_owned() } else { format!("{count} executions") }
 }
 

@@ -5,7 +5,7 @@ use crate::model::{
 };
 use crate::record::migration::{AlsoPreparedRecord, RehearsalKind};
 
-use super::outcome::{said, seconds};
+use super::outcome::{executions, said, seconds};
 use super::{Book, named};
 
 /// Of a rehearsal that was analysed like a migration.
@@ -56,7 +56,8 @@ fn answer(kind: RehearsalKind, migration: &Migration) -> String {
     match blast.blocked {
         0 => format!("{ended} Nobody was seen waiting for its locks."),
         blocked => format!(
-            "{ended} {blocked} executions waited {} for its locks, {} the longest.",
+            "{ended} {} waited {} for its locks, {} the longest.",
+            executions(blocked),
             seconds(blast.blocked_us_total),
             seconds(blast.blocked_us_max)
         ),

@@ -48,7 +48,7 @@ fn a_stage_in_full() {
 
 /// Every text of the report with markup behind it, but for those that are names of ours.
 fn made_hostile(value: &mut Value, key: &str) {
-    const OURS: [&str; 20] = [
+    const OURS: [&str; 21] = [
         "verdict",
         "severity",
         "outcome",
@@ -69,6 +69,7 @@ fn made_hostile(value: &mut Value, key: &str) {
         "ended",
         "engine",
         "class",
+        "stops",
     ];
     match value {
         Value::String(text) if !OURS.contains(&key) => text.push_str(HOSTILE),

@@ -249,13 +249,26 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
     details
 }
 
-/// What its strongest lock does to others.
+/// What its strongest locks do to others, of the relations that it names; of any where it names none of them.
 fn stops(of: &DdlInfo) -> Option<String> {
-    let lock = of.locks.first()?;
-    let relation = lock.relation.as_ref()?;
-    match lock.stops {
-        LockStops::ReadsAndWrites => Some(format!("its lock lets nobody read or write {relation}")),
-        LockStops::Writes => Some(format!("its lock lets nobody write {relation}")),
+    let strongest = of.locks.first()?.stops;
+    let is_part = |part: char| part.is_alphanumeric() || part == '_';
+    let words: Vec<&str> = of.sql.split(|part| !is_part(part)).collect();
+    let is_named = |relation: &&str| words.contains(&relation.rsplit('.').next().unwrap_or(relation));
+    let locked = of.locks.iter().filter(|lock| lock.stops == strongest);
+    let locked: Vec<&str> = locked.filter_map(|lock| lock.relation.as_deref()).collect();
+    let mut named: Vec<&str> = locked.iter().copied().filter(is_named).collect();
+    if named.is_empty() {
+        named.extend(locked.first());
+    }
+    named.dedup();
+    let relations: Vec<String> = named.into_iter().map(str::to_owned).collect();
+    match strongest {
+        _ if relations.is_empty() => None,
+        LockStops::ReadsAndWrites => {
+            Some(format!("its lock lets nobody read or write {}", names(&relations)))
+        }
+        LockStops::Writes => Some(format!("its lock lets nobody write {}", names(&relations))),
         LockStops::Nothing => None,
     }
 }

@@ -63,10 +63,7 @@ fn safe(page: &mut Page, migration: &Migration) {
         }
         return;
     };
-    page.heading(
-        "safe form",
-        "measured in the same way on a fresh copy; each statement below the one that it stands for",
-    );
+    page.heading("safe form", "measured alike on a fresh copy; each below what it stands for");
     let mut grid = Grid::new(vec![
         Column::number("#"),
         Column::text("statement", 24),
@@ -85,9 +82,12 @@ fn safe(page: &mut Page, migration: &Migration) {
             DdlOutcome::Failed => Cell::new("FAILED").style(Style::Bad),
             DdlOutcome::Committed | DdlOutcome::RolledBack => us(of.duration_us),
         };
+        let sql = one_line(&of.sql);
+        // Below an ALTER TABLE what is done to the table says more than that it is this table.
+        let sql = if indent.is_empty() { sql } else { without_table(&sql) };
         grid.row(vec![
             Cell::new(name).style(style),
-            Cell::new(format!("{indent}{}", one_line(&of.sql))).style(style),
+            Cell::new(format!("{indent}{sql}")).style(style),
             took,
             Cell::new(mode),
             us(lock.map_or(0, |lock| lock.us)),
@@ -118,6 +118,12 @@ fn safe(page: &mut Page, migration: &Migration) {
     if let Some(error) = failed.and_then(|of| of.info.error.as_ref()) {
         page.labelled(INDENT, "failed", Style::Caution, error);
     }
+}
+
+/// `… ADD COLUMN note text` of `ALTER TABLE orders ADD COLUMN note text`
+fn without_table(sql: &str) -> String {
+    let action = sql.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(' '));
+    action.map_or_else(|| sql.to_owned(), |(_, action)| format!("… {action}"))
 }
 
 const NO_FORM: &str =
