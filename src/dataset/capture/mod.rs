@@ -8,8 +8,11 @@ mod document;
 mod facts;
 mod fan_out;
 mod keys;
+mod load;
 mod mix;
+mod numbers;
 mod predicate;
+mod query;
 mod redact;
 mod source;
 mod statement;
@@ -22,5 +25,14 @@ pub use facts::{
     CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, KeyFacts, LeftOut, ReferenceFacts, Remark,
     TableFacts, TypeKind,
 };
-pub use mix::{MadeTransaction, Mix, RefusedStatement, Traffic, beginning, mix, sorted_out};
-pub use statement::{MadeStatement, StatementFacts, as_text, make, refusal, without_values};
+pub use load::{SeenLoad, SessionSample};
+pub use mix::{
+    MadeStep, MadeTransaction, Mix, RefusedStatement, Traffic, TransactionParameter, beginning, mix,
+    sorted_out,
+};
+pub use numbers::{ColumnNumbers, SourceStatistics, TableNumbers, statistics};
+pub use source::DrawnFrom;
+pub use statement::{
+    KeyColumn, MadeParameter, MadeStatement, Means, ReturnedRow, StatementFacts, as_text, refusal,
+    without_values,
+};

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use super::describe::Described;
 use super::facts::{DatabaseFacts, TypeKind};
 use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
+use crate::sql::columns::result_columns;
 use crate::sql::lex::{TokenKind, lex, significant};
 use crate::sql::statement::{StatementKind, kind};
 
@@ -43,14 +43,54 @@ pub struct MadeStatement {
     pub sql: String,
     /// What it does.
     pub kind: StatementKind,
-    /// Names of the parameters and their sources, as the document has them.
-    pub parameters: Vec<(String, String)>,
+    /// Its parameters, in their order.
+    pub parameters: Vec<MadeParameter>,
+    /// What it returns of the one row that it puts into a table, where the key of that row is among it.
+    pub returns: Option<ReturnedRow>,
     /// Tables that it names, by their place among the facts.
     pub tables: Vec<usize>,
     /// Its place among the statements that were counted; absent where it is guessed.
     pub of: Option<usize>,
     /// Whether it says something else than what was counted: a constant in place of one that nobody knows, a schema.
     pub is_changed: bool,
+}
+
+/// A parameter of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeParameter {
+    /// As it stands in the text.
+    pub name: String,
+    /// Where its values come from, as the document has it: `key = { table = "orders" }`.
+    pub source: String,
+    /// What it says to the other statements of its transaction.
+    pub means: Means,
+}
+
+/// What a parameter means beyond its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Nothing.
+    Value,
+    /// A row by its key: all parameters of a transaction that mean the same key speak of one row.
+    Key(KeyColumn),
+    /// A key that no row has yet: the row is put in by this statement.
+    NewKey(KeyColumn),
+    /// A row, of which other parameters take other columns.
+    Row,
+    /// Another column of a row.
+    OfRow,
+}
+
+/// A column that rows are known by: its table, by its place among the facts, and its name.
+pub type KeyColumn = (usize, String);
+
+/// The row that a statement puts in and returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnedRow {
+    /// The column of its key, which is returned.
+    pub key: KeyColumn,
+    /// All columns that are returned.
+    pub columns: Vec<String>,
 }
 
 /// Why a statement is not run, where its text shows it.
@@ -127,12 +167,12 @@ pub fn without_values(text: &str) -> String {
 }
 
 /// Makes a statement of the workload, or says why that cannot be. `names` are those that are taken.
-pub fn make(
+pub(super) fn make(
     statement: &StatementFacts,
-    facts: &DatabaseFacts,
-    described: &Described,
+    sources: Sources<'_>,
     names: &mut Vec<String>,
 ) -> Result<MadeStatement, String> {
+    let facts = sources.facts;
     // What only another search path finds is found by its schema.
     let text = match statement.search_path {
         Some(_) => Reading::new(&statement.text, facts).qualified(),
@@ -140,11 +180,10 @@ pub fn make(
     };
     let reading = Reading::new(&text, facts);
     let uses = reading.uses(statement.parameters.len());
-    let sources = Sources { facts, described };
     let rows_per_call = statement.rows / statement.calls.max(1.0);
-    let same_rows = same_rows(&uses, &sources);
+    let same_rows = same_rows(&uses, sources);
     let mut places: Vec<Place> = vec![];
-    let mut parameters: Vec<(String, String)> = vec![];
+    let mut parameters: Vec<MadeParameter> = vec![];
     for (number, (of, (type_name, kind))) in uses.iter().zip(&statement.parameters).enumerate() {
         let asked = Asked {
             kind,
@@ -154,25 +193,25 @@ pub fn make(
             between: is_between(of, &uses),
             has_limit: uses.contains(&Use::Limit),
         };
-        let source = match same_rows.get(&number) {
+        let (source, means) = match same_rows.get(&number) {
             // The parameter with which it shares its row comes before it.
-            Some(Shared::With(first)) => match places.get(*first) {
+            Some(Shared::With(first, column)) => match places.get(*first) {
                 Some(Place::Named(name)) => {
-                    let column = at_of(of).map_or("", |at| at.column.as_str());
                     let column = super::column::quoted(column);
-                    Source::Drawn(format!("same_row = {{ as = \"{name}\", column = {column} }}"))
+                    let text = format!("same_row = {{ as = \"{name}\", column = {column} }}");
+                    (Source::Drawn(text), Means::OfRow)
                 }
-                _ => sources.of(&asked)?,
+                _ => (sources.of(&asked)?, Means::Value),
             },
-            Some(Shared::First(text)) => Source::Drawn(text.clone()),
-            None => sources.of(&asked)?,
+            Some(Shared::First(text)) => (Source::Drawn(text.clone()), Means::Row),
+            None => (sources.of(&asked)?, meaning(of, sources)),
         };
         places.push(match source {
             Source::Literal(sql) => Place::Literal(sql),
-            Source::Drawn(text) => {
-                let taken = parameters.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+            Source::Drawn(source) => {
+                let taken = parameters.iter().map(|known| known.name.clone()).collect::<Vec<_>>();
                 let name = free_name(&parameter_name(of), &taken);
-                parameters.push((name.clone(), text));
+                parameters.push(MadeParameter { name: name.clone(), source, means });
                 Place::Named(name)
             }
         });
@@ -181,10 +220,12 @@ pub fn make(
     let tables = reading.tables();
     let name = free_name(&statement_name(kind, &tables, &uses, facts), names);
     names.push(name.clone());
-    let steps_over = may_collide(&text, &reading, &uses, &sources);
+    let steps_over = may_collide(&text, &reading, &uses, sources);
     let gives_rows =
         !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
+    let puts_one = kind == StatementKind::Insert && !steps_over && (rows_per_call - 1.0).abs() < 0.01;
     Ok(MadeStatement {
+        returns: reading.target().filter(|_| puts_one).and_then(|(table, _)| returned(&text, table, sources)),
         name,
         cardinality: if gives_rows { "many" } else { "exec" },
         is_changed: steps_over
@@ -198,9 +239,43 @@ pub fn make(
     })
 }
 
+/// What a parameter means that has a row of its own.
+fn meaning(of: &Use, sources: Sources<'_>) -> Means {
+    match of {
+        Use::Equal(at) => Means::Key(sources.meaning(at)),
+        Use::Stored(at) => {
+            let key = sources.meaning(at);
+            let is_own = key == (at.table, at.column.clone());
+            match (is_own, sources.new_value(at)) {
+                (true, Some(_)) => Means::NewKey(key),
+                (true, None) => Means::Value,
+                (false, _) => Means::Key(key),
+            }
+        }
+        _ => Means::Value,
+    }
+}
+
+/// What `INSERT … VALUES (…) RETURNING …` returns, if the key of the row is among it and the text says all names.
+fn returned(text: &str, table: usize, sources: Sources<'_>) -> Option<ReturnedRow> {
+    let says = |word: &str| significant(text).iter().any(|token| token.is_word(text, word));
+    if !says("RETURNING") || says("CONFLICT") || says("SELECT") {
+        return None;
+    }
+    let columns = result_columns(text);
+    let own = &sources.facts.tables[table];
+    let is_key = |name: &&String| {
+        let at = At { table, column: (*name).clone(), alias: String::new() };
+        // Its name becomes that of a parameter.
+        own.is_unique(name) && sources.meaning(&at).0 == table && plain(name) == **name
+    };
+    let key = columns.names.iter().find(is_key).filter(|_| !columns.star)?;
+    Some(ReturnedRow { key: (table, key.clone()), columns: columns.names.clone() })
+}
+
 /// Whether rows that are put in may be there already: a key of the table has no column that is new each time.
-fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Sources<'_>) -> bool {
-    let Some((table, columns)) = reading.into() else { return false };
+fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: Sources<'_>) -> bool {
+    let Some((table, columns)) = reading.target() else { return false };
     let says_so = significant(text).iter().any(|token| token.is_word(text, "CONFLICT"));
     let own = &sources.facts.tables[table];
     let is_new = |name: &String| {
@@ -252,45 +327,67 @@ enum Place {
 enum Shared {
     /// It draws the row, by this source.
     First(String),
-    /// It is of the row that this one draws.
-    With(usize),
+    /// It is this column of the row that another one draws.
+    With(usize, String),
 }
 
-fn at_of(of: &Use) -> Option<&At> {
-    match of {
-        Use::Equal(at) | Use::AnyOf(at) | Use::Low(at) | Use::High(at) | Use::Stored(at) => Some(at),
-        _ => None,
-    }
-}
-
-/// Parameters that are compared with columns of one row for equality name one row that exists.
-fn same_rows(uses: &[Use], sources: &Sources<'_>) -> BTreeMap<usize, Shared> {
-    let mut groups: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
+/// Parameters that are compared with columns of one row for equality name one row that exists, and so do those that are stored in the
+/// columns of one foreign key.
+fn same_rows(uses: &[Use], sources: Sources<'_>) -> BTreeMap<usize, Shared> {
+    let mut compared: BTreeMap<(&str, usize), Vec<(usize, At)>> = BTreeMap::new();
     for (number, of) in uses.iter().enumerate() {
         if let Use::Equal(at) = of
             && sources.own_key(at).is_some()
         {
-            groups.entry((&at.alias, at.table)).or_default().push(number);
+            compared.entry((&at.alias, at.table)).or_default().push((number, at.clone()));
         }
     }
     let mut shared = BTreeMap::new();
-    for numbers in groups.into_values() {
-        let columns: Vec<&At> = numbers.iter().filter_map(|number| at_of(&uses[*number])).collect();
+    for group in compared.into_values().chain(references(uses, sources)) {
+        let columns: Vec<At> = group.iter().map(|(_, at)| at.clone()).collect();
         // Two values of one column are two rows.
         let twice =
             (1..columns.len()).any(|at| columns[..at].iter().any(|of| of.column == columns[at].column));
-        if numbers.len() < 2 || twice {
+        let is_taken = group.iter().any(|(number, _)| shared.contains_key(number));
+        if group.len() < 2 || twice || is_taken {
             continue;
         }
-        for (place, number) in numbers.iter().enumerate() {
-            let how = match sources.own_key(columns[0]).filter(|_| place == 0) {
-                Some(text) => Shared::First(text),
-                None => Shared::With(numbers[0]),
-            };
-            shared.insert(*number, how);
+        let Some(row) = sources.row(&columns) else { continue };
+        let first = group[0].0;
+        for (number, at) in group {
+            let how =
+                if number == first { Shared::First(row.clone()) } else { Shared::With(first, at.column) };
+            shared.insert(number, how);
         }
     }
     shared
+}
+
+/// The parameters that are stored in the columns of one foreign key of several columns, each with the column that it refers to.
+fn references(uses: &[Use], sources: Sources<'_>) -> Vec<Vec<(usize, At)>> {
+    let stored: Vec<(usize, &At)> = uses
+        .iter()
+        .enumerate()
+        .filter_map(|(number, of)| if let Use::Stored(at) = of { Some((number, at)) } else { None })
+        .collect();
+    let Some((_, first)) = stored.first() else { return vec![] };
+    let mut groups = vec![];
+    for reference in &sources.facts.tables[first.table].references {
+        let Some(parent) = sources.facts.of_oid(reference.table) else { continue };
+        let part = |(column, to): (&String, &String)| {
+            let (number, _) =
+                stored.iter().find(|(_, at)| at.table == first.table && at.column == *column)?;
+            Some((*number, At { table: parent, column: to.clone(), alias: String::new() }))
+        };
+        let parts: Option<Vec<(usize, At)>> = reference.columns.iter().zip(&reference.to).map(part).collect();
+        if let Some(mut parts) = parts {
+            parts.sort_by_key(|(number, _)| *number);
+            groups.push(parts);
+        }
+    }
+    // The longest says most.
+    groups.sort_by_key(|parts| std::cmp::Reverse(parts.len()));
+    groups
 }
 
 fn is_between(of: &Use, uses: &[Use]) -> bool {
