@@ -324,5 +324,13 @@ mod tests {
         let here =
             positional("SELECT id FROM t WHERE a = :a AND b > now() - '7 days'::interval LIMIT 10").sql;
         assert_eq!(signature(&there), signature(&without_values(&here)));
+        // What a capture lets a DELETE spare is no word of it.
+        let spares = "NOT EXISTS (SELECT FROM c AS referring WHERE referring.\"t_id\" = t.\"id\")";
+        for (end, own) in [("", "a = $1 OR b = $2"), (" RETURNING id", "a = $1")] {
+            let there = format!("DELETE FROM t WHERE {own}{end}");
+            let here = format!("DELETE FROM t WHERE ({own}) AND {spares} AND {spares}{end}");
+            assert_eq!(signature(&there), signature(&here));
+        }
+        assert_eq!(signature("SELECT 1 WHERE (a) AND b"), "select ? where ( a ) and b");
     }
 }

@@ -168,7 +168,11 @@ fn leaving_of_tables(described: &Described) -> Vec<String> {
         "the schema: names, types, defaults, checks and functions of {} tables as their owner wrote them",
         described.tables.len()
     )];
-    lines.push("shares of NULLs and of the common values, and numbers of different values, without the values (statistics.toml)".to_owned());
+    lines.push(
+        "shares of NULLs and of the common values, and numbers of different values, without the values \
+         (statistics.toml)"
+            .to_owned(),
+    );
     for (leaves, columns) in by_kind.iter().rev() {
         let count = columns.len();
         lines.push(match leaves {
