@@ -128,7 +128,7 @@ fn plan(workload: &Workload, stages: &[(Load, Duration)]) -> Plan {
     };
     Plan {
         dataset: Arc::new(workload.dataset(seed, 1.0)),
-        query_values: Arc::new(vec![vec![Vec::new()]]),
+        query_values: Arc::new(vec![vec![Arc::from([])]]),
         workload: Arc::new(workload.clone()),
         seed,
         stages: stages.iter().enumerate().map(stage).collect(),

@@ -155,6 +155,16 @@ fn state(base: &Report, candidate: &Report, found: &mut Found) {
     let reset =
         |data: &Option<DataInfo>| data.as_ref().map_or("unknown", |data| data.reset.as_str()).to_owned();
     found.compare("state", "how the data is reset", reset(&base.data), reset(&candidate.data));
+    let statistics = |data: &Option<DataInfo>| {
+        let of_source = data.as_ref().is_some_and(|data| data.source_statistics);
+        if of_source { "those of the source" } else { "its own" }.to_owned()
+    };
+    found.compare(
+        "state",
+        "the statistics of the planner",
+        statistics(&base.data),
+        statistics(&candidate.data),
+    );
     let changed = |report: &Report| -> BTreeMap<String, u64> {
         let before = report.data.as_ref().and_then(|data| data.changed_before.clone()).unwrap_or_default();
         let rows = |of: &TableChangesInfo| of.inserted + of.updated + of.deleted;

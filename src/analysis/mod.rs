@@ -568,6 +568,7 @@ fn data_info(header: &Header, changed_after: Option<Vec<TableChanges>>) -> Optio
         loaded_at: loaded_at.map(|at| format!("{at:.0}")),
         changed_before: data.changed.clone().map(infos),
         changed_after: changed_after.map(infos),
+        source_statistics: data.source_statistics,
     })
 }
 

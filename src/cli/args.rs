@@ -167,6 +167,15 @@ pub(super) enum ResetTo {
     Template,
 }
 
+/// What the planner knows of loaded tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum StatisticsOf {
+    /// What ANALYZE finds in them
+    Own,
+    /// What it found at the source of a captured workload, so that plans at a small scale resemble those there (PostgreSQL 18)
+    Source,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SpokenProtocol {
     /// One text a statement, with the values written into it
@@ -235,6 +244,9 @@ pub(super) struct MeasureArguments {
     /// Scale of the dataset [default: as loaded; 1 on a throwaway server]
     #[arg(long, value_name = "N", value_parser = scale, allow_negative_numbers = true)]
     pub(super) scale: Option<f64>,
+    /// What the planner of a throwaway server knows of the tables
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = StatisticsOf::Own)]
+    pub(super) statistics: StatisticsOf,
     /// What the data are before each stage of a run or each size of a pool study
     #[arg(long, value_enum, value_name = "WHAT", default_value_t = ResetTo::None)]
     pub(super) reset: ResetTo,
@@ -627,6 +639,9 @@ pub(super) struct LoadArguments {
     /// new schema is tried
     #[arg(long)]
     pub(super) replace: bool,
+    /// What the planner knows of the tables afterwards
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = StatisticsOf::Own)]
+    pub(super) statistics: StatisticsOf,
     /// No progress on standard error
     #[arg(short, long)]
     pub(super) quiet: bool,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::dataset::capture::Kept;
+use crate::dataset::capture::{DrawnFrom, Kept};
 use crate::db::Target;
 use crate::live::Plain;
 use crate::study::{self, CapturePlan, Captured, StudyError, TargetChoice};
@@ -39,6 +39,7 @@ fn captured(arguments: &CaptureArguments) -> Result<CapturePlan, CommandError> {
         } else {
             Kept::All
         },
+        from: if arguments.use_existing_data { DrawnFrom::Target } else { DrawnFrom::Generated },
         dry_run: arguments.dry_run,
     })
 }
@@ -73,6 +74,7 @@ fn page(captured: &Captured, plan: &CapturePlan) -> String {
         })
         .collect();
     list(&mut text, "transactions", &transactions);
+    list(&mut text, "sessions", &captured.sessions);
     let refused: Vec<String> = captured
         .refused
         .iter()
@@ -94,6 +96,13 @@ fn page(captured: &Captured, plan: &CapturePlan) -> String {
         return text + "\nnothing was written (--dry-run)\n";
     }
     let folder = plan.out.display();
+    if plan.from == DrawnFrom::Target {
+        return text
+            + &format!(
+                "\nwritten to {folder}; it draws from the rows of the database that it is run on, and needs no load. Its statements \
+                 change\nthat database as they did here, so run it on a copy:\n  dbdyno run -w {folder} -t URL-OF-THE-COPY\n"
+            );
+    }
     text + &format!(
         "\nwritten to {folder}; it loads and runs as any other:\n  dbdyno load -w {folder} -t local --scale 0.1\n  \
          dbdyno fidelity -w {folder} -t local --against URL\n"

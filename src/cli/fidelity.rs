@@ -4,7 +4,10 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableStyle};
 
 use crate::db::Target;
 use crate::live::Plain;
-use crate::study::{self, Fidelity, FidelityPlan, LoadShape, StudyError, TargetChoice, default_jobs};
+use crate::study::{
+    self, Counters, Fidelity, FidelityPlan, LoadShape, StatementFidelity, StudyError, TargetChoice,
+    default_jobs,
+};
 use crate::units::Dialect;
 
 use super::args::FidelityArguments;
@@ -27,7 +30,9 @@ pub(super) async fn fidelity(arguments: &FidelityArguments) -> Result<u8, Comman
             seed: arguments.seed,
             jobs: default_jobs(),
             replace: false,
+            statistics: plan::statistics(arguments.statistics),
         },
+        exercise: arguments.duration,
     };
     output::check_file(arguments.json.as_deref())?;
     let mut live = Plain::new(arguments.quiet);
@@ -49,15 +54,18 @@ pub(super) async fn fidelity(arguments: &FidelityArguments) -> Result<u8, Comman
 fn page(found: &Fidelity, full: bool) -> String {
     let known = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), per_cent);
     let mut text = format!(
-        "fidelity {}\n  columns     {}  mean of {} columns\n  plans       {}  generic plans of the same shape\n  mix         {}  \
-         share of the calls that agrees\n",
+        "fidelity {}, the mean of\n  columns     {}  statistics of {} columns\n  plans       {}  generic plans of the same shape\n  \
+         mix         {}  share of the calls that agrees\n  rows        {}  rows per call\n  cache       {}  blocks found in memory\n",
         per_cent(found.score),
         per_cent(found.columns_score),
         found.columns.len(),
         known(found.same_plan_rate),
         known(found.mix_distance.map(|distance| 1.0 - distance)),
+        known(found.rows_score),
+        known(found.cache_score),
     );
     text += &columns(found, full);
+    text += &statements(found, full);
     let others = found.statements.iter().filter(|of| of.same_plan == Some(false) || full);
     for statement in others {
         text += &format!(
@@ -74,19 +82,50 @@ fn page(found: &Fidelity, full: bool) -> String {
     text
 }
 
-fn columns(found: &Fidelity, full: bool) -> String {
-    let shown = if full { found.columns.len() } else { SHOWN };
+/// A table whose columns but the first are numbers.
+fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table
         .load_style(TableStyle::new())
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(u16::try_from(output::width_of_page()).unwrap_or(80))
-        .set_header(["column", "score", "nulls", "distinct", "common", "histogram", "width", "order"]);
-    for at in 1..8 {
+        .set_header(header);
+    for at in 1..N {
         if let Some(column) = table.column_mut(at) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
+    table
+}
+
+/// What each statement gives and reads, the one that is called most first.
+fn statements(found: &Fidelity, full: bool) -> String {
+    let shown = if full { found.statements.len() } else { SHOWN };
+    let mut table = table(["there / here", "of calls", "rows a call", "blocks a call", "in memory"]);
+    let mut all: Vec<&StatementFidelity> = found.statements.iter().collect();
+    let share = |of: &StatementFidelity| of.source_share.unwrap_or(of.share);
+    all.sort_by(|one, other| share(other).total_cmp(&share(one)));
+    for of in all.iter().take(shown) {
+        let both = |shown: &dyn Fn(&Counters) -> Option<String>| {
+            let side = |counted: Option<&Counters>| counted.and_then(shown).unwrap_or_else(|| "–".to_owned());
+            format!("{} / {}", side(of.source.as_ref()), side(of.copy.as_ref()))
+        };
+        let there = of.source_share.map_or_else(|| "–".to_owned(), per_cent);
+        table.add_row([
+            of.statement.clone(),
+            format!("{there} / {}", per_cent(of.share)),
+            both(&|counted| Some(format!("{:.2}", counted.rows_per_call))),
+            both(&|counted| Some(format!("{:.1}", counted.blocks_per_call))),
+            both(&|counted| counted.hit_fraction.map(per_cent)),
+        ]);
+    }
+    let title = if found.statements.len() > shown { "statements that are called most" } else { "statements" };
+    format!("\n{title}\n\n{table}\n")
+}
+
+fn columns(found: &Fidelity, full: bool) -> String {
+    let shown = if full { found.columns.len() } else { SHOWN };
+    let mut table = table(["column", "score", "nulls", "distinct", "common", "histogram", "width", "order"]);
     let distance = |value: f64| format!("{value:.3}");
     let known = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), distance);
     for column in found.columns.iter().take(shown) {

@@ -9,15 +9,16 @@ use crate::model::RelativeBudget;
 use crate::model::metric::Goal;
 use crate::store::history::AddressError;
 use crate::study::{
-    LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PoolPlan, PoolShape, Profile, Reset,
-    RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, Wishes, default_jobs,
+    LoadPlan, LoadShape, MeasurePlan, PROFILE_DEFAULT, PROFILE_MIN, PlannerStatistics, PoolPlan, PoolShape,
+    Profile, Reset, RunPlan, SampleLogPlan, Sizes, StageChoice, StudyError, TargetChoice, WarmUp, Wishes,
+    default_jobs,
 };
 use crate::units::{Arrivals, Course, CourseError, Dialect, Load, Seed, format_duration};
 use crate::workload::{self, BudgetSpec, Mix, MixError, Workload};
 
 use super::args::{
     ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
-    MeasureArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, TargetArguments,
+    MeasureArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, StatisticsOf, TargetArguments,
 };
 use super::{CommandError, baseline, pgbench, pooler};
 
@@ -48,6 +49,12 @@ pub enum UsageError {
         "--server-cpus is for a server that dbdyno starts (--target local); keep another one to its CPUs with taskset"
     )]
     ServerCpus,
+    /// Statistics for a database that is not filled now.
+    #[error(
+        "--statistics source is for a server that dbdyno starts (--target local); to a database that is there, `dbdyno load \
+         --statistics source` attaches them"
+    )]
+    StatisticsOfSource,
     /// A pooler in front of a server that does not exist yet.
     #[error(
         "--pooler URL goes with a server that is there: name it with --target, it is where everything but the measured sessions \
@@ -429,6 +436,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         workload,
         seed: Seed::default(),
         scale: Some(arguments.scale),
+        statistics: PlannerStatistics::Own,
         instances: 1,
         threads: 1,
         in_flight_max: 1000,
@@ -459,8 +467,17 @@ pub(super) fn load_dataset(arguments: &LoadArguments) -> Result<LoadPlan, Comman
             seed: arguments.seed,
             jobs: arguments.jobs.unwrap_or_else(default_jobs),
             replace: arguments.replace,
+            statistics: statistics(arguments.statistics),
         },
     })
+}
+
+/// What the planner is to know of tables that are filled.
+pub(super) fn statistics(given: StatisticsOf) -> PlannerStatistics {
+    match given {
+        StatisticsOf::Own => PlannerStatistics::Own,
+        StatisticsOf::Source => PlannerStatistics::Source,
+    }
 }
 
 /// Where runs are kept.
@@ -514,6 +531,9 @@ pub(super) fn measure(
 fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
     let target = target(&arguments.target)?;
     refuse_on_mysql(arguments, &target)?;
+    if arguments.statistics == StatisticsOf::Source && matches!(target, TargetChoice::Existing(_)) {
+        return Err(UsageError::StatisticsOfSource.into());
+    }
     let workload = match &arguments.workload {
         Some(folder) => {
             pgbench::refuse_alone(&arguments.pgbench)?;
@@ -548,6 +568,7 @@ fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<
         workload,
         seed: arguments.seed,
         scale: arguments.scale,
+        statistics: statistics(arguments.statistics),
         instances: arguments.instances,
         threads: arguments.threads.unwrap_or(cores).clamp(1, arguments.instances),
         in_flight_max: arguments.in_flight_max,

@@ -3,14 +3,16 @@
 
 use std::future::Future;
 
+use super::capture::SourceStatistics;
 use super::mark::Mark;
 use super::postgres::pooled::{self, Pooled};
 use super::progress::Progress;
+use super::query_values::Queried;
 use super::state::DataState;
 use super::{DatasetError, LoadEvent, LoadOptions, LoadSummary, mysql, postgres};
 use crate::db::{Client, Target};
 use crate::generate::Dataset;
-use crate::sql::values::{QueryValue, QueryValues};
+use crate::sql::values::QueryValues;
 use crate::workload::Workload;
 
 /// Creates the workload's schema in the target, fills its tables, and marks what was loaded.
@@ -121,8 +123,8 @@ pub async fn check_parameters(
     }
 }
 
-/// The values of one query of a parameter; the error is what is wrong with it.
-pub(super) async fn values_of(client: &Client, sql: &str) -> Result<Vec<QueryValue>, String> {
+/// What one query of a parameter gives; the error is what is wrong with it.
+pub(super) async fn values_of(client: &Client, sql: &str) -> Result<Queried, String> {
     match client {
         Client::Postgres(client) => postgres::query_values::values_of(client, sql).await,
         Client::MySql(client) => mysql::values_of(client, sql).await,
@@ -212,6 +214,20 @@ pub async fn autovacuum_works(client: &Client) -> Result<bool, DatasetError> {
         Client::Postgres(client) => postgres::between::autovacuum_works(client).await,
         Client::MySql(_) => Ok(false),
     }
+}
+
+/// Whether the server can be told what the planner is to know of tables; the inner error says what is missing for it.
+pub async fn may_attach_statistics(client: &Client) -> Result<Result<(), String>, DatasetError> {
+    postgres::source_statistics::may_attach(client.postgres()?).await
+}
+
+/// Puts the statistics of a source into the place of those of its loaded copy. Gives what the user should know.
+pub async fn attach_statistics(
+    client: &Client,
+    workload: &Workload,
+    source: &SourceStatistics,
+) -> Result<Vec<String>, DatasetError> {
+    postgres::source_statistics::attach(client.postgres()?, &workload.name, source).await
 }
 
 /// Follows one session through a pooler.

@@ -32,12 +32,15 @@ mod state;
 
 pub use csv::{put_csv, put_csv_text, put_plain, write_csv};
 pub use engines::{
-    Template, autovacuum_works, check_parameters, check_session_setting, check_statements, checkpoint,
-    data_state, follow_pooled, load, pgbench_scale, run_statement, server_setting_words,
+    Template, attach_statistics, autovacuum_works, check_parameters, check_session_setting, check_statements,
+    checkpoint, data_state, follow_pooled, load, may_attach_statistics, pgbench_scale, run_statement,
+    server_setting_words,
 };
 pub use event::{DatasetError, Existing, LoadEvent, LoadOptions, LoadSummary, Phase, TableSummary};
 pub use mark::{Holds, Mark, MarkState};
-pub use postgres::capture::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
+pub use postgres::capture::{
+    CapturedSchema, CheckedStatement, Counted, Reader, Snapshot, StatementNumber, TableSize,
+};
 pub use postgres::pooled::Pooled;
 pub use query_values::query_values;
 pub use state::{DataState, TableChanges, TargetState, inspect};

@@ -24,6 +24,8 @@ pub struct DataState {
     pub loaded_at_us: Option<i64>,
     /// Tables with changes; empty where there are none, absent where the server does not tell.
     pub changes: Option<Vec<TableChanges>>,
+    /// Whether the planner knows the statistics of the source of a captured workload in place of its own.
+    pub source_statistics: bool,
 }
 
 /// Rows of one table that were changed since it was loaded.

@@ -160,7 +160,7 @@ impl Draws {
         let row_of = u32::try_from(described.row_of).unwrap_or(u32::MAX);
         let purpose = row_of.wrapping_mul(OCCURRENCES) + occurrence % OCCURRENCES;
         let mut stream = position.stream(purpose);
-        let queried = || self.query_values[transaction.index()][draw].as_slice();
+        let queried = || &*self.query_values[transaction.index()][draw];
         self.draw(&described.source, queried, &mut stream, &mut frame.arena)
     }
 

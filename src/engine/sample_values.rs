@@ -169,7 +169,7 @@ id = { uniform = [1, 1000000000] }
         std::fs::write(folder.path().join("queries.sql"), QUERIES).expect("writable");
         let workload = crate::workload::load(folder.path()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let dataset = Arc::new(workload.dataset(Seed(seed), 1.0));
-        let query_values = Arc::new(vec![vec![Vec::new(); 2]]);
+        let query_values = Arc::new(vec![vec![Arc::from([]); 2]]);
         sample_values(&Arc::new(workload), &dataset, &query_values, Seed(seed))
     }
 

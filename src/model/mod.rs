@@ -196,6 +196,9 @@ pub struct DataInfo {
     pub changed_before: Option<Vec<TableChangesInfo>>,
     /// Rows changed between the load and the end of the run. Absent as well where the run worked on copies.
     pub changed_after: Option<Vec<TableChangesInfo>>,
+    /// Whether the planner knew the statistics of the database that the workload was captured from, in place of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub source_statistics: bool,
 }
 
 /// Rows of one table that were changed since the load.

@@ -316,6 +316,9 @@ pub struct DataHeader {
     pub loaded_at_unix_us: Option<i64>,
     /// Tables with rows that were changed since the load; absent where the server does not tell.
     pub changed: Option<Vec<TableChanges>>,
+    /// Whether the planner knew the statistics of the source of a captured workload in place of its own.
+    #[serde(default)]
+    pub source_statistics: bool,
 }
 
 /// Rows of one table that were changed since the load.

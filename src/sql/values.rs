@@ -3,6 +3,8 @@
 //! A client owns one [`Frame`] and clears it for each transaction, so that after the first few transactions nothing is
 //! allocated. A loader owns one for each row in the making.
 
+use std::sync::Arc;
+
 /// A stretch of bytes in an [`Arena`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteRange {
@@ -92,8 +94,8 @@ pub fn put_hex(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Values that queries on the target gave when the run began: for each transaction, for each of its draws (empty where the
-/// draw asks no query).
-pub type QueryValues = Vec<Vec<Vec<QueryValue>>>;
+/// draw asks no query). Draws that take the same column of the same query share them.
+pub type QueryValues = Vec<Vec<Arc<[QueryValue]>>>;
 
 /// Bytes that slots point into. Cleared, never shrunk.
 #[derive(Clone, Debug, Default)]

@@ -236,7 +236,7 @@ impl Bench {
         let seed = Seed::default();
         Plan {
             dataset: Arc::new(self.workload.dataset(seed, 1.0)),
-            query_values: Arc::new(vec![vec![Vec::new()]]),
+            query_values: Arc::new(vec![vec![Arc::from([])]]),
             workload: Arc::clone(&self.workload),
             seed,
             stages: stages

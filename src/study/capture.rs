@@ -1,26 +1,33 @@
 //! Makes a workload of a database that somebody else made and uses: what its catalogs, its statistics and its counters say, and not a
 //! single row.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::dataset::capture::{
-    DatabaseFacts, Described, Kept, LeftOut, Mix, RefusedStatement, Remark, StatementFacts, Traffic, as_text,
-    describe, document, leaving, mix, queries, sorted_out,
+    DatabaseFacts, Described, DrawnFrom, Kept, LeftOut, Mix, RefusedStatement, Remark, SeenLoad,
+    StatementFacts, Traffic, as_text, describe, document, leaving, mix, queries, sorted_out, statistics,
 };
-use crate::dataset::{CapturedSchema, CheckedStatement, Counted, Reader, SessionSample, Snapshot};
+use crate::dataset::{CapturedSchema, CheckedStatement, Counted, Reader, Snapshot, StatementNumber};
 use crate::db::Target;
 use crate::sql::named::positional;
 use crate::units::Seed;
 use crate::workload::{self, Workload};
 
+use super::load::SOURCE_STATISTICS;
 use super::{Happening, Observer, OpenTarget, StudyError, TargetChoice};
 
 /// Counters are read so often while it is looked at: enough to see what moves together, and seldom enough to cost nothing.
 const INTERVALS: u32 = 24;
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_secs(30);
+/// More intervals are longer ones.
+const INTERVALS_MAX: u32 = 480;
+/// Sessions are looked at so often: a moment's look, of which many make a mean.
+const LOOK: Duration = Duration::from_secs(1);
+/// So many looks are kept, the latest.
+const LOOKS_MAX: usize = 7200;
 /// Parameters of one statement whose type the server cannot tell, since a constant stood there.
 const UNTYPED_MAX: usize = 32;
 
@@ -37,6 +44,8 @@ pub struct CapturePlan {
     pub look: Option<Duration>,
     /// Columns whose values may leave as they are.
     pub keep_values: Kept,
+    /// Whose values parameters draw.
+    pub from: DrawnFrom,
     /// Says what would be written, and writes nothing.
     pub dry_run: bool,
 }
@@ -58,6 +67,8 @@ pub struct Captured {
     pub totals: (f64, f64),
     /// What is not captured, and what to write by hand.
     pub remarks: Vec<Remark>,
+    /// What was seen of the sessions, and how large a pool would do.
+    pub sessions: Vec<String>,
     /// What the server was asked: queries, and how long they took.
     pub cost: (u64, Duration),
     /// The files; none after a dry run.
@@ -73,7 +84,10 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
     observer(Happening::Step("reading catalogs and statistics"));
     let texts: Vec<&str> = traffic.statements.iter().map(|statement| statement.text.as_str()).collect();
     reader.begin().await?;
-    let schema = reader.schema(&texts).await?;
+    let schema = match plan.from {
+        DrawnFrom::Generated => Some(reader.schema(&texts).await?),
+        DrawnFrom::Target => None,
+    };
     let mut facts = reader.tables().await?;
     let mut unread = reader.statistics(&mut facts).await?;
     unread.extend(reader.joint_statistics(&mut facts).await?);
@@ -94,14 +108,30 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
     observer(Happening::Step("describing columns and statements"));
     let mut described = describe(&facts, &plan.keep_values);
     parse(&mut reader, &mut traffic).await?;
-    let mixed = runnable(&mut reader, &mut traffic, &facts, &described).await?;
-    let files = Files { plan, schema: &schema, described: &described, mix: &mixed, unread: &unread };
-    let left_out = broken(&mut reader, &files, &facts).await?;
-    described.left_out.constraints.extend(left_out.0.constraints);
-    described.remarks.extend(left_out.1);
+    let mixed = runnable(&mut reader, &mut traffic, &facts, &described, plan.from).await?;
+    if let Some(schema) = &schema {
+        let files = Files {
+            plan,
+            facts: &facts,
+            schema: Some(schema),
+            described: &described,
+            mix: &mixed,
+            unread: &unread,
+        };
+        let (left_out, remarks) = broken(&mut reader, &files).await?;
+        described.left_out.constraints.extend(left_out.constraints);
+        described.remarks.extend(remarks);
+    }
 
-    let files = Files { plan, schema: &schema, described: &described, mix: &mixed, unread: &unread };
-    for line in leaving(&described, &mixed) {
+    let files = Files {
+        plan,
+        facts: &facts,
+        schema: schema.as_ref(),
+        described: &described,
+        mix: &mixed,
+        unread: &unread,
+    };
+    for line in leaving(&described, &mixed, plan.from) {
         observer(Happening::Note(&format!("leaves the database: {line}")));
     }
     let written = if plan.dry_run { vec![] } else { files.write(&plan.out)? };
@@ -112,11 +142,12 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
         transactions: mixed
             .transactions
             .iter()
-            .map(|transaction| (transaction.name.clone(), transaction.weight, transaction.statements.len()))
+            .map(|transaction| (transaction.name.clone(), transaction.weight, transaction.steps.len()))
             .collect(),
         refused: mixed.refused.clone(),
         totals: mixed.totals,
         remarks: files.remarks(),
+        sessions: mixed.load.words(),
         cost: reader.cost(),
         files: written,
     };
@@ -145,55 +176,93 @@ async fn look(
             "statements are counted since their reset; --minutes counts anew, and finds the statements that make one transaction",
         ));
         let seconds = first.age_s;
-        let statements = first.statements.into_values().map(|counted| statement(&counted, vec![])).collect();
-        let sessions = sessions_in_words(&[reader.sessions().await?]);
-        return Ok(traffic(statements, seconds, sessions));
+        let statements = first.statements.values().map(|counted| statement(counted, vec![])).collect();
+        let load = SeenLoad { looks: vec![reader.sessions().await?], ..SeenLoad::default() };
+        return Ok(traffic(statements, seconds, load));
     };
     observer(Happening::Step(&format!("looking at what is done for {:.0} s", time.as_secs_f64())));
-    let every = (time / INTERVALS).clamp(INTERVAL_MIN, INTERVAL_MAX);
+    let every = (time / INTERVALS).clamp(INTERVAL_MIN, INTERVAL_MAX).max(time / INTERVALS_MAX);
+    let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let end = first.at + time;
-    let mut snapshots = vec![first];
-    let mut samples = vec![];
+    let mut watched = Watched::begin(first);
+    let mut looks = VecDeque::new();
     loop {
-        let now = Instant::now();
-        if now >= end {
+        let until = (Instant::now() + every).min(end);
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            tokio::time::sleep(LOOK.min(left)).await;
+            if looks.len() == LOOKS_MAX {
+                looks.pop_front();
+            }
+            looks.push_back(reader.sessions().await?);
+        }
+        let is_last = Instant::now() + INTERVAL_MIN / 2 >= end;
+        if let Some(snapshot) = reader.snapshot(is_last).await? {
+            watched.add(snapshot);
+        }
+        if is_last {
             break;
         }
-        tokio::time::sleep(every.min(end - now)).await;
-        samples.push(reader.sessions().await?);
-        let is_last = Instant::now() + INTERVAL_MIN / 2 >= end;
-        snapshots.extend(reader.snapshot(is_last).await?);
     }
-    let (Some(first), Some(last)) = (snapshots.first(), snapshots.last()) else {
-        return Ok(Traffic::default());
+    let seconds = (watched.last.at - watched.first.at).as_secs_f64();
+    let ended = watched.last.transactions - watched.first.transactions;
+    let load = SeenLoad {
+        looks: looks.into(),
+        transactions_per_s: (seconds > 0.0).then(|| ended / seconds),
+        begun_unix_s: begun.as_secs(),
+        intervals_s: watched.intervals_s.clone(),
     };
-    let seconds = (last.at - first.at).as_secs_f64();
-    Ok(traffic(differences(&snapshots), seconds, sessions_in_words(&samples)))
+    Ok(traffic(watched.differences(), seconds, load))
 }
 
-/// What was counted between snapshots. The texts stand in the last one.
-fn differences(snapshots: &[Snapshot]) -> Vec<StatementFacts> {
-    let (Some(first), Some(last)) = (snapshots.first(), snapshots.last()) else { return vec![] };
-    let mut all = vec![];
-    for (id, counted) in &last.statements {
-        let zero = Counted::default();
-        let before = first.statements.get(id).unwrap_or(&zero);
-        let difference = Counted {
-            text: counted.text.clone(),
-            calls: counted.calls - before.calls,
-            exec_ms: counted.exec_ms - before.exec_ms,
-            rows: counted.rows - before.rows,
-            blocks_hit: counted.blocks_hit - before.blocks_hit,
-            blocks_read: counted.blocks_read - before.blocks_read,
-        };
-        // Counters that went back were evicted or reset: of them nothing is known.
-        if difference.calls > 0.0 && difference.exec_ms >= 0.0 {
-            let calls = |snapshot: &Snapshot| snapshot.statements.get(id).map_or(0.0, |of| of.calls);
-            let intervals = snapshots.windows(2).map(|pair| (calls(&pair[1]) - calls(&pair[0])).max(0.0));
-            all.push(statement(&difference, intervals.collect()));
-        }
+/// What was counted, from the first to the last look, and in between.
+struct Watched {
+    first: Snapshot,
+    /// The texts stand in this one.
+    last: Snapshot,
+    intervals_s: Vec<f64>,
+    /// How often each statement was called in each interval.
+    calls: BTreeMap<StatementNumber, Vec<f64>>,
+}
+
+impl Watched {
+    fn begin(first: Snapshot) -> Self {
+        Self { last: first.clone(), first, intervals_s: vec![], calls: BTreeMap::new() }
     }
-    all
+
+    fn add(&mut self, next: Snapshot) {
+        for (number, counted) in &next.statements {
+            let before = self.last.statements.get(number).map_or(0.0, |of| of.calls);
+            let calls = self.calls.entry(*number).or_default();
+            // One that was not there before was not called before.
+            calls.resize(self.intervals_s.len(), 0.0);
+            calls.push((counted.calls - before).max(0.0));
+        }
+        self.intervals_s.push((next.at - self.last.at).as_secs_f64());
+        self.last = next;
+    }
+
+    /// What was counted meanwhile.
+    fn differences(&self) -> Vec<StatementFacts> {
+        let mut all = vec![];
+        for (number, counted) in &self.last.statements {
+            let zero = Counted::default();
+            let before = self.first.statements.get(number).unwrap_or(&zero);
+            let difference = Counted {
+                text: counted.text.clone(),
+                calls: counted.calls - before.calls,
+                exec_ms: counted.exec_ms - before.exec_ms,
+                rows: counted.rows - before.rows,
+                blocks_hit: counted.blocks_hit - before.blocks_hit,
+                blocks_read: counted.blocks_read - before.blocks_read,
+            };
+            // Counters that went back were evicted or reset: of them nothing is known.
+            if difference.calls > 0.0 && difference.exec_ms >= 0.0 {
+                let intervals = self.calls.get(number).cloned().unwrap_or_default();
+                all.push(statement(&difference, intervals));
+            }
+        }
+        all
+    }
 }
 
 fn statement(counted: &Counted, intervals: Vec<f64>) -> StatementFacts {
@@ -208,7 +277,7 @@ fn statement(counted: &Counted, intervals: Vec<f64>) -> StatementFacts {
 }
 
 /// One entry for each text, whoever sent it, and what cannot be run apart.
-fn traffic(statements: Vec<StatementFacts>, seconds: f64, sessions: Vec<String>) -> Traffic {
+fn traffic(statements: Vec<StatementFacts>, seconds: f64, load: SeenLoad) -> Traffic {
     let is_begin = |text: &str| {
         let word = text.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_lowercase();
         ["begin", "start"].contains(&word.as_str())
@@ -230,42 +299,7 @@ fn traffic(statements: Vec<StatementFacts>, seconds: f64, sessions: Vec<String>)
     }
     let mut statements: Vec<StatementFacts> = by_text.into_values().collect();
     statements.sort_by(|one, other| other.calls.total_cmp(&one.calls));
-    Traffic { statements, refused, seconds, begins, sessions }
-}
-
-/// Sessions by application, on average over all samples.
-fn sessions_in_words(samples: &[Vec<SessionSample>]) -> Vec<String> {
-    #[derive(Default)]
-    struct Seen {
-        all: f64,
-        active: f64,
-        in_transaction: f64,
-        age_s: f64,
-    }
-    let mut seen: BTreeMap<&str, Seen> = BTreeMap::new();
-    for sample in samples.iter().flatten() {
-        let of = seen.entry(&sample.application).or_default();
-        of.all += sample.count;
-        match sample.state.as_str() {
-            "active" => of.active += sample.count,
-            state if state.starts_with("idle in transaction") => of.in_transaction += sample.count,
-            _ => continue,
-        }
-        of.age_s += sample.transaction_age_s * sample.count;
-    }
-    let times = samples.len().max(1) as f64;
-    let line = |(application, of): (&str, Seen)| {
-        let open = of.active + of.in_transaction;
-        format!(
-            "{}: {:.1} sessions, {:.2} active, {:.2} idle in transaction, transactions {:.1} ms old on average",
-            if application.is_empty() { "(no name)" } else { application }.replace('\n', " "),
-            of.all / times,
-            of.active / times,
-            of.in_transaction / times,
-            1000.0 * of.age_s / open.max(1.0),
-        )
-    };
-    seen.into_iter().map(line).collect()
+    Traffic { statements, refused, seconds, begins, load }
 }
 
 /// Has the server parse every statement; what it refuses is not run.
@@ -317,8 +351,9 @@ async fn runnable(
     traffic: &mut Traffic,
     facts: &DatabaseFacts,
     described: &Described,
+    from: DrawnFrom,
 ) -> Result<Mix, StudyError> {
-    let first = mix(traffic, facts, described);
+    let first = mix(traffic, facts, described, from);
     let mut gone: BTreeMap<usize, String> = BTreeMap::new();
     // What was parsed already needs it no more.
     let changed = first.statements.iter().filter(|statement| statement.is_changed);
@@ -344,34 +379,34 @@ async fn runnable(
         }
     }
     traffic.statements = kept;
-    Ok(mix(traffic, facts, described))
+    Ok(mix(traffic, facts, described, from))
 }
 
 /// The constraints that generated rows would break.
-async fn broken(
-    reader: &mut Reader<'_>,
-    files: &Files<'_>,
-    facts: &DatabaseFacts,
-) -> Result<(LeftOut, Vec<Remark>), StudyError> {
+async fn broken(reader: &mut Reader<'_>, files: &Files<'_>) -> Result<(LeftOut, Vec<Remark>), StudyError> {
     let folder = tempfile::tempdir().map_err(unwritable(&std::env::temp_dir()))?;
     files.write(folder.path())?;
     let workload: Workload = workload::load(folder.path())?;
     let dataset = workload.dataset(Seed::default(), 1.0);
-    Ok(reader.broken_checks(&workload, &dataset, facts, files.described).await?)
+    Ok(reader.broken_checks(&workload, &dataset, files.facts, files.described).await?)
 }
 
 /// The files of the workload.
 struct Files<'a> {
     plan: &'a CapturePlan,
-    schema: &'a CapturedSchema,
+    facts: &'a DatabaseFacts,
+    /// Absent where none is made: the rows are there already.
+    schema: Option<&'a CapturedSchema>,
     described: &'a Described,
     mix: &'a Mix,
     unread: &'a [Remark],
 }
 
 impl Files<'_> {
+    /// What is not as it is there. Of rows that are there already, everything is.
     fn remarks(&self) -> Vec<Remark> {
-        let all = self.schema.remarks.iter().chain(self.unread).chain(&self.described.remarks);
+        let Some(schema) = self.schema else { return vec![] };
+        let all = schema.remarks.iter().chain(self.unread).chain(&self.described.remarks);
         let mut remarks: Vec<Remark> = all.cloned().collect();
         remarks.sort();
         remarks.dedup();
@@ -381,13 +416,16 @@ impl Files<'_> {
     fn write(&self, folder: &std::path::Path) -> Result<Vec<PathBuf>, StudyError> {
         let name = self.plan.out.file_name().map_or_else(|| "captured".into(), |name| name.to_string_lossy());
         let mut files = vec![
-            ("workload.toml", document(&name, self.described, self.mix, &self.remarks())),
-            ("schema.sql", self.schema.script(&self.described.left_out)),
+            ("workload.toml", document(&name, self.described, self.mix, &self.remarks(), self.plan.from)),
             ("queries.sql", queries(self.mix)),
         ];
-        let finish: Vec<String> = self.described.finish.iter().cloned().chain(self.schema.finish()).collect();
-        if !finish.is_empty() {
-            files.push(("finish.sql", finish.join("\n\n") + "\n"));
+        if let Some(schema) = self.schema {
+            files.push(("schema.sql", schema.script(&self.described.left_out)));
+            files.push((SOURCE_STATISTICS, statistics(self.facts)));
+            let finish: Vec<String> = self.described.finish.iter().cloned().chain(schema.finish()).collect();
+            if !finish.is_empty() {
+                files.push(("finish.sql", finish.join("\n\n") + "\n"));
+            }
         }
         std::fs::create_dir_all(folder).map_err(unwritable(folder))?;
         let mut written = vec![];
@@ -421,6 +459,11 @@ mod tests {
 
     #[test]
     fn only_what_was_counted_meanwhile_counts() {
+        let differences = |all: &[Snapshot]| {
+            let mut watched = Watched::begin(all[0].clone());
+            all[1..].iter().for_each(|next| watched.add(next.clone()));
+            watched.differences()
+        };
         let all = [
             snapshot(&[(1, 100.0), (2, 50.0)]),
             snapshot(&[(1, 110.0), (2, 50.0)]),

@@ -1,13 +1,17 @@
-//! How near the database of a captured workload comes to the one that it was captured from: statistics, plans, mix.
+//! How near the database of a captured workload comes to the one that it was captured from: statistics, plans, mix, rows, cache.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod exercise;
+mod score;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::dataset::capture::{ColumnDistance, DatabaseFacts, compare, without_values};
+use crate::dataset::capture::{ColumnDistance, DatabaseFacts, TableFacts, compare, without_values};
 use crate::dataset::index::{Explained, explained};
-use crate::dataset::{self, Reader};
+use crate::dataset::{self, Reader, TableSize};
 use crate::db::{Client, Target};
 use crate::sql::lex::{TokenKind, significant};
 use crate::workload::Workload;
@@ -26,25 +30,55 @@ pub struct FidelityPlan {
     pub against: Target,
     /// How a throwaway server is filled.
     pub shape: LoadShape,
+    /// How long the mix is executed on a throwaway server, so that statements are counted.
+    pub exercise: Duration,
 }
 
 /// How near one comes to the other.
 #[derive(Clone, Debug, Serialize)]
 pub struct Fidelity {
-    /// One number from 0 to 1: the mean of those of columns, plans and mix, as far as they are known.
+    /// One number from 0 to 1: the mean of the parts below, as far as they are known.
     pub score: f64,
-    /// Mean of the scores of all columns.
+    /// Mean of the scores of all columns; 0 where no column has statistics on both sides.
     pub columns_score: f64,
     /// Share of the statements whose generic plan has the same shape; absent where none could be compared.
     pub same_plan_rate: Option<f64>,
-    /// Half of the sum of the differences of the statements' shares of the calls; absent where nothing was counted.
+    /// Half of the sum of the differences of the statements' shares of the calls; absent where nothing was counted. One less it is the
+    /// part of the score.
     pub mix_distance: Option<f64>,
+    /// The smaller of the rows per call by the larger, the mean over the statements, weighted by their calls there; absent where nothing
+    /// was counted on one side.
+    pub rows_score: Option<f64>,
+    /// One less the difference of the shares of the blocks that were found in memory, weighted likewise; absent where nothing was counted
+    /// on one side.
+    pub cache_score: Option<f64>,
     /// Every column, the farthest first.
     pub columns: Vec<ColumnDistance>,
+    /// Every table that is on both sides.
+    pub tables: Vec<TableFidelity>,
     /// Every statement that could be compared.
     pub statements: Vec<StatementFidelity>,
     /// What is known to differ, whatever the figures say.
     pub known_to_differ: Vec<String>,
+}
+
+/// One table on both sides.
+#[derive(Clone, Debug, Serialize)]
+pub struct TableFidelity {
+    /// As SQL names it.
+    pub table: String,
+    /// Bytes of its pages there.
+    pub source_bytes: f64,
+    /// Bytes of its pages here.
+    pub copy_bytes: f64,
+    /// Bytes for each row there; absent where it has none.
+    pub source_bytes_per_row: Option<f64>,
+    /// Bytes for each row here.
+    pub copy_bytes_per_row: Option<f64>,
+    /// Share of its rows that are dead there, 0 to 1.
+    pub source_dead_fraction: f64,
+    /// Share of its rows that are dead here.
+    pub copy_dead_fraction: f64,
 }
 
 /// One statement on both sides.
@@ -62,6 +96,23 @@ pub struct StatementFidelity {
     pub source_share: Option<f64>,
     /// Its share of the calls in the workload.
     pub share: f64,
+    /// What was counted of it there; absent where it was not called.
+    pub source: Option<Counters>,
+    /// What was counted of it here.
+    pub copy: Option<Counters>,
+}
+
+/// What a server counted of a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Counters {
+    /// How often it was called.
+    pub calls: f64,
+    /// Rows that it gave or changed, on average.
+    pub rows_per_call: f64,
+    /// Blocks that it looked at, on average.
+    pub blocks_per_call: f64,
+    /// Share of them that were found in the server's buffers, 0 to 1; absent where it looked at none.
+    pub hit_fraction: Option<f64>,
 }
 
 /// Fills a throwaway server if need be, and compares.
@@ -72,42 +123,93 @@ pub async fn fidelity(plan: &FidelityPlan, observer: &mut Observer<'_>) -> Resul
     }
     let against = OpenTarget::open(&TargetChoice::Existing(plan.against.clone()), observer).await?;
     observer(Happening::Step("comparing statistics and plans"));
-    let (source, counted) = read(&against.control, true).await?;
-    let (copy, _) = read(&target.control, false).await?;
+    let source = Side::read(&against.control).await?;
+    let mut copy = Side::read(&target.control).await?;
     let plans = |client| explained(client, &plan.workload, &[]);
     // Plans are made, nothing is executed; the server is told so all the same.
     let read_only = "SET default_transaction_read_only = on";
     dataset::run_statement(&against.control, read_only).await?.map_err(StudyError::Examine)?;
     let (there, here) = (plans(&against.control).await?, plans(&target.control).await?);
-    let mut columns = compare(&source, &copy);
+    // What it changes comes behind everything that is compared as it was loaded.
+    if target.is_local() && !plan.exercise.is_zero() && !plan.workload.is_script() {
+        exercise::exercise(&target, &plan.workload, plan.shape, plan.exercise, observer).await?;
+        copy.counted = counted(&mut Reader::new(&target.control, &[]).await?).await?;
+    }
+    let mut columns = compare(&source.facts, &copy.facts);
     columns.sort_by(|one, other| one.score.total_cmp(&other.score));
-    let shares = counted.map(|counted| shares(&plan.workload, &counted));
-    let statements = statements(&plan.workload, &there, &here, shares.as_ref());
+    let tables = tables(&source, &copy);
+    let statements = statements(
+        &plan.workload,
+        (there.as_slice(), source.counted.as_ref()),
+        (here.as_slice(), copy.counted.as_ref()),
+    );
     against.close().await?;
     target.close().await?;
-    Ok(judged(columns, statements))
+    Ok(score::judged(columns, tables, statements))
 }
 
-/// Statistics, and where it is wanted the calls of each statement by what its text says without values.
-async fn read(
-    client: &Client,
-    with_calls: bool,
-) -> Result<(DatabaseFacts, Option<BTreeMap<String, f64>>), StudyError> {
-    let mut reader = Reader::new(client, &[]).await?;
-    let snapshot = if with_calls { reader.snapshot(true).await? } else { None };
-    reader.begin().await?;
-    let mut facts = reader.tables().await?;
-    reader.statistics(&mut facts).await?;
-    reader.end().await?;
-    let calls = snapshot.map(|snapshot| {
-        let mut calls: BTreeMap<String, f64> = BTreeMap::new();
+/// What was counted of a statement, in all.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    calls: f64,
+    rows: f64,
+    blocks_hit: f64,
+    blocks_read: f64,
+}
+
+/// What was counted, by what the text of a statement says without values.
+type ByText = BTreeMap<String, Counts>;
+
+/// One of both databases.
+struct Side {
+    facts: DatabaseFacts,
+    /// By the place of the table among the facts.
+    sizes: BTreeMap<usize, TableSize>,
+    /// Absent where nothing counts.
+    counted: Option<ByText>,
+}
+
+impl Side {
+    async fn read(client: &Client) -> Result<Self, StudyError> {
+        let mut reader = Reader::new(client, &[]).await?;
+        let counted = counted(&mut reader).await?;
+        reader.begin().await?;
+        let mut facts = reader.tables().await?;
+        reader.statistics(&mut facts).await?;
+        let sizes = reader.sizes(&facts).await?;
+        reader.end().await?;
+        Ok(Self { facts, sizes, counted })
+    }
+}
+
+/// What `pg_stat_statements` has of each statement.
+async fn counted(reader: &mut Reader<'_>) -> Result<Option<ByText>, StudyError> {
+    let snapshot = reader.snapshot(true).await?;
+    Ok(snapshot.map(|snapshot| {
+        let mut all = ByText::new();
         for counted in snapshot.statements.values() {
             let text = without_values(counted.text.as_deref().unwrap_or_default());
-            *calls.entry(signature(&text)).or_default() += counted.calls;
+            let of = all.entry(signature(&text)).or_default();
+            of.calls += counted.calls;
+            of.rows += counted.rows;
+            of.blocks_hit += counted.blocks_hit;
+            of.blocks_read += counted.blocks_read;
         }
-        calls
-    });
-    Ok((facts, calls))
+        all
+    }))
+}
+
+/// The tables that are on both sides.
+fn tables(source: &Side, copy: &Side) -> Vec<TableFidelity> {
+    let mut found = vec![];
+    for (place, table) in source.facts.tables.iter().enumerate() {
+        let is_same = |of: &TableFacts| of.schema == table.schema && of.relation == table.relation;
+        let other = copy.facts.tables.iter().position(is_same).and_then(|at| copy.sizes.get(&at));
+        if let Some((there, here)) = source.sizes.get(&place).zip(other) {
+            found.push(score::table(&table.name, *there, *here));
+        }
+    }
+    found
 }
 
 /// A statement by its words, whatever its values and the names of its parameters are.
@@ -119,52 +221,65 @@ fn signature(sql: &str) -> String {
         _ => token.text(sql).to_lowercase(),
     };
     let words = significant(sql).iter().map(word).collect::<Vec<_>>().join(" ");
-    // What a capture says about constants, and to step over rows that are there already.
-    words.replace("? :: text", "?").replace(" on conflict do nothing", "")
+    // What a capture says about constants, to step over rows that are there already, and to spare those that others refer to.
+    let words = words.replace("? :: text", "?").replace(" on conflict do nothing", "");
+    without_sparing(&words).unwrap_or(words)
 }
 
-/// For each statement of the workload its share of the calls there.
-fn shares(workload: &Workload, calls: &BTreeMap<String, f64>) -> BTreeMap<String, f64> {
-    let mut known: BTreeMap<String, f64> = BTreeMap::new();
-    let texts: BTreeSet<(String, String)> = workload
-        .statements
-        .iter()
-        .map(|statement| (statement.name.clone(), signature(&without_values(&statement.sql))))
-        .collect();
-    for (name, text) in texts {
-        known.insert(name, calls.get(&text).copied().unwrap_or(0.0));
-    }
-    let all: f64 = known.values().sum();
-    for of in known.values_mut() {
-        *of /= all.max(1.0);
-    }
-    known
+/// A DELETE with nothing but its own condition, where it spares rows that others refer to.
+fn without_sparing(words: &str) -> Option<String> {
+    let (head, conditions) = words.split_once(" ) and not exists ( select from ")?;
+    let (table, own) = head.split_once(" where ( ")?;
+    let returning = conditions.find(" returning ").map_or("", |at| &conditions[at..]);
+    conditions.contains(" as referring where ").then(|| format!("{table} where {own}{returning}"))
 }
 
-fn statements(
-    workload: &Workload,
-    there: &[Option<Explained>],
-    here: &[Option<Explained>],
-    shares: Option<&BTreeMap<String, f64>>,
-) -> Vec<StatementFidelity> {
-    let weight = |at: usize| workload.transactions[workload.statements[at].transaction.index()].weight;
-    let all: f64 = (0..workload.statements.len()).map(weight).sum();
+/// A side's plans, by the number of the statement, and what was counted there.
+type Seen<'a> = (&'a [Option<Explained>], Option<&'a ByText>);
+
+fn statements(workload: &Workload, there: Seen<'_>, here: Seen<'_>) -> Vec<StatementFidelity> {
+    let texts: Vec<String> =
+        workload.statements.iter().map(|statement| signature(&without_values(&statement.sql))).collect();
+    let of = |counted: Option<&ByText>, at: usize| counted?.get(&texts[at]).copied();
+    // Several transactions may have a statement of one text: it is counted once, and shared by their weights.
+    let shares = shares(workload);
+    let with_text = |text: &str| -> f64 {
+        texts.iter().zip(&shares).filter(|(known, _)| *known == text).map(|(_, share)| share).sum()
+    };
+    let part = |at: usize| if shares[at] > 0.0 { shares[at] / with_text(&texts[at]) } else { 0.0 };
+    let calls = |at: usize| of(there.1, at).map_or(0.0, |counted| counted.calls) * part(at);
+    let all: f64 = (0..texts.len()).map(calls).sum();
+    let shape_of = |plans: &[Option<Explained>], at: usize| {
+        plans.get(at)?.as_ref().map(|explained| shape(&explained.plan))
+    };
     let mut found = vec![];
     for (at, statement) in workload.statements.iter().enumerate() {
-        let shape_of = |plans: &[Option<Explained>]| {
-            plans.get(at).and_then(Option::as_ref).map(|explained| shape(&explained.plan))
-        };
-        let (source, copy) = (shape_of(there), shape_of(here));
+        let (source, copy) = (shape_of(there.0, at), shape_of(here.0, at));
         found.push(StatementFidelity {
             statement: statement.tag.clone(),
             same_plan: source.as_ref().zip(copy.as_ref()).map(|(source, copy)| source == copy),
             source_plan: source.unwrap_or_default(),
             copy_plan: copy.unwrap_or_default(),
-            source_share: shares.and_then(|shares| shares.get(&statement.name).copied()),
-            share: weight(at) / all.max(f64::MIN_POSITIVE),
+            source_share: there.1.map(|_| calls(at) / all.max(1.0)),
+            share: shares[at],
+            source: of(there.1, at).as_ref().and_then(score::per_call),
+            copy: of(here.1, at).as_ref().and_then(score::per_call),
         });
     }
     found
+}
+
+/// For each statement of the workload its share of all calls, by the weights of the transactions and how often each executes it.
+fn shares(workload: &Workload) -> Vec<f64> {
+    let mut calls = vec![0.0; workload.statements.len()];
+    for transaction in &workload.transactions {
+        for step in transaction.steps() {
+            let times = f64::midpoint(f64::from(step.times.min), f64::from(step.times.max));
+            calls[step.statement.index()] += transaction.weight * times;
+        }
+    }
+    let all: f64 = calls.iter().sum();
+    calls.iter().map(|calls| calls / all.max(f64::MIN_POSITIVE)).collect()
 }
 
 /// What a plan does, without costs: its nodes with their tables and indexes. That several processes share the work, or that a result is
@@ -183,39 +298,6 @@ fn shape(node: &Value) -> String {
     let what = if what.is_empty() { String::new() } else { format!(" {}", what.join(" ")) };
     let inside = if children.is_empty() { String::new() } else { format!(" ({})", children.join(", ")) };
     format!("{kind}{what}{inside}")
-}
-
-fn judged(columns: Vec<ColumnDistance>, statements: Vec<StatementFidelity>) -> Fidelity {
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    let columns_score = mean(&columns.iter().map(|column| column.score).collect::<Vec<_>>());
-    let compared: Vec<f64> =
-        statements.iter().filter_map(|of| of.same_plan).map(|same| if same { 1.0 } else { 0.0 }).collect();
-    let same_plan_rate = (!compared.is_empty()).then(|| mean(&compared));
-    let differences: Vec<f64> =
-        statements.iter().filter_map(|of| Some((of.source_share? - of.share).abs())).collect();
-    let seen: f64 = statements.iter().filter_map(|of| of.source_share).sum();
-    let mix_distance = (seen > 0.0).then(|| differences.iter().sum::<f64>() / 2.0);
-    let parts: Vec<f64> = [Some(columns_score).filter(|_| !columns.is_empty()), same_plan_rate]
-        .into_iter()
-        .chain([mix_distance.map(|of| 1.0 - of)])
-        .flatten()
-        .collect();
-    Fidelity {
-        score: mean(&parts),
-        columns_score,
-        same_plan_rate,
-        mix_distance,
-        columns,
-        statements,
-        known_to_differ: [
-            "columns are independent of one another, but for keys and references",
-            "which rows are asked for most is guessed from which have most children",
-            "tables are packed: bloat and dead rows are not captured (aged = { … } puts them in)",
-            "what is inside documents and lists is made up",
-        ]
-        .map(str::to_owned)
-        .into(),
-    }
 }
 
 #[cfg(test)]
@@ -242,5 +324,13 @@ mod tests {
         let here =
             positional("SELECT id FROM t WHERE a = :a AND b > now() - '7 days'::interval LIMIT 10").sql;
         assert_eq!(signature(&there), signature(&without_values(&here)));
+        // What a capture lets a DELETE spare is no word of it.
+        let spares = "NOT EXISTS (SELECT FROM c AS referring WHERE referring.\"t_id\" = t.\"id\")";
+        for (end, own) in [("", "a = $1 OR b = $2"), (" RETURNING id", "a = $1")] {
+            let there = format!("DELETE FROM t WHERE {own}{end}");
+            let here = format!("DELETE FROM t WHERE ({own}) AND {spares} AND {spares}{end}");
+            assert_eq!(signature(&there), signature(&here));
+        }
+        assert_eq!(signature("SELECT 1 WHERE (a) AND b"), "select ? where ( a ) and b");
     }
 }

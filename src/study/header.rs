@@ -86,9 +86,13 @@ pub(super) fn probe_interval_ms(plan: &MeasurePlan, target: &OpenTarget) -> u32 
 
 /// What became of the data since they were loaded.
 pub(super) fn data(state: Option<DataState>, fresh_copies: bool) -> DataHeader {
-    let (loaded_at_unix_us, changes) =
-        state.map_or((None, None), |state| (state.loaded_at_us, state.changes));
-    DataHeader { fresh_copies, loaded_at_unix_us, changed: changes.map(changed) }
+    let DataState { loaded_at_us, changes, source_statistics } = state.unwrap_or_default();
+    DataHeader {
+        fresh_copies,
+        loaded_at_unix_us: loaded_at_us,
+        changed: changes.map(changed),
+        source_statistics,
+    }
 }
 
 /// Rows changed since the load.

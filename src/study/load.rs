@@ -2,12 +2,16 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::dataset::capture::SourceStatistics;
 use crate::dataset::{self, Existing, LoadEvent, LoadOptions, LoadSummary};
 use crate::engine::EngineError;
 
 use super::interrupt::Interrupts;
-use super::{Happening, LoadPlan, LoadShape, Observer, OpenTarget, StudyError};
+use super::{Happening, LoadPlan, LoadShape, Observer, OpenTarget, PlannerStatistics, StudyError};
 use crate::workload::Workload;
+
+/// The file of a captured workload with what the planner of its source knew.
+pub(super) const SOURCE_STATISTICS: &str = "statistics.toml";
 
 /// Creates the schema and the rows of a workload.
 pub async fn load(plan: &LoadPlan, observer: &mut Observer<'_>) -> Result<LoadSummary, StudyError> {
@@ -39,6 +43,10 @@ pub(super) async fn fill(
     shape: LoadShape,
     observer: &mut Observer<'_>,
 ) -> Result<LoadSummary, StudyError> {
+    let statistics = match shape.statistics {
+        PlannerStatistics::Own => None,
+        PlannerStatistics::Source => Some(source_statistics(target, workload).await?),
+    };
     let options = LoadOptions {
         scale: shape.scale,
         seed: shape.seed,
@@ -51,5 +59,24 @@ pub(super) async fn fill(
     })
     .await?;
     observer(Happening::Loaded(&summary));
+    if let Some(statistics) = statistics {
+        observer(Happening::Step("attaching the planner statistics of the source"));
+        for note in dataset::attach_statistics(&target.control, workload, &statistics).await? {
+            observer(Happening::Note(&note));
+        }
+    }
     Ok(summary)
+}
+
+/// The statistics that were captured with a workload. What is against them is said before anything is loaded.
+async fn source_statistics(target: &OpenTarget, workload: &Workload) -> Result<SourceStatistics, StudyError> {
+    dataset::may_attach_statistics(&target.control).await?.map_err(StudyError::Refused)?;
+    let path = workload.folder.join(SOURCE_STATISTICS);
+    let text = std::fs::read_to_string(&path).map_err(|error| {
+        StudyError::Refused(format!(
+            "--statistics source: cannot read {}: {error} (`dbdyno capture` writes it)",
+            path.display()
+        ))
+    })?;
+    SourceStatistics::read(&text).map_err(|error| StudyError::Refused(format!("{}: {error}", path.display())))
 }

@@ -46,7 +46,7 @@ pub use ab::{FAMILYWISE_ALPHA, ab};
 pub use calibrate::{CalibratePlan, Calibrated, calibrate};
 pub use capacity::capacity;
 pub use capture::{CapturePlan, Captured, capture};
-pub use fidelity::{Fidelity, FidelityPlan, StatementFidelity, fidelity};
+pub use fidelity::{Counters, Fidelity, FidelityPlan, StatementFidelity, TableFidelity, fidelity};
 pub use index::{CacheRegime, IndexAsk, IndexPlan, IndexShape, index};
 pub use load::load;
 pub use measure::Script;
@@ -55,8 +55,8 @@ pub use migration::{
 };
 pub use plan::{
     AbPlan, AbShape, ArmPlan, CapacityPlan, CapacityShape, Difference, LoadPlan, LoadShape, MeasurePlan,
-    Pairs, PoolPlan, PoolShape, PoolerChoice, Reset, RunPlan, SampleLogPlan, Sizes, StageChoice,
-    TargetChoice, WarmUp,
+    Pairs, PlannerStatistics, PoolPlan, PoolShape, PoolerChoice, Reset, RunPlan, SampleLogPlan, Sizes,
+    StageChoice, TargetChoice, WarmUp,
 };
 pub use pool::pool;
 pub use profile::{PROFILE_DEFAULT, PROFILE_MIN, Profile};

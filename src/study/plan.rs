@@ -106,6 +106,8 @@ pub struct MeasurePlan {
     pub seed: Seed,
     /// Scale of the data, where the user says it; else the target is asked.
     pub scale: Option<f64>,
+    /// What the planner of a throwaway server knows of the tables.
+    pub statistics: PlannerStatistics,
     /// How transactions talk to the server.
     pub protocol: Protocol,
     /// Whether the user chose that for this measurement: then it is not changed for a pooler's sake.
@@ -372,4 +374,16 @@ pub struct LoadShape {
     pub jobs: u32,
     /// Whether what is there may go.
     pub replace: bool,
+    /// What the planner knows of the tables afterwards.
+    pub statistics: PlannerStatistics,
+}
+
+/// What the planner knows of loaded tables.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PlannerStatistics {
+    /// What `ANALYZE` finds in them.
+    #[default]
+    Own,
+    /// What it found at the source of a captured workload, as `statistics.toml` has it.
+    Source,
 }

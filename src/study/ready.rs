@@ -1,6 +1,7 @@
 //! Whether a target is ready to be measured: the right data, room for the connections, statements that can be prepared.
 //! Everything that can be wrong is said before anything is measured.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::dataset::{self, Holds, TargetState};
@@ -46,7 +47,13 @@ pub(super) async fn ready(
 ) -> Result<Data, StudyError> {
     let room = room_for_connections(plan, target, connections, pooler).await?;
     let (scale, seed) = data_of(plan, target, observer).await?;
-    Ok(Data { room, ..values(&plan.workload, target, scale, seed).await? })
+    let data = values(&plan.workload, target, scale, seed).await?;
+    if let Some(note) =
+        plan.workload.schema.is_none().then(|| drawn_from_target(&plan.workload, &data)).flatten()
+    {
+        observer(Happening::Note(&note));
+    }
+    Ok(Data { room, ..data })
 }
 
 /// The same of workloads that are measured beside the plan's: they must find the same data.
@@ -89,6 +96,20 @@ async fn values(
     Ok(Data { scale, room: None, seed, dataset: Arc::new(dataset), query_values: Arc::new(query_values) })
 }
 
+/// Says that parameters draw from rows that nobody loads for it, where they do.
+fn drawn_from_target(workload: &Workload, data: &Data) -> Option<String> {
+    let draws = workload.transactions.iter().flat_map(|transaction| &transaction.draws);
+    let queries: BTreeSet<&str> = draws.filter_map(|draw| Some(draw.source.query()?.0)).collect();
+    // Draws of one query share its values.
+    let values: BTreeMap<_, usize> =
+        data.query_values.iter().flatten().map(|of| (of.as_ptr(), of.len())).collect();
+    let (count, queries) = (values.values().sum::<usize>(), queries.len());
+    let plural = if queries == 1 { "query" } else { "queries" };
+    (queries > 0).then(|| {
+        format!("parameters draw from what the target holds: {queries} {plural} gave {count} values, and there is nothing to load")
+    })
+}
+
 /// Scale and seed of the data on the target. The seed of the data is not that of the run: the same data can be asked in many
 /// ways.
 async fn data_of(
@@ -109,6 +130,7 @@ async fn data_of(
             seed: plan.seed,
             jobs: default_jobs(),
             replace: false,
+            statistics: plan.statistics,
         };
         if plan.workload.schema.is_some() {
             fill(target, &plan.workload, shape, observer).await?;

@@ -186,7 +186,12 @@ pub(super) fn query(
     if let Some((message, label)) = wrong {
         mistakes.at(source, query.span.clone(), message, label, None);
     }
-    pieces.first().map(|piece| piece.text(&query.value).to_owned()).unwrap_or_default()
+    first_statement(&query.value, dialect)
+}
+
+/// The first statement of a text; nothing of none.
+pub(super) fn first_statement(text: &str, dialect: Dialect) -> String {
+    split_in(text, dialect).first().map(|piece| piece.text(text).to_owned()).unwrap_or_default()
 }
 
 /// Reads `retry`.

@@ -320,7 +320,7 @@ pub(super) struct HotDoc {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SameRowDoc {
-    /// A parameter of this transaction that draws a row: a `key`, or `inserted`.
+    /// A parameter of this transaction that draws a row: a `key`, a `query` of several columns (it takes the first), or `inserted`.
     #[serde(rename = "as")]
     pub of: Located<String>,
     /// The column of that row; the parameter's own name unless said.

@@ -401,8 +401,10 @@ pub enum ParameterSource {
     Value(ValueGenerator),
     /// A value that a query gave when the run began, uniformly drawn from its rows.
     Query {
-        /// One column, any number of rows.
+        /// Any number of rows, and one column unless other parameters share its rows.
         sql: String,
+        /// Which column of such a row; the first where it is not said.
+        column: Option<String>,
     },
     /// A value of a row that this run inserted, in the same worker and not too long ago; evenly, or the newest most where
     /// `otherwise` draws so: then the inserted rows are the newest of its table. A declared exception to determinism.
@@ -417,11 +419,11 @@ pub enum ParameterSource {
 }
 
 impl ParameterSource {
-    /// The query that must be asked before anything is drawn, if there is one.
+    /// The query that must be asked before anything is drawn, if there is one, and which of its columns is wanted, if it is said.
     #[must_use]
-    pub fn query(&self) -> Option<&str> {
+    pub fn query(&self) -> Option<(&str, Option<&str>)> {
         match self {
-            Self::Query { sql } => Some(sql),
+            Self::Query { sql, column } => Some((sql, column.as_deref())),
             Self::Inserted { otherwise, .. } => otherwise.query(),
             Self::Existing { .. } | Self::RowNumber { .. } | Self::Value(_) => None,
         }

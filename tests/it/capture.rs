@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::harness::{Database, dbdyno};
-use crate::place::Measured;
+use crate::place::{Measured, Place};
 
 /// A folder for captured workloads, and the program's answer.
 struct Captured {
@@ -52,6 +52,28 @@ impl Captured {
         copy
     }
 
+    /// Runs it on a database for two seconds.
+    fn run(&self, database: &Database) -> Measured {
+        let mut command = dbdyno();
+        command.args([
+            "run",
+            "--clients",
+            "2",
+            "--duration",
+            "2s",
+            "--warmup",
+            "0s",
+            "--no-probes",
+            "--json",
+            "-",
+        ]);
+        command.args(["-t", database.url(), "-w"]).arg(self.workload());
+        command.env("DBDYNO_RUNS_DIR", self.folder.path().join("runs"));
+        let ended = Measured::from(&command.output().expect("it runs"));
+        assert_eq!(ended.code, Some(0), "{}", ended.errors);
+        ended
+    }
+
     fn fidelity(&self, copy: &Database, source: &Database) -> Value {
         let mut command = dbdyno();
         command.args(["fidelity", "-w"]).arg(self.workload());
@@ -67,6 +89,13 @@ fn load(workload: &Path, url: &str, scale: &str) {
     command.args(["load", "-q", "--scale", scale, "-t", url, "-w"]).arg(workload);
     let ended = Measured::from(&command.output().expect("it runs"));
     assert_eq!(ended.code, Some(0), "{}\n{}", ended.errors, ended.output);
+}
+
+/// Forgets what was counted of the statements of this database: other tests count those of theirs.
+fn count_anew(database: &Database) {
+    database.execute(
+        "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database WHERE datname = current_database()), 0)",
+    );
 }
 
 /// Constraints as the server writes them, with whether they hold for all rows.
@@ -275,7 +304,7 @@ fn no_value_of_a_redacted_column_stands_in_any_file() {
 fn a_captured_shop_comes_near_the_shop() {
     let shop = Path::new(env!("CARGO_MANIFEST_DIR")).join("workloads/shop");
     let source = Database::from_template("small_shop", |database| load(&shop, database.url(), "0.05"));
-    source.execute("SELECT pg_stat_statements_reset()");
+    count_anew(&source);
     let runs = tempfile::tempdir().expect("a temporary folder");
     let mut command = dbdyno();
     command.args([
@@ -336,6 +365,18 @@ fn a_captured_shop_comes_near_the_shop() {
     let report = Measured::from(&command.output().expect("it runs")).report();
     let books = &report.stages[0].accounting;
     assert!(books.ok > 300 && books.failed * 100 < books.ok, "{books:?}");
+    // By then both sides have counted.
+    assert!(found["rows_score"].is_null() && found["cache_score"].is_null(), "{:#}", found["statements"]);
+    let again = captured.fidelity(&copy, &source);
+    for part in ["rows_score", "cache_score"] {
+        let score = again[part].as_f64().expect("both sides have counted");
+        assert!(score > 0.8, "{part} {score}: {:#}", again["statements"]);
+    }
+    let parts = ["columns_score", "same_plan_rate", "rows_score", "cache_score"];
+    let parts: f64 = parts.iter().map(|part| again[*part].as_f64().expect("it is known")).sum();
+    let mix = 1.0 - again["mix_distance"].as_f64().expect("it was counted");
+    let score = again["score"].as_f64().expect("a score");
+    assert!((score - (parts + mix) / 5.0).abs() < 1e-9, "{score}: {:#}", again["statements"]);
 }
 
 #[test]
@@ -519,9 +560,7 @@ fn what_applications_have_loads_with_valid_constraints_and_runs() {
         source.execute(sql);
     }
     // What made it is none of what it does.
-    source.execute(
-        "SELECT pg_stat_statements_reset(0, (SELECT oid FROM pg_database WHERE datname = current_database()), 0)",
-    );
+    count_anew(&source);
     let session = source.session("application");
     (1..=60).flat_map(statements_of).for_each(|sql| session.execute(&sql));
     source.execute("ANALYZE");
@@ -570,4 +609,236 @@ fn what_applications_have_loads_with_valid_constraints_and_runs() {
     assert_eq!(transactions.len(), 9, "{}\n{document}", captured.file("queries.sql"));
     let failures: Vec<_> = transactions.iter().map(|of| (&of.name, &of.errors)).collect();
     assert!(books.ok > 400 && books.failed * 100 < books.ok, "{books:?}: {failures:?}");
+}
+
+/// Keys of two columns, a key by its children, a range, a list, a type that no generator makes, and a table without rows.
+const STORED: &str = "
+CREATE TABLE tenants (id integer PRIMARY KEY, name text NOT NULL);
+CREATE TABLE people (tenant_id integer REFERENCES tenants, number integer, born date, during tstzrange, PRIMARY KEY (tenant_id, number));
+CREATE TABLE visits (id bigserial PRIMARY KEY, tenant_id integer NOT NULL, number integer NOT NULL, at timestamptz NOT NULL,
+    FOREIGN KEY (tenant_id, number) REFERENCES people);
+CREATE TABLE nothing (id integer PRIMARY KEY);
+INSERT INTO tenants SELECT 7 * n, 'tenant ' || n FROM generate_series(1, 50) n;
+INSERT INTO people SELECT 7 * (1 + n % 50), 1000 + n, '1960-01-01'::date + n, tstzrange(now(), now() + n * interval '1 day')
+    FROM generate_series(1, 2000) n;
+INSERT INTO visits (tenant_id, number, at) SELECT 7 * (1 + n % 2000 % 50), 1000 + n % 2000, now() - n * interval '1 minute'
+    FROM generate_series(2001, 8000) n WHERE n % 2000 > 0;
+ANALYZE";
+
+#[test]
+fn a_copy_with_real_rows_is_asked_for_what_parameters_draw() {
+    let source = Database::empty();
+    for sql in STORED.split(";\n") {
+        source.execute(sql);
+    }
+    count_anew(&source);
+    let application = source.session("clinic");
+    for sql in [
+        "SELECT name FROM tenants WHERE id = 14",
+        "SELECT born FROM people WHERE tenant_id = 14 AND number = 1051",
+        "SELECT count(*) FROM people WHERE during = tstzrange('2024-01-01', '2024-01-02')",
+        "SELECT id FROM visits WHERE at BETWEEN now() - interval '2 days' AND now()",
+        "SELECT number FROM visits WHERE id = ANY ('{1,2,3}')",
+        "SELECT number FROM visits WHERE at > '2024-01-01' ORDER BY at LIMIT 5",
+        "INSERT INTO visits (tenant_id, number, at) VALUES (14, 1051, '2024-01-01')",
+        "UPDATE people SET born = '1970-01-01' WHERE tenant_id = 14 AND number = 1051",
+        "SELECT id FROM nothing WHERE id = 1",
+    ] {
+        application.execute(sql);
+    }
+    let captured = Captured::of(source.url(), &["--use-existing-data"]);
+    let mut files: Vec<String> = captured.files().into_iter().map(|(name, _)| name).collect();
+    files.sort();
+    assert_eq!(files, ["queries.sql", "workload.toml"]);
+    let text = captured.file("workload.toml");
+    for wanted in [
+        "query = 'SELECT \"tenant_id\", \"number\" FROM people'",
+        "same_row = { as = \"tenant_id\", column = \"number\" }",
+        "query = 'SELECT \"during\" FROM people WHERE \"during\" IS NOT NULL'",
+        "array_agg(\"id\")",
+        "place BETWEEN floor(",
+    ] {
+        assert!(text.contains(wanted), "{wanted}\n{text}");
+    }
+    count_anew(&source);
+    let ended = captured.run(&source);
+    let report = ended.report();
+    let books = &report.stages[0].accounting;
+    assert!(books.ok > 100 && books.failed == 0, "{books:?}\n{}", ended.errors);
+    assert!(ended.errors.contains("there is nothing to load"), "{}", ended.errors);
+    // What is asked for is there: of the keys, each time.
+    for (begin, least) in
+        [("SELECT name FROM tenants", 1.0), ("SELECT born FROM people", 1.0), ("UPDATE people", 1.0)]
+    {
+        let rows = source.value(&format!(
+            "SELECT sum(rows)::float8 / sum(calls) FROM pg_stat_statements
+             WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND query LIKE '%*/ {begin}%'"
+        ));
+        assert!(rows.parse::<f64>().expect("a number") >= least, "{begin}: {rows}\n{text}");
+    }
+    let mut command = dbdyno();
+    command.args(["load", "-q", "-t", source.url(), "-w"]).arg(captured.workload());
+    let refused = Measured::from(&command.output().expect("it runs"));
+    assert!(refused.code == Some(2) || refused.code == Some(1), "{}", refused.errors);
+    assert!(refused.errors.contains("there is nothing to load"), "{}", refused.errors);
+}
+
+#[test]
+fn statements_that_make_one_transaction_speak_of_the_same_rows() {
+    const APPLICATION: &str = r#"
+name = "counter"
+[table.customers]
+rows = 500
+[table.customers.column]
+id = { sequence = {} }
+[table.orders]
+rows = 500
+[table.orders.column]
+id = { sequence = {} }
+customer_id = { reference = { table = "customers" } }
+[table.lines]
+rows = 1500
+[table.lines.column]
+id = { sequence = {} }
+order_id = { reference = { table = "orders" } }
+product = { uniform = [1, 90] }
+[[transaction]]
+name = "checkout"
+[[transaction.step]]
+statement = "customer"
+[[transaction.step]]
+statement = "insert_order"
+[[transaction.step]]
+statement = "insert_line"
+times = 3
+[transaction.parameter]
+customer_id = { key = { table = "customers" } }
+product = { uniform = [1, 90], draw = "each" }
+[[transaction]]
+name = "look"
+weight = 3
+statements = ["newest"]
+[transaction.parameter]
+customer_id = { key = { table = "customers" } }
+"#;
+    const STATEMENTS: &str = "
+-- name: customer :many
+SELECT id FROM customers WHERE id = :customer_id;
+-- name: insert_order :one
+INSERT INTO orders (customer_id) VALUES (:customer_id) RETURNING id;
+-- name: insert_line :exec
+INSERT INTO lines (order_id, product) VALUES (:id, :product);
+-- name: newest :many
+SELECT max(id) FROM orders WHERE customer_id = :customer_id;
+";
+    const SCHEMA: &str = "
+CREATE TABLE customers (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY);
+CREATE TABLE orders (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, customer_id bigint NOT NULL REFERENCES customers);
+CREATE TABLE lines (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, order_id bigint NOT NULL REFERENCES orders,
+    product integer NOT NULL);
+CREATE INDEX orders_customer ON orders (customer_id);
+";
+    let source = Database::empty();
+    let place = Place::new(APPLICATION, STATEMENTS).file("schema.sql", SCHEMA);
+    load(&place.workload(), source.url(), "1");
+    let application =
+        place.begin(source.url(), "run --rate 120 --duration 16s --warmup 0s --no-probes -q --pool-size 6");
+    place.wait_for_seconds(1);
+    let captured = Captured::of(source.url(), &["--minutes", "0.15"]);
+    let ended = application.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    let (text, queries) = (captured.file("workload.toml"), captured.file("queries.sql"));
+    let read: toml::Table = toml::from_str(&text).expect("TOML");
+    let transactions = read["transaction"].as_array().expect("a list");
+    let checkout =
+        transactions.iter().find(|of| of.get("step").is_some()).unwrap_or_else(|| panic!("{text}"));
+    let steps: Vec<(String, Option<i64>)> = checkout["step"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|step| {
+            let times = step.get("times").and_then(toml::Value::as_integer);
+            (step["statement"].as_str().expect("a name").to_owned(), times)
+        })
+        .collect();
+    let steps: Vec<(&str, Option<i64>)> = steps.iter().map(|(name, times)| (name.as_str(), *times)).collect();
+    assert_eq!(
+        steps,
+        [("select_customers_by_id", None), ("insert_orders", None), ("insert_lines", Some(3))],
+        "{text}"
+    );
+    // The customer that is read is the one that orders, the order that is put in is the one that gets lines, each its own product.
+    assert!(queries.contains("-- name: insert_orders :one"), "{queries}");
+    assert!(queries.contains("INSERT INTO lines (order_id, product) VALUES (:id, :product)"), "{queries}");
+    let parameters = checkout["parameter"].as_table().expect("a table");
+    assert_eq!(parameters.keys().collect::<Vec<_>>(), ["id_2", "product"], "{text}");
+    assert_eq!(parameters["product"].get("draw").and_then(toml::Value::as_str), Some("each"), "{text}");
+    // Of all transactions a quarter; and the pool that did for them is told.
+    let weight = checkout["weight"].as_float().expect("a number");
+    assert!((weight - 25.0).abs() < 5.0, "{weight}");
+    assert!(text.contains("--pool-size") && text.contains("holds its connection for"), "{text}");
+
+    let copy = captured.load();
+    let last = copy.value("SELECT max(id) FROM orders");
+    let books = captured.run(&copy).report().stages[0].accounting.clone();
+    assert!(books.ok > 100 && books.failed == 0, "{books:?}");
+    let lines = "SELECT count(*) FROM lines WHERE order_id = o.id";
+    let whole = copy.value(&format!(
+        "SELECT count(*) > 20 AND count(*) FILTER (WHERE ({lines}) = 3) = count(*) FROM orders o WHERE id > {last}"
+    ));
+    assert_eq!(whole, "t", "every new order has its three lines");
+}
+
+#[test]
+fn statistics_of_the_source_make_the_planner_of_a_small_copy_count_as_there() {
+    const TABLE: &str = "
+CREATE TABLE events (id bigint PRIMARY KEY, kind text NOT NULL, at timestamptz NOT NULL);
+INSERT INTO events SELECT n, CASE WHEN n % 10 = 0 THEN 'rare' ELSE 'usual' END, '2024-01-01'::timestamptz + n * interval '1 minute'
+    FROM generate_series(1, 50000) n;
+CREATE INDEX events_rare ON events (at) WHERE kind = 'rare';
+VACUUM ANALYZE events";
+    let source = Database::empty();
+    for sql in TABLE.split(";\n") {
+        source.execute(sql);
+    }
+    let captured = Captured::of(source.url(), &[]);
+    let numbers = captured.file("statistics.toml");
+    assert!(numbers.contains("[table.events]") && !numbers.contains("rare"), "{numbers}");
+    let copy = Database::empty();
+    let mut command = dbdyno();
+    command
+        .args(["load", "--scale", "0.1", "--statistics", "source", "-t", copy.url(), "-w"])
+        .arg(captured.workload());
+    let ended = Measured::from(&command.output().expect("it runs"));
+    let version: u32 = source.value("SHOW server_version_num").parse().expect("a number");
+    if version < 180_000 {
+        // Refused before anything is loaded.
+        assert_eq!(ended.code, Some(1), "{}", ended.errors);
+        assert!(ended.errors.contains("PostgreSQL 18 is the first"), "{}", ended.errors);
+        assert_eq!(copy.value("SELECT to_regclass('events') IS NULL"), "t");
+        return;
+    }
+    assert_eq!(ended.code, Some(0), "{}", ended.errors);
+    assert!(ended.errors.contains("autovacuum is off"), "{}", ended.errors);
+    assert_eq!(copy.value("SELECT count(*) FROM events"), "5000");
+    let rows = |database: &Database, condition: &str| -> f64 {
+        let plan = database.value(&format!("EXPLAIN (FORMAT JSON) SELECT * FROM events {condition}"));
+        let plan: Value = serde_json::from_str(&plan).expect("JSON");
+        plan[0]["Plan"]["Plan Rows"].as_f64().expect("a number")
+    };
+    let rare = copy.value("SELECT kind FROM events GROUP BY 1 ORDER BY count(*) LIMIT 1");
+    for (there, here) in
+        [(String::new(), String::new()), ("WHERE kind = 'rare'".to_owned(), format!("WHERE kind = '{rare}'"))]
+    {
+        let (there, here) = (rows(&source, &there), rows(&copy, &here));
+        assert!((here / there - 1.0).abs() < 0.02, "{here} for {there}");
+    }
+    assert_eq!(
+        copy.value(
+            "SELECT 'autovacuum_enabled=false' = ANY (reloptions) FROM pg_class WHERE relname = 'events'"
+        ),
+        "t"
+    );
+    let report = captured.run(&copy).report();
+    assert!(report.data.is_some_and(|data| data.source_statistics));
 }

@@ -685,7 +685,7 @@ fn queries_give_values_and_measures_are_checked() {
     let of = |name: &str| {
         let transaction = &workload.transactions[0];
         let at = transaction.draws.iter().position(|draw| transaction.slots[draw.slot.index()] == name);
-        values[0][at.expect("it is drawn")].as_slice()
+        &*values[0][at.expect("it is drawn")]
     };
     assert_eq!(of("number"), [QueryValue::Int(7), QueryValue::Int(8)]);
     assert_eq!(of("ratio"), [QueryValue::Float(0.5)]);

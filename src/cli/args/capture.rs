@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueHint};
 
-use super::{TargetArguments, positive, scale};
-use crate::units::Seed;
+use super::{StatisticsOf, TargetArguments, positive, scale};
+use crate::units::{Seed, parse_duration};
 
 #[derive(Debug, Args)]
 #[command(
@@ -32,11 +32,14 @@ pub(in crate::cli) struct CaptureArguments {
     #[arg(long, overrides_with = "no_redact")]
     pub(in crate::cli) redact: bool,
     /// Let the common values and the bounds of all columns leave as they are: for a database without secrets
-    #[arg(long, overrides_with = "redact")]
+    #[arg(long, overrides_with = "redact", conflicts_with = "use_existing_data")]
     pub(in crate::cli) no_redact: bool,
     /// A column whose values may leave as they are, may be repeated: `orders.status`
-    #[arg(long = "keep-values", value_name = "TABLE.COLUMN")]
+    #[arg(long = "keep-values", value_name = "TABLE.COLUMN", conflicts_with = "use_existing_data")]
     pub(in crate::cli) keep_values: Vec<String>,
+    /// For a copy with the real rows, such as a restored backup: parameters draw from what is there, and nothing is loaded
+    #[arg(long)]
+    pub(in crate::cli) use_existing_data: bool,
     /// List what would leave, and write nothing
     #[arg(long)]
     pub(in crate::cli) dry_run: bool,
@@ -46,6 +49,15 @@ pub(in crate::cli) struct CaptureArguments {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "The score is the mean of these parts, as far as they are known, each from 0 to 100 %:
+  columns  the mean over all columns of 100 % less the mean distance of their statistics
+  plans    the share of the statements whose generic plan has the same shape
+  mix      100 % less half of the sum of all differences of the statements' shares of the calls
+  rows     the smaller of the rows per call by the larger, the mean over the statements by their calls
+  cache    100 % less the difference of the shares of the blocks found in memory, by their calls
+What pg_stat_statements counted since its last reset is compared; on a database that is there already, run the workload before."
+)]
 pub(in crate::cli) struct FidelityArguments {
     /// Folder of the captured workload
     #[arg(short, long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -61,6 +73,12 @@ pub(in crate::cli) struct FidelityArguments {
     /// The number from which every value follows
     #[arg(long, value_name = "N", default_value_t = Seed::default())]
     pub(in crate::cli) seed: Seed,
+    /// What the planner of a throwaway server knows of the tables
+    #[arg(long, value_enum, value_name = "WHOSE", default_value_t = StatisticsOf::Own)]
+    pub(in crate::cli) statistics: StatisticsOf,
+    /// On a throwaway server, execute the mix for so long, so that rows per call and cache hits are counted; `0s` for not at all
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    pub(in crate::cli) duration: Duration,
     /// Also write the figures as JSON; `-` writes them, alone, to standard output
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(in crate::cli) json: Option<PathBuf>,

@@ -6,12 +6,20 @@ use std::fmt::Write as _;
 use super::column::{Leaves, number, quoted};
 use super::describe::{Described, DescribedColumn};
 use super::facts::Remark;
-use super::mix::Mix;
+use super::load::as_comments;
+use super::mix::{MadeStep, MadeTransaction, Mix};
+use super::source::DrawnFrom;
 
 /// The text of `workload.toml`.
 #[must_use]
-pub fn document(name: &str, described: &Described, mix: &Mix, remarks: &[Remark]) -> String {
-    let mut text = String::from("# Captured by dbdyno from the statistics of a database. No row was read.\n");
+pub fn document(name: &str, described: &Described, mix: &Mix, remarks: &[Remark], from: DrawnFrom) -> String {
+    let mut text = String::from(match from {
+        DrawnFrom::Generated => "# Captured by dbdyno from the statistics of a database. No row was read.\n",
+        DrawnFrom::Target => {
+            "# Captured by dbdyno from the catalogs and the counters of a database, for a copy of it with its real rows. No row was read:\n\
+             # when a run begins, the queries below ask the copy for the values that parameters draw. There is nothing to load.\n"
+        }
+    });
     if !remarks.is_empty() {
         text += "#\n# Not captured, or not as it is there:\n";
         for remark in remarks {
@@ -20,8 +28,20 @@ pub fn document(name: &str, described: &Described, mix: &Mix, remarks: &[Remark]
         }
     }
     put(&mut text, format_args!("\nname = {}\n", quoted(name)));
-    text += "description = \"A database as its own statistics describe it, and what was done with it\"\n";
+    text += match from {
+        DrawnFrom::Generated => {
+            "description = \"A database as its own statistics describe it, and what was done with it\"\n"
+        }
+        DrawnFrom::Target => "description = \"What was done with a database, on its own rows\"\n",
+    };
+    let is_named = |table: usize| mix.statements.iter().any(|statement| statement.tables.contains(&table));
     for table in &described.tables {
+        if from == DrawnFrom::Target {
+            if is_named(table.facts) {
+                put(&mut text, format_args!("\n[table.{}]\nrows = {}\n", key(&table.name), table.rows));
+            }
+            continue;
+        }
         put(&mut text, format_args!("\n[table.{}]\nrows = {}\n", key(&table.name), table.rows));
         if !table.scales {
             text += "scales = false\n";
@@ -35,26 +55,37 @@ pub fn document(name: &str, described: &Described, mix: &Mix, remarks: &[Remark]
         text += "\n# No statement was counted: one row of each table by its key.\n";
     }
     for transaction in &mix.transactions {
-        let names: Vec<String> =
-            transaction.statements.iter().map(|at| quoted(&mix.statements[*at].name)).collect();
-        put(
-            &mut text,
-            format_args!(
-                "\n[[transaction]]\nname = {}\nweight = {}\nstatements = [{}]\n",
-                quoted(&transaction.name),
-                number(transaction.weight.max(0.000_001)),
-                names.join(", ")
-            ),
-        );
-        if !transaction.parameters.is_empty() {
-            text += "[transaction.parameter]\n";
-        }
-        for (name, source) in &transaction.parameters {
-            put(&mut text, format_args!("{} = {{ {source} }}\n", key(name)));
-        }
+        put_transaction(&mut text, transaction, mix);
     }
     stage(&mut text, mix);
     text
+}
+
+fn put_transaction(text: &mut String, transaction: &MadeTransaction, mix: &Mix) {
+    let weight = number(transaction.weight.max(0.000_001));
+    let name = quoted(&transaction.name);
+    put(text, format_args!("\n[[transaction]]\nname = {name}\nweight = {weight}\n"));
+    let statement = |at: usize| quoted(&mix.statements[at].name);
+    let is_plain = transaction.steps.iter().all(MadeStep::is_once);
+    if is_plain {
+        let names: Vec<String> = transaction.steps.iter().map(|step| statement(step.statement)).collect();
+        put(text, format_args!("statements = [{}]\n", names.join(", ")));
+    }
+    for step in transaction.steps.iter().filter(|_| !is_plain) {
+        put(text, format_args!("[[transaction.step]]\nstatement = {}\n", statement(step.statement)));
+        match step.times {
+            (1, 1) => {}
+            (fewest, most) if fewest == most => put(text, format_args!("times = {most}\n")),
+            (fewest, most) => put(text, format_args!("times = {{ uniform = [{fewest}, {most}] }}\n")),
+        }
+    }
+    if !transaction.parameters.is_empty() {
+        text.push_str("[transaction.parameter]\n");
+    }
+    for parameter in &transaction.parameters {
+        let each = if parameter.each { ", draw = \"each\"" } else { "" };
+        put(text, format_args!("{} = {{ {}{each} }}\n", key(&parameter.name), parameter.source));
+    }
 }
 
 /// The load that was seen.
@@ -63,7 +94,7 @@ fn stage(text: &mut String, mix: &Mix) {
         return;
     }
     text.push_str("\n# What was put on the database while it was looked at.\n");
-    for line in &mix.sessions {
+    for line in mix.load.words() {
         put(text, format_args!("# {line}\n"));
     }
     let rate = (mix.rate * 1000.0).round() / 1000.0;
@@ -74,6 +105,7 @@ fn stage(text: &mut String, mix: &Mix) {
             number(rate.max(0.001))
         ),
     );
+    text.push_str(&as_comments(&mix.load.parts(&mix.course)));
 }
 
 /// The text of `queries.sql`.
@@ -105,7 +137,27 @@ pub fn queries(mix: &Mix) -> String {
 
 /// What leaves the database, line by line, for a person to look at before it is written.
 #[must_use]
-pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
+pub fn leaving(described: &Described, mix: &Mix, from: DrawnFrom) -> Vec<String> {
+    let mut lines = match from {
+        DrawnFrom::Generated => leaving_of_tables(described),
+        DrawnFrom::Target => {
+            vec![
+                "names of the tables and columns that statements name, and about how many rows they have"
+                    .to_owned(),
+            ]
+        }
+    };
+    lines.push(format!(
+        "{} statements with parameters in place of every text and longer number, and how often they ran",
+        mix.statements.len()
+    ));
+    if !mix.load.looks.is_empty() {
+        lines.push("names of applications, and how many sessions each had".to_owned());
+    }
+    lines
+}
+
+fn leaving_of_tables(described: &Described) -> Vec<String> {
     let mut by_kind: BTreeMap<Leaves, Vec<String>> = BTreeMap::new();
     for table in &described.tables {
         for column in &table.columns {
@@ -116,6 +168,11 @@ pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
         "the schema: names, types, defaults, checks and functions of {} tables as their owner wrote them",
         described.tables.len()
     )];
+    lines.push(
+        "shares of NULLs and of the common values, and numbers of different values, without the values \
+         (statistics.toml)"
+            .to_owned(),
+    );
     for (leaves, columns) in by_kind.iter().rev() {
         let count = columns.len();
         lines.push(match leaves {
@@ -140,13 +197,6 @@ pub fn leaving(described: &Described, mix: &Mix) -> Vec<String> {
     if joined > 0 {
         lines.push(format!("how often the values of {joined} columns come with those of another one"));
     }
-    lines.push(format!(
-        "{} statements with parameters in place of every text and longer number, and how often they ran",
-        mix.statements.len()
-    ));
-    if !mix.sessions.is_empty() {
-        lines.push("names of applications, and how many sessions each had".to_owned());
-    }
     lines
 }
 
@@ -163,7 +213,7 @@ fn some(names: &[String]) -> String {
 }
 
 /// A key of a TOML document.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     let is_bare =
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
     if is_bare { name.to_owned() } else { quoted(name) }

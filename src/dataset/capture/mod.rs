@@ -9,8 +9,11 @@ mod facts;
 mod fan_out;
 mod joint;
 mod keys;
+mod load;
 mod mix;
+mod numbers;
 mod predicate;
+mod query;
 mod redact;
 mod source;
 mod statement;
@@ -23,5 +26,14 @@ pub use facts::{
     CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, JointStatistics, KeyFacts, LeftOut,
     ReferenceFacts, Remark, TableFacts, TypeKind,
 };
-pub use mix::{MadeTransaction, Mix, RefusedStatement, Traffic, beginning, mix, sorted_out};
-pub use statement::{MadeStatement, StatementFacts, as_text, refusal, without_values};
+pub use load::{SeenLoad, SessionSample};
+pub use mix::{
+    MadeStep, MadeTransaction, Mix, RefusedStatement, Traffic, TransactionParameter, beginning, mix,
+    sorted_out,
+};
+pub use numbers::{ColumnNumbers, SourceStatistics, TableNumbers, statistics};
+pub use source::DrawnFrom;
+pub use statement::{
+    KeyColumn, MadeParameter, MadeStatement, Means, ReturnedRow, StatementFacts, as_text, refusal,
+    without_values,
+};

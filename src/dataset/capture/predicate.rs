@@ -339,7 +339,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The table that rows are put into and the columns that they get, where it is one that takes rows.
-    pub(super) fn into(&self) -> Option<(usize, &[String])> {
+    pub(super) fn target(&self) -> Option<(usize, &[String])> {
         self.into.as_ref().map(|(table, columns)| (*table, columns.as_slice()))
     }
 

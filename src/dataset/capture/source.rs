@@ -5,8 +5,19 @@ use std::collections::BTreeMap;
 
 use super::column::{number, quoted};
 use super::describe::{Described, DescribedColumn, DescribedTable};
-use super::facts::{ColumnFacts, DatabaseFacts, TypeKind};
+use super::facts::{ColumnFacts, DatabaseFacts, TableFacts, TypeKind};
 use super::predicate::{At, Use};
+use super::query;
+
+/// Whose values parameters draw.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DrawnFrom {
+    /// Those of the rows that dbdyno makes: they are computed.
+    #[default]
+    Generated,
+    /// Those of the rows that the target has: it is asked for them when the run begins.
+    Target,
+}
 
 /// What stands in the place of a parameter.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,27 +40,40 @@ pub(super) struct Asked<'a> {
     pub(super) has_limit: bool,
 }
 
+/// Where the values of a database's columns come from.
 pub(super) struct Sources<'a> {
     pub(super) facts: &'a DatabaseFacts,
     pub(super) described: &'a Described,
-    /// For tables and columns that others refer to: the law by which their rows are referred to.
-    favourites: BTreeMap<(usize, &'a str), f64>,
+    from: DrawnFrom,
+    /// For tables and columns that others refer to by a law: the column that does, and that law.
+    favourites: BTreeMap<(usize, &'a str), (At, f64)>,
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(facts: &'a DatabaseFacts, described: &'a Described) -> Self {
+    pub(super) fn new(facts: &'a DatabaseFacts, described: &'a Described, from: DrawnFrom) -> Self {
         let mut favourites = BTreeMap::new();
-        for (parent, to, law) in described
-            .tables
-            .iter()
-            .flat_map(|table| &table.columns)
-            .filter_map(|column| column.refers.as_ref())
-        {
-            if let Some(law) = law {
-                favourites.entry((*parent, to.as_str())).or_insert(*law);
+        for child in &described.tables {
+            for column in &child.columns {
+                if let Some((parent, to, Some(law))) = &column.refers {
+                    let by = At { table: child.facts, column: column.name.clone(), alias: String::new() };
+                    favourites.entry((*parent, to.as_str())).or_insert((by, *law));
+                }
             }
         }
-        Self { facts, described, favourites }
+        Self { facts, described, from, favourites }
+    }
+
+    /// Whether a table of the database that the workload runs on lacks a key or a foreign key. A copy with real rows has them all.
+    pub(super) fn lacks(&self, table: &str, constraint: &str) -> bool {
+        self.from == DrawnFrom::Generated && self.described.left_out.why(table, constraint).is_some()
+    }
+
+    /// Whether a table of the database that the workload runs on has rows.
+    pub(super) fn has_rows(&self, table: usize) -> bool {
+        match self.from {
+            DrawnFrom::Generated => self.described.table(table).is_some(),
+            DrawnFrom::Target => self.facts.tables[table].rows >= 1.0,
+        }
     }
 
     /// The source of a parameter, or why there is none.
@@ -76,8 +100,48 @@ impl<'a> Sources<'a> {
         Some((table, table.column(&at.column)?, self.facts.tables[at.table].column(&at.column)?))
     }
 
+    /// A column whose table has rows that can be asked for values of it.
+    fn asked(&self, at: &At) -> Option<(&TableFacts, &ColumnFacts)> {
+        let table = &self.facts.tables[at.table];
+        let column = table.column(&at.column)?;
+        let has_values = column.statistics.as_ref().is_none_or(|known| known.null_fraction < 1.0);
+        (self.from == DrawnFrom::Target && self.has_rows(at.table) && has_values).then_some((table, column))
+    }
+
+    /// The key that a column is or refers to, along all foreign keys of one column: what two parameters have in common that mean the
+    /// same row.
+    pub(super) fn meaning(&self, at: &At) -> (usize, String) {
+        // A circle of foreign keys has no end.
+        const STEPS: usize = 8;
+        let (mut table, mut column) = (at.table, at.column.clone());
+        for _ in 0..STEPS {
+            let references = &self.facts.tables[table].references;
+            let Some(reference) =
+                references.iter().find(|of| of.columns.len() == 1 && of.columns[0] == column)
+            else {
+                break;
+            };
+            let Some(parent) = self.facts.of_oid(reference.table).filter(|parent| *parent != table) else {
+                break;
+            };
+            (table, column) = (parent, reference.to[0].clone());
+        }
+        (table, column)
+    }
+
+    /// The column of a child that says which rows have most children, for who asks for them.
+    fn favourites(&self, at: &At) -> Option<&(At, f64)> {
+        self.favourites.get(&(at.table, at.column.as_str()))
+    }
+
     /// An existing value: where the column refers to another table, one of that table's, its favourites as often as they have rows.
     pub(super) fn key(&self, at: &At) -> Option<String> {
+        if self.from == DrawnFrom::Target {
+            // Rows that have most children are drawn most, where they are drawn from the children.
+            let children = self.favourites(at).and_then(|(child, _)| self.asked(child));
+            let (table, column) = children.or_else(|| self.asked(at))?;
+            return Some(query::values(table, &[&column.name], false));
+        }
         let (table, column, _) = self.column(at)?;
         if let Some((parent, to, law)) = &column.refers {
             let parent = self.described.table(*parent)?;
@@ -89,19 +153,40 @@ impl<'a> Sources<'a> {
             ));
         }
         // The favourites of those who refer to this column are the favourites of those who ask for it.
-        let law = self.favourites.get(&(at.table, at.column.as_str())).copied();
-        let law = law.map_or_else(String::new, |law| format!(", zipf = {}", number(law)));
+        let law = self.favourites(at);
+        let law = law.map_or_else(String::new, |(_, law)| format!(", zipf = {}", number(*law)));
         Some(format!("key = {{ table = {}, column = {}{law} }}", quoted(&table.name), quoted(&column.name)))
     }
 
-    /// A value of the own column, for two parameters that name one row.
+    /// A value of the own column.
     pub(super) fn own_key(&self, at: &At) -> Option<String> {
+        if self.from == DrawnFrom::Target {
+            let (table, column) = self.asked(at)?;
+            return Some(query::values(table, &[&column.name], false));
+        }
         let (table, column, _) = self.column(at)?;
         Some(format!("key = {{ table = {}, column = {} }}", quoted(&table.name), quoted(&column.name)))
     }
 
+    /// What draws one row for parameters that name its columns. All of them must have a source of their own.
+    pub(super) fn row(&self, columns: &[At]) -> Option<String> {
+        if self.from == DrawnFrom::Generated {
+            return columns.iter().map(|at| self.own_key(at)).collect::<Option<Vec<_>>>()?.into_iter().next();
+        }
+        let asked = columns.iter().map(|at| self.asked(at)).collect::<Option<Vec<_>>>()?;
+        let names: Vec<&str> = asked.iter().map(|(_, column)| column.name.as_str()).collect();
+        let (table, _) = asked.first()?;
+        Some(query::values(table, &names, false))
+    }
+
     /// Numbers of existing rows, where they are numbered.
     fn list(&self, at: &At, asked: &Asked<'_>) -> Option<String> {
+        // As many as the rows that come back.
+        let length = asked.rows_per_call.round().clamp(1.0, 100.0);
+        if self.from == DrawnFrom::Target {
+            let (table, column) = self.asked(at).filter(|_| matches!(asked.kind, TypeKind::Array(_)))?;
+            return Some(query::lists(table, &column.name, length));
+        }
         let (mut table, mut column, _) = self.column(at)?;
         if let Some((parent, to, _)) = &column.refers {
             table = self.described.table(*parent)?;
@@ -112,16 +197,13 @@ impl<'a> Sources<'a> {
             Some((first, last)) if matches!(**of, TypeKind::Int(_)) => format!("uniform = [{first}, {last}]"),
             _ => by_kind(of)?,
         };
-        // As many as the rows that come back.
-        let length = asked.rows_per_call.round().clamp(1.0, 100.0);
         Some(format!("array = {{ of = {{ {element} }}, length = [{length:.0}, {length:.0}] }}"))
     }
 
     /// The lower end of a range: below the middle where there is an upper one as well, else so near to the end that as many rows are
     /// left as an execution gives.
     fn low(&self, at: &At, asked: &Asked<'_>) -> Option<String> {
-        let (table, column, _) = self.column(at)?;
-        let share = (asked.rows_per_call / table.rows as f64).clamp(0.0, 1.0);
+        let share = (asked.rows_per_call / self.facts.tables[at.table].rows.max(1.0)).clamp(0.0, 1.0);
         let (from, to) = if asked.between {
             (0.4, 0.5)
         } else if share < 0.1 {
@@ -129,15 +211,24 @@ impl<'a> Sources<'a> {
         } else {
             ((1.0 - 1.2 * share).max(0.0), (1.0 - 0.8 * share).max(0.05))
         };
-        window(column, table.rows, from, to).or_else(|| self.own_key(at))
+        self.between(at, from, to)
     }
 
     fn high(&self, at: &At, asked: &Asked<'_>) -> Option<String> {
-        let (table, column, _) = self.column(at)?;
         if asked.has_limit && !asked.between {
             return self.own_key(at);
         }
         let (from, to) = if asked.between { (0.5, 0.6) } else { (0.01, 0.1) };
+        self.between(at, from, to)
+    }
+
+    /// Values between two shares of a column, in their order.
+    fn between(&self, at: &At, from: f64, to: f64) -> Option<String> {
+        if self.from == DrawnFrom::Target {
+            let (table, column) = self.asked(at)?;
+            return Some(query::between(table, &column.name, from, to));
+        }
+        let (table, column, _) = self.column(at)?;
         window(column, table.rows, from, to).or_else(|| self.own_key(at))
     }
 
@@ -155,6 +246,10 @@ impl<'a> Sources<'a> {
 
     /// As [`Sources::key`], but a value of the own column where it refers to nothing.
     fn key_of_value(&self, at: &At) -> Option<String> {
+        if self.from == DrawnFrom::Target {
+            let (table, column) = self.asked(at)?;
+            return Some(query::values(table, &[&column.name], true));
+        }
         let (_, column, _) = self.column(at)?;
         if column.refers.is_some() { self.key(at) } else { self.own_key(at) }
     }

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::facts::{DatabaseFacts, KeyFacts, TypeKind};
 use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
+use crate::sql::columns::result_columns;
 use crate::sql::lex::{TokenKind, lex, significant};
 use crate::sql::statement::{StatementKind, kind};
 
@@ -44,14 +45,54 @@ pub struct MadeStatement {
     pub sql: String,
     /// What it does.
     pub kind: StatementKind,
-    /// Names of the parameters and their sources, as the document has them.
-    pub parameters: Vec<(String, String)>,
+    /// Its parameters, in their order.
+    pub parameters: Vec<MadeParameter>,
+    /// What it returns of the one row that it puts into a table, where the key of that row is among it.
+    pub returns: Option<ReturnedRow>,
     /// Tables that it names, by their place among the facts.
     pub tables: Vec<usize>,
     /// Its place among the statements that were counted; absent where it is guessed.
     pub of: Option<usize>,
     /// Whether it says something else than what was counted: a constant in place of one that nobody knows, a schema.
     pub is_changed: bool,
+}
+
+/// A parameter of a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeParameter {
+    /// As it stands in the text.
+    pub name: String,
+    /// Where its values come from, as the document has it: `key = { table = "orders" }`.
+    pub source: String,
+    /// What it says to the other statements of its transaction.
+    pub means: Means,
+}
+
+/// What a parameter means beyond its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Nothing.
+    Value,
+    /// A row by its key: all parameters of a transaction that mean the same key speak of one row.
+    Key(KeyColumn),
+    /// A key that no row has yet: the row is put in by this statement.
+    NewKey(KeyColumn),
+    /// A row, of which other parameters take other columns.
+    Row,
+    /// Another column of a row.
+    OfRow,
+}
+
+/// A column that rows are known by: its table, by its place among the facts, and its name.
+pub type KeyColumn = (usize, String);
+
+/// The row that a statement puts in and returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReturnedRow {
+    /// The column of its key, which is returned.
+    pub key: KeyColumn,
+    /// All columns that are returned.
+    pub columns: Vec<String>,
 }
 
 /// Why a statement is not run, where its text shows it.
@@ -144,7 +185,7 @@ pub(super) fn make(
     let rows_per_call = statement.rows / statement.calls.max(1.0);
     let same_rows = same_rows(&uses, sources);
     let mut places: Vec<Place> = vec![];
-    let mut parameters: Vec<(String, String)> = vec![];
+    let mut parameters: Vec<MadeParameter> = vec![];
     for (number, (of, (type_name, kind))) in uses.iter().zip(&statement.parameters).enumerate() {
         let asked = Asked {
             kind,
@@ -154,25 +195,25 @@ pub(super) fn make(
             between: is_between(of, &uses),
             has_limit: uses.contains(&Use::Limit),
         };
-        let source = match same_rows.get(&number) {
+        let (source, means) = match same_rows.get(&number) {
             // The parameter with which it shares its row comes before it.
-            Some(Shared::With(first)) => match places.get(*first) {
+            Some(Shared::With(first, column)) => match places.get(*first) {
                 Some(Place::Named(name)) => {
-                    let column = at_of(of).map_or("", |at| at.column.as_str());
                     let column = super::column::quoted(column);
-                    Source::Drawn(format!("same_row = {{ as = \"{name}\", column = {column} }}"))
+                    let text = format!("same_row = {{ as = \"{name}\", column = {column} }}");
+                    (Source::Drawn(text), Means::OfRow)
                 }
-                _ => sources.of(&asked)?,
+                _ => (sources.of(&asked)?, Means::Value),
             },
-            Some(Shared::First(text)) => Source::Drawn(text.clone()),
-            None => sources.of(&asked)?,
+            Some(Shared::First(text)) => (Source::Drawn(text.clone()), Means::Row),
+            None => (sources.of(&asked)?, meaning(of, sources)),
         };
         places.push(match source {
             Source::Literal(sql) => Place::Literal(sql),
-            Source::Drawn(text) => {
-                let name =
-                    free_name(&parameter_name(of), |name| parameters.iter().any(|(taken, _)| taken == name));
-                parameters.push((name.clone(), text));
+            Source::Drawn(source) => {
+                let is_taken = |name: &str| parameters.iter().any(|known| known.name == name);
+                let name = free_name(&parameter_name(of), is_taken);
+                parameters.push(MadeParameter { name: name.clone(), source, means });
                 Place::Named(name)
             }
         });
@@ -197,7 +238,9 @@ pub(super) fn make(
     let spares = spared.is_some();
     let gives_rows =
         !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
+    let puts_one = kind == StatementKind::Insert && !steps_over && (rows_per_call - 1.0).abs() < 0.01;
     Ok(MadeStatement {
+        returns: reading.target().filter(|_| puts_one).and_then(|(table, _)| returned(&text, table, sources)),
         name,
         cardinality: if gives_rows { "many" } else { "exec" },
         is_changed: steps_over
@@ -212,9 +255,43 @@ pub(super) fn make(
     })
 }
 
+/// What a parameter means that has a row of its own.
+fn meaning(of: &Use, sources: &Sources<'_>) -> Means {
+    match of {
+        Use::Equal(at) => Means::Key(sources.meaning(at)),
+        Use::Stored(at) => {
+            let key = sources.meaning(at);
+            let is_own = key == (at.table, at.column.clone());
+            match (is_own, sources.new_value(at)) {
+                (true, Some(_)) => Means::NewKey(key),
+                (true, None) => Means::Value,
+                (false, _) => Means::Key(key),
+            }
+        }
+        _ => Means::Value,
+    }
+}
+
+/// What `INSERT … VALUES (…) RETURNING …` returns, if the key of the row is among it and the text says all names.
+fn returned(text: &str, table: usize, sources: &Sources<'_>) -> Option<ReturnedRow> {
+    let says = |word: &str| significant(text).iter().any(|token| token.is_word(text, word));
+    if !says("RETURNING") || says("CONFLICT") || says("SELECT") {
+        return None;
+    }
+    let columns = result_columns(text);
+    let own = &sources.facts.tables[table];
+    let is_key = |name: &&String| {
+        let at = At { table, column: (*name).clone(), alias: String::new() };
+        // Its name becomes that of a parameter.
+        own.is_unique(name) && sources.meaning(&at).0 == table && plain(name) == **name
+    };
+    let key = columns.names.iter().find(is_key).filter(|_| !columns.star)?;
+    Some(ReturnedRow { key: (table, key.clone()), columns: columns.names.clone() })
+}
+
 /// Whether rows that are put in may be there already: a key of the table has no column that is new each time.
 fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Sources<'_>) -> bool {
-    let Some((table, columns)) = reading.into() else { return false };
+    let Some((table, columns)) = reading.target() else { return false };
     let says_so = significant(text).iter().any(|token| token.is_word(text, "CONFLICT"));
     let own = &sources.facts.tables[table];
     let is_new = |name: &String| {
@@ -229,7 +306,7 @@ fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Source
 }
 
 /// For each foreign key that keeps rows of the table from being deleted: that no row refers to the one that would be. Among generated
-/// rows nearly all are referred to, those of a table whose other rows an application deletes first as well.
+/// rows nearly all are referred to, those of a table whose other rows an application deletes first as well; among real rows many are.
 fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
     let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let Some(&table) = reading.tables().first() else { return vec![] };
@@ -237,10 +314,10 @@ fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
     let mut conditions = vec![];
     for (child, own) in sources.facts.tables.iter().enumerate() {
         let leads_here = own.references.iter().filter(|reference| {
-            let is_made = sources.described.left_out.why(&own.name, &reference.name).is_none();
-            reference.restricts && reference.table == sources.facts.tables[table].oid && is_made
+            let is_to_it = reference.table == sources.facts.tables[table].oid;
+            is_to_it && reference.restricts && !sources.lacks(&own.name, &reference.name)
         });
-        for reference in leads_here.filter(|_| sources.described.table(child).is_some()) {
+        for reference in leads_here.filter(|_| sources.has_rows(child)) {
             let pairs = reference.columns.iter().zip(&reference.to);
             let equal = pairs
                 .map(|(column, to)| format!("referring.{} = {}.{}", quote(column), quote(alias), quote(to)));
@@ -273,7 +350,7 @@ fn sparing(sql: &str, conditions: &[String]) -> Option<String> {
 
 /// Why `ON CONFLICT` finds no key: the only one of its columns is left out of the schema.
 fn lacks_key(text: &str, reading: &Reading<'_>, sources: &Sources<'_>) -> Option<String> {
-    let (table, _) = reading.into()?;
+    let (table, _) = reading.target()?;
     let own = &sources.facts.tables[table];
     let tokens = significant(text);
     let at = tokens.iter().position(|token| token.is_word(text, "CONFLICT"))? + 1;
@@ -290,7 +367,7 @@ fn lacks_key(text: &str, reading: &Reading<'_>, sources: &Sources<'_>) -> Option
     };
     let mut meant = own.keys.iter().filter(is_meant).peekable();
     meant.peek()?;
-    let is_gone = |key: &KeyFacts| sources.described.left_out.why(&key.table, &key.name).is_some();
+    let is_gone = |key: &KeyFacts| sources.lacks(&key.table, &key.name);
     meant.all(is_gone).then(|| "the key that its ON CONFLICT names is left out of schema.sql".to_owned())
 }
 
@@ -332,45 +409,67 @@ enum Place {
 enum Shared {
     /// It draws the row, by this source.
     First(String),
-    /// It is of the row that this one draws.
-    With(usize),
+    /// It is this column of the row that another one draws.
+    With(usize, String),
 }
 
-fn at_of(of: &Use) -> Option<&At> {
-    match of {
-        Use::Equal(at) | Use::AnyOf(at) | Use::Low(at) | Use::High(at) | Use::Stored(at) => Some(at),
-        _ => None,
-    }
-}
-
-/// Parameters that are compared with columns of one row for equality name one row that exists.
+/// Parameters that are compared with columns of one row for equality name one row that exists, and so do those that are stored in the
+/// columns of one foreign key.
 fn same_rows(uses: &[Use], sources: &Sources<'_>) -> BTreeMap<usize, Shared> {
-    let mut groups: BTreeMap<(&str, usize), Vec<usize>> = BTreeMap::new();
+    let mut compared: BTreeMap<(&str, usize), Vec<(usize, At)>> = BTreeMap::new();
     for (number, of) in uses.iter().enumerate() {
         if let Use::Equal(at) = of
             && sources.own_key(at).is_some()
         {
-            groups.entry((&at.alias, at.table)).or_default().push(number);
+            compared.entry((&at.alias, at.table)).or_default().push((number, at.clone()));
         }
     }
     let mut shared = BTreeMap::new();
-    for numbers in groups.into_values() {
-        let columns: Vec<&At> = numbers.iter().filter_map(|number| at_of(&uses[*number])).collect();
+    for group in compared.into_values().chain(references(uses, sources)) {
+        let columns: Vec<At> = group.iter().map(|(_, at)| at.clone()).collect();
         // Two values of one column are two rows.
         let twice =
             (1..columns.len()).any(|at| columns[..at].iter().any(|of| of.column == columns[at].column));
-        if numbers.len() < 2 || twice {
+        let is_taken = group.iter().any(|(number, _)| shared.contains_key(number));
+        if group.len() < 2 || twice || is_taken {
             continue;
         }
-        for (place, number) in numbers.iter().enumerate() {
-            let how = match sources.own_key(columns[0]).filter(|_| place == 0) {
-                Some(text) => Shared::First(text),
-                None => Shared::With(numbers[0]),
-            };
-            shared.insert(*number, how);
+        let Some(row) = sources.row(&columns) else { continue };
+        let first = group[0].0;
+        for (number, at) in group {
+            let how =
+                if number == first { Shared::First(row.clone()) } else { Shared::With(first, at.column) };
+            shared.insert(number, how);
         }
     }
     shared
+}
+
+/// The parameters that are stored in the columns of one foreign key of several columns, each with the column that it refers to.
+fn references(uses: &[Use], sources: &Sources<'_>) -> Vec<Vec<(usize, At)>> {
+    let stored: Vec<(usize, &At)> = uses
+        .iter()
+        .enumerate()
+        .filter_map(|(number, of)| if let Use::Stored(at) = of { Some((number, at)) } else { None })
+        .collect();
+    let Some((_, first)) = stored.first() else { return vec![] };
+    let mut groups = vec![];
+    for reference in &sources.facts.tables[first.table].references {
+        let Some(parent) = sources.facts.of_oid(reference.table) else { continue };
+        let part = |(column, to): (&String, &String)| {
+            let (number, _) =
+                stored.iter().find(|(_, at)| at.table == first.table && at.column == *column)?;
+            Some((*number, At { table: parent, column: to.clone(), alias: String::new() }))
+        };
+        let parts: Option<Vec<(usize, At)>> = reference.columns.iter().zip(&reference.to).map(part).collect();
+        if let Some(mut parts) = parts {
+            parts.sort_by_key(|(number, _)| *number);
+            groups.push(parts);
+        }
+    }
+    // The longest says most.
+    groups.sort_by_key(|parts| std::cmp::Reverse(parts.len()));
+    groups
 }
 
 fn is_between(of: &Use, uses: &[Use]) -> bool {

@@ -84,7 +84,7 @@ pub(super) async fn keep_baseline(
 pub async fn data_state(client: &Client, workload: &Workload) -> Result<Option<DataState>, DatasetError> {
     let Some(mark) = super::mark::read(client, &workload.name).await? else { return Ok(None) };
     let changes = changes(client, workload).await?;
-    Ok(Some(DataState { loaded_at_us: mark.loaded_at_us, changes }))
+    Ok(Some(DataState { loaded_at_us: mark.loaded_at_us, changes, source_statistics: false }))
 }
 
 async fn changes(client: &Client, workload: &Workload) -> Result<Option<Vec<TableChanges>>, DatasetError> {

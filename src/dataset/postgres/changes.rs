@@ -7,6 +7,7 @@ use tokio_postgres::Row;
 
 use super::TablePlan;
 use super::server::{code, failed};
+use super::source_statistics;
 use crate::dataset::fit::described;
 use crate::dataset::{DataState, DatasetError, TableChanges};
 use crate::db::postgres::{Client, server_version};
@@ -142,7 +143,8 @@ pub async fn data_state(client: &Client, workload: &Workload) -> Result<Option<D
         changes.retain(TableChanges::any);
         changes
     });
-    Ok(Some(DataState { loaded_at_us: loaded_at, changes }))
+    let source_statistics = source_statistics::is_attached(client, &workload.name).await;
+    Ok(Some(DataState { loaded_at_us: loaded_at, changes, source_statistics }))
 }
 
 /// The changes of one table, unless its counters cannot be compared. One that went backwards was reset.

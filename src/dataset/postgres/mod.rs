@@ -18,6 +18,7 @@ pub(super) mod pooled;
 pub(super) mod query_values;
 mod sequences;
 mod server;
+pub(super) mod source_statistics;
 pub(super) mod state;
 pub(super) mod template;
 mod wire;

@@ -49,6 +49,12 @@ pub(super) fn section(page: &mut Page, report: &Report, full: bool) {
     }
     if let Some(data) = &report.data {
         page.fact("data", &data_state(data, full));
+        if data.source_statistics {
+            page.fact(
+                "planner",
+                "plans follow the statistics of the source, which were attached to this copy",
+            );
+        }
     }
     if full || report.sessions != SessionInfo::default() {
         page.fact("sessions", &sessions(&report.sessions, report.pooler.as_ref()));

@@ -71,8 +71,13 @@ async fn all(
         let name = format!("dbdyno_scale_{number}");
         execute(target, &format!("CREATE DATABASE {name}")).await?;
         target.move_to(home.with_database(&name)).await?;
-        let shape =
-            LoadShape { scale: *scale, seed: plan.measure.seed, jobs: default_jobs(), replace: false };
+        let shape = LoadShape {
+            scale: *scale,
+            seed: plan.measure.seed,
+            jobs: default_jobs(),
+            replace: false,
+            statistics: plan.measure.statistics,
+        };
         fill(target, &plan.measure.workload, shape, observer).await?;
         let mut fresh = Fresh::of(target, observer).await?;
         fresh.leave(target).await?;

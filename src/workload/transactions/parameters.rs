@@ -41,6 +41,7 @@ impl Compiler<'_> {
             SourceNode::Key(key) => self.key(key),
             SourceNode::Query(query) => Some(ParameterSource::Query {
                 sql: check::query(query, self.queries.dialect, self.source, self.mistakes),
+                column: None,
             }),
             SourceNode::Value(spec) => match ValueGenerator::build(spec) {
                 Ok(generator) => Some(ParameterSource::Value(generator)),
@@ -103,8 +104,12 @@ impl Compiler<'_> {
                 }
                 _ => return self.no_row(&row.of, "its `otherwise` is no `key`"),
             },
+            SourceNode::Query(query) => ParameterSource::Query {
+                sql: check::first_statement(&query.value, self.queries.dialect),
+                column: Some(column.value.clone()),
+            },
             SourceNode::SameRow(_) => return self.no_row(&row.of, "it shares a row itself"),
-            SourceNode::Query(_) | SourceNode::Value(_) => return self.no_row(&row.of, "it draws no row"),
+            SourceNode::Value(_) => return self.no_row(&row.of, "it draws no row"),
         };
         Some((source, of))
     }
@@ -112,7 +117,8 @@ impl Compiler<'_> {
     fn no_row<T>(&mut self, of: &Located<String>, why: &str) -> Option<T> {
         let message = format!("`{}` has no row to share", of.value);
         let help =
-            "name a parameter that is a `key`, or `inserted` with a `key` as its `otherwise`".to_owned();
+            "name a parameter that is a `key`, a `query`, or `inserted` with a `key` as its `otherwise`"
+                .to_owned();
         self.blame(&of.span, message, why, Some(help));
         None
     }

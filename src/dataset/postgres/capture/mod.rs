@@ -5,6 +5,7 @@ mod checks;
 mod joint;
 mod order;
 mod schema;
+mod sizes;
 mod statistics;
 mod tables;
 mod traffic;
@@ -19,7 +20,8 @@ use crate::dataset::DatasetError;
 use crate::db::postgres::Client;
 
 pub use schema::CapturedSchema;
-pub use traffic::{CheckedStatement, Counted, SessionSample, Snapshot};
+pub use sizes::TableSize;
+pub use traffic::{CheckedStatement, Counted, Snapshot, StatementNumber};
 
 /// Nothing that is asked here may hold anybody up, and every text of a value is written in one form.
 const SESSION: &str = "

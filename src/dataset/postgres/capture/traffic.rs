@@ -11,7 +11,7 @@ use tokio_postgres::types::{Kind, Type};
 use super::tables::kind_of;
 use super::{OWN, Reader};
 use crate::dataset::DatasetError;
-use crate::dataset::capture::TypeKind;
+use crate::dataset::capture::{SessionSample, TypeKind};
 use crate::dataset::postgres::server::{code, failed, quoted, words};
 
 const EXTENSION: &str = "
@@ -38,9 +38,12 @@ pub struct Snapshot {
     pub age_s: f64,
     /// Transactions of the database that ended.
     pub transactions: f64,
-    /// By the number of the statement, its user, and whether it was sent by a client.
-    pub statements: BTreeMap<(i64, u32), Counted>,
+    /// Of all that clients sent.
+    pub statements: BTreeMap<StatementNumber, Counted>,
 }
+
+/// The server's number of a statement, and its user.
+pub type StatementNumber = (i64, u32);
 
 /// The counters of one statement.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,19 +60,6 @@ pub struct Counted {
     pub blocks_hit: f64,
     /// Blocks that were read into them.
     pub blocks_read: f64,
-}
-
-/// Sessions of one application in one state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SessionSample {
-    /// Its `application_name`.
-    pub application: String,
-    /// `active`, `idle`, `idle in transaction`, …
-    pub state: String,
-    /// How many there are.
-    pub count: f64,
-    /// Mean age of their transactions in seconds; zero where there are none.
-    pub transaction_age_s: f64,
 }
 
 /// What the server says of a statement.
