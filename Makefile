@@ -21,10 +21,11 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm); those of poolers, on a PgBouncer that keeps prepared statements
 	scripts/test-versions.sh
 
-bench: ## how fast the history is; what the page of a day costs in a browser; how precise arrivals are beside a bare timer; throughput and latency beside pgbench and beside sysbench, loading beside psql, pgbench -i and sysbench prepare; what the probes cost; how long the capture of a large database takes (CAPTURE_SCHEMAS: whether those of applications load and run)
+bench: ## how fast the history, the page of a day, the live view and a capture are; precision of arrivals; beside pgbench, sysbench, psql; what the probes cost
 	@scripts/setup.sh bench
 	cargo bench --bench history
 	cargo bench --bench page
+	cargo bench --bench live
 	cargo bench --bench precision
 	cargo bench --bench pgbench
 	cargo bench --bench load

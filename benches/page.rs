@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use dbdyno::model::{HostIntervalInfo, IntervalInfo, ProcessIntervalInfo, Report, ServerIntervalInfo};
+use dbdyno::model::{
+    HostIntervalInfo, IntervalInfo, ProcessIntervalInfo, Report, ServerIntervalInfo, WaitIntervalInfo,
+};
 use dbdyno::report;
 
 #[path = "../tests/it/chromium.rs"]
@@ -19,6 +21,8 @@ use common::{Result, number, say};
 
 const SECONDS: u32 = 86_400;
 const STATEMENTS: usize = 50;
+/// So many means of a stage are kept of what its sessions waited for.
+const LOOKS: u32 = 256;
 const BYTES_MAX: usize = 5_000_000;
 const RENDERED_MAX: Duration = Duration::from_secs(2);
 const USABLE_MAX_MS: f64 = 1_000.0;
@@ -92,6 +96,8 @@ fn day() -> Result<Report> {
                 max_us: us(90_000.0),
                 busy: 5.0 * wave(t_s),
                 waiting: wave(t_s),
+                pool_wait_mean_us: Some(900.0 * wave(t_s)),
+                pool_wait_max_us: us(40_000.0),
                 ..IntervalInfo::default()
             }
         })
@@ -106,6 +112,15 @@ fn day() -> Result<Report> {
             active: 4.0 * wave(t_s),
             lock_waiting: 0.4 * wave(t_s),
             ..ServerIntervalInfo::default()
+        })
+        .collect();
+    stage.wait_intervals = (1..=LOOKS)
+        .map(|look| {
+            let length_s = f64::from(SECONDS) / f64::from(LOOKS);
+            let t_s = f64::from(look) * length_s;
+            let sessions =
+                stage.waits.iter().map(|wait| (wait.event.clone(), wait.sessions_mean * wave(t_s)));
+            WaitIntervalInfo { t_s, length_s, sessions: sessions.collect() }
         })
         .collect();
     stage.host_intervals = ends()

@@ -6,7 +6,8 @@
 #   scripts/setup.sh           for the demo
 #   scripts/setup.sh soak      also MariaDB's server
 #   scripts/setup.sh bench     also MariaDB's server, sysbench, and Chromium, in which pages are looked at
-#   scripts/setup.sh tests     also MariaDB's server, PgBouncer, Chromium, rustfmt and clippy
+#   scripts/setup.sh tests     also MariaDB's server, PgBouncer, Chromium, rustfmt and clippy, and what reads exports: HdrHistogram's
+#                              reference implementation with a Java runtime, and packages of Python under target/readers
 set -euo pipefail
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -53,6 +54,20 @@ has_chromium() {
     [ -x "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" ] || [ -x /Applications/Chromium.app/Contents/MacOS/Chromium ]
 }
 
+# The reference implementation of HdrHistogram, which reads the logs of intervals. Homebrew has none, and the tests on macOS ask for none.
+has_hdrhistogram() {
+    [ "$(uname)" = Darwin ] || [ -f "${DBDYNO_HDRHISTOGRAM_JAR:-/usr/share/java/hdrhistogram.jar}" ]
+}
+
+has_java() {
+    [ "$(uname)" = Darwin ] || has java
+}
+
+# Python that can make a folder of packages of its own: Debian keeps that apart.
+has_python() {
+    has python3 && python3 -c 'import ensurepip, venv' 2>/dev/null
+}
+
 missing_packages() {
     has_postgresql || printf 'postgresql '
     has cc || printf 'gcc libc6-dev '
@@ -60,8 +75,17 @@ missing_packages() {
     case "${1:-}" in tests | bench | soak) has_mariadb || printf 'mariadb-server-core mariadb-client-core ' ;; esac
     case "${1:-}" in tests | bench) has_chromium || printf 'chromium ' ;; esac
     case "${1:-}" in
-        tests) has_pgbouncer || printf 'pgbouncer ' ;;
-        bench) has sysbench || printf 'sysbench ' ;;
+        tests)
+            has_pgbouncer || printf 'pgbouncer '
+            has_hdrhistogram || printf 'libhdrhistogram-java '
+            has_java || printf 'default-jre-headless '
+            has_python || printf 'python3-venv '
+            has script || printf 'bsdutils '
+            ;;
+        bench)
+            has sysbench || printf 'sysbench '
+            has script || printf 'bsdutils '
+            ;;
     esac
 }
 
@@ -115,10 +139,26 @@ install_on_macos() {
     case "${1:-}" in tests | bench | soak) has_mariadb || brew install mariadb ;; esac
     case "${1:-}" in tests | bench) has_chromium || brew install --cask chromium ;; esac
     case "${1:-}" in
-        tests) has_pgbouncer || brew install pgbouncer ;;
+        tests)
+            has_pgbouncer || brew install pgbouncer
+            has_python || brew install python
+            ;;
         bench) has sysbench || brew install sysbench ;;
     esac
     has cc || fail "install the command line tools: xcode-select --install"
+}
+
+# Packages of Python that read what dbdyno exports, in a folder of their own: made anew where the list of them has changed.
+install_readers() {
+    local root list folder
+    root=$(cd "$(dirname "$0")/.." && pwd)
+    list=$root/tests/readers/requirements.txt folder=$root/target/readers
+    if "$folder/bin/python" -c '' 2>/dev/null && cmp -s "$list" "$folder/requirements.txt"; then return; fi
+    say "fetching the readers of exports into target/readers"
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r "$list"
+    cp "$list" "$folder/requirements.txt"
 }
 
 has cargo || fail "install Rust first: https://rustup.rs"
@@ -131,12 +171,13 @@ if [ -n "$packages" ]; then
     elif has apt-get; then
         install_on_debian $packages
     else
-        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, for tests and benchmarks MariaDB and Chromium, and PgBouncer for the
-former and sysbench for the latter, for example
-  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server pgbouncer chromium
-  Arch Linux:  sudo pacman -S postgresql gcc mariadb pgbouncer chromium
-  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb pgbouncer chromium
-or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDIR"
+        fail "install PostgreSQL 14 or newer (server, contrib modules, pgbench), a C compiler, for tests and benchmarks MariaDB and Chromium, for the
+former PgBouncer, Java, Python and util-linux' script, and for the latter sysbench, for example
+  Fedora:      sudo dnf install postgresql-server postgresql-contrib gcc mariadb-server pgbouncer chromium java-latest-openjdk-headless
+  Arch Linux:  sudo pacman -S postgresql gcc mariadb pgbouncer chromium jre-openjdk-headless
+  Alpine:      sudo apk add postgresql postgresql-contrib gcc musl-dev mariadb pgbouncer chromium openjdk17-jre-headless python3 util-linux
+or name the folders of the binaries in DBDYNO_PG_BINDIR and DBDYNO_MARIADB_BINDIR, and the jar of HdrHistogram (2.1 or newer), which
+these do not have, in DBDYNO_HDRHISTOGRAM_JAR"
     fi
     has_postgresql || fail "PostgreSQL is still not found; name the folder of its binaries in DBDYNO_PG_BINDIR"
 fi
@@ -157,6 +198,11 @@ if [ "${1:-}" = bench ]; then
 fi
 if [ "${1:-}" = tests ]; then
     has_pgbouncer || fail "PgBouncer is still not found: put pgbouncer on the PATH"
+    has_hdrhistogram || fail "HdrHistogram is still not found: name its jar in DBDYNO_HDRHISTOGRAM_JAR"
+    has_java || fail "Java is still not found: put java on the PATH"
+    has_python || fail "Python is still not found, or lacks its module venv: put python3 on the PATH"
+    has script || fail "script, with which the tests make a terminal, is still not found: it comes with util-linux"
+    install_readers
     components=()
     cargo fmt --version >/dev/null 2>&1 || components+=(rustfmt)
     cargo clippy --version >/dev/null 2>&1 || components+=(clippy)

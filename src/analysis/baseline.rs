@@ -82,6 +82,12 @@ fn worst(budget: &BaselineBudget, limit: &ChangeLimit, report: &Report) -> Judge
 
 /// In what the run differs from the baseline and should not, beside what the user accepts.
 fn not_comparable(budget: &BaselineBudget, report: &Report) -> Option<String> {
+    if budget.runs.is_empty() {
+        return Some(format!(
+            "no run is called {0} yet, and none has the tag: `dbdyno run --tag {0}` measures one",
+            budget.of
+        ));
+    }
     let Ok(base) = serde_json::from_value::<Report>(budget.like.clone()) else {
         return Some(format!("what {} was measured on is not known", budget.of));
     };

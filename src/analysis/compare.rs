@@ -27,7 +27,7 @@ pub struct KeptRun {
 pub struct Group {
     /// As the user named it.
     pub name: String,
-    /// Its runs, in any order; at least one.
+    /// Its runs, in any order; at least one where they are compared.
     pub runs: Vec<KeptRun>,
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::metric::MetricPath;
+use crate::model::metric::Unit;
 use crate::model::{
     ChangeLimit, ChangeVerdict, ComparedMetric, Comparison, CounterChange, CounterDifference,
     MetricDifference, Report, RowWorkInfo, SliceInfo, SliceStep, Stage, StatementServerInfo, Verdict,
@@ -266,7 +266,8 @@ fn difference(compared: &Compared<'_>, judged: &Judged) -> MetricDifference {
 
 fn unit(metric: &ComparedMetric) -> &'static str {
     match metric {
-        ComparedMetric::Statement { .. } | ComparedMetric::Path(MetricPath::Time { .. }) => "us",
+        ComparedMetric::Statement { .. } => "us",
+        ComparedMetric::Path(path) if path.unit() == Some(Unit::Time) => "us",
         _ if metric.is_wanted_high() => "per_s",
         ComparedMetric::Path(_) => "count",
     }

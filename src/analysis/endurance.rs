@@ -255,7 +255,7 @@ mod tests {
             busy: 1.0,
             waiting: 0.0,
             in_flight: in_flight(second),
-            drain: false,
+            ..IntervalInfo::default()
         };
         let at_end = in_flight(10) as f64;
         Stage {

@@ -301,7 +301,8 @@ fn not_kept_up(report: &Report) -> Option<Finding> {
     let remedy = if late && spare {
         "transactions started late with connections to spare: raise --in-flight-max"
     } else {
-        "find the highest rate that is kept by lowering --rate; the waits of the report say what to widen"
+        "dbdyno capacity finds the highest rate that is kept and what stops a higher one; below it response times have a steady \
+         value"
     };
     Some(finding(
         "rate-not-reached",
@@ -421,9 +422,11 @@ fn pool_too_small(report: &Report) -> Option<Finding> {
         ),
         "response time is mostly waiting for a connection",
         format!(
-            "measure larger pools: dbdyno pool -w … -t … --sizes {size},{},{}",
+            "measure larger pools: dbdyno pool -w … -t … --sizes {size},{},{}; up to the knee throughput grows with them, and at \
+             most the {:.1} ms of pool wait are won",
             size.saturating_mul(2),
-            size.saturating_mul(4)
+            size.saturating_mul(4),
+            mean(&stage.pool.wait_us) / 1000.0,
         ),
     ))
 }
@@ -454,7 +457,11 @@ fn lock_hot_spot(report: &Report) -> Option<Finding> {
             worst.root_state
         ),
         "these transactions run one after the other: more connections make the queue longer, not faster",
-        "take the lock later in the transaction, hold it shorter (no application time before COMMIT), or spread the row",
+        format!(
+            "take the lock later in the transaction, hold it shorter (no application time before COMMIT), or spread the row; at \
+             most the {:.0} % of the sessions' time that is spent in locks is won",
+            lock_share(stage) * 100.0
+        ),
     ))
 }
 
@@ -479,28 +486,33 @@ fn foreign_blocker(report: &Report) -> Option<Finding> {
         ),
         "part of the measured latency is not the workload's own",
         if lock_findings::is_postgres(report) {
-            "end that session, or give it idle_in_transaction_session_timeout and lock_timeout"
+            "end that session, or give it idle_in_transaction_session_timeout and lock_timeout: such a wait then ends with the \
+             timeout at the latest"
         } else {
-            "end that session, or give it idle_transaction_timeout (wait_timeout on MySQL) and lock_wait_timeout"
+            "end that session, or give it idle_transaction_timeout (wait_timeout on MySQL) and lock_wait_timeout: such a wait \
+             then ends with the timeout at the latest"
         },
     ))
 }
 
 fn finds_nothing(report: &Report) -> Option<Finding> {
-    let names: Vec<String> = measured(report)
+    let mut executed: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    for statement in measured(report)
         .flat_map(|stage| &stage.statements)
         .filter(|statement| statement.count >= EMPTY_MIN && statement.empty == statement.count)
         .filter(|statement| statement.kind != "other")
-        .map(|statement| format!("{}.{}", statement.transaction, statement.name))
-        .collect::<std::collections::BTreeSet<_>>()
-        .into_iter()
-        .collect();
-    (!names.is_empty()).then(|| {
+    {
+        let name = format!("{}.{}", statement.transaction, statement.name);
+        *executed.entry(name).or_default() += statement.count;
+    }
+    let said: Vec<String> =
+        executed.iter().map(|(name, count)| format!("{name}: no row in {count} executions")).collect();
+    (!said.is_empty()).then(|| {
         finding(
             "finds-nothing",
             Severity::Warning,
             "statements that never found or changed a row",
-            names.join(", "),
+            said.join(", "),
             "a statement that finds nothing is cheaper than the one it stands for: its latency means little",
             "check its parameters against the data: dbdyno load writes what the workload describes",
         )

@@ -2,6 +2,8 @@
 
 use crate::model::IntervalInfo;
 use crate::record::entry::Interval;
+use crate::record::histogram::Distribution;
+use crate::record::set::Set;
 use crate::units::{Span, Stamp};
 
 /// Intervals of one stage that are kept one by one; beyond them two are joined to one. A little more than a day of seconds, and
@@ -52,6 +54,7 @@ fn info(interval: &Interval, begun_at: Stamp) -> IntervalInfo {
     let length_s = interval.span.duration().as_secs_f64();
     let books = interval.set.books();
     let response = super::responses(&interval.set);
+    let (pool_wait_mean_us, pool_wait_max_us) = pool_waits(&interval.set);
     let levels = &interval.set.pool.levels;
     // `observed` is summed over instances, so that this is the mean over all of them together.
     let mean = |integral: u64| integral as f64 / 1e9 / length_s.max(1e-9);
@@ -66,9 +69,20 @@ fn info(interval: &Interval, begun_at: Stamp) -> IntervalInfo {
         errors: books.closed() - books.ok,
         busy: mean(levels.busy_ns),
         waiting: mean(levels.waiting_ns),
+        pool_wait_mean_us,
+        pool_wait_max_us,
         in_flight: interval.in_flight,
         drain: interval.drain,
     }
+}
+
+/// Mean and longest wait for a connection, in microseconds.
+fn pool_waits(set: &Set) -> (Option<f64>, Option<u64>) {
+    let waits = || set.transactions.iter().map(|of| &of.pool_wait).filter(|waits| !waits.is_empty());
+    let count: u64 = waits().map(Distribution::count).sum();
+    let sum_ns: u64 = waits().map(Distribution::sum_ns).sum();
+    let mean_us = (count > 0).then(|| sum_ns as f64 / 1e3 / count as f64);
+    (mean_us, waits().map(|waits| waits.histogram().max()).max())
 }
 
 /// Halves the number of intervals. The window and the drain are not mixed.
@@ -96,7 +110,7 @@ fn join(first: &IntervalInfo, second: &IntervalInfo) -> IntervalInfo {
         if length_s > 0.0 { (a * first.length_s + b * second.length_s) / length_s } else { 0.0 }
     };
     let (ok_first, ok_second) = (first.per_s * first.length_s, second.per_s * second.length_s);
-    let mean_us = match (first.mean_us, second.mean_us) {
+    let mean_of = |a: Option<f64>, b: Option<f64>| match (a, b) {
         (Some(a), Some(b)) if ok_first + ok_second > 0.0 => {
             Some((a * ok_first + b * ok_second) / (ok_first + ok_second))
         }
@@ -106,13 +120,16 @@ fn join(first: &IntervalInfo, second: &IntervalInfo) -> IntervalInfo {
         t_s: second.t_s,
         length_s,
         per_s: mean(first.per_s, second.per_s),
-        mean_us,
+        mean_us: mean_of(first.mean_us, second.mean_us),
         p50_us: first.p50_us.max(second.p50_us),
         p99_us: first.p99_us.max(second.p99_us),
         max_us: first.max_us.max(second.max_us),
         errors: first.errors + second.errors,
         busy: mean(first.busy, second.busy),
         waiting: mean(first.waiting, second.waiting),
+        // Nearly as many got a connection as ended ok.
+        pool_wait_mean_us: mean_of(first.pool_wait_mean_us, second.pool_wait_mean_us),
+        pool_wait_max_us: first.pool_wait_max_us.max(second.pool_wait_max_us),
         in_flight: second.in_flight,
         drain: first.drain,
     }
@@ -134,6 +151,8 @@ mod tests {
             errors: u64::from(number % 3),
             busy: 2.0,
             waiting: 0.5,
+            pool_wait_mean_us: Some(50.0),
+            pool_wait_max_us: Some(u64::from(number % 5)),
             in_flight: u64::from(number),
             drain,
         }
@@ -166,6 +185,8 @@ mod tests {
         let total = sum(&|one| one.per_s * one.length_s * one.mean_us.unwrap_or(0.0));
         assert!((total - time).abs() < 1e-6 * time, "{total} {time}");
         assert_eq!(kept.iter().filter_map(|one| one.max_us).max(), Some(12_344));
+        assert_eq!(kept.iter().filter_map(|one| one.pool_wait_max_us).max(), Some(4));
+        assert!(kept.iter().all(|one| one.pool_wait_mean_us.is_some_and(|mean| (mean - 50.0).abs() < 1e-9)));
         let mut ended = 0.0;
         for one in kept {
             assert!((one.t_s - one.length_s - ended).abs() < 1e-6, "a gap before {}", one.t_s);

@@ -163,6 +163,26 @@ impl Samples {
         }
         sums.into_iter().map(|(group, counts)| (group, estimate(&self.looks, &counts))).collect()
     }
+
+    /// The course of the groups that `group` gives, batch by batch: when it was looked, and the mean number of sessions of each group
+    /// that was seen then.
+    pub(super) fn course(
+        &self,
+        group: impl Fn(&Kind) -> Option<String>,
+    ) -> impl Iterator<Item = (Span, BTreeMap<String, f64>)> {
+        let mut seen: Vec<BTreeMap<String, u64>> = vec![BTreeMap::new(); self.looks.len()];
+        for (kind, counts) in &self.counts {
+            let Some(group) = group(kind) else { continue };
+            for (batch, count) in seen.iter_mut().zip(counts).filter(|(_, count)| **count > 0) {
+                *batch.entry(group.clone()).or_default() += count;
+            }
+        }
+        let looked = self.spans.iter().zip(&self.looks).zip(seen).filter(|((_, looks), _)| **looks > 0);
+        looked.map(|((span, looks), seen)| {
+            let means = seen.into_iter().map(|(group, count)| (group, count as f64 / *looks as f64));
+            (*span, means.collect())
+        })
+    }
 }
 
 /// Whether a session belongs to the measured pool.
@@ -269,6 +289,22 @@ mod tests {
         assert!((samples.estimate(|_| true).mean - 40.0 / 30.0).abs() < 1e-9);
         let by_wait = samples.estimates(|(who, _)| Some(who.clone()));
         assert_eq!(by_wait.iter().map(|(_, estimate)| estimate.count).collect::<Vec<_>>(), [10, 30]);
+    }
+
+    #[test]
+    fn the_course_tells_in_which_second_what_was_waited_for() {
+        let mut samples = Samples::default();
+        samples
+            .add(&summary(10, &[(1, "active", None, 10), (2, "active", Some("Lock:tuple"), 5)]), second(0));
+        // The probe missed this one.
+        samples.add(&summary(0, &[]), second(1));
+        samples.add(&summary(5, &[(1, "active", Some("Lock:tuple"), 10), (2, "active", None, 5)]), second(2));
+        let course: Vec<_> = samples
+            .course(|(_, wait)| Some(wait.clone().unwrap_or_else(|| "CPU".to_owned())))
+            .map(|(span, sessions)| (span.from, sessions.into_iter().collect::<Vec<_>>()))
+            .collect();
+        let at = |cpu: f64, tuple: f64| vec![("CPU".to_owned(), cpu), ("Lock:tuple".to_owned(), tuple)];
+        assert_eq!(course, [(second(0).from, at(1.0, 0.5)), (second(2).from, at(1.0, 2.0))]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ const SPANS_MAX: usize = 200_000;
 const SPANS_RECENT_NS: u64 = 5_000_000_000;
 /// Deadlocks of one stage that are told apart; more are counted.
 const DEADLOCKS_MAX: usize = 10_000;
+/// What a session that waits for nothing is in: it runs, or could run.
+const RUNNING: &str = "CPU";
 /// Gap between two ways of measuring the same thing that rounding and clipping explain.
 const LITTLE_TOLERANCE: f64 = 0.02;
 
@@ -435,6 +437,7 @@ impl StageAnalysis {
             recovery: None,
             intervals: self.intervals.all().to_vec(),
             server_intervals: self.server_course.intervals(),
+            wait_intervals: self.wait_intervals(),
             host_intervals: self.host_course.host(),
             process_intervals: self.host_course.processes(),
             server_events: self.server_course.events(counters.map(|(begin, end, _)| (begin, end))),
@@ -528,11 +531,25 @@ impl StageAnalysis {
         self.wait_shares(|who, _| whose(who))
     }
 
+    /// What the sessions of the pool were in over time.
+    fn wait_intervals(&self) -> Vec<model::WaitIntervalInfo> {
+        let of_pool = self.activity.course(|(who, wait)| {
+            is_of_pool(who).then(|| wait.clone().unwrap_or_else(|| RUNNING.to_owned()))
+        });
+        of_pool
+            .map(|(span, sessions)| model::WaitIntervalInfo {
+                t_s: (span.to - self.begun_at).as_secs_f64(),
+                length_s: span.duration().as_secs_f64(),
+                sessions,
+            })
+            .collect()
+    }
+
     fn wait_shares(&self, counts_in: impl Fn(&Who, Option<&str>) -> bool) -> Vec<model::WaitShare> {
         let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
         for ((who, wait), count) in self.activity.kinds() {
             if counts_in(who, wait.as_deref()) {
-                *counts.entry(wait.as_deref().unwrap_or("CPU")).or_default() += count;
+                *counts.entry(wait.as_deref().unwrap_or(RUNNING)).or_default() += count;
             }
         }
         let all: u64 = counts.values().sum();

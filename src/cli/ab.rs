@@ -177,25 +177,8 @@ pub(super) fn limits(given: &[String], workload: &Workload) -> Result<Vec<Change
 
 /// Whether the workload has the metric; if not, why not, with what was likely meant.
 pub(super) fn has(metric: &ComparedMetric, workload: &Workload) -> Result<(), String> {
-    let (transaction, statement) = match metric {
-        ComparedMetric::Path(path) => {
-            return workload.measurable().has(path).map_err(|foreign| {
-                let hint = foreign.help.map_or_else(String::new, |help| format!(" ({help})"));
-                format!("{}{hint}", foreign.message)
-            });
-        }
-        ComparedMetric::Statement { transaction, statement, .. } => (transaction, statement),
-    };
-    let names: Vec<String> = workload
-        .statements
-        .iter()
-        .map(|of| format!("{}.{}", workload.transactions[of.transaction.index()].name, of.name))
-        .collect();
-    let found = format!("{transaction}.{statement}");
-    if names.contains(&found) {
-        return Ok(());
-    }
-    let meant = likely(&found, names.iter().map(String::as_str));
-    let meant = meant.map_or_else(String::new, |meant| format!(" (did you mean `{meant}`?)"));
-    Err(format!("the workload has no statement `{found}`{meant}"))
+    workload.measurable().has_compared(metric).map_err(|foreign| {
+        let hint = foreign.help.map_or_else(String::new, |help| format!(" ({help})"));
+        format!("{}{hint}", foreign.message)
+    })
 }

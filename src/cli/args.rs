@@ -616,6 +616,12 @@ pub(super) struct DemoArguments {
     #[arg(long, value_name = "DIR", env = "DBDYNO_RUNS_DIR", value_hint = ValueHint::DirPath)]
     pub(super) runs_dir: Option<PathBuf>,
     #[command(flatten)]
+    pub(super) keep: KeepArguments,
+    #[command(flatten)]
+    pub(super) export: ExportArguments,
+    #[command(flatten)]
+    pub(super) live: LiveArguments,
+    #[command(flatten)]
     pub(super) output: Output,
 }
 

@@ -1,4 +1,5 @@
-//! Budgets against other runs: what those measured is read from the history before the run begins, and goes into its journal.
+//! Budgets against other runs, of the flags and of the workload: what those measured is read from the history before the run
+//! begins, and goes into its journal.
 
 use std::path::Path;
 
@@ -7,12 +8,12 @@ use serde_json::Value;
 use crate::analysis::compare::Group;
 use crate::model::{PoolInfo, RelativeBudget, Report, Stage};
 use crate::record::baseline::{BaselineBudget, BaselineStage};
-use crate::store::history::History;
+use crate::store::history::{History, HistoryError};
 use crate::workload::Workload;
 
 use super::args::MeasureArguments;
 use super::plan::UsageError;
-use super::{CommandError, ab, compare, keep};
+use super::{CommandError, ab, compare, keep, output};
 
 /// The budgets that are changes, as they were given.
 fn given(arguments: &MeasureArguments) -> impl Iterator<Item = &String> {
@@ -29,24 +30,22 @@ pub(super) fn refuse(arguments: &MeasureArguments) -> Result<(), UsageError> {
     }
 }
 
+/// A budget that is a change, and of what.
+struct Held {
+    budget: RelativeBudget,
+    of: String,
+    /// Whether the user asked for it now; a workload may be measured before there is anything to hold it against.
+    is_flag: bool,
+}
+
 /// Reads what the runs of each baseline measured.
 pub(super) async fn read(
     arguments: &MeasureArguments,
     workload: &Workload,
     runs_dir: &Path,
 ) -> Result<Vec<BaselineBudget>, CommandError> {
-    let mut budgets = Vec::new();
-    for text in given(arguments) {
-        let wrong = |reason: String| UsageError::Budget { given: text.clone(), reason };
-        let budget: RelativeBudget =
-            text.parse().map_err(|error: crate::model::RelativeError| wrong(error.to_string()))?;
-        ab::has(&budget.limit.metric, workload).map_err(wrong)?;
-        let of = budget.of.clone().or_else(|| arguments.baseline.baseline.clone());
-        let of = of.ok_or_else(|| {
-            wrong("say what it is a change of: --baseline RUN, or `of RUN` behind it".to_owned())
-        })?;
-        budgets.push((budget, of));
-    }
+    let mut budgets = of_flags(arguments, workload)?;
+    budgets.extend(of_workload(arguments, workload));
     if budgets.is_empty() {
         return if arguments.baseline.baseline.is_some() {
             Err(UsageError::BaselineAlone.into())
@@ -61,21 +60,59 @@ pub(super) async fn read(
     found
 }
 
+fn of_flags(arguments: &MeasureArguments, workload: &Workload) -> Result<Vec<Held>, UsageError> {
+    let held = |text: &String| -> Result<Held, UsageError> {
+        let wrong = |reason: String| UsageError::Budget { given: text.clone(), reason };
+        let budget: RelativeBudget =
+            text.parse().map_err(|error: crate::model::RelativeError| wrong(error.to_string()))?;
+        ab::has(&budget.limit.metric, workload).map_err(wrong)?;
+        let of = budget.of.clone().or_else(|| arguments.baseline.baseline.clone());
+        let of = of.ok_or_else(|| {
+            wrong("say what it is a change of: --baseline RUN, or `of RUN` behind it".to_owned())
+        })?;
+        Ok(Held { budget, of, is_flag: true })
+    };
+    given(arguments).map(held).collect()
+}
+
+/// Those of the workload. One that does not say what it is a change of waits for somebody who does.
+fn of_workload(arguments: &MeasureArguments, workload: &Workload) -> Vec<Held> {
+    let mut all = Vec::new();
+    for budget in &workload.changes {
+        match budget.of.clone().or_else(|| arguments.baseline.baseline.clone()) {
+            Some(of) => all.push(Held { budget: budget.clone(), of, is_flag: false }),
+            None => output::tell(&format!(
+                "note: the budget `{budget}` of the workload is not looked at: --baseline RUN says what it is a change of"
+            )),
+        }
+    }
+    all
+}
+
 async fn found(
     history: &History,
-    budgets: Vec<(RelativeBudget, String)>,
+    budgets: Vec<Held>,
     across: &[String],
 ) -> Result<Vec<BaselineBudget>, CommandError> {
-    let mut groups: Vec<(String, Group)> = Vec::new();
+    let mut groups: Vec<Group> = Vec::new();
     let mut all = Vec::with_capacity(budgets.len());
-    for (budget, of) in budgets {
-        let at = if let Some(at) = groups.iter().position(|(name, _)| *name == of) {
+    for Held { budget, of, is_flag } in budgets {
+        let at = if let Some(at) = groups.iter().position(|group| group.name == of) {
             at
         } else {
-            groups.push((of.clone(), compare::group(history, &of).await?));
+            let group = match compare::group(history, &of).await {
+                Ok(group) => Group { name: of.clone(), ..group },
+                // Somebody has to measure the first of them: the report says that there are none.
+                Err(
+                    CommandError::History(HistoryError::NoRun { .. })
+                    | CommandError::Usage(UsageError::NoRunOfTag(_)),
+                ) if !is_flag => Group { name: of.clone(), runs: Vec::new() },
+                Err(error) => return Err(error),
+            };
+            groups.push(group);
             groups.len() - 1
         };
-        all.push(held_against(&budget, &of, &groups[at].1, across));
+        all.push(held_against(&budget, &of, &groups[at], across));
     }
     Ok(all)
 }

@@ -37,7 +37,10 @@ use crate::store::StoreError;
 use crate::store::history::{History, HistoryError};
 use crate::study::{self, MeasurePlan, Outcome, StudyError};
 
-use args::{Arguments, Command, ExportArguments, KeepArguments, MeasureArguments, SchemaOf};
+use args::{
+    Arguments, Command, DemoArguments, ExportArguments, KeepArguments, LiveArguments, MeasureArguments,
+    Output, SchemaOf,
+};
 use keep::Keep;
 pub use plan::UsageError;
 
@@ -153,55 +156,53 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, CommandError> {
     match command {
         Command::Demo(arguments) => {
-            let mut live = Plain::new(arguments.output.quiet);
             let plan = plan::demo(&arguments, command_line)?;
-            output::check(&arguments.output)?;
-            let keep = Keep::ready(&KeepArguments::default(), &plan.measure.runs_dir).await?;
-            let outcome = Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await;
-            live.finish();
-            conclude(&outcome?, &arguments.output, &ExportArguments::default(), &keep).await
+            measured(&Wanted::from(&arguments), &plan.measure, async |live| {
+                Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await
+            })
+            .await
         }
         Command::Run(arguments) => {
             let mut plan = plan::run(&arguments, command_line)?;
             let measure = &mut plan.measure;
             measure.baselines =
                 baseline::read(&arguments.measure, &measure.workload, &measure.runs_dir).await?;
-            measured(&arguments.measure, &plan.measure, async |live| {
+            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
                 Box::pin(study::run(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Pool(arguments) => {
             let plan = pool::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure, async |live| {
+            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
                 Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Ab(arguments) => {
             let plan = ab::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure, async |live| {
+            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
                 Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Index(arguments) => {
             let plan = index::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure, async |live| {
+            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
                 Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Migration(arguments) => {
             let plan = migration::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure, async |live| {
+            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
                 Box::pin(study::migration(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Capacity(arguments) => {
             let plan = capacity::plan(&arguments, command_line)?;
-            measured(&arguments.measure, &plan.measure, async |live| {
+            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
                 Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await
             })
             .await
@@ -249,27 +250,49 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
     }
 }
 
+/// How a measurement is watched, and what becomes of its result.
+struct Wanted<'a> {
+    live: &'a LiveArguments,
+    keep: &'a KeepArguments,
+    export: &'a ExportArguments,
+    output: &'a Output,
+}
+
+impl<'a> From<&'a MeasureArguments> for Wanted<'a> {
+    fn from(arguments: &'a MeasureArguments) -> Self {
+        let MeasureArguments { live, keep, export, output, .. } = arguments;
+        Self { live, keep, export, output }
+    }
+}
+
+impl<'a> From<&'a DemoArguments> for Wanted<'a> {
+    fn from(arguments: &'a DemoArguments) -> Self {
+        let DemoArguments { live, keep, export, output, .. } = arguments;
+        Self { live, keep, export, output }
+    }
+}
+
 /// Has a study measure, once the place for its result is known to be there, and shows and keeps what it gives.
 async fn measured(
-    arguments: &MeasureArguments,
+    wanted: &Wanted<'_>,
     plan: &MeasurePlan,
     study: impl AsyncFnOnce(&mut Live) -> Result<Outcome, StudyError>,
 ) -> Result<u8, CommandError> {
-    export::check(&arguments.export, &arguments.output)?;
-    let keep = Keep::ready(&arguments.keep, &plan.runs_dir).await?;
+    export::check(wanted.export, wanted.output)?;
+    let keep = Keep::ready(wanted.keep, &plan.runs_dir).await?;
     let watching = Watching {
-        quiet: arguments.output.quiet,
-        screen: arguments.live.live,
-        metrics: arguments.live.metrics,
+        quiet: wanted.output.quiet,
+        screen: wanted.live.live,
+        metrics: wanted.live.metrics,
         wishes: plan.wishes.clone(),
     };
     let mut live = Live::open(&watching).await.map_err(|source| CommandError::Metrics {
-        address: arguments.live.metrics.map_or_else(String::new, |address| address.to_string()),
+        address: wanted.live.metrics.map_or_else(String::new, |address| address.to_string()),
         source,
     })?;
     let outcome = study(&mut live).await;
     live.finish();
-    conclude(&outcome?, &arguments.output, &arguments.export, &keep).await
+    conclude(&outcome?, wanted, &keep).await
 }
 
 /// Measures the generator itself, and shows it in the way that was asked for.
@@ -290,17 +313,12 @@ async fn calibrate(arguments: &args::CalibrateArguments) -> Result<u8, CommandEr
 }
 
 /// Prints the report, writes it where it is wanted, keeps the run in the history, and says how it went by the exit code.
-async fn conclude(
-    outcome: &Outcome,
-    wanted: &args::Output,
-    exports: &ExportArguments,
-    keep: &Keep,
-) -> Result<u8, CommandError> {
-    let shown = export::show(&outcome.report, wanted, exports);
+async fn conclude(outcome: &Outcome, wanted: &Wanted<'_>, keep: &Keep) -> Result<u8, CommandError> {
+    let shown = export::show(&outcome.report, wanted.output, wanted.export);
     for note in outcome.notes.iter().cloned().chain(keep.keep(outcome).await.err()) {
         output::tell(&format!("note: {note}"));
     }
-    if !wanted.quiet {
+    if !wanted.output.quiet {
         output::tell(&format!(
             "kept in {} ({}, {})",
             outcome.run_dir.display(),

@@ -524,10 +524,14 @@ pub(super) fn measure(
     command: Vec<String>,
 ) -> Result<MeasurePlan, CommandError> {
     baseline::refuse(arguments)?;
-    measure_of_run(arguments, command)
+    let mut measure = measure_of_run(arguments, command)?;
+    // Those of the workload are made for its own stages. A study has others, and a question of its own: what is to hold in each of its
+    // stages all the same says --budget.
+    measure.budgets.drain(..measure.workload.budgets.len());
+    Ok(measure)
 }
 
-/// The same of what may be held against other runs.
+/// The same of a run: with the budgets of the workload, and those that hold it against other runs.
 fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<MeasurePlan, CommandError> {
     let target = target(&arguments.target)?;
     refuse_on_mysql(arguments, &target)?;

@@ -15,6 +15,12 @@ use crate::units::format_duration;
 /// Lines of a curve at least; what a higher terminal has to spare goes half to the curves.
 const CURVE_MIN: u16 = 5;
 const CURVE_MAX: u16 = 16;
+/// Lines of the tables of waits and locks, with their frame, before transactions have a table as well.
+const TABLES_MIN: u16 = 10;
+/// Columns of a transaction's name.
+const NAME_MAX: usize = 32;
+/// What goes on, before what ended.
+const NOW: &str = "now ";
 /// Seconds over which errors count as new.
 const LATELY_S: usize = 10;
 
@@ -53,6 +59,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, view: &View<'_>) {
     let [throughput, median, tail] = Layout::horizontal([thirds, thirds, thirds]).areas(curves);
     draw_curves(frame, [throughput, median, tail], view);
     draw_pool(frame, pool, view);
+    let named = view.snapshot.run.as_ref().map_or(0, |run| run.transactions.len());
+    let wanted = u16::try_from(named).unwrap_or(u16::MAX).saturating_add(3);
+    let tables = if named > 0 && tables.height >= wanted.saturating_add(TABLES_MIN) {
+        let parts = [Constraint::Min(TABLES_MIN), Constraint::Length(wanted)];
+        let [tables, transactions] = Layout::vertical(parts).areas(tables);
+        draw_transactions(frame, transactions, view);
+        tables
+    } else {
+        tables
+    };
     let halves = [Constraint::Percentage(34), Constraint::Percentage(66)];
     let [waits, locks] = Layout::horizontal(halves).areas(tables);
     draw_waits(frame, waits, view);
@@ -188,11 +204,40 @@ fn draw_waits(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     table(frame, area, "sessions of the pool, in", lines.collect(), "nobody looked yet");
 }
 
-/// `2 s  checkout.take_stock ← psql (foreign), idle in transaction, on stock`
+/// `now 2 s  checkout.take_stock on stock ← psql (foreign), idle in transaction`: those that go on, then those that ended.
 fn draw_locks(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
-    let width = usize::from(area.width.saturating_sub(2));
-    let lines = view.snapshot.chains.iter().map(|chain| Line::from(cut(&chain_line(chain, width), width)));
-    table(frame, area, "waits for locks that ended lately", lines.collect(), "none");
+    let room = usize::from(area.width.saturating_sub(2)).saturating_sub(NOW.len());
+    let of = view.snapshot;
+    let now = of.waiting.iter().map(|chain| (NOW, chain, view.style(Color::Red)));
+    let ended = of.chains.iter().map(|chain| ("    ", chain, Style::new()));
+    let lines = now.chain(ended).map(|(when, chain, style)| {
+        Line::styled(format!("{when}{}", cut(&chain_line(chain, room), room)), style)
+    });
+    table(frame, area, "waits for locks, now and in the last 10 s", lines.collect(), "none");
+}
+
+/// What goes on of each transaction, on a screen with room for it.
+fn draw_transactions(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
+    let of = view.snapshot;
+    let names = of.run.as_ref().map_or(&[][..], |run| &run.transactions);
+    let widest = names.iter().map(|name| width(name)).max().unwrap_or(0).clamp(4, NAME_MAX);
+    let line = |name: &str, figures: [String; 5]| {
+        let [per_s, mean, ok, bad, retried] = figures;
+        let name = cut(name, widest);
+        let pad = " ".repeat(widest.saturating_sub(width(&name)));
+        format!("{name}{pad} {per_s:>9} {mean:>9} {ok:>12} {bad:>9} {retried:>9}")
+    };
+    let head = line("", ["per s", "mean", "ok", "not ok", "retries"].map(str::to_owned));
+    let mut lines = vec![Line::styled(head, Style::new().add_modifier(Modifier::DIM))];
+    lines.extend(names.iter().zip(&of.transactions).map(|(name, totals)| {
+        let books = &totals.books;
+        let bad = books.closed() - books.ok;
+        let mean = totals.mean_us.map_or_else(|| "–".to_owned(), |us| Unit::Time.show(us));
+        let figures = [rate(totals.per_s), mean, count(books.ok), count(bad), count(books.retried)];
+        let style = if bad > 0 { view.style(Color::Red) } else { Style::new() };
+        Line::styled(line(name, figures), style)
+    }));
+    table(frame, area, "transactions: the last second, and the whole run", lines, "");
 }
 
 /// The whole chain where there is room for it, else its two ends: who waits, and who holds all up.
@@ -287,6 +332,7 @@ mod tests {
             "Lock:transactionid",
             "checkout.take_stock",
             "psql (foreign)",
+            "now 604 ms",
             "40P01",
             "PAUSED",
             "stop with a report",

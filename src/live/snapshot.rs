@@ -42,6 +42,8 @@ pub(super) struct Snapshot {
     pub(super) pool: PoolTotals,
     /// What the sessions of the pool were in, as the last looks saw it: event and mean number of sessions, the most frequent first.
     pub(super) waits: Vec<(String, f64)>,
+    /// Waits for locks that went on at the last look, the longest first.
+    pub(super) waiting: Vec<Chain>,
     /// Waits for locks that ended lately, the longest first.
     pub(super) chains: VecDeque<Chain>,
     /// What the study says it does.
@@ -104,6 +106,10 @@ pub(super) struct TransactionTotals {
     pub(super) errors: BTreeMap<String, u64>,
     pub(super) response: Buckets,
     pub(super) pool_wait: Buckets,
+    /// Ended ok per second, in the last interval.
+    pub(super) per_s: f64,
+    /// Their mean response in microseconds.
+    pub(super) mean_us: Option<f64>,
 }
 
 /// Times in buckets: in each those above the edge before and up to its own, in the last those above all edges.
@@ -121,7 +127,7 @@ pub(super) struct PoolTotals {
     pub(super) create_errors: u64,
 }
 
-/// One wait for a lock that ended.
+/// One wait for a lock.
 #[derive(Clone, Debug)]
 pub(super) struct Chain {
     pub(super) waiter: String,
@@ -130,6 +136,7 @@ pub(super) struct Chain {
     pub(super) root_state: String,
     pub(super) relation: Option<String>,
     pub(super) waited_s: f64,
+    /// When it ended, or was seen last.
     ended_s: f64,
 }
 
@@ -230,6 +237,9 @@ impl Snapshot {
             for (code, count) in &set.errors {
                 *totals.errors.entry(sanitise(code)).or_default() += count;
             }
+            totals.per_s = set.books.ok as f64 / interval.span.duration().as_secs_f64().max(1e-9);
+            let answered = set.response.count();
+            totals.mean_us = (answered > 0).then(|| set.response.sum_ns() as f64 / 1e3 / answered as f64);
             totals.response.add(&set.response);
             totals.pool_wait.add(&set.pool_wait);
         }
@@ -265,25 +275,30 @@ impl Snapshot {
         let looks = f64::from(summary.samples.max(1));
         self.waits = sessions.into_iter().map(|(event, count)| (event, count as f64 / looks)).collect();
         self.waits.sort_by(|a, b| b.1.total_cmp(&a.1));
+        self.waiting = summary.going_on.iter().map(|episode| self.chain(episode)).collect();
     }
 
     fn lock(&mut self, episode: &LockEpisode) {
+        let chain = self.chain(episode);
+        self.chains.push_back(chain);
+        self.chains.make_contiguous().sort_by(|a, b| b.waited_s.total_cmp(&a.waited_s));
+        self.chains.truncate(CHAINS_MAX);
+    }
+
+    fn chain(&self, episode: &LockEpisode) -> Chain {
         let root = episode.root.as_ref();
         let mut blockers: Vec<String> = episode.chain.iter().map(|link| self.who(&link.session)).collect();
         if blockers.is_empty() {
             blockers.extend(root.map(|root| self.who(root)));
         }
-        let chain = Chain {
+        Chain {
             waiter: self.who(&episode.waiter),
             blockers,
             root_state: root.map_or_else(String::new, |root| sanitise(&root.state)),
             relation: episode.relation.as_deref().map(sanitise),
             waited_s: (episode.gone_at - episode.began_at).as_secs_f64(),
             ended_s: episode.gone_at.as_secs_f64(),
-        };
-        self.chains.push_back(chain);
-        self.chains.make_contiguous().sort_by(|a, b| b.waited_s.total_cmp(&a.waited_s));
-        self.chains.truncate(CHAINS_MAX);
+        }
     }
 
     /// `checkout.take_stock`, `COMMIT`, `psql (foreign)`, `autovacuum worker (server)`
@@ -392,6 +407,8 @@ pub(super) mod fixture {
             })
             .collect();
         let totals = |ok: u64, failed: u64| TransactionTotals {
+            per_s: ok as f64 / 42.0,
+            mean_us: Some(9_300.0),
             books: Books { issued: ok + failed, ok, failed, retried: 4, ..Books::default() },
             errors: if failed > 0 {
                 [("40P01".to_owned(), failed)].into()
@@ -402,6 +419,14 @@ pub(super) mod fixture {
         };
         snapshot.transactions = vec![totals(34_902, 0), totals(5_793, 3)];
         snapshot.statements = vec![(34_902, 0), (14_521, 3)];
+        snapshot.waiting.push(Chain {
+            waiter: "checkout.take_stock".to_owned(),
+            blockers: vec!["psql (foreign)".to_owned()],
+            root_state: "idle in transaction".to_owned(),
+            relation: Some("stock".to_owned()),
+            waited_s: 0.604,
+            ended_s: 44.0,
+        });
         snapshot.chains.push_back(Chain {
             waiter: "checkout.take_stock".to_owned(),
             blockers: vec!["checkout.take_stock".to_owned(), "psql (foreign)".to_owned()],

@@ -1,5 +1,6 @@
 //! What a report says of a metric, and whether it keeps its limit. Pure: stages in, a result out.
 
+use super::figure::Figure;
 use super::metric::{GaugeStatistic, Limit, MeasureStatistic, MetricPath, Phase, Statistic, Unit};
 use super::{BudgetResult, GaugeInfo, MeasureInfo, Quantiles, Stage, TransactionInfo, Verdict};
 
@@ -142,6 +143,10 @@ fn read(metric: &MetricPath, stage: &Stage) -> Result<Reading, String> {
         MetricPath::Throughput { .. } => {
             Ok(Reading::exact(transaction.map_or(stage.achieved_per_s, |transaction| transaction.per_s)))
         }
+        MetricPath::Figure(figure) => match figure.read(stage)? {
+            Figure::Number(value) => Ok(Reading::exact(value)),
+            Figure::Of(quantiles, statistic) => read_statistic(&quantiles, statistic),
+        },
         MetricPath::PoolSaturated => Ok(Reading::exact(stage.pool.saturated_fraction)),
         MetricPath::Measure { name, statistic } => {
             let measure = stage.measures.iter().find(|measure| measure.name == *name);

@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::budget::{exact, exact_statistic};
-use super::metric::{MeasureStatistic, MetricError, MetricPath, Statistic};
+use super::metric::{MeasureStatistic, MetricError, MetricPath, Statistic, Unit};
 use super::{Stage, StatementInfo};
 
 /// What the time of a statement is called in a path.
@@ -79,6 +79,15 @@ impl ComparedMetric {
         }
     }
 
+    /// The transaction that it is about; all of them without one.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&str> {
+        match self {
+            Self::Path(path) => path.transaction(),
+            Self::Statement { transaction, .. } => Some(transaction),
+        }
+    }
+
     /// Whether a stage has what it is about, with or without samples enough for a value.
     #[must_use]
     pub fn exists_in(&self, stage: &Stage) -> bool {
@@ -110,14 +119,7 @@ impl ComparedMetric {
     }
 
     fn is_share(&self) -> bool {
-        matches!(
-            self,
-            Self::Path(
-                MetricPath::ErrorRate { .. }
-                    | MetricPath::PoolSaturated
-                    | MetricPath::Measure { statistic: MeasureStatistic::Inversions, .. }
-            )
-        )
+        matches!(self, Self::Path(path) if path.unit() == Some(Unit::Share))
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use super::budget::{evaluate, measure};
+pub use super::figure::FigurePath;
+use super::figure::OF_A_STAGE;
 pub use super::limit::{Bound, Limit, Unit};
 
 /// A metric by its path.
@@ -46,6 +48,9 @@ pub enum MetricPath {
         /// What of it.
         statistic: GaugeStatistic,
     },
+    /// Any other figure of a stage by its place in the report: `stages[].server.deadlocks`,
+    /// `stages[].statements[checkout.take_stock].execute_us.p99`.
+    Figure(FigurePath),
 }
 
 /// What of a measure.
@@ -140,6 +145,14 @@ pub enum MetricError {
         /// What was likely meant.
         suggestion: Option<String>,
     },
+    /// No report has a figure there.
+    #[error("`{found}` is no figure of a report: {reason} (`dbdyno schema report` has them all)")]
+    Figure {
+        /// What was given.
+        found: String,
+        /// Why, with what was likely meant.
+        reason: String,
+    },
     /// The limit does not begin with a bound.
     #[error("`{found}` is no limit; write `<`, `<=`, `>` or `>=` and a value, such as `{example}`")]
     Bound {
@@ -162,7 +175,7 @@ pub enum MetricError {
     },
 }
 
-const KNOWN_METRICS: &str = "there are times such as `response.p99`, `errors.rate`, `throughput`, `pool.saturated`, `measure.NAME.p99` and `gauge.NAME.max`";
+const KNOWN_METRICS: &str = "there are times such as `response.p99`, `errors.rate`, `throughput`, `pool.saturated`, `measure.NAME.p99`, `gauge.NAME.max`, and any figure of a stage, such as `stages[].server.deadlocks`";
 
 fn suggest(suggestion: Option<&str>) -> String {
     suggestion.map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
@@ -199,6 +212,10 @@ impl Statistic {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, statistic)| *statistic == self).map_or("", |(name, _)| name)
+    }
+
+    pub(super) fn called(name: &str) -> Option<Self> {
+        named(&Self::ALL, name)
     }
 }
 
@@ -244,6 +261,9 @@ impl FromStr for MetricPath {
         let text = text.trim();
         // `p99.9` is how people write it; inside a path the point would part it.
         let plain = text.replace("p99.99", "p99_99").replace("p99.9", "p99_9").replace("p999", "p99_9");
+        if let Some(figure) = plain.strip_prefix(OF_A_STAGE) {
+            return FigurePath::parse(figure).map(Self::Figure);
+        }
         let mut parts: Vec<&str> = plain.split('.').collect();
         if let [kind @ ("measure" | "gauge"), name, found] = parts.as_slice()
             && !name.is_empty()
@@ -327,7 +347,7 @@ fn likely_metric(found: &str) -> Option<String> {
 }
 
 /// Like `diagnostic::likely`, which the model may not import: a short word may differ in one place, a longer one in more.
-fn closest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(super) fn closest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     known
         .into_iter()
         .map(|name| (strsim::damerau_levenshtein(&found.to_lowercase(), name), name))
@@ -338,10 +358,11 @@ fn closest<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> Option<
 
 impl fmt::Display for MetricPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(transaction) = self.transaction() {
+        if let Some(transaction) = self.transaction().filter(|_| !matches!(self, Self::Figure(_))) {
             write!(f, "{transaction}.")?;
         }
         match self {
+            Self::Figure(figure) => figure.fmt(f),
             Self::Time { phase, statistic, .. } => write!(f, "{}.{}", phase.as_str(), statistic.as_str()),
             Self::ErrorRate { .. } => f.write_str("errors.rate"),
             Self::Throughput { .. } => f.write_str("throughput"),
@@ -360,6 +381,7 @@ impl MetricPath {
             Self::Time { transaction, .. }
             | Self::ErrorRate { transaction }
             | Self::Throughput { transaction } => transaction.as_deref(),
+            Self::Figure(figure) => figure.transaction(),
             Self::PoolSaturated | Self::Measure { .. } | Self::Gauge { .. } => None,
         }
     }
@@ -375,6 +397,7 @@ impl MetricPath {
     pub fn unit(&self) -> Option<Unit> {
         match self {
             Self::Time { .. } => Some(Unit::Time),
+            Self::Figure(figure) => Some(figure.unit()),
             Self::ErrorRate { .. }
             | Self::PoolSaturated
             | Self::Measure { statistic: MeasureStatistic::Inversions, .. } => Some(Unit::Share),
@@ -429,6 +452,11 @@ mod tests {
             (&["measure.event_age.throughput"], "measure.event_age.throughput"),
             (&["measure.job_order.inversions"], "measure.job_order.inversions"),
             (&["gauge.depth.max"], "gauge.depth.max"),
+            (&["stages[].server.deadlocks"], "stages[].server.deadlocks"),
+            (
+                &["stages[].statements[checkout.take_stock].execute_us.p99.9"],
+                "stages[].statements[checkout.take_stock].execute_us.p99_9",
+            ),
         ] {
             for text in texts {
                 assert_eq!(path(text).to_string(), written, "{text}");
@@ -446,7 +474,7 @@ mod tests {
         );
         assert_eq!(
             said("thruput"),
-            "no metric is called `thruput` (did you mean `throughput`?); there are times such as `response.p99`, `errors.rate`, `throughput`, `pool.saturated`, `measure.NAME.p99` and `gauge.NAME.max`"
+            "no metric is called `thruput` (did you mean `throughput`?); there are times such as `response.p99`, `errors.rate`, `throughput`, `pool.saturated`, `measure.NAME.p99`, `gauge.NAME.max`, and any figure of a stage, such as `stages[].server.deadlocks`"
         );
         assert!(said("pool.saturatd").contains("did you mean `pool.saturated`?"));
         assert_eq!(

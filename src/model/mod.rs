@@ -12,6 +12,7 @@ mod comparison;
 mod condition;
 mod contention;
 mod endurance;
+mod figure;
 mod history;
 mod host_time;
 mod index;
@@ -69,7 +70,7 @@ pub use scalability::{
     Estimate, GoalAt, KneeReason, PoolEffect, PoolEstimates, PoolGoal, PoolPass, QueuePrediction,
     RecommendedPool, ScalingLaw, WaitClass,
 };
-pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WalIoInfo};
+pub use server_time::{BufferInfo, IoInfo, ServerEventInfo, ServerIntervalInfo, WaitIntervalInfo, WalIoInfo};
 pub use storm::StormInfo;
 
 /// Version of the report's form. Additions keep it; a changed meaning raises it.
@@ -461,6 +462,9 @@ pub struct Stage {
     /// The server by second, where it was looked at.
     #[serde(default)]
     pub server_intervals: Vec<ServerIntervalInfo>,
+    /// What the sessions of the pool were in over time.
+    #[serde(default)]
+    pub wait_intervals: Vec<WaitIntervalInfo>,
     /// The host by second.
     #[serde(default)]
     pub host_intervals: Vec<HostIntervalInfo>,
@@ -975,6 +979,12 @@ pub struct IntervalInfo {
     pub busy: f64,
     /// Mean waiting requests.
     pub waiting: f64,
+    /// Mean wait for a connection of those that got one.
+    #[serde(default)]
+    pub pool_wait_mean_us: Option<f64>,
+    /// The longest of these waits.
+    #[serde(default)]
+    pub pool_wait_max_us: Option<u64>,
     /// Planned and not ended at its end: under way, waiting, or late to start.
     #[serde(default)]
     pub in_flight: u64,

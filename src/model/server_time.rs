@@ -1,5 +1,7 @@
 //! The server over time, and what its processes read and wrote.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -47,6 +49,17 @@ pub struct ServerIntervalInfo {
     pub replica_lag_s: Option<f64>,
     /// WAL that the standby furthest behind had yet to replay, the highest.
     pub replica_behind_bytes: Option<u64>,
+}
+
+/// What the sessions of the pool were in between two times, about a second; in a stage of more than four minutes, longer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitIntervalInfo {
+    /// Its end, seconds since the stage began.
+    pub t_s: f64,
+    /// Its length in seconds.
+    pub length_s: f64,
+    /// Mean number of sessions by event, with the names of `waits`; events in which none was seen are left out.
+    pub sessions: BTreeMap<String, f64>,
 }
 
 /// Something that went on in the server for a while.

@@ -14,12 +14,14 @@ use crate::probe::link::{Answer, Command, Connection, Gathered, Line, Unanswered
 use crate::probe::outlet::Outlet;
 use crate::probe::tally::{Kind, Tally};
 use crate::probe::{ProbeError, Probed};
-use crate::record::observation::{LockEpisode, Observation, ProbeCost};
+use crate::record::observation::{ActivitySummary, LockEpisode, Observation, ProbeCost};
 use crate::units::{BackendId, Stamp};
 
 /// A look that takes longer is a gap.
 pub const LIMIT: Duration = Duration::from_secs(2);
 const SUMMARY_EVERY: Duration = Duration::from_secs(1);
+/// Lock waits that go on and are told of before they end.
+const GOING_ON_MAX: usize = 20;
 /// Ended episodes that wait for room in the channel.
 const ENDED_MAX: usize = 10_000;
 
@@ -229,9 +231,10 @@ impl<E: Eyes, N: Now> Activity<E, N> {
     fn hand_over(&mut self) {
         let seen = !self.tally.is_empty();
         self.tally.round_trip(self.eyes.round_trip());
+        let going_on = self.episodes.going_on(self.clock.now(), GOING_ON_MAX);
         let tally = &mut self.tally;
-        self.sessions
-            .hand_over(&mut self.sessions_outlet, seen.then_some(|| Observation::Activity(tally.take())));
+        let make = || Observation::Activity(ActivitySummary { going_on, ..tally.take() });
+        self.sessions.hand_over(&mut self.sessions_outlet, seen.then_some(make));
         let ended = &mut self.ended;
         let make = || Observation::Locks(std::mem::take(ended));
         if !self.locks.hand_over(&mut self.locks_outlet, Some(make)) {

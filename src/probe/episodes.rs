@@ -57,7 +57,7 @@ pub struct Episodes {
     dropped: u64,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Open {
     wait_mark: Option<i64>,
     episode: LockEpisode,
@@ -97,6 +97,13 @@ impl Episodes {
             std::mem::take(&mut self.open).into_iter().partition(|open| waits(open.episode.waiter.backend));
         self.open = stay;
         gone.into_iter().map(|open| open.close(time.answered_at)).collect()
+    }
+
+    /// The longest of the waits that go on, as they would stand if they ended now.
+    pub fn going_on(&self, now: Stamp, most: usize) -> Vec<LockEpisode> {
+        let mut open: Vec<&Open> = self.open.iter().collect();
+        open.sort_by_key(|open| open.episode.began_at);
+        open.into_iter().take(most).map(|open| open.clone().close(now)).collect()
     }
 
     /// Closes every wait that is still going on, when nobody looks any more.
@@ -276,6 +283,18 @@ mod tests {
         assert_eq!(episode.gone_at, Stamp(301_000_000));
         assert_eq!(episode.root, Some(session(1, "idle in transaction")));
         assert!(episodes.look(at(400), Vec::new()).is_empty(), "it is given once");
+    }
+
+    #[test]
+    fn the_longest_of_what_goes_on_is_told_before_it_ends() {
+        let mut episodes = Episodes::default();
+        episodes.look(at(100), vec![wait(7, Some(90_000), &[1], &[1]), wait(8, Some(60_000), &[1], &[1])]);
+        let going_on = episodes.going_on(Stamp(160_000_000), 1);
+        assert_eq!(going_on.len(), 1);
+        assert_eq!(going_on[0].waiter.backend, BackendId(8));
+        assert_eq!(going_on[0].gone_at - going_on[0].began_at, std::time::Duration::from_millis(100));
+        assert_eq!(going_on[0].root, Some(session(1, "idle in transaction")));
+        assert_eq!(episodes.finish(Stamp(300_000_000)).len(), 2, "they end later all the same");
     }
 
     #[test]

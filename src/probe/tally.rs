@@ -67,6 +67,7 @@ impl Tally {
             seen,
             round_trip_ns: tally.round_trip_ns,
             lock_looks: Some(tally.lock_looks),
+            going_on: Vec::new(),
         }
     }
 }

@@ -101,6 +101,10 @@ pub struct ActivitySummary {
     /// before some looks left it out.
     #[serde(default)]
     pub lock_looks: Option<u32>,
+    /// The longest of the lock waits that go on at its end, for whoever looks on meanwhile. Each is told by [`Observation::Locks`] when
+    /// it has ended, so that no journal holds them here.
+    #[serde(skip)]
+    pub going_on: Vec<LockEpisode>,
 }
 
 /// One kind of activity and how often it was seen.

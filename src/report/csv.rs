@@ -117,6 +117,8 @@ fn intervals(sheet: &mut Sheet, report: &Report) {
         "errors",
         "busy",
         "waiting",
+        "pool_wait_mean_us",
+        "pool_wait_max_us",
         "in_flight",
     ]);
     for (stage, second) in
@@ -136,6 +138,8 @@ fn intervals(sheet: &mut Sheet, report: &Report) {
             second.errors.to_string(),
             second.busy.to_string(),
             second.waiting.to_string(),
+            optional(second.pool_wait_mean_us),
+            optional(second.pool_wait_max_us),
             second.in_flight.to_string(),
         ]);
     }

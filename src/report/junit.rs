@@ -12,6 +12,9 @@ use crate::model::{
     MigrationOutcome, PoolStudy, Rehearsal, Report, Severity, Verdict,
 };
 
+/// Of a metric for which two arms, or two runs, have no value.
+const NO_VALUE: &str = "no value: a slice or a run has too few samples for it (a p99 takes 1,000); measure longer, or limit the mean";
+
 /// The verdicts of a report as JUnit XML.
 ///
 /// # Panics
@@ -115,7 +118,7 @@ fn of_limits(comparison: &Comparison) -> Vec<TestCase> {
                 None => Verdict::Inconclusive,
             };
             let percent = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
-            let measured = metric.ratio.map_or_else(|| "no value".to_owned(), percent);
+            let measured = metric.ratio.map_or_else(|| NO_VALUE.to_owned(), percent);
             let within =
                 metric.simultaneous.map(|(low, high)| format!("{} to {}", percent(low), percent(high)));
             let stage = metric.stage.as_ref().map_or_else(String::new, |stage| format!("{stage}: "));

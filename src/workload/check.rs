@@ -8,6 +8,7 @@ use super::measurable::Measurable;
 use super::{BudgetSpec, Retry};
 use crate::diagnostic::{Mistakes, likely};
 use crate::model::metric::{Limit, MetricPath};
+use crate::model::{ChangeError, RelativeBudget, RelativeError};
 use crate::sql::lex::TokenKind;
 use crate::sql::named::{self, CARDINALITIES, NamedMistake, NamedMistakeKind};
 use crate::sql::split::split_in;
@@ -267,6 +268,37 @@ pub(super) fn budget(
             None
         }
     }
+}
+
+/// Whether the limit of a line of `[budget]` is a change: `< +10% of main`.
+pub(super) fn is_change(node: &BudgetNode) -> bool {
+    RelativeBudget::is_meant(&node.limit.value)
+}
+
+/// Reads such a line.
+pub(super) fn change(
+    node: &BudgetNode,
+    known: &Measurable<'_>,
+    source: usize,
+    mistakes: &mut Mistakes,
+) -> Option<RelativeBudget> {
+    let text = format!("{} {}", node.metric.value, node.limit.value);
+    let (span, message, label, help) = match text.parse::<RelativeBudget>() {
+        Ok(budget) => match known.has_compared(&budget.limit.metric) {
+            Ok(()) => return Some(budget),
+            Err(unknown) => (&node.metric.span, unknown.message, "not in this workload", unknown.help),
+        },
+        Err(error @ RelativeError::Change(ChangeError::Metric(_))) => {
+            let (message, help) = apart(&error.to_string());
+            (&node.metric.span, message, "not a metric", help)
+        }
+        Err(error) => {
+            let (message, help) = apart(&error.to_string());
+            (&node.limit.span, message, "not a limit on a change of this metric", help)
+        }
+    };
+    mistakes.at(source, span.clone(), message, label, help);
+    None
 }
 
 #[cfg(test)]

@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::document::{Document, StageNode};
 use super::fingerprint::fingerprint;
-use super::measurable::Measurable;
-use super::{BudgetSpec, Gauge, Measure, SqlFile, StageSpec, Workload, check, decode, tables, transactions};
+use super::measurable::{Measurable, statement_names};
+use super::{BudgetSpec, Gauge, SqlFile, StageSpec, Workload, check, decode, tables, transactions};
 use crate::diagnostic::{Mistake, Mistakes, likely};
 use crate::generate::GENERATOR_VERSION;
+use crate::model::RelativeBudget;
 use crate::sql::named::{self, NamedStatement};
 use crate::units::Dialect;
 
@@ -124,7 +125,7 @@ pub(super) fn compile(folder: Folder) -> Result<Workload, Mistakes> {
     let mix = transactions::compile(&document, &tables, &queries, in_document, &mut mistakes);
     let gauges = gauges(&document, dialect, in_document, &mut mistakes);
     let stages = stages(&document.stages, in_document, &mut mistakes);
-    let budgets = budgets(&document, &mix.measures, &gauges, in_document, &mut mistakes);
+    let (budgets, changes) = budgets(&document, &mix, &gauges, in_document, &mut mistakes);
     let scale_query =
         document.scale_query.as_ref().map(|query| check::query(query, dialect, in_document, &mut mistakes));
     if !mistakes.is_empty() {
@@ -166,6 +167,7 @@ pub(super) fn compile(folder: Folder) -> Result<Workload, Mistakes> {
         variables: Arc::default(),
         stages,
         budgets,
+        changes,
     })
 }
 
@@ -291,13 +293,22 @@ fn gauges(document: &Document, dialect: Dialect, source: usize, mistakes: &mut M
 
 fn budgets(
     document: &Document,
-    measures: &[Measure],
+    mix: &transactions::Mix,
     gauges: &[Gauge],
     source: usize,
     mistakes: &mut Mistakes,
-) -> Vec<BudgetSpec> {
+) -> (Vec<BudgetSpec>, Vec<RelativeBudget>) {
     let names = document.transactions.iter().filter_map(|node| node.name.as_ref());
     let transactions = names.map(|name| name.value.as_str()).collect();
-    let known = Measurable { transactions, measures, gauges };
-    document.budgets.iter().filter_map(|node| check::budget(node, &known, source, mistakes)).collect()
+    let statements = statement_names(&mix.statements, &mix.transactions);
+    let known = Measurable { transactions, statements, measures: &mix.measures, gauges };
+    let (mut limits, mut changes) = (Vec::new(), Vec::new());
+    for node in &document.budgets {
+        if check::is_change(node) {
+            changes.extend(check::change(node, &known, source, mistakes));
+        } else {
+            limits.extend(check::budget(node, &known, source, mistakes));
+        }
+    }
+    (limits, changes)
 }

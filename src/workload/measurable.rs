@@ -1,7 +1,8 @@
 //! Which metrics a workload has: what a budget may name, and in what its limit must be counted.
 
-use super::{Gauge, Measure, Workload};
+use super::{Gauge, Measure, Statement, Transaction, Workload};
 use crate::diagnostic::likely;
+use crate::model::ComparedMetric;
 use crate::model::metric::{Limit, MeasureStatistic, MetricPath, Unit};
 use crate::units::{BaseUnit, ValueUnit};
 
@@ -9,6 +10,8 @@ use crate::units::{BaseUnit, ValueUnit};
 pub struct Measurable<'a> {
     /// Names of the transactions.
     pub transactions: Vec<&'a str>,
+    /// Statements with the names of their transactions: `checkout.take_stock`.
+    pub statements: Vec<String>,
     /// The measures.
     pub measures: &'a [Measure],
     /// The gauges.
@@ -29,8 +32,15 @@ impl Workload {
     #[must_use]
     pub fn measurable(&self) -> Measurable<'_> {
         let transactions = self.transactions.iter().map(|transaction| transaction.name.as_str()).collect();
-        Measurable { transactions, measures: &self.measures, gauges: &self.gauges }
+        let statements = statement_names(&self.statements, &self.transactions);
+        Measurable { transactions, statements, measures: &self.measures, gauges: &self.gauges }
     }
+}
+
+/// The name of each statement behind that of its transaction.
+pub(super) fn statement_names(statements: &[Statement], transactions: &[Transaction]) -> Vec<String> {
+    let owner = |of: &Statement| Some(transactions.get(of.transaction.index())?.name.as_str());
+    statements.iter().filter_map(|of| Some(format!("{}.{}", owner(of)?, of.name))).collect()
 }
 
 impl Measurable<'_> {
@@ -54,6 +64,10 @@ impl Measurable<'_> {
                 let names = self.gauges.iter().map(|gauge| gauge.name.as_str());
                 find("gauge", name, self.gauges, |gauge| &gauge.name, names).map(|_| ())
             }
+            MetricPath::Figure(figure) if !self.has_statement(figure.statement()) => {
+                let names = self.statements.iter().map(String::as_str);
+                Err(unknown("statement", figure.statement().unwrap_or_default(), names))
+            }
             _ => match metric.transaction() {
                 Some(name) if !self.transactions.contains(&name) => {
                     Err(unknown("transaction", name, self.transactions.iter().copied()))
@@ -61,6 +75,26 @@ impl Measurable<'_> {
                 _ => Ok(()),
             },
         }
+    }
+
+    /// Whether the workload has what can be compared between runs.
+    pub fn has_compared(&self, metric: &ComparedMetric) -> Result<(), Foreign> {
+        match metric {
+            ComparedMetric::Path(path) => self.has(path),
+            ComparedMetric::Statement { transaction, statement, .. } => {
+                let name = format!("{transaction}.{statement}");
+                let names = || self.statements.iter().map(String::as_str);
+                if names().any(|known| known == name) {
+                    Ok(())
+                } else {
+                    Err(unknown("statement", &name, names()))
+                }
+            }
+        }
+    }
+
+    fn has_statement(&self, name: Option<&str>) -> bool {
+        name.is_none_or(|name| self.statements.iter().any(|known| known == name))
     }
 
     /// Whether the limit is counted in what the metric is.

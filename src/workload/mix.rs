@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::fingerprint::fingerprint;
-use super::{BudgetSpec, Work, Workload};
+use super::{Work, Workload};
 use crate::diagnostic::likely;
 use crate::units::{StatementId, TransactionId};
 
@@ -97,9 +97,9 @@ impl Workload {
                 step.statement = StatementId::from_index(position(&executed, step.statement.index()));
             }
         }
-        let is_left =
-            |budget: &BudgetSpec| budget.metric.transaction().is_none_or(|name| weight(name).is_some());
-        workload.budgets.retain(is_left);
+        let is_left = |transaction: Option<&str>| transaction.is_none_or(|name| weight(name).is_some());
+        workload.budgets.retain(|budget| is_left(budget.metric.transaction()));
+        workload.changes.retain(|budget| is_left(budget.limit.metric.transaction()));
         let shares = workload.transactions.iter().map(|of| format!("{}={}", of.name, of.weight));
         let shares = shares.collect::<Vec<_>>().join(",");
         workload.fingerprint =

@@ -75,6 +75,8 @@ pub struct Workload {
     pub stages: Vec<StageSpec>,
     /// Limits that the document sets.
     pub budgets: Vec<BudgetSpec>,
+    /// Limits on changes against other runs that it sets.
+    pub changes: Vec<crate::model::RelativeBudget>,
     /// Variables of pgbench's scripts, by their slots; each client has its own. Empty where there are no scripts.
     pub variables: Arc<[pgbench::Variable]>,
 }

@@ -150,10 +150,10 @@ fn stages(generator: &mut SchemaGenerator) -> Value {
 
 fn budget() -> Value {
     json!({
-        "description": "Limits on metrics: `\"checkout.response.p99\" = \"< 50ms\"`.",
+        "description": "Limits on metrics: `\"checkout.response.p99\" = \"< 50ms\"`; of `dbdyno run` also on changes against other runs: `\"p99\" = \"< +10% of main\"`, where `main` is a tag of runs, or without `of` those of --baseline.",
         "type": "object",
         "additionalProperties": { "type": ["string", "object"] },
-        "examples": [{ "response.p99": "< 50ms", "errors.rate": "< 0.1%", "throughput": ">= 200" }]
+        "examples": [{ "response.p99": "< 50ms", "errors.rate": "< 0.1%", "throughput": ">= 200", "checkout.p99": "< +10% of main" }]
     })
 }
 

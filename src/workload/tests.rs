@@ -73,7 +73,9 @@ clients = 16
 
 [budget]
 "checkout.response.p99" = "< 50ms"
+"checkout.insert_order.execute.mean" = "< +20% of main"
 errors.rate = "< 0.1%"
+throughput = "> -5%"
 "#;
 
 const QUERIES: &str = "
@@ -239,6 +241,8 @@ fn steps_draws_and_stages_are_as_written() {
     assert_eq!(workload.stages[1].duration, Duration::from_secs(90));
     let budgets: Vec<String> = workload.budgets.iter().map(|budget| budget.metric.to_string()).collect();
     assert_eq!(budgets, ["checkout.response.p99", "errors.rate"]);
+    let changes: Vec<String> = workload.changes.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["checkout.insert_order.execute.mean < +20% of main", "throughput > -5%"]);
     assert_eq!(workload.scale_query.as_deref(), Some("SELECT count(*) / 1000.0 FROM customers"));
 }
 

@@ -55,6 +55,34 @@ fn a_run_is_held_against_the_runs_of_a_tag() {
 }
 
 #[test]
+fn a_workload_says_what_its_runs_are_held_against() {
+    let database = Database::empty();
+    let workload = "name = \"one\"\n[[transaction]]\nname = \"only\"\nstatements = [\"statement\"]\n\
+         [budget]\n\"throughput\" = \"> -50% of main\"\n\"p50\" = \"< +200%\"\n";
+    let place = Place::new(workload, "-- name: statement :many\nSELECT pg_sleep(0.02);\n");
+    let first = run(&place, &database, &["--tag", "main"]);
+    assert_eq!(first.code, Some(4), "{}", first.errors);
+    let budget = only(&first);
+    assert_eq!((budget.metric.as_str(), budget.limit.as_str()), ("throughput", "> -50% of main"));
+    assert!(budget.reason.is_some_and(|reason| reason.contains("no run is called main yet")));
+    assert!(
+        first.errors.contains("note: the budget `response.p50 < +200%`")
+            && first.errors.contains("--baseline"),
+        "{}",
+        first.errors
+    );
+    for _ in 0..2 {
+        assert_eq!(run(&place, &database, &["--tag", "main"]).code, Some(4), "three runs are needed");
+    }
+    let held = run(&place, &database, &["--baseline", "main"]);
+    assert_eq!(held.code, Some(0), "{}", held.errors);
+    let limits: Vec<(String, Verdict)> =
+        held.report().budgets.into_iter().map(|budget| (budget.limit, budget.verdict)).collect();
+    let passed = |limit: &str| (limit.to_owned(), Verdict::Pass);
+    assert_eq!(limits, [passed("> -50% of main"), passed("< +200% of main")]);
+}
+
+#[test]
 fn a_baseline_that_there_is_not_is_refused_before_anything_is_measured() {
     let place = Place::one_statement("SELECT 1");
     let url = "postgres://nobody@127.0.0.1:1/none";

@@ -1,26 +1,29 @@
 //! Reports in the forms of other programs: what they say is what the report says.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use base64::Engine as _;
-use dbdyno::model::Report;
+use dbdyno::model::{Quantiles, Report, Verdict};
+use dbdyno::report;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 
 use crate::harness::Database;
 use crate::place::{Measured, Place, measured};
+use crate::readers;
 
 fn of(place: &Place, words: &str) -> Measured {
     Measured::from(&place.dbdyno(words).output().expect("the program can be started"))
 }
 
-/// A run of two seconds, with a budget that is kept and one that is not.
+/// A run of two seconds, with a budget that is not kept and two that are, one of them on a figure by its place in the report.
 fn measured_once() -> (Place, Report) {
     let database = Database::empty();
     let place = Place::one_statement("SELECT pg_sleep(0.002)");
-    let words =
-        "run --clients 2 --duration 2s --warmup 1s --pool-size 2 --budget p50<10s --budget p50<1us --json -";
+    let words = "run --clients 2 --duration 2s --warmup 1s --pool-size 2 --budget p50<10s --budget p50<1us \
+                 --budget stages[].statements[only.statement].execute_us.p50<10s --json -";
     let mut command = place.on(database.url(), words);
     let summary = place.path("summary.md");
     std::fs::write(&summary, "# Another step\n").expect("a file");
@@ -42,7 +45,9 @@ fn a_run_in_every_form() {
     assert_eq!(summary, format!("# Another step\n{}\n", markdown.output), "appended, and the same");
 
     let junit = of(&place, "report --format junit");
-    assert!(junit.output.contains("tests=\"3\""), "two budgets and the measurement: {}", junit.output);
+    assert!(junit.output.contains("tests=\"4\""), "three budgets and the measurement: {}", junit.output);
+    let by_place = report.budgets.iter().find(|budget| budget.metric.starts_with("stages[]"));
+    assert_eq!(by_place.map(|budget| budget.verdict), Some(Verdict::Pass), "{:?}", report.budgets);
     assert_eq!(junit.output.matches("<failure ").count(), 1, "{}", junit.output);
 
     let locks = of(&place, "report --format csv --table locks");
@@ -61,6 +66,56 @@ fn a_run_in_every_form() {
     let log = of(&place, "report --format hlog");
     assert_eq!(log.code, Some(0), "{}", log.errors);
     assert_eq!(samples(&log.output), BTreeMap::from([("only".to_owned(), stage.response_us.count)]));
+    assert_the_reference_reads(&place, &log.output, &stage.response_us);
+}
+
+/// The reference implementation of the format finds every sample of the report. Where it is not packaged, nothing is said.
+fn assert_the_reference_reads(place: &Place, log: &str, response: &Quantiles) {
+    if cfg!(target_os = "macos") {
+        return;
+    }
+    let file = place.path("run.hlog");
+    std::fs::write(&file, log).expect("a file");
+    assert_eq!(readers::hdr_tags(&file), ["only"]);
+    let read = readers::hdr_log(&file, "only");
+    assert_eq!(read.count, response.count);
+    let longest = response.max.expect("there are samples") as f64;
+    // A histogram of three digits keeps a value to a thousandth.
+    assert!((read.max / longest - 1.0).abs() <= 0.001, "{} of {longest}", read.max);
+}
+
+#[test]
+fn test_runners_read_the_verdicts_of_every_kind() {
+    let stored = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/reports");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Vec::new();
+    let mut written = Vec::new();
+    for entry in std::fs::read_dir(stored).expect("stored reports") {
+        let path = entry.expect("an entry").path();
+        let Ok(report) = serde_json::from_str::<Report>(&std::fs::read_to_string(&path).expect("a report"))
+        else {
+            // A comparison of stored runs is no run.
+            assert!(path.ends_with("compare.json"), "{}", path.display());
+            continue;
+        };
+        let file = folder.path().join(path.file_stem().expect("a name")).with_extension("xml");
+        let xml = report::junit(&report);
+        std::fs::write(&file, &xml).expect("the folder can be written");
+        files.push(file);
+        written.push(xml);
+    }
+    assert_eq!(files.len(), 6, "{files:?}");
+    for (suite, xml) in readers::junit(&files).iter().zip(&written) {
+        let count = |tag: &str| xml.matches(tag).count();
+        let counted = readers::Suite {
+            tests: count("<testcase "),
+            failures: count("<failure "),
+            errors: count("<error "),
+            cases: count("<testcase "),
+        };
+        assert_eq!(*suite, counted, "{xml}");
+        assert!(suite.tests > 0);
+    }
 }
 
 /// Samples in an interval log, by their tags.

@@ -41,6 +41,7 @@ mod pool;
 mod pooler;
 mod preview;
 mod probe;
+mod readers;
 mod rehearsal;
 mod renewal;
 mod reset;

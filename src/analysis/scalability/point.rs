@@ -171,7 +171,10 @@ fn held_unused(set: &Set) -> Option<f64> {
 /// The goal over all repetitions. Times and errors are of all samples together; what is read or measured of values has to hold in
 /// each repetition.
 fn at_goal(goal: &Goal, header: &Header, repeats: &[Repeat<'_>], set: &Set) -> GoalAt {
-    let result = if matches!(goal.metric, MetricPath::Measure { .. } | MetricPath::Gauge { .. }) {
+    let result = if matches!(
+        goal.metric,
+        MetricPath::Measure { .. } | MetricPath::Gauge { .. } | MetricPath::Figure(_)
+    ) {
         let stages: Vec<model::Stage> = repeats.iter().map(|(_, stage)| (*stage).clone()).collect();
         let exact: Option<Vec<f64>> = stages.iter().map(|stage| budget::exact(&goal.metric, stage)).collect();
         let value = exact.map(|values| values.iter().sum::<f64>() / values.len().max(1) as f64);

@@ -28,7 +28,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "who waits for such a lock bars all who come later, readers too, although it does not have it",
             "stages[].locks.episodes[].chain with the lock that it waits for",
             "ALTER TABLE, CREATE INDEX or LOCK TABLE behind one long transaction",
-            "let the DDL give up soon and try again (SET lock_timeout), and end long transactions first; dbdyno migration rehearses it",
+            "let the DDL give up soon and try again (SET lock_timeout), and end long transactions first; a stall is then as long \
+             as the timeout at most. dbdyno migration rehearses it",
         ],
     ),
     of(
@@ -74,7 +75,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "part of the measured latency is not the workload's own",
             "stages[].locks.episodes[] with a root that ends in (foreign)",
             "a report, a batch, a backup or a person on the same database",
-            "end that session, or give it idle_in_transaction_session_timeout and lock_timeout",
+            "end that session, or give it idle_in_transaction_session_timeout and lock_timeout: such a wait then ends with the \
+             timeout at the latest",
         ],
     ),
     of(

@@ -51,7 +51,7 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "the last second, the drain and the server's final counters are missing",
             "ended: cut_off",
             "dbdyno was killed, its machine stopped, or its disk was full",
-            "run it again for a whole measurement",
+            "run it again for a whole measurement; dbdyno report --recover shows what this one has",
         ],
     ),
     of(
@@ -73,7 +73,7 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "what was measured behind it depends on when and how long it was measured",
             "stages[].warm_up",
             "a backlog, tables that grow, a cache that fills, a checkpoint that never ends",
-            "give it longer (--warmup-max), or look for what never rests",
+            "give it longer (--warmup-max), or look for what never rests; two runs of a steady system then agree",
         ],
     ),
     of(
@@ -84,7 +84,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "throughput and tail latencies are those of this arrangement, not of the server alone",
             "stages[].host.cpu_fraction, stages[].processes",
             "a load that the machine cannot carry twice, once for each side",
-            "another machine for dbdyno, cores kept apart (--client-cpus, --server-cpus), or a lower --rate",
+            "another machine for dbdyno, cores kept apart (--client-cpus, --server-cpus), or a lower --rate: throughput and tails \
+             are then the server's own",
         ],
     ),
     of(
@@ -106,7 +107,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "a statement that finds nothing is cheaper than the one it stands for: its latency means little",
             "stages[].statements[].empty against count",
             "parameters that name no existing value, data of another scale, a condition that nothing meets",
-            "check its parameters against the data: dbdyno load writes what the workload describes",
+            "check its parameters against the data: dbdyno load writes what the workload describes. Its latency is then that of \
+             the statement in production",
         ],
     ),
     of(
@@ -128,7 +130,7 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "waits and locks are sampled more thinly than stated",
             "probes[].gaps, probes[].last_error",
             "a full machine, a server that refuses connections, a statement timeout of the role",
-            "look less often (--probe-interval), or give the machine more room",
+            "look less often (--probe-interval), or give the machine more room: intervals of what is sampled become narrower",
         ],
     ),
 ];

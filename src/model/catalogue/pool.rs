@@ -17,7 +17,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "from there on response times have no steady value, or work is not done at all",
             "endurance.breaking_point, endurance.held",
             "whatever is full first: the waits of that stage say what",
-            "plan below the load that was borne, or widen what that stage waited for",
+            "plan below the load that was borne, or widen what that stage waited for: the next thing that is full sets the new \
+             limit",
         ],
     ),
     of(
@@ -28,7 +29,7 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "a backlog grows as long as the load lasts, and response times with it: they have no steady value",
             "stages[].achieved_per_s against offered_per_s, stages[].accounting",
             "a pool, a lock, a disk or cores that are full; or --in-flight-max below what is needed",
-            "lower --rate to find what is kept (dbdyno capacity does it), and look at what was waited for",
+            "dbdyno capacity finds the rate that is kept and what stops a higher one; below it response times have a steady value",
         ],
     ),
     of(
@@ -39,7 +40,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "users see errors, and failed work makes throughput and latencies of the rest look better than they are",
             "stages[].transactions[].errors by SQLSTATE, stages[].accounting, events of the kind first_error",
             "conflicts, timeouts, constraints, a pool that gives up, a schema that changed",
-            "look the SQLSTATE up in the server's manual; the first error stands in the events with the server's words",
+            "look the SQLSTATE up in the server's manual; the first error stands in the events with the server's words. Without \
+             them the figures are those of work that was done",
         ],
     ),
     of(
@@ -50,7 +52,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "for part of the time there was no server to measure, or no room on it",
             "stages[].pool.create_errors",
             "max_connections is reached (53300), a restart, a failover, or authentication that is too slow",
-            "look into the server's log; with 53300 make the pool smaller or raise max_connections",
+            "look into the server's log; with 53300 make the pool smaller or raise max_connections, until all connections of all \
+             instances have room",
         ],
     ),
     of(
@@ -97,7 +100,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "whoever meets a connection that must be made waits for it",
             "stages[].pool.create_us against service_us",
             "TLS and SCRAM on slow cores, a name server, a far region, a server short of processes",
-            "keep the pool at its full size, let connections live longer, and look for what breaks them",
+            "keep the pool at its full size, let connections live longer, and look for what breaks them: whoever is served then \
+             waits for none to be made",
         ],
     ),
     of(
@@ -132,7 +136,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "a request waits where it landed, however many connections are free elsewhere",
             "stages[].pool.by_instance",
             "a balancer that goes by turns, long requests that gather by chance, many small instances",
-            "spread requests by the number under way, use fewer and larger instances, or put a pooler before the server",
+            "spread requests by the number under way, use fewer and larger instances, or put a pooler before the server: free \
+             connections then serve those who wait",
         ],
     ),
     of(
@@ -154,7 +159,7 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "it works on one thread: clients wait for it although connections and server are free",
             "stages[].pooler.cpu_fraction",
             "many small statements through one process, TLS on both sides",
-            "run several of them on one port (so_reuseport = 1), or send fewer statements to it",
+            "run several of them on one port (so_reuseport = 1): each brings a core; or send fewer statements to it",
         ],
     ),
     of(

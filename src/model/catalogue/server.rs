@@ -40,7 +40,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "the longer one answers the same searches, with somewhat more blocks for each; both are written",
             "stages[].indexes[].covered_by, scans, size_bytes, writes_max",
             "an index that was added for a new query, and the old one kept",
-            "measure without it (dbdyno index --drop), and drop it where reads stay fast enough",
+            "measure without it (dbdyno index --drop), and drop it where reads stay fast enough; writes and room of one index are \
+             won",
         ],
     ),
     of(
@@ -75,8 +76,9 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "what does not fit into work_mem is written and read back, several times the work in memory",
             "stages[].server.temp_bytes, stages[].statements[].server.temp_blks_written",
             "work_mem below what a sort, hash or materialisation needs; estimates that are too low",
-            "raise work_mem for the statements that spill (SET LOCAL, or ALTER ROLE … SET), to two or three times what one execution \
-             spills; an index that delivers the order needs none",
+            "raise work_mem for the statements that spill (SET LOCAL, or ALTER ROLE … SET), to two or three times what one \
+             execution spills; an index that delivers the order needs none. The spill goes, and with it the waits in \
+             IO:BufFileRead and IO:BufFileWrite",
         ],
     ),
     of(
@@ -87,7 +89,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "checkpoints come again and again, and with each of them the slow responses",
             "stages[].server_events, stages[].intervals",
             "max_wal_size that is used up too soon, checkpoints all at once, full-page images behind each of them",
-            "raise max_wal_size so that they come by time, raise checkpoint_timeout, keep checkpoint_completion_target at 0.9",
+            "raise max_wal_size so that they come by time, raise checkpoint_timeout, keep checkpoint_completion_target at 0.9; \
+             responses are then those of the seconds between, for longer, and each checkpoint less brings fewer full-page images",
         ],
     ),
     of(
@@ -111,7 +114,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "tables that change are cleaned up for as long as the load lasts",
             "stages[].server_events, stages[].intervals",
             "a large table that is cleaned rarely and then all at once, a disk that is full already",
-            "less at a time and more often: a lower autovacuum_vacuum_scale_factor for the table and its cost limits; do not switch it off",
+            "less at a time and more often: a lower autovacuum_vacuum_scale_factor for the table and its cost limits; responses \
+             during one then come near to those without. Do not switch it off",
         ],
     ),
     of(
@@ -122,8 +126,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "scans and searches go through rows that nobody can see, and the table grows",
             "stages[].tables[].dead_rows, live_rows, autovacuums, size_growth_bytes; stages[].server_intervals[].oldest_transaction_s",
             "a transaction that stays open and keeps them visible, autovacuum switched off or slower than the updates",
-            "end long transactions, lower autovacuum_vacuum_scale_factor for the table, raise its cost limit; plain VACUUM makes the room \
-             reusable, pg_repack gives it back",
+            "end long transactions, lower autovacuum_vacuum_scale_factor for the table, raise its cost limit; plain VACUUM makes \
+             the room reusable, pg_repack gives it back. Scans then read the blocks of live rows and few more",
         ],
     ),
     of(
@@ -158,7 +162,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "times before and behind that moment are those of two different plans",
             "stages[].plan_changes with the cause that was seen",
             "statistics made anew, a table that grew past a threshold, an index that came, went or became invalid",
-            "compare both plans (--full); more statistics for the columns, or ANALYZE before you measure",
+            "compare both plans (--full); more statistics for the columns, or ANALYZE before you measure: the times are then \
+             those of one plan",
         ],
     ),
     of(
@@ -169,7 +174,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "the times are a mixture of two plans, and shift with the values that are asked for",
             "stages[].statements[].plans by their classes",
             "skewed data: a status that most rows have, a customer with most orders",
-            "none needed while both are fast; where one is not, look at the values for which it is made",
+            "none needed while both are fast; where one is not, an index or more statistics for the values for which it is made: \
+             at most the difference between the two is won",
         ],
     ),
     of(
@@ -180,7 +186,8 @@ pub(super) const ENTRIES: &[FindingEntry] = &[
             "from its sixth execution on a session keeps to it, whatever the values are",
             "stages[].statements[].generic_plan, plans",
             "partitions or skewed columns, for which a plan without values is a guess",
-            "compare with --a 'set plan_cache_mode=force_custom_plan' in dbdyno ab, and set it for the role where that is faster",
+            "dbdyno ab --b 'set plan_cache_mode=force_custom_plan' says what planning for the values would win; set it for the \
+             role where that is faster",
         ],
     ),
 ];

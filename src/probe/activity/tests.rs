@@ -162,6 +162,23 @@ async fn locks_are_asked_for_when_a_session_waits_and_a_wait_ends_with_the_look_
 }
 
 #[tokio::test]
+async fn a_wait_that_goes_on_is_told_to_who_looks_on_and_stands_in_no_journal() {
+    let eyes = Scripted {
+        sessions: [vec![(2, true)]].map(Ok).into(),
+        locks: [waits(20, &[2])].map(Ok).into(),
+        ..Scripted::default()
+    };
+    let (mut activity, mut readings) = looked(eyes, 8).await;
+    activity.hand_over();
+    let handed_on = handed_on(&mut readings);
+    let [(_, 0, seen)] = handed_on.as_slice() else { panic!("{handed_on:?}") };
+    let waiters: Vec<i64> = summary(seen).going_on.iter().map(|of| of.waiter.backend.0).collect();
+    assert_eq!(waiters, [2]);
+    let kept = serde_json::to_string(summary(seen)).expect("a summary is written");
+    assert!(!kept.contains("going_on"), "{kept}");
+}
+
+#[tokio::test]
 async fn a_look_that_loses_the_connection_is_a_gap_and_the_next_one_has_another() {
     let eyes =
         Scripted { sessions: [Err(refused(true)), Ok(vec![(1, false)])].into(), ..Scripted::default() };

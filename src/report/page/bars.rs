@@ -6,8 +6,8 @@ use crate::report::format::percent;
 
 /// A share below this has no bar.
 const SHARE_MIN: f64 = 0.001;
-/// Colours that can be told apart.
-const COLOURS: usize = 12;
+/// What a whole has in it: its name, and the number of its colour, from 1 to 12.
+pub(super) type Part = (String, u8);
 
 /// One bar.
 pub(super) struct Bar {
@@ -20,7 +20,7 @@ pub(super) struct Bar {
 }
 
 /// A table of bars with its legend. Parts that nothing has are left out.
-pub(super) fn stacked(title: &str, note: &str, whole: &str, parts: &[String], bars: &[Bar]) -> String {
+pub(super) fn stacked(title: &str, note: &str, whole: &str, parts: &[Part], bars: &[Bar]) -> String {
     let used: Vec<usize> = (0..parts.len())
         .filter(|&part| bars.iter().any(|bar| bar.shares.get(part).is_some_and(|share| *share >= 0.005)))
         .collect();
@@ -30,7 +30,8 @@ pub(super) fn stacked(title: &str, note: &str, whole: &str, parts: &[String], ba
         escape(note)
     );
     for &part in &used {
-        html.push_str(&format!("<li><i class=\"b{}\"></i>{}</li>", part % COLOURS + 1, escape(&parts[part])));
+        let (name, colour) = &parts[part];
+        html.push_str(&format!("<li><i class=\"b{colour}\"></i>{}</li>", escape(name)));
     }
     html.push_str("</ul>\n");
     html.push_str(&open_table(title));
@@ -52,7 +53,7 @@ pub(super) fn stacked(title: &str, note: &str, whole: &str, parts: &[String], ba
 }
 
 /// The bar, stretched to whatever room there is; what does not fit into the whole is cut off at its end.
-fn drawn(bar: &Bar, parts: &[String], used: &[usize]) -> String {
+fn drawn(bar: &Bar, parts: &[Part], used: &[usize]) -> String {
     let mut words = Vec::new();
     let mut pieces = String::new();
     let mut at = 0.0;
@@ -61,10 +62,10 @@ fn drawn(bar: &Bar, parts: &[String], used: &[usize]) -> String {
         if share < SHARE_MIN {
             continue;
         }
-        let said = format!("{} {}", parts[part], percent(share));
+        let (name, colour) = &parts[part];
+        let said = format!("{name} {}", percent(share));
         pieces.push_str(&format!(
-            "<rect class=\"b{}\" x=\"{:.2}\" width=\"{:.2}\" height=\"10\"><title>{}</title></rect>",
-            part % COLOURS + 1,
+            "<rect class=\"b{colour}\" x=\"{:.2}\" width=\"{:.2}\" height=\"10\"><title>{}</title></rect>",
             at * 100.0,
             share * 100.0,
             escape(&said)
@@ -84,18 +85,18 @@ mod tests {
 
     #[test]
     fn parts_lie_one_behind_the_other_and_never_beyond_the_whole() {
-        let parts = ["lag", "lock", "rest"].map(str::to_owned);
+        let parts = [("lag", 1), ("lock", 8), ("rest", 12)].map(|(name, colour)| (name.to_owned(), colour));
         let bar = Bar { name: "a <b>".to_owned(), whole: "1 ms".to_owned(), shares: vec![0.25, 0.5, 0.4] };
         let html = stacked("title", "", "mean", &parts, &[bar]);
         assert!(html.contains("x=\"0.00\" width=\"25.00\""), "{html}");
-        assert!(html.contains("x=\"25.00\" width=\"50.00\""), "{html}");
+        assert!(html.contains("class=\"b8\" x=\"25.00\" width=\"50.00\""), "{html}");
         assert!(html.contains("x=\"75.00\" width=\"25.00\""), "what is too much is cut off: {html}");
         assert!(html.contains("a &lt;b&gt;") && !html.contains("a <b>"));
     }
 
     #[test]
     fn what_nobody_has_is_not_in_the_legend() {
-        let parts = ["lag", "lock"].map(str::to_owned);
+        let parts = [("lag".to_owned(), 1), ("lock".to_owned(), 8)];
         let bar = Bar { name: "a".to_owned(), whole: String::new(), shares: vec![0.0, 1.0] };
         let html = stacked("title", "", "mean", &parts, &[bar]);
         assert!(!html.contains("lag") && html.contains("lock 100"), "{html}");

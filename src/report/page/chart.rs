@@ -93,6 +93,8 @@ pub(super) enum Role {
     Line,
     /// A line with what is below it filled.
     Area,
+    /// An area that lies upon the stacked ones before it: together they are a whole. Its colour is one of the stacked bars.
+    Stacked,
     /// A broken line: a plan, a limit.
     Plan,
     /// A smooth line that was computed.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::chart::{Chart, Merge, Role, Series, Short, Unit};
+use super::waits;
 use crate::model::{DdlInfo, Report, Stage};
 use crate::report::format::{count, length_s};
 
@@ -12,6 +13,8 @@ const POINTS_MAX: usize = 2_400;
 const EVENTS_MAX: usize = 600;
 /// A pause between two stages, in seconds, from which on the line between them is interrupted.
 const BREAK_MIN_S: f64 = 2.5;
+/// A stage in which nobody waited for a connection for so long, in microseconds, has no chart of these waits.
+const POOL_WAIT_MIN_US: f64 = 1_000.0;
 /// Characters of a statement that an event names.
 const SQL_MAX: usize = 60;
 
@@ -125,6 +128,8 @@ impl<'a> Course<'a> {
         charts.extend(throughput(&load, chunk, &thinned));
         charts.extend(response(&load, &thinned));
         charts.extend(pool(&load, &thinned));
+        charts.extend(pool_wait(&load, &thinned));
+        charts.extend(self.waits());
         charts.extend(self.sessions());
         charts.extend(self.wal());
         charts.extend(self.cores());
@@ -134,7 +139,7 @@ impl<'a> Course<'a> {
     /// The seconds of the load, thinned, and how many of them a point stands for.
     fn load(&self) -> (Points, usize) {
         use Merge::{Max, Mean, Min};
-        let mut points = Points::new(11);
+        let mut points = Points::new(13);
         for (offset, stage) in self.stages() {
             points.interrupt();
             for second in stage.intervals.iter().filter(|second| !second.drain) {
@@ -153,11 +158,31 @@ impl<'a> Course<'a> {
                         Some(second.busy),
                         Some(second.waiting),
                         Some(f64::from(stage.pool.size) * f64::from(stage.pool.instances.max(1))),
+                        second.pool_wait_mean_us,
+                        us(second.pool_wait_max_us),
                     ],
                 );
             }
         }
-        points.thinned(&[Mean, Min, Max, Mean, Mean, Max, Max, Max, Mean, Mean, Max])
+        points.thinned(&[Mean, Min, Max, Mean, Mean, Max, Max, Max, Mean, Mean, Max, Mean, Max])
+    }
+
+    /// What the sessions of the pool were in.
+    fn waits(&self) -> Option<Chart> {
+        let events = waits::events(self.report);
+        let mut points = Points::new(events.len() + 1);
+        for (offset, stage) in self.stages() {
+            points.interrupt();
+            for one in &stage.wait_intervals {
+                points.push(offset + one.t_s, waits::row(one, &events));
+            }
+        }
+        let (points, _) = points.thinned(&vec![Merge::Mean; events.len() + 1]);
+        let series = waits::series(&points.columns, &events);
+        let note = "Sessions of the pool by what they were in, sampled, one upon the other. CPU: they ran, or were ready to run."
+            .to_owned();
+        (!series.is_empty())
+            .then(|| over_time("waits", "Waits by event", note, Unit::Count, points.xs.clone(), series))
     }
 
     /// What the server's clients did.
@@ -292,7 +317,7 @@ fn response(load: &Points, thinned: &str) -> Option<Chart> {
 }
 
 fn pool(load: &Points, thinned: &str) -> Option<Chart> {
-    let [.., busy, waiting, size] = load.columns.as_slice() else { return None };
+    let [.., busy, waiting, size, _, _] = load.columns.as_slice() else { return None };
     let series = vec![
         Series::new("busy", Role::Area, 1, busy.clone(), Merge::Mean),
         Series::new("waiting for one", Role::Line, 2, waiting.clone(), Merge::Mean),
@@ -300,6 +325,18 @@ fn pool(load: &Points, thinned: &str) -> Option<Chart> {
     ];
     let note = format!("Connections in use, and requests that wait for one, on average.{thinned}");
     load.has_any().then(|| over_time("pool", "Pool", note, Unit::Count, load.xs.clone(), series))
+}
+
+/// Where somebody waited for so long that it can be seen.
+fn pool_wait(load: &Points, thinned: &str) -> Option<Chart> {
+    let [.., mean, longest] = load.columns.as_slice() else { return None };
+    let is_seen = longest.iter().flatten().any(|us| *us >= POOL_WAIT_MIN_US);
+    let series = vec![
+        Series::new("mean", Role::Area, 1, mean.clone(), Merge::Mean),
+        Series::new("longest", Role::Line, 4, longest.clone(), Merge::Max),
+    ];
+    let note = format!("How long transactions waited for a connection of the pool.{thinned}");
+    is_seen.then(|| over_time("pool-wait", "Wait for a connection", note, Unit::Us, load.xs.clone(), series))
 }
 
 /// Window and drain.
@@ -341,7 +378,7 @@ impl Points {
         self.breaks.push(self.xs.len());
     }
 
-    fn push<const N: usize>(&mut self, x: f64, values: [Option<f64>; N]) {
+    fn push(&mut self, x: f64, values: impl IntoIterator<Item = Option<f64>>) {
         self.xs.push(x);
         for (column, value) in self.columns.iter_mut().zip(values) {
             column.push(value);

@@ -15,6 +15,7 @@ mod graph;
 mod html;
 mod statements;
 mod summary;
+mod waits;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -37,10 +38,8 @@ const STYLE: &str = include_str!("page.css");
 
 /// Stages whose tables stand in the page; a file with hundreds of them is no reading.
 const STAGES_MAX: usize = 40;
-/// Statements, and stages, with a bar each.
+/// Statements with a bar each.
 const BARS_MAX: usize = 16;
-/// Events that have a colour of their own.
-const EVENTS_MAX: usize = 9;
 
 /// One part of the page.
 struct Section {
@@ -322,7 +321,7 @@ fn time(report: &Report, stage: &Stage) -> String {
         &format!("Parts of the mean time from sent to done.{rest}"),
         &statements,
     ));
-    html.push_str(&waits(report));
+    html.push_str(&waits::by_stage(report));
     html
 }
 
@@ -334,7 +333,7 @@ fn by_cost(ledgers: &mut [(&str, &Ledger)]) {
 
 fn ledgers(title: &str, note: &str, ledgers: &[(&str, &Ledger)]) -> String {
     let Some((_, first)) = ledgers.first() else { return String::new() };
-    let parts: Vec<String> = said::shares(first).into_iter().map(|(part, _)| part).collect();
+    let parts: Vec<bars::Part> = said::shares(first).into_iter().map(|(part, _)| part).zip(1..).collect();
     let bars: Vec<Bar> = ledgers
         .iter()
         .map(|(name, ledger)| Bar {
@@ -344,45 +343,6 @@ fn ledgers(title: &str, note: &str, ledgers: &[(&str, &Ledger)]) -> String {
         })
         .collect();
     bars::stacked(title, note, "mean", &parts, &bars)
-}
-
-/// What the sessions of the pool were in, stage by stage; the most frequent events of all stages by their names.
-fn waits(report: &Report) -> String {
-    let stages: Vec<&Stage> =
-        report.stages.iter().filter(|stage| stage.measured && !stage.waits.is_empty()).collect();
-    let shown = &stages[..stages.len().min(BARS_MAX)];
-    let mut sums: Vec<(String, f64)> = Vec::new();
-    for wait in shown.iter().flat_map(|stage| &stage.waits) {
-        match sums.iter_mut().find(|(event, _)| *event == wait.event) {
-            Some((_, sum)) => *sum += wait.share,
-            None => sums.push((wait.event.clone(), wait.share)),
-        }
-    }
-    sums.sort_by(|a, b| b.1.total_cmp(&a.1));
-    sums.truncate(EVENTS_MAX);
-    if sums.is_empty() {
-        return String::new();
-    }
-    let mut parts: Vec<String> = sums.into_iter().map(|(event, _)| event).collect();
-    parts.push("other".to_owned());
-    let bar = |stage: &&Stage| {
-        let share = |event: &String| {
-            stage.waits.iter().filter(|wait| wait.event == *event).map(|wait| wait.share).sum::<f64>()
-        };
-        let mut shares: Vec<f64> = parts[..parts.len() - 1].iter().map(share).collect();
-        let all: f64 = stage.waits.iter().map(|wait| wait.share).sum();
-        shares.push((all - shares.iter().sum::<f64>()).max(0.0));
-        let sessions: f64 = stage.waits.iter().map(|wait| wait.sessions_mean).sum();
-        Bar { name: stage.name.clone(), whole: crate::report::format::decimal(sessions, 1), shares }
-    };
-    let bars: Vec<Bar> = shown.iter().map(bar).collect();
-    bars::stacked(
-        "Waits on the server",
-        "What the active sessions of the pool were in, sampled, by stage.",
-        "sessions",
-        &parts,
-        &bars,
-    )
 }
 
 /// Every table of every stage, folded; that of the stage that matters most is open.

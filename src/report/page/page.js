@@ -181,6 +181,8 @@
   };
 
   const nameOf = (number) => '--c' + (((number - 1) % 8) + 1);
+  // Parts of a whole have the colours of the stacked bars.
+  const partOf = (number) => '--b' + (((number - 1) % 12) + 1);
 
   const seriesOf = (series, chart) => {
     const name = nameOf(series.colour);
@@ -194,6 +196,15 @@
       points: { show: known <= 40, size: 5, fill: colour(name) },
     };
     switch (series.role) {
+      case 'stacked': return {
+        ...base,
+        stroke: colour(partOf(series.colour)),
+        fill: colour(partOf(series.colour)),
+        width: 1,
+        points: { show: false },
+        // What lies above the others says how much it is by itself.
+        value: (_, sum, place, at) => (at == null || sum == null ? DASH : show(chart.series[place - 1].values[at])),
+      };
       case 'area': return { ...base, fill: translucent(name, 0.12) };
       case 'plan': return { ...base, width: 1.25, dash: [6, 4], points: { show: false } };
       case 'fit': return { ...base, width: 2, spanGaps: true, points: { show: false } };
@@ -214,8 +225,9 @@
   // The scale of times grows by powers; what is counted begins at nothing.
   const rangeOf = (chart) => (_, least, most) => {
     if (least == null || most == null) return chart.log ? [1, 10] : [0, 1];
-    if (chart.log) return [rounded(least / 1.1, Math.floor), rounded(most * 1.2, Math.ceil)];
-    if (chart.y === 'share') return [0, 1];
+    // Above the lines over time stand the names of the stages and the events.
+    if (chart.log) return [rounded(least / 1.1, Math.floor), rounded(most * (chart.over_time ? 1.8 : 1.2), Math.ceil)];
+    if (chart.y === 'share') return [0, chart.over_time ? 1.22 : 1];
     return [0, most > 0 ? most * (chart.over_time ? 1.22 : 1.1) : 1];
   };
 
@@ -245,6 +257,8 @@
       values: (_, splits) => splits.map((value) => (value == null ? '' : SHOW[chart.y](value))),
     };
     if (chart.log) y.space = 24;
+    // There is no more than the whole.
+    if (chart.y === 'share') y.filter = (_, splits) => splits.map((value) => (value > 1 ? null : value));
     // Bytes are counted in powers of two, and so are the marks of their scale.
     if (chart.y === 'bytes_per_second') y.incrs = Array.from({ length: 41 }, (_, power) => 2 ** power);
     return [x, y];
@@ -270,6 +284,28 @@
     readout.textContent = words.join(' \u00b7 ');
   };
 
+  // The rows that are shown, each upon the one before it, and between which rows each is filled.
+  const stacked = (series, isShown) => {
+    const sums = series[0].values.map(() => 0);
+    const bands = [];
+    let below = 0;
+    const rows = series.map(({ values }, at) => {
+      if (!isShown(at + 1)) return values;
+      if (below > 0) bands.push({ series: [at + 1, below] });
+      below = at + 1;
+      return values.map((value, place) => (value == null ? null : (sums[place] += value)));
+    });
+    return { rows, bands };
+  };
+  const restack = (chart) => (u, _, changed) => {
+    if (!changed || changed.show == null) return;
+    const { rows, bands } = stacked(chart.series, (at) => u.series[at].show);
+    u.delBand(null);
+    for (const band of bands) u.addBand(band);
+    u.setData([chart.xs, ...rows], false);
+    u.redraw();
+  };
+
   const plots = [];
   const widthOf = (host) => (root.dataset.printing ? PRINTED : Math.max(240, Math.floor(host.clientWidth)));
   const heightOf = (chart, width) => {
@@ -278,8 +314,16 @@
   };
 
   const draw = (chart, host, width) => {
-    const hooks = { drawClear: [], draw: [], setCursor: [] };
+    const hooks = { drawClear: [], draw: [], setCursor: [], setSeries: [] };
     const bands = [];
+    let rows = chart.series.map((series) => series.values);
+    const isStacked = chart.series[0].role === 'stacked';
+    if (isStacked) {
+      const pile = stacked(chart.series, () => true);
+      rows = pile.rows;
+      bands.push(...pile.bands);
+      hooks.setSeries.push(restack(chart));
+    }
     chart.series.forEach((series, at) => {
       if (series.role !== 'high') return;
       // The rows before are the lower end and what it lies around.
@@ -301,7 +345,7 @@
         sync: chart.over_time ? { key: 'run', scales: ['x', null] } : undefined,
         drag: { x: true, y: false },
         points: { size: 7 },
-        focus: { prox: 24 },
+        focus: { prox: isStacked ? -1 : 24 },
       },
       focus: { alpha: 0.45 },
       scales: {
@@ -313,7 +357,7 @@
       bands,
       hooks,
     };
-    const u = new uPlot(options, [chart.xs, ...chart.series.map((series) => series.values)], host);
+    const u = new uPlot(options, [chart.xs, ...rows], host);
     u.root.querySelector('canvas').dataset.drawn = chart.id;
     return u;
   };
@@ -324,7 +368,7 @@
     // All places are measured before the first is drawn in: the page is laid out once.
     const places = data.charts.map((chart) => ({ chart, host: document.querySelector(`[data-chart="${chart.id}"]`) })).filter(({ host }) => host);
     for (const place of places) place.width = widthOf(place.host);
-    for (const name of ['--text', '--dim', '--line', '--grid', ...Array.from({ length: 8 }, (_, number) => nameOf(number + 1))]) colour(name);
+    for (const name of ['--text', '--dim', '--line', '--grid', ...Array.from({ length: 8 }, (_, number) => nameOf(number + 1)), ...Array.from({ length: 12 }, (_, number) => partOf(number + 1))]) colour(name);
     for (const { chart, host, width } of places) plots.push({ chart, host, u: draw(chart, host, width) });
   };
 

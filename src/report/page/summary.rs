@@ -4,6 +4,7 @@ use super::blocks::{capitalised, class, render};
 use super::html::{each, element, escape, with};
 use crate::model::{
     ChangeVerdict, CompareReport, Comparison, Finding, IndexExperiment, Migration, Report, Severity, Stage,
+    catalogue,
 };
 use crate::report::format::{DASH, bytes, count, decimal, duration_us, length_s, percent, rate, whole_us};
 use crate::report::terminal::Style;
@@ -277,8 +278,13 @@ fn severity(severity: Severity) -> (&'static str, &'static str) {
 pub(super) fn findings(findings: &[Finding]) -> String {
     let card = |(place, finding): (usize, &Finding)| {
         let (class, word) = severity(finding.severity);
-        let parts =
-            [("evidence", &finding.evidence), ("effect", &finding.effect), ("remedy", &finding.remedy)];
+        let causes = catalogue::entry(&finding.id).map_or("", |entry| entry.causes);
+        let parts: [(&str, &str); 4] = [
+            ("evidence", &finding.evidence),
+            ("effect", &finding.effect),
+            ("usual causes", causes),
+            ("remedy", &finding.remedy),
+        ];
         let parts: String = parts
             .into_iter()
             .filter(|(_, text)| !text.is_empty())

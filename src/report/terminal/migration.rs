@@ -35,19 +35,27 @@ pub(super) fn verdict(report: &Report, migration: &Migration) -> (Style, &'stati
         MigrationOutcome::Stopped => Some("the migration was ended before its end"),
         MigrationOutcome::Applied | MigrationOutcome::Unknown => None,
     };
+    let budgets = |words: String, state: &str| {
+        let of = report.budgets.iter().filter(|budget| budget.verdict == report.verdict).count();
+        let all = plural(report.budgets.len() as u64, "budget");
+        if of == 0 { words } else { format!("{words}; {of} of {all} {state}") }
+    };
     let sentence = |words: String| failed.map_or(words.clone(), |failed| format!("{failed}; {words}"));
     match report.verdict {
-        Verdict::Pass => (Style::Good, "PASS", format!("none of {} holds", plural(all, "condition"))),
+        Verdict::Pass => {
+            let words = format!("none of {} holds", plural(all, "condition"));
+            (Style::Good, "PASS", budgets(words, "kept"))
+        }
         Verdict::Fail => {
             let words = match count(Verdict::Fail) {
                 1 => format!("one of {} holds", plural(all, "condition")),
                 holding => format!("{holding} of {} hold", plural(all, "condition")),
             };
-            (Style::Bad, "FAIL", sentence(words))
+            (Style::Bad, "FAIL", sentence(budgets(words, "broken")))
         }
         Verdict::Inconclusive | Verdict::None => {
             let words = format!("{} of {} unclear", count(Verdict::Inconclusive), plural(all, "condition"));
-            (Style::Caution, "INCONCLUSIVE", sentence(words))
+            (Style::Caution, "INCONCLUSIVE", sentence(budgets(words, "unclear")))
         }
     }
 }

@@ -442,8 +442,9 @@ fn mistakes_stay_readable_at_eighty_columns() {
        | ^^^^^^^^^ not a metric
        |
        = help: there are times such as `response.p99`, `errors.rate`,
-               `throughput`, `pool.saturated`, `measure.NAME.p99` and
-               `gauge.NAME.max`
+               `throughput`, `pool.saturated`, `measure.NAME.p99`,
+               `gauge.NAME.max`, and any figure of a stage, such as
+               `stages[].server.deadlocks`
 
     7 mistakes
     "###);
@@ -571,6 +572,15 @@ fn a_budget_names_what_is_measured_and_in_its_unit() {
         "\"checkout.response.p99\" = \"< 50ms\"",
         "\"measure.line_numbr.p99\" = \"< 5\"\n\"measure.line_number.p99\" = \"< 5ms\"\n\"gauge.open_orders.max\" = \"< 1MB\"\n\
          \"measure.line_number.p98\" = \"< 5\"",
+    )]));
+}
+
+#[test]
+fn a_budget_that_is_a_change_names_what_is_measured_and_gets_worse() {
+    insta::assert_snapshot!(said_of_more(&[(
+        "\"checkout.response.p99\" = \"< 50ms\"",
+        "\"chekout.p99\" = \"< +10% of main\"\n\"checkout.insert_ordr.execute.mean\" = \"< +10%\"\n\
+         \"checkout.p98\" = \"< +10%\"\n\"checkout.p99\" = \"> -10% of main\"",
     )]));
 }
 
