@@ -150,7 +150,7 @@ fn against(original: &BlastRadius, safe: &Rehearsal) -> String {
     let took = safe.took_s.map_or_else(String::new, |took| format!(" It took {}.", duration_us(took * 1e6)));
     let policy = safe.lock_timeout_ms.map_or_else(String::new, |ms| {
         let tries = plural(u64::from(safe.retries), "try").replace("trys", "tries");
-        format!(" Applied with a lock_timeout of {ms}{NBSP}ms and {tries} beyond the first.")
+        format!(" Applied with a lock timeout of {} and {tries} beyond the first.", whole_us(ms * 1000))
     });
     let blocked = match (original.blocked, safe.blast.blocked) {
         (0, 0) => "Neither form kept anybody waiting.".to_owned(),
