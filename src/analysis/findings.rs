@@ -68,7 +68,8 @@ pub(super) fn find(report: &Report) -> Vec<Finding> {
     findings.extend(steal(report));
     findings.extend(blind(report));
     findings.extend(probe_gaps(report));
-    findings.sort_by_key(|finding| finding.severity);
+    // Of equals what a migration did stands first: that is what was asked.
+    findings.sort_by_key(|finding| (finding.severity, !finding.id.starts_with("migration-")));
     findings
 }
 

@@ -45,6 +45,7 @@ pub(super) fn plan(
         return Err(wrong("--no-probes leaves nobody who sees the locks: leave it out".to_owned()));
     }
     let migrations = read(arguments, measure.target.dialect())?;
+    keep_statements(arguments, &mut measure.target);
     measure.reset = reset(arguments, &measure).map_err(wrong)?;
     let conditions = conditions(arguments, &measure.workload)?;
     let load = given
@@ -94,6 +95,18 @@ fn refuse_on_mysql(arguments: &MigrationArguments) -> Result<(), String> {
             timeout.as_secs() + 1
         )),
         None => Ok(()),
+    }
+}
+
+/// A throwaway MariaDB keeps the last statement of each session for whoever looks at those of a tool from outside, which it does not do
+/// by itself: then none is too short to be seen, and which of them failed is known.
+fn keep_statements(arguments: &MigrationArguments, target: &mut TargetChoice) {
+    const CONSUMER: &str = "performance_schema_consumer_events_statements_current";
+    if arguments.migrate_command.is_some()
+        && target.dialect() == Dialect::Mysql
+        && let TargetChoice::Local(options) = target
+    {
+        options.settings.push((CONSUMER.to_owned(), "ON".to_owned()));
     }
 }
 

@@ -6,10 +6,11 @@ use super::text::{code, escaped};
 use super::word;
 use crate::model::{
     Capacity, ChangeVerdict, Comparison, DdlInfo, DdlOutcome, Growth, IndexExperiment, IndexVerdict,
-    MetricDifference, Migration, MigrationOutcome, PoolStudy, Predicted, Report, StepOutcome, Verdict,
-    VictimInfo,
+    MetricDifference, Migration, MigrationOutcome, PoolStudy, Predicted, Rehearsal, Report, StepOutcome,
+    Verdict, VictimInfo,
 };
 use crate::report::format::{DASH, bytes, bytes_of, count, decimal, duration_us, percent, rate, whole_us};
+use crate::report::text::sanitise;
 
 /// Rows of a table of differences: limits, then what differs.
 const DIFFERENCES_MAX: usize = 20;
@@ -322,6 +323,38 @@ fn victims(page: &mut String, victims: &[VictimInfo]) {
     }
 }
 
+/// The safe form as SQL that can be taken over.
+fn safe_form(page: &mut String, safe: &Rehearsal) {
+    let stands_for = safe.statements.iter().filter_map(|of| Some((of.instead_of?, &of.info)));
+    let mut lines = Vec::new();
+    let (mut last, mut open) = (None, false);
+    for (original, info) in stands_for {
+        if open && !info.in_transaction {
+            lines.push("COMMIT;".to_owned());
+        }
+        if last != Some(original) {
+            lines.push(format!("-- in the place of statement {original}"));
+        }
+        if !open && info.in_transaction {
+            lines.push("BEGIN;".to_owned());
+        }
+        (last, open) = (Some(original), info.in_transaction);
+        // Nothing in it may end the fence.
+        let sql = sanitise(&info.sql).split_whitespace().collect::<Vec<_>>().join(" ");
+        lines.push(format!("{};", sql.replace("```", "'")));
+    }
+    if open {
+        lines.push("COMMIT;".to_owned());
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(
+            page,
+            "\n<details><summary>The safe form as SQL</summary>\n\n```sql\n{}\n```\n\n</details>",
+            lines.join("\n")
+        );
+    }
+}
+
 /// What it takes in production, where that was asked.
 fn larger(page: &mut String, growth: &Growth) {
     let scales: Vec<String> = growth.scales.iter().map(f64::to_string).collect();
@@ -370,6 +403,9 @@ fn rehearsals(page: &mut String, migration: &Migration) {
             "| {name} | {outcome} | {} | {} | {total} | {longest} |",
             of.tries, of.blast.blocked
         );
+    }
+    if let Some(safe) = migration.rehearsals.iter().find(|of| of.kind == "safe") {
+        safe_form(page, safe);
     }
     for of in migration.also_prepared.iter().flat_map(|of| &of.broken) {
         let _ = writeln!(page, "\nBreaks {}: {}", code(&of.statement), escaped(&of.error));

@@ -420,7 +420,7 @@ fn cost(page: &mut Page, migration: &Migration) {
     if let Some(ms) = migration.lock_timeout_ms {
         let tries = plural(u64::from(migration.retries), "try").replace("trys", "tries");
         let pause = whole_us(migration.backoff_ms * 1000);
-        page.fact("timeout", &format!("{ms}{NBSP}ms, {tries} beyond the first, {pause} apart"));
+        page.fact("timeout", &format!("{}, {tries} beyond the first, {pause} apart", whole_us(ms * 1000)));
     }
 }
 

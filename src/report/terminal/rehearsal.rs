@@ -19,7 +19,7 @@ const FAR: f64 = 10.0;
 
 /// All of it, as far as it was asked for.
 pub(super) fn sections(page: &mut Page, migration: &Migration, full: bool) {
-    safe(page, migration);
+    safe(page, migration, full);
     policies(page, migration);
     way_back(page, migration, full);
     prepared(page, migration, full);
@@ -55,7 +55,7 @@ fn one_line(sql: &str) -> String {
 }
 
 /// Each statement that has a safe form, and what stands in its place.
-fn safe(page: &mut Page, migration: &Migration) {
+fn safe(page: &mut Page, migration: &Migration, full: bool) {
     let Some(safe) = of_kind(migration, "safe").next() else {
         if let Some(without) = &migration.without_safe_form {
             page.heading("safe form", "nothing was rehearsed");
@@ -110,6 +110,10 @@ fn safe(page: &mut Page, migration: &Migration) {
     if !grid.is_empty() {
         page.grid(&grid);
     }
+    // Where the table has cut them, they are said in full.
+    for of in safe.statements.iter().filter(|of| full && !page.has_charts() && of.instead_of.is_some()) {
+        page.paragraph(INDENT, Style::Plain, &format!("{};", one_line(&of.info.sql)));
+    }
     page.paragraph(INDENT, Style::Plain, &against(&migration.blast, safe));
     if let Some(without) = migration.without_safe_form.as_ref().filter(|without| !without.is_empty()) {
         page.fact("as it is", &format!("{}: {NO_FORM}", statements(without)));
@@ -150,7 +154,7 @@ fn against(original: &BlastRadius, safe: &Rehearsal) -> String {
     let took = safe.took_s.map_or_else(String::new, |took| format!(" It took {}.", duration_us(took * 1e6)));
     let policy = safe.lock_timeout_ms.map_or_else(String::new, |ms| {
         let tries = plural(u64::from(safe.retries), "try").replace("trys", "tries");
-        format!(" Applied with a lock_timeout of {ms}{NBSP}ms and {tries} beyond the first.")
+        format!(" Applied with a lock timeout of {} and {tries} beyond the first.", whole_us(ms * 1000))
     });
     let blocked = match (original.blocked, safe.blast.blocked) {
         (0, 0) => "Neither form kept anybody waiting.".to_owned(),

@@ -50,6 +50,8 @@ pub struct Outside {
     client: Client,
     /// Whether the server keeps the last statement of each session.
     keeps_statements: bool,
+    /// Whether it notes metadata locks.
+    notes_locks: bool,
     /// Sessions that are not the tool's: who was there before it, and dbdyno's own.
     others: HashSet<u64>,
     /// Sessions that are the tool's, and since when they have which lock.
@@ -91,9 +93,11 @@ impl Outside {
                     .to_owned(),
             ));
         }
+        let notes_locks = watch::notes_locks(&client).await;
         let mut outside = Self {
             client,
             keeps_statements,
+            notes_locks,
             others: HashSet::new(),
             own: HashMap::new(),
             ongoing: HashMap::new(),
@@ -146,7 +150,7 @@ impl Outside {
     /// The metadata locks of the tool's sessions; none where the server does not note them.
     async fn locks(&mut self, clock: &impl Now) -> Result<HashMap<u64, Vec<(LockNow, Stamp)>>, DdlError> {
         let mut locks: HashMap<u64, Vec<(LockNow, Stamp)>> = HashMap::new();
-        if !self.keeps_statements {
+        if !self.notes_locks {
             return Ok(locks);
         }
         let ids: Vec<String> = self.own.keys().map(u64::to_string).collect();

@@ -57,9 +57,7 @@ impl Watch {
             |error: Error| ConnectError::Protocol { address: settings.address(), message: words(&error) };
         let setup = if client.is_mariadb() { SETUP } else { SETUP_OF_MYSQL };
         client.run(setup).await.map_err(refused)?;
-        // An account that may not read it is told so by `doctor`.
-        let instrument = client.rows(INSTRUMENT).await.unwrap_or_default();
-        let notes_locks = instrument.first().is_some_and(|row| is_true(row, "enabled"));
+        let notes_locks = notes_locks(&client).await;
         let sql = if notes_locks { locks_of(&session.0.to_string()) } else { state_of(session) };
         let eyes = Arc::new(Eyes { client, sql, notes_locks });
         let seen = Arc::new(Mutex::new(SeenLocks::default()));
@@ -90,6 +88,12 @@ impl Drop for Watch {
     fn drop(&mut self) {
         self.looking.abort();
     }
+}
+
+/// Whether the server notes metadata locks and shows them. An account that may not read them is told so by `doctor`.
+pub(super) async fn notes_locks(client: &Client) -> bool {
+    let instrument = client.rows(INSTRUMENT).await.unwrap_or_default();
+    instrument.first().is_some_and(|row| is_true(row, "enabled"))
 }
 
 /// Locks on tables of this database, and whatever else the sessions of these numbers wait for.
