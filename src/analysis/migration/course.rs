@@ -273,7 +273,7 @@ mod tests {
             foreseen: None,
             implicit_commit: false,
         };
-        let found = seconds.failures(DURING, &[one(0, 5_000, 5_700), one(1, 5_700, 6_100)]);
+        let found = seconds.failures(DURING, &[one(0, 5_000, 5_700), one(1, 5_700, 6_100)], &[]);
         let told: Vec<(usize, u64)> = found.iter().map(|(of, _, errors, _)| (*of, errors["0A000"])).collect();
         assert_eq!(told, [(0, 5), (1, 6), (1, 9)]);
     }
