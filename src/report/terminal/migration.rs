@@ -261,7 +261,7 @@ fn details(of: &DdlInfo, full: bool) -> Vec<String> {
 fn stops(of: &DdlInfo) -> Option<String> {
     let strongest = of.locks.first()?.stops;
     let is_part = |part: char| part.is_alphanumeric() || part == '_';
-    let words: Vec<&str> = of.sql.split(|part| !is_part(part)).collect();
+    let words: Vec<&str> = of.sql.split(|part: char| !is_part(part)).collect();
     let is_named = |relation: &&str| words.contains(&relation.rsplit('.').next().unwrap_or(relation));
     let locked = of.locks.iter().filter(|lock| lock.stops == strongest);
     let locked: Vec<&str> = locked.filter_map(|lock| lock.relation.as_deref()).collect();
