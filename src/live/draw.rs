@@ -5,7 +5,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Gauge, Paragraph, Sparkline};
+use ratatui::widgets::{Block, Paragraph, Sparkline};
 
 use super::snapshot::{Chain, Point, Snapshot, StageNow};
 use crate::model::metric::Unit;
@@ -102,7 +102,21 @@ fn bar(frame: &mut Frame<'_>, area: Rect, words: &str, ratio: f64, style: Style)
     let room = u16::try_from(width(&words)).unwrap_or(u16::MAX).saturating_add(2);
     let [left, right] = Layout::horizontal([Constraint::Length(room), Constraint::Min(0)]).areas(area);
     frame.render_widget(Paragraph::new(words), left);
-    frame.render_widget(Gauge::default().ratio(ratio).label("").gauge_style(style).use_unicode(true), right);
+    frame.render_widget(Paragraph::new(Line::styled(blocks(ratio, usize::from(right.width)), style)), right);
+}
+
+/// A share of so many columns, to an eighth of one; what is left is shaded, so that the whole is seen as well.
+fn blocks(ratio: f64, columns: usize) -> String {
+    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a ratio lies between 0 and 1"
+    )]
+    let eighths = (ratio.clamp(0.0, 1.0) * columns as f64 * 8.0).round() as usize;
+    let filled = "█".repeat(eighths / 8) + EIGHTHS[eighths % 8];
+    let left = columns.saturating_sub(width(&filled));
+    filled + &"░".repeat(left)
 }
 
 fn stage_line(stage: &StageNow) -> String {
@@ -201,7 +215,7 @@ fn draw_waits(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
         };
         Line::styled(text, view.style(colour))
     });
-    table(frame, area, "sessions of the pool, in", lines.collect(), "nobody looked yet");
+    table(frame, area, "sessions are in", lines.collect(), "nobody looked yet");
 }
 
 /// `now 2 s  checkout.take_stock on stock ← psql (foreign), idle in transaction`: those that go on, then those that ended.
@@ -240,16 +254,24 @@ fn draw_transactions(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
     table(frame, area, "transactions: the last second, and the whole run", lines, "");
 }
 
-/// The whole chain where there is room for it, else its two ends: who waits, and who holds all up.
+/// The whole chain where there is room for it, else its two ends: who waits, and who holds all up; where they have no room either,
+/// statements without their transactions.
 fn chain_line(chain: &Chain, columns: usize) -> String {
     let on = chain.relation.as_ref().map_or_else(String::new, |relation| format!(" on {relation}"));
     let state = if chain.root_state.is_empty() { String::new() } else { format!(", {}", chain.root_state) };
-    let waited = Unit::Time.show(chain.waited_s * 1e6);
+    let waited = format!("{:>7}", Unit::Time.show(chain.waited_s * 1e6));
     let whole = format!("{waited}  {}{on} ← {}{state}", chain.waiter, chain.blockers.join(" ← "));
-    match chain.blockers.as_slice() {
-        [_, .., root] if width(&whole) > columns => format!("{waited}  {} … ← {root}{state}", chain.waiter),
-        _ => whole,
+    if width(&whole) <= columns {
+        return whole;
     }
+    let between = if chain.blockers.len() > 1 { " …" } else { "" };
+    let root = chain.blockers.last().map_or("?", String::as_str);
+    let ends = format!("{waited}  {}{between} ← {root}{state}", chain.waiter);
+    if width(&ends) <= columns {
+        return ends;
+    }
+    let bare = |name: &str| name.split_once('.').map_or(name, |(_, statement)| statement).to_owned();
+    format!("{waited}  {}{between} ← {}{state}", bare(&chain.waiter), bare(root))
 }
 
 fn draw_errors(frame: &mut Frame<'_>, area: Rect, view: &View<'_>) {
@@ -330,9 +352,9 @@ mod tests {
             "p99",
             "6.1 of 8 busy",
             "Lock:transactionid",
-            "checkout.take_stock",
+            "take_stock",
             "psql (foreign)",
-            "now 604 ms",
+            "now  604 ms",
             "40P01",
             "PAUSED",
             "stop with a report",

@@ -207,7 +207,7 @@ fn space_holds_the_picture_and_n_ends_the_stage() {
         database.url()
     );
     let mut terminal = AtTerminal::begin(&place, &words);
-    terminal.wait_for("first");
+    terminal.wait_for("throughput");
     place.wait_for_seconds(2);
     terminal.press(" ");
     terminal.wait_for("PAUSED");

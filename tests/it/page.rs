@@ -96,6 +96,15 @@ fn one_crosshair_reads_all_charts_over_time() {
         response.as_str().is_some_and(|text| text.contains('s')),
         "the other chart reads the same second: {response}"
     );
+    // So does the chart whose areas lie upon each other, each part of it.
+    let pile = browser.value(
+        "(() => { const chart = JSON.parse(document.getElementById('data').textContent).charts.find(of => of.id === 'waits'); \
+         const shown = [...document.querySelectorAll('[data-chart=waits] .u-legend .u-value')].slice(1).map(of => of.textContent); \
+         return { series: chart.series.length, shown }; })()",
+    );
+    let parts = pile["shown"].as_array().expect("a legend");
+    assert_eq!(parts.len() as u64, pile["series"].as_u64().expect("series"), "{pile}");
+    assert!(parts.len() >= 2 && parts.iter().all(|part| part != "–"), "all are read at that second: {pile}");
     let told = browser.value("document.querySelector('.readout').textContent");
     assert!(told.as_str().is_some_and(|text| text.starts_with("at ") && text.contains("stage")), "{told}");
     // And without a mouse.

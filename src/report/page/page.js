@@ -42,7 +42,7 @@
     const two = (number) => String(Math.floor(number)).padStart(2, '0');
     if (length >= 7200) return Math.floor(seconds / 3600) + 'h' + two((seconds % 3600) / 60);
     if (length >= 300) return Math.floor(seconds / 60) + ':' + two(seconds % 60);
-    return plain(seconds) + NBSP + 's';
+    return String(Math.round(seconds * 100) / 100) + NBSP + 's';
   };
   const PERCENTILES = [[0, '0'], [0.30103, '50'], [1, '90'], [1.30103, '95'], [2, '99'], [3, '99.9'], [4, '99.99']];
   const percentile = (beyond) => plain((1 - 10 ** -beyond) * 100);

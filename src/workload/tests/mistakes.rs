@@ -436,9 +436,9 @@ fn mistakes_stay_readable_at_eighty_columns() {
        = help: there are `response`, `service`, `pool_wait` and `lag`
 
     error: no metric is called `latency`
-      --> shop/workload.toml:65:1
+      --> shop/workload.toml:66:1
        |
-    65 | "latency" = "< 0.1%"
+    66 | "latency" = "< 0.1%"
        | ^^^^^^^^^ not a metric
        |
        = help: there are times such as `response.p99`, `errors.rate`,
