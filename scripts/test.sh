@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds all tests and looks for lints while it compiles; then runs them: what depends on no time in parallel, what depends on time
-# three at a time, since it mostly sleeps, and what needs the processors as well alone. Prints the ten slowest. Arguments are handed to
+# four at a time, since it mostly sleeps, and what needs the processors as well alone. Prints the ten slowest. Arguments are handed to
 # the test binaries (`scripts/test.sh local::` runs what is called so).
 #
 # From an empty target folder all of it takes less than twelve minutes on two cores. The processors are what building and unit tests
@@ -26,27 +26,33 @@ timed="$PWD/scripts/timed.sh"
 cargo_test() {
     cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
 }
-integration=(--test it)
 
 # All at once, so that the library with and without its unit tests is compiled side by side. Benchmarks are not run here, but have
 # lints as well.
 cargo test --no-run --lib --test '*' --bench '*'
 
 cores=$(getconf _NPROCESSORS_ONLN)
+# One server serves all of them, with a limit on its connections.
+waiting=$((cores < 5 ? cores * 3 : 15))
 status=0
-# The count of allocations is a program of its own, which mostly waits for its servers: beside the unit tests it costs no time.
-cargo_test --test allocations -- "$@" >"$beside" &
-RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
+# Most of the integration tests wait for seconds to pass, not for a processor: six of them at a time leave a third of two. The unit tests
+# want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
+(
+    renice -n 19 -p "$BASHPID" >/dev/null
+    status=0
+    RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
+    cargo_test --test allocations -- "$@" || status=$?
+    exit "$status"
+) >"$beside" &
+cargo_test --test it -- --skip timing:: --skip alone:: --test-threads="$waiting" "$@" || status=$?
 wait $! || status=$?
 cat "$beside"
-# Most of these wait for seconds to pass, not for a processor: six of them want one and a half of two.
-cargo_test "${integration[@]}" -- --skip timing:: --skip alone:: --test-threads=$((cores * 3)) "$@" || status=$?
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
 if [ "$status" = 0 ]; then
-    cargo_test "${integration[@]}" -- timing:: --test-threads=3 "$@" || status=$?
+    cargo_test --test it -- timing:: --test-threads=4 "$@" || status=$?
 fi
 if [ "$status" = 0 ]; then
-    cargo_test "${integration[@]}" -- alone:: --test-threads=1 "$@" || status=$?
+    cargo_test --test it -- alone:: --test-threads=1 "$@" || status=$?
 fi
 
 echo
