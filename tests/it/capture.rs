@@ -780,7 +780,7 @@ CREATE INDEX orders_customer ON orders (customer_id);
 
     let copy = captured.load();
     let last = copy.value("SELECT max(id) FROM orders");
-    let books = captured.run(&copy).report().stages[0].accounting.clone();
+    let books = captured.run(&copy).report().stages[0].accounting;
     assert!(books.ok > 100 && books.failed == 0, "{books:?}");
     let lines = "SELECT count(*) FROM lines WHERE order_id = o.id";
     let whole = copy.value(&format!(
