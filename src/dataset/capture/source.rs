@@ -130,7 +130,7 @@ impl<'a> Sources<'a> {
     }
 
     /// The column of a child that says which rows have most children, for who asks for them.
-    fn favourites<'b>(&'b self, at: &'b At) -> Option<&'b (At, f64)> {
+    fn favourites<'s>(&'s self, at: &'s At) -> Option<&'s (At, f64)> {
         self.favourites.get(&(at.table, at.column.as_str()))
     }
 
