@@ -154,7 +154,9 @@ impl Bench {
             100.0 * FAILED_MAX,
             verdict(is_met)
         ));
-        missing.iter().for_each(|constraint| say(&format!("  missing: {constraint}")));
+        for constraint in &missing {
+            say(&format!("  missing: {constraint}"));
+        }
         for transaction in report.stages[0].transactions.iter().filter(|of| !of.errors.is_empty()) {
             say(&format!("  {}: {:?}", transaction.name, transaction.errors));
         }
