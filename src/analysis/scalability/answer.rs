@@ -16,6 +16,8 @@ const P99_ALIKE: f64 = 1.1;
 const HOST_FULL: f64 = 0.9;
 /// Share of the best throughput below which the mean of a knee shows that its interval is too wide to rely on.
 const UNSURE_BELOW: f64 = 0.9;
+/// Ends of an interval that lie further apart than this, as a factor, say nothing.
+const UNTOLD_ABOVE: f64 = 10.0;
 /// Difference of two mean holds, as a share, that is worth telling.
 const SERVICE_GROWTH: f64 = 1.2;
 
@@ -28,6 +30,8 @@ pub(super) struct Question<'a> {
     pub(super) instances: u32,
     /// Connections that the server has room for.
     pub(super) room: Option<u64>,
+    /// The highest rate below the one that decides at which some size keeps the goal, and the smallest such size.
+    pub(super) kept_at: Option<(f64, u32)>,
 }
 
 /// What is answered.
@@ -88,7 +92,7 @@ pub(super) fn find(
 }
 
 /// Whether a size does what is offered. What every connection has in hand at the end of a measurement is no backlog.
-pub(super) fn keeps_up(size: &Size<'_>) -> bool {
+fn keeps_up(size: &Size<'_>) -> bool {
     let (mut offered, mut done) = (0.0, 0.0);
     for (_, stage) in &size.repeats {
         let Some(offered_per_s) = stage.offered_per_s else { continue };
@@ -116,18 +120,23 @@ fn at_the_knee(question: &Question<'_>, pass: &Pass<'_>, knee: Knee) -> Choice {
     }
     let per_s = |size: u32| pass.index_of(size).map_or(0.0, |index| pass.sizes[index].point.per_s);
     match knee {
+        Knee::At(size) if per_s(size) < UNSURE_BELOW * best => Choice {
+            size: Some(size),
+            words: format!(
+                "Perhaps {}: the smallest of the sizes measured whose interval reaches 95 % of the best throughput ({:.0}/s; the best is \
+                 {best:.0}/s), but the repetitions scatter too much to rely on it: measure longer (--duration) or more often (--repeats).",
+                pool_of(question, size),
+                per_s(size)
+            ),
+            verdict: Verdict::None,
+        },
         Knee::At(size) => Choice {
             size: Some(size),
             words: format!(
-                "{}: the smallest of the sizes measured {} 95 % of the best throughput ({:.0}/s; the best is {best:.0}/s).{}",
+                "{}: the smallest of the sizes measured {} 95 % of the best throughput ({:.0}/s; the best is {best:.0}/s).",
                 advice(question, size),
                 if per_s(size) < KNEE_SHARE * best { "whose interval reaches" } else { "that reaches" },
-                per_s(size),
-                if per_s(size) < UNSURE_BELOW * best {
-                    " The repetitions scatter too much to say more: measure longer (--duration) or more often (--repeats)."
-                } else {
-                    ""
-                }
+                per_s(size)
             ),
             verdict: Verdict::None,
         },
@@ -166,26 +175,35 @@ fn at_rate(question: &Question<'_>, pass: &Pass<'_>) -> Choice {
         let point = &size.point;
         keeps_up(size) && point.error_fraction <= ERRORS_LOW && point.response_us.censored_from.is_none()
     };
-    let p99 = |size: &Size<'_>| {
+    let fitting: Vec<&Size<'_>> = pass.sizes.iter().filter(fits).collect();
+    // Where the samples of some size carry no p99, the longest are what all can be compared by.
+    let has_p99 = fitting.iter().all(|size| size.point.response_us.p99.is_some());
+    let tail = |size: &Size<'_>| {
         let times = &size.point.response_us;
-        times.p99.or(times.max).unwrap_or(u64::MAX)
+        let told = if has_p99 { times.p99 } else { times.max };
+        told.unwrap_or(u64::MAX)
     };
-    let Some(best) = pass.sizes.iter().filter(fits).map(p99).min() else {
+    let Some(best) = fitting.iter().map(|size| tail(size)).min() else {
         let words = format!(
             "No size keeps up with {rate:.0}/s: lower the rate, or look at what the sessions wait for."
         );
         return Choice::none(words, Verdict::None);
     };
-    let enough = |size: &&Size<'_>| p99(size) as f64 <= best as f64 * P99_ALIKE;
-    let Some(at) = pass.sizes.iter().filter(fits).find(enough) else {
+    let Some(at) = fitting.iter().find(|size| tail(size) as f64 <= best as f64 * P99_ALIKE) else {
         return Choice::none(String::new(), Verdict::None);
+    };
+    let what = if has_p99 { "p99 response" } else { "longest response" };
+    let smaller = match pass.sizes.first() {
+        Some(first) if first.size() == at.size() => "no smaller one was measured",
+        _ if has_p99 => "a smaller one is slower",
+        _ => "a smaller one is slower; for a p99 the samples are too few, measure longer (--duration)",
     };
     Choice {
         size: Some(at.size()),
         words: format!(
-            "{}: at {rate:.0}/s its p99 response of {} is within 10 % of the best of all sizes, and a smaller one is slower.",
+            "{}: at {rate:.0}/s its {what} of {} is within 10 % of the best of all sizes, and {smaller}.",
             advice(question, at.size()),
-            milliseconds(p99(at) as f64)
+            milliseconds(tail(at) as f64)
         ),
         verdict: Verdict::None,
     }
@@ -196,18 +214,23 @@ fn with_goals(question: &Question<'_>, goals: &[Goal], pass: &Pass<'_>, knee: Kn
     let goal = goals::words(goals);
     let keeping: Vec<&Size<'_>> =
         pass.sizes.iter().filter(|size| verdict_of(size) == Verdict::Pass).collect();
+    let lower = question.kept_at.map_or_else(String::new, |(rate, size)| {
+        let it = if goals.len() == 1 { "it" } else { "them" };
+        format!(" At {rate:.0}/s {} keeps {it}.", pool_of(question, size))
+    });
     let Some(smallest) = keeping.first() else {
         let unclear = pass.sizes.iter().any(|size| verdict_of(size) == Verdict::Inconclusive);
         if unclear {
             let words = format!(
-                "No size is known to keep {goal}{at}: the samples do not carry it; measure longer (--duration)."
+                "No size is known to keep {goal}{at}: the samples do not carry it; measure longer (--duration).{lower}"
             );
             return Choice::none(words, Verdict::Inconclusive);
         }
         let nearest = goals::nearest(goals, pass).map_or_else(String::new, |size| {
             format!(" The nearest is {} connections with {}.", size.size(), goals::measured(goals, size))
         });
-        return Choice::none(format!("No size of those measured keeps {goal}{at}.{nearest}"), Verdict::Fail);
+        let words = format!("No size of those measured keeps {goal}{at}.{nearest}{lower}");
+        return Choice::none(words, Verdict::Fail);
     };
     if !pass.is_closed() {
         return Choice {
@@ -232,6 +255,11 @@ fn with_goals(question: &Question<'_>, goals: &[Goal], pass: &Pass<'_>, knee: Kn
         ),
         verdict: Verdict::Pass,
     }
+}
+
+/// The smallest size that keeps all goals at this load.
+pub(super) fn smallest_that_keeps(pass: &Pass<'_>) -> Option<u32> {
+    pass.sizes.iter().find(|size| verdict_of(size) == Verdict::Pass).map(Size::size)
 }
 
 /// Whether a size keeps all goals at the load that was asked for.
@@ -266,15 +294,20 @@ fn beside_the_knee<'a, 'b>(
     }
 }
 
-/// `Use a pool of 8`, with what that is in all and whether the server has room for it.
+/// `Use a pool of 8`.
 fn advice(question: &Question<'_>, size: u32) -> String {
+    format!("Use {}", pool_of(question, size))
+}
+
+/// `a pool of 8`, with what that is in all and whether the server has room for it.
+fn pool_of(question: &Question<'_>, size: u32) -> String {
     let instances = question.instances;
     if instances < 2 {
-        return format!("Use a pool of {size}");
+        return format!("a pool of {size}");
     }
     let all = u64::from(size) * u64::from(instances);
     let room = question.room.map_or_else(String::new, |room| format!(" (the server has room for {room})"));
-    format!("Use a pool of {size} per instance, {all} connections in all for {instances} instances{room}")
+    format!("a pool of {size} per instance, {all} connections in all for {instances} instances{room}")
 }
 
 fn recommend(
@@ -491,6 +524,9 @@ fn change(what: &str, [positive, more, less]: [&str; 3], ratio: &Estimate) -> St
     let range = ratio.low.zip(ratio.high);
     let interval =
         range.map_or_else(String::new, |(low, high)| format!(" ({} to {})", signed(low), signed(high)));
+    if range.is_some_and(|(low, high)| low <= 0.0 || high / low > UNTOLD_ABOVE) {
+        return format!("nothing certain of the {what}, which scatters too much");
+    }
     if range.is_some_and(|(low, high)| low <= 1.0 && high >= 1.0) {
         return format!("no clear change of the {what}{interval}");
     }

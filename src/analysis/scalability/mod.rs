@@ -137,6 +137,7 @@ pub(super) fn analyse(
         current: asked.current,
         instances,
         room: asked.connections_room,
+        kept_at: kept_below(&passes, main),
     };
     let answer = answer::find(&question, main, saturated, knee);
     let told = |pass: &Pass<'_>| pass.sizes.iter().map(|size| size.point.clone()).collect::<Vec<_>>();
@@ -203,6 +204,12 @@ fn passes<'a>(header: &Header, measured: &[Repeat<'a>], goals: &[Goal]) -> Vec<P
     loads.into_iter().map(pass).collect()
 }
 
+/// Of the rates below the one that decides, the highest at which some size keeps the goal, and the smallest such size.
+fn kept_below(passes: &[Pass<'_>], main: &Pass<'_>) -> Option<(f64, u32)> {
+    let mut lower = passes.iter().rev().filter(|pass| !pass.is_closed() && !std::ptr::eq(*pass, main));
+    lower.find_map(|pass| pass.asked_per_s().zip(answer::smallest_that_keeps(pass)))
+}
+
 /// What theory expects of each size of an open loop, with the holds of the smallest size: what the larger sizes take longer for
 /// is what they make each other wait on the server.
 fn predict_waits(pass: &mut Pass<'_>, instances: u32) {
@@ -253,13 +260,10 @@ fn pass_info(pass: &Pass<'_>, points: Vec<model::PoolPoint>) -> PoolPass {
     // Clients are whole, not negative, and at most ten million.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let clients = level.round() as u32;
-    let keeps = |size: &&Size<'_>| {
-        size.point.goal.as_ref().is_some_and(|goal| goal.verdict == Verdict::Pass) && answer::keeps_up(size)
-    };
     PoolPass {
         rate_per_s: (!is_closed).then_some(level),
         clients: is_closed.then_some(clients),
-        smallest_that_keeps_the_goal: pass.sizes.iter().find(keeps).map(Size::size),
+        smallest_that_keeps_the_goal: answer::smallest_that_keeps(pass),
         points,
     }
 }

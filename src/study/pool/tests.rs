@@ -117,7 +117,12 @@ fn study(measured: &[Measured], pool: &PoolHeader) -> PoolStudy {
 
 /// Exponentially distributed naps of 20 ms, 150 of them a second: three connections are busy all the time.
 fn naps(size: u32, length_s: u64, seed: u64) -> Measured {
-    let load = Load::Open { rate: Course::Constant(150.0), arrivals: Arrivals::Poisson, max_lag: None };
+    naps_at(150.0, size, length_s, seed)
+}
+
+/// The same, so many of them a second.
+fn naps_at(per_s: f64, size: u32, length_s: u64, seed: u64) -> Measured {
+    let load = Load::Open { rate: Course::Constant(per_s), arrivals: Arrivals::Poisson, max_lag: None };
     let seed = Seed(seed);
     let key = Key::root(seed).number(7);
     let script = move |request, _, number| match request {
@@ -235,6 +240,33 @@ fn several_goals_are_kept_together_or_not_at_all() {
         serde_json::from_value(serde_json::json!({ "goal": old.goal, "current": null, "search_stages": 0, "connections_room": null }))
             .expect("a header of before");
     assert_eq!(study(&measured, &old).recommended.map(|of| of.size), Some(5));
+}
+
+/// Fifty naps a second keep one connection busy, a hundred and fifty three: two or three of them have no end of a queue for these.
+#[test]
+fn where_the_highest_rate_is_kept_by_no_size_the_next_one_is_told() {
+    let measured = [naps_at(50.0, 2, 40, 1), naps_at(50.0, 3, 40, 1), naps(2, 20, 1), naps(3, 20, 1)];
+    // 6.7 ms with two connections at fifty a second.
+    let study = study(&measured, &with_goals(vec![goal("pool_wait.mean", "< 20ms")]));
+    let kept: Vec<_> = study.passes.iter().map(|pass| pass.smallest_that_keeps_the_goal).collect();
+    assert_eq!((kept.as_slice(), study.recommended), (&[Some(2), None][..], None));
+    assert!(study.recommendation.contains(" At 50/s a pool of 2 keeps it."), "{}", study.recommendation);
+}
+
+#[test]
+fn without_a_goal_a_rate_is_served_best_by_the_smallest_size_that_answers_as_fast_as_any() {
+    let of = |sizes: &[u32]| {
+        let measured: Vec<Measured> = sizes.iter().map(|size| naps(*size, 40, 1)).collect();
+        study(&measured, &PoolHeader::default()).recommendation
+    };
+    let words = of(&[4, 8, 16]);
+    assert!(words.starts_with("Use a pool of 8: at 150/s its p99 response of "), "{words}");
+    assert!(words.contains("and a smaller one is slower."), "{words}");
+    let words = of(&[8, 16]);
+    assert!(
+        words.starts_with("Use a pool of 8:") && words.contains("no smaller one was measured"),
+        "{words}"
+    );
 }
 
 /// Of the 20 ms of each transaction 5 must be spent alone: four connections keep that place busy, and a fifth only queues at it.
