@@ -87,6 +87,7 @@ pub fn render(report: &Report, options: &Options) -> String {
     head::title(&mut page, report);
     if let Some(study) = &report.study {
         study::section(&mut page, study, full);
+        storm::by_size(&mut page, &report.stages);
     }
     if let Some(experiment) = &report.index {
         index::section(&mut page, experiment, full);
