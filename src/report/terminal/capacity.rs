@@ -18,7 +18,7 @@ pub(super) fn section(page: &mut Page, capacity: &Capacity) {
     }
     page.heading("steps", "in the order in which they were measured");
     let mut grid = Grid::new(vec![
-        Column::text("step", 11),
+        Column::text("step", 13),
         Column::number("offered\nper s"),
         Column::number("achieved\nper s"),
         Column::text("goal,\nas measured", 14),
