@@ -73,6 +73,13 @@ fn sizes(page: &mut Page, study: &PoolStudy, title: &str, points: &[PoolPoint]) 
         grid.row(row(point, knee == Some(point.size), share, wide, with_goal));
     }
     page.grid(&grid);
+    if study.instances > 1 {
+        let words = format!(
+            "sizes are connections of each of {} instances; rates and busy connections are of all together",
+            study.instances
+        );
+        page.paragraph(INDENT, Style::Dim, &words);
+    }
     goals::table(page, study, points);
 }
 

@@ -123,7 +123,7 @@ fn mean(us: Option<f64>) -> String {
 
 /// Times and throughput with their intervals.
 pub(super) fn intervals(page: &mut Page, points: &[PoolPoint]) {
-    page.heading("sizes with intervals", "means of the repetitions, and below them the interval at 95 %");
+    page.heading("sizes with intervals", "means, and below them their intervals at 95 %");
     let mut grid = Grid::new(vec![
         Column::number("size"),
         Column::number("repeats"),

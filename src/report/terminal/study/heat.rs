@@ -1,7 +1,7 @@
 //! Several rates at several sizes: a table in which what is slow stands out, and the frontier of the goal.
 
 use super::super::grid::{Cell, Column, Grid};
-use super::super::page::{Page, Style};
+use super::super::page::{INDENT, Page, Style};
 use super::super::value::{Statistic, time};
 use crate::model::{PoolPass, PoolPoint, PoolStudy, Verdict};
 use crate::report::format::{DASH, decimal};
@@ -13,18 +13,11 @@ const SHADES: [char; 4] = [' ', '░', '▒', '▓'];
 pub(super) fn table(page: &mut Page, study: &PoolStudy) {
     let rates: Vec<&PoolPass> = study.passes.iter().filter(|pass| pass.rate_per_s.is_some()).collect();
     let (Some(first), true) = (rates.first(), rates.len() > 1) else { return };
-    let (title, note) = match &study.goal {
-        Some(goal) if study.goals.is_empty() => (
-            format!("{} by size and rate", goal.metric),
-            format!("▶ first to be {}, ✗ is not; darker is worse", goal.limit),
-        ),
-        Some(goal) => (
-            format!("{} by size and rate", goal.metric),
-            "▶ first to keep all goals, ✗ breaks one; darker is worse".to_owned(),
-        ),
-        None => ("p99 response by size and rate".to_owned(), "darker is slower".to_owned()),
+    let title = match &study.goal {
+        Some(goal) => format!("{} by size and rate", goal.metric),
+        None => "p99 response by size and rate".to_owned(),
     };
-    page.heading(&title, &note);
+    page.heading(&title, "");
     let values = || rates.iter().flat_map(|pass| &pass.points).filter_map(value).filter(|value| *value > 0.0);
     let bounds = (values().reduce(f64::min).unwrap_or(1.0), values().reduce(f64::max).unwrap_or(1.0));
     let mut columns = vec![Column::number("size")];
@@ -42,6 +35,25 @@ pub(super) fn table(page: &mut Page, study: &PoolStudy) {
         grid.row(cells);
     }
     page.grid(&grid);
+    page.paragraph(INDENT, Style::Dim, &legend(study, &rates));
+}
+
+/// What the marks mean, those that are there.
+fn legend(study: &PoolStudy, rates: &[&PoolPass]) -> String {
+    let Some(goal) = &study.goal else { return "darker is slower".to_owned() };
+    let (kept, broken) = if study.goals.is_empty() {
+        (format!("keeps {}", goal.limit), format!("is not {}", goal.limit))
+    } else {
+        ("keeps all goals".to_owned(), "breaks one".to_owned())
+    };
+    let is_unclear = |point: &PoolPoint| {
+        point.goal.as_ref().is_some_and(|goal| !matches!(goal.verdict, Verdict::Pass | Verdict::Fail))
+    };
+    let mut words = format!("▶ the smallest size that {kept} at that rate, ✗ {broken}");
+    if rates.iter().flat_map(|pass| &pass.points).any(is_unclear) {
+        words += ", ? too few samples to tell, measure longer (--duration)";
+    }
+    words + "; darker is worse"
 }
 
 /// What is shaded: the goal's metric, else the p99 response, in whatever unit it has.
