@@ -2,8 +2,9 @@
 //! independent users come, and a goal of 5 ms on the mean wait for a connection, which five connections keep by Erlang's formula.
 //!
 //! `QUEUE_STUDIES` (10) is the number of studies, each of other arrivals and naps. Each must recommend five or a neighbour, three
-//! quarters of them five itself; and on average over them the measured wait of each size must be within a third of what its report
-//! says that theory expects there. One study takes 45 seconds. A program of cargo's for the reason that `pgbench.rs` gives.
+//! quarters of them five itself; and on average over them the measured wait of each size must be within a factor of one and a half of
+//! what its report says that theory expects there. One study takes a minute and a half. A program of cargo's for the reason that
+//! `pgbench.rs` gives.
 
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -21,8 +22,9 @@ const QUERIES: &str = "-- name: nap :many\nSELECT pg_sleep(:nap_s);\n";
 const SIZES: [u32; 4] = [4, 5, 6, 7];
 /// M/M/c of three busy connections: 10.2 ms with four, 2.4 ms with five.
 const EXPECTED: u32 = 5;
-/// How far the mean of the measured waits may lie from the expected one, as a factor.
-const WAIT_APART: f64 = 4.0 / 3.0;
+/// How far the mean of the measured waits may lie from the expected one, as a factor. Ten times 20 s know a mean wait within 10 to 13 %
+/// (see the known queues of `src/study/pool/tests.rs`): three times that.
+const WAIT_APART: f64 = 1.5;
 /// Waits below this are mostly what the server and the loop take beside the nap.
 const WAIT_MIN_US: f64 = 1_000.0;
 
@@ -87,7 +89,7 @@ fn study(workload: &Path, folder: &Path, seed: u32) -> Result<PoolStudy> {
     let output = Command::new(PROGRAM)
         .args(["pool", "--quiet", "--json", "-", "-t", "local", "--sizes", &sizes, "--rate", "150"])
         .args(["--arrivals", "poisson", "--goal", "pool_wait.mean < 5ms", "--no-knee", "--repeats", "1"])
-        .args(["--duration", "10s", "--warmup", "1s", "--no-probes", "--seed", &seed.to_string(), "-w"])
+        .args(["--duration", "20s", "--warmup", "2s", "--no-probes", "--seed", &seed.to_string(), "-w"])
         .arg(workload)
         .arg("--runs-dir")
         .arg(folder.join("runs"))

@@ -126,7 +126,8 @@ pub(super) fn about_the_answer(report: &Report) -> Report {
     about
 }
 
-fn planned_rate(stage: &Stage) -> Option<f64> {
+/// The rate that was asked for; nothing in a closed loop.
+pub(super) fn planned_rate(stage: &Stage) -> Option<f64> {
     // As planned, not as it came: Poisson arrivals differ a little from it.
     stage.clients.is_none().then(|| stage.load.as_ref().map(|load| load.course().max())).flatten()
 }

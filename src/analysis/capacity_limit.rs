@@ -3,7 +3,7 @@
 
 use crate::model::{BudgetResult, CapacityLimit, Stage, Verdict};
 
-use super::capacity::{say, top_wait};
+use super::capacity::{planned_rate, say, top_wait};
 
 /// The host has no time left to give above this.
 const HOST_FULL: f64 = 0.95;
@@ -80,8 +80,11 @@ fn found(kind: &str, evidence: String, remedy: impl Into<String>) -> CapacityLim
     CapacityLimit { kind: kind.to_owned(), evidence, remedy: remedy.into() }
 }
 
+/// At the rate that was asked for: by chance as many may have arrived as at the rate that met the goal.
 fn at_rate(at: &Stage) -> String {
-    at.offered_per_s.map_or_else(|| format!("in stage {}", at.name), |rate| format!("at {}/s", say(rate)))
+    planned_rate(at)
+        .or(at.offered_per_s)
+        .map_or_else(|| format!("in stage {}", at.name), |rate| format!("at {}/s", say(rate)))
 }
 
 fn errors(at: &Stage, goals: &[BudgetResult], around: &Circumstances<'_>) -> Option<CapacityLimit> {
