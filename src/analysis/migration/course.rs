@@ -248,7 +248,7 @@ mod tests {
         let mut seconds = Seconds::default();
         for number in [5, 6, 9] {
             let mut failed = second(DURING, number, 1, 1);
-            failed.parts[0].errors = BTreeMap::from([("0A000".to_owned(), number)]);
+            failed.parts[0].errors = BTreeMap::from([("0A000".to_owned(), 1), ("55P03".to_owned(), number)]);
             seconds.kept.push(failed);
         }
         let at = |ms: u64| Stamp(ms * 1_000_000);
@@ -273,8 +273,14 @@ mod tests {
             foreseen: None,
             implicit_commit: false,
         };
-        let found = seconds.failures(DURING, &[one(0, 5_000, 5_700), one(1, 5_700, 6_100)], &[]);
-        let told: Vec<(usize, u64)> = found.iter().map(|(of, _, errors, _)| (*of, errors["0A000"])).collect();
-        assert_eq!(told, [(0, 5), (1, 6), (1, 9)]);
+        let plan = ["ALTER TABLE t DROP a", "VACUUM FULL t"]
+            .map(|sql| DdlStatement { sql: sql.to_owned(), ..DdlStatement::default() });
+        let found = seconds.failures(DURING, &[one(0, 5_000, 5_700), one(1, 5_700, 6_100)], &plan);
+        let told = |code: &str| -> Vec<(usize, u64)> {
+            found.iter().filter_map(|(of, _, errors, _)| Some((*of, *errors.get(code)?))).collect()
+        };
+        assert_eq!(told("55P03"), [(0, 5), (1, 6), (1, 9)]);
+        // No VACUUM changes what a prepared statement gives.
+        assert_eq!(told("0A000"), [(0, 1), (0, 1), (0, 1)]);
     }
 }

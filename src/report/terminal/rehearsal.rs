@@ -111,8 +111,8 @@ fn safe(page: &mut Page, migration: &Migration, full: bool) {
         page.grid(&grid);
     }
     // Where the table has cut them, they are said in full.
-    let are_cut = full && !page.has_charts();
-    for of in safe.statements.iter().filter(|of| are_cut && of.instead_of.is_some()) {
+    let in_full = full && !page.has_charts();
+    for of in safe.statements.iter().filter(|of| in_full && of.instead_of.is_some()) {
         page.paragraph(INDENT, Style::Plain, &format!("{};", one_line(&of.info.sql)));
     }
     page.paragraph(INDENT, Style::Plain, &against(&migration.blast, safe));
