@@ -152,9 +152,6 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
         files: written,
     };
     target.close().await?;
-    if !plan.dry_run {
-        workload::load(&plan.out)?;
-    }
     Ok(captured)
 }
 
@@ -382,7 +379,8 @@ async fn runnable(
     Ok(mix(traffic, facts, described, from))
 }
 
-/// The constraints that generated rows would break.
+/// The constraints that generated rows would break. What is written for it is read as any workload is: a capture that could not be
+/// read back ends here.
 async fn broken(reader: &mut Reader<'_>, files: &Files<'_>) -> Result<(LeftOut, Vec<Remark>), StudyError> {
     let folder = tempfile::tempdir().map_err(unwritable(&std::env::temp_dir()))?;
     files.write(folder.path())?;
