@@ -57,7 +57,7 @@ fn page(found: &Fidelity, full: bool) -> String {
         "fidelity {}, the mean of\n  columns     {}  statistics of {} columns\n  plans       {}  generic plans of the same shape\n  \
          mix         {}  share of the calls that agrees\n  rows        {}  rows per call\n  cache       {}  blocks found in memory\n",
         per_cent(found.score),
-        per_cent(found.columns_score),
+        known(found.columns_score),
         found.columns.len(),
         known(found.same_plan_rate),
         known(found.mix_distance.map(|distance| 1.0 - distance)),

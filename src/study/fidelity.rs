@@ -16,8 +16,8 @@ use crate::db::{Client, Target};
 use crate::sql::lex::{TokenKind, significant};
 use crate::workload::Workload;
 
-use super::load::fill;
-use super::{Happening, LoadShape, Observer, OpenTarget, StudyError, TargetChoice};
+use super::load::{attach, fill, source_statistics};
+use super::{Happening, LoadShape, Observer, OpenTarget, PlannerStatistics, StudyError, TargetChoice};
 
 /// What is compared.
 #[derive(Clone)]
@@ -39,8 +39,8 @@ pub struct FidelityPlan {
 pub struct Fidelity {
     /// One number from 0 to 1: the mean of the parts below, as far as they are known.
     pub score: f64,
-    /// Mean of the scores of all columns; 0 where no column has statistics on both sides.
-    pub columns_score: f64,
+    /// Mean of the scores of all columns; absent where no column has statistics on both sides, each its own.
+    pub columns_score: Option<f64>,
     /// Share of the statements whose generic plan has the same shape; absent where none could be compared.
     pub same_plan_rate: Option<f64>,
     /// Half of the sum of the differences of the statements' shares of the calls; absent where nothing was counted. One less it is the
@@ -118,13 +118,24 @@ pub struct Counters {
 /// Fills a throwaway server if need be, and compares.
 pub async fn fidelity(plan: &FidelityPlan, observer: &mut Observer<'_>) -> Result<Fidelity, StudyError> {
     let target = OpenTarget::open(&plan.target, observer).await?;
+    let mut statistics = None;
     if target.is_local() {
-        fill(&target, &plan.workload, plan.shape, observer).await?;
+        if plan.shape.statistics == PlannerStatistics::Source {
+            statistics = Some(source_statistics(&target, &plan.workload).await?);
+        }
+        let shape = LoadShape { statistics: PlannerStatistics::Own, ..plan.shape };
+        fill(&target, &plan.workload, shape, observer).await?;
     }
     let against = OpenTarget::open(&TargetChoice::Existing(plan.against.clone()), observer).await?;
     observer(Happening::Step("comparing statistics and plans"));
     let source = Side::read(&against.control).await?;
     let mut copy = Side::read(&target.control).await?;
+    let state = dataset::data_state(&target.control, &plan.workload).await?;
+    let has_others = state.is_some_and(|state| state.source_statistics);
+    // Columns are compared by what they are, plans by what the planner is to know.
+    if let Some(statistics) = statistics {
+        attach(&target, &plan.workload, &statistics, observer).await?;
+    }
     let plans = |client| explained(client, &plan.workload, &[]);
     // Plans are made, nothing is executed; the server is told so all the same.
     let read_only = "SET default_transaction_read_only = on";
@@ -135,9 +146,12 @@ pub async fn fidelity(plan: &FidelityPlan, observer: &mut Observer<'_>) -> Resul
         exercise::exercise(&target, &plan.workload, plan.shape, plan.exercise, observer).await?;
         copy.counted = counted(&mut Reader::new(&target.control, &[]).await?).await?;
     }
-    let mut columns = compare(&source.facts, &copy.facts);
-    columns.sort_by(|one, other| one.score.total_cmp(&other.score));
-    let tables = tables(&source, &copy);
+    let (mut columns, mut of_tables) = (vec![], vec![]);
+    if !has_others {
+        columns = compare(&source.facts, &copy.facts);
+        columns.sort_by(|one, other| one.score.total_cmp(&other.score));
+        of_tables = tables(&source, &copy);
+    }
     let statements = statements(
         &plan.workload,
         (there.as_slice(), source.counted.as_ref()),
@@ -145,7 +159,16 @@ pub async fn fidelity(plan: &FidelityPlan, observer: &mut Observer<'_>) -> Resul
     );
     against.close().await?;
     target.close().await?;
-    Ok(score::judged(columns, tables, statements))
+    let mut found = score::judged(columns, of_tables, statements);
+    if has_others {
+        found.known_to_differ.insert(
+            0,
+            "columns and tables: the planner here was given the statistics of the source, so that they cannot be compared (ANALYZE \
+             takes them back)"
+                .to_owned(),
+        );
+    }
+    Ok(found)
 }
 
 /// What was counted of a statement, in all.

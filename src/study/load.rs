@@ -60,16 +60,30 @@ pub(super) async fn fill(
     .await?;
     observer(Happening::Loaded(&summary));
     if let Some(statistics) = statistics {
-        observer(Happening::Step("attaching the planner statistics of the source"));
-        for note in dataset::attach_statistics(&target.control, workload, &statistics).await? {
-            observer(Happening::Note(&note));
-        }
+        attach(target, workload, &statistics, observer).await?;
     }
     Ok(summary)
 }
 
+/// Lets the planner know the statistics of the source in place of its own.
+pub(super) async fn attach(
+    target: &OpenTarget,
+    workload: &Workload,
+    statistics: &SourceStatistics,
+    observer: &mut Observer<'_>,
+) -> Result<(), StudyError> {
+    observer(Happening::Step("attaching the planner statistics of the source"));
+    for note in dataset::attach_statistics(&target.control, workload, statistics).await? {
+        observer(Happening::Note(&note));
+    }
+    Ok(())
+}
+
 /// The statistics that were captured with a workload. What is against them is said before anything is loaded.
-async fn source_statistics(target: &OpenTarget, workload: &Workload) -> Result<SourceStatistics, StudyError> {
+pub(super) async fn source_statistics(
+    target: &OpenTarget,
+    workload: &Workload,
+) -> Result<SourceStatistics, StudyError> {
     dataset::may_attach_statistics(&target.control).await?.map_err(StudyError::Refused)?;
     let path = workload.folder.join(SOURCE_STATISTICS);
     let text = std::fs::read_to_string(&path).map_err(|error| {

@@ -27,7 +27,14 @@ const PREPARE: &str = "
 const REMEMBER: &str = "
     INSERT INTO dbdyno.source_statistics (workload) VALUES ($1) ON CONFLICT (workload) DO UPDATE SET attached_at = now()";
 
-const IS_ATTACHED: &str = "SELECT EXISTS (SELECT FROM dbdyno.source_statistics WHERE workload = $1)";
+/// They are no longer there once a table was analyzed again.
+const IS_ATTACHED: &str = "
+    SELECT EXISTS (
+        SELECT FROM dbdyno.source_statistics s
+        WHERE s.workload = $1 AND NOT EXISTS (
+            SELECT FROM dbdyno.load_object o
+            WHERE o.workload = s.workload AND o.class_id = 'pg_class'::regclass
+              AND greatest(pg_stat_get_last_analyze_time(o.object_id), pg_stat_get_last_autoanalyze_time(o.object_id)) > s.attached_at))";
 
 /// A table with all of its partitions and their indexes: what has pages, with the rows that it has by its own statistics. Indexes of
 /// part of a table are reckoned with by their own numbers. Those that are not partitions themselves are no files.

@@ -45,7 +45,7 @@ pub(super) fn judged(
     let parts = [columns_score, same_plan_rate, mix_distance.map(|of| 1.0 - of), rows_score, cache_score];
     Fidelity {
         score: mean(parts.into_iter().flatten()).unwrap_or(0.0),
-        columns_score: columns_score.unwrap_or(0.0),
+        columns_score,
         same_plan_rate,
         mix_distance,
         rows_score,
