@@ -484,7 +484,7 @@ fn columns_that_go_together_come_back_together() {
 
 /// What the schemas of applications have, beyond what is awkward alone: keys that count for some rows, columns that hang on two keys,
 /// limits of lengths, times in their order, partitions by lists of texts, aggregates, collations and searches of their own.
-const APPLICATION: &str = r#"
+const APPLICATION: &str = r"
 CREATE EXTENSION citext;
 CREATE COLLATION plain (LC_COLLATE = 'C', LC_CTYPE = 'C');
 CREATE FUNCTION keep_first(text, text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT coalesce($1, $2)';
@@ -524,7 +524,7 @@ UPDATE users SET default_post_id = id WHERE id <= 400;
 INSERT INTO tags SELECT id, (ARRAY['news', 'sport', 'music'])[t] FROM posts, generate_series(1, 3) t WHERE t <= 1 + id % 3;
 INSERT INTO visits SELECT n, (ARRAY['eu', 'ch', 'us'])[1 + n % 3], '2025-01-01'::timestamptz + n * interval '1 minute', 1 + n % 900
     FROM generate_series(1, 4000) n;
-ANALYZE"#;
+ANALYZE";
 
 /// What the application does with user and post number `n`.
 fn statements_of(n: u32) -> [String; 9] {
@@ -542,7 +542,7 @@ fn statements_of(n: u32) -> [String; 9] {
             "INSERT INTO posts (user_id, title, state) SELECT user_id, 'title {n}', 'draft' FROM profiles WHERE user_id = {n}"
         ),
         format!("UPDATE users SET ends_at = begins_at + interval '3 days' WHERE id = {n}"),
-        format!("DELETE FROM posts WHERE id = {} + 100000", n),
+        format!("DELETE FROM posts WHERE id = {n} + 100000"),
         format!(
             "INSERT INTO tags (post_id, tag) VALUES ({n}, 'tag {n}') ON CONFLICT (post_id, tag) DO NOTHING"
         ),

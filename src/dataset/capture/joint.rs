@@ -190,16 +190,22 @@ fn determined(
 ) -> Description {
     let mut left = of.written.common.clone();
     let (mut when, mut taken): (Vec<(String, String)>, f64) = (vec![], 0.0);
-    for (value, share) in alone(table, on) {
+    let known = |value: &str| {
+        let all = pairs.iter().filter(|(one, ..)| *one == value);
+        let (_, other, _) = all.max_by(|a, b| a.2.total_cmp(&b.2))?;
+        of.written.of.get(*other).cloned()
+    };
+    // Where nobody knows, the one that has most rows left when all others are given, if it has room for these.
+    let mut values: Vec<(&str, f64, Option<String>)> =
+        alone(table, on).into_iter().map(|(value, share)| (value, share, known(value))).collect();
+    values.sort_by_key(|(.., known)| known.is_none());
+    for (value, share, known) in values {
         let Some(key) = on.written.of.get(value) else { continue };
-        let known = pairs.iter().filter(|(one, ..)| *one == value).max_by(|a, b| a.2.total_cmp(&b.2));
-        let known = known.and_then(|(_, other, _)| of.written.of.get(*other));
-        // Where nobody knows, the one that has most rows left, if it has room for these.
         let roomy = || {
             let most = left.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
-            (most.1 > share / 2.0).then_some(&most.0)
+            (most.1 > share / 2.0).then(|| most.0.clone())
         };
-        let Some(literal) = known.or_else(roomy).cloned() else { continue };
+        let Some(literal) = known.or_else(roomy) else { continue };
         if let Some((_, room)) = left.iter_mut().find(|(value, _)| *value == literal) {
             *room -= share;
         }

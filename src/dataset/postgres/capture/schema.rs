@@ -58,7 +58,7 @@ const COLLATIONS: &str = "
                   CASE WHEN c.collprovider IN ('i', 'b')
                        THEN format('LOCALE = %L', coalesce(to_jsonb(c) ->> 'colllocale', to_jsonb(c) ->> 'colliculocale', c.collcollate))
                        ELSE format('LC_COLLATE = %L, LC_CTYPE = %L', c.collcollate, c.collctype) END,
-                  c.collisdeterministic)
+                  CASE WHEN c.collisdeterministic THEN 'true' ELSE 'false' END)
     FROM pg_collation c JOIN pg_namespace n ON n.oid = c.collnamespace
     WHERE n.nspname = ANY ($1)
       AND NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_collation'::regclass AND e.objid = c.oid AND e.deptype = 'e')
