@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::locks::name_of;
 use crate::model::DeadlockInfo;
 use crate::record::deadlock::{CircularWait, Deadlock, WrittenDeadlock, WrittenSide};
-use crate::record::observation::LockEpisode;
+use crate::record::observation::{LockEpisode, Who};
 use crate::record::set::StatementSpan;
 use crate::units::{BackendId, Span, Stamp, TransactionId};
 
@@ -80,11 +80,15 @@ impl Evidence<'_> {
     /// What was written down of which deadlock, by its place. Of several with one victim it is the last one before it was read.
     fn written_of(&self, deadlocks: &[Deadlock]) -> BTreeMap<usize, &WrittenDeadlock> {
         let find = |(written, read): &(WrittenDeadlock, Span)| {
-            let victim = written.sides.first()?.session.backend;
+            let victim = &written.sides.first()?.session;
             // The victim's client may be told a moment after the server has written it down.
             let (from, to) = (may_have_been(*read).from, read.to + TOLD_LATE_MAX);
-            let is_it =
-                |deadlock: &Deadlock| deadlock.backend == victim && deadlock.at >= from && deadlock.at <= to;
+            let is_it = |deadlock: &Deadlock| {
+                let executed = deadlock.statement.map(Who::Statement);
+                let is_alike =
+                    !matches!(victim.who, Who::Statement(_)) || executed.as_ref() == Some(&victim.who);
+                deadlock.backend == victim.backend && is_alike && deadlock.at >= from && deadlock.at <= to
+            };
             let all = deadlocks.iter().enumerate().filter(|(_, deadlock)| is_it(deadlock));
             all.max_by_key(|(_, deadlock)| deadlock.at).map(|(place, _)| place)
         };
@@ -208,7 +212,7 @@ fn meets(span: Span, moment: Span) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::observation::{Session, Who};
+    use crate::record::observation::Session;
     use crate::units::StatementId;
 
     fn ms(ms: u64) -> Stamp {
@@ -349,9 +353,12 @@ mod tests {
             (elsewhere, Span { from: ms(5500), to: ms(5510) }),
         ];
         let untold = |at| Deadlock { waits: Vec::new(), ..deadlock(at) };
-        let infos = told_with(&[untold(3000), untold(3500), untold(4555), untold(5000)], &[], &[], &written);
+        // A moment later it gave way again, in another statement.
+        let other = Deadlock { statement: Some(StatementId(2)), ..untold(4557) };
+        let all = [untold(3000), untold(3500), untold(4555), other, untold(5000)];
+        let infos = told_with(&all, &[], &[], &written);
         let found: Vec<_> = infos.iter().map(|info| (info.count, info.others[0].as_str())).collect();
-        assert_eq!(found, [(1, "nightly (foreign)"), (3, UNSEEN)], "what is known comes first");
+        assert_eq!(found, [(1, "nightly (foreign)"), (3, UNSEEN), (1, UNSEEN)], "what is known comes first");
         assert!((infos[0].t_s - 3.555).abs() < 1e-9, "{infos:?}");
         assert_eq!(
             infos[0].locks,

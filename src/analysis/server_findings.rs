@@ -76,9 +76,8 @@ fn scanned_table<'a>(stage: &'a Stage, table: &'a TableInfo) -> Option<Scanned<'
     let returning: Vec<&StatementInfo> =
         if naming.is_empty() { stage.statements.iter().collect() } else { naming.clone() };
     let returned = returning.iter().map(|statement| statement.rows).sum();
-    // Where the server counts no scans of a table, it counts the executions that no index led.
-    let is_scanned = table.seq_scans > 0
-        || naming.iter().filter_map(|of| work(of)).any(|(_, work)| work.no_index_used > 0);
+    // Where the server counts no scans of a table, it says which executions no index led.
+    let is_scanned = table.seq_scans > 0 || naming.iter().any(|of| is_without_index(of));
     let is_worth_it = is_scanned
         && table.live_rows >= ROWS_MIN
         && table.seq_rows_read >= ROWS_MIN
@@ -95,6 +94,12 @@ fn scanned_table<'a>(stage: &'a Stage, table: &'a TableInfo) -> Option<Scanned<'
     })
 }
 
+/// Whether executions of it were led by no index, as far as the server says so.
+fn is_without_index(statement: &StatementInfo) -> bool {
+    statement.no_index.is_some_and(|count| count > 0)
+        || work(statement).is_some_and(|(_, work)| work.no_index_used > 0)
+}
+
 /// What the server counts of the rows of a statement, with its executions.
 fn work(statement: &StatementInfo) -> Option<(u64, &RowWorkInfo)> {
     let server = statement.server.as_ref().filter(|server| server.calls > 0)?;
@@ -107,6 +112,9 @@ fn touches_enough(statement: &StatementInfo, table: &TableInfo) -> bool {
     if let Some((calls, work)) = work(statement) {
         let examined = work.rows_examined as f64 / calls as f64;
         return work.no_index_used > 0 && examined >= BLOCKS_ENOUGH * table.live_rows as f64;
+    }
+    if statement.no_index.is_some() {
+        return is_without_index(statement);
     }
     let Some(server) =
         statement.server.as_ref().filter(|server| server.shared_by.is_empty() && server.calls > 0)
@@ -126,8 +134,8 @@ fn told(scanned: &Scanned<'_>) -> String {
         String::new()
     } else {
         let names: Vec<&str> = likely.iter().map(String::as_str).collect();
-        let by = if table.seq_scans > 0 { "blocks that they touch" } else { "rows that they examine" };
-        format!("; by the {by}, {}", names.join(", "))
+        let by = if table.seq_scans > 0 { "; by the blocks that they touch, " } else { "; no index led " };
+        format!("{by}{}", names.join(", "))
     };
     if table.seq_scans == 0 {
         return format!(
@@ -166,7 +174,11 @@ struct OverRun<'a> {
 
 fn over_run(stages: &[Stage]) -> Vec<OverRun<'_>> {
     let mut all: BTreeMap<(&str, &str), OverRun<'_>> = BTreeMap::new();
-    for index in stages.iter().flat_map(|stage| &stage.indexes).filter(|index| !index.attached) {
+    let is_told = |index: &&IndexInfo| {
+        let names = [Some(&index.index), index.duplicate_of.as_ref(), index.covered_by.as_ref()];
+        !index.attached && !names.into_iter().flatten().any(|name| is_of_experiment(name))
+    };
+    for index in stages.iter().flat_map(|stage| &stage.indexes).filter(is_told) {
         let one = all.entry((&index.table, &index.index)).or_insert(OverRun {
             last: index,
             uses: Some(0),
@@ -181,12 +193,17 @@ fn over_run(stages: &[Stage]) -> Vec<OverRun<'_>> {
     all
 }
 
+/// Whether dbdyno made it for an experiment, whose own answer tells what it is good for.
+fn is_of_experiment(index: &str) -> bool {
+    index.rsplit('.').next().is_some_and(|name| name.starts_with("dbdyno_"))
+}
+
 fn duplicate_indexes(report: &Report) -> Option<Finding> {
     let all = over_run(&report.stages);
     let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.duplicate_of.is_some()).collect();
     let told = listed(&spare, |one| {
         let other = one.last.duplicate_of.as_deref().unwrap_or_default();
-        format!("{} of {} is made as {other} is, {}", one.last.index, one.last.table, cost(one))
+        format!("{} of {} is made as {other} is, {}", one.last.name_in_table(), one.last.table, cost(one))
     })?;
     Some(finding(
         "duplicate-indexes",
@@ -206,7 +223,8 @@ fn overlapping_indexes(report: &Report) -> Option<Finding> {
     let spare: Vec<&OverRun<'_>> = all.iter().filter(|one| one.last.covered_by.is_some()).collect();
     let told = listed(&spare, |one| {
         let other = one.last.covered_by.as_deref().unwrap_or_default();
-        format!("{} of {} is how {other} begins, {}{}", one.last.index, one.last.table, cost(one), used(one))
+        let (name, table) = (one.last.name_in_table(), &one.last.table);
+        format!("{name} of {table} is how {other} begins, {}{}", cost(one), used(one))
     })?;
     Some(finding(
         "overlapping-indexes",
@@ -229,7 +247,8 @@ fn unused_indexes(report: &Report) -> Option<Finding> {
         .filter(|one| one.uses == Some(0) && !one.last.needed && !one.last.constraint)
         .filter(|one| one.last.duplicate_of.is_none() && one.last.covered_by.is_none())
         .collect();
-    let told = listed(&spare, |one| format!("{} of {}, {}", one.last.index, one.last.table, cost(one)))?;
+    let told =
+        listed(&spare, |one| format!("{} of {}, {}", one.last.name_in_table(), one.last.table, cost(one)))?;
     Some(finding(
         "unused-indexes",
         Severity::Info,
@@ -373,9 +392,17 @@ mod tests {
         assert_eq!(found.likely.iter().collect::<Vec<_>>(), ["read.by_note"]);
         let words = told(&found);
         assert!(words.contains("1000000 rows were read without an index"), "{words}");
-        assert!(words.ends_with("by the rows that they examine, read.by_note"), "{words}");
+        assert!(words.ends_with("; no index led read.by_note"), "{words}");
         let led = stage(vec![examines("by_id", 1_000_000, 0)]);
         assert!(scanned_table(&led, &uncounted).is_none(), "an index led each of them");
+        let says = |name: &str, no_index| StatementInfo {
+            server: None,
+            no_index: Some(no_index),
+            ..examines(name, 0, 0)
+        };
+        let answered = stage(vec![says("by_note", 100), says("by_id", 0)]);
+        let found = scanned_table(&answered, &uncounted).expect("the answers say so");
+        assert_eq!(found.likely.iter().collect::<Vec<_>>(), ["read.by_note"]);
     }
 
     #[test]
@@ -424,6 +451,10 @@ mod tests {
         let stages = [Stage { indexes: vec![part, spared("whole")], ..stage(Vec::new()) }];
         let told: Vec<_> = over_run(&stages).into_iter().map(|one| one.last.index.as_str()).collect();
         assert_eq!(told, ["Sales.whole"]);
+        let beside = IndexInfo { covered_by: Some("orders.dbdyno_orders_1".to_owned()), ..spared("beside") };
+        let own = IndexInfo { index: "orders.dbdyno_orders_1".to_owned(), ..spared("own") };
+        let stages = [Stage { indexes: vec![beside, own], ..stage(Vec::new()) }];
+        assert!(over_run(&stages).is_empty(), "of those of an experiment its answer tells");
     }
 
     #[test]

@@ -728,6 +728,7 @@ impl StageAnalysis {
                 errors: set.errors,
                 rows: set.rows,
                 empty: set.empty,
+                no_index: (header.target.engine != "postgresql").then_some(set.no_index),
                 execute_us: quantiles(&set.execute),
                 first_row_us: quantiles(&set.first_row),
                 waits: self.waits_of(id),

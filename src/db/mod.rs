@@ -194,6 +194,8 @@ pub struct Reply {
     pub rows: u64,
     /// Bytes received.
     pub bytes: u64,
+    /// Whether no index led to the rows of a table; false where the server does not say so with its answer (PostgreSQL).
+    pub no_index: bool,
 }
 
 /// One measured connection that knows all statements of the workload.

@@ -105,6 +105,7 @@ impl Recorder {
             }
             set.rows += reply.rows;
             set.empty += u64::from(reply.rows == 0);
+            set.no_index += u64::from(reply.no_index);
             if let Some(plans) = &mut self.plans {
                 plans.executed(statement, backend);
             }

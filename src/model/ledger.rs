@@ -89,7 +89,8 @@ pub struct ServerActive {
     /// Upper end of it.
     pub high_us: f64,
     /// Planning and execution by `pg_stat_statements`, in microseconds; without parsing, and without the commit of a statement
-    /// that is its own transaction. On MariaDB and MySQL all of it, by `performance_schema`. Absent where it is not counted, or for several statements together.
+    /// that is its own transaction. On MariaDB and MySQL all of it, by `performance_schema`. Absent where it is not counted, or for
+    /// several statements together.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub counted_us: Option<f64>,
 }

@@ -565,6 +565,10 @@ pub struct StatementInfo {
     pub rows: u64,
     /// Executions that gave or changed no row.
     pub empty: u64,
+    /// Executions in which no index led to the rows of a table, by what the server says with each answer; absent where it says nothing of
+    /// that (PostgreSQL).
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub no_index: Option<u64>,
     /// Sent to done.
     pub execute_us: Quantiles,
     /// Sent to the first row.
@@ -916,6 +920,13 @@ pub struct IndexInfo {
 }
 
 impl IndexInfo {
+    /// Its name beside that of its table.
+    #[must_use]
+    pub fn name_in_table(&self) -> &str {
+        let rest = self.index.strip_prefix(&self.table).and_then(|rest| rest.strip_prefix('.'));
+        rest.unwrap_or(&self.index)
+    }
+
     /// How often it was used: its scans, or where nobody counts them the entries that were read by it. Nothing where neither is known.
     #[must_use]
     pub fn uses(&self) -> Option<u64> {

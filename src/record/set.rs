@@ -116,6 +116,9 @@ pub struct StatementSet {
     pub rows: u64,
     /// Executions that returned or changed no row.
     pub empty: u64,
+    /// Executions in which no index led to the rows of a table, where the server says so with its answer (MariaDB, MySQL).
+    #[serde(default)]
+    pub no_index: u64,
 }
 
 impl StatementSet {
@@ -127,6 +130,7 @@ impl StatementSet {
         self.errors_ns += other.errors_ns;
         self.rows += other.rows;
         self.empty += other.empty;
+        self.no_index += other.no_index;
     }
 
     fn clear(&mut self) {
@@ -137,6 +141,7 @@ impl StatementSet {
         self.errors_ns = 0;
         self.rows = 0;
         self.empty = 0;
+        self.no_index = 0;
     }
 }
 

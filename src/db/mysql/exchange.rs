@@ -74,6 +74,7 @@ impl<N: Now> Exchange<'_, N> {
             let ended = ended.ok_or_else(|| unreadable("the end of a result"))?;
             changed_rows += ended.changed_rows;
             *self.status = ended.status;
+            self.reply.no_index |= ended.status & status::NO_INDEX != 0;
             if ended.status & status::MORE_RESULTS == 0 {
                 break;
             }

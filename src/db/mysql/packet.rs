@@ -8,6 +8,8 @@ pub(super) mod status {
     pub(in super::super) const IN_TRANSACTION: u16 = 0x0001;
     /// Another result follows.
     pub(in super::super) const MORE_RESULTS: u16 = 0x0008;
+    /// A table was read from its beginning, or for each row anew by whichever index seemed best then.
+    pub(in super::super) const NO_INDEX: u16 = 0x0010 | 0x0020;
     /// A backslash in a literal is a backslash.
     pub(in super::super) const NO_BACKSLASH_ESCAPES: u16 = 0x0200;
 }

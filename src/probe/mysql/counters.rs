@@ -9,7 +9,7 @@ use mysql_async::Row;
 use super::digests::{DIGESTS, Digests};
 use super::indexes::{self, Catalogue, FOREIGN_KEYS, KEYS_OF_MARIADB, KEYS_OF_MYSQL, SIZES, USE, Use};
 use super::link::{count, open, probe_tag, rows, text};
-use super::status::{Status, ask_status};
+use super::status::{STATUS, Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
 use crate::probe::link::{Line, OnRequest, Unanswered};
@@ -138,7 +138,9 @@ struct Desk<'a, N> {
 
 impl<N: Now> Desk<'_, N> {
     async fn counters(mut self, digests: &Digests) -> Result<Counters, Unanswered> {
-        let status = ask_status(self.client, self.clock, LIMIT, self.cost).await?.value;
+        let status = ask_status(self.client, STATUS, self.clock, LIMIT, self.cost).await?.value;
+        // Those that grow fastest come first: what follows takes longer the more tables there are.
+        let statements = self.statements(digests, &status).await?;
         let tables = self.rows("information_schema.tables", TABLES).await?;
         let mut tables: Vec<TableCounters> = tables.iter().filter_map(table).collect();
         let used = self.rows("performance_schema.table_io_waits_summary_by_index_usage", USE).await?;
@@ -149,7 +151,6 @@ impl<N: Now> Desk<'_, N> {
         }
         self.bound(&mut tables);
         let indexes = self.indexes(&used).await?;
-        let statements = self.statements(digests, &status).await?;
         let database = database(&status, &tables);
         let mut missing = self.missing;
         missing.extend(NOT_COUNTED.map(str::to_owned));

@@ -2,20 +2,20 @@
 //! texts without comments and values. So a digest is known by what is left of a statement's text. What is sent as a prepared statement
 //! is not among the digests, and MariaDB does not count it by statement anywhere else (10.11). Pure but for the question itself.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use mysql_async::Row;
 
 use super::link::{count, probe_tag, text};
 use crate::probe::ProbePlan;
-use crate::record::observation::{RowWork, StatementCounters};
+use crate::record::observation::StatementCounters;
 use crate::sql::lex::{TokenKind, lex_in};
 use crate::units::{Dialect, StatementId};
 
 /// MariaDB 10.11 and MySQL 8, where `performance_schema` is on. They count since the server began, or the table was emptied.
 pub const DIGESTS: &str = concat!(
     probe_tag!(),
-    "SELECT CONV(LEFT(DIGEST, 15), 16, 10) AS number, DIGEST_TEXT AS digest, COUNT_STAR AS calls, SUM_TIMER_WAIT AS exec_ps, ",
+    "SELECT DIGEST_TEXT AS digest, COUNT_STAR AS calls, SUM_TIMER_WAIT AS exec_ps, ",
     "SUM_LOCK_TIME AS lock_ps, SUM_ROWS_AFFECTED + SUM_ROWS_SENT AS row_count, SUM_ROWS_EXAMINED AS rows_examined, ",
     "SUM_CREATED_TMP_TABLES AS tmp_tables, SUM_CREATED_TMP_DISK_TABLES AS tmp_disk_tables, SUM_SORT_ROWS AS sort_rows, ",
     "SUM_SELECT_SCAN AS full_scans, SUM_SELECT_FULL_JOIN AS full_joins, SUM_NO_INDEX_USED AS no_index_used ",
@@ -47,38 +47,46 @@ impl Digests {
         !self.0.is_empty()
     }
 
-    /// The counters of the workload's statements, from the rows of [`DIGESTS`].
+    /// The counters of the workload's statements, from the rows of [`DIGESTS`]. One statement can have several: where a value is
+    /// negative, the server keeps its sign.
     pub fn read(&self, rows: &[Row]) -> Vec<StatementCounters> {
-        rows.iter().filter_map(|row| self.account(row)).collect()
-    }
-
-    fn account(&self, row: &Row) -> Option<StatementCounters> {
-        let statements = self.statements(&text(row, "digest")?)?;
-        let number = |column| count(row, column).unwrap_or(0);
-        Some(StatementCounters {
-            statements,
-            query_id: i64::try_from(count(row, "number")?).ok()?,
-            calls: number("calls"),
-            exec_us: number("exec_ps") as f64 / PS_PER_US,
-            rows: number("row_count"),
-            row_work: Some(RowWork {
-                rows_examined: number("rows_examined"),
-                lock_us: number("lock_ps") as f64 / PS_PER_US,
-                tmp_tables: number("tmp_tables"),
-                tmp_disk_tables: number("tmp_disk_tables"),
-                sort_rows: number("sort_rows"),
-                full_scans: number("full_scans"),
-                full_joins: number("full_joins"),
-                no_index_used: number("no_index_used"),
-            }),
-            ..StatementCounters::default()
-        })
+        let mut all: BTreeMap<StatementId, StatementCounters> = BTreeMap::new();
+        for row in rows {
+            let Some(statements) = text(row, "digest").and_then(|digest| self.statements(&digest)) else {
+                continue;
+            };
+            let Some(first) = statements.first() else { continue };
+            let counters = all.entry(*first).or_insert_with(|| StatementCounters {
+                query_id: i64::from(first.0),
+                statements: statements.clone(),
+                ..StatementCounters::default()
+            });
+            add(counters, row);
+        }
+        all.into_values().collect()
     }
 
     /// The statements that a digest stands for.
     fn statements(&self, digest: &str) -> Option<Vec<StatementId>> {
         self.0.get(&essence(digest)).map(|statements| statements.iter().copied().collect())
     }
+}
+
+/// Adds what a digest has counted.
+fn add(counters: &mut StatementCounters, row: &Row) {
+    let number = |column| count(row, column).unwrap_or(0);
+    counters.calls += number("calls");
+    counters.exec_us += number("exec_ps") as f64 / PS_PER_US;
+    counters.rows += number("row_count");
+    let work = counters.row_work.get_or_insert_default();
+    work.rows_examined += number("rows_examined");
+    work.lock_us += number("lock_ps") as f64 / PS_PER_US;
+    work.tmp_tables += number("tmp_tables");
+    work.tmp_disk_tables += number("tmp_disk_tables");
+    work.sort_rows += number("sort_rows");
+    work.full_scans += number("full_scans");
+    work.full_joins += number("full_joins");
+    work.no_index_used += number("no_index_used");
 }
 
 /// What a text and its digest have in common: words in small letters without quotes, and one `?` for each list of values, however long
@@ -95,6 +103,7 @@ fn essence(sql: &str) -> String {
             | TokenKind::Parameter
             | TokenKind::Positional => VALUE.to_owned(),
             TokenKind::Word if written.eq_ignore_ascii_case("null") => VALUE.to_owned(),
+            TokenKind::Word => one_name(&written.to_lowercase()).to_owned(),
             _ => written.trim_matches('`').to_lowercase(),
         });
         shorten(&mut parts);
@@ -105,8 +114,41 @@ fn essence(sql: &str) -> String {
     parts.join(" ")
 }
 
-/// Makes one value of a list of values at the end, and one list of a list of such lists: `?, ?` → `?`, `(?), (?)` → `(?)`. Three dots
-/// are what the server writes for what it leaves out.
+/// Words of which the server keeps one for both.
+const SYNONYMS: [(&str, &str); 17] = [
+    ("any", "some"),
+    ("character", "char"),
+    ("current_date", "curdate"),
+    ("current_time", "curtime"),
+    ("current_timestamp", "now"),
+    ("database", "schema"),
+    ("distinctrow", "distinct"),
+    ("integer", "int"),
+    ("localtime", "now"),
+    ("localtimestamp", "now"),
+    ("mid", "substring"),
+    ("regexp", "rlike"),
+    ("session_user", "system_user"),
+    ("std", "stddev_pop"),
+    ("stddev", "stddev_pop"),
+    ("substr", "substring"),
+    ("user", "system_user"),
+];
+
+/// The word that stands for a word and its synonyms. Units of time have a prefix in digests (`SQL_TSI_DAY`).
+fn one_name(word: &str) -> &str {
+    let word = word.strip_prefix("sql_tsi_").unwrap_or(word);
+    SYNONYMS.iter().find(|(synonym, _)| *synonym == word).map_or(word, |(_, name)| *name)
+}
+
+/// Words behind which a sign belongs to a value.
+const BEFORE_A_VALUE: [&str; 14] = [
+    "and", "between", "by", "else", "in", "interval", "like", "limit", "not", "or", "select", "set", "then",
+    "when",
+];
+
+/// Makes one value of a list of values at the end, and one list of a list of such lists: `?, ?` → `?`, `(?), (?)` → `(?)`; and of a
+/// value with its sign the value. Three dots are what the server writes for what it leaves out.
 fn shorten(parts: &mut Vec<String>) {
     const DOTS: [&str; 3] = [".", ".", "."];
     const LISTS: [&[&str]; 3] =
@@ -114,12 +156,28 @@ fn shorten(parts: &mut Vec<String>) {
     if ends_with(parts, &DOTS) {
         parts.truncate(parts.len() - DOTS.len());
         parts.push(VALUE.to_owned());
+    } else if ends_with(parts, &["<", ">"]) {
+        parts.truncate(parts.len() - 2);
+        parts.extend(["!".to_owned(), "=".to_owned()]);
+    }
+    if let [before @ .., sign, value] = parts.as_slice()
+        && value == VALUE
+        && ["-", "+"].contains(&sign.as_str())
+        && before.last().is_none_or(|before| is_before_a_value(before))
+    {
+        parts.remove(parts.len() - 2);
     }
     while let Some(list) = LISTS.iter().find(|list| ends_with(parts, list)) {
         // What stands before the first comma is left.
         let kept = list.iter().take_while(|part| **part != ",").count();
         parts.truncate(parts.len() - list.len() + kept);
     }
+}
+
+/// Whether what follows is a value and not an operator: behind a name, a value or a bracket a sign is an operator.
+fn is_before_a_value(part: &str) -> bool {
+    let is_word = part.starts_with(|c: char| c.is_alphanumeric() || ['_', '$', '@'].contains(&c));
+    if is_word { BEFORE_A_VALUE.contains(&part) } else { ![VALUE, ")"].contains(&part) }
 }
 
 fn ends_with(parts: &[String], end: &[&str]) -> bool {
@@ -144,7 +202,18 @@ mod tests {
             ),
             ("SELECT * FROM t WHERE id IN (:a, :b, :c)", "SELECT * FROM `t` WHERE ID IN (...) "),
             ("INSERT INTO t VALUES (:a, :b), (:c, :d), (1, 2)", "INSERT INTO `t` VALUES (...) , ... "),
+            ("INSERT INTO t VALUES (:a, :b), (:c, NULL)", "INSERT INTO `t` VALUES (...) /* , ... */ "),
             ("SELECT n FROM t LIMIT :n", "SELECT `n` FROM `t` LIMIT ? "),
+            // The server keeps the sign of some values, and writes one operator as another.
+            ("SELECT n FROM t WHERE n >= :least", "SELECT `n` FROM `t` WHERE `n` >= - ? "),
+            (
+                "SELECT n FROM t WHERE n BETWEEN -3 AND :most",
+                "SELECT `n` FROM `t` WHERE `n` BETWEEN ? AND ? ",
+            ),
+            (
+                "SELECT n - 1, count(*) FROM t WHERE n <> :n",
+                "SELECT `n` - ? , COUNT ( * ) FROM `t` WHERE `n` != ? ",
+            ),
         ] {
             assert_eq!(essence(sent), essence(digest), "{sent}");
         }
@@ -152,6 +221,7 @@ mod tests {
             ("SELECT n FROM t WHERE id = :id", "SELECT n FROM t WHERE no = :id"),
             ("SELECT a, b FROM t", "SELECT a FROM t"),
             ("SELECT f(:a)", "SELECT f(:a) + :b"),
+            ("UPDATE t SET n = n - 1", "UPDATE t SET n = n"),
         ] {
             assert_ne!(essence(one), essence(other), "{one}");
         }

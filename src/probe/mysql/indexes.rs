@@ -125,7 +125,11 @@ impl Catalogue<'_> {
                 let name = (key.table.clone(), key.name.clone());
                 IndexCounters {
                     scans: None,
-                    entries_read: read.as_ref().map(|read| read.get(&name).copied().unwrap_or(0)),
+                    // Searches of texts and places are not counted.
+                    entries_read: read
+                        .as_ref()
+                        .filter(|_| key.shape.method == BTREE)
+                        .map(|read| read.get(&name).copied().unwrap_or(0)),
                     size_bytes: sizes.get(&name).copied().unwrap_or(0),
                     constraint: is_needed || key.shape.primary,
                     ..key.counters()
@@ -192,6 +196,8 @@ impl Part {
 
 /// What InnoDB calls the index of a primary key.
 const PRIMARY: &str = "PRIMARY";
+/// The method that keeps an order.
+const BTREE: &str = "btree";
 
 /// An index.
 #[derive(Debug)]
@@ -207,7 +213,7 @@ impl Key {
     /// Whether InnoDB looks rows up in it by these columns: they are its first ones, in this order. In a hidden one as well.
     fn serves(&self, table: &str, columns: &[String]) -> bool {
         self.table == table
-            && self.shape.method == "btree"
+            && self.shape.method == BTREE
             && columns.len() <= self.columns.len()
             && self.columns.iter().zip(columns).all(|(own, column)| own.as_ref() == Some(column))
     }
@@ -217,7 +223,7 @@ impl Key {
         let kind = match (shape.primary, shape.unique, shape.method.as_str()) {
             (true, ..) => "PRIMARY KEY".to_owned(),
             (_, true, _) => format!("UNIQUE INDEX {}", quoted(&name)),
-            (_, _, "btree") => format!("INDEX {}", quoted(&name)),
+            (_, _, BTREE) => format!("INDEX {}", quoted(&name)),
             (_, _, method) => format!("{} INDEX {}", method.to_uppercase(), quoted(&name)),
         };
         shape.definition = format!("ALTER TABLE {} ADD {kind} ({})", quoted(&table), shape.keys.join(", "));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::link::{DeadlockCount, LastLook, Seen, open};
-use super::status::{Status, ask_status};
+use super::status::{PULSE, Status, ask_status};
 use crate::db::Now;
 use crate::db::mysql::{Client, Settings};
 use crate::probe::ProbeError;
@@ -87,7 +87,7 @@ impl OnSchedule for PulseProbe {
 
     async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<(Observation, Span), String> {
         let client = self.line.get(open(&self.settings, LIMIT)).await?;
-        let answer = ask_status(client, clock, LIMIT, cost).await;
+        let answer = ask_status(client, PULSE, clock, LIMIT, cost).await;
         let answer = answer.map_err(|unanswered| self.line.heed(unanswered))?;
         self.deadlocks.set(answer.value.count("innodb_deadlocks"));
         let pulse = self.pulse(&answer.value, answer.answered_at)?;

@@ -11,8 +11,14 @@ use crate::db::mysql::Client;
 use crate::probe::link::{Answer, Unanswered};
 use crate::record::observation::ProbeCost;
 
-/// MariaDB 10.11 and MySQL 8. The whole list takes less than a filtered one from `performance_schema`, which may be off.
+/// MariaDB 10.11 and MySQL 8: all of it. It takes less than a filtered one from `performance_schema`, which may be off.
 pub(super) const STATUS: &str = concat!(probe_tag!(), "SHOW GLOBAL STATUS");
+/// The same servers: what is looked at each second, in a third of the time that all of it takes.
+pub(super) const PULSE: &str = concat!(
+    probe_tag!(),
+    "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_commit', 'Com_rollback', 'Created_tmp_files', 'Innodb_buffer_pool_read_requests', ",
+    "'Innodb_buffer_pool_reads', 'Innodb_deadlocks', 'Innodb_lsn_current', 'Innodb_os_log_written')"
+);
 /// MySQL 8, which does not count them there. In the columns of that list, and under the name that they have in MariaDB's.
 const DEADLOCKS_OF_MYSQL: &str = concat!(
     probe_tag!(),
@@ -20,14 +26,15 @@ const DEADLOCKS_OF_MYSQL: &str = concat!(
     "WHERE NAME = 'lock_deadlocks'"
 );
 
-/// Asks what the server has counted since its start.
+/// Asks what the server has counted since its start, by [`STATUS`] or [`PULSE`].
 pub(super) async fn ask_status(
     client: &Client,
+    asked: &str,
     clock: &impl Now,
     limit: Duration,
     cost: &mut ProbeCost,
 ) -> Result<Answer<Status>, Unanswered> {
-    let mut answer = rows(client, clock, limit, cost, STATUS).await?;
+    let mut answer = rows(client, clock, limit, cost, asked).await?;
     if !client.is_mariadb() {
         answer.value.extend(rows(client, clock, limit, cost, DEADLOCKS_OF_MYSQL).await?.value);
     }

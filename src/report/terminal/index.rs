@@ -291,10 +291,13 @@ fn put_statements(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
         columns.push(Column::number("sees"));
     }
     let counts_rows = shown.iter().any(|of| of.rows_examined.is_some());
-    columns.push(Column::number(if counts_rows { "rows ex-\namined" } else { "blocks" }).spare(1));
+    let is_counted = counts_rows || shown.iter().any(|of| of.blocks.is_some());
+    if is_counted {
+        columns.push(Column::number(if counts_rows { "rows ex-\namined" } else { "blocks" }).spare(1));
+    }
     let mut grid = Grid::new(columns);
     for of in &shown[..few] {
-        grid.row(row(of, is_wide));
+        grid.row(row(of, is_wide, is_counted));
     }
     page.grid(&grid);
     let mut key = Vec::new();
@@ -318,7 +321,7 @@ fn put_statements(page: &mut Page, effect: &IndexEffectInfo, full: bool) {
     page.paragraph(INDENT, Style::Dim, &key.join("; "));
 }
 
-fn row(of: &StatementEffect, is_wide: bool) -> Vec<Cell> {
+fn row(of: &StatementEffect, is_wide: bool, is_counted: bool) -> Vec<Cell> {
     let (style, word) = match of.role {
         StatementRole::Won => (Style::Good, "won"),
         StatementRole::Taxed => (Style::Bad, "taxed"),
@@ -343,13 +346,13 @@ fn row(of: &StatementEffect, is_wide: bool) -> Vec<Cell> {
         let visible = difference.visible.map_or_else(|| DASH.to_owned(), change);
         cells.push(Cell::new(visible.trim_start_matches('+')));
     }
-    // One below the other, as they are compared.
-    cells.push(
-        of.blocks.or(of.rows_examined).map_or_else(
+    if is_counted {
+        // One below the other, as they are compared.
+        cells.push(of.blocks.or(of.rows_examined).map_or_else(
             || Cell::new(DASH),
             |(without, with)| Cell::new(per_call(without)).and(per_call(with)),
-        ),
-    );
+        ));
+    }
     cells
 }
 

@@ -282,7 +282,7 @@ pub(super) fn indexes(page: &mut Page, stage: &Stage) {
     ]);
     for index in &stage.indexes {
         grid.row(vec![
-            Cell::new(&index.index),
+            Cell::new(index.name_in_table()),
             Cell::new(&index.table),
             Cell::new(index.uses().map_or_else(|| DASH.to_owned(), count)),
             Cell::new(count(index.writes_max)),

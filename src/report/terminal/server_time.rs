@@ -87,7 +87,12 @@ fn courses(page: &mut Page, stage: &Stage, groups: &[Group<'_>]) {
             row(page, label, &values, text);
         }
     };
-    show("WAL/s", course(groups, &stage.server_intervals, |one| one.wal_bytes_per_s), whole_bytes);
+    let is_redo = stage.server.as_ref().is_some_and(|server| server.wal_fpi.is_none());
+    show(
+        if is_redo { "redo/s" } else { "WAL/s" },
+        course(groups, &stage.server_intervals, |one| one.wal_bytes_per_s),
+        whole_bytes,
+    );
     show("read/s", course(groups, &stage.server_intervals, |one| one.blocks_read_per_s), rate);
     show("active", course(groups, &stage.server_intervals, |one| Some(one.active + one.lock_waiting)), rate);
     show("cores", course(groups, &stage.process_intervals, |one| Some(one.cores)), |cores| decimal(cores, 2));

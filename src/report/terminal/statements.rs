@@ -26,28 +26,22 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
     page.heading("statements", &note);
     statements.truncate(shown);
     let names = names(&stage.statements);
-    let counts_rows = stage.statements.iter().any(|statement| work(statement).is_some());
+    let account = Account::of(stage);
     let mut columns = vec![
         Column::text("name", 14),
         Column::number("per s"),
         Column::number("p50"),
         Column::number("p99"),
         Column::number("rows/\ncall").spare(2),
-        Column::number("server\nmean"),
     ];
-    if counts_rows {
-        columns.push(Column::number("rows ex-\namined").spare(3));
-    } else {
-        columns.push(Column::number("blocks per call\nhit").spare(4));
-        columns.push(Column::number("\nread").spare(3));
+    columns.extend(account.columns());
+    let are_unindexed = stage.statements.iter().any(|statement| statement.no_index > Some(0));
+    if are_unindexed {
+        columns.push(Column::number("no\nindex").spare(5));
     }
     columns.push(Column::text("top wait", 15));
     let mut grid = Grid::new(columns);
     for statement in &statements {
-        let server = statement.server.as_ref();
-        let blocks = |of: fn(&StatementServerInfo) -> u64| {
-            server.map_or_else(|| DASH.to_owned(), |server| per_call(mean(of(server), server.calls)))
-        };
         let mut cells = vec![
             Cell::new(&names[&key(statement)]),
             Cell::new(per_second(statement.count, stage)),
@@ -58,23 +52,88 @@ pub(super) fn times(page: &mut Page, stage: &Stage, full: bool) {
             } else {
                 per_call(mean(statement.rows, statement.count))
             }),
-            Cell::new(server_mean(statement)),
         ];
-        if counts_rows {
-            let examined = work(statement).map(|(calls, work)| per_call(mean(work.rows_examined, calls)));
-            cells.push(Cell::new(examined.unwrap_or_else(|| DASH.to_owned())));
-        } else {
-            cells.push(Cell::new(blocks(|server| server.shared_blks_hit)));
-            cells.push(Cell::new(blocks(|server| server.shared_blks_read)));
+        cells.extend(account.cells(statement));
+        if are_unindexed {
+            cells.push(Cell::new(unindexed(statement)));
         }
         cells.push(top_wait(statement.waits.first()));
         grid.row(cells);
     }
     page.grid(&grid);
+    if are_unindexed {
+        let key = "no index: share of the executions in which none led to the rows of a table, by the server's word";
+        page.paragraph(INDENT, Style::Dim, key);
+    }
     shared_rows(page, &statements);
     for statement in statements.iter().filter(|statement| statement.errors > 0) {
         let failed = format!("{} failed {}", names[&key(statement)], plural(statement.errors, "time"));
         page.labelled(INDENT, "errors", Style::Bad, &failed);
+    }
+}
+
+/// What the server counts of statements.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Account {
+    Blocks,
+    Rows,
+    /// None of these statements: there is nothing to show.
+    Nothing,
+}
+
+impl Account {
+    fn of(stage: &Stage) -> Self {
+        let mut statements = stage.statements.iter();
+        if statements.clone().any(|statement| work(statement).is_some()) {
+            Self::Rows
+        } else if statements.all(|statement| statement.no_index.is_some() && statement.server.is_none()) {
+            Self::Nothing
+        } else {
+            Self::Blocks
+        }
+    }
+
+    fn columns(self) -> Vec<Column> {
+        let server = Column::number("server\nmean");
+        match self {
+            Self::Blocks => {
+                let hit = Column::number("blocks per call\nhit").spare(4);
+                vec![server, hit, Column::number("\nread").spare(3)]
+            }
+            Self::Rows => vec![server, Column::number("rows ex-\namined").spare(3)],
+            Self::Nothing => Vec::new(),
+        }
+    }
+
+    fn cells(self, statement: &StatementInfo) -> Vec<Cell> {
+        let known = |text: Option<String>| Cell::new(text.unwrap_or_else(|| DASH.to_owned()));
+        let server = Cell::new(server_mean(statement));
+        match self {
+            Self::Blocks => {
+                let blocks = |of: fn(&StatementServerInfo) -> u64| {
+                    let of_server = |server: &StatementServerInfo| per_call(mean(of(server), server.calls));
+                    known(statement.server.as_ref().map(of_server))
+                };
+                vec![
+                    server,
+                    blocks(|server| server.shared_blks_hit),
+                    blocks(|server| server.shared_blks_read),
+                ]
+            }
+            Self::Rows => {
+                let each = |(calls, work): (u64, &RowWorkInfo)| per_call(mean(work.rows_examined, calls));
+                vec![server, known(work(statement).map(each))]
+            }
+            Self::Nothing => Vec::new(),
+        }
+    }
+}
+
+/// The share of the executions in which no index led to the rows of a table.
+fn unindexed(statement: &StatementInfo) -> String {
+    match statement.no_index {
+        Some(count) if count > 0 => percent(mean(count, statement.count)),
+        _ => DASH.to_owned(),
     }
 }
 
