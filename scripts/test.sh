@@ -33,10 +33,10 @@ cargo test --no-run --lib --test '*' --bench '*'
 
 cores=$(getconf _NPROCESSORS_ONLN)
 # One server serves all of them, with a limit on its connections.
-waiting=$((cores < 5 ? cores * 3 : 15))
+waiting=$((cores < 4 ? cores * 4 : 16))
 status=0
-# Most of the integration tests wait for seconds to pass, not for a processor: six of them at a time leave a third of two. The unit tests
-# want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
+# Most of the integration tests wait for seconds to pass, not for a processor: eight of them at a time leave a third of two. The unit
+# tests want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
 (
     renice -n 19 -p "$BASHPID" >/dev/null
     status=0
