@@ -23,8 +23,9 @@ export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}" CARGO_PROFILE_DEV_CODEGEN_UNI
 # cargo starts each test binary through this: on a stable toolchain the test harness reports durations only when it is asked
 # in this way. It is asked when the binary runs, not when it is built, so nothing is built differently.
 timed="$PWD/scripts/timed.sh"
+gently=()
 cargo_test() {
-    cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
+    ${gently[@]+"${gently[@]}"} cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
 }
 
 # All at once, so that the library with and without its unit tests is compiled side by side. Benchmarks are not run here, but have
@@ -38,7 +39,7 @@ status=0
 # Most of the integration tests wait for seconds to pass, not for a processor: eight of them at a time leave a third of two. The unit
 # tests want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
 (
-    renice -n 19 -p "$BASHPID" >/dev/null
+    gently=(nice -n 19)
     status=0
     RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
     cargo_test --test allocations -- "$@" || status=$?
