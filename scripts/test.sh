@@ -39,10 +39,10 @@ status=0
 # Most of the integration tests wait for seconds to pass, not for a processor: eight of them at a time leave a third of two. The unit
 # tests want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
 (
-    gently=(nice -n 19)
     status=0
-    RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
     cargo_test --test allocations -- "$@" || status=$?
+    gently=(nice -n 19)
+    RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
     exit "$status"
 ) >"$beside" &
 cargo_test --test it -- --skip timing:: --skip alone:: --test-threads="$waiting" "$@" || status=$?
