@@ -23,8 +23,9 @@ export CARGO_INCREMENTAL="${CARGO_INCREMENTAL:-0}" CARGO_PROFILE_DEV_CODEGEN_UNI
 # cargo starts each test binary through this: on a stable toolchain the test harness reports durations only when it is asked
 # in this way. It is asked when the binary runs, not when it is built, so nothing is built differently.
 timed="$PWD/scripts/timed.sh"
+gently=()
 cargo_test() {
-    cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
+    ${gently[@]+"${gently[@]}"} cargo --config "target.'cfg(unix)'.runner='$timed'" test "$@" 2>&1 | tee -a "$output"
 }
 
 # All at once, so that the library with and without its unit tests is compiled side by side. Benchmarks are not run here, but have
@@ -33,15 +34,15 @@ cargo test --no-run --lib --test '*' --bench '*'
 
 cores=$(getconf _NPROCESSORS_ONLN)
 # One server serves all of them, with a limit on its connections.
-waiting=$((cores < 5 ? cores * 3 : 15))
+waiting=$((cores < 4 ? cores * 4 : 16))
 status=0
-# Most of the integration tests wait for seconds to pass, not for a processor: six of them at a time leave a third of two. The unit tests
-# want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
+# Most of the integration tests wait for seconds to pass, not for a processor: eight of them at a time leave a third of two. The unit
+# tests want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
 (
-    renice -n 19 -p "$BASHPID" >/dev/null
     status=0
-    RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
     cargo_test --test allocations -- "$@" || status=$?
+    gently=(nice -n 19)
+    RUST_MIN_STACK=$((8 << 20)) cargo_test --lib -- "$@" || status=$?
     exit "$status"
 ) >"$beside" &
 cargo_test --test it -- --skip timing:: --skip alone:: --test-threads="$waiting" "$@" || status=$?

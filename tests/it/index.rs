@@ -124,8 +124,8 @@ pub fn assert_reads_won(found: &IndexResult, scan: &str) {
     assert!(found.size_bytes > 0 && found.build_us > 0 && !found.blocks.is_empty(), "{found:?}");
 }
 
-/// Whether reads are faster is told by their times: nothing else may want the processors.
-mod alone {
+/// Whether reads are faster is told by their times.
+mod timing {
     use super::*;
 
     #[test]
