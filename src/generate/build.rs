@@ -10,13 +10,13 @@ use super::column::{Placed, Source};
 use super::correlation::ordered_share;
 use super::distinct::Distinct;
 use super::histogram::Histogram;
-use super::json::plain;
 use super::placement::share_of;
 use super::quantile::Quantile;
 use super::resolve::{Scope, acyclic, affordable};
 use super::spec::{ColumnSpec, HistogramSpec, Modifiers, Refusal, RowSpec, ScopeTable, ValueSpec};
 use super::template::{Key, Template};
 use super::value::{Made, UuidTime, ValueGenerator, fraction, uuid_time};
+use crate::sql::values::Slot;
 
 /// The source of the values of column `column` of `tables[table]`.
 pub(super) fn source(
@@ -84,9 +84,18 @@ fn value(spec: &ValueSpec, modifiers: &Modifiers, scope: &Scope<'_>) -> Result<S
     }
 }
 
+/// Appends what tells a value from its neighbours: bits, which cost less than digits.
 fn append(made: Made, out: &mut Vec<u8>) {
-    if let Made::Scalar(slot) = made {
-        plain(out, slot);
+    let Made::Scalar(slot) = made else { return };
+    match slot {
+        Slot::Null | Slot::Text(_) | Slot::Bytes(_) => {}
+        Slot::Bool(value) => out.push(value.into()),
+        Slot::Int(value) | Slot::Timestamp(value) | Slot::Decimal { unscaled: value, .. } => {
+            out.extend_from_slice(&value.to_ne_bytes());
+        }
+        Slot::Float(value) => out.extend_from_slice(&value.to_ne_bytes()),
+        Slot::Date(value) => out.extend_from_slice(&value.to_ne_bytes()),
+        Slot::Uuid(value) => out.extend_from_slice(&value.to_ne_bytes()),
     }
 }
 

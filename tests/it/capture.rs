@@ -287,7 +287,8 @@ fn no_value_of_a_redacted_column_stands_in_any_file() {
     assert!(kept.ended.errors.contains("--keep-values: patients.ward"), "{}", kept.ended.errors);
     // Said as such it is the default; without it all that the statistics hold leaves, and still nothing of a statement.
     let said = Captured::of(source.url(), &["--redact"]);
-    assert_eq!(said.file("workload.toml"), captured.file("workload.toml"));
+    let tables = |of: &Captured| of.file("workload.toml").split("[[transaction]]").next().map(str::to_owned);
+    assert_eq!(tables(&said), tables(&captured));
     let open = Captured::of(source.url(), &["--no-redact"]);
     assert!(open.file("workload.toml").contains("\"wardmaple\""), "{}", open.file("workload.toml"));
     assert!(!open.file("queries.sql").contains(&name), "{}", open.file("queries.sql"));
@@ -384,7 +385,9 @@ fn it_needs_no_more_than_the_catalogs_and_changes_nothing() {
     let source = awkward();
     let role = format!("{}_watcher", source.name());
     source.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'w'; GRANT pg_monitor TO {role}"));
-    source.execute(&format!("GRANT SELECT ON pg_catalog.pg_statistic TO {role}"));
+    source.execute(&format!(
+        "GRANT SELECT ON pg_catalog.pg_statistic, pg_catalog.pg_statistic_ext_data TO {role}"
+    ));
     let (_, address) = source.url().split_once('@').expect("an address");
     let url = format!("postgres://{role}:w@{address}");
     let writes = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::text FROM pg_stat_user_tables";
@@ -401,7 +404,7 @@ fn it_needs_no_more_than_the_catalogs_and_changes_nothing() {
         "{}",
         sales.ended.output
     );
-    source.execute(&format!("REVOKE ALL ON pg_catalog.pg_statistic FROM {role}; DROP ROLE {role}"));
+    source.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
 #[test]
