@@ -545,14 +545,14 @@ fn statements_of(n: u32) -> [String; 9] {
             "INSERT INTO posts (user_id, title, state) SELECT user_id, 'title {n}', 'draft' FROM profiles WHERE user_id = {n}"
         ),
         format!("UPDATE users SET ends_at = begins_at + interval '3 days' WHERE id = {n}"),
-        format!("DELETE FROM posts WHERE id = {n} + 100000"),
+        format!("DELETE FROM posts WHERE id = {}", n + 100_000),
         format!(
             "INSERT INTO tags (post_id, tag) VALUES ({n}, 'tag {n}') ON CONFLICT (post_id, tag) DO NOTHING"
         ),
         format!(
             "SELECT region, count(*) FROM visits WHERE at BETWEEN '2025-01-01' AND '2025-01-02' AND post_id = ANY ('{{{n}, 7}}') GROUP BY 1"
         ),
-        format!("SELECT name FROM authors WHERE posts > {n} % 5 LIMIT 10"),
+        format!("SELECT name FROM authors WHERE posts > {} LIMIT 10", n % 5),
     ]
 }
 
