@@ -124,7 +124,8 @@ impl Bench {
         let copy_name = format!("{name}_copy");
         let copy = self.database(&copy_name)?;
         let url = self.url(&copy_name);
-        self.dbdyno(&["load", "-q", "-t", &url, "-w"], &workload)?;
+        let url = url.as_str();
+        self.dbdyno(&["load", "-q", "-t", url, "-w"], &workload)?;
         let missing = self.missing(&source, &copy, &fs::read_to_string(workload.join("workload.toml"))?)?;
         let run = [
             "run",
@@ -138,7 +139,7 @@ impl Bench {
             "--json",
             "-",
             "-t",
-            &url,
+            url,
             "-w",
         ];
         let report: Report = serde_json::from_str(&self.dbdyno(&run, &workload)?)?;
@@ -180,7 +181,7 @@ impl Bench {
     }
 
     fn capture(&self, name: &str) -> Result<String> {
-        self.dbdyno(&["capture", "-q", "-t", &self.url(name), "--out"], &self.files.path().join(name))
+        self.dbdyno(&["capture", "-q", "-t", self.url(name).as_str(), "--out"], &self.files.path().join(name))
     }
 
     fn dbdyno(&self, arguments: &[&str], folder: &Path) -> Result<String> {

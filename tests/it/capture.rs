@@ -287,7 +287,8 @@ fn no_value_of_a_redacted_column_stands_in_any_file() {
     assert!(kept.ended.errors.contains("--keep-values: patients.ward"), "{}", kept.ended.errors);
     // Said as such it is the default; without it all that the statistics hold leaves, and still nothing of a statement.
     let said = Captured::of(source.url(), &["--redact"]);
-    assert_eq!(said.file("workload.toml"), captured.file("workload.toml"));
+    let tables = |of: &Captured| of.file("workload.toml").split("[[transaction]]").next().map(str::to_owned);
+    assert_eq!(tables(&said), tables(&captured));
     let open = Captured::of(source.url(), &["--no-redact"]);
     assert!(open.file("workload.toml").contains("\"wardmaple\""), "{}", open.file("workload.toml"));
     assert!(!open.file("queries.sql").contains(&name), "{}", open.file("queries.sql"));
@@ -384,7 +385,9 @@ fn it_needs_no_more_than_the_catalogs_and_changes_nothing() {
     let source = awkward();
     let role = format!("{}_watcher", source.name());
     source.execute(&format!("CREATE ROLE {role} LOGIN PASSWORD 'w'; GRANT pg_monitor TO {role}"));
-    source.execute(&format!("GRANT SELECT ON pg_catalog.pg_statistic TO {role}"));
+    source.execute(&format!(
+        "GRANT SELECT ON pg_catalog.pg_statistic, pg_catalog.pg_statistic_ext_data TO {role}"
+    ));
     let (_, address) = source.url().split_once('@').expect("an address");
     let url = format!("postgres://{role}:w@{address}");
     let writes = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::text FROM pg_stat_user_tables";
@@ -401,7 +404,7 @@ fn it_needs_no_more_than_the_catalogs_and_changes_nothing() {
         "{}",
         sales.ended.output
     );
-    source.execute(&format!("REVOKE ALL ON pg_catalog.pg_statistic FROM {role}; DROP ROLE {role}"));
+    source.execute(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
 }
 
 #[test]
@@ -542,14 +545,14 @@ fn statements_of(n: u32) -> [String; 9] {
             "INSERT INTO posts (user_id, title, state) SELECT user_id, 'title {n}', 'draft' FROM profiles WHERE user_id = {n}"
         ),
         format!("UPDATE users SET ends_at = begins_at + interval '3 days' WHERE id = {n}"),
-        format!("DELETE FROM posts WHERE id = {n} + 100000"),
+        format!("DELETE FROM posts WHERE id = {}", n + 100_000),
         format!(
             "INSERT INTO tags (post_id, tag) VALUES ({n}, 'tag {n}') ON CONFLICT (post_id, tag) DO NOTHING"
         ),
         format!(
             "SELECT region, count(*) FROM visits WHERE at BETWEEN '2025-01-01' AND '2025-01-02' AND post_id = ANY ('{{{n}, 7}}') GROUP BY 1"
         ),
-        format!("SELECT name FROM authors WHERE posts > {n} % 5 LIMIT 10"),
+        format!("SELECT name FROM authors WHERE posts > {} LIMIT 10", n % 5),
     ]
 }
 
@@ -636,7 +639,7 @@ fn a_copy_with_real_rows_is_asked_for_what_parameters_draw() {
     for sql in [
         "SELECT name FROM tenants WHERE id = 14",
         "SELECT born FROM people WHERE tenant_id = 14 AND number = 1051",
-        "SELECT count(*) FROM people WHERE during = tstzrange('2024-01-01', '2024-01-02')",
+        "SELECT count(*) FROM people WHERE during = '[2024-01-01,2024-01-02)'",
         "SELECT id FROM visits WHERE at BETWEEN now() - interval '2 days' AND now()",
         "SELECT number FROM visits WHERE id = ANY ('{1,2,3}')",
         "SELECT number FROM visits WHERE at > '2024-01-01' ORDER BY at LIMIT 5",
@@ -813,7 +816,7 @@ VACUUM ANALYZE events";
     let version: u32 = source.value("SHOW server_version_num").parse().expect("a number");
     if version < 180_000 {
         // Refused before anything is loaded.
-        assert_eq!(ended.code, Some(1), "{}", ended.errors);
+        assert_eq!(ended.code, Some(2), "{}", ended.errors);
         assert!(ended.errors.contains("PostgreSQL 18 is the first"), "{}", ended.errors);
         assert_eq!(copy.value("SELECT to_regclass('events') IS NULL"), "t");
         return;

@@ -11,8 +11,8 @@ use crate::units::{Seed, parse_duration};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Reads catalogs, statistics and counters, and no row; nothing is written to the database. The user needs pg_monitor \
-and, for statistics of all columns, SELECT on pg_statistic. Texts become made-up texts of the same lengths, order and frequencies; \
-numbers and times are moved between their neighbours. What leaves is listed before it is written."
+and, for the statistics of all columns, SELECT on pg_statistic and pg_statistic_ext_data. Texts become made-up texts of the same \
+lengths, order and frequencies; numbers and times are moved between their neighbours. What leaves is listed before it is written."
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag that the user gives or not")]
 pub(in crate::cli) struct CaptureArguments {
