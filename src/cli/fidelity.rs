@@ -64,7 +64,9 @@ fn page(found: &Fidelity, full: bool) -> String {
         known(found.rows_score),
         known(found.cache_score),
     );
-    text += &columns(found, full);
+    if !found.columns.is_empty() {
+        text += &columns(found, full);
+    }
     text += &statements(found, full);
     let others = found.statements.iter().filter(|of| of.same_plan == Some(false) || full);
     for statement in others {
@@ -101,26 +103,34 @@ fn table<const N: usize>(header: [&str; N]) -> Table {
 /// What each statement gives and reads, the one that is called most first.
 fn statements(found: &Fidelity, full: bool) -> String {
     let shown = if full { found.statements.len() } else { SHOWN };
-    let mut table = table(["there / here", "of calls", "rows a call", "blocks a call", "in memory"]);
+    let mut table = table(["statement", "% of calls", "rows a call", "blocks a call", "% in memory"]);
     let mut all: Vec<&StatementFidelity> = found.statements.iter().collect();
     let share = |of: &StatementFidelity| of.source_share.unwrap_or(of.share);
     all.sort_by(|one, other| share(other).total_cmp(&share(one)));
     for of in all.iter().take(shown) {
         let both = |shown: &dyn Fn(&Counters) -> Option<String>| {
             let side = |counted: Option<&Counters>| counted.and_then(shown).unwrap_or_else(|| "–".to_owned());
-            format!("{} / {}", side(of.source.as_ref()), side(of.copy.as_ref()))
+            beside(&side(of.source.as_ref()), &side(of.copy.as_ref()))
         };
-        let there = of.source_share.map_or_else(|| "–".to_owned(), per_cent);
+        let part = |share: f64| format!("{:.1}", 100.0 * share);
+        let there = of.source_share.map_or_else(|| "–".to_owned(), part);
+        // Its transaction is named after it.
+        let name = of.statement.rsplit_once('.').map_or(of.statement.as_str(), |(_, name)| name);
         table.add_row([
-            of.statement.clone(),
-            format!("{there} / {}", per_cent(of.share)),
+            name.to_owned(),
+            beside(&there, &part(of.share)),
             both(&|counted| Some(format!("{:.2}", counted.rows_per_call))),
             both(&|counted| Some(format!("{:.1}", counted.blocks_per_call))),
-            both(&|counted| counted.hit_fraction.map(per_cent)),
+            both(&|counted| counted.hit_fraction.map(part)),
         ]);
     }
     let title = if found.statements.len() > shown { "statements that are called most" } else { "statements" };
-    format!("\n{title}\n\n{table}\n")
+    format!("\n{title}: there and here\n\n{table}\n")
+}
+
+/// What is there and what is here, on one line.
+fn beside(there: &str, here: &str) -> String {
+    format!("{there}\u{a0}/\u{a0}{here}")
 }
 
 fn columns(found: &Fidelity, full: bool) -> String {

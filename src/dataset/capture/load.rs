@@ -46,6 +46,8 @@ struct Application {
     sessions: f64,
     active: f64,
     in_transaction: f64,
+    /// Most that there were at one moment, whatever they did.
+    sessions_max: f64,
     /// Most that were active or in a transaction at one moment.
     busy_max: f64,
 }
@@ -70,17 +72,18 @@ impl SeenLoad {
             let name = if name.is_empty() { "(no name)" } else { name }.replace('\n', " ");
             let mean = (of.active + of.in_transaction) / times;
             busy_mean += mean;
+            let size = pool_size(mean, times, of.busy_max, of.sessions_max);
+            let suggested = if self.looks.len() > 1 {
+                format!(": a pool of {size:.0} would do (--pool-size {size:.0})")
+            } else {
+                String::new()
+            };
             lines.push(format!(
-                "{name}: {:.1} sessions, {:.2} active and {:.2} idle in transaction on average, at most {:.0} of them at once{}",
+                "{name}: {:.1} sessions, {:.2} active and {:.2} idle in transaction on average, at most {:.0} of them at once{suggested}",
                 of.sessions / times,
                 of.active / times,
                 of.in_transaction / times,
-                of.busy_max,
-                if self.looks.len() > 1 {
-                    format!(": a pool of {:.0} would do (--pool-size {0:.0})", pool_size(mean, of.busy_max))
-                } else {
-                    String::new()
-                }
+                of.busy_max
             ));
         }
         // Little's law: as many are busy as begin in the time that one takes.
@@ -99,19 +102,22 @@ impl SeenLoad {
     fn applications(&self) -> BTreeMap<&str, Application> {
         let mut seen: BTreeMap<&str, Application> = BTreeMap::new();
         for look in &self.looks {
-            let mut busy: BTreeMap<&str, f64> = BTreeMap::new();
+            let mut now: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
             for sample in look {
                 let of = seen.entry(&sample.application).or_default();
+                let (sessions, busy) = now.entry(&sample.application).or_default();
                 of.sessions += sample.count;
+                *sessions += sample.count;
                 match sample.state.as_str() {
                     "active" => of.active += sample.count,
                     state if state.starts_with("idle in transaction") => of.in_transaction += sample.count,
                     _ => continue,
                 }
-                *busy.entry(&sample.application).or_default() += sample.count;
+                *busy += sample.count;
             }
-            for (name, busy) in busy {
+            for (name, (sessions, busy)) in now {
                 let of = seen.entry(name).or_default();
+                of.sessions_max = of.sessions_max.max(sessions);
                 of.busy_max = of.busy_max.max(busy);
             }
         }
@@ -154,9 +160,12 @@ impl SeenLoad {
     }
 }
 
-/// Connections that do for so many that are busy on average, of whom so many were seen at once.
-fn pool_size(mean: f64, most: f64) -> f64 {
-    (mean + DEVIATIONS * mean.sqrt()).ceil().max(most).max(1.0)
+/// Connections that do for so many that are busy on average in so many looks, of whom so many were seen at once; no more than there
+/// are sessions.
+fn pool_size(mean: f64, looks: f64, busy_max: f64, sessions_max: f64) -> f64 {
+    // What was not seen in n looks is there on average less than 3 in n times, which is wrong once in twenty times.
+    let mean = mean.max(3.0 / looks);
+    (mean + DEVIATIONS * mean.sqrt()).ceil().min(sessions_max).max(busy_max).max(1.0)
 }
 
 /// The stages of the parts of the day as comments, for the user to take one of them.
@@ -200,8 +209,8 @@ mod tests {
             [
                 "api: 20.0 sessions, 1.50 active and 0.50 idle in transaction on average, at most 3 of them at once: a pool of 7 would do \
                  (--pool-size 7)",
-                "worker: 2.0 sessions, 0.00 active and 0.00 idle in transaction on average, at most 0 of them at once: a pool of 1 would \
-                 do (--pool-size 1)",
+                "worker: 2.0 sessions, 0.00 active and 0.00 idle in transaction on average, at most 0 of them at once: a pool of 4 would \
+                 do (--pool-size 4)",
                 "all together: 2.00 busy on average at 400.0 transactions per second, so that each holds its connection for 5.00 ms",
             ]
         );
@@ -209,7 +218,7 @@ mod tests {
         let once = SeenLoad { looks: vec![vec![sample("api", "active", 2.0)]], ..SeenLoad::default() };
         assert_eq!(once.words().len(), 1);
         assert!(!once.words()[0].contains("--pool-size"));
-        assert!((pool_size(0.1, 9.0) - 9.0).abs() < 1e-9);
+        assert!((pool_size(0.1, 100.0, 9.0, 20.0) - 9.0).abs() < 1e-9);
     }
 
     #[test]

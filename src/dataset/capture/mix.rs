@@ -157,6 +157,7 @@ pub fn mix(traffic: &Traffic, facts: &DatabaseFacts, described: &Described, from
             Err(why) => refused.push(RefusedStatement::of(statement, why)),
         }
     }
+    refused.sort_by(|one, other| other.calls.total_cmp(&one.calls));
     let mut mix = Mix { refused, totals, load: traffic.load.clone(), ..Mix::default() };
     let counted: Vec<&StatementFacts> = made.iter().map(|(at, _)| &traffic.statements[*at]).collect();
     let groups = groups(&counted, traffic.begins);

@@ -65,7 +65,7 @@ const COLUMNS: &str = "
               AS w(name text, nulls float8, width float8, distinct_values float8, common real[], correlation float8) ON w.name = s.attname
          CROSS JOIN LATERAL (
              SELECT CASE WHEN t.typcategory = 'A' THEN 0
-                    ELSE coalesce(least(cardinality(s.most_common_freqs), cardinality(w.common)), 0) END AS length) l
+                    ELSE least(coalesce(cardinality(s.most_common_freqs), 0), coalesce(cardinality(w.common), 0)) END AS length) l
     WHERE c.oid = to_regclass($1) AND s.inherited = (c.relkind = 'p')";
 
 /// Whether this server lets statistics be said; the inner error says what would.

@@ -117,7 +117,12 @@ fn known_to_differ(
     }
     lines.push(access(statements));
     lines.extend(bloat(tables));
-    if statements.iter().all(|of| of.copy.is_none()) {
+    if statements.iter().all(|of| of.source.is_none()) {
+        lines.push(
+            "the mix, rows per call and cache hits: no statement of the workload was counted there since pg_stat_statements was reset"
+                .to_owned(),
+        );
+    } else if statements.iter().all(|of| of.copy.is_none()) {
         lines.push(
             "rows per call and cache hits: no statement was counted here; let pg_stat_statements count while the workload is run on \
              it (dbdyno run), and ask again"
