@@ -3,7 +3,7 @@
 # four at a time, since it mostly sleeps, and what needs the processors as well alone. Prints the ten slowest. Arguments are handed to
 # the test binaries (`scripts/test.sh local::` runs what is called so).
 #
-# From an empty target folder all of it takes less than twelve minutes on two cores. The processors are what building and unit tests
+# From an empty target folder all of it is to take less than twelve minutes on two cores. The processors are what building and unit tests
 # take, sleeping is what the others take: so the former are kept cheap (nothing of this crate is optimised, see Cargo.toml; Clippy looks
 # at the library once, see clippy-rustc.sh), and of the latter as many wait side by side as their figures bear.
 set -euo pipefail
@@ -34,10 +34,10 @@ cargo test --no-run --lib --test '*' --bench '*'
 
 cores=$(getconf _NPROCESSORS_ONLN)
 # One server serves all of them, with a limit on its connections.
-waiting=$((cores < 4 ? cores * 4 : 16))
+waiting=$((cores < 5 ? cores * 3 : 15))
 status=0
-# Most of the integration tests wait for seconds to pass, not for a processor: eight of them at a time leave a third of two. The unit
-# tests want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
+# Most of the integration tests wait for seconds to pass, not for a processor: six of them at a time leave more than a third of two. The
+# unit tests want nothing else, so they have it, at the lowest priority. The count of allocations is a program of its own.
 (
     status=0
     cargo_test --test allocations -- "$@" || status=$?
