@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds all tests and looks for lints while it compiles; then runs them: what depends on no time in parallel, what depends on time
-# four at a time, since it mostly sleeps, and what needs the processors as well alone. Prints the ten slowest. Arguments are handed to
+# three at a time, since it mostly sleeps, and what needs the processors as well alone. Prints the ten slowest. Arguments are handed to
 # the test binaries (`scripts/test.sh local::` runs what is called so).
 #
 # From an empty target folder all of it is to take less than twelve minutes on two cores. The processors are what building and unit tests
@@ -50,7 +50,7 @@ wait $! || status=$?
 cat "$beside"
 # A busy machine bends times: no timing test runs beside a failed or an unfinished one.
 if [ "$status" = 0 ]; then
-    cargo_test --test it -- timing:: --test-threads=4 "$@" || status=$?
+    cargo_test --test it -- timing:: --test-threads=3 "$@" || status=$?
 fi
 if [ "$status" = 0 ]; then
     cargo_test --test it -- alone:: --test-threads=1 "$@" || status=$?

@@ -125,7 +125,7 @@ pub fn assert_reads_won(found: &IndexResult, scan: &str) {
 }
 
 /// Whether reads are faster is told by their times.
-mod timing {
+mod alone {
     use super::*;
 
     #[test]

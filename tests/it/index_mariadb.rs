@@ -52,7 +52,7 @@ fn begin(database: &MyDatabase, place: &Place, more: &[&str]) -> Running {
     Running::spawn(command)
 }
 
-mod timing {
+mod alone {
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! The integration tests: one binary, one private server of each engine for all of them, a fresh database for each.
 //!
 //! Tests whose figures depend on time belong into a module `timing`, and into `alone` where they need the processors as well:
-//! `make test` runs the former after all others, four at a time, and the latter at the end, one after another.
+//! `make test` runs the former after all others, three at a time, and the latter at the end, one after another.
 
 mod ab;
 mod alone;

@@ -1,4 +1,4 @@
-//! Figures that depend on time, of transactions that mostly sleep: four of these run at a time. Bounds are ratios, orders and counts,
+//! Figures that depend on time, of transactions that mostly sleep: three of these run at a time. Bounds are ratios, orders and counts,
 //! since the machine may be slow.
 
 mod capacity;
