@@ -13,11 +13,11 @@ use crate::db::error::SqlState;
 use crate::db::returned::place_of;
 use crate::db::template::Template;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
-use crate::sql::lex::significant;
+use crate::sql::lex::significant_in;
 use crate::sql::named::question_marks;
 use crate::sql::tag::label_of;
 use crate::sql::values::Frame;
-use crate::units::SlotId;
+use crate::units::{Dialect, SlotId};
 
 const COM_STMT_PREPARE: u8 = 0x16;
 const COM_STMT_EXECUTE: u8 = 0x17;
@@ -113,7 +113,8 @@ fn check(
     if found != given {
         return refused("07001", format!("it has {found} parameters where {given} are given"));
     }
-    if columns.is_empty() && plan.rows != RowsExpected::Any && !is_call(&plan.sql) {
+    let tells_later = tells_columns_later(&plan.sql);
+    if columns.is_empty() && plan.rows != RowsExpected::Any && !tells_later {
         let message =
             "it returns no rows where one is promised (name it `:exec`; MariaDB knows INSERT … RETURNING)";
         return refused("02000", message.to_owned());
@@ -122,7 +123,7 @@ fn check(
     let wanted = plan.outputs.iter().filter(|_| plan.substitution != Substitution::Raw);
     let returned: Vec<&str> = columns.iter().map(String::as_str).collect();
     for (name, _) in wanted {
-        if is_call(&plan.sql) && !returned.contains(&name.as_str()) {
+        if tells_later && !returned.contains(&name.as_str()) {
             continue;
         }
         if let Err((code, message)) = place_of(name, &returned) {
@@ -132,9 +133,13 @@ fn check(
     Ok(())
 }
 
-/// Of a procedure's results nothing is known before it is called.
-fn is_call(sql: &str) -> bool {
-    significant(sql).first().is_some_and(|token| token.is_word(sql, "CALL"))
+/// Whether nothing is known of the columns before it is executed: so it is of a procedure, and of what INSERT, REPLACE and DELETE
+/// return, which MariaDB leaves out of its answer to PREPARE (10.11.19).
+fn tells_columns_later(sql: &str) -> bool {
+    let tokens = significant_in(sql, Dialect::Mysql);
+    let begins_with = |word: &str| tokens.first().is_some_and(|token| token.is_word(sql, word));
+    let returns = || tokens.iter().any(|token| token.is_word(sql, "RETURNING"));
+    begins_with("CALL") || ["INSERT", "REPLACE", "DELETE"].into_iter().any(begins_with) && returns()
 }
 
 /// Has the server prepare a text, and writes down the names of its columns where somebody wants to know them.
