@@ -23,8 +23,8 @@ use tokio::runtime::Runtime;
 
 use crate::contract::mariadb;
 use crate::dataset::{SEED, options};
-use crate::harness::{Database, runtime};
-use crate::place::workload_of;
+use crate::harness::{Database, dbdyno, runtime};
+use crate::place::{Measured, workload_of};
 
 /// A database of one test, dropped with it.
 pub struct MyDatabase {
@@ -695,7 +695,7 @@ fn queries_give_values_and_measures_are_checked() {
 }
 
 #[test]
-fn every_workload_that_ships_for_mariadb_loads_and_its_statements_prepare() {
+fn every_workload_that_ships_for_mariadb_loads_and_runs() {
     let mut loaded = vec![];
     for entry in fs::read_dir("workloads").expect("the folder of the workloads") {
         let path = entry.expect("an entry").path();
@@ -727,6 +727,14 @@ fn every_workload_that_ships_for_mariadb_loads_and_its_statements_prepare() {
             let checked = check_parameters(client, &workload, &workload.dataset(SEED, 0.01), &values).await;
             checked.unwrap_or_else(|error| panic!("{name}: {error}"));
         });
+        let runs = TempDir::new().expect("a folder");
+        let mut command = dbdyno();
+        let words = "run --rate 40 --duration 2s --warmup 0s --pool-size 4 --no-probes -q --json - -w";
+        command.args(words.split(' ')).arg(&path).args(["-t", database.url()]);
+        let ended = Measured::from(&command.env("DBDYNO_RUNS_DIR", runs.path()).output().expect("it runs"));
+        assert_eq!(ended.code, Some(0), "{name}: {}", ended.errors);
+        let books = &ended.report().stages[0].accounting;
+        assert!(books.ok > 20 && books.failed == 0, "{name}: {books:?}");
         loaded.push(name);
     }
     loaded.sort();
