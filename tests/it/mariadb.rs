@@ -559,9 +559,17 @@ fn a_copy_is_what_was_loaded_and_goes_again() {
         })
     };
     let at = target(&database.url);
-    let mut template = database
-        .with(async |client| Template::open(&at, client, &mut |_| ()).await.expect("it can be copied"));
-    let made = runtime().block_on(template.copy(std::future::pending(), &mut |_| ())).expect("a copy");
+    // Whoever makes copies has a connection, which lives as long as what it was opened in.
+    let engine = runtime();
+    let try_open = || {
+        engine.block_on(async {
+            let client = at.connect("test").await.expect("the server runs");
+            Template::open(&at, &client, &mut |_| ()).await
+        })
+    };
+    let open = || try_open().expect("it can be copied");
+    let mut template = open();
+    let made = engine.block_on(template.copy(std::future::pending(), &mut |_| ())).expect("a copy");
     let name = made.expect("nobody interrupted it");
     let url = database.url.replace(&format!("/{}?", database.name), &format!("/{name}?"));
     // Whoever made it takes it away.
@@ -580,27 +588,19 @@ fn a_copy_is_what_was_loaded_and_goes_again() {
     // Another dbdyno leaves it alone as long as its maker lives, and takes it away afterwards.
     let left =
         format!("SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = '{}'", copy.name);
-    let open_another = || {
-        database.with(async |client| {
-            Template::open(&at, client, &mut |_| ()).await.map(drop).expect("it can be copied");
-        });
-    };
-    open_another();
+    drop(open());
     assert_eq!(database.value(&left), "1");
     drop(template);
     crate::harness::wait_until("its lock is free", std::time::Duration::from_secs(10), || {
-        open_another();
+        drop(open());
         database.value(&left) == "0"
     });
 
-    let mut template = database
-        .with(async |client| Template::open(&at, client, &mut |_| ()).await.expect("it can be copied"));
-    let interrupted =
-        runtime().block_on(template.copy(std::future::ready(()), &mut |_| ())).expect("no error");
+    let mut template = open();
+    let interrupted = engine.block_on(template.copy(std::future::ready(()), &mut |_| ())).expect("no error");
     assert_eq!(interrupted, None);
     database.execute(&["CREATE SEQUENCE numbers"]);
-    let refused = database
-        .with(async |client| Template::open(&at, client, &mut |_| ()).await.err().expect("it cannot"));
+    let refused = try_open().err().expect("it cannot");
     assert!(refused.to_string().contains("numbers is a sequence"), "{refused}");
 }
 

@@ -356,7 +356,7 @@ fn what_cannot_be_rehearsed_on_mariadb_is_refused_before_anything_is_asked() {
         ("--try-safe", "say --reset template"),
         (
             "--sweep-lock-timeout 1s,1500ms",
-            "--sweep-lock-timeout 1.5s: MariaDB and MySQL count whole seconds",
+            "--sweep-lock-timeout 1s 500ms: MariaDB and MySQL count whole seconds",
         ),
         ("--scales 0.1,0.5", "on a throwaway server"),
         ("--disturb autovacuum", "there is no such thing on MariaDB"),

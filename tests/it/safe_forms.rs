@@ -139,10 +139,10 @@ fn what_a_column_is_to_others_is_known_before_it_is_replaced() {
     assert_eq!(keys, [("of_group", "t", true), ("u_above_fkey", "u", true)]);
 
     database.execute(
-        "CREATE STATISTICS both ON n, grp FROM t; GRANT SELECT (grp) ON t TO PUBLIC; CREATE TABLE child () INHERITS (u)",
+        "CREATE STATISTICS pair ON n, grp FROM t; GRANT SELECT (grp) ON t TO PUBLIC; CREATE TABLE child () INHERITS (u)",
     );
     let against = |table: &str, column: &str| columns(table, column).remove(0).against;
-    assert_eq!(against("t", "grp"), ["the statistics both", "rights on it"]);
+    assert_eq!(against("t", "grp"), ["the statistics pair", "rights on it"]);
     assert_eq!(against("u", "id"), ["partitions, or tables that inherit"]);
     let sql = "ALTER TABLE t ALTER grp TYPE bigint";
     assert_eq!(safer_in(Dialect::Postgresql, sql, &known(database.url(), sql)), None);

@@ -27,6 +27,8 @@ pub struct CounterProbe {
     /// As whom the workload's statements are executed, where that is somebody else.
     measured_as: Option<String>,
     version_num: i32,
+    /// Whether the server counted statements when it was asked last.
+    counts_statements: bool,
     line: Line<Client>,
 }
 
@@ -41,6 +43,7 @@ impl CounterProbe {
             query_ids,
             measured_as: plan.measured_as.clone(),
             version_num,
+            counts_statements: false,
             line: Line::new(Some(client), CONNECT_LIMIT),
         })
     }
@@ -51,7 +54,14 @@ impl OnRequest for CounterProbe {
         let client = self.line.get(open(&self.settings, SETUP)).await?;
         let desk = Desk { client, clock, cost, missing: Vec::new() };
         let counters = desk.counters(self.version_num, &mut self.query_ids, self.measured_as.as_deref());
-        counters.await.map_err(|unanswered| self.line.heed(unanswered))
+        let mut counters = counters.await.map_err(|unanswered| self.line.heed(unanswered))?;
+        // Where it never was, the capabilities of the target say so.
+        if std::mem::replace(&mut self.counts_statements, counters.statement_evictions.is_some())
+            && counters.statement_evictions.is_none()
+        {
+            counters.missing.push(NO_LONGER_INSTALLED.to_owned());
+        }
+        Ok(counters)
     }
 }
 
@@ -66,10 +76,6 @@ async fn statements<N: Now>(
         |row: &Row| Ok((row.try_get::<_, String>("schema")?, row.try_get::<_, String>("extversion")?));
     let found = desk.rows("pg_extension", views::STATEMENTS_EXTENSION, &[], extension).await?;
     let Some((schema, version)) = found.into_iter().next() else {
-        // Where it never was, the capabilities of the target say so.
-        if !query_ids.known().is_empty() {
-            desk.missing.push(NO_LONGER_INSTALLED.to_owned());
-        }
         return Ok(());
     };
     let view = match StatementsView::new(schema, &version) {
