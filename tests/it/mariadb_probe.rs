@@ -346,11 +346,15 @@ fn a_report_holds_what_the_server_counted_of_statements_and_indexes() {
     let report = place.report(&url, words);
     let found = statement(measured(&report), "statement");
     let server = found.server.as_ref().expect("the server's account");
-    // Each of the two clients may be within one at an edge of the stage.
-    assert!(server.calls.abs_diff(found.count) <= 2, "{} by the server, {found:?}", server.calls);
-    assert_eq!(server.rows, 10 * server.calls, "{server:?}");
+    // The server is asked a moment beside the edges of the stage, and counts on while it answers: a hundredth of two seconds.
+    let is_near = |counted: u64, wanted: u64| counted.abs_diff(wanted) * 100 <= wanted;
+    assert!(is_near(server.calls, found.count), "{} by the server, {found:?}", server.calls);
+    assert!(is_near(server.rows, 10 * server.calls), "{server:?}");
     let work = server.row_work.as_ref().expect("rows are counted");
-    assert_eq!((work.rows_examined, work.no_index_used), (10 * server.calls, server.calls), "{work:?}");
+    assert!(
+        is_near(work.rows_examined, 10 * server.calls) && is_near(work.no_index_used, server.calls),
+        "{work:?}"
+    );
     assert_eq!(found.no_index, Some(found.count), "each answer says so");
     let execute = found.execute_us.mean.expect("it was executed");
     assert!(server.exec_us_mean < execute, "the server's part of {execute}: {}", server.exec_us_mean);

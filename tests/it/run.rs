@@ -487,7 +487,13 @@ fn every_transaction_of_every_stage_has_its_line_in_the_sample_log() {
     assert_eq!(rows.len() as u64, issued);
     let stage = measured(&report);
     let of_run: Vec<_> = rows.iter().filter(|row| row.stage == "run").collect();
-    assert_eq!(of_run.len() as u64, stage.accounting.issued);
+    // What each of the three clients issues while its worker has yet to hear of the edge is counted on one side of it, and lies on the other.
+    assert!(
+        (of_run.len() as u64).abs_diff(stage.accounting.issued) <= 3,
+        "{} {:?}",
+        of_run.len(),
+        stage.accounting
+    );
     for row in &rows {
         assert!(row.scheduled_at_ns.is_none(), "a closed loop plans nothing: {row:?}");
         assert!(row.client.is_some_and(|client| client < 3) && row.tries == 1, "{row:?}");
