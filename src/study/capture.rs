@@ -106,36 +106,22 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
     }
 
     observer(Happening::Step("describing columns and statements"));
-    let mut described = describe(&facts, &plan.keep_values);
+    let described = describe(&facts, &plan.keep_values);
     parse(&mut reader, &mut traffic).await?;
     let mixed = runnable(&mut reader, &mut traffic, &facts, &described, plan.from).await?;
-    let files = Files {
-        plan,
-        facts: &facts,
-        schema: schema.as_ref(),
-        described: &described,
-        mix: &mixed,
-        unread: &unread,
-    };
+    let mut files =
+        Files { plan, facts: &facts, schema: schema.as_ref(), described, mix: &mixed, unread: &unread };
     let (left_out, remarks) = broken(&mut reader, &files).await?;
-    described.left_out.constraints.extend(left_out.constraints);
-    described.remarks.extend(remarks);
+    files.described.left_out.constraints.extend(left_out.constraints);
+    files.described.remarks.extend(remarks);
 
-    let files = Files {
-        plan,
-        facts: &facts,
-        schema: schema.as_ref(),
-        described: &described,
-        mix: &mixed,
-        unread: &unread,
-    };
-    for line in leaving(&described, &mixed, plan.from) {
+    for line in leaving(&files.described, &mixed, plan.from) {
         observer(Happening::Note(&format!("leaves the database: {line}")));
     }
     let written = if plan.dry_run { vec![] } else { files.write(&plan.out)? };
     let captured = Captured {
-        tables: described.tables.len(),
-        columns: described.tables.iter().map(|table| table.columns.len()).sum(),
+        tables: files.described.tables.len(),
+        columns: files.described.tables.iter().map(|table| table.columns.len()).sum(),
         statements: mixed.statements.len(),
         transactions: mixed
             .transactions
@@ -388,7 +374,7 @@ async fn broken(reader: &mut Reader<'_>, files: &Files<'_>) -> Result<(LeftOut, 
         return Ok((LeftOut::default(), vec![]));
     }
     let dataset = workload.dataset(Seed::default(), 1.0);
-    Ok(reader.broken_checks(&workload, &dataset, files.facts, files.described).await?)
+    Ok(reader.broken_checks(&workload, &dataset, files.facts, &files.described).await?)
 }
 
 /// The files of the workload.
@@ -397,7 +383,7 @@ struct Files<'a> {
     facts: &'a DatabaseFacts,
     /// Absent where none is made: the rows are there already.
     schema: Option<&'a CapturedSchema>,
-    described: &'a Described,
+    described: Described,
     mix: &'a Mix,
     unread: &'a [Remark],
 }
@@ -416,7 +402,7 @@ impl Files<'_> {
     fn write(&self, folder: &std::path::Path) -> Result<Vec<PathBuf>, StudyError> {
         let name = self.plan.out.file_name().map_or_else(|| "captured".into(), |name| name.to_string_lossy());
         let mut files = vec![
-            ("workload.toml", document(&name, self.described, self.mix, &self.remarks(), self.plan.from)),
+            ("workload.toml", document(&name, &self.described, self.mix, &self.remarks(), self.plan.from)),
             ("queries.sql", queries(self.mix)),
         ];
         if let Some(schema) = self.schema {

@@ -98,6 +98,11 @@ fn count_anew(database: &Database) {
     );
 }
 
+/// Runs a script, each statement by itself.
+fn execute(database: &Database, script: &str) {
+    script.split(";\n").for_each(|sql| database.execute(sql));
+}
+
 /// Constraints as the server writes them, with whether they hold for all rows.
 /// Without NOT NULL, which is a constraint with a name from PostgreSQL 18 on: what cannot be made is NULL, and is told.
 fn constraints(database: &Database) -> Vec<String> {
@@ -162,9 +167,7 @@ ANALYZE"#;
 
 fn awkward() -> Database {
     Database::from_template("awkward", |database| {
-        for sql in AWKWARD.split(";\n") {
-            database.execute(sql);
-        }
+        execute(database, AWKWARD);
     })
 }
 
@@ -249,9 +252,7 @@ ANALYZE";
 #[test]
 fn no_value_of_a_redacted_column_stands_in_any_file() {
     let source = Database::empty();
-    for sql in SECRETS.split(";\n") {
-        source.execute(sql);
-    }
+    execute(&source, SECRETS);
     let session = source.session("clinic");
     let name = source.value("SELECT name FROM patients WHERE id = 77");
     session.execute(&format!("SELECT id FROM patients WHERE name = '{name}' /* asked by {name} */"));
@@ -453,9 +454,7 @@ ANALYZE";
 #[test]
 fn columns_that_go_together_come_back_together() {
     let source = Database::empty();
-    for sql in TOGETHER.split(";\n") {
-        source.execute(sql);
-    }
+    execute(&source, TOGETHER);
     let captured = Captured::of(source.url(), &[]);
     let document = captured.file("workload.toml");
     for value in ["Hamlet", "Helvetia", "franken"] {
@@ -562,9 +561,7 @@ fn statements_of(n: u32) -> [String; 9] {
 #[test]
 fn what_applications_have_loads_with_valid_constraints_and_runs() {
     let source = Database::empty();
-    for sql in APPLICATION.split(";\n") {
-        source.execute(sql);
-    }
+    execute(&source, APPLICATION);
     // What made it is none of what it does.
     count_anew(&source);
     let session = source.session("application");
@@ -634,9 +631,7 @@ ANALYZE";
 #[test]
 fn a_copy_with_real_rows_is_asked_for_what_parameters_draw() {
     let source = Database::empty();
-    for sql in STORED.split(";\n") {
-        source.execute(sql);
-    }
+    execute(&source, STORED);
     count_anew(&source);
     let application = source.session("clinic");
     for sql in [
@@ -804,9 +799,7 @@ INSERT INTO events SELECT n, CASE WHEN n % 10 = 0 THEN 'rare' ELSE 'usual' END, 
 CREATE INDEX events_rare ON events (at) WHERE kind = 'rare';
 VACUUM ANALYZE events";
     let source = Database::empty();
-    for sql in TABLE.split(";\n") {
-        source.execute(sql);
-    }
+    execute(&source, TABLE);
     let captured = Captured::of(source.url(), &[]);
     let numbers = captured.file("statistics.toml");
     assert!(numbers.contains("[table.events]") && !numbers.contains("rare"), "{numbers}");

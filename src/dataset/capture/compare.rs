@@ -123,19 +123,7 @@ mod tests {
     use crate::dataset::capture::TypeKind;
 
     fn column() -> ColumnFacts {
-        ColumnFacts {
-            name: "c".into(),
-            type_name: "integer".into(),
-            kind: TypeKind::Int(4),
-            length_max: None,
-            scale: None,
-            not_null: true,
-            has_default: false,
-            is_generated: false,
-            is_numbered: false,
-            domain: None,
-            statistics: None,
-        }
+        ColumnFacts::plain("c", "integer", TypeKind::Int(4))
     }
 
     fn statistics(bounds: &[i32], distinct: f64) -> ColumnStatistics {

@@ -88,6 +88,26 @@ pub struct ColumnFacts {
     pub statistics: Option<ColumnStatistics>,
 }
 
+#[cfg(test)]
+impl ColumnFacts {
+    /// One that takes no NULL, and of which nothing else is known.
+    pub(super) fn plain(name: &str, type_name: &str, kind: TypeKind) -> Self {
+        Self {
+            name: name.to_owned(),
+            type_name: type_name.to_owned(),
+            kind,
+            length_max: None,
+            scale: None,
+            not_null: true,
+            has_default: false,
+            is_generated: false,
+            is_numbered: false,
+            domain: None,
+            statistics: None,
+        }
+    }
+}
+
 /// Which values a type takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeKind {

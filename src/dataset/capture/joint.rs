@@ -321,19 +321,7 @@ mod tests {
             frequencies: values.iter().map(|(_, share)| *share).collect(),
             ..ColumnStatistics::default()
         };
-        ColumnFacts {
-            name: name.into(),
-            type_name: "text".into(),
-            kind: TypeKind::Text,
-            length_max: None,
-            scale: None,
-            not_null: true,
-            has_default: false,
-            is_generated: false,
-            is_numbered: false,
-            domain: None,
-            statistics: Some(statistics),
-        }
+        ColumnFacts { statistics: Some(statistics), ..ColumnFacts::plain(name, "text", TypeKind::Text) }
     }
 
     /// Every value is written in capitals.

@@ -505,19 +505,7 @@ mod tests {
     use super::*;
 
     fn column(name: &str, not_null: bool) -> ColumnFacts {
-        ColumnFacts {
-            name: name.into(),
-            type_name: "integer".into(),
-            kind: TypeKind::Int(4),
-            length_max: None,
-            scale: None,
-            not_null,
-            has_default: false,
-            is_generated: false,
-            is_numbered: false,
-            domain: None,
-            statistics: None,
-        }
+        ColumnFacts { not_null, ..ColumnFacts::plain(name, "integer", TypeKind::Int(4)) }
     }
 
     fn table(oid: u32, name: &str, columns: &[(&str, bool)]) -> TableFacts {

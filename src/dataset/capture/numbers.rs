@@ -102,17 +102,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_no_value_is_in_it() {
         let column = |name: &str, known: ColumnStatistics| ColumnFacts {
-            name: name.into(),
-            type_name: "text".into(),
-            kind: TypeKind::Text,
-            length_max: None,
-            scale: None,
-            not_null: true,
-            has_default: false,
-            is_generated: false,
-            is_numbered: false,
-            domain: None,
             statistics: Some(known),
+            ..ColumnFacts::plain(name, "text", TypeKind::Text)
         };
         let known = ColumnStatistics {
             null_fraction: 0.25,

@@ -549,19 +549,7 @@ mod tests {
     use crate::dataset::capture::{ColumnFacts, TypeKind};
 
     fn facts() -> DatabaseFacts {
-        let column = |name: &&str| ColumnFacts {
-            name: (*name).into(),
-            type_name: "integer".into(),
-            kind: TypeKind::Int(4),
-            length_max: None,
-            scale: None,
-            not_null: true,
-            has_default: false,
-            is_generated: false,
-            is_numbered: false,
-            domain: None,
-            statistics: None,
-        };
+        let column = |name: &&str| ColumnFacts::plain(name, "integer", TypeKind::Int(4));
         let table = |name: &str, columns: &[&str]| TableFacts {
             name: name.into(),
             schema: "public".into(),

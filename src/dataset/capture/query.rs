@@ -119,17 +119,9 @@ mod tests {
 
     fn table(rows: f64, width: f64) -> TableFacts {
         let column = |name: &str, not_null: bool| ColumnFacts {
-            name: name.into(),
-            type_name: "text".into(),
-            kind: TypeKind::Text,
-            length_max: None,
-            scale: None,
             not_null,
-            has_default: false,
-            is_generated: false,
-            is_numbered: false,
-            domain: None,
             statistics: Some(ColumnStatistics { width, ..ColumnStatistics::default() }),
+            ..ColumnFacts::plain(name, "text", TypeKind::Text)
         };
         TableFacts {
             name: "orders".into(),
