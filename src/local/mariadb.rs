@@ -180,11 +180,13 @@ impl MariaDb {
         let log = File::create(self.ground.folder().join(INSTALL_LOG))
             .map_err(|error| format!("cannot make a log: {error}"))?;
         let mut command = self.ground.command(&program);
-        command.arg("--no-defaults").arg(format!("--datadir={}", self.data().display())).args([
-            "--auth-root-authentication-method=normal",
-            "--skip-test-db",
-            "--skip-name-resolve",
-        ]);
+        command
+            .arg("--no-defaults")
+            .arg(format!("--datadir={}", self.data().display()))
+            // A server that starts removes what looks like temporary tables from its folder for them: were it the machine's, two that
+            // start at once would take each other's away.
+            .arg(format!("--tmpdir={}", self.ground.folder().display()))
+            .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
         let mut child = self.ground.spawn(command, log)?;
         let status = tokio::time::timeout(INSTALL_TIMEOUT, child.wait())
             .await

@@ -143,7 +143,9 @@ fn whoever_commits_each_statement_is_never_idle_in_a_transaction() {
             }
         }
         assert!(counted.0 > 10, "eight clients, looked at ten times: {counted:?}");
-        assert_eq!(counted.1, 0, "no statement leaves a transaction open");
+        // The list of sessions and that of transactions are read one after the other: where a machine is so busy that a statement ends
+        // and the next one begins in between, the two belong together by chance. What leaves transactions open does so every time.
+        assert!(counted.1 * 20 <= counted.0, "no statement leaves a transaction open: {counted:?}");
     });
 }
 
