@@ -342,8 +342,9 @@ fn larger_tables_are_predicted_from_two_scales() {
         let took = of.duration_us.expect("a prediction");
         assert!(took.low <= took.value && took.value <= took.high, "{took:?}");
         // Five times the rows take longer, at least where the machine disturbed neither: the shortest of three each.
-        let shortest =
-            |rows: u64| of.points.iter().filter(|point| point.rows == rows).map(|point| point.duration_us).min();
+        let shortest = |rows: u64| {
+            of.points.iter().filter(|point| point.rows == rows).map(|point| point.duration_us).min()
+        };
         assert!(shortest(12_000) < shortest(60_000), "{of:?}");
     }
     assert!(copied.disk_bytes.is_some_and(|disk| disk.value > 240_000.0 * 20.0), "{copied:?}");
