@@ -341,11 +341,12 @@ fn larger_tables_are_predicted_from_two_scales() {
         assert!(of.points.iter().all(|point| [12_000, 60_000].contains(&point.rows)), "{of:?}");
         let took = of.duration_us.expect("a prediction");
         assert!(took.low <= took.value && took.value <= took.high, "{took:?}");
-        // Five times the rows take longer, at least where the machine disturbed neither: the shortest of three each.
-        let shortest = |rows: u64| {
-            of.points.iter().filter(|point| point.rows == rows).map(|point| point.duration_us).min()
-        };
-        assert!(shortest(12_000) < shortest(60_000), "{of:?}");
+        // The log is a counter, which does not depend on the mood of the machine: four times the rows of the largest write four times as
+        // much. (The time need not grow: what is flushed to a busy disk takes as long for a few pages as for some more.)
+        let most = of.points.iter().filter(|point| point.rows == 60_000);
+        let mean = most.map(|point| point.wal_bytes.unwrap_or(0) as f64).sum::<f64>() / 3.0;
+        let wal = of.wal_bytes.expect("a prediction").value / mean;
+        assert!((3.0..5.0).contains(&wal), "{wal}: {of:?}");
     }
     assert!(copied.disk_bytes.is_some_and(|disk| disk.value > 240_000.0 * 20.0), "{copied:?}");
 }
