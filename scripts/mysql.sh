@@ -17,8 +17,9 @@ fail() { say "$*"; exit 1; }
 
 # What is looked for, where it comes from, and how one names one's own.
 case ${1:-} in
-mysql) suite=sid package=mysql-server-core program=mysqld variable=DBDYNO_MYSQL_BINDIR ;;
-mariadb) suite=trixie package=mariadb-server-core program=mariadbd variable=DBDYNO_MARIADB_BINDIR ;;
+mysql) suite=sid packages=(mysql-server-core) program=mysqld variable=DBDYNO_MYSQL_BINDIR ;;
+# Its mariadb-install-db wants a tool that lies among the clients.
+mariadb) suite=trixie packages=(mariadb-server-core mariadb-client-core) program=mariadbd variable=DBDYNO_MARIADB_BINDIR ;;
 *) fail "there is no ${1:-server without a name}: mysql or mariadb" ;;
 esac
 own="name the folder of a $program of your own in $variable"
@@ -55,13 +56,13 @@ own_apt() {
         -o Acquire::Languages=none -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false \
         -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false \
         -o APT::Sandbox::User=root -o APT::Install-Recommends=false -o Debug::NoLocking=true "$@") >"$work/apt/log" 2>&1 ||
-        { tail -n 20 "$work/apt/log" >&2; fail "Debian's $suite did not give $package: $own"; }
+        { tail -n 20 "$work/apt/log" >&2; fail "Debian's $suite did not give ${packages[*]}: $own"; }
 }
-say "fetching $package of Debian's $suite"
+say "fetching ${packages[*]} of Debian's $suite"
 printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" >"$work/apt/sources.list"
 : >"$work/apt/status"
 own_apt update
-own_apt install --yes --download-only "$package"
+own_apt install --yes --download-only "${packages[@]}"
 for archive in "$work"/apt/cache/archives/*.deb; do
     case ${archive##*/} in
     # Some tools beside the server are written in it; the server is not.
@@ -87,7 +88,7 @@ END
 }
 loader=$(cd "$work" && find usr/lib* -name 'ld-linux*.so.*' -type f | sed -n 1p)
 libraries=$(cd "$work" && find usr/lib* -name libc.so.6 -printf '%h\n' | sed -n 1p)
-[ -n "$loader" ] && [ -n "$libraries" ] || fail "there is no C library among the packages of $package"
+[ -n "$loader" ] && [ -n "$libraries" ] || fail "there is no C library among the packages of $suite"
 run="\"\$root/$loader\" --library-path \"\$root/$libraries\" \"\$root/programs/\${0##*/}\""
 for path in "$work"/usr/bin/* "$work"/usr/sbin/*; do
     [ -f "$path" ] && [ ! -L "$path" ] || continue
@@ -97,7 +98,7 @@ for path in "$work"/usr/bin/* "$work"/usr/sbin/*; do
     *) [ "$(head -c 4 "$path" | tail -c 3)" != ELF ] || launcher "$path" "$run" "" ;;
     esac
 done
-# It is unreadable for the account that the server runs as, where the folders are this user's alone.
+# The server runs as another account where root starts it.
 chmod -R a+rX "$work"
 mv "$work" "$kept"
 "$binaries/$program" --no-defaults --version >&2 || fail "the $program that was fetched does not run on this machine: $own"

@@ -12,11 +12,11 @@ use dbdyno::db::{
     Begin, ConnectError, Control, Engine, ExecError, IsolationLevel, Now, Protocol, Reply, RowsExpected,
     Session, SessionOptions, StatementPlan, Substitution,
 };
-use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
+use dbdyno::local::{LocalOptions, LocalServer, start_mysql};
 use dbdyno::sql::values::{Frame, Slot};
 use dbdyno::units::{SlotId, Stamp, StatementId};
 
-use crate::harness::{Database, local_options, runtime};
+use crate::harness::{Database, is_mysql, local_options, runtime};
 use crate::session::places;
 
 #[derive(Clone)]
@@ -237,7 +237,7 @@ fn postgresql_keeps_what_a_session_promises() {
 pub fn mariadb() -> &'static LocalServer {
     static SERVER: LazyLock<LocalServer> = LazyLock::new(|| {
         // On a thread of its own: whoever asks first may be inside of an event loop.
-        let starting = std::thread::spawn(|| runtime().block_on(start_mariadb(&local_options())));
+        let starting = std::thread::spawn(|| runtime().block_on(start_mysql(&local_options())));
         let started = starting.join().expect("it does not panic");
         started.unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
     });
@@ -704,7 +704,8 @@ fn mariadb_lets_in_without_a_password_and_without_a_database() {
         execute_with(&mut session, 0, &mut frame).await.expect("an answer");
         assert_eq!((text_of(&frame, 0), frame.slots[1]), ("nobody@%", Slot::Null));
         let client = mysql::connect(&own, "test").await.unwrap_or_else(|error| panic!("{error}"));
-        assert!(client.is_mariadb() && client.version() >= (10, 0, 0));
+        assert_eq!(client.is_mariadb(), !is_mysql());
+        assert!(client.version() >= if is_mysql() { (8, 4, 0) } else { (10, 0, 0) });
     });
 }
 
@@ -768,7 +769,7 @@ fn mariadb_is_reached_over_tls_as_it_is_asked() {
     let authority = format!("ssl-ca={}", certificates.path("authority.pem"));
     let stranger = format!("ssl-ca={}", certificates.path("stranger.pem"));
     runtime().block_on(async {
-        let server = start_mariadb(&options).await.unwrap_or_else(|error| panic!("{error}"));
+        let server = start_mysql(&options).await.unwrap_or_else(|error| panic!("{error}"));
         let by_address = |parameters: &str| format!("{}&{parameters}", server.url());
         let by_name = |parameters: &str| by_address(parameters).replace("@127.0.0.1:", "@localhost:");
         for (url, expected) in [

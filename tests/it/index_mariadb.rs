@@ -246,7 +246,10 @@ fn a_cache_regime_sizes_the_buffer_pool_of_a_throwaway_mariadb() {
     );
     let mut command = std::process::Command::new(crate::harness::program());
     crate::harness::own_environment(&mut command);
-    let words = "index --rate 100 --slice 300ms --settle 0s --pool-size 1 --operations 0 --warmup 0s --cache 2 -t local:mariadb --json -";
+    let words = format!(
+        "index --rate 100 --slice 300ms --settle 0s --pool-size 1 --operations 0 --warmup 0s --cache 2 -t {} --json -",
+        crate::harness::local_mysql()
+    );
     command.env("DBDYNO_RUNS_DIR", place.runs()).args(words.split(' '));
     command.arg("-w").arg(place.workload()).args(["--add", "CREATE INDEX ON entries (account)"]);
     let running = Running::spawn(command);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dbdyno::model::{DdlOutcome, MigrationOutcome, MigrationState, Verdict};
 
-use crate::harness::wait_until;
+use crate::harness::{local_mysql, wait_until};
 use crate::mariadb::MyDatabase;
 use crate::migration::{SHORT, blocked, check_at, ddl, holds, migration, migrations, reader_and_writer};
 use crate::place::{Measured, Place, assert_same};
@@ -326,8 +326,10 @@ fn larger_tables_are_predicted_from_two_scales() {
     let text =
         "ALTER TABLE t ADD COLUMN note text;\nALTER TABLE t MODIFY n bigint NOT NULL;\nUPDATE t SET n = 8;";
     migrations(&place, &[("1_more.sql", text)]);
-    let words =
-        format!("{SHORT} --rate 60 --scale 0.1 --scales 0.2,1 --production-rows t=240000 -t local:mariadb");
+    let words = format!(
+        "{SHORT} --rate 60 --scale 0.1 --scales 0.2,1 --production-rows t=240000 -t {}",
+        local_mysql()
+    );
     let mut command = place.dbdyno(&words);
     command.arg("-w").arg(place.workload()).arg("--migrations").arg(place.path("migrations"));
     let measured = Measured::from(&command.args(["--json", "-"]).output().expect("it runs"));

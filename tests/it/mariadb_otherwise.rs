@@ -10,7 +10,7 @@ use dbdyno::db::{
     Begin, Control, Engine as _, Now, Reply, RowsExpected, Session as _, SessionOptions, StatementPlan,
     Substitution, Target,
 };
-use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
+use dbdyno::local::{LocalOptions, LocalServer, start_mysql};
 use dbdyno::sql::values::Frame;
 use dbdyno::units::{Dialect, Seed, Stamp, StatementId};
 use dbdyno::workload::load_for;
@@ -36,7 +36,7 @@ fn start(settings: &[(&str, &str)]) -> LocalServer {
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let options = LocalOptions { dialect: Dialect::Mysql, settings, ..local_options() };
     runtime()
-        .block_on(start_mariadb(&options))
+        .block_on(start_mysql(&options))
         .unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
 }
 

@@ -14,7 +14,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use crate::contract::mariadb;
-use crate::harness::{dbdyno, local_options, runtime};
+use crate::harness::{dbdyno, local_mysql, local_options, runtime};
 use crate::place::{Measured, Place, measured, statement};
 
 const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = 1";
@@ -450,11 +450,11 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
     let out = place.path("captured").display().to_string();
     for words in [
         format!("index -w {workload} -t {URL} --drop-unused --clone"),
-        format!("index -w {workload} -t local:mariadb --suggest"),
+        format!("index -w {workload} -t {} --suggest", local_mysql()),
         format!("capture -t {URL} --out {out}"),
         format!("fidelity -w {workload} -t {URL} --against postgres://nobody@127.0.0.1:1/none"),
         format!("fidelity -w {workload} --against {URL}"),
-        format!("run -w {workload} -t local:mariadb --clients 1 --duration 1s --pooler pgbouncer"),
+        format!("run -w {workload} -t {} --clients 1 --duration 1s --pooler pgbouncer", local_mysql()),
         format!("run -b tpcb-like -t {URL} --clients 1 --duration 1s"),
     ] {
         let ended = Measured::from(&place.dbdyno(&words).output().expect("it starts"));
@@ -468,7 +468,7 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
 
 #[test]
 fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
-    let wrong = "run -t local:mariadb --local-setting port=1 --clients 1 --duration 1s";
+    let wrong = "run -t local:mysql --local-setting port=1 --clients 1 --duration 1s";
     let place = on_both_engines("SELECT 1");
     let mut command = place.dbdyno(wrong);
     command.arg("-w").arg(place.workload());
