@@ -118,7 +118,7 @@ const POSTGRESQL: Differences = Differences {
 const MARIADB: Differences = Differences {
     nap: "SELECT SLEEP(:nap_s)",
     schema: &[
-        "CREATE TABLE ledger (id uuid PRIMARY KEY)",
+        "CREATE TABLE ledger (id char(36) PRIMARY KEY)",
         "CREATE TABLE counter (id int PRIMARY KEY, n int NOT NULL)",
         "INSERT INTO counter VALUES (1, 0), (2, 0), (3, 0), (4, 0), (5, 0)",
         "CREATE TRIGGER slow_insert AFTER INSERT ON ledger FOR EACH ROW DO SLEEP(0.002)",

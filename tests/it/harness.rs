@@ -58,6 +58,21 @@ pub fn is_mysql() -> bool {
     brand() == Brand::MySql
 }
 
+/// The statement as that server takes it: MySQL has no tables `seq_1_to_10`, no type `uuid`, and another word for an index that is kept
+/// and not used.
+pub fn on_this_server(sql: &str) -> String {
+    if !is_mysql() {
+        return sql.to_owned();
+    }
+    let sql = sql.replace(" uuid", " char(36)").replace(" IGNORED", " INVISIBLE");
+    let Some((before, sequence)) = sql.split_once(" FROM seq_") else { return sql };
+    let (from, to) = sequence.split_once("_to_").expect("a sequence");
+    let (from, to): (u64, u64) = (from.parse().expect("a number"), to.parse().expect("a number"));
+    let document = format!("CONCAT('[1', REPEAT(',1', {}), ']')", to - from);
+    let numbers = format!("JSON_TABLE({document}, '$[*]' COLUMNS (place FOR ORDINALITY))");
+    format!("{before} FROM (SELECT place + {from} - 1 AS seq FROM {numbers} AS numbers) AS sequence")
+}
+
 /// The target by which the program starts one of its own.
 pub fn local_mysql() -> &'static str {
     if is_mysql() { "local:mysql" } else { "local:mariadb" }
