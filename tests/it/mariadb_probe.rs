@@ -380,6 +380,38 @@ fn a_report_holds_what_the_server_counted_of_statements_and_indexes() {
 }
 
 #[test]
+fn what_is_prepared_has_an_account_on_mysql_and_none_on_mariadb() {
+    let url = runtime().block_on(stock("probe_prepared"));
+    let place = on_both_engines("SELECT amount FROM stock WHERE amount > 0");
+    for protocol in ["prepared", "extended"] {
+        let words = format!("run --clients 2 --pool-size 2 --warmup 0s --duration 2s --protocol {protocol}");
+        let report = place.report(&url, &words);
+        let found = statement(measured(&report), "statement");
+        if !is_mysql() {
+            assert!(found.server.is_none(), "{found:?}");
+            let said = report.findings.iter().find(|of| of.id == "blind-spots").expect("it is said");
+            assert!(said.evidence.contains("--protocol simple"), "{said:?}");
+            continue;
+        }
+        let server = found.server.as_ref().expect("the server's account");
+        // As beside: the server is asked a moment beside the edges, and what is under way there counts for one of the two.
+        assert!(
+            server.calls.abs_diff(found.count) * 100 <= found.count,
+            "{} by the server, {found:?}",
+            server.calls
+        );
+        let work = server.row_work.as_ref().expect("rows are counted");
+        assert!(work.rows_examined.abs_diff(10 * server.calls) * 100 <= 10 * server.calls, "{work:?}");
+        let execute = found.execute_us.mean.expect("it was executed");
+        assert!(
+            server.exec_us_mean > 0.0 && server.exec_us_mean < execute,
+            "{} of {execute}",
+            server.exec_us_mean
+        );
+    }
+}
+
+#[test]
 fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
     runtime().block_on(async {
         let url = stock("probe_poor").await;
@@ -466,6 +498,26 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
     let ended = Measured::from(&place.dbdyno(&format!("demo -t {URL}")).output().expect("it starts"));
     assert_eq!(ended.code, Some(2), "{}", ended.errors);
     assert!(ended.errors.contains("local:mariadb"), "{}", ended.errors);
+}
+
+#[test]
+fn a_mysql_that_is_not_there_is_told_with_what_helps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Packages of MariaDB give theirs this name as well.
+    let program = folder.path().join("mysqld");
+    std::fs::write(
+        &program,
+        "#!/bin/sh\necho 'mysqld  Ver 10.11.6-MariaDB for debian-linux-gnu on x86_64'\n",
+    )
+    .expect("a file");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    let mut command = dbdyno();
+    command.args(["doctor", "-t", "local:mysql", "--local-bindir"]).arg(folder.path());
+    let ended = Measured::from(&command.output().expect("it starts"));
+    assert_eq!(ended.code, Some(1), "{}", ended.errors);
+    for words in ["MariaDB's is not taken for one", "DBDYNO_MYSQL_BINDIR", "scripts/mysql.sh mysql"] {
+        assert!(ended.errors.contains(words), "`{words}` is missing: {}", ended.errors);
+    }
 }
 
 #[test]
