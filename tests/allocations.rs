@@ -9,7 +9,7 @@ use std::time::Duration;
 use dbdyno::db::sim::SimEngine;
 use dbdyno::db::{Engine, Protocol, SessionOptions, Target};
 use dbdyno::engine::{self, Plan, Replacement, Sampling, StagePlan, Storm};
-use dbdyno::local::{LocalOptions, start_mariadb, start_postgres};
+use dbdyno::local::{LocalOptions, start_mysql, start_postgres};
 use dbdyno::time::{Epoch, Now, RealClock};
 use dbdyno::units::{Load, Seed, StageId};
 use dbdyno::workload::Workload;
@@ -118,7 +118,7 @@ fn on_mariadb(runtime: &Runtime, clock: RealClock, loads: &[Load]) {
         settings: vec![("innodb-flush-log-at-trx-commit".to_owned(), "0".to_owned())],
         ..LocalOptions::default()
     };
-    let server = runtime.block_on(start_mariadb(&options)).unwrap_or_else(|error| panic!("{error}"));
+    let server = runtime.block_on(start_mysql(&options)).unwrap_or_else(|error| panic!("{error}"));
     runtime.block_on(async {
         let mut conn = mysql_async::Conn::from_url(server.url()).await.expect("a connection");
         for sql in MARIADB_SCHEMA {

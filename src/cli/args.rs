@@ -21,6 +21,7 @@ pub(super) use index::IndexArguments;
 pub(super) use live::LiveArguments;
 pub(super) use migration::{MigrationArguments, MigrationTool};
 
+use crate::local::Brand;
 use crate::units::{Amount, Course, CourseError, CpuList, Dialect, DrawnError, Pause, Seed, parse_duration};
 use crate::workload::Mix;
 
@@ -34,7 +35,8 @@ pub(super) use reports::{CsvTable, ExplainArguments, ExportArguments, SchemaArgu
 /// A database load & query profiler: open-loop load, a measured pool, and the server's own evidence.
 ///
 /// TARGET is a postgres:// URL (libpq's PG* variables, ~/.pgpass and service files hold), a mysql:// URL, or `local` for a
-/// throwaway PostgreSQL that is started for the command and removed afterwards (`local:mariadb`: a throwaway MariaDB).
+/// throwaway PostgreSQL that is started for the command and removed afterwards (`local:mariadb`, `local:mysql`: a
+/// throwaway MariaDB or MySQL).
 #[derive(Debug, Parser)]
 #[command(name = "dbdyno", version, propagate_version = true, max_term_width = 100)]
 #[command(
@@ -92,7 +94,8 @@ pub(super) enum Command {
 
 #[derive(Debug, Args)]
 pub(super) struct TargetArguments {
-    /// The database: a postgres:// or mysql:// URL, `local` for a throwaway PostgreSQL, `local:mariadb` for a throwaway MariaDB
+    /// The database: a postgres:// or mysql:// URL, `local` for a throwaway PostgreSQL, `local:mariadb` or `local:mysql` for a throwaway
+    /// MariaDB or MySQL
     #[arg(
         short,
         long,
@@ -108,24 +111,34 @@ pub(super) struct TargetArguments {
 
 impl TargetArguments {
     /// Which server dbdyno starts; nothing where it is to find one.
-    pub(super) fn local(&self) -> Option<Dialect> {
+    pub(super) fn local(&self) -> Option<LocalKind> {
         local_of(&self.target)
     }
 }
 
+/// Which server dbdyno starts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LocalKind {
+    pub(super) dialect: Dialect,
+    /// Of the family of MariaDB and MySQL.
+    pub(super) brand: Brand,
+}
+
 /// Which server a word asks dbdyno to start.
-fn local_of(word: &str) -> Option<Dialect> {
-    match word {
-        "local" | "local:postgres" | "local:postgresql" => Some(Dialect::Postgresql),
-        "local:mariadb" | "local:mysql" => Some(Dialect::Mysql),
-        _ => None,
-    }
+fn local_of(word: &str) -> Option<LocalKind> {
+    let (dialect, brand) = match word {
+        "local" | "local:postgres" | "local:postgresql" => (Dialect::Postgresql, Brand::default()),
+        "local:mariadb" => (Dialect::Mysql, Brand::MariaDb),
+        "local:mysql" => (Dialect::Mysql, Brand::MySql),
+        _ => return None,
+    };
+    Some(LocalKind { dialect, brand })
 }
 
 /// The same where nothing else will do.
-fn local_dialect(given: &str) -> Result<Dialect, String> {
+fn local_kind(given: &str) -> Result<LocalKind, String> {
     local_of(given).ok_or_else(|| {
-        "the demonstration starts a server of its own: `local`, `local:postgres` or `local:mariadb`"
+        "the demonstration starts a server of its own: `local`, `local:postgres`, `local:mariadb` or `local:mysql`"
             .to_owned()
     })
 }
@@ -135,7 +148,7 @@ pub(super) struct LocalArguments {
     /// A setting of the throwaway server, may be repeated: `shared_buffers=1GB`
     #[arg(long = "local-setting", value_name = "NAME=VALUE")]
     pub(super) settings: Vec<String>,
-    /// Folder with the binaries of the throwaway server (initdb and postgres, or mariadbd)
+    /// Folder with the binaries of the throwaway server (initdb and postgres, mariadbd, or mysqld)
     #[arg(long = "local-bindir", value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) bindir: Option<PathBuf>,
     /// Processors that the throwaway server keeps to: `0,2-3`
@@ -601,9 +614,9 @@ pub(super) struct AbArguments {
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArguments {
-    /// Which throwaway server: `local` or `local:postgres`, or `local:mariadb`
-    #[arg(short, long, value_name = "TARGET", default_value = "local", value_parser = local_dialect)]
-    pub(super) target: Dialect,
+    /// Which throwaway server: `local` or `local:postgres`, `local:mariadb` or `local:mysql`
+    #[arg(short, long, value_name = "TARGET", default_value = "local", value_parser = local_kind)]
+    pub(super) target: LocalKind,
     #[command(flatten)]
     pub(super) local: LocalArguments,
     /// Folder of the shop workload [default: workloads/shop here or beside the program's sources]

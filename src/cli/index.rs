@@ -56,7 +56,7 @@ pub enum IndexUsage {
     ClonesRestarted,
     /// The setting holds from the start of a server.
     #[error(
-        "--cache sets the buffers of a server when it starts: it goes with --target local or local:mariadb"
+        "--cache sets the buffers of a server when it starts: it goes with --target local, local:mariadb or local:mysql"
     )]
     CacheElsewhere,
     /// Two say the same.

@@ -17,7 +17,7 @@ use crate::units::{Arrivals, Course, CourseError, Dialect, Load, Seed, format_du
 use crate::workload::{self, BudgetSpec, Mix, MixError, Workload};
 
 use super::args::{
-    ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments,
+    ArrivalsArgument, DemoArguments, GivenWarmUp, Level, LoadArguments, LoadOfRun, LocalArguments, LocalKind,
     MeasureArguments, ProfileName, ResetTo, RunArguments, SpokenProtocol, StatisticsOf, TargetArguments,
 };
 use super::{CommandError, baseline, pgbench, pooler};
@@ -422,7 +422,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
     };
     let sizes = Sizes::Listed(vec![1, 2, 4, 8, 16]);
     let loads = vec![Load::clients(32)];
-    let workload = read(&folder, arguments.target)?;
+    let workload = read(&folder, arguments.target.dialect)?;
     let measure = MeasurePlan {
         target: TargetChoice::Local(local(&arguments.local, arguments.target)?),
         protocol: workload.protocol.unwrap_or_default(),
@@ -489,8 +489,8 @@ pub(super) fn runs_dir(given: Option<&PathBuf>) -> Result<PathBuf, CommandError>
 }
 
 pub(super) fn target(arguments: &TargetArguments) -> Result<TargetChoice, CommandError> {
-    if let Some(dialect) = arguments.local() {
-        return Ok(TargetChoice::Local(local(&arguments.local, dialect)?));
+    if let Some(kind) = arguments.local() {
+        return Ok(TargetChoice::Local(local(&arguments.local, kind)?));
     }
     if arguments.local.server_cpus.is_some() {
         return Err(UsageError::ServerCpus.into());
@@ -717,14 +717,15 @@ pub(super) fn load(arguments: &LoadOfRun) -> Result<Option<Load>, UsageError> {
     })
 }
 
-fn local(arguments: &LocalArguments, dialect: Dialect) -> Result<LocalOptions, UsageError> {
+fn local(arguments: &LocalArguments, kind: LocalKind) -> Result<LocalOptions, UsageError> {
     let mut settings = Vec::new();
     for given in &arguments.settings {
         let (name, value) = given.split_once('=').ok_or_else(|| UsageError::Setting(given.clone()))?;
         settings.push((name.trim().to_owned(), value.trim().to_owned()));
     }
     Ok(LocalOptions {
-        dialect,
+        dialect: kind.dialect,
+        brand: kind.brand,
         bindir: arguments.bindir.clone(),
         settings,
         cpus: arguments.server_cpus.clone(),

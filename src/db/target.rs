@@ -34,7 +34,7 @@ pub struct PostgresOnly;
 pub enum TargetError {
     /// It names an engine that dbdyno does not drive.
     #[error(
-        "`{text}` is no target: give a postgres:// or mysql:// URL, or `local` (`local:mariadb`) for a throwaway server"
+        "`{text}` is no target: give a postgres:// or mysql:// URL, or `local` (`local:mariadb`, `local:mysql`) for a throwaway server"
     )]
     Unknown {
         /// What was given, without a password.

@@ -16,7 +16,7 @@ mod cluster;
 mod folder;
 mod forget;
 mod ground;
-mod mariadb;
+mod mysql;
 mod pgbouncer;
 mod processes;
 mod start;
@@ -33,18 +33,41 @@ use crate::db::secret::Secret;
 use crate::units::{CpuList, Dialect};
 
 pub use affinity::{AffinityError, pin};
-pub use start::{check_pgbouncer, start, start_mariadb, start_pgbouncer, start_postgres};
+pub use start::{check_pgbouncer, start, start_mysql, start_pgbouncer, start_postgres};
 pub use supervisor::{SUPERVISE, supervise};
 
 /// Longer than the supervisor's own patience with a server that does not stop.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Who made a server of the family of MariaDB and MySQL.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Brand {
+    /// MariaDB.
+    #[default]
+    MariaDb,
+    /// MySQL.
+    MySql,
+}
+
+impl Brand {
+    /// As its makers call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MariaDb => "MariaDB",
+            Self::MySql => "MySQL",
+        }
+    }
+}
+
 /// What the user may decide about a throwaway server.
 #[derive(Clone, Debug, Default)]
 pub struct LocalOptions {
-    /// Which server: PostgreSQL or MariaDB.
+    /// Which family: PostgreSQL, or MariaDB and MySQL.
     pub dialect: Dialect,
-    /// Folder with the server's binaries (`--local-bindir`, `DBDYNO_PG_BINDIR`); looked for when absent.
+    /// Which of the latter two.
+    pub brand: Brand,
+    /// Folder with the server's binaries (`--local-bindir`, `DBDYNO_PG_BINDIR` and its like); looked for when absent.
     pub bindir: Option<PathBuf>,
     /// Settings of the server, beside ours and above them (`--local-setting name=value`).
     pub settings: Vec<(String, String)>,
@@ -59,9 +82,10 @@ impl LocalOptions {
     /// What is done when it is started, for a person.
     #[must_use]
     pub fn step(&self) -> &'static str {
-        match self.dialect {
-            Dialect::Postgresql => "starting a throwaway PostgreSQL",
-            Dialect::Mysql => "starting a throwaway MariaDB",
+        match (self.dialect, self.brand) {
+            (Dialect::Postgresql, _) => "starting a throwaway PostgreSQL",
+            (Dialect::Mysql, Brand::MariaDb) => "starting a throwaway MariaDB",
+            (Dialect::Mysql, Brand::MySql) => "starting a throwaway MySQL",
         }
     }
 }
@@ -229,6 +253,17 @@ pub enum LocalError {
          macOS: brew install mariadb), or name its folder with DBDYNO_MARIADB_BINDIR"
     )]
     NoMariaDb {
+        /// The folders.
+        looked_at: String,
+    },
+    /// There is no MySQL.
+    #[error(
+        "no `mysqld` of MySQL was found (MariaDB's is not taken for one); looked at {looked_at}\n\
+         install it (macOS: brew install mysql; Linux: the packages or the archive of dev.mysql.com), and name its folder with \
+         --local-bindir or DBDYNO_MYSQL_BINDIR; on Debian `scripts/mysql.sh mysql` of dbdyno's sources fetches one without installing it, \
+         and `-t local:mariadb` starts a MariaDB"
+    )]
+    NoMySql {
         /// The folders.
         looked_at: String,
     },

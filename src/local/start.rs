@@ -8,16 +8,16 @@ use tokio::process::Command;
 
 use super::affinity::pin;
 use super::cluster::check_setting;
-use super::supervisor::{Answer, MARIADB, PGBOUNCER, POSTGRES, RESTART, Request, SUPERVISE};
-use super::{LocalError, LocalOptions, LocalServer, PoolerOptions, binaries, mariadb, pgbouncer};
+use super::supervisor::{Answer, MARIADB, MYSQL, PGBOUNCER, POSTGRES, RESTART, Request, SUPERVISE};
+use super::{Brand, LocalError, LocalOptions, LocalServer, PoolerOptions, binaries, mysql, pgbouncer};
 use crate::db::secret::Secret;
 use crate::units::Dialect;
 
-/// Starts the server that is asked for: see [`start_postgres`] and [`start_mariadb`].
+/// Starts the server that is asked for: see [`start_postgres`] and [`start_mysql`].
 pub async fn start(options: &LocalOptions) -> Result<LocalServer, LocalError> {
     match options.dialect {
         Dialect::Postgresql => start_postgres(options).await,
-        Dialect::Mysql => start_mariadb(options).await,
+        Dialect::Mysql => start_mysql(options).await,
     }
 }
 
@@ -34,17 +34,22 @@ pub async fn start_postgres(options: &LocalOptions) -> Result<LocalServer, Local
     converse(options, POSTGRES, &request).await.map_err(LocalError::Supervisor)?
 }
 
-/// Makes the system tables in a new folder, starts a MariaDB on them and waits until it answers; takes about two seconds.
+/// Makes the system tables in a new folder, starts a MariaDB or MySQL on them, as `brand` says, and waits until it answers; takes about
+/// two seconds for the former, ten for the latter.
 ///
 /// It listens on a free port of 127.0.0.1 and wants a random password. A future that is dropped midway takes everything back.
-pub async fn start_mariadb(options: &LocalOptions) -> Result<LocalServer, LocalError> {
+pub async fn start_mysql(options: &LocalOptions) -> Result<LocalServer, LocalError> {
     for (name, value) in &options.settings {
-        mariadb::check_setting(name, value)
+        mysql::check_setting(name, value)
             .map_err(|reason| LocalError::Setting { name: name.clone(), reason })?;
     }
-    let bindir = mariadb::find(options.bindir.as_deref())?;
+    let bindir = mysql::find(options.brand, options.bindir.as_deref())?;
     let request = Request { bindir, settings: options.settings.clone(), upstream: None };
-    converse(options, MARIADB, &request).await.map_err(LocalError::Supervisor)?
+    let kind = match options.brand {
+        Brand::MariaDb => MARIADB,
+        Brand::MySql => MYSQL,
+    };
+    converse(options, kind, &request).await.map_err(LocalError::Supervisor)?
 }
 
 /// Whether there is a PgBouncer to start: to be asked before a server is started for nothing.

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
+use super::Brand;
 use super::cluster::Cluster;
 use super::ground::{Ground, Ready};
-use super::mariadb::MariaDb;
+use super::mysql::MySql;
 use super::pgbouncer::{PgBouncer, Upstream};
 
 /// Name of the hidden subcommand.
@@ -24,6 +25,7 @@ pub const SUPERVISE: &str = "supervise-local-server";
 /// The kinds of server, as the hidden subcommand's argument names them.
 pub(super) const POSTGRES: &str = "postgres";
 pub(super) const MARIADB: &str = "mariadb";
+pub(super) const MYSQL: &str = "mysql";
 pub(super) const PGBOUNCER: &str = "pgbouncer";
 
 /// What to start: the first line of the input.
@@ -62,7 +64,7 @@ pub(super) enum Answer {
 /// A server of one kind.
 enum Server {
     Postgres(Cluster),
-    MariaDb(MariaDb),
+    MySql(MySql),
     PgBouncer(PgBouncer),
 }
 
@@ -70,7 +72,7 @@ impl Server {
     fn ground(&self) -> &Ground {
         match self {
             Self::Postgres(cluster) => cluster.ground(),
-            Self::MariaDb(server) => server.ground(),
+            Self::MySql(server) => server.ground(),
             Self::PgBouncer(pooler) => pooler.ground(),
         }
     }
@@ -78,7 +80,7 @@ impl Server {
     async fn start(&mut self) -> Result<Ready, String> {
         match self {
             Self::Postgres(cluster) => cluster.start().await,
-            Self::MariaDb(server) => server.start().await,
+            Self::MySql(server) => server.start().await,
             Self::PgBouncer(pooler) => pooler.start().await,
         }
     }
@@ -86,7 +88,7 @@ impl Server {
     async fn restart(&mut self, settings: Settings) -> Result<u32, String> {
         match self {
             Self::Postgres(cluster) => cluster.restart(settings).await,
-            Self::MariaDb(server) => server.restart(settings).await,
+            Self::MySql(server) => server.restart(settings).await,
             Self::PgBouncer(_) => Err("a PgBouncer is not restarted".to_owned()),
         }
     }
@@ -94,13 +96,14 @@ impl Server {
     async fn remove(self) -> io::Result<()> {
         match self {
             Self::Postgres(cluster) => cluster.remove().await,
-            Self::MariaDb(server) => server.remove().await,
+            Self::MySql(server) => server.remove().await,
             Self::PgBouncer(pooler) => pooler.remove().await,
         }
     }
 }
 
-/// Body of the hidden subcommand; the argument after its name is the kind of server ([`POSTGRES`], [`MARIADB`] or [`PGBOUNCER`]).
+/// Body of the hidden subcommand; the argument after its name is the kind of server ([`POSTGRES`], [`MARIADB`],
+/// [`MYSQL`] or [`PGBOUNCER`]).
 ///
 /// Returns when the server and its folder are gone: after the end of the input, or after SIGTERM, SIGINT or SIGHUP.
 pub fn supervise(arguments: &[String]) -> io::Result<()> {
@@ -111,7 +114,8 @@ pub fn supervise(arguments: &[String]) -> io::Result<()> {
     let request: Request = serde_json::from_str(&line)?;
     let make: fn(Request) -> Result<Server, String> = match kind.as_str() {
         POSTGRES => |request| Cluster::new(request.bindir, request.settings).map(Server::Postgres),
-        MARIADB => |request| MariaDb::new(request.bindir, request.settings).map(Server::MariaDb),
+        MARIADB => |request| MySql::new(Brand::MariaDb, request.bindir, request.settings).map(Server::MySql),
+        MYSQL => |request| MySql::new(Brand::MySql, request.bindir, request.settings).map(Server::MySql),
         PGBOUNCER => |request| {
             let upstream = request.upstream.ok_or("a pooler stands in front of a server")?;
             PgBouncer::new(request.bindir, upstream).map(Server::PgBouncer)

@@ -12,7 +12,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Row, Value};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::runtime::Runtime;
 
-use crate::harness::{self, Database, local_options, runtime, wait_until};
+use crate::harness::{self, Database, is_mysql, local_options, runtime, wait_until};
 use crate::mariadb::MyDatabase;
 use crate::place::Place;
 
@@ -30,7 +30,7 @@ macro_rules! on_both_engines {
 
             #[test]
             fn on_mariadb() {
-                super::$promise(&crate::engines::MARIADB);
+                super::$promise(crate::engines::mariadb_or_mysql());
             }
         })+
     };
@@ -94,7 +94,7 @@ pub const POSTGRESQL: TestedEngine = TestedEngine {
 };
 
 /// A server of version 10.11 or newer.
-pub const MARIADB: TestedEngine = TestedEngine {
+const MARIADB: TestedEngine = TestedEngine {
     dialect: Dialect::Mysql,
     name: "mariadb",
     sleep: "SLEEP",
@@ -117,6 +117,14 @@ pub const MARIADB: TestedEngine = TestedEngine {
               AND p.STATE LIKE 'Waiting for%lock'",
     looks_every: Duration::from_millis(500),
 };
+
+/// A MySQL of version 8 or newer.
+const MYSQL: TestedEngine = TestedEngine { name: "mysql", row_lock: ("row", "X,REC_NOT_GAP"), ..MARIADB };
+
+/// What the tests of MariaDB run on.
+pub fn mariadb_or_mysql() -> &'static TestedEngine {
+    if is_mysql() { &MYSQL } else { &MARIADB }
+}
 
 impl TestedEngine {
     /// A call that sleeps for so many seconds: a number or a parameter.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use dbdyno::local::{LocalOptions, LocalServer, start_postgres};
+use dbdyno::local::{Brand, LocalOptions, LocalServer, start_postgres};
 use tokio::runtime::Runtime;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -44,9 +44,43 @@ pub fn own_environment(command: &mut std::process::Command) {
     command.env("HOME", home).env("NO_COLOR", "1");
 }
 
+/// What the tests of MariaDB run on: a MySQL where the variable says so, which is found as `-t local:mysql` finds it.
+pub fn brand() -> Brand {
+    match std::env::var("DBDYNO_TESTS_ON").as_deref() {
+        Ok("mysql") => Brand::MySql,
+        Ok("mariadb") | Err(_) => Brand::MariaDb,
+        Ok(other) => panic!("DBDYNO_TESTS_ON={other}: mariadb or mysql"),
+    }
+}
+
+/// Whether that is a MySQL.
+pub fn is_mysql() -> bool {
+    brand() == Brand::MySql
+}
+
+/// The statement as that server takes it: MySQL has no tables `seq_1_to_10`, no type `uuid`, and another word for an index that is kept
+/// and not used.
+pub fn on_this_server(sql: &str) -> String {
+    if !is_mysql() {
+        return sql.to_owned();
+    }
+    let sql = sql.replace(" uuid", " char(36)").replace(" IGNORED", " INVISIBLE");
+    let Some((before, sequence)) = sql.split_once(" FROM seq_") else { return sql };
+    let (from, to) = sequence.split_once("_to_").expect("a sequence");
+    let (from, to): (u64, u64) = (from.parse().expect("a number"), to.parse().expect("a number"));
+    let document = format!("CONCAT('[1', REPEAT(',1', {}), ']')", to - from);
+    let numbers = format!("JSON_TABLE({document}, '$[*]' COLUMNS (place FOR ORDINALITY))");
+    format!("{before} FROM (SELECT place + {from} - 1 AS seq FROM {numbers} AS numbers) AS sequence")
+}
+
+/// The target by which the program starts one of its own.
+pub fn local_mysql() -> &'static str {
+    if is_mysql() { "local:mysql" } else { "local:mariadb" }
+}
+
 /// Options that name the program under test as the supervisor: the running program is the test itself.
 pub fn local_options() -> LocalOptions {
-    LocalOptions { supervisor: Some(program()), ..LocalOptions::default() }
+    LocalOptions { brand: brand(), supervisor: Some(program()), ..LocalOptions::default() }
 }
 
 /// The server of all tests.

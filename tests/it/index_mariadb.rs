@@ -6,6 +6,7 @@ use dbdyno::sql::index::CreateIndex;
 use dbdyno::units::Dialect;
 use rustix::process::Signal;
 
+use crate::harness::is_mysql;
 use crate::index::{QUERIES, SHORT, WORKLOAD, assert_reads_won, experiment, index as of, statement};
 use crate::mariadb::MyDatabase;
 use crate::place::{Measured, Place, Running};
@@ -14,7 +15,7 @@ const SCHEMA: [&str; 9] = [
     "CREATE TABLE customers (id int PRIMARY KEY)",
     "INSERT INTO customers SELECT seq FROM seq_1_to_2000",
     "CREATE TABLE orders (id int AUTO_INCREMENT PRIMARY KEY, customer_id int NOT NULL, paid boolean NOT NULL DEFAULT false,
-        note varchar(100) NOT NULL DEFAULT repeat('x', 100), KEY orders_note (note(10), id DESC) COMMENT 'a, b')",
+        note varchar(100) NOT NULL DEFAULT (repeat('x', 100)), KEY orders_note (note(10), id DESC) COMMENT 'a, b')",
     "INSERT INTO orders (customer_id, paid) SELECT 1 + seq % 2000, seq % 2 FROM seq_1_to_40000",
     "CREATE TABLE invoices (id int PRIMARY KEY, customer_id int NOT NULL, KEY orders_note (id, customer_id))",
     "INSERT INTO invoices SELECT seq, 1 + seq % 2000 FROM seq_1_to_5000",
@@ -31,10 +32,11 @@ fn ledger() -> (MyDatabase, Place) {
 
 /// All that an experiment must leave as it was: each part of each index, and whether it is used.
 fn state(database: &MyDatabase) -> Vec<Vec<Option<String>>> {
-    database.rows(
-        "SELECT TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, COLLATION, NON_UNIQUE, INDEX_COMMENT, IGNORED
-         FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
-    )
+    let is_used = if is_mysql() { "IS_VISIBLE" } else { "IGNORED" };
+    database.rows(&format!(
+        "SELECT TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX, COLUMN_NAME, SUB_PART, COLLATION, NON_UNIQUE, INDEX_COMMENT, {is_used}
+         FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = DATABASE() ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
+    ))
 }
 
 fn run(database: &MyDatabase, place: &Place, more: &[&str]) -> Measured {
@@ -59,8 +61,12 @@ mod alone {
     fn a_useful_index_is_added_for_what_reads_win_on_mariadb_as_well() {
         let (database, place) = ledger();
         let before = state(&database);
-        let add =
-            "ALTER TABLE orders ADD INDEX IF NOT EXISTS orders_customer (customer_id), ALGORITHM=INPLACE";
+        // MySQL has no IF NOT EXISTS of an index.
+        let add = if is_mysql() {
+            "ALTER TABLE orders ADD INDEX orders_customer (customer_id), ALGORITHM=INPLACE"
+        } else {
+            "ALTER TABLE orders ADD INDEX IF NOT EXISTS orders_customer (customer_id), ALGORITHM=INPLACE"
+        };
         let ended = run(&database, &place, &["--add", add, "--limit", "mean +900%"]);
         let report = ended.report();
         assert_eq!(ended.code, Some(0), "{}\n{:?}", ended.errors, report.verdict);
@@ -246,7 +252,10 @@ fn a_cache_regime_sizes_the_buffer_pool_of_a_throwaway_mariadb() {
     );
     let mut command = std::process::Command::new(crate::harness::program());
     crate::harness::own_environment(&mut command);
-    let words = "index --rate 100 --slice 300ms --settle 0s --pool-size 1 --operations 0 --warmup 0s --cache 2 -t local:mariadb --json -";
+    let words = format!(
+        "index --rate 100 --slice 300ms --settle 0s --pool-size 1 --operations 0 --warmup 0s --cache 2 -t {} --json -",
+        crate::harness::local_mysql()
+    );
     command.env("DBDYNO_RUNS_DIR", place.runs()).args(words.split(' '));
     command.arg("-w").arg(place.workload()).args(["--add", "CREATE INDEX ON entries (account)"]);
     let running = Running::spawn(command);

@@ -43,7 +43,9 @@ fn a_queue_behind_a_ddl_is_told_with_the_ddl_and_its_root(on: &TestedEngine) {
     reader.execute("SELECT count(*) FROM stock WHERE n > 7");
     let ddl = {
         let session = database.session("migration");
-        std::thread::spawn(move || session.execute("ALTER TABLE stock ADD COLUMN note text DEFAULT 'secret'"))
+        std::thread::spawn(move || {
+            session.execute("ALTER TABLE stock ADD COLUMN note date DEFAULT '1999-12-31'");
+        })
     };
     database.wait_for_waiter(on, "migration");
     database.wait_for_waiter(on, "dbdyno pool");
@@ -70,7 +72,7 @@ fn a_queue_behind_a_ddl_is_told_with_the_ddl_and_its_root(on: &TestedEngine) {
     let wanted = ddl.waits_for.as_ref().expect("it waits as well");
     assert_eq!((wanted.lock_type.as_str(), wanted.mode.as_str()), on.ddl_lock);
     assert_eq!(wanted.relation.as_deref(), Some("stock"));
-    assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD COLUMN note text DEFAULT…"));
+    assert_eq!(ddl.statement.as_deref(), Some("ALTER TABLE stock ADD COLUMN note date DEFAULT…"));
     // MariaDB does not tell what an idle session did last.
     let last = (on.dialect == Dialect::Postgresql).then_some("SELECT count(*) FROM stock WHERE n >…");
     assert_eq!(root.statement.as_deref(), last);

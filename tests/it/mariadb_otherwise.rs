@@ -10,14 +10,14 @@ use dbdyno::db::{
     Begin, Control, Engine as _, Now, Reply, RowsExpected, Session as _, SessionOptions, StatementPlan,
     Substitution, Target,
 };
-use dbdyno::local::{LocalOptions, LocalServer, start_mariadb};
+use dbdyno::local::{LocalOptions, LocalServer, start_mysql};
 use dbdyno::sql::values::Frame;
 use dbdyno::units::{Dialect, Seed, Stamp, StatementId};
 use dbdyno::workload::load_for;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
 
-use crate::harness::{local_options, runtime};
+use crate::harness::{is_mysql, local_options, runtime};
 use crate::place::{Place, as_user, measured};
 
 /// West of Greenwich, with all names in small letters and names between double quotes.
@@ -36,7 +36,7 @@ fn start(settings: &[(&str, &str)]) -> LocalServer {
     let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let options = LocalOptions { dialect: Dialect::Mysql, settings, ..local_options() };
     runtime()
-        .block_on(start_mariadb(&options))
+        .block_on(start_mysql(&options))
         .unwrap_or_else(|error| panic!("the tests need a MariaDB: {error}"))
 }
 
@@ -173,14 +173,16 @@ fn engine(url: &str, settings: &[(&str, &str)]) -> MySqlEngine<Clock> {
 #[test]
 fn who_is_not_let_in_is_told_what_helps() {
     let server = start(&[("max_connections", "10")]);
-    execute(
-        server.url(),
+    execute(server.url(), &["CREATE USER app@'%' IDENTIFIED BY 'app'", "GRANT ALL ON dbdyno.* TO app@'%'"]);
+    let by_socket: &[&str] = if is_mysql() {
         &[
-            "CREATE USER app@'%' IDENTIFIED BY 'app'",
-            "GRANT ALL ON dbdyno.* TO app@'%'",
-            "CREATE USER local@'%' IDENTIFIED VIA unix_socket",
-        ],
-    );
+            "INSTALL PLUGIN auth_socket SONAME 'auth_socket.so'",
+            "CREATE USER local@'%' IDENTIFIED WITH auth_socket",
+        ]
+    } else {
+        &["CREATE USER local@'%' IDENTIFIED VIA unix_socket"]
+    };
+    execute(server.url(), by_socket);
     let app = as_user(server.url(), "app:app");
     let full_client =
         |url: &str| mysql::Settings::from_url_in(url, &mysql::Environment::empty()).expect("a URL");

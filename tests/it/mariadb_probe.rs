@@ -14,7 +14,7 @@ use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
 use crate::contract::mariadb;
-use crate::harness::{dbdyno, local_options, runtime};
+use crate::harness::{dbdyno, is_mysql, local_mysql, local_options, on_this_server, runtime};
 use crate::place::{Measured, Place, measured, statement};
 
 const TAKE: &str = "/*dbdyno:pay.take*/ UPDATE stock SET amount = amount - 1 WHERE id = 1";
@@ -42,7 +42,7 @@ async fn stock(name: &str) -> String {
         "CREATE TABLE stock (id int PRIMARY KEY, amount int NOT NULL)",
         "INSERT INTO stock SELECT seq, 100 FROM seq_1_to_10",
     ] {
-        admin.query_drop(sql).await.expect("the table");
+        admin.query_drop(on_this_server(sql)).await.expect("the table");
     }
     url
 }
@@ -175,7 +175,7 @@ fn what_the_server_counted_is_the_difference_between_two_edges() {
         // Values travel apart from the texts, by this plan.
         assert!(end.statements.is_empty(), "{:?}", end.statements);
         let tells = |missing: &String| missing.contains("--protocol simple");
-        assert!(end.missing.iter().any(tells), "{:?}", end.missing);
+        assert_eq!(end.missing.iter().any(tells), !is_mysql(), "{:?}", end.missing);
         let pulses = observations(&seen).filter(|seen| matches!(seen, Observation::Pulse(_))).count();
         assert!((2..=5).contains(&pulses), "once a second: {pulses}");
         let levels: Vec<f64> = observations(&seen)
@@ -260,7 +260,7 @@ fn indexes_are_told_by_what_was_read_by_them() {
              CONSTRAINT taken_stock FOREIGN KEY (stock_id) REFERENCES stock (id))",
             "ANALYZE TABLE stock, taken",
         ] {
-            client.query_drop(sql).await.expect("the indexes");
+            client.query_drop(on_this_server(sql)).await.expect("the indexes");
         }
         let seen = observe(&url, plan(), async {
             for _ in 0..10 {
@@ -371,13 +371,45 @@ fn a_report_holds_what_the_server_counted_of_statements_and_indexes() {
         finding.unwrap_or_else(|| panic!("{id}: {:?}", report.findings)).remedy.clone()
     };
     assert!(remedy("duplicate-indexes").contains("DROP INDEX `unused` ON `stock`"));
-    assert!(remedy("unused-indexes").contains("IGNORED"));
+    assert!(remedy("unused-indexes").contains(if is_mysql() { "INVISIBLE" } else { "IGNORED" }));
     let page = Measured::from(&place.dbdyno("report --full").output().expect("it runs")).output;
     for words in ["rows ex-", "by performance_schema", "in the buffer pool", "redo log"] {
         assert!(page.contains(words), "`{words}` is missing: {page}");
     }
     for words in ["full-page image", "checkpoint", "pg_stat", "HOT"] {
         assert!(!page.contains(words), "`{words}` is PostgreSQL's: {page}");
+    }
+}
+
+#[test]
+fn what_is_prepared_has_an_account_on_mysql_and_none_on_mariadb() {
+    let url = runtime().block_on(stock("probe_prepared"));
+    let place = on_both_engines("SELECT amount FROM stock WHERE amount > 0");
+    for protocol in ["prepared", "extended"] {
+        let words = format!("run --clients 2 --pool-size 2 --warmup 0s --duration 2s --protocol {protocol}");
+        let report = place.report(&url, &words);
+        let found = statement(measured(&report), "statement");
+        if !is_mysql() {
+            assert!(found.server.is_none(), "{found:?}");
+            let said = report.findings.iter().find(|of| of.id == "blind-spots").expect("it is said");
+            assert!(said.evidence.contains("--protocol simple"), "{said:?}");
+            continue;
+        }
+        let server = found.server.as_ref().expect("the server's account");
+        // As beside: the server is asked a moment beside the edges, and what is under way there counts for one of the two.
+        assert!(
+            server.calls.abs_diff(found.count) * 100 <= found.count,
+            "{} by the server, {found:?}",
+            server.calls
+        );
+        let work = server.row_work.as_ref().expect("rows are counted");
+        assert!(work.rows_examined.abs_diff(10 * server.calls) * 100 <= 10 * server.calls, "{work:?}");
+        let execute = found.execute_us.mean.expect("it was executed");
+        assert!(
+            server.exec_us_mean > 0.0 && server.exec_us_mean < execute,
+            "{} of {execute}",
+            server.exec_us_mean
+        );
     }
 }
 
@@ -402,7 +434,8 @@ fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
         assert_eq!(of("rights").remedy.as_deref(), Some("GRANT PROCESS ON *.* TO 'poor'@'%'"));
         assert_eq!(of("performance_schema").ok, Presence::Absent);
         assert_eq!(of("writable").ok, Presence::Present);
-        assert!(of("version").found.starts_with("MariaDB 1"), "{:?}", of("version"));
+        let name = if is_mysql() { "MySQL 9" } else { "MariaDB 1" };
+        assert!(of("version").found.starts_with(name), "{:?}", of("version"));
 
         let all = Target::parse(&url).expect("a URL");
         let client = all.connect("control").await.unwrap_or_else(|error| panic!("{error}"));
@@ -413,7 +446,7 @@ fn a_poor_account_is_told_what_it_lacks_and_how_to_get_it() {
         }
         assert!(capabilities::connections_free(&client).await.expect("a number") > 100);
         let header = capabilities::target_header(&client).await.expect("a header");
-        assert_eq!(header.engine, "mariadb");
+        assert_eq!(header.engine, if is_mysql() { "mysql" } else { "mariadb" });
         assert!(
             header.database_bytes > Some(0) && header.shared_buffers_bytes == Some(256 << 20),
             "{header:?}"
@@ -437,7 +470,8 @@ fn doctor_says_what_mariadb_hides() {
     let ended =
         Measured::from(&dbdyno().args(["doctor", "-t", mariadb().url()]).output().expect("it starts"));
     assert_eq!(ended.code, Some(0), "{}", ended.errors);
-    for words in ["MariaDB 1", "performance_schema", "metadata_locks", "look_rate", "\n  costs:  "] {
+    let name = if is_mysql() { "MySQL 9" } else { "MariaDB 1" };
+    for words in [name, "performance_schema", "metadata_locks", "look_rate", "\n  costs:  "] {
         assert!(ended.output.contains(words), "`{words}` is missing: {}", ended.output);
     }
     assert!(!ended.output.contains("pg_stat"), "{}", ended.output);
@@ -452,11 +486,11 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
     let out = place.path("captured").display().to_string();
     for words in [
         format!("index -w {workload} -t {URL} --drop-unused --clone"),
-        format!("index -w {workload} -t local:mariadb --suggest"),
+        format!("index -w {workload} -t {} --suggest", local_mysql()),
         format!("capture -t {URL} --out {out}"),
         format!("fidelity -w {workload} -t {URL} --against postgres://nobody@127.0.0.1:1/none"),
         format!("fidelity -w {workload} --against {URL}"),
-        format!("run -w {workload} -t local:mariadb --clients 1 --duration 1s --pooler pgbouncer"),
+        format!("run -w {workload} -t {} --clients 1 --duration 1s --pooler pgbouncer", local_mysql()),
         format!("run -b tpcb-like -t {URL} --clients 1 --duration 1s"),
     ] {
         let ended = Measured::from(&place.dbdyno(&words).output().expect("it starts"));
@@ -469,8 +503,28 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
 }
 
 #[test]
+fn a_mysql_that_is_not_there_is_told_with_what_helps() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // Packages of MariaDB give theirs this name as well.
+    let program = folder.path().join("mysqld");
+    std::fs::write(
+        &program,
+        "#!/bin/sh\necho 'mysqld  Ver 10.11.6-MariaDB for debian-linux-gnu on x86_64'\n",
+    )
+    .expect("a file");
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    let mut command = dbdyno();
+    command.args(["doctor", "-t", "local:mysql", "--local-bindir"]).arg(folder.path());
+    let ended = Measured::from(&command.output().expect("it starts"));
+    assert_eq!(ended.code, Some(1), "{}", ended.errors);
+    for words in ["MariaDB's is not taken for one", "DBDYNO_MYSQL_BINDIR", "scripts/mysql.sh mysql"] {
+        assert!(ended.errors.contains(words), "`{words}` is missing: {}", ended.errors);
+    }
+}
+
+#[test]
 fn a_local_mariadb_takes_settings_and_keeps_its_data_over_a_restart() {
-    let wrong = "run -t local:mariadb --local-setting port=1 --clients 1 --duration 1s";
+    let wrong = "run -t local:mysql --local-setting port=1 --clients 1 --duration 1s";
     let place = on_both_engines("SELECT 1");
     let mut command = place.dbdyno(wrong);
     command.arg("-w").arg(place.workload());

@@ -34,7 +34,7 @@ use crate::workload::{SqlFile, Workload};
 
 /// Held while a load is under way, so that two do not mix. Names of locks are those of the whole server, and short. The server
 /// needs a moment to see that a load was interrupted, and its user may be quick to begin again.
-const LOCK: &str = "SELECT GET_LOCK(CONCAT('dbdyno_load_', MD5(DATABASE())), 2)";
+const LOCK: &str = "SELECT GET_LOCK(CONCAT('dbdyno_load_', LEFT(SHA2(DATABASE(), 256), 32)), 2)";
 
 /// A value that does not fit is an error. This connection waits while others send rows.
 const SESSION: &str = "

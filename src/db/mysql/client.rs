@@ -24,6 +24,10 @@ pub struct Client {
 const ALWAYS: &str = "SET SESSION time_zone = '+00:00'";
 /// MySQL answers questions for sizes and numbers of rows by what it knew up to a day ago; MariaDB does not know this setting.
 const OF_MYSQL: &str = "SET SESSION information_schema_stats_expiry = 0";
+/// From this version of MySQL on there are two outlines of EXPLAIN's document, and the newer one is the default from 9.0 on. The older one
+/// is the one that all versions know, and names table, index and kind of access as MariaDB's does.
+const OUTLINES_SINCE: (u16, u16, u16) = (8, 3, 0);
+const OLD_OUTLINE: &str = "SET SESSION explain_json_format_version = 1";
 
 /// Connects. `program_name` of the connection's attributes becomes `dbdyno ROLE`.
 pub async fn connect(settings: &Settings, role: &str) -> Result<Client, ConnectError> {
@@ -48,6 +52,9 @@ async fn enter(settings: &Settings, role: &str, with_tls: bool) -> Result<Client
     conn.query_drop(ALWAYS).await.map_err(refused)?;
     if !is_mariadb {
         conn.query_drop(OF_MYSQL).await.map_err(refused)?;
+        if conn.server_version() >= OUTLINES_SINCE {
+            conn.query_drop(OLD_OUTLINE).await.map_err(refused)?;
+        }
     }
     let (id, version) = (conn.id(), conn.server_version());
     Ok(Client { conn: Mutex::new(conn), id, version, is_mariadb })

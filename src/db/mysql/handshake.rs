@@ -1,7 +1,7 @@
 //! From an open stream to a session that is ready for its first request: the greeting, TLS, who we are, and the proof of it.
 //!
 //! Ways of authentication: `mysql_native_password`, `caching_sha2_password` (its second half over TLS, or by the server's RSA key
-//! where there is no TLS), `client_ed25519`. The latter two are by their documentation: they were not tried on a server.
+//! where there is no TLS), `client_ed25519`. The last one is by its documentation: it was not tried on a server.
 
 use mysql_common::constants::CapabilityFlags as Can;
 use mysql_common::scramble::{create_response_for_ed25519, scramble_native, scramble_sha256};

@@ -14,6 +14,8 @@ use crate::record::entry::TargetHeader;
 const OLDEST_MARIADB: (u16, u16) = (10, 11);
 /// The oldest MySQL whose documentation was read.
 const OLDEST_MYSQL: (u16, u16) = (8, 0);
+/// The oldest that was tried.
+const TRIED_MYSQL: (u16, u16) = (9, 7);
 /// Connections that a run needs beside its pool: activity, counters, the server's pulse, control.
 const OWN_CONNECTIONS: u64 = 5;
 /// Free connections below which a pool study cannot reach far.
@@ -104,12 +106,12 @@ impl Facts {
         let mut parts = self.version.split(['.', '-']).map(|part| part.parse::<u16>().unwrap_or(0));
         let version = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
         let is_supported = version >= oldest;
-        let (ok, costs, remedy) = match (is_supported, self.is_mariadb) {
+        let (ok, costs, remedy) = match (is_supported, self.is_mariadb || version >= TRIED_MYSQL) {
             (true, true) => (Presence::Present, "", String::new()),
             // It is written by the documentation, and nobody has seen it work.
             (true, false) => (
                 Presence::Unknown,
-                "dbdyno was never tried on a MySQL: what it reads there follows the documentation of version 8",
+                "dbdyno was tried on MySQL 9.7: where an older one differs, what it reads follows the documentation",
                 "hold surprising figures against those of another tool".to_owned(),
             ),
             (false, _) => (
@@ -192,10 +194,10 @@ impl Facts {
         } else {
             "start the server with performance_schema=ON in its option file"
         };
-        let found = if self.is_noted(DIGESTS) {
-            "counted, for runs with --protocol simple: what is prepared has none"
-        } else {
-            "not counted"
+        let found = match (self.is_noted(DIGESTS), self.is_mariadb) {
+            (true, true) => "counted, for runs with --protocol simple: what is prepared has none",
+            (true, false) => "counted",
+            (false, _) => "not counted",
         };
         Capability {
             id: "statement_digests".into(),

@@ -179,7 +179,7 @@ impl<N: Now> Desk<'_, N> {
         digests: &Digests,
         status: &Status,
     ) -> Result<Vec<StatementCounters>, Unanswered> {
-        if !digests.are_kept() {
+        if !digests.are_kept(self.client.is_mariadb()) {
             self.missing.push(PREPARED.to_owned());
             return Ok(Vec::new());
         }

@@ -1,6 +1,7 @@
 //! The server's own account of the workload's statements, where values stand in their texts: it counts statements by their digests,
-//! texts without comments and values. So a digest is known by what is left of a statement's text. What is sent as a prepared statement
-//! is not among the digests, and MariaDB does not count it by statement anywhere else (10.11). Pure but for the question itself.
+//! texts without comments and values. So a digest is known by what is left of a statement's text. MySQL counts what is executed of prepared
+//! statements by a digest that begins with `EXECUTE` (9.7). With MariaDB what is sent as a prepared statement is not among the digests, and
+//! it does not count it by statement anywhere else (10.11, 11.8). Pure but for the question itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -25,26 +26,32 @@ pub const DIGESTS: &str = concat!(
 
 /// Picoseconds, as times are counted there, in a microsecond.
 const PS_PER_US: f64 = 1e6;
+/// How the essence of what is executed of a prepared statement begins.
+const EXECUTES: &str = "execute ";
 /// What stands for a value.
 const VALUE: &str = "?";
 
 /// Knows the statements of a workload by what a digest keeps of them.
-pub struct Digests(HashMap<String, BTreeSet<StatementId>>);
+pub struct Digests {
+    known: HashMap<String, BTreeSet<StatementId>>,
+    /// Whether values travel apart from the texts, so that what is executed was prepared.
+    prepared: bool,
+}
 
 impl Digests {
-    /// The statements of a plan. None where values travel apart from the texts: what is prepared has no digest.
+    /// The statements of a plan.
     pub fn new(plan: &ProbePlan) -> Self {
         let mut known: HashMap<String, BTreeSet<StatementId>> = HashMap::new();
-        let counted = plan.statements.iter().filter(|_| !plan.values_apart);
-        for (id, _, text) in counted {
+        for (id, _, text) in &plan.statements {
             known.entry(essence(text)).or_default().insert(*id);
         }
-        Self(known)
+        Self { known, prepared: plan.values_apart }
     }
 
-    /// Whether any statement can have a digest.
-    pub fn are_kept(&self) -> bool {
-        !self.0.is_empty()
+    /// Whether any statement can have a digest: what is prepared has none on MariaDB.
+    pub fn are_kept(&self, by_mariadb: bool) -> bool {
+        let have_some = !(self.prepared && by_mariadb);
+        have_some && !self.known.is_empty()
     }
 
     /// The counters of the workload's statements, from the rows of [`DIGESTS`]. One statement can have several: where a value is
@@ -68,7 +75,9 @@ impl Digests {
 
     /// The statements that a digest stands for.
     fn statements(&self, digest: &str) -> Option<Vec<StatementId>> {
-        self.0.get(&essence(digest)).map(|statements| statements.iter().copied().collect())
+        let essence = essence(digest);
+        let executed = if self.prepared { essence.strip_prefix(EXECUTES)? } else { &essence };
+        self.known.get(executed).map(|statements| statements.iter().copied().collect())
     }
 }
 
@@ -228,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_whose_texts_are_alike_share_a_digest_and_what_is_prepared_has_none() {
+    fn statements_whose_texts_are_alike_share_a_digest_and_what_is_prepared_has_one_of_its_own() {
         let statement =
             |id, sql: &str| (StatementId(id), format!("a.s{id}"), format!("/*dbdyno:a.s{id}*/ {sql}"));
         let statements = vec![
@@ -242,7 +251,15 @@ mod tests {
         assert_eq!(of("SELECT `n` FROM `t` WHERE ID = ? "), Some(vec![StatementId(0), StatementId(1)]));
         assert_eq!(of("DELETE FROM `t` WHERE ID = ? "), Some(vec![StatementId(2)]));
         assert_eq!(of("DELETE FROM `t` "), None);
-        assert!(digests.are_kept());
-        assert!(!Digests::new(&ProbePlan { values_apart: true, ..plan }).are_kept());
+        assert_eq!(of("EXECUTE DELETE FROM `t` WHERE `id` = ?"), None, "somebody else's");
+        assert!(digests.are_kept(true) && digests.are_kept(false));
+        let prepared = Digests::new(&ProbePlan { values_apart: true, ..plan });
+        assert!(!prepared.are_kept(true) && prepared.are_kept(false));
+        let of = |digest: &str| prepared.statements(digest);
+        assert_eq!(of("EXECUTE DELETE FROM `t` WHERE `id` = ?"), Some(vec![StatementId(2)]));
+        assert_eq!(
+            (of("PREPARE DELETE FROM `t` WHERE `id` = ?"), of("DELETE FROM `t` WHERE `id` = ?")),
+            (None, None)
+        );
     }
 }

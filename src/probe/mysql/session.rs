@@ -38,6 +38,9 @@ const LOCK: &str = "Lock:";
 pub const ROW_WAIT: &str = "Lock:row";
 /// Wait for a metadata lock.
 pub const METADATA_WAIT: &str = "Lock:metadata";
+/// The command of who does nothing, and those that execute a text.
+const SLEEPS: &str = "Sleep";
+const OF_A_TEXT: [&str; 2] = ["Query", "Execute"];
 /// What a session of the pool is in when it has its transaction open and no statement.
 const BETWEEN: &str = "(between statements)";
 
@@ -68,8 +71,9 @@ macro_rules! sessions {
 /// and holds all of its transactions up meanwhile. When a transaction began it tells in whole seconds and in the time zone of its
 /// process, whichever that of the session is.
 pub const SESSIONS_OF_MARIADB: &str = sessions!("p.TIME_MS AS time_ms, p.QUERY_ID AS query_id");
-/// MySQL 8 the same, which tells no number, and whole seconds that are cut: the statement may run for one more.
-pub const SESSIONS_OF_MYSQL: &str = sessions!("(p.TIME + 1) * 1000 AS time_ms, NULL AS query_id");
+/// MySQL 8 the same, which tells whole seconds that are cut: the statement may run for one more. It has no number: that of its transaction
+/// stands for it, which waits once at a time.
+pub const SESSIONS_OF_MYSQL: &str = sessions!("(p.TIME + 1) * 1000 AS time_ms, t.trx_id AS query_id");
 
 /// MariaDB and MySQL, where `performance_schema` is on.
 pub const PROGRAMS: &str = concat!(
@@ -162,7 +166,7 @@ pub struct SessionRow {
     pub query: String,
     /// For how long it runs, in milliseconds.
     pub time_ms: f64,
-    /// The statement's number, where the server tells it.
+    /// The statement's number, or that of its transaction, where the server tells either.
     pub query_id: Option<u64>,
     /// Its transaction, if one is open.
     pub transaction: Option<TransactionRow>,
@@ -174,6 +178,13 @@ impl SessionRow {
         let id = count(row, "id")?;
         let host = text(row, "host").unwrap_or_default();
         let command = text(row, "command").unwrap_or_default();
+        let query = text(row, "query").unwrap_or_default();
+        // At the end of a statement MySQL forgets its text, and only then what kind of command it was: in between nothing is executed.
+        let command = if query.is_empty() && OF_A_TEXT.contains(&command.as_str()) {
+            SLEEPS.to_owned()
+        } else {
+            command
+        };
         let transaction = TransactionRow::read(row, is_active(&command));
         Some(Self {
             id,
@@ -181,7 +192,7 @@ impl SessionRow {
             ours: is_true(row, "ours"),
             command,
             stage: text(row, "state").unwrap_or_default(),
-            query: text(row, "query").unwrap_or_default(),
+            query,
             time_ms: float(row, "time_ms").unwrap_or(0.0),
             query_id: count(row, "query_id"),
             transaction,
@@ -234,7 +245,7 @@ impl SessionRow {
 
 /// Whether a command of the process list executes something.
 fn is_active(command: &str) -> bool {
-    !["Sleep", "Connect", "Binlog Dump"].contains(&command)
+    ![SLEEPS, "Connect", "Binlog Dump"].contains(&command)
 }
 
 /// The machine of `machine:port`: the port tells connections apart, not who they are. Who comes by the socket has none, and an

@@ -17,7 +17,7 @@ pub(super) const STATUS: &str = concat!(probe_tag!(), "SHOW GLOBAL STATUS");
 pub(super) const PULSE: &str = concat!(
     probe_tag!(),
     "SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_commit', 'Com_rollback', 'Created_tmp_files', 'Innodb_buffer_pool_read_requests', ",
-    "'Innodb_buffer_pool_reads', 'Innodb_deadlocks', 'Innodb_lsn_current', 'Innodb_os_log_written')"
+    "'Innodb_buffer_pool_reads', 'Innodb_deadlocks', 'Innodb_lsn_current', 'Innodb_redo_log_current_lsn', 'Innodb_os_log_written')"
 );
 /// MySQL 8, which does not count them there. In the columns of that list, and under the name that they have in MariaDB's.
 const DEADLOCKS_OF_MYSQL: &str = concat!(
@@ -80,9 +80,10 @@ impl Status {
         requests.saturating_sub(self.count("innodb_buffer_pool_reads"))
     }
 
-    /// Bytes of redo log so far: the position on MariaDB, what was written on MySQL.
+    /// Bytes of redo log so far: the position on MariaDB, and on MySQL from 8.0.30 on; what was written on an older one.
     pub fn log_position(&self) -> Option<u64> {
-        self.get("innodb_lsn_current").or_else(|| self.get("innodb_os_log_written"))
+        let names = ["innodb_lsn_current", "innodb_redo_log_current_lsn", "innodb_os_log_written"];
+        names.into_iter().find_map(|name| self.get(name))
     }
 }
 
@@ -109,5 +110,7 @@ mod tests {
         assert_eq!((handlers.rows("innodb_rows_updated", "handler_update"), handlers.rows_read()), (3, 9));
         let both = Status::of(&[("innodb_os_log_written", 5), ("innodb_lsn_current", 9)]);
         assert_eq!(both.log_position(), Some(9));
+        let of_mysql = Status::of(&[("innodb_os_log_written", 512), ("innodb_redo_log_current_lsn", 77)]);
+        assert_eq!(of_mysql.log_position(), Some(77));
     }
 }

@@ -1,5 +1,5 @@
 //! Indexes that are put to the test: what they are, built on trial, arranged for a slice, and put back. MariaDB 10.11 and newer, and
-//! MySQL 8 by its documentation.
+//! MySQL 8 and newer.
 //!
 //! No statement on a schema can be taken back there, so that what is tried out is built under a name of its own and dropped at once;
 //! what is there is left alone until the first slice.

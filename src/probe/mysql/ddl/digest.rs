@@ -48,11 +48,11 @@ const LINES: [&str; 7] = [
     concat!(
         probe_tag!(),
         "SELECT CONCAT('trigger ', TRIGGER_NAME, ' ', ACTION_TIMING, ' ', EVENT_MANIPULATION, ' ON ', EVENT_OBJECT_TABLE, ' ', ",
-        "MD5(ACTION_STATEMENT)) AS line FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
+        "SHA2(ACTION_STATEMENT, 256)) AS line FROM information_schema.TRIGGERS WHERE TRIGGER_SCHEMA = DATABASE()"
     ),
     concat!(
         probe_tag!(),
-        "SELECT CONCAT('routine ', ROUTINE_TYPE, ' ', ROUTINE_NAME, ' ', COALESCE(MD5(ROUTINE_DEFINITION), '')) AS line ",
+        "SELECT CONCAT('routine ', ROUTINE_TYPE, ' ', ROUTINE_NAME, ' ', COALESCE(SHA2(ROUTINE_DEFINITION, 256), '')) AS line ",
         "FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE()"
     ),
 ];

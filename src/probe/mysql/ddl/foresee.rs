@@ -133,8 +133,11 @@ impl<'a> Ahead<'a> {
         let locks: Vec<&str> =
             LOCKS.into_iter().filter(|lock| change.lock.is_none_or(|own| own == *lock)).collect();
         for algorithm in algorithms {
-            for lock in &locks {
-                match self.client.run(&change.on(&quoted(&copy), algorithm, lock)).await {
+            // MySQL takes no word on the lock beside INSTANT, which keeps nobody out.
+            let is_told = self.client.is_mariadb() || algorithm != "INSTANT";
+            for lock in if is_told { &locks[..] } else { &LOCKS[..1] } {
+                let asked = if is_told { lock } else { "DEFAULT" };
+                match self.client.run(&change.on(&quoted(&copy), algorithm, asked)).await {
                     Ok(_) => {
                         return Ok(ForeseenAlgorithm::Accepted {
                             algorithm: algorithm.to_owned(),

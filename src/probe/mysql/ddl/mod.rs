@@ -1,4 +1,4 @@
-//! How MariaDB, 10.11 and newer, and MySQL 8, which was never tried, are asked around a session that changes the schema.
+//! How MariaDB, 10.11 and newer, and MySQL, 8 and newer, are asked around a session that changes the schema.
 
 mod change;
 mod digest;

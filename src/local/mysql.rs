@@ -1,4 +1,6 @@
-//! One MariaDB from its first file to its removal. Lives in the supervisor; knows no pipe and no dbdyno.
+//! One MariaDB or MySQL from its first file to its removal. Lives in the supervisor; knows no pipe and no dbdyno.
+//!
+//! The two differ in how the system tables are made, and in some settings of which the other one knows none.
 
 use std::fs::{self, File};
 use std::io;
@@ -8,20 +10,19 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts};
 use rustix::process::Signal;
+use tokio::process::Command;
 
 use super::ground::{Ground, Ready, free_port, password};
-use super::{LocalError, folder, forget};
+use super::{Brand, LocalError, folder, forget};
 
 const INSTALL_LOG: &str = "install.log";
 const INIT_FILE: &str = "init.sql";
 const USER: &str = "dbdyno";
-/// The environment's way to name the folder.
-const BINDIR_VARIABLE: &str = "DBDYNO_MARIADB_BINDIR";
-/// Where packages put the server and its tools.
-const USUAL_PLACES: [&str; 4] =
-    ["/usr/sbin", "/usr/libexec", "/opt/homebrew/opt/mariadb/bin", "/usr/local/opt/mariadb/bin"];
+/// Where packages put the servers and their tools: on Linux, and below Homebrew's folders.
+const USUAL_PLACES: [&str; 2] = ["/usr/sbin", "/usr/libexec"];
+const HOMEBREW: [&str; 2] = ["/opt/homebrew/opt", "/usr/local/opt"];
 
-const INSTALL_TIMEOUT: Duration = Duration::from_secs(120);
+const INSTALL_TIMEOUT: Duration = Duration::from_secs(180);
 const READY_TIMEOUT: Duration = Duration::from_secs(60);
 /// An orderly shutdown writes what is in the buffer pool.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
@@ -29,7 +30,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(60);
 const PORT_TRIES: usize = 5;
 
 /// Settings of every throwaway server; durability is not touched. What the user gives stands above.
-const SETTINGS: [&str; 8] = [
+const SETTINGS: [&str; 7] = [
     "innodb-buffer-pool-size=256M",
     "max-connections=200",
     "performance-schema=ON",
@@ -38,13 +39,35 @@ const SETTINGS: [&str; 8] = [
     // So that a restart empties its buffers, as it says it does.
     "innodb-buffer-pool-load-at-startup=OFF",
     "skip-name-resolve=ON",
-    // From 11.4 on the server makes itself a certificate, and clients would take the offer: within one machine it only costs.
-    "ssl=OFF",
     "character-set-server=utf8mb4",
 ];
+/// Those that MariaDB has.
+const OF_MARIADB: [&str; 1] = [
+    // From 11.4 on the server makes itself a certificate, and clients would take the offer: within one machine it only costs.
+    "ssl=OFF",
+];
+const NO_CERTIFICATES: &str = "auto-generate-certs=OFF";
+/// Those that MySQL has.
+const OF_MYSQL: [&str; 6] = [
+    // Else it makes itself a certificate, and clients would take the offer: within one machine it only costs.
+    NO_CERTIFICATES,
+    // A second port with another protocol.
+    "mysqlx=OFF",
+    // As MariaDB's, which is four times less: what a workload may send is the same on both.
+    "max-allowed-packet=16M",
+    // By default rows for `LOAD DATA LOCAL` are refused, which MariaDB takes.
+    "local-infile=ON",
+    // Files of the server are nobody's business here, and the folder that packages name need not be there.
+    "secure-file-priv=NULL",
+    // Nobody replicates from it, and MariaDB writes no binary log unless it is told to.
+    "skip-log-bin",
+];
+
+/// Settings that data keep from their first moment on.
+const LASTING: [&str; 3] = ["innodb_data_file_path", "innodb_page_size", "lower_case_table_names"];
 
 /// What dbdyno sets itself, to reach, own and remove the server. Hyphens and underscores are alike.
-const RESERVED: [&str; 17] = [
+const RESERVED: [&str; 19] = [
     "basedir",
     "bind_address",
     "bootstrap",
@@ -53,6 +76,8 @@ const RESERVED: [&str; 17] = [
     "defaults_file",
     "help",
     "init_file",
+    "initialize",
+    "initialize_insecure",
     "log_error",
     "pid_file",
     "port",
@@ -73,33 +98,80 @@ pub(super) fn check_setting(name: &str, value: &str) -> Result<(), &'static str>
     if value.contains(['\n', '\r', '\0']) {
         return Err("a value must stand on one line");
     }
-    let plain = name.to_ascii_lowercase().replace('-', "_");
-    let plain = plain.trim_start_matches("loose_");
-    if RESERVED.contains(&plain) {
+    if RESERVED.contains(&plain(name).as_str()) {
         return Err("dbdyno sets it itself, to reach, read and remove the server");
     }
     Ok(())
 }
 
-/// The folder of `mariadbd`: where the user says, else where packages put it.
-pub(super) fn find(named: Option<&Path>) -> Result<PathBuf, LocalError> {
-    let named = named
-        .map(Path::to_path_buf)
-        .or_else(|| std::env::var_os(BINDIR_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from));
-    let places: Vec<PathBuf> = if let Some(folder) = named {
+/// A setting's name in the spelling of the lists above.
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace('-', "_").trim_start_matches("loose_").to_owned()
+}
+
+impl Brand {
+    /// The server itself.
+    fn program(self) -> &'static str {
+        match self {
+            Self::MariaDb => "mariadbd",
+            Self::MySql => "mysqld",
+        }
+    }
+
+    /// The environment's way to name its folder.
+    fn bindir_variable(self) -> &'static str {
+        match self {
+            Self::MariaDb => "DBDYNO_MARIADB_BINDIR",
+            Self::MySql => "DBDYNO_MYSQL_BINDIR",
+        }
+    }
+
+    /// Whether the server is there and is of this brand: packages of MariaDB give theirs MySQL's name as well.
+    fn is_in(self, folder: &Path) -> bool {
+        let program = folder.join(self.program());
+        program.is_file() && (self == Self::MariaDb || is_mysql(&program))
+    }
+}
+
+/// `mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)`; MariaDB says its own name behind the number.
+fn is_mysql(program: &Path) -> bool {
+    let said = std::process::Command::new(program).args(["--no-defaults", "--version"]).output();
+    said.is_ok_and(|said| says_mysql(&String::from_utf8_lossy(&said.stdout)))
+}
+
+fn says_mysql(version: &str) -> bool {
+    version.contains(" Ver ") && !version.contains("MariaDB")
+}
+
+/// The folder of the server: where the user says, else where packages put it.
+pub(super) fn find(brand: Brand, named: Option<&Path>) -> Result<PathBuf, LocalError> {
+    let of_environment =
+        || std::env::var_os(brand.bindir_variable()).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let places: Vec<PathBuf> = if let Some(folder) = named.map(Path::to_path_buf).or_else(of_environment) {
         vec![folder]
     } else {
         let on_path = std::env::var_os("PATH").unwrap_or_default();
-        USUAL_PLACES.iter().map(PathBuf::from).chain(std::env::split_paths(&on_path)).collect()
+        let below = if brand == Brand::MariaDb { "mariadb/bin" } else { "mysql/bin" };
+        let of_homebrew = HOMEBREW.iter().map(|folder| Path::new(folder).join(below));
+        USUAL_PLACES
+            .iter()
+            .map(PathBuf::from)
+            .chain(of_homebrew)
+            .chain(std::env::split_paths(&on_path))
+            .collect()
     };
-    let found = places.iter().find(|folder| folder.join("mariadbd").is_file());
-    found.cloned().ok_or_else(|| LocalError::NoMariaDb {
-        looked_at: places.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", "),
+    let found = places.iter().find(|folder| brand.is_in(folder));
+    let looked_at =
+        || places.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
+    found.cloned().ok_or_else(|| match brand {
+        Brand::MariaDb => LocalError::NoMariaDb { looked_at: looked_at() },
+        Brand::MySql => LocalError::NoMySql { looked_at: looked_at() },
     })
 }
 
 /// A server in the making, or at work.
-pub(super) struct MariaDb {
+pub(super) struct MySql {
+    brand: Brand,
     bindir: PathBuf,
     settings: Vec<(String, String)>,
     ground: Ground,
@@ -107,10 +179,15 @@ pub(super) struct MariaDb {
     at: Option<(u16, String)>,
 }
 
-impl MariaDb {
+impl MySql {
     /// A folder for it, and nothing in it.
-    pub fn new(bindir: PathBuf, settings: Vec<(String, String)>) -> Result<Self, String> {
-        Ok(Self { bindir, settings, ground: Ground::make()?, at: None })
+    pub fn new(brand: Brand, bindir: PathBuf, settings: Vec<(String, String)>) -> Result<Self, String> {
+        Ok(Self { brand, bindir, settings, ground: Ground::make()?, at: None })
+    }
+
+    /// What messages call it.
+    fn name(&self) -> String {
+        format!("the local {}", self.brand.name())
     }
 
     /// Where it stands.
@@ -124,7 +201,7 @@ impl MariaDb {
     }
 
     /// Makes the system tables and starts the server; returns when it answers. Can be dropped midway:
-    /// [`MariaDb::remove`] finds what runs.
+    /// [`MySql::remove`] finds what runs.
     pub async fn start(&mut self) -> Result<Ready, String> {
         let password = password();
         self.install().await?;
@@ -141,10 +218,10 @@ impl MariaDb {
             }
             let log = self.ground.log_tail();
             if !log.contains("Address already in use") {
-                return Err(format!("the local MariaDB did not start; its log says\n{log}"));
+                return Err(format!("{} did not start; its log says\n{log}", self.name()));
             }
         }
-        Err(format!("the local MariaDB found each of {PORT_TRIES} ports taken"))
+        Err(format!("{} found each of {PORT_TRIES} ports taken", self.name()))
     }
 
     /// Shuts the server down in order and starts it again where it was: its buffers are empty then, and the kernel has been asked to
@@ -155,17 +232,32 @@ impl MariaDb {
         let (port, password) = self.at.clone().ok_or("the server never answered")?;
         self.ground.stop_server(Signal::TERM, SHUTDOWN_TIMEOUT).await?;
         forget::forget(&self.data()).map_err(|error| {
-            format!("cannot ask the kernel to forget the data of the local MariaDB: {error}")
+            format!("cannot ask the kernel to forget the data of {}: {error}", self.name())
         })?;
         if self.start_on(port, &password).await?.is_none() {
             let log = self.ground.log_tail();
-            return Err(format!("the local MariaDB did not start again; its log says\n{log}"));
+            return Err(format!("{} did not start again; its log says\n{log}", self.name()));
         }
         self.ground.server_pid().ok_or_else(|| "the server ended as soon as it answered".to_owned())
     }
 
-    /// Makes the system tables.
-    async fn install(&self) -> Result<(), String> {
+    /// The program that makes the system tables, with its arguments. MySQL's is the server itself.
+    fn installer(&self) -> Result<Command, String> {
+        let mut command = self.bare_installer()?;
+        let lasting = self.settings.iter().filter(|(name, _)| LASTING.contains(&plain(name).as_str()));
+        command.args(lasting.map(|(name, value)| format!("--{name}={value}")));
+        Ok(command)
+    }
+
+    fn bare_installer(&self) -> Result<Command, String> {
+        let data = format!("--datadir={}", self.data().display());
+        if self.brand == Brand::MySql {
+            let mut command = self.ground.command(&self.bindir.join(self.brand.program()));
+            // The account `root` has no password until the init file gives it one, before anybody is let in.
+            command.args(["--no-defaults", "--initialize-insecure", "--secure-file-priv=NULL", &data]);
+            command.arg(format!("--{NO_CERTIFICATES}"));
+            return Ok(command);
+        }
         let program = ["mariadb-install-db", "mysql_install_db"]
             .iter()
             .flat_map(|name| {
@@ -177,26 +269,37 @@ impl MariaDb {
             })
             .find(|path| path.is_file())
             .ok_or_else(|| format!("there is no mariadb-install-db beside {}", self.bindir.display()))?;
+        let mut command = self.ground.command(&program);
+        command.args([
+            "--no-defaults",
+            &data,
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            "--skip-name-resolve",
+        ]);
+        Ok(command)
+    }
+
+    /// Makes the system tables.
+    async fn install(&self) -> Result<(), String> {
         let log = File::create(self.ground.folder().join(INSTALL_LOG))
             .map_err(|error| format!("cannot make a log: {error}"))?;
-        let mut command = self.ground.command(&program);
-        command
-            .arg("--no-defaults")
-            .arg(format!("--datadir={}", self.data().display()))
-            // A server that starts removes what looks like temporary tables from its folder for them: were it the machine's, two that
-            // start at once would take each other's away.
-            .arg(format!("--tmpdir={}", self.ground.folder().display()))
-            .args(["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]);
+        let mut command = self.installer()?;
+        // A MariaDB that starts clears its folder for temporary files of all that look like its own, also of those of another one that
+        // is at work in the same.
+        command.env("TMPDIR", self.ground.folder());
+        let program = Path::new(command.as_std().get_program()).file_name().unwrap_or_default();
+        let program = program.to_string_lossy().into_owned();
         let mut child = self.ground.spawn(command, log)?;
         let status = tokio::time::timeout(INSTALL_TIMEOUT, child.wait())
             .await
-            .map_err(|_| format!("mariadb-install-db did not end within {} s", INSTALL_TIMEOUT.as_secs()))?
-            .map_err(|error| format!("mariadb-install-db is lost: {error}"))?;
+            .map_err(|_| format!("{program} made no system tables within {} s", INSTALL_TIMEOUT.as_secs()))?
+            .map_err(|error| format!("{program} is lost: {error}"))?;
         if status.success() {
             return Ok(());
         }
         let log = folder::tail(&self.ground.folder().join(INSTALL_LOG));
-        Err(format!("mariadb-install-db failed ({status}); it says\n{log}"))
+        Err(format!("{program} made no system tables ({status}); it says\n{log}"))
     }
 
     /// What the server does before it lets anybody in.
@@ -215,7 +318,8 @@ impl MariaDb {
     /// Starts the server and waits until it answers, with its version, or ends.
     async fn start_on(&mut self, port: u16, password: &str) -> Result<Option<String>, String> {
         let folder = self.ground.folder().to_path_buf();
-        let mut command = self.ground.server_command(&self.bindir.join("mariadbd"), "KILL");
+        let mut command = self.ground.server_command(&self.bindir.join(self.brand.program()), "KILL");
+        let own: &[&str] = if self.brand == Brand::MariaDb { &OF_MARIADB } else { &OF_MYSQL };
         command
             .arg("--no-defaults")
             .arg(format!("--datadir={}", self.data().display()))
@@ -224,13 +328,14 @@ impl MariaDb {
             .arg(format!("--pid-file={}", folder.join("pid").display()))
             .args(self.init_file().is_file().then(|| format!("--init-file={}", self.init_file().display())))
             .args(["--bind-address=127.0.0.1", &format!("--port={port}")])
-            .args(SETTINGS.map(|setting| format!("--{setting}")))
+            .args(SETTINGS.iter().chain(own).map(|setting| format!("--{setting}")))
             .args(self.settings.iter().map(|(name, value)| format!("--{name}={value}")));
         self.ground.start_server(command)?;
 
         let opts = Opts::from_url(&url(port, password)).map_err(|error| error.to_string())?;
         let answer = async || answers(&opts).await;
-        self.ground.version_when_ready("the local MariaDB", READY_TIMEOUT, answer).await
+        let name = self.name();
+        self.ground.version_when_ready(&name, READY_TIMEOUT, answer).await
     }
 
     fn data(&self) -> PathBuf {
@@ -257,6 +362,16 @@ async fn answers(opts: &Opts) -> Result<String, mysql_async::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mariadb_under_the_name_of_mysql_is_none() {
+        assert!(says_mysql("/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"));
+        assert!(says_mysql("mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)"));
+        assert!(!says_mysql(
+            "mysqld  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)"
+        ));
+        assert!(!says_mysql(""));
+    }
 
     #[test]
     fn settings_that_would_hide_the_server_are_refused() {
