@@ -17,6 +17,7 @@ mod query;
 mod redact;
 mod source;
 mod statement;
+mod typed;
 
 pub use column::{Description, Leaves};
 pub use compare::{ColumnDistance, compare};
@@ -34,6 +35,6 @@ pub use mix::{
 pub use numbers::{ColumnNumbers, SourceStatistics, TableNumbers, statistics};
 pub use source::DrawnFrom;
 pub use statement::{
-    KeyColumn, MadeParameter, MadeStatement, Means, ReturnedRow, StatementFacts, as_text, refusal,
-    without_values,
+    KeyColumn, MadeParameter, MadeStatement, Means, ReturnedRow, StatementFacts, refusal, without_values,
 };
+pub use typed::{Refused, Typed};

@@ -306,7 +306,7 @@ impl<'a> Reading<'a> {
         {
             return self.column_before(between).map_or(Use::Unknown, Use::High);
         }
-        if self.is(back, "(") || self.is(back, ",") {
+        if self.is(back, "(") || self.is(back, ",") || self.is(back, "[") {
             return self.listed(at);
         }
         Use::Unknown
@@ -440,9 +440,9 @@ impl<'a> Reading<'a> {
         let (mut depth, mut number) = (0_usize, 0_usize);
         let mut open = None;
         for back in (0..at).rev() {
-            if self.is(back, ")") {
+            if self.is(back, ")") || self.is(back, "]") {
                 depth += 1;
-            } else if self.is(back, "(") {
+            } else if self.is(back, "(") || self.is(back, "[") {
                 if depth == 0 {
                     open = Some(back);
                     break;
@@ -454,6 +454,9 @@ impl<'a> Reading<'a> {
         }
         let Some(open) = open else { return self.selected(number) };
         let Some(before) = open.checked_sub(1) else { return Use::Unknown };
+        if self.is(open, "[") {
+            return self.element(before);
+        }
         if self.is_word(before, "IN") {
             let end = if before > 0 && self.is_word(before - 1, "NOT") { before - 1 } else { before };
             return self.column_before(end).map_or(Use::Unknown, Use::Equal);
@@ -475,6 +478,18 @@ impl<'a> Reading<'a> {
             Some(function) => Use::Argument(function, number),
             None => Use::Unknown,
         }
+    }
+
+    /// In `ARRAY[…]`: one of the values that a column is compared with, where the list is what `ANY` takes.
+    fn element(&self, array: usize) -> Use {
+        let is_any = |at: usize| ["ANY", "SOME", "ALL"].iter().any(|word| self.is_word(at, word));
+        let sign = array.checked_sub(3).filter(|sign| {
+            self.is_word(array, "ARRAY")
+                && self.is(array - 1, "(")
+                && is_any(array - 2)
+                && self.is(*sign, "=")
+        });
+        sign.and_then(|sign| self.column_before(sign)).map_or(Use::Unknown, Use::Equal)
     }
 
     /// Whether a row of VALUES begins behind this place.
@@ -604,6 +619,10 @@ mod tests {
                 "SELECT * FROM orders WHERE lower(status) = $1 AND id = ANY ($2::bigint[]) AND $3 <= placed_at AND id <> $4"
             ),
             ["orders.status =", "orders.id any", "orders.placed_at >", "orders.id ="]
+        );
+        assert_eq!(
+            read("SELECT * FROM orders WHERE id = ANY (ARRAY[$1, $2]) AND status = ALL (ARRAY[$3::text])"),
+            ["orders.id =", "orders.id =", "orders.status ="]
         );
         assert_eq!(
             read(
