@@ -30,6 +30,8 @@ pub struct Description {
     pub unique: bool,
     /// How far the rows stand in the order of the values.
     pub correlation: Option<f64>,
+    /// What it has in common with columns of the table of which a row has a value in one at most.
+    pub exclusive: Option<String>,
 }
 
 /// What becomes of the values of a column.
@@ -78,7 +80,7 @@ impl Choice {
 
 impl Description {
     pub(super) fn of(generator: impl Into<String>, null_fraction: f64) -> Self {
-        Self { generator: generator.into(), null_fraction, unique: false, correlation: None }
+        Self { generator: generator.into(), null_fraction, unique: false, correlation: None, exclusive: None }
     }
 
     fn unique(mut self, unique: bool) -> Self {
@@ -106,6 +108,9 @@ impl Description {
         }
         if let Some(correlation) = self.correlation {
             put(format!("correlation = {}", number(correlation)));
+        }
+        if let Some(name) = &self.exclusive {
+            put(format!("exclusive = {}", quoted(name)));
         }
         text + " }"
     }

@@ -5,6 +5,7 @@ mod column;
 mod compare;
 mod describe;
 mod document;
+mod exclusive;
 mod facts;
 mod fan_out;
 mod joint;
@@ -24,7 +25,7 @@ pub use compare::{ColumnDistance, compare};
 pub use describe::{Described, DescribedColumn, DescribedTable, Kept, describe};
 pub use document::{document, leaving, queries};
 pub use facts::{
-    CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, JointStatistics, KeyFacts, LeftOut,
+    CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, Excludes, JointStatistics, KeyFacts, LeftOut,
     ReferenceFacts, Remark, TableFacts, TypeKind,
 };
 pub use load::{SeenLoad, SessionSample};

@@ -378,6 +378,7 @@ mod tests {
                 null_fraction: 0.0,
                 unique: false,
                 correlation: None,
+                exclusive: None,
             },
             leaves: Leaves::Nothing,
             refers: None,
