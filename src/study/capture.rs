@@ -33,6 +33,9 @@ const GUESSES_MAX: usize = 32;
 /// Statements for whose parameters types are guessed, those with most calls.
 const GUESSED_MAX: usize = 500;
 
+/// Commands that a transaction begins, marks and ends with.
+const FRAME: [&str; 8] = ["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"];
+
 /// What to capture.
 #[derive(Clone)]
 pub struct CapturePlan {
@@ -261,11 +264,15 @@ fn statement(counted: &Counted, intervals: Vec<f64>) -> StatementFacts {
 
 /// One entry for each text, whoever sent it, and what cannot be run apart.
 fn traffic(statements: Vec<StatementFacts>, seconds: f64, load: SeenLoad) -> Traffic {
-    let is_begin = |text: &str| {
+    let begins_with = |text: &str, words: &[&str]| {
         let word = text.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_lowercase();
-        ["begin", "start"].contains(&word.as_str())
+        words.contains(&word.as_str())
     };
-    let begins = statements.iter().filter(|of| is_begin(&of.text)).map(|of| of.calls).sum();
+    let begins =
+        statements.iter().filter(|of| begins_with(&of.text, &["begin", "start"])).map(|of| of.calls).sum();
+    // The frame of a transaction is no statement that is lost: the workload's transactions have it by themselves.
+    let statements: Vec<StatementFacts> =
+        statements.into_iter().filter(|of| !begins_with(&of.text, &FRAME)).collect();
     let (kept, refused) = sorted_out(statements);
     let mut by_text: BTreeMap<String, StatementFacts> = BTreeMap::new();
     for statement in kept {

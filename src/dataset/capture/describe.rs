@@ -593,8 +593,20 @@ impl Described {
     fn remark_on_documents(&mut self, facts: &DatabaseFacts) {
         for table in &self.tables {
             let own = &facts.tables[table.facts];
-            for column in own.columns.iter().filter(|column| column.kind == TypeKind::Json) {
+            let documents = [TypeKind::Json, TypeKind::Hstore, TypeKind::Xml, TypeKind::Tsvector];
+            for column in own.columns.iter().filter(|column| documents.contains(&column.kind)) {
                 if column.is_generated {
+                    continue;
+                }
+                if [TypeKind::Xml, TypeKind::Tsvector].contains(&column.kind) {
+                    self.remarks.push(Remark::new(
+                        format!("{}.{}", own.name, column.name),
+                        format!(
+                            "statistics tell nothing of what is in a {}: it is as wide, and holds words",
+                            column.type_name
+                        ),
+                        "describe it in workload.toml: words, sentences, or template = \"…\"",
+                    ));
                     continue;
                 }
                 self.remarks.push(Remark::new(

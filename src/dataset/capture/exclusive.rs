@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn shares_of_values_make_up_a_whole_where_each_row_has_one() {
         let one = "(num_nonnulls(a, b) = 1)";
-        assert_eq!(nulls(&table(one, [Some(0.41), Some(0.61)])), [0.397959, 0.602041]);
+        assert_eq!(nulls(&table(one, [Some(0.41), Some(0.61)])), [0.397_959, 0.602_041]);
         assert_eq!(nulls(&table(one, [None, None])), [0.5, 0.5]);
         assert_eq!(nulls(&table("(num_nonnulls(a, b) <= 1)", [Some(0.9), Some(0.6)])), [0.9, 0.6]);
         assert_eq!(nulls(&table("(num_nonnulls(a, b) <= 1)", [Some(0.4), Some(0.4)])), [0.5, 0.5]);

@@ -129,6 +129,18 @@ pub enum TypeKind {
     Timestamp,
     /// Lengths of time.
     Interval,
+    /// Times of a day.
+    Time,
+    /// Amounts of a currency.
+    Money,
+    /// Words with their places, for search.
+    Tsvector,
+    /// Pairs of texts.
+    Hstore,
+    /// Addresses of network cards, of so many bytes.
+    Mac(u8),
+    /// XML.
+    Xml,
     /// UUIDs.
     Uuid,
     /// Raw bytes.
@@ -141,6 +153,26 @@ pub enum TypeKind {
     Array(Box<TypeKind>),
     /// Something that no generator makes.
     Other,
+}
+
+impl TypeKind {
+    /// Whether a generator makes lists of it.
+    pub(in crate::dataset) fn can_be_element(&self) -> bool {
+        matches!(
+            self,
+            Self::Bool
+                | Self::Int(_)
+                | Self::Float
+                | Self::Decimal
+                | Self::Text
+                | Self::Enum(_)
+                | Self::Date
+                | Self::Timestamp
+                | Self::Interval
+                | Self::Uuid
+                | Self::Network
+        )
+    }
 }
 
 /// What `ANALYZE` found of a column, as `pg_stats` has it.

@@ -517,7 +517,7 @@ fn parameter_name(of: &Use) -> String {
         Use::High(at) => format!("{}_to", at.column),
         Use::AnyOf(at) => format!("{}_list", at.column),
         Use::Equal(at) | Use::Stored(at) => at.column.clone(),
-        Use::Argument(function, _) => format!("{function}_argument"),
+        Use::Argument(function, ..) => format!("{function}_argument"),
         _ => "value".to_owned(),
     };
     plain(&name)

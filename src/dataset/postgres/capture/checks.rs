@@ -196,6 +196,8 @@ fn base_name(kind: &TypeKind) -> &'static str {
         TypeKind::Date => "date",
         TypeKind::Timestamp => "timestamptz",
         TypeKind::Interval => "interval",
+        TypeKind::Time => "time",
+        TypeKind::Money => "money",
         TypeKind::Uuid => "uuid",
         TypeKind::Bytes => "bytea",
         TypeKind::Json => "jsonb",

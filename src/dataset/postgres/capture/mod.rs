@@ -30,6 +30,7 @@ const SESSION: &str = "
     SET LOCAL lock_timeout = '2s';
     SET LOCAL datestyle = 'ISO, YMD';
     SET LOCAL intervalstyle = 'postgres';
+    SET LOCAL lc_monetary = 'C';
     SET LOCAL timezone = 'UTC';
     SET LOCAL extra_float_digits = 1;
     SET LOCAL quote_all_identifiers = off";

@@ -150,7 +150,7 @@ impl Reader<'_> {
         for (place, answer) in again.into_iter().zip(self.prepare(&all, &texts).await?) {
             match answer {
                 Ok(found) => {
-                    checked[place] = Ok(CheckedStatement { search_path: Some(all.clone()), ..found })
+                    checked[place] = Ok(CheckedStatement { search_path: Some(all.clone()), ..found });
                 }
                 // Where it is not found either way, the first words say more.
                 Err(error) if code(&error) == Some("42P01") => {}
@@ -224,10 +224,11 @@ fn kind_of_type(of: &Type) -> TypeKind {
     match of.kind() {
         Kind::Domain(base) => kind_of_type(base),
         Kind::Array(element) => match kind_of_type(element) {
-            TypeKind::Other => TypeKind::Other,
-            kind => TypeKind::Array(Box::new(kind)),
+            kind if kind.can_be_element() => TypeKind::Array(Box::new(kind)),
+            _ => TypeKind::Other,
         },
         Kind::Enum(labels) => TypeKind::Enum(labels.clone()),
+        Kind::Simple if of.name() == "hstore" => TypeKind::Hstore,
         _ => kind_of(of.oid(), false, is_string, vec![]),
     }
 }
