@@ -21,7 +21,7 @@ declare -A package=(
 )
 kept=$PWD/target/postgresql
 # Whatever looks at the server; what the load engine does alone is the same on all versions.
-tests=(probe:: ledger:: plans:: locks:: server:: run:: ab::)
+tests=(probe:: ledger:: plans:: locks:: server:: run:: ab:: capture::)
 
 timed=(ledger::alone:: server::timing::)
 

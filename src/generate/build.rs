@@ -13,7 +13,7 @@ use super::histogram::Histogram;
 use super::placement::share_of;
 use super::quantile::Quantile;
 use super::resolve::{Scope, acyclic, affordable};
-use super::spec::{ColumnSpec, HistogramSpec, Modifiers, Refusal, RowSpec, ScopeTable, ValueSpec};
+use super::spec::{ColumnSpec, DrawSpec, HistogramSpec, Modifiers, Refusal, RowSpec, ScopeTable, ValueSpec};
 use super::template::{Key, Template};
 use super::value::{Made, UuidTime, ValueGenerator, fraction, uuid_time};
 use crate::sql::values::Slot;
@@ -27,6 +27,20 @@ pub(super) fn source(
     column: usize,
 ) -> Result<Source, Refusal> {
     fraction("null_fraction", modifiers.null_fraction)?;
+    if modifiers.exclusive.is_some() && correlation_of(spec, modifiers) {
+        return Err(Refusal::new(
+            "`correlation` cannot be held beside `exclusive`",
+            "which rows have a value follows no order of theirs",
+        ));
+    }
+    if modifiers.exclusive.is_some()
+        && matches!(spec, ColumnSpec::Row(RowSpec::Conditional(of)) if of.draw == DrawSpec::Once)
+    {
+        return Err(Refusal::new(
+            "`exclusive` cannot be held beside `draw = \"once\"`",
+            "whether it is NULL is drawn with its value",
+        ));
+    }
     let scope = Scope { tables, table };
     // A column that needs itself has no kind and no range: that is said first.
     acyclic(tables, table, column)?;
@@ -82,6 +96,15 @@ fn value(spec: &ValueSpec, modifiers: &Modifiers, scope: &Scope<'_>) -> Result<S
             None => Ok(Source::Value(ValueGenerator::build(spec)?)),
         },
     }
+}
+
+/// Whether an order of the rows is asked for, in either form.
+fn correlation_of(spec: &ColumnSpec, modifiers: &Modifiers) -> bool {
+    let inner = match spec {
+        ColumnSpec::Value(ValueSpec::Timestamp(time) | ValueSpec::Date(time)) => time.correlation,
+        _ => 0.0,
+    };
+    inner != 0.0 || modifiers.correlation.is_some()
 }
 
 /// Appends what tells a value from its neighbours: bits, which cost less than digits.

@@ -6,8 +6,9 @@ use super::children::Spread;
 use super::distinct::Distinct;
 use super::expression::Expression;
 use super::histogram::Histogram;
+use super::placement::share_of;
 use super::quantile::Quantile;
-use super::spec::{ColumnSpec, DrawSpec, Modifiers, Refusal, ScopeTable};
+use super::spec::{ColumnSpec, DrawSpec, Modifiers, Refusal, ScopeColumn, ScopeTable};
 use super::template::Template;
 use super::value::ValueGenerator;
 use super::{ValueKind, fan_out};
@@ -16,7 +17,20 @@ use super::{ValueKind, fan_out};
 #[derive(Clone, Debug, PartialEq)]
 pub struct ColumnGenerator {
     pub(super) null_fraction: f64,
+    /// The rows in which it alone of several columns may have a value.
+    pub(super) turn: Option<Turn>,
     pub(super) source: Source,
+}
+
+/// Which rows are those of one of several columns that exclude each other: all rows are dealt out to them in an order of their own, of
+/// which each column has a stretch.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Turn {
+    /// What these columns have in common.
+    pub(super) name: String,
+    /// Shares of the rows between which it has values.
+    pub(super) from: f64,
+    pub(super) to: f64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -133,7 +147,8 @@ impl ColumnGenerator {
         column: usize,
     ) -> Result<Self, Refusal> {
         let source = build::source(spec, modifiers, tables, table, column)?;
-        let generator = Self { null_fraction: modifiers.null_fraction, source };
+        let turn = modifiers.exclusive.as_ref().map(|name| Turn::of(name, &tables[table].columns, column));
+        let generator = Self { null_fraction: modifiers.null_fraction, turn: turn.transpose()?, source };
         let rows: Vec<u64> = tables.iter().map(|table| table.rows).collect();
         generator.refusal(&rows, table).map_or(Ok(generator), Err)
     }
@@ -141,7 +156,7 @@ impl ColumnGenerator {
     /// Why the column cannot be made for tables with so many `rows`, if it cannot: at one scale a column can be unique, and
     /// at a larger one no longer.
     pub(super) fn refusal(&self, rows: &[u64], table: usize) -> Option<Refusal> {
-        let values = rows[table] - super::placement::share_of(rows[table], self.null_fraction);
+        let values = self.values(rows[table]);
         let too_few = |room: u64| {
             (room < values).then(|| {
                 Refusal::new(
@@ -177,6 +192,14 @@ impl ColumnGenerator {
         }
     }
 
+    /// How many of so many rows have a value.
+    pub(super) fn values(&self, rows: u64) -> u64 {
+        match &self.turn {
+            Some(turn) => share_of(rows, turn.to) - share_of(rows, turn.from),
+            None => rows - share_of(rows, self.null_fraction),
+        }
+    }
+
     /// The tables (indexes) that must hold their rows before this column can.
     #[must_use]
     pub fn refers_to(&self) -> Vec<usize> {
@@ -190,6 +213,30 @@ impl ColumnGenerator {
     #[must_use]
     pub fn null_fraction(&self) -> f64 {
         self.null_fraction
+    }
+}
+
+impl Turn {
+    /// The stretch of one of the columns of a table, which lie beside one another in the order of the document.
+    fn of(name: &str, columns: &[ScopeColumn], column: usize) -> Result<Self, Refusal> {
+        // Shares are written with a few digits.
+        const WHOLE: f64 = 1e-4;
+        let is_one = |of: &&ScopeColumn| of.modifiers.exclusive.as_deref() == Some(name);
+        let sum = |columns: &[ScopeColumn]| -> f64 {
+            columns.iter().filter(is_one).map(|of| 1.0 - of.modifiers.null_fraction).sum()
+        };
+        let all = sum(columns);
+        if all > 1.0 + WHOLE {
+            return Err(Refusal::new(
+                format!("the columns that share `exclusive = \"{name}\"` have values in {:.1} % of the rows together", 100.0 * all),
+                "each row has a value in one of them at most",
+            )
+            .help("give each a `null_fraction`: their shares of values add up to at most 1"));
+        }
+        // What rounding leaves open belongs to one of them.
+        let whole = if all > 1.0 - WHOLE { all } else { 1.0 };
+        let (from, to) = (sum(&columns[..column]) / whole, sum(&columns[..=column]) / whole);
+        Ok(Self { name: name.to_owned(), from: from.min(1.0), to: to.min(1.0) })
     }
 }
 

@@ -50,6 +50,8 @@ struct ColumnAtScale {
     generator: ColumnGenerator,
     link: Link,
     placement: Option<Placement>,
+    /// The rows in which it may have a value, where others have theirs in the rest.
+    turn: Option<Quota>,
 }
 
 /// Which place a row has among the values that are dealt out.
@@ -88,10 +90,13 @@ impl Dataset {
             let key = Key::root(seed).name(&table.name);
             let own_rows = table.rows.max(1);
             let columns = table.columns.into_iter().map(|(name, generator)| {
+                let turn = generator.turn.as_ref().map(|turn| {
+                    Quota::of_turn(own_rows, turn.from, turn.to, key.name("exclusive").name(&turn.name))
+                });
                 let key = key.name(&name);
                 let link = Link::new(&generator.source, own_rows, &rows, key);
-                let placement = Placement::new(&generator, own_rows, key);
-                ColumnAtScale { key, generator, link, placement }
+                let placement = Placement::new(&generator, own_rows, turn, key);
+                ColumnAtScale { key, generator, link, placement, turn }
             });
             TableAtScale { rows: own_rows, columns: columns.collect() }
         });
@@ -313,10 +318,10 @@ impl Dataset {
 impl ColumnAtScale {
     fn is_null(&self, row: u64) -> bool {
         let fraction = self.generator.null_fraction;
-        match &self.placement {
+        match (&self.placement, &self.turn) {
             _ if fraction <= 0.0 => false,
-            Some(placement) => placement.quota.rank(row).is_none(),
-            None => self.key.at(row, NULLNESS).unit() < fraction,
+            (Some(Placement { quota, .. }), _) | (None, Some(quota)) => quota.rank(row).is_none(),
+            (None, None) => self.key.at(row, NULLNESS).unit() < fraction,
         }
     }
 
@@ -373,7 +378,7 @@ impl ColumnAtScale {
 }
 
 impl Placement {
-    fn new(generator: &ColumnGenerator, rows: u64, key: Key) -> Option<Self> {
+    fn new(generator: &ColumnGenerator, rows: u64, turn: Option<Quota>, key: Key) -> Option<Self> {
         let share = match &generator.source {
             Source::Placed { share, .. } | Source::Reference { fan_out: FanOut::Once { share }, .. } => {
                 *share
@@ -381,7 +386,7 @@ impl Placement {
             _ => return None,
         };
         let key = key.name("placement");
-        let quota = Quota::new(rows, generator.null_fraction, key);
+        let quota = turn.unwrap_or_else(|| Quota::new(rows, generator.null_fraction, key));
         let dealt = match &generator.source {
             Source::Placed { values: Placed::Histogram { histogram, .. }, .. } => {
                 Some(Box::new(histogram.deal(rows, quota.len().max(1))))

@@ -16,11 +16,19 @@ pub(super) struct Quota {
     rows: u64,
     nulls: u64,
     key: Key,
+    /// Where its rows begin in an order that several columns have in common, whose key this then is.
+    turn: Option<u64>,
 }
 
 impl Quota {
     pub(super) fn new(rows: u64, null_fraction: f64, key: Key) -> Self {
-        Self { rows, nulls: share_of(rows, null_fraction), key }
+        Self { rows, nulls: share_of(rows, null_fraction), key, turn: None }
+    }
+
+    /// The rows from one share to another, in the order that `key` makes: columns that share it never meet in a row.
+    pub(super) fn of_turn(rows: u64, from: f64, to: f64, key: Key) -> Self {
+        let (first, end) = (share_of(rows, from), share_of(rows, to));
+        Self { rows, nulls: rows - (end - first), key, turn: Some(first) }
     }
 
     /// Rows that have a value.
@@ -32,6 +40,10 @@ impl Quota {
     pub(super) fn rank(&self, row: u64) -> Option<u64> {
         if self.nulls == 0 {
             return Some(row);
+        }
+        if let Some(first) = self.turn {
+            let place = permute_keyed(row, self.rows, self.key.bits()).checked_sub(first)?;
+            return (place < self.len()).then_some(place);
         }
         let block = row / BLOCK;
         let first = block * BLOCK;

@@ -211,6 +211,9 @@ pub struct Modifiers {
     pub unique: bool,
     /// How far the order of the rows follows the order of the values, from −1 to 1, as `pg_stats.correlation` measures it.
     pub correlation: Option<f64>,
+    /// The name that it has in common with other columns of the table: at most one of them is not NULL in each row, and exactly one
+    /// where their shares of values make up a whole.
+    pub exclusive: Option<String>,
 }
 
 /// Why a description cannot be.

@@ -116,6 +116,25 @@ pub(super) fn micros(text: &str) -> Result<i64, Refusal> {
     })
 }
 
+/// Microseconds since midnight of `08:30` or `08:30:00.5`.
+pub(super) fn time_of_day(text: &str) -> Result<i64, Refusal> {
+    let midnight = jiff::civil::Time::midnight();
+    let since = |time: jiff::civil::Time| time.duration_since(midnight).as_micros();
+    let micros = text.parse::<jiff::civil::Time>().ok().and_then(|time| i64::try_from(since(time)).ok());
+    micros.ok_or_else(|| {
+        Refusal::new(format!("`{text}` is not a time of a day"), "a time of a day is wanted")
+            .help("write `08:30:00`")
+    })
+}
+
+/// Appends a time of a day as `08:30:00.000000`.
+pub(super) fn put_time_of_day(micros: i64, out: &mut Vec<u8>) {
+    let micros = micros.rem_euclid(DAY_US);
+    let (second, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    let (hours, minutes) = (second / 3600, second / 60 % 60);
+    out.extend_from_slice(format!("{hours:02}:{minutes:02}:{:02}.{fraction:06}", second % 60).as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,6 +154,11 @@ mod tests {
         assert_eq!(micros("1970-01-01 00:00:00.5-00"), Ok(500_000));
         assert_eq!(days("1970-01-02"), Ok(1));
         assert!(micros("yesterday").is_err());
+        let mut out = vec![];
+        put_time_of_day(time_of_day("08:30:00.5").expect("a time"), &mut out);
+        assert_eq!(out, b"08:30:00.500000");
+        assert_eq!(time_of_day("08:30"), Ok(30_600_000_000));
+        assert!(time_of_day("24:01").is_err());
     }
 
     /// With threefold growth the first half of the range holds (1 + 2) ÷ 2 ÷ 2 ÷ 2 = 3 ÷ 8 of the values.

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::dataset::capture::{
-    DatabaseFacts, Described, DrawnFrom, Kept, LeftOut, Mix, RefusedStatement, Remark, SeenLoad,
-    StatementFacts, Traffic, as_text, describe, document, leaving, mix, queries, sorted_out, statistics,
+    DatabaseFacts, Described, DrawnFrom, Kept, LeftOut, Mix, Refused, RefusedStatement, Remark, SeenLoad,
+    StatementFacts, Traffic, Typed, describe, document, leaving, mix, queries, sorted_out, statistics,
 };
 use crate::dataset::{CapturedSchema, CheckedStatement, Counted, Reader, Snapshot, StatementNumber};
 use crate::db::Target;
@@ -28,8 +28,13 @@ const INTERVALS_MAX: u32 = 480;
 const LOOK: Duration = Duration::from_secs(1);
 /// So many looks are kept, the latest.
 const LOOKS_MAX: usize = 7200;
-/// Parameters of one statement whose type the server cannot tell, since a constant stood there.
-const UNTYPED_MAX: usize = 32;
+/// How often types are guessed for the parameters of one statement, since constants stood there: one more of them is right each time.
+const GUESSES_MAX: usize = 32;
+/// Statements for whose parameters types are guessed, those with most calls.
+const GUESSED_MAX: usize = 500;
+
+/// Commands that a transaction begins, marks and ends with.
+const FRAME: [&str; 8] = ["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"];
 
 /// What to capture.
 #[derive(Clone)]
@@ -259,11 +264,15 @@ fn statement(counted: &Counted, intervals: Vec<f64>) -> StatementFacts {
 
 /// One entry for each text, whoever sent it, and what cannot be run apart.
 fn traffic(statements: Vec<StatementFacts>, seconds: f64, load: SeenLoad) -> Traffic {
-    let is_begin = |text: &str| {
+    let begins_with = |text: &str, words: &[&str]| {
         let word = text.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_lowercase();
-        ["begin", "start"].contains(&word.as_str())
+        words.contains(&word.as_str())
     };
-    let begins = statements.iter().filter(|of| is_begin(&of.text)).map(|of| of.calls).sum();
+    let begins =
+        statements.iter().filter(|of| begins_with(&of.text, &["begin", "start"])).map(|of| of.calls).sum();
+    // The frame of a transaction is no statement that is lost: the workload's transactions have it by themselves.
+    let statements: Vec<StatementFacts> =
+        statements.into_iter().filter(|of| !begins_with(&of.text, &FRAME)).collect();
     let (kept, refused) = sorted_out(statements);
     let mut by_text: BTreeMap<String, StatementFacts> = BTreeMap::new();
     for statement in kept {
@@ -286,25 +295,9 @@ fn traffic(statements: Vec<StatementFacts>, seconds: f64, load: SeenLoad) -> Tra
 /// Has the server parse every statement; what it refuses is not run.
 async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<(), StudyError> {
     let mut statements = std::mem::take(&mut traffic.statements);
-    let mut answers = check(reader, &statements).await?;
-    for _ in 0..UNTYPED_MAX {
-        let mut untyped = vec![];
-        for (place, answer) in answers.iter().enumerate() {
-            // indeterminate_datatype
-            let why = answer.as_ref().err().filter(|why| why.contains("42P18"));
-            if let Some(text) = why.and_then(|why| as_text(&statements[place].text, why)) {
-                statements[place].text = text;
-                untyped.push(place);
-            }
-        }
-        if untyped.is_empty() {
-            break;
-        }
-        let again: Vec<StatementFacts> = untyped.iter().map(|place| statements[*place].clone()).collect();
-        for (place, answer) in untyped.into_iter().zip(check(reader, &again).await?) {
-            answers[place] = answer;
-        }
-    }
+    let texts: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
+    let mut answers = reader.check(&texts).await?;
+    give_types(reader, &mut statements, &mut answers).await?;
     for (mut statement, answer) in statements.into_iter().zip(answers) {
         match answer {
             Ok(checked) => {
@@ -312,18 +305,82 @@ async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<(), Stu
                 statement.search_path = checked.search_path;
                 traffic.statements.push(statement);
             }
-            Err(why) => traffic.refused.push(RefusedStatement::of(&statement, why)),
+            Err(why) => traffic.refused.push(RefusedStatement::of(&statement, why.words)),
         }
     }
     Ok(())
 }
 
-async fn check(
+/// A statement for whose parameters types are guessed.
+struct Guessed {
+    /// Its place among the statements.
+    at: usize,
+    typed: Typed,
+    why: Refused,
+    /// What the server pointed at so far: who comes there again goes round in a circle.
+    seen: Vec<Option<usize>>,
+}
+
+/// Gives types to parameters where the server takes the statement with them; the others keep what it said at first.
+async fn give_types(
     reader: &mut Reader<'_>,
-    statements: &[StatementFacts],
-) -> Result<Vec<Result<CheckedStatement, String>>, StudyError> {
-    let texts: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
-    Ok(reader.check(&texts).await?)
+    statements: &mut [StatementFacts],
+    answers: &mut [Result<CheckedStatement, Refused>],
+) -> Result<(), StudyError> {
+    let refused =
+        answers.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.as_ref().err()?.clone())));
+    let mut open: Vec<Guessed> = refused
+        .map(|(at, why)| {
+            let typed = Typed::new(&statements[at].text);
+            Guessed { at, seen: vec![], typed, why }
+        })
+        .filter(|of| !of.typed.guesses(&of.why).is_empty())
+        .take(GUESSED_MAX)
+        .collect();
+    for _ in 0..GUESSES_MAX {
+        let tried: Vec<(usize, Typed)> = open
+            .iter()
+            .enumerate()
+            .flat_map(|(of, guessed)| {
+                guessed.typed.guesses(&guessed.why).into_iter().map(move |typed| (of, typed))
+            })
+            .collect();
+        if tried.is_empty() {
+            break;
+        }
+        let texts: Vec<String> = tried.iter().map(|(_, typed)| typed.text()).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let mut next: Vec<Option<(Typed, Refused)>> = open.iter().map(|_| None).collect();
+        let mut taken = vec![false; open.len()];
+        for ((of, typed), answer) in tried.into_iter().zip(reader.check(&texts).await?) {
+            let guessed = &open[of];
+            match answer {
+                _ if taken[of] => {}
+                Ok(checked) => {
+                    statements[guessed.at].text = typed.text();
+                    answers[guessed.at] = Ok(checked);
+                    taken[of] = true;
+                }
+                // It is about something else now: this much of it was right.
+                Err(why) => {
+                    let place = typed.place(&why);
+                    let is_new = place != guessed.typed.place(&guessed.why) && !guessed.seen.contains(&place);
+                    let leads_on = is_new || (why.sqlstate == "42P18" && why != guessed.why);
+                    if next[of].is_none() && leads_on && !typed.guesses(&why).is_empty() {
+                        next[of] = Some((typed, why));
+                    }
+                }
+            }
+        }
+        let left = open.into_iter().zip(next).zip(taken).filter(|(_, taken)| !taken);
+        open = left
+            .filter_map(|((mut guessed, next), _)| {
+                guessed.seen.push(guessed.typed.place(&guessed.why));
+                next.map(|(typed, why)| Guessed { typed, why, ..guessed })
+            })
+            .collect();
+    }
+    Ok(())
 }
 
 /// The mix of what the server takes as it will be sent: constants that nobody knows stand in it as others.
@@ -345,7 +402,7 @@ async fn runnable(
         let why = match answer {
             Ok(checked) if checked.search_path.is_none() => continue,
             Ok(_) => "it names something by the search path, which the copy does not have".to_owned(),
-            Err(why) => why,
+            Err(why) => why.words,
         };
         gone.insert(of, why);
     }

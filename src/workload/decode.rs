@@ -36,7 +36,7 @@ pub(super) fn decode(text: &str, source: usize, mistakes: &mut Mistakes) -> Docu
 }
 
 /// What a column may say besides its generator.
-const MODIFIERS: [&str; 3] = ["null_fraction", "unique", "correlation"];
+const MODIFIERS: [&str; 4] = ["null_fraction", "unique", "correlation", "exclusive"];
 
 /// A node as far as it could be read.
 struct Decoded<T> {
@@ -171,6 +171,9 @@ impl Walk<'_> {
         }
         if let Some(node) = fields.remove("correlation") {
             read.correlation = self.number_within(node, "`correlation` is a correlation", -1.0);
+        }
+        if let Some(node) = fields.remove("exclusive") {
+            read.exclusive = self.node::<String>(node, &[], "").map(|read| read.value);
         }
         read
     }

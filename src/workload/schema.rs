@@ -60,6 +60,13 @@ fn tables(generator: &mut SchemaGenerator) -> Value {
                 "type": "number", "minimum": -1, "maximum": 1
             }),
         ),
+        (
+            "exclusive",
+            json!({
+                "description": "A name that columns of the table have in common of which each row has a value in one at most: in exactly one where their shares of values, 1 − `null_fraction` each, add up to 1.",
+                "type": "string"
+            }),
+        ),
     ];
     let alternatives = modifiers
         .iter()

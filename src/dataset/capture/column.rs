@@ -30,6 +30,8 @@ pub struct Description {
     pub unique: bool,
     /// How far the rows stand in the order of the values.
     pub correlation: Option<f64>,
+    /// What it has in common with columns of the table of which a row has a value in one at most.
+    pub exclusive: Option<String>,
 }
 
 /// What becomes of the values of a column.
@@ -78,7 +80,7 @@ impl Choice {
 
 impl Description {
     pub(super) fn of(generator: impl Into<String>, null_fraction: f64) -> Self {
-        Self { generator: generator.into(), null_fraction, unique: false, correlation: None }
+        Self { generator: generator.into(), null_fraction, unique: false, correlation: None, exclusive: None }
     }
 
     fn unique(mut self, unique: bool) -> Self {
@@ -106,6 +108,9 @@ impl Description {
         }
         if let Some(correlation) = self.correlation {
             put(format!("correlation = {}", number(correlation)));
+        }
+        if let Some(name) = &self.exclusive {
+            put(format!("exclusive = {}", quoted(name)));
         }
         text + " }"
     }
@@ -168,14 +173,24 @@ pub(super) fn choose(table: &TableFacts, column: &ColumnFacts, unique: bool, kee
     let maker = Maker { table, column, known, name, nulls, unique, keep };
     let mut choice = match &column.kind {
         TypeKind::Bool => maker.truth(),
-        TypeKind::Int(_) | TypeKind::Decimal | TypeKind::Date | TypeKind::Timestamp => maker.counted(),
+        TypeKind::Int(_)
+        | TypeKind::Decimal
+        | TypeKind::Date
+        | TypeKind::Timestamp
+        | TypeKind::Time
+        | TypeKind::Interval
+        | TypeKind::Money => maker.counted(),
         TypeKind::Float => maker.float(),
         TypeKind::Enum(labels) => maker.labels(labels),
         TypeKind::Text => maker.text(),
-        TypeKind::Interval => maker.interval(),
         TypeKind::Uuid => maker.plain("uuid = {}", Leaves::Nothing),
         TypeKind::Bytes => maker.plain(&maker.of_length("bytes", hex_bytes), Leaves::Nothing),
-        TypeKind::Json => maker.plain(&maker.json(), Leaves::Nothing),
+        TypeKind::Json | TypeKind::Hstore => maker.plain(&maker.json(), Leaves::Nothing),
+        TypeKind::Tsvector => maker.plain(&maker.search_words(), Leaves::Nothing),
+        TypeKind::Mac(bytes) => {
+            maker.plain(&format!("bytes = {{ length = [{bytes}, {bytes}] }}"), Leaves::Nothing)
+        }
+        TypeKind::Xml => maker.plain(&maker.sized("text"), Leaves::Nothing),
         TypeKind::Network => maker.plain("ip_address = {}", Leaves::Nothing),
         TypeKind::Array(of) => maker.array(of),
         TypeKind::Other => Choice::of(vec![], Leaves::Nothing),
@@ -281,12 +296,7 @@ impl Maker<'_> {
         }
         let text = |value: &i128| form.write(*value);
         let common: Vec<(String, f64)> = common.iter().map(|(value, share)| (text(value), *share)).collect();
-        let type_name = match form {
-            Form::Int => "integer",
-            Form::Decimal(_) => "decimal",
-            Form::Date => "date",
-            Form::Timestamp => "timestamp",
-        };
+        let type_name = form.type_name();
         let bounds: Vec<String> = bounds.iter().map(text).collect();
         descriptions.extend(self.histograms(type_name, &common, &bounds));
         descriptions.push(Description::of(self.range(form, &all), self.nulls).unique(self.unique));
@@ -369,7 +379,8 @@ impl Maker<'_> {
             (Some(first), Some(last)) if last > first => (*first, *last),
             _ => match form {
                 Form::Int if self.unique => return "sequence = {}".to_owned(),
-                Form::Int | Form::Decimal(_) => (1, 1000),
+                Form::Int | Form::Decimal(_) | Form::Money => (1, 1000),
+                Form::Time | Form::Interval => (1_000_000, 86_399_000_000),
                 Form::Date => (19_723, 20_454),
                 Form::Timestamp => (1_704_067_200_000_000, 1_767_225_600_000_000),
             },
@@ -380,6 +391,11 @@ impl Maker<'_> {
                 let scale = u32::try_from(digits).unwrap_or(0).max(self.column.scale.unwrap_or(0)).min(9);
                 let value = |of: i128| number(of as f64 / 10_f64.powi(i32::try_from(digits).unwrap_or(0)));
                 format!("decimal = {{ min = {}, max = {}, scale = {scale} }}", value(first), value(last))
+            }
+            Form::Money => self.range(Form::Decimal(2), all),
+            Form::Time | Form::Interval => {
+                let bounds = [form.write(first), form.write(last)];
+                histogram(form.type_name(), &[], &bounds, None)
             }
             Form::Date => {
                 format!("date = {{ from = {}, to = {} }}", form.write(first), form.write(last + 1))
@@ -578,18 +594,11 @@ impl Maker<'_> {
         )
     }
 
-    fn interval(&self) -> Choice {
-        let mut seconds: Vec<i128> =
-            self.known.bounds.iter().chain(&self.known.common).filter_map(|text| interval_s(text)).collect();
-        seconds.sort_unstable();
-        seconds.dedup();
-        let generator = match (seconds.first(), seconds.last()) {
-            (Some(first), Some(last)) if last > first => {
-                format!("interval = {{ length_s = {{ uniform = [{first}, {last}] }} }}")
-            }
-            _ => "interval = { length_s = { exponential = { mean = 3600.0 } } }".to_owned(),
-        };
-        self.plain(&generator, if seconds.len() > 1 { Leaves::Range } else { Leaves::Nothing })
+    /// As many words as its width says: each takes its letters, four bytes that point at it, and two for its only place.
+    fn search_words(&self) -> String {
+        const WORD_BYTES: f64 = 14.0;
+        let words = (self.known.width / WORD_BYTES).clamp(1.0, 5000.0);
+        format!("words = [{:.0}, {:.0}]", (words * 0.5).max(1.0), words * 1.5)
     }
 
     fn array(&self, of: &TypeKind) -> Choice {
@@ -616,6 +625,10 @@ impl Maker<'_> {
             }
             TypeKind::Date => {
                 ("date = { from = \"2024-01-01\", to = \"2026-01-01\" }".to_owned(), Leaves::Nothing)
+            }
+            TypeKind::Network => ("ip_address = {}".to_owned(), Leaves::Nothing),
+            TypeKind::Interval => {
+                ("interval = { length_s = { exponential = { mean = 3600.0 } } }".to_owned(), Leaves::Nothing)
             }
             _ => return Choice::of(vec![], Leaves::Nothing),
         };
@@ -656,31 +669,6 @@ fn literals(expression: &str) -> Vec<String> {
         (token.kind == TokenKind::String).then(|| inside.replace("''", "'"))
     };
     tokens.iter().filter_map(text).collect()
-}
-
-/// Seconds of `3 days 04:05:06.5` and its like; nothing for months and years, which have no fixed length.
-fn interval_s(text: &str) -> Option<i128> {
-    let mut sum = 0;
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let mut at = 0;
-    while at < words.len() {
-        let word = words[at];
-        if word.contains(':') {
-            let (sign, clock) = word.strip_prefix('-').map_or((1, word), |clock| (-1, clock));
-            let mut parts = clock.split(':');
-            let mut part = || parts.next()?.split('.').next()?.parse::<i128>().ok();
-            sum += sign * (part()? * 3600 + part()? * 60 + part()?);
-            at += 1;
-        } else {
-            let days: i128 = word.parse().ok()?;
-            if !words.get(at + 1)?.starts_with("day") {
-                return None;
-            }
-            sum += days * 86_400;
-            at += 2;
-        }
-    }
-    Some(sum)
 }
 
 #[cfg(test)]
@@ -757,13 +745,6 @@ mod tests {
         assert_eq!(literals("(status = ANY (ARRAY['new'::text, 'it''s'::text]))"), ["new", "it's"]);
         assert!(literals("(email ~ '@'::text)").is_empty());
         assert!(literals("(x <> 'secret'::text)").is_empty());
-    }
-
-    #[test]
-    fn intervals_are_read_where_they_have_a_length() {
-        assert_eq!(interval_s("1 day 02:00:01.5"), Some(93_601));
-        assert_eq!(interval_s("-00:01:00"), Some(-60));
-        assert_eq!(interval_s("1 mon"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::DeserializeOwned;
 
 use super::column::{Description, Leaves, Written, choose};
+use super::exclusive::{exclusive, made_whole};
 use super::facts::{
     ColumnFacts, ColumnStatistics, DatabaseFacts, LeftOut, ReferenceFacts, Remark, TableFacts, TypeKind,
 };
@@ -129,6 +130,7 @@ fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
 /// Describes all tables. Values leave as they are only in the columns that are kept, and where the schema lists them.
 #[must_use]
 pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
+    let facts = &made_whole(facts);
     let mut roles = decide(facts);
     let rows = all_rows(facts, &roles);
     let mut scope: Vec<ScopeTable> = vec![];
@@ -137,6 +139,7 @@ pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
     for (table, own) in facts.tables.iter().enumerate() {
         let mut all = if roles.filled[table] { choices(facts, table, &roles, &rows, keep) } else { vec![] };
         remarks.extend(join(own, &roles.of[table], &mut all));
+        exclude(own, &mut roles, table, &mut all, &mut remarks);
         let columns =
             all.iter().map(|of| scope_column(&own.columns[of.column], &of.descriptions[0])).collect();
         scope.push(ScopeTable { name: own.name.clone(), rows: rows[table], columns });
@@ -310,6 +313,37 @@ fn join(own: &TableFacts, roles: &[Role], all: &mut [Candidate]) -> Vec<Remark> 
     remarks
 }
 
+/// Keeps the columns apart of which a row has a value in one at most. What is set behind the rows cannot be among them.
+fn exclude(
+    own: &TableFacts,
+    roles: &mut Roles,
+    table: usize,
+    all: &mut [Candidate],
+    remarks: &mut Vec<Remark>,
+) {
+    for (check, _) in exclusive(own) {
+        let is_later = |name: &String| {
+            let at = own.columns.iter().position(|column| column.name == *name);
+            at.is_some_and(|at| roles.of[table][at] == Role::Null)
+        };
+        if check.columns.iter().any(is_later) {
+            let why = "one of its columns is set behind the rows, all others are made before";
+            roles.left_out.constraints.push((own.name.clone(), check.name.clone(), why.to_owned()));
+            let place = format!("{}.{}", own.name, check.name);
+            remarks.push(Remark::new(place, why, "keep them apart in finish.sql, and add it there"));
+            continue;
+        }
+        for of in all.iter_mut().filter(|of| check.columns.contains(&own.columns[of.column].name)) {
+            for description in &mut of.descriptions {
+                description.exclusive = Some(check.name.clone());
+                // Which rows have a value follows no order of theirs.
+                description.correlation = None;
+            }
+            of.descriptions.dedup();
+        }
+    }
+}
+
 fn member<'a>(own: &'a TableFacts, roles: &[Role], candidate: &'a Candidate) -> Member<'a> {
     let column = &own.columns[candidate.column];
     let role = &roles[candidate.column];
@@ -353,6 +387,7 @@ fn references(
             null_fraction: nulls,
             unique: fan_out.unique,
             correlation: fan_out.correlation,
+            exclusive: None,
         }
     };
     if !unique {
@@ -442,6 +477,7 @@ fn scope_column(column: &ColumnFacts, description: &Description) -> ScopeColumn 
         null_fraction: description.null_fraction,
         unique: description.unique,
         correlation: description.correlation,
+        exclusive: description.exclusive.clone(),
     };
     ScopeColumn { name: column.name.clone(), spec: read_back(&description.generator), modifiers }
 }
@@ -557,8 +593,20 @@ impl Described {
     fn remark_on_documents(&mut self, facts: &DatabaseFacts) {
         for table in &self.tables {
             let own = &facts.tables[table.facts];
-            for column in own.columns.iter().filter(|column| column.kind == TypeKind::Json) {
+            let documents = [TypeKind::Json, TypeKind::Hstore, TypeKind::Xml, TypeKind::Tsvector];
+            for column in own.columns.iter().filter(|column| documents.contains(&column.kind)) {
                 if column.is_generated {
+                    continue;
+                }
+                if [TypeKind::Xml, TypeKind::Tsvector].contains(&column.kind) {
+                    self.remarks.push(Remark::new(
+                        format!("{}.{}", own.name, column.name),
+                        format!(
+                            "statistics tell nothing of what is in a {}: it is as wide, and holds words",
+                            column.type_name
+                        ),
+                        "describe it in workload.toml: words, sentences, or template = \"…\"",
+                    ));
                     continue;
                 }
                 self.remarks.push(Remark::new(

@@ -129,6 +129,18 @@ pub enum TypeKind {
     Timestamp,
     /// Lengths of time.
     Interval,
+    /// Times of a day.
+    Time,
+    /// Amounts of a currency.
+    Money,
+    /// Words with their places, for search.
+    Tsvector,
+    /// Pairs of texts.
+    Hstore,
+    /// Addresses of network cards, of so many bytes.
+    Mac(u8),
+    /// XML.
+    Xml,
     /// UUIDs.
     Uuid,
     /// Raw bytes.
@@ -141,6 +153,26 @@ pub enum TypeKind {
     Array(Box<TypeKind>),
     /// Something that no generator makes.
     Other,
+}
+
+impl TypeKind {
+    /// Whether a generator makes lists of it.
+    pub(in crate::dataset) fn can_be_element(&self) -> bool {
+        matches!(
+            self,
+            Self::Bool
+                | Self::Int(_)
+                | Self::Float
+                | Self::Decimal
+                | Self::Text
+                | Self::Enum(_)
+                | Self::Date
+                | Self::Timestamp
+                | Self::Interval
+                | Self::Uuid
+                | Self::Network
+        )
+    }
 }
 
 /// What `ANALYZE` found of a column, as `pg_stats` has it.
@@ -224,6 +256,29 @@ pub struct ReferenceFacts {
     pub restricts: bool,
 }
 
+/// In how many of several columns a row has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Excludes {
+    /// In one of them.
+    AllButOne,
+    /// In one of them or in none.
+    AtMostOne,
+}
+
+impl Excludes {
+    /// Of a sign and a number of values, as tokens: `= 1`, `< = 1`, `< 2`.
+    fn of(number: &str) -> Option<Self> {
+        let (sign, number) = number.rsplit_once(' ')?;
+        let number: u32 = number.parse().ok()?;
+        match sign {
+            "=" if number == 1 => Some(Self::AllButOne),
+            "< =" if number == 1 => Some(Self::AtMostOne),
+            "<" if number == 2 => Some(Self::AtMostOne),
+            _ => None,
+        }
+    }
+}
+
 /// A check constraint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFacts {
@@ -254,6 +309,76 @@ impl CheckFacts {
         let [one, other] = self.columns.as_slice() else { return None };
         let before = if one == column { other } else { one };
         (is(later, column) && is(earlier, before)).then_some(before.as_str())
+    }
+
+    /// Whether it holds that each row has a value in one of its columns at most, or in exactly one, and says nothing else:
+    /// `num_nonnulls(a, b) = 1`, `(a IS NULL) <> (b IS NULL)`.
+    #[must_use]
+    pub fn excludes(&self) -> Option<Excludes> {
+        const ONE: [&str; 4] = [
+            "c is null < > c is null",
+            "c is not null < > c is not null",
+            "c is null = c is not null",
+            "c is not null = c is null",
+        ];
+        const EITHER: [&str; 2] = [
+            "c is null and c is not null or c is not null and c is null",
+            "c is not null and c is null or c is null and c is not null",
+        ];
+        let count = self.columns.len();
+        if count < 2 {
+            return None;
+        }
+        let text = self.expression.as_str();
+        let place = |word: &str| {
+            self.columns.iter().position(|name| *name == word.trim_matches('"').replace("\"\"", "\""))
+        };
+        // Parentheses and casts only hold it together; the columns are told by their places.
+        let mut seen = vec![];
+        let words: Vec<String> = significant(text)
+            .iter()
+            .map(|token| token.text(text))
+            .filter(|word| !["(", ")", "::", "integer", "int", ","].contains(word))
+            .map(|word| match place(word) {
+                Some(at) => {
+                    seen.push(at);
+                    "c".to_owned()
+                }
+                None => word.to_lowercase(),
+            })
+            .collect();
+        let each_once = seen.len() == count && (0..count).all(|at| seen.contains(&at));
+        let said = words.join(" ");
+        if let Some(number) = said.strip_prefix(&format!("num_nonnulls {} ", vec!["c"; count].join(" "))) {
+            return Excludes::of(number).filter(|_| each_once);
+        }
+        if let Some(number) = said.strip_prefix(&format!("num_nulls {} ", vec!["c"; count].join(" "))) {
+            let (sign, number) = number.rsplit_once(' ')?;
+            let nulls_but = count.checked_sub(number.parse().ok()?)?;
+            // So many NULLs and more are so many values and fewer.
+            let sign = sign.replace('>', "<");
+            return Excludes::of(&format!("{sign} {nulls_but}")).filter(|_| each_once);
+        }
+        for term in [
+            "c is not null",
+            "case when c is null then 0 else 1 end",
+            "case when c is not null then 1 else 0 end",
+        ] {
+            if let Some(number) = said.strip_prefix(&format!("{} ", vec![term; count].join(" + "))) {
+                return Excludes::of(number).filter(|_| each_once);
+            }
+        }
+        let crossed =
+            |seen: &[usize]| matches!(seen, [a, b, c, d] if a != b && c != d && (a == c) == (b == d));
+        match said.as_str() {
+            "c is null or c is null" if count == 2 && each_once => Some(Excludes::AtMostOne),
+            said if ONE.contains(&said) && count == 2 && each_once => Some(Excludes::AllButOne),
+            said if EITHER.contains(&said) && count == 2 && crossed(&seen) => {
+                // In the same order both halves say different things of each column, in another one the same.
+                (seen[0] == seen[2]).then_some(Excludes::AllButOne)
+            }
+            _ => None,
+        }
     }
 
     /// The column whose texts or bytes it limits in length and does nothing else, and their most characters or bytes:
@@ -341,6 +466,37 @@ mod tests {
         assert_eq!(longest("(octet_length(name) = 32)"), Some(32));
         assert_eq!(longest("(length(name) > 3)"), None);
         assert_eq!(longest("((char_length(name) <= 255) OR (name IS NULL))"), None);
+    }
+
+    #[test]
+    fn a_check_of_which_columns_have_values_says_in_how_many() {
+        let excludes = |columns: &[&str], expression: &str| {
+            let columns = columns.iter().map(|name| (*name).to_owned()).collect();
+            CheckFacts { name: "c".into(), columns, expression: expression.into() }.excludes()
+        };
+        let (one, most) = (Some(Excludes::AllButOne), Some(Excludes::AtMostOne));
+        for (wanted, expression) in [
+            (one, "(num_nonnulls(a, \"B\") = 1)"),
+            (most, "(num_nonnulls(\"B\", a) <= 1)"),
+            (most, "(num_nonnulls(a, \"B\") < 2)"),
+            (None, "(num_nonnulls(a, \"B\") >= 1)"),
+            (None, "(num_nonnulls(a, \"B\") = 2)"),
+            (None, "(num_nonnulls(a, a, \"B\") = 1)"),
+            (one, "(num_nulls(a, \"B\") = 1)"),
+            (most, "(num_nulls(a, \"B\") >= 1)"),
+            (None, "(num_nulls(a, \"B\") <= 1)"),
+            (one, "((a IS NULL) <> (\"B\" IS NULL))"),
+            (one, "((a IS NULL) = (\"B\" IS NOT NULL))"),
+            (most, "((a IS NULL) OR (\"B\" IS NULL))"),
+            (None, "((a IS NULL) AND (\"B\" IS NULL))"),
+            (one, "(((a IS NULL) AND (\"B\" IS NOT NULL)) OR ((a IS NOT NULL) AND (\"B\" IS NULL)))"),
+            (None, "(((a IS NULL) AND (\"B\" IS NOT NULL)) OR ((\"B\" IS NOT NULL) AND (a IS NULL)))"),
+            (one, "((((a IS NOT NULL))::integer + ((\"B\" IS NOT NULL))::integer) = 1)"),
+        ] {
+            assert_eq!(excludes(&["a", "B"], expression), wanted, "{expression}");
+        }
+        assert_eq!(excludes(&["a", "b", "c"], "(num_nulls(a, b, c) = 2)"), one);
+        assert_eq!(excludes(&["a"], "(num_nonnulls(a) = 1)"), None);
     }
 
     #[test]

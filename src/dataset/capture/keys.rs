@@ -476,7 +476,7 @@ fn is_distinct(table: &TableFacts, column: &ColumnFacts) -> bool {
 fn can_be_unique(table: &TableFacts, column: &ColumnFacts) -> bool {
     match column.kind {
         TypeKind::Int(bytes) => table.rows < if bytes == 2 { 30_000.0 } else { 2e9 },
-        TypeKind::Uuid | TypeKind::Timestamp | TypeKind::Float | TypeKind::Bytes => true,
+        TypeKind::Uuid | TypeKind::Timestamp | TypeKind::Float | TypeKind::Bytes | TypeKind::Mac(_) => true,
         TypeKind::Decimal => column.scale.is_none_or(|scale| scale > 0),
         TypeKind::Text => column.length_max.is_none_or(|limit| f64::from(limit) >= table.rows.log10() + 3.0),
         _ => false,

@@ -441,8 +441,8 @@ fn share_parameters(statements: &mut [MadeStatement], steps: &[MadeStep]) -> Vec
                 source.replace(&format!("as = \"{old}\""), &format!("as = \"{new}\""))
             });
             if let Some(row) = row.filter(|row| parameter.means == Means::Key(row.key.clone())) {
-                parameter.name.clone_from(&row.key.1);
-                renames.push((old, row.key.1.clone()));
+                parameter.name.clone_from(&row.name);
+                renames.push((old, row.name.clone()));
                 continue;
             }
             let is_taken_here = |known: &Shared| renames.iter().any(|(_, new)| *new == known.name);
@@ -670,7 +670,7 @@ mod tests {
             "INSERT INTO orders (customer_id) VALUES (:customer_id) RETURNING id",
             &[("customer_id", "key = 0", Means::Key(key(0)))],
         );
-        insert.returns = Some(ReturnedRow { key: key(1), columns: vec!["id".into()] });
+        insert.returns = Some(ReturnedRow { key: key(1), name: "id".into(), columns: vec!["id".into()] });
         let line = statement(
             "insert_line",
             "INSERT INTO lines (order_id, product_id) VALUES (:order_id, :product_id)",

@@ -5,6 +5,7 @@ mod column;
 mod compare;
 mod describe;
 mod document;
+mod exclusive;
 mod facts;
 mod fan_out;
 mod joint;
@@ -17,13 +18,14 @@ mod query;
 mod redact;
 mod source;
 mod statement;
+mod typed;
 
 pub use column::{Description, Leaves};
 pub use compare::{ColumnDistance, compare};
 pub use describe::{Described, DescribedColumn, DescribedTable, Kept, describe};
 pub use document::{document, leaving, queries};
 pub use facts::{
-    CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, JointStatistics, KeyFacts, LeftOut,
+    CheckFacts, ColumnFacts, ColumnStatistics, DatabaseFacts, Excludes, JointStatistics, KeyFacts, LeftOut,
     ReferenceFacts, Remark, TableFacts, TypeKind,
 };
 pub use load::{SeenLoad, SessionSample};
@@ -34,6 +36,6 @@ pub use mix::{
 pub use numbers::{ColumnNumbers, SourceStatistics, TableNumbers, statistics};
 pub use source::DrawnFrom;
 pub use statement::{
-    KeyColumn, MadeParameter, MadeStatement, Means, ReturnedRow, StatementFacts, as_text, refusal,
-    without_values,
+    KeyColumn, MadeParameter, MadeStatement, Means, ReturnedRow, StatementFacts, refusal, without_values,
 };
+pub use typed::{Refused, Typed};

@@ -29,8 +29,9 @@ pub(super) enum Use {
     Stored(At),
     Limit,
     Offset,
-    /// An argument of a function, counted from 0.
-    Argument(String, usize),
+    /// An argument of a function, counted from 0, and what is said of the call: what it is compared with or stored in, else a column
+    /// that it takes as well.
+    Argument(String, usize, Option<Box<Use>>),
     /// Behind `AT TIME ZONE`.
     Zone,
     /// Behind `ESCAPE`.
@@ -306,7 +307,7 @@ impl<'a> Reading<'a> {
         {
             return self.column_before(between).map_or(Use::Unknown, Use::High);
         }
-        if self.is(back, "(") || self.is(back, ",") {
+        if self.is(back, "(") || self.is(back, ",") || self.is(back, "[") {
             return self.listed(at);
         }
         Use::Unknown
@@ -440,9 +441,9 @@ impl<'a> Reading<'a> {
         let (mut depth, mut number) = (0_usize, 0_usize);
         let mut open = None;
         for back in (0..at).rev() {
-            if self.is(back, ")") {
+            if self.is(back, ")") || self.is(back, "]") {
                 depth += 1;
-            } else if self.is(back, "(") {
+            } else if self.is(back, "(") || self.is(back, "[") {
                 if depth == 0 {
                     open = Some(back);
                     break;
@@ -454,6 +455,9 @@ impl<'a> Reading<'a> {
         }
         let Some(open) = open else { return self.selected(number) };
         let Some(before) = open.checked_sub(1) else { return Use::Unknown };
+        if self.is(open, "[") {
+            return self.element(before);
+        }
         if self.is_word(before, "IN") {
             let end = if before > 0 && self.is_word(before - 1, "NOT") { before - 1 } else { before };
             return self.column_before(end).map_or(Use::Unknown, Use::Equal);
@@ -472,9 +476,53 @@ impl<'a> Reading<'a> {
         }
         let is_function = self.tokens[before].kind == TokenKind::Word && !self.is_word(before, "AND");
         match self.name(before).filter(|_| is_function) {
-            Some(function) => Use::Argument(function, number),
+            Some(function) => Use::Argument(function, number, self.around(before).map(Box::new)),
             None => Use::Unknown,
         }
+    }
+
+    /// What is said of a call of the function at a place.
+    fn around(&self, function: usize) -> Option<Use> {
+        match self.before(function) {
+            said @ (Use::Equal(_) | Use::Low(_) | Use::High(_) | Use::Stored(_)) => return Some(said),
+            Use::Argument(.., Some(said)) => return Some(*said),
+            _ => {}
+        }
+        // A column among the arguments, by itself.
+        let mut depth = 0_usize;
+        let mut from = function + 2;
+        for at in function + 1..self.tokens.len() {
+            let ends = self.is(at, ",") || self.is(at, ")");
+            let is_name =
+                depth == 1 && ends && (at - from == 1 || (at - from == 3 && self.is(from + 1, ".")));
+            if let Some(column) = is_name.then(|| self.column_ending(at - 1)).flatten() {
+                return Some(Use::Equal(column));
+            }
+            if depth == 1 && self.is(at, ",") {
+                from = at + 1;
+            }
+            if self.is(at, "(") || self.is(at, "[") {
+                depth += 1;
+            } else if self.is(at, ")") || self.is(at, "]") {
+                depth = depth.saturating_sub(1);
+                if depth == 0 {
+                    break;
+                }
+            }
+        }
+        None
+    }
+
+    /// In `ARRAY[…]`: one of the values that a column is compared with, where the list is what `ANY` takes.
+    fn element(&self, array: usize) -> Use {
+        let is_any = |at: usize| ["ANY", "SOME", "ALL"].iter().any(|word| self.is_word(at, word));
+        let sign = array.checked_sub(3).filter(|sign| {
+            self.is_word(array, "ARRAY")
+                && self.is(array - 1, "(")
+                && is_any(array - 2)
+                && self.is(*sign, "=")
+        });
+        sign.and_then(|sign| self.column_before(sign)).map_or(Use::Unknown, Use::Equal)
     }
 
     /// Whether a row of VALUES begins behind this place.
@@ -577,7 +625,13 @@ mod tests {
             Use::Low(of) => format!("{} >", at(&of)),
             Use::High(of) => format!("{} <", at(&of)),
             Use::Stored(of) => format!("{} :=", at(&of)),
-            Use::Argument(function, number) => format!("{function} {number}"),
+            Use::Argument(function, number, None) => format!("{function} {number}"),
+            Use::Argument(function, number, Some(said)) => {
+                let (Use::Equal(of) | Use::Low(of) | Use::High(of) | Use::Stored(of)) = *said else {
+                    return format!("{function} {number} {said:?}");
+                };
+                format!("{function} {number} {}", at(&of))
+            }
             other => format!("{other:?}").to_lowercase(),
         };
         reading.uses(sql.matches('$').count()).into_iter().map(shown).collect()
@@ -604,6 +658,10 @@ mod tests {
                 "SELECT * FROM orders WHERE lower(status) = $1 AND id = ANY ($2::bigint[]) AND $3 <= placed_at AND id <> $4"
             ),
             ["orders.status =", "orders.id any", "orders.placed_at >", "orders.id ="]
+        );
+        assert_eq!(
+            read("SELECT * FROM orders WHERE id = ANY (ARRAY[$1, $2]) AND status = ALL (ARRAY[$3::text])"),
+            ["orders.id =", "orders.id =", "orders.status ="]
         );
         assert_eq!(
             read(
@@ -652,5 +710,18 @@ mod tests {
             read("SELECT date_trunc($1, placed_at AT TIME ZONE $2) FROM orders"),
             ["date_trunc 0", "zone"]
         );
+        assert_eq!(
+            read(
+                "SELECT coalesce(o.status, $1), left($2, 3) FROM orders o WHERE lower(status) = lower(trim($3)) AND placed_at > date_trunc($4, $5)"
+            ),
+            [
+                "coalesce 1 orders.status",
+                "left 0",
+                "trim 0 orders.status",
+                "date_trunc 0 orders.placed_at",
+                "date_trunc 1 orders.placed_at"
+            ]
+        );
+        assert_eq!(read("INSERT INTO orders (status) VALUES (lower($1))"), ["lower 0 orders.status"]);
     }
 }

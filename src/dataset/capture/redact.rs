@@ -26,6 +26,12 @@ pub(super) enum Form {
     Decimal(usize),
     Date,
     Timestamp,
+    /// Microseconds since midnight.
+    Time,
+    /// Microseconds.
+    Interval,
+    /// Hundredths.
+    Money,
 }
 
 impl Form {
@@ -39,6 +45,9 @@ impl Form {
             }
             TypeKind::Date => Self::Date,
             TypeKind::Timestamp => Self::Timestamp,
+            TypeKind::Time => Self::Time,
+            TypeKind::Interval => Self::Interval,
+            TypeKind::Money => Self::Money,
             _ => return None,
         })
     }
@@ -60,6 +69,29 @@ impl Form {
                 let instant = jiff::tz::TimeZone::UTC.to_timestamp(civil).ok()?;
                 Some(i128::from(instant.as_microsecond()))
             }
+            Self::Time => {
+                let clock = text.split(['+', '-']).next()?;
+                // The end of a day is no beginning of one.
+                Some(clock_us(clock)?.min(86_399_999_999))
+            }
+            Self::Interval => interval_us(text),
+            Self::Money => {
+                let digits: String =
+                    text.chars().filter(|c| c.is_ascii_digit() || ".-".contains(*c)).collect();
+                decimal(&digits, 2)
+            }
+        }
+    }
+
+    /// The type of a histogram of such values.
+    pub(super) fn type_name(self) -> &'static str {
+        match self {
+            Self::Int => "integer",
+            Self::Decimal(_) | Self::Money => "decimal",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Time => "time",
+            Self::Interval => "interval",
         }
     }
 
@@ -70,6 +102,17 @@ impl Form {
         };
         match self {
             Self::Int => value.to_string(),
+            Self::Money => Self::Decimal(2).write(value),
+            Self::Interval => {
+                let seconds = Self::Decimal(6).write(value);
+                let seconds = seconds.trim_matches('"').trim_end_matches('0').trim_end_matches('.');
+                format!("\"PT{seconds}S\"")
+            }
+            Self::Time => {
+                let (second, fraction) = (value / 1_000_000, value % 1_000_000);
+                let clock = format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+                if fraction == 0 { format!("\"{clock}\"") } else { format!("\"{clock}.{fraction:06}\"") }
+            }
             Self::Decimal(0) => format!("\"{value}\""),
             Self::Decimal(digits) => {
                 let sign = if value < 0 { "-" } else { "" };
@@ -88,6 +131,42 @@ impl Form {
             }
         }
     }
+}
+
+/// Microseconds of `04:05:06.5`.
+fn clock_us(text: &str) -> Option<i128> {
+    let mut parts = text.split(':');
+    let mut part = || parts.next().unwrap_or("0").parse::<i128>().ok();
+    let (hours, minutes) = (part()?, part()?);
+    let seconds = decimal(parts.next().unwrap_or("0"), 6)?;
+    Some((hours * 3600 + minutes * 60) * 1_000_000 + seconds)
+}
+
+/// Microseconds of `1 year 2 mons 3 days 04:05:06.5` and its like: months of 30 days, as the server compares them.
+fn interval_us(text: &str) -> Option<i128> {
+    const DAY_US: i128 = 86_400_000_000;
+    let mut sum = 0;
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let mut at = 0;
+    while at < words.len() {
+        let word = words[at];
+        if word.contains(':') {
+            let sign = if word.starts_with('-') { -1 } else { 1 };
+            sum += sign * clock_us(word.trim_start_matches(['-', '+']))?;
+            at += 1;
+            continue;
+        }
+        let number: i128 = word.trim_start_matches('+').parse().ok()?;
+        let days = match words.get(at + 1)?.trim_end_matches('s') {
+            "day" => 1,
+            "mon" => 30,
+            "year" => 360,
+            _ => return None,
+        };
+        sum += number * days * DAY_US;
+        at += 2;
+    }
+    Some(sum)
 }
 
 fn decimal(text: &str, digits: usize) -> Option<i128> {
@@ -202,6 +281,27 @@ pub(super) fn thinned<T: Clone>(all: &[T], most: usize) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_and_money_are_numbers_and_come_back() {
+        assert_eq!(Form::Interval.read("1 day 02:00:01.5"), Some(93_601_500_000));
+        assert_eq!(Form::Interval.read("-00:01:00"), Some(-60_000_000));
+        assert_eq!(Form::Interval.read("1 year 1 mon -1 days"), Some((390 - 1) * 86_400_000_000));
+        assert_eq!(Form::Interval.write(-1_500_000), "\"PT-1.5S\"");
+        assert_eq!(Form::Interval.write(600_000_000), "\"PT600S\"");
+        assert_eq!(
+            Form::Time.read("08:30:00.5+02").map(|of| Form::Time.write(of)),
+            Some("\"08:30:00.500000\"".into())
+        );
+        assert_eq!(
+            Form::Time.read("24:00:00").map(|of| Form::Time.write(of)),
+            Some("\"23:59:59.999999\"".into())
+        );
+        assert_eq!(
+            Form::Money.read("-$1,234.50").map(|of| Form::Money.write(of)),
+            Some("\"-1234.50\"".into())
+        );
+    }
 
     #[test]
     fn numbers_keep_their_rank_and_leave_their_places() {

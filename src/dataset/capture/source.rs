@@ -29,6 +29,7 @@ pub(super) enum Source {
 }
 
 /// One parameter and what is known of it.
+#[derive(Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) kind: &'a TypeKind,
     pub(super) type_name: &'a str,
@@ -81,17 +82,37 @@ impl<'a> Sources<'a> {
         if let Some(literal) = constant(asked) {
             return Ok(Source::Literal(literal));
         }
-        let drawn = match asked.of {
+        let drawn = match asked.kind {
+            // As a column it is loaded from another form than the server reads.
+            TypeKind::Hstore | TypeKind::Mac(_) if self.from == DrawnFrom::Generated => None,
+            _ => self.drawn(asked),
+        };
+        match drawn.or_else(|| by_kind(asked.kind)) {
+            Some(text) => Ok(Source::Drawn(text)),
+            None => Err(format!("nothing makes values of type {}", asked.type_name)),
+        }
+    }
+
+    fn drawn(&self, asked: &Asked<'_>) -> Option<String> {
+        match asked.of {
             Use::Equal(at) => self.key(at),
             Use::AnyOf(at) => self.list(at, asked),
             Use::Low(at) => self.low(at, asked),
             Use::High(at) => self.high(at, asked),
             Use::Stored(at) => self.stored(at),
+            // What a function makes of a value of the column is compared with the column, or stored in it.
+            Use::Argument(.., Some(said)) => {
+                let (Use::Equal(at) | Use::Low(at) | Use::High(at) | Use::Stored(at)) = said.as_ref() else {
+                    return None;
+                };
+                let column = self.facts.tables[at.table].column(&at.column)?;
+                let fits = match (&column.kind, asked.kind) {
+                    (TypeKind::Int(of), TypeKind::Int(wanted)) => of <= wanted,
+                    (of, wanted) => of == wanted,
+                };
+                if fits { self.drawn(&Asked { of: said, ..*asked }) } else { None }
+            }
             _ => None,
-        };
-        match drawn.or_else(|| by_kind(asked.kind)) {
-            Some(text) => Ok(Source::Drawn(text)),
-            None => Err(format!("nothing makes values of type {}", asked.type_name)),
         }
     }
 
@@ -261,11 +282,15 @@ fn constant(asked: &Asked<'_>) -> Option<String> {
         Use::Limit => return Some(limit(asked.rows_per_call).to_string()),
         Use::Offset => return Some("0".to_owned()),
         Use::Zone => return Some("'UTC'".to_owned()),
+        // The language of a search: one that every server has.
+        _ if asked.type_name == "regconfig" => return Some("'simple'::regconfig".to_owned()),
         Use::Escape => return Some("'\\'".to_owned()),
-        Use::Argument(function, 0) if ["date_trunc", "date_part", "extract"].contains(&function.as_str()) => {
+        Use::Argument(function, 0, _)
+            if ["date_trunc", "date_part", "extract"].contains(&function.as_str()) =>
+        {
             return Some("'day'".to_owned());
         }
-        Use::Argument(function, 1) if function == "to_char" => return Some("'YYYY-MM-DD'".to_owned()),
+        Use::Argument(function, 1, _) if function == "to_char" => return Some("'YYYY-MM-DD'".to_owned()),
         _ => {}
     }
     match (asked.type_name, asked.kind) {
@@ -290,8 +315,10 @@ fn by_kind(kind: &TypeKind) -> Option<String> {
     Some(match kind {
         TypeKind::Bool => "boolean = { true_fraction = 0.5 }".to_owned(),
         TypeKind::Int(_) => "uniform = [1, 10]".to_owned(),
-        TypeKind::Float | TypeKind::Decimal => "decimal = { min = 1.0, max = 100.0, scale = 2 }".to_owned(),
-        TypeKind::Text => "words = [1, 1]".to_owned(),
+        TypeKind::Float | TypeKind::Decimal | TypeKind::Money => {
+            "decimal = { min = 1.0, max = 100.0, scale = 2 }".to_owned()
+        }
+        TypeKind::Text | TypeKind::Tsvector | TypeKind::Xml => "words = [1, 1]".to_owned(),
         TypeKind::Enum(labels) => {
             let weights: Vec<String> = labels.iter().map(|label| format!("{} = 1", quoted(label))).collect();
             format!("weighted = {{ {} }}", weights.join(", "))
@@ -299,6 +326,10 @@ fn by_kind(kind: &TypeKind) -> Option<String> {
         TypeKind::Date => "date = { from = \"2024-01-01\", to = \"2026-01-01\" }".to_owned(),
         TypeKind::Timestamp => "timestamp = { from = \"2024-01-01\", to = \"2026-01-01\" }".to_owned(),
         TypeKind::Interval => "interval = { length_s = { uniform = [3600, 604800] } }".to_owned(),
+        TypeKind::Time => "histogram = { bounds = [\"08:00:00\", \"18:00:00\"], type = \"time\" }".to_owned(),
+        TypeKind::Hstore => "constant = 'captured=>x'".to_owned(),
+        TypeKind::Mac(6) => "constant = \"02:00:00:00:00:01\"".to_owned(),
+        TypeKind::Mac(_) => "constant = \"02:00:00:00:00:00:00:01\"".to_owned(),
         TypeKind::Uuid => "uuid = {}".to_owned(),
         TypeKind::Bytes => "bytes = { length = [8, 8] }".to_owned(),
         TypeKind::Json => "json = { captured = { words = [1, 1] } }".to_owned(),
@@ -361,6 +392,9 @@ fn window(column: &DescribedColumn, rows: u64, from: f64, to: f64) -> Option<Str
     match histogram.get("type")?.as_str()? {
         "timestamp" => Some(format!("timestamp = {{ from = {}, to = {} }}", quoted(low), quoted(high))),
         "date" => Some(format!("date = {{ from = {}, to = {} }}", quoted(low), quoted(high))),
+        of @ ("time" | "interval") => {
+            Some(format!("histogram = {{ bounds = [{}, {}], type = \"{of}\" }}", quoted(low), quoted(high)))
+        }
         _ => None,
     }
 }
@@ -378,6 +412,7 @@ mod tests {
                 null_fraction: 0.0,
                 unique: false,
                 correlation: None,
+                exclusive: None,
             },
             leaves: Leaves::Nothing,
             refers: None,

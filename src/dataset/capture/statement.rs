@@ -7,7 +7,7 @@ use super::facts::{DatabaseFacts, KeyFacts, TypeKind};
 use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
 use crate::sql::columns::result_columns;
-use crate::sql::lex::{TokenKind, lex, significant};
+use crate::sql::lex::{Token, TokenKind, lex, significant};
 use crate::sql::statement::{StatementKind, kind};
 
 /// Of more foreign keys than these a DELETE is not asked whether they lead to what it deletes.
@@ -91,7 +91,9 @@ pub type KeyColumn = (usize, String);
 pub struct ReturnedRow {
     /// The column of its key, which is returned.
     pub key: KeyColumn,
-    /// All columns that are returned.
+    /// The name under which it is returned: `RETURNING id AS order_id`.
+    pub name: String,
+    /// The names of all columns that are returned.
     pub columns: Vec<String>,
 }
 
@@ -280,13 +282,45 @@ fn returned(text: &str, table: usize, sources: &Sources<'_>) -> Option<ReturnedR
     }
     let columns = result_columns(text);
     let own = &sources.facts.tables[table];
-    let is_key = |name: &&String| {
-        let at = At { table, column: (*name).clone(), alias: String::new() };
+    let is_key = |(column, name): &(String, String)| {
+        let at = At { table, column: column.clone(), alias: String::new() };
         // Its name becomes that of a parameter.
-        own.is_unique(name) && sources.meaning(&at).0 == table && plain(name) == **name
+        own.is_unique(column) && sources.meaning(&at).0 == table && plain(name) == *name
     };
-    let key = columns.names.iter().find(is_key).filter(|_| !columns.star)?;
-    Some(ReturnedRow { key: (table, key.clone()), columns: columns.names.clone() })
+    let (key, name) = returned_columns(text).into_iter().find(is_key).filter(|_| !columns.star)?;
+    Some(ReturnedRow { key: (table, key), name, columns: columns.names })
+}
+
+/// The columns that `RETURNING` names by themselves, each with the name under which it is returned.
+fn returned_columns(text: &str) -> Vec<(String, String)> {
+    let tokens = significant(text);
+    let Some(start) = tokens.iter().position(|token| token.is_word(text, "RETURNING")) else { return vec![] };
+    let name = |token: &Token| match token.kind {
+        TokenKind::Word => Some(token.text(text).to_lowercase()),
+        TokenKind::QuotedIdentifier => Some(token.text(text).trim_matches('"').replace("\"\"", "\"")),
+        _ => None,
+    };
+    let named = |item: &[Token]| {
+        let mut words: Vec<&Token> = item.iter().collect();
+        let mut column = name(words.first()?)?;
+        words.remove(0);
+        // The table before the column.
+        while let [point, of, ..] = words.as_slice()
+            && point.is_punctuation(text, ".")
+        {
+            column = name(of)?;
+            words.drain(..2);
+        }
+        match words.as_slice() {
+            [] => Some((column.clone(), column)),
+            [alias] => Some((column, name(alias)?)),
+            [word, alias] if word.is_word(text, "AS") => Some((column, name(alias)?)),
+            _ => None,
+        }
+    };
+    let items =
+        tokens[start + 1..].split(|token| token.is_punctuation(text, ",") || token.is_punctuation(text, ";"));
+    items.filter_map(named).collect()
 }
 
 /// Whether rows that are put in may be there already: a key of the table has no column that is new each time.
@@ -379,24 +413,6 @@ fn stepping_over(sql: &str) -> String {
     let (head, tail) = sql.split_at(at);
     let gap = if tail.is_empty() { "" } else { " " };
     format!("{} ON CONFLICT DO NOTHING{gap}{tail}", head.trim_end())
-}
-
-/// The text with a parameter taken for a text, where the server cannot tell its type: its words name the parameter.
-#[must_use]
-pub fn as_text(text: &str, words: &str) -> Option<String> {
-    let number = words.split_once('$')?.1;
-    let number: String = number.chars().take_while(char::is_ascii_digit).collect();
-    let mut out = String::with_capacity(text.len());
-    let mut found = false;
-    for token in lex(text) {
-        let own = token.text(text);
-        out.push_str(own);
-        if token.kind == TokenKind::Positional && own[1..] == number {
-            out.push_str("::text");
-            found = true;
-        }
-    }
-    found.then_some(out)
 }
 
 /// What stands in the place of `$n`.
@@ -501,7 +517,7 @@ fn parameter_name(of: &Use) -> String {
         Use::High(at) => format!("{}_to", at.column),
         Use::AnyOf(at) => format!("{}_list", at.column),
         Use::Equal(at) | Use::Stored(at) => at.column.clone(),
-        Use::Argument(function, _) => format!("{function}_argument"),
+        Use::Argument(function, ..) => format!("{function}_argument"),
         _ => "value".to_owned(),
     };
     plain(&name)
@@ -569,14 +585,23 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_without_a_type_is_a_text_and_rows_that_are_there_are_stepped_over() {
-        let text = "SELECT f($1, $12, $1)";
-        let words = "could not determine data type of parameter $1 (SQLSTATE 42P18)";
-        assert_eq!(as_text(text, words).as_deref(), Some("SELECT f($1::text, $12, $1::text)"));
+    fn rows_that_are_there_are_stepped_over() {
         assert_eq!(
             stepping_over("INSERT INTO t VALUES (:a)\nRETURNING id"),
             "INSERT INTO t VALUES (:a) ON CONFLICT DO NOTHING RETURNING id"
         );
+    }
+
+    #[test]
+    fn what_is_returned_has_the_name_that_the_statement_gives_it() {
+        let returned =
+            |list: &str| returned_columns(&format!("INSERT INTO t (a) VALUES ($1) RETURNING {list}"));
+        let pair = |column: &str, name: &str| (column.to_owned(), name.to_owned());
+        assert_eq!(
+            returned("id, t.\"Id\" AS Other, a b"),
+            [pair("id", "id"), pair("Id", "other"), pair("a", "b")]
+        );
+        assert_eq!(returned("lower(a), id + 1 AS next, b::text"), []);
     }
 
     #[test]

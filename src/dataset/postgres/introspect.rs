@@ -22,17 +22,17 @@ const RELATION: &str = "
 
 const COLUMNS: &str = "
     WITH RECURSIVE base AS (
-        SELECT a.attnum, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem
+        SELECT a.attnum, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, t.typelem
         FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
         WHERE a.attrelid = $1 AND a.attnum > 0 AND NOT a.attisdropped
         UNION ALL
-        SELECT b.attnum, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem
+        SELECT b.attnum, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, t.typelem
         FROM base b JOIN pg_type t ON t.oid = b.typbasetype
         WHERE b.typtype = 'd'
     )
     SELECT a.attname::text, format_type(a.atttypid, a.atttypmod), b.oid, b.typtype = 'e', b.typcategory = 'S',
            a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '',
-           e.oid, e.typtype = 'e', e.typcategory = 'S'
+           e.oid, e.typtype = 'e', e.typcategory = 'S', b.typname = 'hstore'
     FROM pg_attribute a JOIN base b ON b.attnum = a.attnum AND b.typtype <> 'd'
          LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
     WHERE a.attrelid = $1
@@ -52,6 +52,8 @@ pub(super) async fn relation(client: &Client, name: &str) -> Result<Option<Relat
         // Of the type, or of a domain's base type; of an array's elements where it is one.
         of_type: match row.get::<_, Option<u32>>(8) {
             Some(element) => Wire::array(element, row.get(9), row.get(10)),
+            // A type of an extension, which has another number in each database.
+            None if row.get(11) => Some(Wire::Hstore),
             None => Wire::of_type(row.get(2), row.get(3), row.get(4)),
         },
         not_null: row.get(5),

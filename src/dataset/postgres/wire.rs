@@ -36,6 +36,20 @@ pub(super) enum Wire {
     Inet {
         is_cidr: bool,
     },
+    /// A time of a day, read from text; with a time zone it is UTC.
+    Time {
+        has_zone: bool,
+    },
+    /// Hundredths of a currency.
+    Money,
+    /// An address of a network card: so many bytes.
+    Mac {
+        bytes: usize,
+    },
+    /// The words of a text, each with its places.
+    Tsvector,
+    /// Pairs of texts, read from a flat JSON document.
+    Hstore,
     /// A list of one dimension: object id and form of its elements.
     Array {
         oid: u32,
@@ -94,6 +108,14 @@ impl Wire {
             1186 => Self::Interval,
             869 => Self::Inet { is_cidr: false },
             650 => Self::Inet { is_cidr: true },
+            1083 => Self::Time { has_zone: false },
+            1266 => Self::Time { has_zone: true },
+            790 => Self::Money,
+            829 => Self::Mac { bytes: 6 },
+            774 => Self::Mac { bytes: 8 },
+            3614 => Self::Tsvector,
+            // What it reads is text, as of `text`.
+            142 => Self::Text,
             // `"char"` and `name` are strings by category, but not of any length.
             18 | 19 => return None,
             _ if is_enum || is_string => Self::Text,
@@ -173,6 +195,18 @@ impl Wire {
             (Self::Uuid, Slot::Uuid(bits)) => out.put_u128(bits),
             (Self::Interval, Slot::Text(range)) => put_interval(arena.str(range), out)?,
             (Self::Inet { is_cidr }, Slot::Text(range)) => put_address(arena.str(range), is_cidr, out)?,
+            (Self::Time { has_zone }, Slot::Text(range)) => {
+                out.put_i64(time_of_day(arena.str(range)).ok_or(Unfit::Kind)?);
+                if has_zone {
+                    out.put_i32(0);
+                }
+            }
+            (Self::Money, slot) => out.put_i64(hundredths(slot)?),
+            (Self::Mac { bytes }, Slot::Bytes(range)) if arena.get(range).len() == bytes => {
+                out.extend_from_slice(arena.get(range));
+            }
+            (Self::Tsvector, Slot::Text(range)) => put_words(arena.str(range), out),
+            (Self::Hstore, Slot::Text(range)) => put_pairs(arena.str(range), out)?,
             (Self::Array { oid, of }, Slot::Text(range)) => {
                 super::array::put(oid, *of, arena.get(range), out)?;
             }
@@ -188,8 +222,10 @@ impl ColumnType for Wire {
             Self::Array { of, .. } => {
                 kind == ValueKind::List && elements.is_some_and(|elements| of.takes(elements, None))
             }
-            Self::Bytea => kind == ValueKind::Bytes,
+            Self::Bytea | Self::Mac { .. } => kind == ValueKind::Bytes,
             Self::Interval => kind == ValueKind::Interval,
+            Self::Time { .. } | Self::Tsvector => kind == ValueKind::Text,
+            Self::Money => matches!(kind, ValueKind::Int | ValueKind::Decimal),
             Self::Inet { .. } => kind == ValueKind::IpAddress,
             Self::Text => !matches!(kind, ValueKind::Bytes | ValueKind::List),
             Self::Bool => kind == ValueKind::Bool,
@@ -198,7 +234,7 @@ impl ColumnType for Wire {
             Self::Float4 | Self::Float8 => {
                 matches!(kind, ValueKind::Int | ValueKind::Decimal | ValueKind::Float)
             }
-            Self::Json | Self::Jsonb => kind == ValueKind::Json,
+            Self::Json | Self::Jsonb | Self::Hstore => kind == ValueKind::Json,
             Self::Date => kind == ValueKind::Date,
             Self::Timestamp => matches!(kind, ValueKind::Timestamp | ValueKind::Date),
             Self::Uuid => kind == ValueKind::Uuid,
@@ -233,6 +269,71 @@ fn put_interval(text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
     out.put_i64(if seconds.starts_with('-') { -micros } else { micros });
     out.put_i32(0);
     out.put_i32(0);
+    Ok(())
+}
+
+/// Microseconds since midnight of `08:30` or `08:30:00.5`.
+fn time_of_day(text: &str) -> Option<i64> {
+    let time: jiff::civil::Time = text.parse().ok()?;
+    i64::try_from(time.duration_since(jiff::civil::Time::midnight()).as_micros()).ok()
+}
+
+/// A number with two digits after the point, as `money` has it; further digits are cut off.
+fn hundredths(slot: Slot) -> Result<i64, Unfit> {
+    match slot {
+        Slot::Int(value) => value.checked_mul(100).ok_or(Unfit::Range(value)),
+        Slot::Decimal { unscaled, scale } if scale > 2 => Ok(unscaled / 10_i64.pow(u32::from(scale) - 2)),
+        Slot::Decimal { unscaled, scale } => {
+            unscaled.checked_mul(10_i64.pow(2 - u32::from(scale))).ok_or(Unfit::Range(unscaled))
+        }
+        _ => Err(Unfit::Kind),
+    }
+}
+
+/// The words of a text in their order, each with its places in the text: how `to_tsvector('simple', …)` would read it.
+fn put_words(text: &str, out: &mut Vec<u8>) {
+    // `tsvector` numbers places up to 16383, and keeps 255 of a word.
+    const PLACE_MAX: usize = 16_383;
+    const PLACES_MAX: usize = 255;
+    let mut words: std::collections::BTreeMap<String, Vec<u16>> = std::collections::BTreeMap::new();
+    for (at, word) in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).enumerate() {
+        let places = words.entry(word.to_lowercase()).or_default();
+        let place = u16::try_from((at + 1).min(PLACE_MAX)).unwrap_or(1);
+        if places.len() < PLACES_MAX && places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+    out.put_i32(i32::try_from(words.len()).unwrap_or(0));
+    for (word, places) in words {
+        out.extend_from_slice(word.as_bytes());
+        out.put_u8(0);
+        out.put_u16(u16::try_from(places.len()).unwrap_or(0));
+        for place in places {
+            out.put_u16(place);
+        }
+    }
+}
+
+/// The fields of a document as pairs of texts.
+fn put_pairs(document: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
+    let fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(document).map_err(|_| Unfit::Kind)?;
+    let length = |text: &str| i32::try_from(text.len()).unwrap_or(i32::MAX);
+    out.put_i32(i32::try_from(fields.len()).unwrap_or(0));
+    for (name, value) in fields {
+        out.put_i32(length(&name));
+        out.extend_from_slice(name.as_bytes());
+        let text = match value {
+            serde_json::Value::Null => {
+                out.put_i32(-1);
+                continue;
+            }
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        };
+        out.put_i32(length(&text));
+        out.extend_from_slice(text.as_bytes());
+    }
     Ok(())
 }
 
@@ -320,6 +421,33 @@ mod tests {
     }
 
     #[test]
+    fn times_of_a_day_money_words_and_pairs_have_the_servers_bytes() {
+        let written = |wire: Wire, text: &str| {
+            let mut out = vec![];
+            wire.put_written(text, &mut out).map(|()| out[4..].to_vec())
+        };
+        let time = 30_600_500_000_i64.to_be_bytes();
+        assert_eq!(written(Wire::Time { has_zone: false }, "08:30:00.5"), Ok(time.to_vec()));
+        assert_eq!(
+            written(Wire::Time { has_zone: true }, "08:30:00.5"),
+            Ok([time.as_slice(), &[0; 4]].concat())
+        );
+        assert_eq!(written(Wire::Time { has_zone: false }, "later"), Err(Unfit::Kind));
+        assert_eq!(
+            bytes(Wire::Money, Slot::Decimal { unscaled: -125, scale: 1 })[4..],
+            (-1250_i64).to_be_bytes()
+        );
+        assert_eq!(
+            written(Wire::Tsvector, "The fox the"),
+            Ok(b"\0\0\0\x02fox\0\0\x01\0\x02the\0\0\x02\0\x01\0\x03".to_vec())
+        );
+        assert_eq!(
+            written(Wire::Hstore, "{\"a\":\"b\",\"c\":null}"),
+            Ok(b"\0\0\0\x02\0\0\0\x01a\0\0\0\x01b\0\0\0\x01c\xff\xff\xff\xff".to_vec())
+        );
+    }
+
+    #[test]
     fn lengths_of_time_and_addresses_have_the_servers_bytes() {
         let mut out = vec![];
         assert_eq!(Wire::Interval.put_written("PT-1.5S", &mut out), Ok(()));
@@ -334,7 +462,7 @@ mod tests {
         );
         assert!(!Wire::Text.takes(ValueKind::List, Some(ValueKind::Text)));
         // `money` and `point` are none of ours.
-        assert_eq!((Wire::of_type(790, false, false), Wire::array(600, false, false)), (None, None));
+        assert_eq!((Wire::of_type(628, false, false), Wire::array(600, false, false)), (None, None));
     }
 
     /// Reads the digits back as the server does.

@@ -18,7 +18,8 @@ fn spec(text: &str) -> (ColumnSpec, Modifiers) {
     let mut table: toml::Table = toml::from_str(text).expect("TOML");
     let unique = table.remove("unique").is_some_and(|unique| unique.as_bool() == Some(true));
     let correlation = table.remove("correlation").map(|of| of.try_into().expect("a number"));
-    let modifiers = Modifiers { null_fraction: 0.0, unique, correlation };
+    let exclusive = table.remove("exclusive").map(|of| of.try_into().expect("a name"));
+    let modifiers = Modifiers { unique, correlation, exclusive, ..Modifiers::default() };
     let name = table.keys().next().expect("one generator").clone();
     let value = toml::Value::Table(table);
     let spec = if RowSpec::NAMES.contains(&name.as_str()) {

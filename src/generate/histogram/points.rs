@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use crate::generate::ValueKind;
 use crate::generate::spec::{HistogramSpec, HistogramType, Refusal, Scalar};
-use crate::generate::time::{days, micros};
-use crate::generate::value::Made;
+use crate::generate::time::{days, micros, put_time_of_day, time_of_day};
+use crate::generate::value::{Made, interval};
 use crate::sql::values::Slot;
 
 /// Digits after the point that decimals can have.
@@ -41,6 +41,8 @@ pub(super) enum Form {
     Decimal { scale: u8 },
     Date,
     Timestamp,
+    Time,
+    Interval,
     Uuid,
 }
 
@@ -81,6 +83,8 @@ impl Points {
                 Form::Decimal { .. } => ValueKind::Decimal,
                 Form::Date => ValueKind::Date,
                 Form::Timestamp => ValueKind::Timestamp,
+                Form::Time => ValueKind::Text,
+                Form::Interval => ValueKind::Interval,
                 Form::Uuid => ValueKind::Uuid,
             },
         }
@@ -128,7 +132,7 @@ impl Points {
 
     pub(super) fn common(&self, index: usize, out: &mut Vec<u8>) -> Made {
         match self {
-            Self::Whole { form, common, .. } => Made::Scalar(form.slot(common[index])),
+            Self::Whole { form, common, .. } => form.emit(common[index], out),
             Self::Floats { common, .. } => Made::Scalar(Slot::Float(common[index])),
             Self::Texts { common, .. } => {
                 out.extend_from_slice(common[index].as_bytes());
@@ -142,7 +146,7 @@ impl Points {
         match self {
             Self::Whole { form, common, bounds } => {
                 let at = whole_between(bounds, group, number, distinct);
-                Made::Scalar(form.slot(with(common, at)))
+                form.emit(with(common, at), out)
             }
             Self::Floats { bounds, .. } => {
                 Made::Scalar(Slot::Float(float_between(bounds, group, number, distinct)))
@@ -158,18 +162,26 @@ impl Points {
 }
 
 impl Form {
-    fn slot(self, value: i128) -> Slot {
+    fn emit(self, value: i128, out: &mut Vec<u8>) -> Made {
         // What was read fits its form, and what lies between two values fits as well.
         let narrow =
             |value: i128| i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX });
-        match self {
+        Made::Scalar(match self {
             Self::Bool => Slot::Bool(value != 0),
             Self::Int => Slot::Int(narrow(value)),
             Self::Decimal { scale } => Slot::Decimal { unscaled: narrow(value), scale },
             Self::Date => Slot::Date(i32::try_from(value).unwrap_or(0)),
             Self::Timestamp => Slot::Timestamp(narrow(value)),
             Self::Uuid => Slot::Uuid(value.cast_unsigned() ^ 1 << 127),
-        }
+            Self::Time => {
+                put_time_of_day(narrow(value), out);
+                return Made::Text;
+            }
+            Self::Interval => {
+                interval(Made::Scalar(Slot::Decimal { unscaled: narrow(value), scale: 6 }), out);
+                return Made::Text;
+            }
+        })
     }
 
     fn read(self, scalar: &Scalar) -> Result<i128, Refusal> {
@@ -184,6 +196,11 @@ impl Form {
             Self::Decimal { scale } => decimal(&text, scale),
             Self::Date => return days(&text).map(i128::from),
             Self::Timestamp => return micros(&text).map(i128::from),
+            Self::Time => return time_of_day(&text).map(i128::from),
+            Self::Interval => {
+                let seconds = text.strip_prefix("PT").and_then(|text| text.strip_suffix('S'));
+                seconds.and_then(|seconds| decimal(seconds, 6))
+            }
             Self::Uuid => uuid(&text).map(|bits| (bits ^ 1 << 127).cast_signed()),
         };
         value.ok_or_else(|| {
@@ -191,6 +208,7 @@ impl Form {
                 Self::Bool => "a truth value",
                 Self::Int => "a whole number",
                 Self::Decimal { .. } => "a number of at most 18 digits",
+                Self::Interval => "a length of time such as `PT90.5S`",
                 _ => "a UUID",
             };
             Refusal::new(format!("`{text}` is not {wanted}"), format!("{wanted} is expected"))
@@ -290,6 +308,8 @@ fn form(of_type: HistogramType, spec: &HistogramSpec) -> Result<Form, Refusal> {
         HistogramType::Boolean => Form::Bool,
         HistogramType::Date => Form::Date,
         HistogramType::Timestamp => Form::Timestamp,
+        HistogramType::Time => Form::Time,
+        HistogramType::Interval => Form::Interval,
         HistogramType::Uuid => Form::Uuid,
         HistogramType::Decimal => {
             let digits = |scalar: &Scalar| text(scalar).split_once('.').map_or(0, |(_, behind)| behind.len());

@@ -218,6 +218,10 @@ pub enum HistogramType {
     Date,
     /// Points in time: `2021-01-31 08:00:00+00`; UTC where no offset is said.
     Timestamp,
+    /// Times of a day: `08:00:00`. They are made as texts.
+    Time,
+    /// Lengths of time, in the form of ISO 8601: `PT90.5S`.
+    Interval,
     /// UUIDs.
     Uuid,
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use tokio_postgres::SimpleQueryMessage;
 
-use super::{OWN, Reader};
+use super::{Reader, marked};
 use crate::dataset::DatasetError;
 use crate::dataset::capture::{CheckFacts, DatabaseFacts, Described, LeftOut, Remark, TableFacts, TypeKind};
 use crate::dataset::postgres::server::{code, failed, quoted};
@@ -116,7 +116,7 @@ impl Reader<'_> {
     ) -> Result<Result<Vec<i64>, (Option<String>, String)>, DatasetError> {
         const DOING: &str = "try the checks";
         let begun = Instant::now();
-        let asked = format!("SAVEPOINT dbdyno_check; {OWN} {sql}; RELEASE SAVEPOINT dbdyno_check");
+        let asked = format!("SAVEPOINT dbdyno_check; {}; RELEASE SAVEPOINT dbdyno_check", marked(sql));
         let answer = self.client.simple_query(&asked).await;
         self.queries += 1;
         self.spent += begun.elapsed();
@@ -196,6 +196,8 @@ fn base_name(kind: &TypeKind) -> &'static str {
         TypeKind::Date => "date",
         TypeKind::Timestamp => "timestamptz",
         TypeKind::Interval => "interval",
+        TypeKind::Time => "time",
+        TypeKind::Money => "money",
         TypeKind::Uuid => "uuid",
         TypeKind::Bytes => "bytea",
         TypeKind::Json => "jsonb",

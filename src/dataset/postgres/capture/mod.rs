@@ -30,11 +30,13 @@ const SESSION: &str = "
     SET LOCAL lock_timeout = '2s';
     SET LOCAL datestyle = 'ISO, YMD';
     SET LOCAL intervalstyle = 'postgres';
+    SET LOCAL lc_monetary = 'C';
     SET LOCAL timezone = 'UTC';
     SET LOCAL extra_float_digits = 1;
     SET LOCAL quote_all_identifiers = off";
 
-/// Stands before every query, so that no capture takes another one for an application.
+/// Stands in every query, so that no capture takes another one for an application: behind its first word, since PostgreSQL 18 cuts
+/// leading comments off before it keeps a text.
 const OWN: &str = "/*dbdyno:capture*/";
 
 /// Schemas that are nobody's data: the server's own, and where a load of dbdyno keeps its mark.
@@ -97,9 +99,33 @@ impl<'a> Reader<'a> {
         parameters: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, DatasetError> {
         let begun = Instant::now();
-        let rows = self.client.query(&format!("{OWN} {sql}"), parameters).await.map_err(failed(doing));
+        let rows = self.client.query(&marked(sql), parameters).await.map_err(failed(doing));
         self.queries += 1;
         self.spent += begun.elapsed();
         rows
+    }
+}
+
+/// A query that says whose it is.
+fn marked(sql: &str) -> String {
+    let sql = sql.trim_start();
+    let (first, rest) = sql.split_at(sql.find(char::is_whitespace).unwrap_or(sql.len()));
+    format!("{first} {OWN}{rest}")
+}
+
+/// Whether a text that the server kept is that of a capture.
+fn is_marked(text: &str) -> bool {
+    text.contains(OWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_stands_behind_the_first_word() {
+        let query = marked("\n    SELECT 1");
+        assert_eq!(query, "SELECT /*dbdyno:capture*/ 1");
+        assert!(is_marked(&query) && !is_marked("SELECT 1"));
     }
 }

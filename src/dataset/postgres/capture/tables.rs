@@ -131,10 +131,10 @@ const TABLE_FACTS: &str = "
 /// Columns with their types, domains looked through to what they stand on.
 const COLUMN_FACTS: &str = "
     WITH RECURSIVE base AS (
-        SELECT t.oid AS outer_oid, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem, t.typtypmod AS typmod
+        SELECT t.oid AS outer_oid, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, t.typelem, t.typtypmod AS typmod
         FROM pg_type t
         UNION ALL
-        SELECT b.outer_oid, t.oid, t.typtype, t.typbasetype, t.typcategory, t.typelem, b.typmod
+        SELECT b.outer_oid, t.oid, t.typname, t.typtype, t.typbasetype, t.typcategory, t.typelem, b.typmod
         FROM base b JOIN pg_type t ON t.oid = b.typbasetype
         WHERE b.typtype = 'd'
     )
@@ -143,7 +143,8 @@ const COLUMN_FACTS: &str = "
            coalesce(nullif(a.atttypmod, -1), b.typmod), a.attnotnull, a.atthasdef OR a.attidentity <> '', a.attgenerated <> '',
            a.attidentity <> '' OR coalesce(pg_get_expr(d.adbin, d.adrelid) LIKE 'nextval(%', false),
            CASE WHEN t.typtype = 'd' THEN t.oid::regtype::text END,
-           (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid IN (b.oid, e.oid))
+           (SELECT array_agg(enumlabel::text ORDER BY enumsortorder) FROM pg_enum WHERE enumtypid IN (b.oid, e.oid)),
+           b.typname = 'hstore'
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid JOIN pg_namespace n ON n.oid = c.relnamespace
          JOIN pg_type t ON t.oid = a.atttypid JOIN base b ON b.outer_oid = a.atttypid AND b.typtype <> 'd'
          LEFT JOIN pg_type e ON e.oid = b.typelem AND b.typcategory = 'A'
@@ -369,12 +370,9 @@ fn column_facts(row: &Row) -> ColumnFacts {
         Some(element) => {
             let (is_enum, is_string): (Option<bool>, Option<bool>) = (row.get(7), row.get(8));
             let of = kind_of(element, is_enum.unwrap_or(false), is_string.unwrap_or(false), labels);
-            if of == TypeKind::Other || of == TypeKind::Bytes {
-                TypeKind::Other
-            } else {
-                TypeKind::Array(Box::new(of))
-            }
+            if of.can_be_element() { TypeKind::Array(Box::new(of)) } else { TypeKind::Other }
         }
+        None if row.get(16) => TypeKind::Hstore,
         None => kind_of(oid, is_enum, is_string, labels),
     };
     let modifier: Option<i32> = row.get(9);
@@ -423,6 +421,12 @@ pub(super) fn kind_of(oid: u32, is_enum: bool, is_string: bool, labels: Vec<Stri
         17 => TypeKind::Bytes,
         1186 => TypeKind::Interval,
         869 | 650 => TypeKind::Network,
+        1083 | 1266 => TypeKind::Time,
+        790 => TypeKind::Money,
+        3614 => TypeKind::Tsvector,
+        829 => TypeKind::Mac(6),
+        774 => TypeKind::Mac(8),
+        142 => TypeKind::Xml,
         // `"char"` and `name` are strings by category, but not of any length.
         18 | 19 => TypeKind::Other,
         _ if is_enum => TypeKind::Enum(labels),

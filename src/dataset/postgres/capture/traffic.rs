@@ -6,12 +6,13 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use tokio_postgres::Statement;
+use tokio_postgres::error::ErrorPosition;
 use tokio_postgres::types::{Kind, Type};
 
 use super::tables::kind_of;
-use super::{OWN, Reader};
+use super::{Reader, is_marked};
 use crate::dataset::DatasetError;
-use crate::dataset::capture::{SessionSample, TypeKind};
+use crate::dataset::capture::{Refused, SessionSample, TypeKind};
 use crate::dataset::postgres::server::{code, failed, quoted, words};
 
 const EXTENSION: &str = "
@@ -103,9 +104,7 @@ impl Reader<'_> {
             blocks_hit: row.get(6),
             blocks_read: row.get(7),
         };
-        let is_own = |row: &tokio_postgres::Row| {
-            row.get::<_, Option<&str>>(2).is_some_and(|text| text.trim_start().starts_with(OWN))
-        };
+        let is_own = |row: &tokio_postgres::Row| row.get::<_, Option<&str>>(2).is_some_and(is_marked);
         let rows = rows.iter().filter(|row| !is_own(row));
         Ok(Some(Snapshot {
             at: Instant::now(),
@@ -132,7 +131,7 @@ impl Reader<'_> {
     pub async fn check(
         &mut self,
         texts: &[&str],
-    ) -> Result<Vec<Result<CheckedStatement, String>>, DatasetError> {
+    ) -> Result<Vec<Result<CheckedStatement, Refused>>, DatasetError> {
         let all: Vec<String> = self.schemas.iter().map(|schema| quoted(schema)).collect();
         let all = all.join(", ");
         let mut checked = vec![];
@@ -145,13 +144,20 @@ impl Reader<'_> {
             if answer.as_ref().is_err_and(is_not_found) {
                 again.push(place);
             }
-            checked.push(answer.map_err(|error| words(&error)));
+            checked.push(answer.map_err(|error| refused(&error)));
         }
         let texts: Vec<&str> = again.iter().map(|place| texts[*place]).collect();
         for (place, answer) in again.into_iter().zip(self.prepare(&all, &texts).await?) {
-            // Where it is not found either way, the first words say more.
-            if let Ok(found) = answer {
-                checked[place] = Ok(CheckedStatement { search_path: Some(all.clone()), ..found });
+            match answer {
+                Ok(found) => {
+                    checked[place] = Ok(CheckedStatement { search_path: Some(all.clone()), ..found });
+                }
+                // Where it is not found either way, the first words say more.
+                Err(error) if code(&error) == Some("42P01") => {}
+                Err(error) if checked[place].as_ref().is_err_and(|first| first.sqlstate == "42P01") => {
+                    checked[place] = Err(refused(&error));
+                }
+                Err(_) => {}
             }
         }
         Ok(checked)
@@ -196,6 +202,14 @@ impl Reader<'_> {
     }
 }
 
+fn refused(error: &tokio_postgres::Error) -> Refused {
+    let position = error.as_db_error().and_then(|said| match said.position() {
+        Some(ErrorPosition::Original(at)) => usize::try_from(at.saturating_sub(1)).ok(),
+        _ => None,
+    });
+    Refused { words: words(error), sqlstate: code(error).unwrap_or_default().to_owned(), at: position }
+}
+
 fn checked(prepared: &Statement) -> CheckedStatement {
     let kind = |of: &Type| (of.name().to_owned(), kind_of_type(of));
     CheckedStatement {
@@ -210,10 +224,11 @@ fn kind_of_type(of: &Type) -> TypeKind {
     match of.kind() {
         Kind::Domain(base) => kind_of_type(base),
         Kind::Array(element) => match kind_of_type(element) {
-            TypeKind::Other => TypeKind::Other,
-            kind => TypeKind::Array(Box::new(kind)),
+            kind if kind.can_be_element() => TypeKind::Array(Box::new(kind)),
+            _ => TypeKind::Other,
         },
         Kind::Enum(labels) => TypeKind::Enum(labels.clone()),
+        Kind::Simple if of.name() == "hstore" => TypeKind::Hstore,
         _ => kind_of(of.oid(), false, is_string, vec![]),
     }
 }

@@ -403,3 +403,48 @@ fn a_mistake_in_an_expression_knows_its_place() {
     let (text, bytes) = refused(tables).at.expect("a place");
     assert_eq!(&text[bytes], "idd");
 }
+
+#[test]
+fn columns_that_exclude_each_other_never_meet_in_a_row() {
+    const HISTOGRAM: &str = "histogram = { common_values = [7], common_frequencies = [0.1], bounds = [10, 500] }\nexclusive = 'owner'";
+    let tables: &[Described<'_>] = &[
+        ("users", 1000, &[("id", 0.0, "sequence = {}")]),
+        (
+            "notes",
+            999,
+            &[
+                ("user_id", 0.5, "reference = { table = 'users' }\nexclusive = 'owner'"),
+                ("number", 0.7, HISTOGRAM),
+                ("key", 0.8, "uuid = {}\nunique = true\nexclusive = 'owner'"),
+                ("free", 0.5, "uniform = [1, 9]"),
+                (
+                    "first",
+                    0.6,
+                    "reference = { table = 'users', fan_out = { each = [0, 3] } }\nexclusive = 'other'",
+                ),
+                ("once", 0.7, "reference = { table = 'users' }\nunique = true\nexclusive = 'other'"),
+            ],
+        ),
+    ];
+    let dataset = build(7, tables).expect("valid");
+    let has = |column: usize, row: u64| dataset.value(1, column, row, &mut Arena::default()) != Slot::Null;
+    let count = |columns: &[usize], row: u64| columns.iter().filter(|column| has(**column, row)).count();
+    assert!((0..999).all(|row| count(&[0, 1, 2], row) == 1));
+    assert!((0..999).all(|row| count(&[4, 5], row) <= 1));
+    let values = |column: usize| (0..999).filter(|row| has(column, *row)).count();
+    for (column, share) in [(0, 500), (1, 300), (2, 200), (4, 400), (5, 300)] {
+        assert!(values(column).abs_diff(999 * share / 1000) <= 1, "{column}: {}", values(column));
+    }
+    let keys: BTreeSet<String> =
+        (0..999).map(|row| text(&dataset, 1, 2, row)).filter(|text| text != "NULL").collect();
+    assert_eq!(keys.len(), values(2));
+    let once: BTreeSet<i64> = (0..999).filter_map(|row| int(&dataset, 1, 5, row)).collect();
+    assert_eq!(once.len(), values(5));
+    // Not beyond what there are rows, and in no order.
+    let two = |nulls: f64, more: &str| {
+        let column = format!("uniform = [1, 9]\nexclusive = 'o'{more}");
+        refused(&[("t", 10, &[("a", nulls, &column), ("b", 0.5, "uniform = [1, 9]\nexclusive = 'o'")])])
+    };
+    assert!(two(0.2, "").message.contains("130.0 % of the rows"), "{:?}", two(0.2, ""));
+    assert!(two(0.5, "\ncorrelation = 0.5").message.contains("`correlation` cannot be held"));
+}
