@@ -269,7 +269,7 @@ TRANSACTIONS
 Trx id counter 78
 ";
 
-    /// MySQL 8, by its documentation.
+    /// MySQL 8 and 9.
     const MYSQL: &str = "
 ------------------------
 LATEST DETECTED DEADLOCK
