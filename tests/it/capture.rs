@@ -709,7 +709,6 @@ fn every_built_in_type_is_made_or_named_and_columns_that_exclude_each_other_do()
         ("count(bot_id)", 0.1),
         ("count(note)", 0.05),
         ("count(draft)", 0.05),
-        ("count(DISTINCT user_id)", 0.1),
     ] {
         let (there, here) = (number(&source, measure), number(&copy, measure));
         assert!((here / there - 1.0).abs() <= apart, "{measure}: {here} for {there}\n{document}");
