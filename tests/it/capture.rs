@@ -754,6 +754,11 @@ fn parameters_that_were_constants_get_the_types_that_those_had() {
     assert_eq!(transactions.len(), all.len(), "{queries}");
     let failures: Vec<_> = transactions.iter().map(|of| (&of.name, &of.errors)).collect();
     assert!(books.ok > 100 && books.failed == 0, "{books:?}: {failures:?}");
+    // They are known for what was counted there, which has no types.
+    let found = captured.fidelity(&copy, &source);
+    for statement in found["statements"].as_array().expect("a list") {
+        assert!(statement["source_share"].as_f64().expect("it was counted") > 0.0, "{statement}");
+    }
 }
 
 /// Keys of two columns, a key by its children, a range, a list, a type that no generator makes, and a table without rows.

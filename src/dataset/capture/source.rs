@@ -294,7 +294,10 @@ fn constant(asked: &Asked<'_>) -> Option<String> {
     match (asked.type_name, asked.kind) {
         ("regconfig", _) => Some("'simple'".to_owned()),
         ("jsonpath", _) => Some("'$'".to_owned()),
-        (_, TypeKind::Interval) => Some("'7 days'".to_owned()),
+        // Added to a time or taken from one; what a column is compared with or becomes is drawn.
+        (_, TypeKind::Interval) if matches!(asked.of, Use::Unknown | Use::Argument(.., None)) => {
+            Some("'7 days'".to_owned())
+        }
         _ => None,
     }
 }
