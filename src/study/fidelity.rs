@@ -243,9 +243,22 @@ fn signature(sql: &str) -> String {
         }
         _ => token.text(sql).to_lowercase(),
     };
-    let words = significant(sql).iter().map(word).collect::<Vec<_>>().join(" ");
-    // What a capture says about constants, to step over rows that are there already, and to spare those that others refer to.
-    let words = words.replace("? :: text", "?").replace(" on conflict do nothing", "");
+    let all: Vec<String> = significant(sql).iter().map(word).collect();
+    let mut words: Vec<&str> = vec![];
+    let mut at = 0;
+    while let Some(word) = all.get(at) {
+        words.push(word);
+        at += 1;
+        // What a capture says about the types of constants.
+        if word == "?" && all.get(at).is_some_and(|next| next == "::") {
+            at += 2;
+            while all.get(at).is_some_and(|next| next == ".") {
+                at += 2;
+            }
+        }
+    }
+    // What it says to step over rows that are there already, and to spare those that others refer to.
+    let words = words.join(" ").replace(" on conflict do nothing", "");
     without_sparing(&words).unwrap_or(words)
 }
 
@@ -355,5 +368,8 @@ mod tests {
             assert_eq!(signature(&there), signature(&here));
         }
         assert_eq!(signature("SELECT 1 WHERE (a) AND b"), "select ? where ( a ) and b");
+        // Types that it gives to parameters are none either.
+        let typed = "SELECT $1::integer + $2::integer FROM t WHERE c = $3::app.\"Kind\" AND d::text = 'x'";
+        assert_eq!(signature(typed), signature("SELECT $1 + $2 FROM t WHERE c = $3 AND d::text = $4"));
     }
 }

@@ -282,8 +282,6 @@ fn constant(asked: &Asked<'_>) -> Option<String> {
         Use::Limit => return Some(limit(asked.rows_per_call).to_string()),
         Use::Offset => return Some("0".to_owned()),
         Use::Zone => return Some("'UTC'".to_owned()),
-        // The language of a search: one that every server has.
-        _ if asked.type_name == "regconfig" => return Some("'simple'::regconfig".to_owned()),
         Use::Escape => return Some("'\\'".to_owned()),
         Use::Argument(function, 0, _)
             if ["date_trunc", "date_part", "extract"].contains(&function.as_str()) =>
@@ -296,7 +294,10 @@ fn constant(asked: &Asked<'_>) -> Option<String> {
     match (asked.type_name, asked.kind) {
         ("regconfig", _) => Some("'simple'".to_owned()),
         ("jsonpath", _) => Some("'$'".to_owned()),
-        (_, TypeKind::Interval) => Some("'7 days'".to_owned()),
+        // Added to a time or taken from one; what a column is compared with or becomes is drawn.
+        (_, TypeKind::Interval) if matches!(asked.of, Use::Unknown | Use::Argument(.., None)) => {
+            Some("'7 days'".to_owned())
+        }
         _ => None,
     }
 }
