@@ -13,6 +13,10 @@ use crate::diagnostic::Mistakes;
 pub(super) const NO_SUCH_TABLE: u16 = 1146;
 /// `ER_TABLEACCESS_DENIED_ERROR`
 pub(super) const TABLE_ACCESS_DENIED: u16 = 1142;
+/// `ER_LOCK_WAIT_TIMEOUT`
+pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// `ER_LOCK_DEADLOCK`
+pub(super) const DEADLOCK: u16 = 1213;
 /// `ER_BAD_FIELD_ERROR`
 const NO_SUCH_COLUMN: u16 = 1054;
 
