@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use mysql_async::Error;
 
 use super::change::{ALGORITHMS, Change, LOCKS, names};
-use super::schema::quoted;
 use crate::db::mysql::Client;
 use crate::probe::mysql::link::{text, words};
 use crate::record::migration::ForeseenAlgorithm;
 use crate::sql::lex::significant_in;
+use crate::sql::quoting::backquoted;
 use crate::units::Dialect;
 
 /// What the copies are called, with a number.
@@ -71,7 +71,7 @@ impl<'a> Ahead<'a> {
         let left = "SELECT TABLE_NAME AS name FROM information_schema.TABLES \
                     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'dbdyno\\_ddl\\_%'";
         for name in self.client.rows(left).await?.iter().filter_map(|row| text(row, "name")) {
-            self.client.run(&format!("DROP TABLE IF EXISTS {}", quoted(&name))).await?;
+            self.client.run(&format!("DROP TABLE IF EXISTS {}", backquoted(&name))).await?;
         }
         Ok(())
     }
@@ -134,7 +134,7 @@ impl<'a> Ahead<'a> {
             LOCKS.into_iter().filter(|lock| change.lock.is_none_or(|own| own == *lock)).collect();
         for algorithm in algorithms {
             for lock in &locks {
-                match self.client.run(&change.on(&quoted(&copy), algorithm, lock)).await {
+                match self.client.run(&change.on(&backquoted(&copy), algorithm, lock)).await {
                     Ok(_) => {
                         return Ok(ForeseenAlgorithm::Accepted {
                             algorithm: algorithm.to_owned(),
@@ -161,7 +161,7 @@ impl<'a> Ahead<'a> {
             return Ok(copy.clone());
         }
         let copy = format!("{COPY}{}", self.copies.len());
-        self.client.run(&format!("CREATE TABLE {} LIKE {}", quoted(&copy), quoted(table))).await?;
+        self.client.run(&format!("CREATE TABLE {} LIKE {}", backquoted(&copy), backquoted(table))).await?;
         self.copies.insert(table.to_owned(), copy.clone());
         Ok(copy)
     }
