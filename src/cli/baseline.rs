@@ -54,7 +54,7 @@ pub(super) async fn read(
         };
     }
     compare::check_kinds(&arguments.baseline.across)?;
-    let history = History::open(&keep::address(arguments.keep.store.as_deref(), runs_dir)?).await?;
+    let history = History::open(&keep::address(arguments.result.keep.store.as_deref(), runs_dir)?).await?;
     let found = found(&history, budgets, &arguments.baseline.across).await;
     history.close().await;
     found

@@ -118,6 +118,7 @@ fn read(arguments: &MigrationArguments, dialect: Dialect) -> Result<Migrations, 
             tool: Tool::Plain,
             dialect,
             migrations: Vec::new(),
+            notes: Vec::new(),
         });
     };
     let migrations =

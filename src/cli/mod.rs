@@ -37,10 +37,7 @@ use crate::store::StoreError;
 use crate::store::history::{History, HistoryError};
 use crate::study::{self, MeasurePlan, Outcome, StudyError};
 
-use args::{
-    Arguments, Command, DemoArguments, ExportArguments, KeepArguments, LiveArguments, MeasureArguments,
-    Output, SchemaOf,
-};
+use args::{Arguments, Command, ResultArguments, SchemaOf};
 use keep::Keep;
 pub use plan::UsageError;
 
@@ -157,7 +154,7 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
     match command {
         Command::Demo(arguments) => {
             let plan = plan::demo(&arguments, command_line)?;
-            measured(&Wanted::from(&arguments), &plan.measure, async |live| {
+            measured(&arguments.result, &plan.measure, async |live| {
                 Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await
             })
             .await
@@ -167,42 +164,42 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
             let measure = &mut plan.measure;
             measure.baselines =
                 baseline::read(&arguments.measure, &measure.workload, &measure.runs_dir).await?;
-            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
+            measured(&arguments.measure.result, &plan.measure, async |live| {
                 Box::pin(study::run(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Pool(arguments) => {
             let plan = pool::plan(&arguments, command_line)?;
-            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
+            measured(&arguments.measure.result, &plan.measure, async |live| {
                 Box::pin(study::pool(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Ab(arguments) => {
             let plan = ab::plan(&arguments, command_line)?;
-            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
+            measured(&arguments.measure.result, &plan.measure, async |live| {
                 Box::pin(study::ab(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Index(arguments) => {
             let plan = index::plan(&arguments, command_line)?;
-            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
+            measured(&arguments.measure.result, &plan.measure, async |live| {
                 Box::pin(study::index(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Migration(arguments) => {
             let plan = migration::plan(&arguments, command_line)?;
-            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
+            measured(&arguments.measure.result, &plan.measure, async |live| {
                 Box::pin(study::migration(&plan, &mut |what| live.tell(&what))).await
             })
             .await
         }
         Command::Capacity(arguments) => {
             let plan = capacity::plan(&arguments, command_line)?;
-            measured(&Wanted::from(&arguments.measure), &plan.measure, async |live| {
+            measured(&arguments.measure.result, &plan.measure, async |live| {
                 Box::pin(study::capacity(&plan, &mut |what| live.tell(&what))).await
             })
             .await
@@ -250,36 +247,14 @@ async fn execute(command: Command, command_line: Vec<String>) -> Result<u8, Comm
     }
 }
 
-/// How a measurement is watched, and what becomes of its result.
-struct Wanted<'a> {
-    live: &'a LiveArguments,
-    keep: &'a KeepArguments,
-    export: &'a ExportArguments,
-    output: &'a Output,
-}
-
-impl<'a> From<&'a MeasureArguments> for Wanted<'a> {
-    fn from(arguments: &'a MeasureArguments) -> Self {
-        let MeasureArguments { live, keep, export, output, .. } = arguments;
-        Self { live, keep, export, output }
-    }
-}
-
-impl<'a> From<&'a DemoArguments> for Wanted<'a> {
-    fn from(arguments: &'a DemoArguments) -> Self {
-        let DemoArguments { live, keep, export, output, .. } = arguments;
-        Self { live, keep, export, output }
-    }
-}
-
 /// Has a study measure, once the place for its result is known to be there, and shows and keeps what it gives.
 async fn measured(
-    wanted: &Wanted<'_>,
+    wanted: &ResultArguments,
     plan: &MeasurePlan,
     study: impl AsyncFnOnce(&mut Live) -> Result<Outcome, StudyError>,
 ) -> Result<u8, CommandError> {
-    export::check(wanted.export, wanted.output)?;
-    let keep = Keep::ready(wanted.keep, &plan.runs_dir).await?;
+    export::check(&wanted.export, &wanted.output)?;
+    let keep = Keep::ready(&wanted.keep, &plan.runs_dir).await?;
     let watching = Watching {
         quiet: wanted.output.quiet,
         screen: wanted.live.live,
@@ -313,8 +288,8 @@ async fn calibrate(arguments: &args::CalibrateArguments) -> Result<u8, CommandEr
 }
 
 /// Prints the report, writes it where it is wanted, keeps the run in the history, and says how it went by the exit code.
-async fn conclude(outcome: &Outcome, wanted: &Wanted<'_>, keep: &Keep) -> Result<u8, CommandError> {
-    let shown = export::show(&outcome.report, wanted.output, wanted.export);
+async fn conclude(outcome: &Outcome, wanted: &ResultArguments, keep: &Keep) -> Result<u8, CommandError> {
+    let shown = export::show(&outcome.report, &wanted.output, &wanted.export);
     for note in outcome.notes.iter().cloned().chain(keep.keep(outcome).await.err()) {
         output::tell(&format!("note: {note}"));
     }

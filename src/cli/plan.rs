@@ -448,7 +448,7 @@ pub(super) fn demo(arguments: &DemoArguments, command: Vec<String>) -> Result<Po
         samples: None,
         budgets: Vec::new(),
         baselines: Vec::new(),
-        runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
+        runs_dir: runs_dir(arguments.result.runs_dir.as_ref())?,
         command,
         wishes: Wishes::default(),
     };
@@ -586,7 +586,7 @@ fn measure_of_run(arguments: &MeasureArguments, command: Vec<String>) -> Result<
         probe_interval: (!arguments.no_probes).then_some(arguments.probe_interval),
         budgets,
         baselines: Vec::new(),
-        runs_dir: runs_dir(arguments.runs_dir.as_ref())?,
+        runs_dir: runs_dir(arguments.result.runs_dir.as_ref())?,
         command,
         wishes: Wishes::default(),
     })

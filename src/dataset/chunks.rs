@@ -61,6 +61,29 @@ impl Lanes {
     }
 }
 
+/// One chunk of a job by itself, made now.
+pub(super) async fn encoded(
+    encode: &impl Encode,
+    job: u64,
+    number: u64,
+    shares: Shares,
+) -> Result<Chunk, DatasetError> {
+    let (encode, table) = (encode.clone(), encode.table().to_owned());
+    let lost = |message: String| DatasetError::Encoder { table, message };
+    let Some(rows) = shares.chunk(job, number) else {
+        return Err(lost(format!("there is no chunk {number} of job {job}")));
+    };
+    let made = tokio::task::spawn_blocking(move || chunk(&encode, rows, &mut Arena::default()));
+    made.await.unwrap_or_else(|error| Err(lost(error.to_string())))
+}
+
+/// The rows as a chunk.
+fn chunk(encode: &impl Encode, rows: Range<u64>, arena: &mut Arena) -> Result<Chunk, DatasetError> {
+    let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
+    encode.encode(rows.clone(), arena, &mut out)?;
+    Ok(Chunk { rows: rows.end - rows.start, bytes: out.into() })
+}
+
 /// Starts a thread that encodes its share of a job's chunks; it ends with them, or when nobody takes them any more.
 fn lane(
     encode: impl Encode,
@@ -74,9 +97,7 @@ fn lane(
         let mut arena = Arena::default();
         for turn in 0.. {
             let Some(rows) = shares.chunk(job, thread + shares.threads * turn) else { return };
-            let mut out = Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8);
-            let encoded = encode.encode(rows.clone(), &mut arena, &mut out);
-            let chunk = encoded.map(|()| Chunk { rows: rows.end - rows.start, bytes: out.into() });
+            let chunk = chunk(&encode, rows, &mut arena);
             let failed = chunk.is_err();
             if to_sender.blocking_send(chunk).is_err() || failed {
                 return;
@@ -125,12 +146,14 @@ mod tests {
         for job in 0..shares.jobs {
             let mut lanes = Lanes::start(&right, job, shares);
             for turn in 0..shares.turns() {
-                for number in shares.turn(job, turn) {
-                    let chunk = lanes.chunk(number).await.expect("it is right");
-                    let rows = shares.chunk(job, number).expect("there is one");
+                for at in shares.turn(job, turn) {
+                    let chunk = lanes.chunk(at).await.expect("it is right");
+                    let rows = shares.chunk(job, at).expect("there is one");
                     let number = |bytes: &[u8]| u64::from_be_bytes(bytes.try_into().expect("eight bytes"));
                     assert_eq!(chunk.rows, rows.end - rows.start);
                     assert!(chunk.bytes.chunks(8).map(number).eq(rows.clone()), "{rows:?}");
+                    let again = encoded(&right, job, at, shares).await.expect("it is right");
+                    assert_eq!((again.rows, again.bytes), (chunk.rows, chunk.bytes), "made anew");
                     seen.extend(rows);
                 }
             }

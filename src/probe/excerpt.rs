@@ -4,12 +4,19 @@
 //! first literal, whatever follows it, and comments are left out, since tools write users and requests into them. What is
 //! left are keywords and the names of objects.
 
+use crate::record::observation::Who;
 use crate::sql::lex::{TokenKind, lex};
 
 /// Longest text that is shown, in characters.
 const SHOWN_MAX: usize = 80;
 /// What stands for the rest.
 const REST: char = '…';
+
+/// The same of what a session executes, where it is not one of ours: those are known by their names.
+pub fn excerpt_of_others(who: &Who, query: Option<&str>) -> Option<String> {
+    let is_ours = matches!(who, Who::Statement(_) | Who::Control(_));
+    query.filter(|_| !is_ours).and_then(excerpt)
+}
 
 /// The beginning of `query` up to its first literal, at most [`SHOWN_MAX`] characters, blanks collapsed; nothing where that
 /// leaves nothing.

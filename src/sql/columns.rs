@@ -1,6 +1,7 @@
 //! The names of a statement's result columns, as far as its text says them. Knows no table: `*` names nothing.
 
 use super::lex::{Token, TokenKind, significant_in};
+use super::quoting::folded;
 use crate::units::Dialect;
 
 /// Words that end a select list.
@@ -112,7 +113,7 @@ fn item_name(sql: &str, flat: &[&Token]) -> Option<String> {
         && (before.is_word(sql, "AS") || ends_operand(before))
         && !last.is_word(sql, "END")
     {
-        return Some(fold(last.text(sql)));
+        return Some(folded(last.text(sql)));
     }
     let cast = flat.iter().position(|token| token.is_punctuation(sql, "::")).unwrap_or(flat.len());
     let path = &flat[..cast];
@@ -120,7 +121,7 @@ fn item_name(sql: &str, flat: &[&Token]) -> Option<String> {
         .iter()
         .enumerate()
         .all(|(at, token)| if at % 2 == 0 { is_name(token) } else { token.is_punctuation(sql, ".") });
-    (is_path && path.len() % 2 == 1).then(|| fold(path[path.len() - 1].text(sql)))
+    (is_path && path.len() % 2 == 1).then(|| folded(path[path.len() - 1].text(sql)))
 }
 
 /// Whether a name behind the token is an alias: `price cents`, `1 one`, `CASE … END label`.
@@ -134,14 +135,6 @@ fn ends_operand(token: &Token) -> bool {
             | TokenKind::Parameter
             | TokenKind::Positional
     )
-}
-
-/// An identifier as the server reports it.
-fn fold(identifier: &str) -> String {
-    match identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(quoted) => quoted.replace("\"\"", "\""),
-        None => identifier.to_lowercase(),
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 mod altered;
 
 use super::lex::{Token, TokenKind, significant_in};
+use super::quoting::{folded, without_backquotes};
 use super::split::split_in;
 use crate::units::Dialect;
 
@@ -154,26 +155,14 @@ impl CreateIndex {
     }
 }
 
-/// The name that an identifier stands for: folded unless it is quoted.
-#[must_use]
-pub fn unquoted(identifier: &str) -> String {
-    match identifier.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        Some(inner) => inner.replace("\"\"", "\""),
-        None => identifier.to_lowercase(),
-    }
-}
-
 /// Whether the name stands in a statement as a word of its own, quoted or not. `name` may have a schema before it.
 #[must_use]
 pub fn mentions(sql: &str, name: &str, dialect: Dialect) -> bool {
     let plain = name.rsplit('.').next().unwrap_or(name);
     let is_it = |token: &Token| match dialect {
-        Dialect::Postgresql => unquoted(token.text(sql)) == plain,
+        Dialect::Postgresql => folded(token.text(sql)) == plain,
         // Whether small letters and capitals are told apart is a setting of the server.
-        Dialect::Mysql => {
-            let inside = token.text(sql).trim_matches('`').replace("``", "`");
-            inside.to_lowercase() == plain.to_lowercase()
-        }
+        Dialect::Mysql => without_backquotes(token.text(sql)).to_lowercase() == plain.to_lowercase(),
     };
     let is_word = |token: &Token| matches!(token.kind, TokenKind::Word | TokenKind::QuotedIdentifier);
     significant_in(sql, dialect).iter().any(|token| is_word(token) && is_it(token))

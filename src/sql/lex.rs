@@ -115,6 +115,18 @@ pub fn significant_in(sql: &str, dialect: Dialect) -> Vec<Token> {
     lex_in(sql, dialect).filter(|token| !token.is_blank(sql) && !comment(token)).collect()
 }
 
+/// Whether a keyword stands anywhere in `sql`, outside of quotes and comments.
+#[must_use]
+pub fn says(sql: &str, keyword: &str) -> bool {
+    says_in(sql, Dialect::Postgresql, keyword)
+}
+
+/// The same by the rules of a dialect.
+#[must_use]
+pub fn says_in(sql: &str, dialect: Dialect, keyword: &str) -> bool {
+    lex_in(sql, dialect).any(|token| token.is_word(sql, keyword))
+}
+
 /// Gives the tokens of a text.
 #[derive(Clone, Debug)]
 pub struct Lexer<'a> {

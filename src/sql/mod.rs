@@ -6,6 +6,7 @@ pub mod ddl;
 pub mod index;
 pub mod lex;
 pub mod named;
+pub mod quoting;
 pub mod safer;
 pub mod split;
 pub mod statement;

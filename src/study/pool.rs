@@ -94,7 +94,7 @@ async fn auto(plan: &PoolPlan, largest: u32, observer: &mut Observer<'_>) -> Res
         }
         segments.get(walk.as_mut()?.next()?)
     };
-    let decide = |analysis: &Analysis| next(analysis).map_or(Decision::Stop(None), Decision::Measure);
+    let decide = |analysis: &Analysis| Decision::from(next(analysis));
     bench.measure_by(decide, observer).await
 }
 

@@ -31,6 +31,7 @@ mod mariadb;
 mod mariadb_migration;
 mod mariadb_otherwise;
 mod mariadb_probe;
+mod mariadb_rivals;
 mod measures;
 mod migration;
 mod page;

@@ -368,6 +368,50 @@ fn a_harmless_migration_passes() {
     assert!(migration.timeline.iter().any(|point| point.statements == [1]), "{:?}", migration.timeline);
 }
 
+/// Each script leaves a line, so that the database itself tells who was run when.
+#[test]
+fn what_flyway_runs_around_migrations_is_run_and_what_is_left_out_is_told() {
+    let database = Database::empty();
+    database.execute("CREATE TABLE t (id int PRIMARY KEY, n int); INSERT INTO t VALUES (1, 0), (2, 0)");
+    let place = reader_and_writer();
+    let line = |what: &str| format!("INSERT INTO log (what) VALUES ('{what}');");
+    let note = format!("ALTER TABLE t ADD COLUMN note text;\n{}", line("note"));
+    let (view, before, after) = (line("view"), line("before each"), line("after each"));
+    migrations(
+        &place,
+        &[
+            ("beforeMigrate.sql", "CREATE TABLE log (at serial, what text);"),
+            ("V1__note.sql", &note),
+            ("R__view.sql", &view),
+            ("beforeEachMigrate.sql", &before),
+            ("afterEachMigrate__log.sql", &after),
+            ("afterMigrate.sql", &line("after")),
+            ("afterMigrateError.sql", &line("error")),
+        ],
+    );
+    let measured = check(&place, &database, &format!("{SHORT} --rate 40"), &["--fail-on", "failures"]);
+    assert_eq!(measured.code, Some(0), "{}", measured.errors);
+    let log = database.value("SELECT string_agg(what, ', ' ORDER BY at) FROM log");
+    assert_eq!(log, "before each, note, after each, before each, view, after each, after");
+    let report = measured.report();
+    let statements = &migration(&report).statements;
+    let files: Vec<(&str, usize)> = statements.iter().map(|of| (of.file.as_str(), of.line)).collect();
+    assert_eq!(files[..3], [("beforeMigrate.sql", 1), ("beforeEachMigrate.sql", 1), ("V1__note.sql", 1)]);
+    assert_eq!((files.len(), files[8]), (9, ("afterMigrate.sql", 1)));
+    let told: Vec<&str> = report
+        .events
+        .iter()
+        .filter(|of| of.kind == "migration_files")
+        .map(|of| of.message.as_str())
+        .collect();
+    let terminal = Measured::from(&place.dbdyno("report").output().expect("it runs")).output;
+    for words in ["afterMigrateError.sql is left out", "transactions of their own"] {
+        assert!(told.iter().any(|note| note.contains(words)), "{told:?}");
+        assert!(measured.errors.contains(words), "{}", measured.errors);
+        assert!(terminal.split_whitespace().collect::<Vec<_>>().join(" ").contains(words), "{terminal}");
+    }
+}
+
 #[test]
 fn what_is_not_the_users_to_change_is_refused_before_anything_happens() {
     let database = Database::empty();

@@ -225,6 +225,21 @@ fn safe_form(statement: &DdlInfo, harm: &Harm) -> Option<(&'static str, &'static
     })
 }
 
+/// What is said where [`who_waited`] has nothing to tell.
+pub(super) const NOBODY_WAITED: &str = "nobody of the workload was seen waiting";
+
+/// How many of the workload waited for its locks, and for how long; nothing where nobody was seen.
+pub(super) fn who_waited(statement: &DdlInfo) -> Option<String> {
+    (statement.blocked > 0).then(|| {
+        format!(
+            "{} waited {}, {} the longest",
+            executions(statement.blocked),
+            seconds(statement.blocked_us_total),
+            seconds(statement.blocked_us_max)
+        )
+    })
+}
+
 /// What a statement did that another form of it does not do.
 fn hazard(statement: &DdlInfo) -> Option<Finding> {
     let strong = || statement.locks.iter().filter(|lock| blocks_writes(&lock.mode));
@@ -250,15 +265,7 @@ fn hazard(statement: &DdlInfo) -> Option<Finding> {
     if scanned && statement.rows_scanned > 0 {
         evidence.push(format!("{} rows read", statement.rows_scanned));
     }
-    evidence.push(match statement.blocked {
-        0 => "nobody of the workload was seen waiting".to_owned(),
-        count => format!(
-            "{} waited {}, {} the longest",
-            executions(count),
-            seconds(statement.blocked_us_total),
-            seconds(statement.blocked_us_max)
-        ),
-    });
+    evidence.push(who_waited(statement).unwrap_or_else(|| NOBODY_WAITED.to_owned()));
     Some(finding(
         id,
         severity,

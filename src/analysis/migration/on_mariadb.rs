@@ -13,9 +13,9 @@ use crate::analysis::findings::finding;
 use crate::model::{DdlInfo, DdlOutcome, Finding, Migration, MigrationOutcome, Severity};
 use crate::sql::ddl::{Form, form};
 
-use super::advice::NOTICEABLE_US;
+use super::advice::{NOBODY_WAITED, NOTICEABLE_US, who_waited};
 use super::named;
-use super::outcome::{executions, seconds};
+use super::outcome::seconds;
 
 /// How a queue behind a statement that waits for its metadata lock is kept short.
 pub(super) fn of_queue(migration: &Migration) -> String {
@@ -72,15 +72,10 @@ pub(super) fn hazard(statement: &DdlInfo) -> Option<Finding> {
     if !statement.rewritten.is_empty() {
         evidence.push(format!("{} is another table of InnoDB's now", statement.rewritten.join(", ")));
     }
-    evidence.push(match statement.blocked {
-        0 => format!("it took {}; nobody of the workload was seen waiting", seconds(statement.duration_us)),
-        count => format!(
-            "{} waited {}, {} the longest",
-            executions(count),
-            seconds(statement.blocked_us_total),
-            seconds(statement.blocked_us_max)
-        ),
-    });
+    evidence.push(
+        who_waited(statement)
+            .unwrap_or_else(|| format!("it took {}; {NOBODY_WAITED}", seconds(statement.duration_us))),
+    );
     Some(finding(
         id,
         if blocks { Severity::Warning } else { Severity::Info },

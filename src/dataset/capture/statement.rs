@@ -7,7 +7,7 @@ use super::facts::{DatabaseFacts, KeyFacts, TypeKind};
 use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
 use crate::sql::columns::result_columns;
-use crate::sql::lex::{Token, TokenKind, lex, significant};
+use crate::sql::lex::{Token, TokenKind, lex, says, significant};
 use crate::sql::statement::{StatementKind, kind};
 
 /// Of more foreign keys than these a DELETE is not asked whether they lead to what it deletes.
@@ -238,8 +238,7 @@ pub(super) fn make(
     }
     let spared = sparing(&sql, &referring).filter(|_| !referring.is_empty());
     let spares = spared.is_some();
-    let gives_rows =
-        !kind.writes() || significant(&text).iter().any(|token| token.is_word(&text, "RETURNING"));
+    let gives_rows = !kind.writes() || says(&text, "RETURNING");
     let puts_one = kind == StatementKind::Insert && !steps_over && (rows_per_call - 1.0).abs() < 0.01;
     Ok(MadeStatement {
         returns: reading.target().filter(|_| puts_one).and_then(|(table, _)| returned(&text, table, sources)),
@@ -276,8 +275,7 @@ fn meaning(of: &Use, sources: &Sources<'_>) -> Means {
 
 /// What `INSERT … VALUES (…) RETURNING …` returns, if the key of the row is among it and the text says all names.
 fn returned(text: &str, table: usize, sources: &Sources<'_>) -> Option<ReturnedRow> {
-    let says = |word: &str| significant(text).iter().any(|token| token.is_word(text, word));
-    if !says("RETURNING") || says("CONFLICT") || says("SELECT") {
+    if !says(text, "RETURNING") || says(text, "CONFLICT") || says(text, "SELECT") {
         return None;
     }
     let columns = result_columns(text);

@@ -17,7 +17,9 @@ use super::introspect::{Relation, parts, relation};
 use super::mark;
 use super::references;
 use super::send::send;
-use super::server::{NO_SUCH_TABLE, blame, code, failed, number, quoted, run, text, words};
+use super::server::{
+    LOCK_WAIT_TIMEOUT, NO_SUCH_TABLE, blame, code, failed, number, quoted, run, text, words,
+};
 use crate::dataset::event::{DatasetError, LoadOptions, LoadSummary, Phase};
 use crate::dataset::fit::{Fitting, described};
 use crate::dataset::found::{Found, tables};
@@ -49,8 +51,6 @@ const SENDING: &str = "
     SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_AUTO_VALUE_ON_ZERO', unique_checks = 0, foreign_key_checks = 0,
                 sql_notes = 0";
 
-/// `ER_LOCK_WAIT_TIMEOUT`
-const WAITED_TOO_LONG: u16 = 1205;
 /// A table that is not there, or that a foreign key cannot refer to: what a refused step leaves behind.
 const FOLLOWS: [u16; 4] = [NO_SUCH_TABLE, 1005, 1824, 1215];
 
@@ -314,7 +314,8 @@ impl Load<'_> {
         self.client.run(patience).await.map_err(doing())?;
         for drop in drops {
             let Err(error) = self.client.run(drop).await else { continue };
-            let in_use = if code(&error) == Some(WAITED_TOO_LONG) { "; another session uses it" } else { "" };
+            let in_use =
+                if code(&error) == Some(LOCK_WAIT_TIMEOUT) { "; another session uses it" } else { "" };
             return Err(failed(format!("replace what is there ({drop}{in_use})"))(error));
         }
         let again = "SET SESSION foreign_key_checks = 1, lock_wait_timeout = DEFAULT";

@@ -8,10 +8,15 @@
 //!
 //! With LOCAL the server turns what is an error otherwise into a warning, because it cannot stop the stream. So each turn ends
 //! with a look at the warnings and at the number of rows.
+//!
+//! Several connections that fill one table can lock each other out, and so can a session of somebody else's. The server ends
+//! that by rolling a turn back; rows are a function of their numbers, so the turn is made and sent once more.
 
 use std::ops::Range;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -22,9 +27,9 @@ use mysql_async::{Conn, Error};
 use tokio::sync::mpsc;
 
 use super::form::Way;
-use super::server::{failed, quoted, text, words};
+use super::server::{DEADLOCK, LOCK_WAIT_TIMEOUT, code, failed, quoted, text, words};
 use super::{ColumnPlan, TablePlan};
-use crate::dataset::chunks::{CHUNKS_WAITING, Encode, Lanes, row_bytes};
+use crate::dataset::chunks::{CHUNKS_WAITING, Chunk, Encode, Lanes, encoded, row_bytes};
 use crate::dataset::progress::Progress;
 use crate::dataset::shares::Shares;
 use crate::dataset::{DatasetError, put_plain};
@@ -36,6 +41,11 @@ use crate::sql::values::Arena;
 const TRANSACTION_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// Characters of a value that a message shows.
 const SHOWN: usize = 60;
+/// Times that a turn is sent, at most. Each ends some other transaction's wait, so that a deadlock among connections of our own
+/// needs two; a session that keeps its locks has this many times the server's `innodb_lock_wait_timeout`.
+const TRIES_MAX: u32 = 8;
+/// The pause before a turn is sent again, at most; twice as long each time.
+const PAUSE_MAX: Duration = Duration::from_millis(10);
 
 /// What the chunks of a table are made from.
 #[derive(Clone)]
@@ -43,6 +53,33 @@ struct Make {
     dataset: Arc<Dataset>,
     plan: Arc<TablePlan>,
     way: Way,
+}
+
+/// What all connections that fill a table share.
+struct Filling<'a, 'p> {
+    make: Make,
+    shares: Shares,
+    progress: Mutex<&'a mut Progress<'p>>,
+    /// Whether it was told that rows were taken back. Once is enough, however many turns and connections there are.
+    told: AtomicBool,
+}
+
+impl Filling<'_, '_> {
+    fn sent(&self, rows: u64, bytes: u64) {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).rows_sent(rows, bytes);
+    }
+
+    fn taken_back(&self, error: &Error) {
+        if self.told.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let note = format!(
+            "the server rolled rows of {} back because of another transaction, and they are sent again: {}",
+            self.make.plan.name,
+            words(error)
+        );
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).note(note);
+    }
 }
 
 /// Fills one table over all connections of `clients`.
@@ -59,11 +96,8 @@ pub(super) async fn send(
     let mut shares = Shares::new(plan.rows, row_bytes, clients.len() as u64, threads as u64);
     let chunks_of_transaction = TRANSACTION_BYTES_MAX / (shares.rows_per_chunk * row_bytes).max(1);
     shares.chunks_per_turn = shares.chunks_per_turn.min(chunks_of_transaction.max(1));
-    let progress = Mutex::new(progress);
-    let sent = |rows: u64, bytes: u64| {
-        progress.lock().unwrap_or_else(PoisonError::into_inner).rows_sent(rows, bytes);
-    };
-    let jobs = (0..shares.jobs).zip(clients).map(|(job, client)| run_job(client, job, shares, &make, &sent));
+    let filling = Filling { make, shares, progress: Mutex::new(progress), told: AtomicBool::new(false) };
+    let jobs = (0..shares.jobs).zip(clients).map(|(job, client)| run_job(client, job, &filling));
     try_join_all(jobs).await.map(drop)
 }
 
@@ -95,35 +129,102 @@ fn statement(plan: &TablePlan, way: Way) -> String {
 }
 
 /// Sends the chunks of one job in their order.
-async fn run_job(
-    client: &Client,
-    job: u64,
-    shares: Shares,
-    make: &Make,
-    sent: &(impl Fn(u64, u64) + Sync),
-) -> Result<(), DatasetError> {
+async fn run_job(client: &Client, job: u64, filling: &Filling<'_, '_>) -> Result<(), DatasetError> {
     let mut conn = client.conn().await;
-    let mut lanes = Lanes::start(make, job, shares);
+    let shares = filling.shares;
+    let mut supply =
+        Supply { filling, job, lanes: Lanes::start(&filling.make, job, shares), taken: 0, told: 0 };
     for turn in 0..shares.turns() {
-        let mut numbers = shares.turn(job, turn).peekable();
-        let Some(first) = numbers.peek().and_then(|number| shares.chunk(job, *number)) else { continue };
-        match make.way {
-            Way::Stream => stream(&mut conn, &mut lanes, numbers, first.start, make, sent).await?,
-            Way::Literals => insert(&mut conn, &mut lanes, numbers, first.start, make, sent).await?,
+        let Some(first) = shares.turn(job, turn).next().and_then(|number| shares.chunk(job, number)) else {
+            continue;
+        };
+        for tries in 1.. {
+            let numbers = shares.turn(job, turn);
+            let sent = match filling.make.way {
+                Way::Stream => stream(&mut conn, &mut supply, numbers, first.start).await,
+                Way::Literals => insert(&mut conn, &mut supply, numbers, first.start).await,
+            };
+            match sent {
+                Ok(()) => break,
+                Err(Stopped::ForGood(error)) => return Err(error),
+                Err(Stopped::TakenBack(error)) => {
+                    let pause = pause_behind(tries, &filling.make.plan.name, &error)?;
+                    filling.taken_back(&error);
+                    tokio::time::sleep(pause.mul_f64(rand::random())).await;
+                }
+            }
         }
     }
     Ok(())
 }
 
+/// Why a turn is not in the table.
+enum Stopped {
+    /// The server took it back for the sake of another transaction. Nothing is wrong with the rows.
+    TakenBack(Error),
+    ForGood(DatasetError),
+}
+
+impl From<DatasetError> for Stopped {
+    fn from(error: DatasetError) -> Self {
+        Self::ForGood(error)
+    }
+}
+
+/// Tells what was said of a turn apart.
+fn stopped(doing: String) -> impl FnOnce(Error) -> Stopped {
+    move |error| match code(&error) {
+        Some(DEADLOCK | LOCK_WAIT_TIMEOUT) => Stopped::TakenBack(error),
+        _ => Stopped::ForGood(failed(doing)(error)),
+    }
+}
+
+/// The longest pause before a turn is sent again that was sent so many times; an error once that is enough.
+fn pause_behind(tries: u32, table: &str, error: &Error) -> Result<Duration, DatasetError> {
+    if tries < TRIES_MAX {
+        return Ok(PAUSE_MAX * 2_u32.pow(tries - 1));
+    }
+    let doing = format!("load rows into {table} (rolled back by the server each of {tries} times)");
+    Err(DatasetError::Server { doing, message: words(error) })
+}
+
+/// The chunks of a job: as its threads made them, and encoded anew where a turn is sent again. Each is told as sent once.
+struct Supply<'a, 'b, 'p> {
+    filling: &'a Filling<'b, 'p>,
+    job: u64,
+    lanes: Lanes,
+    /// The number of the chunk that the threads give next.
+    taken: u64,
+    /// The number of the first chunk that was not told.
+    told: u64,
+}
+
+impl Supply<'_, '_, '_> {
+    async fn chunk(&mut self, number: u64) -> Result<Chunk, DatasetError> {
+        if number < self.taken {
+            return encoded(&self.filling.make, self.job, number, self.filling.shares).await;
+        }
+        let chunk = self.lanes.chunk(number).await?;
+        self.taken = number + 1;
+        Ok(chunk)
+    }
+
+    fn sent(&mut self, number: u64, rows: u64, bytes: u64) {
+        if number >= self.told {
+            self.told = number + 1;
+            self.filling.sent(rows, bytes);
+        }
+    }
+}
+
 /// A turn as one `LOAD DATA`.
 async fn stream(
     conn: &mut Conn,
-    lanes: &mut Lanes,
+    supply: &mut Supply<'_, '_, '_>,
     numbers: impl Iterator<Item = u64>,
     first_row: u64,
-    make: &Make,
-    sent: &(impl Fn(u64, u64) + Sync),
-) -> Result<(), DatasetError> {
+) -> Result<(), Stopped> {
+    let make = &supply.filling.make;
     let doing = || format!("load rows into {}", make.plan.name);
     let (to_server, from_lanes) = mpsc::channel::<Bytes>(CHUNKS_WAITING);
     conn.set_infile_handler(async move {
@@ -135,14 +236,14 @@ async fn stream(
     let feed = async move {
         let mut rows = 0;
         for number in numbers {
-            let chunk = lanes.chunk(number).await?;
+            let chunk = supply.chunk(number).await?;
             let bytes = chunk.bytes.len() as u64;
             // Nobody listens any more: the server's answer says why.
             if to_server.send(chunk.bytes).await.is_err() {
                 break;
             }
             rows += chunk.rows;
-            sent(chunk.rows, bytes);
+            supply.sent(number, chunk.rows, bytes);
         }
         Ok::<u64, DatasetError>(rows)
     };
@@ -159,16 +260,16 @@ async fn stream(
     };
     // What could not be encoded ended the stream, and is the cause of all that follows.
     let rows = match fed {
-        Some(Err(error)) => return Err(error),
+        Some(Err(error)) => return Err(error.into()),
         Some(Ok(rows)) => rows,
         None => 0,
     };
-    taken.map_err(failed(doing()))?;
+    taken.map_err(stopped(doing()))?;
     let arrived = conn.affected_rows();
     look_at_warnings(conn, first_row, make).await?;
     if arrived != rows {
         let message = format!("{arrived} of {rows} rows arrived, and the server did not say why");
-        return Err(DatasetError::Server { doing: doing(), message });
+        return Err(DatasetError::Server { doing: doing(), message }.into());
     }
     Ok(())
 }
@@ -176,29 +277,35 @@ async fn stream(
 /// A turn as `INSERT` statements in one transaction.
 async fn insert(
     conn: &mut Conn,
-    lanes: &mut Lanes,
+    supply: &mut Supply<'_, '_, '_>,
     numbers: impl Iterator<Item = u64>,
     first_row: u64,
-    make: &Make,
-    sent: &(impl Fn(u64, u64) + Sync),
-) -> Result<(), DatasetError> {
+) -> Result<(), Stopped> {
+    let make = &supply.filling.make;
     let doing = || format!("insert rows into {}", make.plan.name);
     let opening = statement(&make.plan, Way::Literals);
     conn.query_drop("START TRANSACTION").await.map_err(failed(doing()))?;
     let mut row = first_row;
     for number in numbers {
-        let chunk = lanes.chunk(number).await?;
+        let chunk = supply.chunk(number).await?;
         let mut statement = Vec::with_capacity(opening.len() + chunk.bytes.len());
         statement.extend_from_slice(opening.as_bytes());
         statement.extend_from_slice(&chunk.bytes);
         if let Err(error) = conn.query_drop(statement).await {
-            let found = located(&words(&error), row, make);
-            return Err(found.unwrap_or_else(|| failed(doing())(error)));
+            if let Some(misfit) = located(&words(&error), row, make) {
+                return Err(misfit.into());
+            }
+            let stopped = stopped(doing())(error);
+            if matches!(stopped, Stopped::TakenBack(_)) {
+                // A wait that was given up ends its statement, and leaves those before it in the transaction.
+                conn.query_drop("ROLLBACK").await.map_err(failed(doing()))?;
+            }
+            return Err(stopped);
         }
-        sent(chunk.rows, chunk.bytes.len() as u64);
+        supply.sent(number, chunk.rows, chunk.bytes.len() as u64);
         row += chunk.rows;
     }
-    conn.query_drop("COMMIT").await.map_err(failed(doing()))
+    conn.query_drop("COMMIT").await.map_err(stopped(doing()))
 }
 
 /// Fails with the first thing that the server would have refused without LOCAL. Notes are none: a digit too many behind a
@@ -284,8 +391,26 @@ impl Make {
 
 #[cfg(test)]
 mod tests {
+    use mysql_async::ServerError;
+
     use super::super::form::Form;
     use super::*;
+
+    #[test]
+    fn only_what_another_transaction_caused_is_sent_again_and_not_for_ever() {
+        let said = |code| ServerError { code, message: "said".to_owned(), state: "HY000".to_owned() };
+        let is_taken_back = |code| matches!(stopped(String::new())(said(code).into()), Stopped::TakenBack(_));
+        assert!(is_taken_back(1205) && is_taken_back(1213));
+        // A key that is there twice, a full table, a server that goes down.
+        assert!(![1062, 1114, 1053].into_iter().any(is_taken_back));
+        let pauses: Vec<_> =
+            (1..).map_while(|tries| pause_behind(tries, "t", &said(1213).into()).ok()).collect();
+        assert_eq!(pauses.len(), 7);
+        assert!(pauses.is_sorted() && pauses[6] < Duration::from_secs(1), "{pauses:?}");
+        let given_up = pause_behind(8, "t", &said(1213).into()).expect_err("it is enough").to_string();
+        assert!(given_up.contains("into t (rolled back by the server each of 8 times)"), "{given_up}");
+        assert!(given_up.contains("error 1213"), "{given_up}");
+    }
 
     #[test]
     fn bytes_travel_as_digits_and_everything_else_as_it_is() {

@@ -8,11 +8,16 @@ use crate::dataset::DatasetError;
 use crate::dataset::script::Step;
 use crate::db::mysql::Client;
 use crate::diagnostic::Mistakes;
+pub(super) use crate::sql::quoting::backquoted as quoted;
 
 /// `ER_NO_SUCH_TABLE`
 pub(super) const NO_SUCH_TABLE: u16 = 1146;
 /// `ER_TABLEACCESS_DENIED_ERROR`
 pub(super) const TABLE_ACCESS_DENIED: u16 = 1142;
+/// `ER_LOCK_WAIT_TIMEOUT`
+pub(super) const LOCK_WAIT_TIMEOUT: u16 = 1205;
+/// `ER_LOCK_DEADLOCK`
+pub(super) const DEADLOCK: u16 = 1213;
 /// `ER_BAD_FIELD_ERROR`
 const NO_SUCH_COLUMN: u16 = 1054;
 
@@ -94,11 +99,6 @@ fn word_length(text: &str) -> usize {
     }
 }
 
-/// An identifier as SQL reads it whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
 /// A text as SQL reads it whatever is in it, where a backslash escapes.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
@@ -151,8 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_texts_are_quoted_whatever_is_in_them() {
-        assert_eq!(quoted("a`b"), "`a``b`");
+    fn texts_are_quoted_whatever_is_in_them() {
         assert_eq!(literal("it's a \\"), "'it''s a \\\\'");
     }
 }

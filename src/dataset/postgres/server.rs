@@ -8,6 +8,7 @@ use crate::dataset::DatasetError;
 use crate::dataset::script::Step;
 use crate::db::postgres::Client;
 use crate::diagnostic::Mistakes;
+pub(super) use crate::sql::quoting::double_quoted as quoted;
 
 /// The server's words with their code, or what happened to the connection.
 pub(super) fn words(error: &tokio_postgres::Error) -> String {
@@ -70,9 +71,4 @@ pub(super) fn place(said: &DbError, sql: &str) -> Option<Range<usize>> {
     let word = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
     let length = if word > 0 { word } else { rest.chars().next().map_or(0, char::len_utf8) };
     Some(start..start + length)
-}
-
-/// An identifier as SQL reads it whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

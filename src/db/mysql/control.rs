@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::literal::put_quoted;
 use crate::db::{Begin, Control, ExecError, IsolationLevel, SessionOptions};
+use crate::sql::quoting::backquoted;
 
 /// What every session begins with.
 const ALWAYS: [&str; 4] = [
@@ -51,7 +52,7 @@ fn assignment(name: &str, value: &str) -> String {
 /// A setting's name as SQL reads it whatever is in it; a point parts it.
 #[must_use]
 pub fn quoted_name(name: &str) -> String {
-    let parts: Vec<String> = name.split('.').map(|part| format!("`{}`", part.replace('`', "``"))).collect();
+    let parts: Vec<String> = name.split('.').map(backquoted).collect();
     parts.join(".")
 }
 

@@ -13,7 +13,7 @@ use crate::db::error::SqlState;
 use crate::db::returned::place_of;
 use crate::db::template::Template;
 use crate::db::{ConnectError, ExecError, Protocol, RowsExpected, StatementPlan, Substitution};
-use crate::sql::lex::significant_in;
+use crate::sql::lex::{says_in, significant_in};
 use crate::sql::named::question_marks;
 use crate::sql::tag::label_of;
 use crate::sql::values::Frame;
@@ -138,8 +138,8 @@ fn check(
 fn tells_columns_later(sql: &str) -> bool {
     let tokens = significant_in(sql, Dialect::Mysql);
     let begins_with = |word: &str| tokens.first().is_some_and(|token| token.is_word(sql, word));
-    let returns = || tokens.iter().any(|token| token.is_word(sql, "RETURNING"));
-    begins_with("CALL") || ["INSERT", "REPLACE", "DELETE"].into_iter().any(begins_with) && returns()
+    let changes = || ["INSERT", "REPLACE", "DELETE"].into_iter().any(begins_with);
+    begins_with("CALL") || changes() && says_in(sql, Dialect::Mysql, "RETURNING")
 }
 
 /// Has the server prepare a text, and writes down the names of its columns where somebody wants to know them.

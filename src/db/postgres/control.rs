@@ -4,6 +4,7 @@ use super::bind::put_unnamed;
 use super::template::put_quoted;
 use super::wire::put;
 use crate::db::{Begin, Control, IsolationLevel, SessionOptions};
+use crate::sql::quoting::double_quoted;
 
 /// Variables that are lists: one literal with commas in it would be one element.
 const LISTS: [&str; 4] =
@@ -98,7 +99,7 @@ pub fn set_local(name: &str, value: &str) -> String {
     let mut text = b"SET LOCAL ".to_vec();
     for (at, part) in name.split('.').enumerate() {
         let point = if at == 0 { "" } else { "." };
-        text.extend_from_slice(format!("{point}\"{}\"", part.replace('"', "\"\"")).as_bytes());
+        text.extend_from_slice(format!("{point}{}", double_quoted(part)).as_bytes());
     }
     text.extend_from_slice(b" = ");
     let is_list = LISTS.iter().any(|list| list.eq_ignore_ascii_case(name));

@@ -7,6 +7,7 @@ use mysql_async::Row;
 
 use super::link::{count, is_true, probe_tag, text};
 use crate::record::observation::{IndexCounters, IndexShape};
+use crate::sql::quoting::backquoted;
 
 /// Parts of keys, rows of use, columns of foreign keys that are read.
 pub const ROWS_MAX: usize = 20_000;
@@ -156,7 +157,7 @@ impl Part {
     fn read(row: &Row) -> Option<Self> {
         let column = text(row, "part")?;
         let length = text(row, "length");
-        let mut written = quoted(&column);
+        let mut written = backquoted(&column);
         if let Some(length) = &length {
             written.push_str(&format!("({length})"));
         }
@@ -222,14 +223,15 @@ impl Key {
         let Self { table, name, mut shape, .. } = self;
         let kind = match (shape.primary, shape.unique, shape.method.as_str()) {
             (true, ..) => "PRIMARY KEY".to_owned(),
-            (_, true, _) => format!("UNIQUE INDEX {}", quoted(&name)),
-            (_, _, BTREE) => format!("INDEX {}", quoted(&name)),
-            (_, _, method) => format!("{} INDEX {}", method.to_uppercase(), quoted(&name)),
+            (_, true, _) => format!("UNIQUE INDEX {}", backquoted(&name)),
+            (_, _, BTREE) => format!("INDEX {}", backquoted(&name)),
+            (_, _, method) => format!("{} INDEX {}", method.to_uppercase(), backquoted(&name)),
         };
-        shape.definition = format!("ALTER TABLE {} ADD {kind} ({})", quoted(&table), shape.keys.join(", "));
+        shape.definition =
+            format!("ALTER TABLE {} ADD {kind} ({})", backquoted(&table), shape.keys.join(", "));
         IndexCounters {
             index: format!("{table}.{name}"),
-            quoted: Some(format!("{} ON {}", quoted(&name), quoted(&table))),
+            quoted: Some(format!("{} ON {}", backquoted(&name), backquoted(&table))),
             shape: Some(shape),
             table,
             ..IndexCounters::default()
@@ -275,10 +277,6 @@ fn size(row: &Row) -> Option<(Name, u64)> {
     Some(((text(row, "of_table")?, text(row, "name")?), count(row, "bytes")?))
 }
 
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,7 +285,7 @@ mod tests {
         Part {
             name: (table.to_owned(), name.to_owned()),
             column: column.to_owned(),
-            written: if whole { quoted(column) } else { format!("{}(4)", quoted(column)) },
+            written: if whole { backquoted(column) } else { format!("{}(4)", backquoted(column)) },
             whole,
             unique: name == PRIMARY,
             method: "btree".to_owned(),

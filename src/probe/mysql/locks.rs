@@ -9,11 +9,11 @@ use super::link::{count, probe_tag, text};
 use super::metadata::MetadataRow;
 use super::session::{METADATA_WAIT, ROW_WAIT, Registry, SessionRow};
 use crate::probe::episodes::{LookTime, SeenRoot, SeenWait};
-use crate::probe::excerpt::excerpt;
+use crate::probe::excerpt::excerpt_of_others;
 use crate::probe::paths::{distinct, kept, paths_of};
 use crate::probe::whose::unlisted;
 use crate::record::chain::{ChainLink, WantedLock};
-use crate::record::observation::{Session, Who};
+use crate::record::observation::Session;
 use crate::units::{BackendId, Stamp};
 
 /// MariaDB 10.11. Who waits ahead in the queue of a row is among those who block.
@@ -226,7 +226,6 @@ impl Joined<'_> {
     fn link(&self, wanted: &Wanted, id: BackendId) -> ChainLink {
         let row = self.row(id);
         let session = self.session(id);
-        let is_ours = matches!(session.who, Who::Statement(_) | Who::Control(_));
         let waits_for = number(id).and_then(|id| self.wanted.get(&id)).filter(|of| !of.blockers.is_empty());
         ChainLink {
             direct: wanted.blockers.iter().any(|blocker| backend(*blocker) == id),
@@ -235,7 +234,7 @@ impl Joined<'_> {
                 lock_type: of.lock_type.to_owned(),
                 relation: of.relation.clone(),
             }),
-            statement: row.filter(|_| !is_ours).and_then(|row| excerpt(&row.query)),
+            statement: excerpt_of_others(&session.who, row.map(|row| row.query.as_str())),
             transaction_age_us: row
                 .and_then(|row| row.transaction)
                 .and_then(|transaction| transaction.age_us),
@@ -266,6 +265,7 @@ mod tests {
     use super::*;
     use crate::probe::mysql::session::TransactionRow;
     use crate::probe::mysql::session::tests::{registry, session};
+    use crate::record::observation::Who;
     use crate::units::StatementId;
 
     const TIME: LookTime = LookTime { asked_at: Stamp(2_000_000_000), answered_at: Stamp(2_000_000_000) };

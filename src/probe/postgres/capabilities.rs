@@ -8,6 +8,7 @@ use crate::probe::ROLE;
 use crate::probe::capabilities::{Capability, Presence};
 use crate::probe::fingerprint::Fingerprint;
 use crate::record::entry::TargetHeader;
+use crate::sql::quoting::double_quoted;
 
 /// The oldest version that is supported, as `server_version_num`.
 const OLDEST: i32 = 140_000;
@@ -162,7 +163,7 @@ impl Facts {
             costs: "what other roles' sessions do stays hidden: who blocks is known by process id and application \
                     name only, and background work is not seen"
                 .into(),
-            remedy: Some(format!("GRANT pg_monitor TO {}", quoted(&self.role))),
+            remedy: Some(format!("GRANT pg_monitor TO {}", double_quoted(&self.role))),
         }
     }
 
@@ -311,11 +312,11 @@ impl Facts {
         let mut remedies = Vec::new();
         if !self.superuser && !self.creates_databases {
             lacks.push("may not create databases".to_owned());
-            remedies.push(format!("ALTER ROLE {} CREATEDB", quoted(&self.role)));
+            remedies.push(format!("ALTER ROLE {} CREATEDB", double_quoted(&self.role)));
         }
         if !self.superuser && !self.owns_database {
             lacks.push(format!("does not own {}", self.database));
-            let (database, role) = (quoted(&self.database), quoted(&self.role));
+            let (database, role) = (double_quoted(&self.database), double_quoted(&self.role));
             remedies.push(format!("ALTER DATABASE {database} OWNER TO {role}"));
         }
         let (ok, found, remedy) = if !lacks.is_empty() {
@@ -530,8 +531,4 @@ async fn fingerprint(client: &Client) -> Result<String, Error> {
 
 fn present_if(present: bool) -> Presence {
     if present { Presence::Present } else { Presence::Absent }
-}
-
-fn quoted(identifier: &str) -> String {
-    format!("\"{}\"", identifier.replace('"', "\"\""))
 }

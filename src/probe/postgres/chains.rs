@@ -8,11 +8,11 @@ use super::lock_waits::LockRow;
 use super::prepared::PreparedRow;
 use super::session::{Registry, SessionRow};
 use crate::probe::episodes::{SeenRoot, SeenWait};
-use crate::probe::excerpt::excerpt;
+use crate::probe::excerpt::excerpt_of_others;
 use crate::probe::paths::{distinct, kept, paths_of};
 use crate::probe::whose::{PREPARED, unlisted};
 use crate::record::chain::{ChainLink, WantedLock};
-use crate::record::observation::{Session, Who};
+use crate::record::observation::Session;
 use crate::units::BackendId;
 
 /// What one look saw of the locks.
@@ -88,7 +88,6 @@ impl Joined<'_> {
     fn link(&self, lock: &LockRow, waits: BackendId, id: BackendId) -> ChainLink {
         let row = self.row(id);
         let session = self.session(id);
-        let is_ours = matches!(session.who, Who::Statement(_) | Who::Control(_));
         ChainLink {
             direct: lock.blockers.iter().any(|pid| backend(*pid) == id),
             waits_for: self.locks.get(&id).filter(|lock| !lock.blockers.is_empty()).map(|lock| WantedLock {
@@ -96,7 +95,7 @@ impl Joined<'_> {
                 lock_type: lock.lock_type.clone(),
                 relation: lock.relation.clone(),
             }),
-            statement: row.filter(|_| !is_ours).and_then(|row| excerpt(&row.query)),
+            statement: excerpt_of_others(&session.who, row.map(|row| row.query.as_str())),
             transaction_age_us: row.and_then(|row| row.transaction_age_us),
             gid: if id == PREPARED { self.gid(waits) } else { None },
             session,

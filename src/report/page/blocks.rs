@@ -4,6 +4,8 @@ use super::html::{CLOSE_TABLE, element, escape, escape_lines, open_table, slug, 
 use crate::report::terminal::Style;
 use crate::report::terminal::blocks::{Block, Table, TableCell, TableColumn};
 
+/// Characters from which on a text wants room beside the numbers of its row: a statement, a sentence.
+const LONG_TEXT: usize = 24;
 /// Steps of the colours of heat.
 const HEAT_STEPS: f64 = 7.0;
 
@@ -165,6 +167,9 @@ fn cell(cell: &TableCell, is_number: bool, is_first: bool) -> String {
     }
     if let Some(heat) = cell.heat {
         classes.push(format!("heat h{:.0}", (heat.clamp(0.0, 1.0) * HEAT_STEPS).round()));
+    }
+    if !is_number && cell.lines.iter().map(|line| line.trim().chars().count()).sum::<usize>() > LONG_TEXT {
+        classes.push("long".to_owned());
     }
     let classes =
         if classes.is_empty() { String::new() } else { format!(" class=\"{}\"", classes.join(" ")) };

@@ -123,6 +123,9 @@ pub fn render(report: &Report, options: &Options) -> String {
         if !is_only || !stage.measured {
             page.divider(&load::stage_title(report, stage));
         }
+        if let Some(why) = why_shown(report, stage).filter(|_| !full && !is_only) {
+            page.paragraph(page::INDENT, page::Style::Dim, &format!("{why}; --full shows all stages"));
+        }
         if report.migration.is_some() && !full {
             migration_sections(&mut page, stage);
         } else if (report.study.is_some() || report.comparison.is_some()) && !full {
@@ -200,12 +203,41 @@ fn lock_stories(page: &mut Page, stage: &Stage, full: bool) {
     locks::deadlocks(page, stage, full);
 }
 
-/// All stages, or the one that matters: where a budget is broken, else the size that a study recommends, else the last
-/// one that was measured.
+/// All stages, or the one that matters.
 fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
     if full {
         return report.stages.iter().collect();
     }
+    chosen_stage(report).map(|(stage, _)| stage).into_iter().collect()
+}
+
+/// Why this one stands for all, where its name does not say it.
+fn why_shown(report: &Report, stage: &Stage) -> Option<&'static str> {
+    let (_, why) = chosen_stage(report).filter(|(chosen, _)| chosen.name == stage.name)?;
+    Some(match why {
+        Chosen::BreaksBudget => "shown because a budget is broken in it",
+        Chosen::KeepsGoal => "shown because it is the highest rate that kept the goal",
+        Chosen::IsTheSize => "shown because it is the size that the study arrived at",
+        Chosen::IsLast if report.comparison.is_some() => {
+            "one slice as an example, the last one; what the arms did as a whole stands above"
+        }
+        Chosen::IsLast => "shown because it was measured last",
+        Chosen::HoldsMigration => return None,
+    })
+}
+
+/// Why a stage matters more than the others.
+#[derive(Clone, Copy)]
+enum Chosen {
+    BreaksBudget,
+    HoldsMigration,
+    KeepsGoal,
+    IsTheSize,
+    IsLast,
+}
+
+/// The stage that matters: where a budget is broken, else the size that a study recommends, else the last one that was measured.
+fn chosen_stage(report: &Report) -> Option<(&Stage, Chosen)> {
     let of_migration = || report.stages.iter().find(|stage| stage.name == "migration");
     let under_way = report.migration.as_ref().and_then(|_| of_migration());
     let broken = report.budgets.iter().find(|budget| budget.verdict == Verdict::Fail);
@@ -224,14 +256,13 @@ fn shown_stages(report: &Report, full: bool) -> Vec<&Stage> {
             .rfind(|step| step.rate_per_s == capacity.met_per_s && step.rate_per_s.is_some());
         met.and_then(|step| report.stages.iter().find(|stage| stage.name == step.stage))
     });
+    let last = last_measured.or(report.stages.last());
     by_budget
-        .or(under_way)
-        .or(at_capacity)
-        .or(at_knee)
-        .or(last_measured)
-        .or(report.stages.last())
-        .into_iter()
-        .collect()
+        .map(|stage| (stage, Chosen::BreaksBudget))
+        .or(under_way.map(|stage| (stage, Chosen::HoldsMigration)))
+        .or(at_capacity.map(|stage| (stage, Chosen::KeepsGoal)))
+        .or(at_knee.map(|stage| (stage, Chosen::IsTheSize)))
+        .or(last.map(|stage| (stage, Chosen::IsLast)))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use super::text::Text;
 use super::{Safer, single};
 use crate::sql::lex::{TokenKind, significant_in};
+use crate::sql::quoting::{backquoted, without_backquotes};
 use crate::units::Dialect;
 
 /// Rows of a batch, and the pause between two in seconds.
@@ -97,7 +98,7 @@ fn rows<'a>(of: &Text<'a>) -> Option<Rows<'a>> {
 /// A block that changes a table range by range of its key.
 fn batches(of: &KeyedTable, change: &str, condition: Option<&str>) -> String {
     let KeyedTable { table, key, .. } = of;
-    let key = quoted(key);
+    let key = backquoted(key);
     let and = condition.map_or_else(String::new, |condition| format!(" AND ({condition})"));
     format!(
         "BEGIN NOT ATOMIC DECLARE low BIGINT; DECLARE high BIGINT; SELECT MIN({key}) - 1 INTO low FROM {table}; batches: LOOP SELECT \
@@ -142,9 +143,9 @@ impl<'a> Retyped<'a> {
     /// triggers saw and the first to the new column: the table is locked for three changes of what is said of it.
     fn steps(&self, of: &KeyedTable) -> Vec<Safer> {
         let Self { table, old, name, definition } = self;
-        let bare_old = unquoted(old);
-        let new = quoted(&cut(&format!("{bare_old}_new")));
-        let trigger = |what: &str| quoted(&cut(&format!("dbdyno_{bare_old}_{what}")));
+        let bare_old = without_backquotes(old);
+        let new = backquoted(&cut(&format!("{bare_old}_new")));
+        let trigger = |what: &str| backquoted(&cut(&format!("dbdyno_{bare_old}_{what}")));
         let (on_insert, on_update) = (trigger("insert"), trigger("update"));
         let follow = |trigger: &str, event: &str| {
             format!(
@@ -170,19 +171,9 @@ impl<'a> Retyped<'a> {
     }
 }
 
-/// A name as the server keeps it.
-fn unquoted(name: &str) -> String {
-    let inner = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'));
-    inner.map_or_else(|| name.to_owned(), |inner| inner.replace("``", "`"))
-}
-
 /// Names of columns are the same in capitals and in small letters.
 fn is_same(a: &str, b: &str) -> bool {
-    unquoted(a).eq_ignore_ascii_case(&unquoted(b))
-}
-
-fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
+    without_backquotes(a).eq_ignore_ascii_case(&without_backquotes(b))
 }
 
 /// A name no longer than the server takes it.

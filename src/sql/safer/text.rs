@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::sql::lex::{Token, TokenKind};
+use crate::sql::quoting::double_quoted;
 
 /// `NAMEDATALEN` less one: what of a longer name the server cuts off.
 const NAME_BYTES_MAX: usize = 63;
@@ -189,7 +190,7 @@ pub(super) fn bare(name: &str) -> String {
 pub(super) fn plain(name: &str) -> String {
     let is_plain = name.bytes().next().is_some_and(|first| !first.is_ascii_digit())
         && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
-    if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+    if is_plain { name.to_owned() } else { double_quoted(name) }
 }
 
 /// A name of its parts, no longer than the server keeps it, as SQL takes it.

@@ -114,6 +114,13 @@ pub(in crate::study) enum Decision<'a> {
     Stop(Option<String>),
 }
 
+impl<'a> From<Option<&'a Segment>> for Decision<'a> {
+    /// One that the header names, else nothing more.
+    fn from(next: Option<&'a Segment>) -> Self {
+        next.map_or(Self::Stop(None), Self::Measure)
+    }
+}
+
 /// Connections of each instance that there must be room for.
 pub(super) fn wanted_size(segments: &[Segment], chooses: bool) -> u32 {
     let sizes = segments.iter().map(|segment| segment.pool_size);

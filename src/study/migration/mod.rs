@@ -50,9 +50,9 @@ pub async fn migration(plan: &MigrationPlan, observer: &mut Observer<'_>) -> Res
     for run in scaled {
         bench.write(&Entry::Migration(MigrationEntry::Scaled(Box::new(run))), Stamp::ZERO)?;
     }
-    for note in plan.shape.warnings() {
+    for (kind, note) in plan.shape.warnings() {
         observer(Happening::Note(&note));
-        bench.event("lock_timeout_exempt", &note)?;
+        bench.event(kind, &note)?;
     }
     if let Some(note) = course.note() {
         observer(Happening::Note(&note));
@@ -60,6 +60,6 @@ pub async fn migration(plan: &MigrationPlan, observer: &mut Observer<'_>) -> Res
     let common = Arc::new(Common::default());
     bench.accompany(Alongside::new(std::mem::take(&mut course.rehearsals), Arc::clone(&common)));
     let mut walk = Walk::new(&course, &plan.shape, common);
-    let next = |analysis: &Analysis| walk.next(analysis).map_or(Decision::Stop(None), Decision::Measure);
+    let next = |analysis: &Analysis| Decision::from(walk.next(analysis));
     Box::pin(bench.measure_by(next, observer)).await
 }

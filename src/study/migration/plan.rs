@@ -117,22 +117,28 @@ impl MigrationShape {
         LEAD + self.at_most + self.settle + MARGIN
     }
 
-    /// What the user should know of the plan before it is carried out.
-    pub(super) fn warnings(&self) -> Vec<String> {
-        let Some(timeout) = self.lock_timeout else { return Vec::new() };
+    /// What the user should know of the plan before it is carried out, with the kind of event as which it is kept.
+    pub(super) fn warnings(&self) -> Vec<(&'static str, String)> {
+        let of_files = self.migrations.notes.iter().map(|note| ("migration_files", note.clone()));
+        of_files.chain(self.exempt().map(|note| ("lock_timeout_exempt", note))).collect()
+    }
+
+    /// What no limit on the wait for locks holds for.
+    fn exempt(&self) -> Option<String> {
+        let timeout = self.lock_timeout?;
         let alone = self.migrations.migrations.iter().flat_map(|migration| {
             let units = migration.units.iter().filter(|unit| unit.kind == UnitKind::Alone);
             units.map(|unit| &migration.statements[unit.statements.start].sql)
         });
         let exempt = alone.filter(|sql| is_concurrent(sql)).count();
         if exempt == 0 {
-            return Vec::new();
+            return None;
         }
         let plural = if exempt == 1 { "" } else { "s" };
-        vec![format!(
+        Some(format!(
             "{exempt} statement{plural} with CONCURRENTLY run without the lock_timeout of {}: one that gave up would leave an \
              invalid index",
             format_duration(timeout)
-        )]
+        ))
     }
 }

@@ -125,6 +125,7 @@ mod tests {
         ];
         let migration = Migration {
             version: "1".to_owned(),
+            moment: None,
             name: String::new(),
             path: "1_a.sql".into(),
             in_transaction: true,

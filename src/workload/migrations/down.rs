@@ -18,9 +18,9 @@ pub fn load_down(up: &Migrations) -> Result<Migrations, Mistakes> {
         ));
         return Err(mistakes);
     }
-    let (_, mut all) = files::read(&up.folder, Some(up.tool), up.dialect, Way::Down)?;
+    let mut all = files::read(&up.folder, Some(up.tool), up.dialect, Way::Down)?.migrations;
     let mut migrations: Vec<Migration> = Vec::with_capacity(up.migrations.len());
-    let is_version = |of: &&Migration| !names::is_repeatable(up.tool, &of.version);
+    let is_version = |of: &&Migration| of.moment.is_none() && !names::is_repeatable(up.tool, &of.version);
     for migration in up.migrations.iter().rev().filter(is_version) {
         let is_it = |down: &Migration| match up.tool {
             Tool::Plain => down.version == migration.version,

@@ -9,6 +9,7 @@ use crate::sql::lex::{TokenKind, lex_in};
 use crate::sql::split::split_in;
 use crate::units::Dialect;
 
+use super::callbacks;
 use super::names::{self, FileName, Tool};
 use super::steps::{self, Control, Unit, UnitKind};
 use super::{Migration, MigrationStatement, Migrations};
@@ -50,17 +51,25 @@ pub fn load(folder: &Path, tool: Option<Tool>) -> Result<Migrations, Mistakes> {
 
 /// The same in a dialect. Those of MariaDB and MySQL know no statement that cannot stand in a transaction: most of them end it.
 pub fn load_for(folder: &Path, tool: Option<Tool>, dialect: Dialect) -> Result<Migrations, Mistakes> {
-    let (tool, migrations) = read(folder, tool, dialect, Way::Up)?;
-    Ok(Migrations { folder: folder.to_owned(), tool, dialect, migrations })
+    let Read { tool, migrations, callbacks, left_out } = read(folder, tool, dialect, Way::Up)?;
+    let notes = callbacks::notes(&callbacks, &left_out);
+    let migrations = callbacks::woven(migrations, &callbacks);
+    Ok(Migrations { folder: folder.to_owned(), tool, dialect, migrations, notes })
 }
 
-/// What goes one way, in the order in which it is applied.
-pub(super) fn read(
-    folder: &Path,
-    tool: Option<Tool>,
-    dialect: Dialect,
-    way: Way,
-) -> Result<(Tool, Vec<Migration>), Mistakes> {
+/// The files of a folder, read.
+pub(super) struct Read {
+    pub(super) tool: Tool,
+    /// In the order in which they are applied.
+    pub(super) migrations: Vec<Migration>,
+    /// What is run around them, in the order of the names.
+    callbacks: Vec<Migration>,
+    /// Scripts for moments that do not come.
+    left_out: Vec<String>,
+}
+
+/// What goes one way.
+pub(super) fn read(folder: &Path, tool: Option<Tool>, dialect: Dialect, way: Way) -> Result<Read, Mistakes> {
     let mut mistakes = Mistakes::default();
     let mut files = read_all(sql_files(folder), &mut mistakes);
     let has_marks = files.iter().any(|file| mark(mistakes.text(file.source), MARK_UP).is_some());
@@ -78,6 +87,7 @@ pub(super) fn read(
     }
     let tool = tool.unwrap_or(Tool::Plain);
     let (mut migrations, mut repeatable) = (Vec::new(), Vec::new());
+    let (mut callbacks, mut left_out) = (Vec::new(), Vec::new());
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
     let habits = Habits { tool, dialect, way };
     for file in &files {
@@ -87,6 +97,12 @@ pub(super) fn read(
         };
         match name {
             FileName::Other => {}
+            FileName::Callback { moment: None, .. } => left_out.push(file.name.clone()),
+            FileName::Callback { moment, name } => {
+                let version = file.name.trim_end_matches(".sql").to_owned();
+                let read = migration(habits, file, version, name.replace('_', " "), &mut mistakes);
+                callbacks.extend(read.map(|read| Migration { moment, ..read }));
+            }
             FileName::Unknown => {
                 let message = format!("`{}` is no name of a migration for {}", file.name, tool.as_str());
                 let help = format!("{}; or name the tool with --tool", expected(tool));
@@ -123,6 +139,7 @@ pub(super) fn read(
     // "Always applied last … in the order of their description" (Flyway's documentation, "Repeatable migrations").
     repeatable.sort_by(|a: &Migration, b: &Migration| a.name.cmp(&b.name));
     migrations.extend(repeatable);
+    callbacks.sort_by(|a: &Migration, b: &Migration| a.version.cmp(&b.version));
     if migrations.is_empty() && mistakes.is_empty() && way == Way::Up {
         mistakes.push(placeless(
             format!("`{}` holds no migration", folder.display()),
@@ -133,7 +150,7 @@ pub(super) fn read(
         ));
     }
     mistakes.sort();
-    if mistakes.is_empty() { Ok((tool, migrations)) } else { Err(mistakes) }
+    if mistakes.is_empty() { Ok(Read { tool, migrations, callbacks, left_out }) } else { Err(mistakes) }
 }
 
 fn expected(tool: Tool) -> String {
@@ -342,7 +359,8 @@ fn migration(
     if mistakes.items().len() > before {
         return None;
     }
-    Some(Migration { version, name, path: file.path.clone(), in_transaction, statements, units })
+    let path = file.path.clone();
+    Some(Migration { version, moment: None, name, path, in_transaction, statements, units })
 }
 
 /// How a file of the tool stays out of a transaction.

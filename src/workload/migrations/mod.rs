@@ -1,6 +1,7 @@
 //! Migrations as a team's own tool would read and run them: files in the order of their versions, each cut into statements, and
 //! which of these stand in one transaction. Reads a folder; knows no server.
 
+mod callbacks;
 mod down;
 mod files;
 mod names;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use crate::units::Dialect;
 
+pub use callbacks::Moment;
 pub use down::load_down;
 pub use files::{load, load_for};
 pub use names::Tool;
@@ -27,15 +29,19 @@ pub struct Migrations {
     pub tool: Tool,
     /// Whose SQL they are written in.
     pub dialect: Dialect,
-    /// At least one.
+    /// At least one, and what its tool runs around them.
     pub migrations: Vec<Migration>,
+    /// What the user should know of how the files were read.
+    pub notes: Vec<String>,
 }
 
-/// One migration: one file.
+/// One migration, or what its tool runs around them: one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Migration {
     /// As the file name writes it: `20261126093000`, `1.2`; of a plain file its name, and of a repeatable one too: `R__views`.
     pub version: String,
+    /// When it is run, where it is no migration itself. It has its event for a version then.
+    pub moment: Option<Moment>,
     /// What the file name says besides.
     pub name: String,
     /// The file.
@@ -64,13 +70,26 @@ pub struct MigrationStatement {
 impl Migrations {
     /// The same without what comes before `version`; or the versions that there are, where that is none of them.
     pub fn from_version(mut self, version: &str) -> Result<Self, Vec<String>> {
-        let is_it = |migration: &Migration| names::is_same_version(&migration.version, version);
-        match self.migrations.iter().position(is_it) {
-            Some(first) => {
-                self.migrations.drain(..first);
-                Ok(self)
+        let is_it = |migration: &Migration| {
+            migration.moment.is_none() && names::is_same_version(&migration.version, version)
+        };
+        let Some(first) = self.migrations.iter().position(is_it) else {
+            let steps = self.migrations.into_iter().filter(|migration| migration.moment.is_none());
+            return Err(steps.map(|migration| migration.version).collect());
+        };
+        // What is run around all of them still is, and what is run around the first of those that are left.
+        let is_of_those_before = |at: usize, migration: &Migration| match migration.moment {
+            None | Some(Moment::AfterEachMigrate | Moment::AfterVersioned | Moment::BeforeRepeatables) => {
+                at < first
             }
-            None => Err(self.migrations.into_iter().map(|migration| migration.version).collect()),
-        }
+            Some(Moment::BeforeEachMigrate) => {
+                let next = self.migrations[at..].iter().position(|of| of.moment.is_none());
+                next.is_none_or(|next| at + next < first)
+            }
+            Some(Moment::BeforeMigrate | Moment::AfterMigrateApplied | Moment::AfterMigrate) => false,
+        };
+        let left = self.migrations.iter().enumerate().filter(|(at, of)| !is_of_those_before(*at, of));
+        self.migrations = left.map(|(_, migration)| migration.clone()).collect();
+        Ok(self)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use super::callbacks::Moment;
+
 /// Whose habits a folder of migrations follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
@@ -41,6 +43,8 @@ pub(super) enum FileName<'a> {
     Up { version: &'a str, name: &'a str },
     /// To be applied behind all versions, each time that it has changed.
     Repeatable { name: &'a str },
+    /// A script that Flyway runs around the migrations; no moment where it is one that does not come here.
+    Callback { moment: Option<Moment>, name: &'a str },
     /// The way back, or something that is not a step of the schema: left out.
     Other,
     /// Nothing that the tool knows.
@@ -65,8 +69,7 @@ pub(super) fn read(tool: Tool, file: &str) -> FileName<'_> {
             (Some(name), _) => FileName::Repeatable { name },
             // Undo and baseline scripts are not a part of `migrate`.
             (None, Some(b'U' | b'B')) if stem[1..].contains("__") => FileName::Other,
-            (None, _) if is_callback(stem) => FileName::Other,
-            _ => versioned(stem, 'V'),
+            _ => callback(stem).unwrap_or_else(|| versioned(stem, 'V')),
         },
         Tool::Refinery => match versioned(stem, 'V') {
             FileName::Unknown => versioned(stem, 'U'),
@@ -98,11 +101,13 @@ pub(super) fn is_repeatable(tool: Tool, version: &str) -> bool {
     tool == Tool::Flyway && repeatable(version).is_some()
 }
 
-/// `beforeMigrate`, `afterEachMigrate__grants`: what Flyway runs around the migrations, which is none.
-fn is_callback(stem: &str) -> bool {
-    let behind = ["before", "after"].iter().find_map(|when| stem.strip_prefix(when));
-    behind.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
-        || stem == "createSchema"
+/// `beforeMigrate`, `afterEachMigrate__grants`
+fn callback(stem: &str) -> Option<FileName<'_>> {
+    let (event, name) = stem.split_once("__").unwrap_or((stem, ""));
+    let behind = ["before", "after"].iter().find_map(|when| event.strip_prefix(when));
+    let is_one = behind.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
+        || event == "createSchema";
+    is_one.then(|| FileName::Callback { moment: Moment::of(event), name })
 }
 
 /// `N_name`
@@ -129,8 +134,8 @@ fn is_number(text: &str) -> bool {
 /// Whose names these are; `has_marks` says whether a file holds `-- migrate:up`. The most telling habit wins.
 pub(super) fn guess(files: &[&str], has_marks: bool) -> Tool {
     let all = |tool| {
-        let mut ups =
-            files.iter().map(|file| read(tool, file)).filter(|name| *name != FileName::Other).peekable();
+        let is_step = |name: &FileName<'_>| !matches!(name, FileName::Other | FileName::Callback { .. });
+        let mut ups = files.iter().map(|file| read(tool, file)).filter(is_step).peekable();
         ups.peek().is_some() && ups.all(|name| name != FileName::Unknown)
     };
     if has_marks {

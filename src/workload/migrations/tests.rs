@@ -115,7 +115,6 @@ fn a_flyway_folder_is_read_as_flyway_reads_it() {
         ("R__refresh.sql", "REFRESH MATERIALIZED VIEW m;\nVACUUM t;"),
         ("R__refresh.sql.conf", "executeInTransaction=false"),
         ("B5__base.sql", "CREATE TABLE t (id int);"),
-        ("afterMigrate.sql", "GRANT SELECT ON v TO PUBLIC;"),
     ]);
     // Names as Java compares them: capitals first.
     let expected = vec!["1", "2", "2.1", "10", "R__Zone_of_t", "R__refresh", "R__views"];
@@ -125,6 +124,54 @@ fn a_flyway_folder_is_read_as_flyway_reads_it() {
     assert_eq!(in_transaction, [true, true, true, false, true, false, true]);
     let kinds: Vec<UnitKind> = read.migrations[3].units.iter().map(|unit| unit.kind).collect();
     assert_eq!(kinds, [UnitKind::Alone, UnitKind::Single]);
+}
+
+/// As `flyway migrate` runs them (its documentation, "Callback events").
+#[test]
+fn what_flyway_runs_around_migrations_is_run_there() {
+    let files = [
+        ("V1__init.sql", "CREATE TABLE t (id int);"),
+        ("V2__note.sql", "ALTER TABLE t ADD note text;"),
+        ("R__views.sql", "CREATE OR REPLACE VIEW v AS SELECT 1;"),
+        ("beforeMigrate.sql", "SET lock_timeout = '2s';"),
+        ("beforeEachMigrate.sql", "SELECT 1;"),
+        ("afterEachMigrate__who_did_it.sql", "SELECT 2;"),
+        ("afterVersioned.sql", "ANALYZE;"),
+        ("beforeRepeatables.sql", "SELECT 3;"),
+        ("afterMigrateApplied.sql", "SELECT 4;"),
+        ("afterMigrate__grants.sql", "GRANT SELECT ON v TO PUBLIC;"),
+        ("afterMigrate__audit.sql", "SELECT 5;"),
+        ("afterMigrateError.sql", "SELECT 6;"),
+        ("beforeClean.sql", "SELECT 7;"),
+    ];
+    let all = read(&files);
+    let each = |version: &'static str| ["beforeEachMigrate", version, "afterEachMigrate__who_did_it"];
+    let around = |middle: &[&'static str], begin: &[&'static str]| {
+        let end = ["afterMigrateApplied", "afterMigrate__audit", "afterMigrate__grants"];
+        [begin, middle, end.as_slice()].concat()
+    };
+    let repeatable =
+        [["afterVersioned", "beforeRepeatables"].as_slice(), each("R__views").as_slice()].concat();
+    let two_on = [each("2").as_slice(), repeatable.as_slice()].concat();
+    let expected = around(&[each("1").as_slice(), two_on.as_slice()].concat(), &["beforeMigrate"]);
+    assert_eq!((all.tool, versions(&all)), (Tool::Flyway, expected));
+    let of_two = all.migrations.iter().filter(|of| of.moment.is_some() && of.name.ends_with('2'));
+    assert_eq!(of_two.map(|of| of.name.as_str()).collect::<Vec<_>>(), ["2", "who did it 2"]);
+    let [each_note, left_out] = all.notes.as_slice() else { panic!("{:?}", all.notes) };
+    assert!(each_note.contains("transactions of their own"), "{each_note}");
+    assert!(left_out.starts_with("afterMigrateError.sql, beforeClean.sql are left out"), "{left_out}");
+
+    // Begun later, what is run around those before is not.
+    let later = all.clone().from_version("2").expect("it is there");
+    assert_eq!(versions(&later), around(&two_on, &["beforeMigrate"]));
+    assert_eq!(all.clone().from_version("afterMigrate").expect_err("no version"), ["1", "2", "R__views"]);
+    // They are not what a way back is wanted of, and alone they are no migrations.
+    let down =
+        back(&[files[1], ("U2__note.sql", "ALTER TABLE t DROP note;"), files[4], files[10]], None, None);
+    assert_eq!(versions(&down.expect("it has one")), ["2"]);
+    let alone = folder(&[("afterMigrate.sql", "SELECT 1;")]);
+    let said = load(alone.path(), Some(Tool::Flyway)).expect_err("nothing to apply").to_string();
+    assert!(said.contains("holds no migration"), "{said}");
 }
 
 #[test]

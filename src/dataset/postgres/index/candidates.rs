@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::dataset::index::Explained;
 use crate::sql::lex::{Token, TokenKind, significant};
+use crate::sql::quoting::{double_quoted, folded};
 
 /// A table with fewer rows is read from end to end in no time.
 pub(super) const ROWS_MIN: f64 = 1_000.0;
@@ -69,7 +70,7 @@ fn quoted(column: &str) -> String {
     if is_plain && !column.starts_with(|first: char| first.is_ascii_digit()) {
         return column.to_owned();
     }
-    format!("\"{}\"", column.replace('"', "\"\""))
+    double_quoted(column)
 }
 
 /// What the plan of one statement suggests.
@@ -209,7 +210,7 @@ fn is_conjunction(text: &str, token: &Token) -> bool {
 fn columns_at(text: &str, tokens: &[Token], alias: &str) -> Vec<(usize, String)> {
     let name = |token: &Token| match token.kind {
         TokenKind::Word => Some(token.text(text).to_owned()),
-        TokenKind::QuotedIdentifier => Some(crate::sql::index::unquoted(token.text(text))),
+        TokenKind::QuotedIdentifier => Some(folded(token.text(text))),
         _ => None,
     };
     let at = |(at, three): (usize, &[Token])| {

@@ -9,7 +9,8 @@ use crate::dataset::DatasetError;
 use crate::dataset::index::{ForeignKeyUse, Foreseen};
 use crate::dataset::postgres::server::{failed, quoted, words};
 use crate::db::postgres::Client;
-use crate::sql::index::{CreateIndex, unquoted};
+use crate::sql::index::CreateIndex;
+use crate::sql::quoting::folded;
 
 /// How long a build on trial waits for those who use the table.
 const PATIENCE: &str = "SET LOCAL lock_timeout = '10s'";
@@ -139,7 +140,7 @@ pub async fn added(
         return Ok(Err(format!("only the owner of {} may build an index on it", index.table)));
     }
     let (schema, plain): (String, String) = (table.get("schema"), table.get("plain"));
-    let base = index.name.as_deref().map_or_else(|| format!("{plain}_{number}"), unquoted);
+    let base = index.name.as_deref().map_or_else(|| format!("{plain}_{number}"), folded);
     let own = own_name(&base);
     let own_quoted = format!("{}.{}", quoted(&schema), quoted(&own));
     if let Err(taken) = free_name(client, &own_quoted).await? {

@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use crate::sql::lex::{Token, TokenKind, significant_in};
+use crate::sql::quoting::without_backquotes;
 use crate::units::Dialect;
 
 /// The algorithms of MariaDB, the lightest first: each may do what those before it can (MariaDB, "InnoDB Online DDL Overview").
@@ -111,8 +112,7 @@ pub(super) fn names(sql: &str) -> Vec<String> {
 fn name(sql: &str, token: &Token) -> Option<String> {
     let text = token.text(sql);
     match token.kind {
-        TokenKind::Word => Some(text.to_owned()),
-        TokenKind::QuotedIdentifier => Some(text.strip_prefix('`')?.strip_suffix('`')?.replace("``", "`")),
+        TokenKind::Word | TokenKind::QuotedIdentifier => Some(without_backquotes(text)),
         _ => None,
     }
 }

@@ -11,11 +11,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use mysql_async::Error;
 
 use super::change::{ALGORITHMS, Change, LOCKS, names};
-use super::schema::quoted;
 use crate::db::mysql::Client;
 use crate::probe::mysql::link::{text, words};
 use crate::record::migration::ForeseenAlgorithm;
 use crate::sql::lex::significant_in;
+use crate::sql::quoting::backquoted;
 use crate::units::Dialect;
 
 /// What the copies are called, with a number.
@@ -71,7 +71,7 @@ impl<'a> Ahead<'a> {
         let left = "SELECT TABLE_NAME AS name FROM information_schema.TABLES \
                     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME LIKE 'dbdyno\\_ddl\\_%'";
         for name in self.client.rows(left).await?.iter().filter_map(|row| text(row, "name")) {
-            self.client.run(&format!("DROP TABLE IF EXISTS {}", quoted(&name))).await?;
+            self.client.run(&format!("DROP TABLE IF EXISTS {}", backquoted(&name))).await?;
         }
         Ok(())
     }
@@ -137,7 +137,7 @@ impl<'a> Ahead<'a> {
             let is_told = self.client.is_mariadb() || algorithm != "INSTANT";
             for lock in if is_told { &locks[..] } else { &LOCKS[..1] } {
                 let asked = if is_told { lock } else { "DEFAULT" };
-                match self.client.run(&change.on(&quoted(&copy), algorithm, asked)).await {
+                match self.client.run(&change.on(&backquoted(&copy), algorithm, asked)).await {
                     Ok(_) => {
                         return Ok(ForeseenAlgorithm::Accepted {
                             algorithm: algorithm.to_owned(),
@@ -164,7 +164,7 @@ impl<'a> Ahead<'a> {
             return Ok(copy.clone());
         }
         let copy = format!("{COPY}{}", self.copies.len());
-        self.client.run(&format!("CREATE TABLE {} LIKE {}", quoted(&copy), quoted(table))).await?;
+        self.client.run(&format!("CREATE TABLE {} LIKE {}", backquoted(&copy), backquoted(table))).await?;
         self.copies.insert(table.to_owned(), copy.clone());
         Ok(copy)
     }

@@ -4,6 +4,7 @@ use mysql_async::Error;
 
 use crate::db::mysql::Client;
 use crate::probe::mysql::link::{probe_tag, text};
+use crate::sql::quoting::without_backquotes;
 use crate::sql::safer::KeyedTable;
 
 /// The columns of the primary key that are whole numbers, and how many there are of any kind.
@@ -29,7 +30,7 @@ const FREE: &str = concat!(
 
 /// One table, named as SQL writes it; nothing where its key is another one, and of a table of another database.
 pub(super) async fn read(client: &Client, table: &str) -> Result<Option<KeyedTable>, Error> {
-    let name = table.trim_matches('`').replace("``", "`");
+    let name = without_backquotes(table);
     let rows = client.rows_with(KEY, (&name,)).await?;
     let of = |column: &str| rows.first().and_then(|row| text(row, column));
     let is_one_number = of("number").as_deref() == Some("1") && of("whole").as_deref() == Some("1");

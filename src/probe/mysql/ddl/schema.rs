@@ -7,6 +7,7 @@ use mysql_async::Row;
 
 use crate::probe::ddl::{Relation, RelationId, Schema};
 use crate::probe::mysql::link::{count, probe_tag, text};
+use crate::sql::quoting::backquoted;
 
 macro_rules! tables {
     ($innodb:literal) => {
@@ -33,7 +34,7 @@ pub(super) fn read(rows: &[Row]) -> Schema {
         let name = text(row, "name")?;
         let is_table = text(row, "kind").as_deref() == Some("BASE TABLE");
         let relation = Relation {
-            quoted: quoted(&name),
+            quoted: backquoted(&name),
             kind: if is_table { 'r' } else { 'v' },
             file: count(row, "file").unwrap_or(0),
             valid: true,
@@ -43,9 +44,4 @@ pub(super) fn read(rows: &[Row]) -> Schema {
         Some((RelationId::Name(name), relation))
     };
     Schema::of(rows.iter().filter_map(relation).collect::<BTreeMap<_, _>>())
-}
-
-/// An identifier as SQL reads it whatever is in it.
-pub(super) fn quoted(name: &str) -> String {
-    format!("`{}`", name.replace('`', "``"))
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use mysql_async::{Error, Row};
 
-use super::schema::quoted;
 use crate::db::mysql::Client;
 use crate::probe::ddl::{RelationId, Sized, Sizes};
 use crate::probe::mysql::link::{count, probe_tag, text};
+use crate::sql::quoting::backquoted;
 
 macro_rules! sizes {
     ($tables:literal, $spaces:literal) => {
@@ -45,7 +45,7 @@ pub(super) async fn read(client: &Client) -> Result<Sizes, Error> {
 pub(super) async fn rows(client: &Client) -> Result<BTreeMap<String, u64>, Error> {
     let mut rows = BTreeMap::new();
     for table in read(client).await?.rows().into_keys() {
-        let sql = format!("{}SELECT COUNT(*) AS number FROM {}", probe_tag!(), quoted(&table));
+        let sql = format!("{}SELECT COUNT(*) AS number FROM {}", probe_tag!(), backquoted(&table));
         let counted = client.rows(&sql).await?;
         rows.insert(table, counted.first().and_then(|row| count(row, "number")).unwrap_or(0));
     }

@@ -8,6 +8,7 @@ use tokio_postgres::{Error, Row};
 
 use super::describe::{CONDITIONS, Table, children, shape, walk, word};
 use crate::sql::lex::{Token, TokenKind, lex};
+use crate::sql::quoting::double_quoted;
 
 /// PostgreSQL 14 to 18. `$1` are schemas, `$2` are tables in them; what is no partition gives no row. An index that belongs to none
 /// of the root's stands for itself.
@@ -189,7 +190,7 @@ fn with_aliases(condition: &str, aliases: &BTreeMap<String, String>) -> String {
 }
 
 fn quoted_as(text: &str, name: &str) -> String {
-    if text.starts_with('"') { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.to_owned() }
+    if text.starts_with('"') { double_quoted(name) } else { name.to_owned() }
 }
 
 /// How many partitions of a kind are read is a matter of values. An Append of which all but one were ruled out when it was executed
