@@ -50,6 +50,16 @@ pub enum Brand {
 }
 
 impl Brand {
+    /// By the word that a target has for it: `mariadb`, `mysql`.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        match word {
+            "mariadb" => Some(Self::MariaDb),
+            "mysql" => Some(Self::MySql),
+            _ => None,
+        }
+    }
+
     /// As its makers call it.
     #[must_use]
     pub fn name(self) -> &'static str {

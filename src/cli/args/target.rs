@@ -40,13 +40,15 @@ pub(in crate::cli) struct LocalKind {
 
 /// Which server a word asks dbdyno to start.
 fn local_of(word: &str) -> Option<LocalKind> {
-    let (dialect, brand) = match word {
-        "local" | "local:postgres" | "local:postgresql" => (Dialect::Postgresql, Brand::default()),
-        "local:mariadb" => (Dialect::Mysql, Brand::MariaDb),
-        "local:mysql" => (Dialect::Mysql, Brand::MySql),
-        _ => return None,
-    };
-    Some(LocalKind { dialect, brand })
+    match word {
+        "local" | "local:postgres" | "local:postgresql" => {
+            Some(LocalKind { dialect: Dialect::Postgresql, brand: Brand::default() })
+        }
+        _ => {
+            let brand = Brand::named(word.strip_prefix("local:")?)?;
+            Some(LocalKind { dialect: Dialect::Mysql, brand })
+        }
+    }
 }
 
 /// The same where nothing else will do.
