@@ -355,8 +355,8 @@ impl CheckFacts {
         if let Some(number) = said.strip_prefix(&format!("num_nulls {} ", vec!["c"; count].join(" "))) {
             let (sign, number) = number.rsplit_once(' ')?;
             let nulls_but = count.checked_sub(number.parse().ok()?)?;
-            // So many NULLs and more are so many values and fewer.
-            let sign = sign.replace('>', "<");
+            // So many NULLs and more are so many values and fewer; so many and fewer say nothing here.
+            let sign = Some(sign).filter(|sign| !sign.contains('<'))?.replace('>', "<");
             return Excludes::of(&format!("{sign} {nulls_but}")).filter(|_| each_once);
         }
         for term in [
@@ -485,6 +485,10 @@ mod tests {
             (one, "(num_nulls(a, \"B\") = 1)"),
             (most, "(num_nulls(a, \"B\") >= 1)"),
             (None, "(num_nulls(a, \"B\") <= 1)"),
+            (None, "(num_nulls(a, \"B\") < 1)"),
+            (None, "(num_nulls(a, \"B\") <> 1)"),
+            (most, "(num_nulls(a, \"B\") > 0)"),
+            (None, "(num_nulls(a, \"B\") > 1)"),
             (one, "((a IS NULL) <> (\"B\" IS NULL))"),
             (one, "((a IS NULL) = (\"B\" IS NOT NULL))"),
             (most, "((a IS NULL) OR (\"B\" IS NULL))"),
