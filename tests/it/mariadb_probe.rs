@@ -158,6 +158,7 @@ fn what_the_server_counted_is_the_difference_between_two_edges() {
             for _ in 0..50 {
                 client.query_drop(TAKE).await.expect("updated");
             }
+            client.exec_drop("SELECT ?", (1,)).await.expect("prepared and executed");
             tokio::time::sleep(Duration::from_millis(2500)).await;
         })
         .await;
@@ -172,10 +173,11 @@ fn what_the_server_counted_is_the_difference_between_two_edges() {
         assert!(of(end).1 - of(begin).1 >= 50, "each found by its key");
         assert!(end.database.rows_updated >= begin.database.rows_updated + 50);
         assert!(end.server.wal_bytes > begin.server.wal_bytes);
-        // Values travel apart from the texts, by this plan.
+        // Values travel apart from the texts, by this plan, and these did not. To who asks that looks as on a MySQL that has no digests of
+        // what is prepared; before anything was executed he cannot tell.
         assert!(end.statements.is_empty(), "{:?}", end.statements);
-        let tells = |missing: &String| missing.contains("--protocol simple");
-        assert_eq!(end.missing.iter().any(tells), !is_mysql(), "{:?}", end.missing);
+        let tells = |of: &Counters| of.missing.iter().any(|missing| missing.contains("--protocol simple"));
+        assert_eq!((tells(begin), tells(end)), (!is_mysql(), true), "{:?}", end.missing);
         let pulses = observations(&seen).filter(|seen| matches!(seen, Observation::Pulse(_))).count();
         assert!((2..=5).contains(&pulses), "once a second: {pulses}");
         let levels: Vec<f64> = observations(&seen)
@@ -389,10 +391,10 @@ fn what_is_prepared_has_an_account_on_mysql_and_none_on_mariadb() {
         let words = format!("run --clients 2 --pool-size 2 --warmup 0s --duration 2s --protocol {protocol}");
         let report = place.report(&url, &words);
         let found = statement(measured(&report), "statement");
+        let said = report.findings.iter().find(|of| of.id == "blind-spots").expect("there is always one");
+        assert_eq!(said.evidence.contains("--protocol simple"), !is_mysql(), "{said:?}");
         if !is_mysql() {
             assert!(found.server.is_none(), "{found:?}");
-            let said = report.findings.iter().find(|of| of.id == "blind-spots").expect("it is said");
-            assert!(said.evidence.contains("--protocol simple"), "{said:?}");
             continue;
         }
         let server = found.server.as_ref().expect("the server's account");
