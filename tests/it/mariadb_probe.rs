@@ -506,22 +506,49 @@ fn what_needs_postgresql_is_refused_before_anything_is_asked() {
 
 #[test]
 fn a_mysql_that_is_not_there_is_told_with_what_helps() {
+    for (script, why) in [
+        // Packages of MariaDB give theirs this name as well.
+        ("echo 'mysqld  Ver 10.11.6-MariaDB for debian-linux-gnu on x86_64'", "its mysqld is a MariaDB"),
+        (
+            "echo 'mysqld: error while loading shared libraries: libaio.so.1t64' >&2; exit 127",
+            "its mysqld does not run: mysqld: error while loading shared libraries: libaio.so.1t64",
+        ),
+        ("exit 3", "its mysqld does not run: exit status: 3"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("mysqld");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).expect("a file");
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .expect("ours");
+        let ended = doctor_of_local("mysql", folder.path());
+        let place = format!("  {}: {why}\n", folder.path().display());
+        for words in [
+            place.as_str(),
+            "MariaDB's is not taken for one",
+            "DBDYNO_MYSQL_BINDIR",
+            "scripts/mysql.sh mysql",
+        ] {
+            assert!(ended.errors.contains(words), "`{words}` is missing: {}", ended.errors);
+        }
+    }
     let folder = tempfile::tempdir().expect("a folder");
-    // Packages of MariaDB give theirs this name as well.
-    let program = folder.path().join("mysqld");
-    std::fs::write(
-        &program,
-        "#!/bin/sh\necho 'mysqld  Ver 10.11.6-MariaDB for debian-linux-gnu on x86_64'\n",
-    )
-    .expect("a file");
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("ours");
+    for (brand, remedy) in [("mysql", "scripts/mysql.sh mysql"), ("mariadb", "scripts/mysql.sh mariadb")] {
+        let ended = doctor_of_local(brand, folder.path());
+        let program = if brand == "mysql" { "mysqld" } else { "mariadbd" };
+        let place = format!("  {}: no {program}\n", folder.path().display());
+        for words in [place.as_str(), remedy, "--local-bindir"] {
+            assert!(ended.errors.contains(words), "`{words}` is missing: {}", ended.errors);
+        }
+    }
+}
+
+/// What is said where there is no server in the folder.
+fn doctor_of_local(brand: &str, folder: &std::path::Path) -> Measured {
     let mut command = dbdyno();
-    command.args(["doctor", "-t", "local:mysql", "--local-bindir"]).arg(folder.path());
+    command.args(["doctor", "-t", &format!("local:{brand}"), "--local-bindir"]).arg(folder);
     let ended = Measured::from(&command.output().expect("it starts"));
     assert_eq!(ended.code, Some(1), "{}", ended.errors);
-    for words in ["MariaDB's is not taken for one", "DBDYNO_MYSQL_BINDIR", "scripts/mysql.sh mysql"] {
-        assert!(ended.errors.contains(words), "`{words}` is missing: {}", ended.errors);
-    }
+    ended
 }
 
 #[test]
