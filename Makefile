@@ -18,7 +18,7 @@ test: ## formatting, lints, all tests, and the ten slowest of them
 	cargo fmt --check
 	scripts/test.sh
 
-test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm); those of poolers, on a PgBouncer that keeps prepared statements; those of MariaDB, on MySQL 9.7 and MariaDB 11.8 (fetched by apt)
+test-versions: setup ## the tests that read the server's views, on PostgreSQL 14 to 18 (fetched by npm); those of poolers, on a PgBouncer that keeps prepared statements; those of MariaDB, on the MySQL of Debian's sid (9.7 when this was written) and MariaDB 11.8 (fetched by apt)
 	scripts/test-versions.sh
 
 bench: ## how fast the history, the page of a day, the live view and a capture are; precision of arrivals; beside pgbench, sysbench, psql; what the probes cost

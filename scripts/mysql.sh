@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Fetches a server of MySQL's family that this machine's release of Debian does not have, and prints the folder of its binaries:
 #
-#   scripts/mysql.sh mysql       MySQL 9.7, of Debian's sid
+#   scripts/mysql.sh mysql       the MySQL of Debian's sid, which moves on: 9.7 when this was written
 #   scripts/mysql.sh mariadb     MariaDB 11.8, of Debian 13
 #
 #   dbdyno doctor -t local:mysql --local-bindir "$(scripts/mysql.sh mysql)"
 #
 # The packages come with all libraries that they need, the C library among them, from the same release, whose signature apt checks. All
-# of it lies under target/; nothing is installed. Where apt is not to be had, name a folder of your own: DBDYNO_MYSQL_BINDIR,
-# DBDYNO_MARIADB_BINDIR.
+# of it lies under target/; nothing is installed, and what was fetched once stays until its folder is removed. Where apt is not to be had,
+# name a folder of your own: DBDYNO_MYSQL_BINDIR, DBDYNO_MARIADB_BINDIR.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,11 +40,14 @@ fi
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || fail "apt is needed to fetch it, which this system does not have: $own"
 [ -r "$keyring" ] || fail "$keyring is needed to check what is fetched: install debian-archive-keyring, or $own"
-mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sed -n 1p)
-[ -n "$mirror" ] || fail "apt knows no mirror of Debian: $own"
+# Of a source whose lists were never fetched, as in images of containers, it does not know that it is Debian's.
+mirror=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sed -n 1p) || true
+[ -n "$mirror" ] || fail "apt names no mirror of Debian: run apt-get update where its lists are empty, else $own"
 
-work=$kept.part
-rm -rf "$work" "$kept"
+# Of two that fetch it at a time each has its own, and the one that is ready first stays.
+mkdir -p "$PWD/target/mysql"
+work=$(mktemp -d "$kept.XXXXXX")
+trap 'rm -rf "$work"' EXIT
 mkdir -p "$work/apt/lists/partial" "$work/apt/cache/archives/partial"
 
 # An apt of our own: its sources, lists and cache are not the machine's, and to it nothing is installed, so that it wants each library.
@@ -100,6 +103,9 @@ for path in "$work"/usr/bin/* "$work"/usr/sbin/*; do
 done
 # The server runs as another account where root starts it.
 chmod -R a+rX "$work"
-mv "$work" "$kept"
-"$binaries/$program" --no-defaults --version >&2 || fail "the $program that was fetched does not run on this machine: $own"
+"$work/usr/sbin/$program" --no-defaults --version >&2 || fail "the $program that was fetched does not run on this machine: $own"
+if ! "$binaries/$program" --no-defaults --version >/dev/null 2>&1; then
+    rm -rf "$kept"
+    mv -T "$work" "$kept"
+fi
 echo "$binaries"

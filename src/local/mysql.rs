@@ -126,21 +126,51 @@ impl Brand {
         }
     }
 
-    /// Whether the server is there and is of this brand: packages of MariaDB give theirs MySQL's name as well.
-    fn is_in(self, folder: &Path) -> bool {
+    /// Looks for the server in a folder.
+    fn look_in(self, folder: &Path) -> Found {
         let program = folder.join(self.program());
-        program.is_file() && (self == Self::MariaDb || is_mysql(&program))
+        match self {
+            _ if !program.is_file() => Found::Nothing,
+            // What is wrong with it is told when it is started.
+            Self::MariaDb => Found::Server,
+            // Packages of MariaDB give theirs MySQL's name as well.
+            Self::MySql => refusal_of_mysql(&program).map_or(Found::Server, Found::Refused),
+        }
     }
 }
 
-/// `mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)`; MariaDB says its own name behind the number.
-fn is_mysql(program: &Path) -> bool {
-    let said = std::process::Command::new(program).args(["--no-defaults", "--version"]).output();
-    said.is_ok_and(|said| says_mysql(&String::from_utf8_lossy(&said.stdout)))
+/// What is in a folder.
+enum Found {
+    Nothing,
+    /// A program of the name, and why it will not do.
+    Refused(String),
+    Server,
 }
 
-fn says_mysql(version: &str) -> bool {
-    version.contains(" Ver ") && !version.contains("MariaDB")
+/// Why a program named `mysqld` is none, or none that works here.
+fn refusal_of_mysql(program: &Path) -> Option<String> {
+    let said = match std::process::Command::new(program).args(["--no-defaults", "--version"]).output() {
+        Ok(said) => said,
+        Err(error) => return Some(format!("its mysqld does not run: {error}")),
+    };
+    if !said.status.success() {
+        let errors = String::from_utf8_lossy(&said.stderr);
+        let why = errors.lines().map(str::trim).find(|line| !line.is_empty());
+        return Some(format!(
+            "its mysqld does not run: {}",
+            why.map_or_else(|| said.status.to_string(), str::to_owned)
+        ));
+    }
+    refusal_of_words(&String::from_utf8_lossy(&said.stdout))
+}
+
+/// The same by what it says: `mysqld  Ver 9.7.4 for Linux on x86_64 (MySQL Community Server - GPL)`; MariaDB says its own name behind the
+/// number.
+fn refusal_of_words(version: &str) -> Option<String> {
+    if version.contains("MariaDB") {
+        return Some("its mysqld is a MariaDB".to_owned());
+    }
+    (!version.contains(" Ver ")).then(|| format!("`mysqld --version` says `{}`", version.trim()))
 }
 
 /// The folder of the server: where the user says, else where packages put it.
@@ -160,12 +190,22 @@ pub(super) fn find(brand: Brand, named: Option<&Path>) -> Result<PathBuf, LocalE
             .chain(std::env::split_paths(&on_path))
             .collect()
     };
-    let found = places.iter().find(|folder| brand.is_in(folder));
-    let looked_at =
-        || places.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
-    found.cloned().ok_or_else(|| match brand {
-        Brand::MariaDb => LocalError::NoMariaDb { looked_at: looked_at() },
-        Brand::MySql => LocalError::NoMySql { looked_at: looked_at() },
+    let mut looked_at = Vec::new();
+    let mut without = Vec::new();
+    for folder in places {
+        match brand.look_in(&folder) {
+            Found::Server => return Ok(folder),
+            Found::Refused(why) => looked_at.push(format!("  {}: {why}", folder.display())),
+            Found::Nothing => without.push(folder.display().to_string()),
+        }
+    }
+    if !without.is_empty() {
+        looked_at.push(format!("  {}: no {}", without.join(", "), brand.program()));
+    }
+    let looked_at = looked_at.join("\n");
+    Err(match brand {
+        Brand::MariaDb => LocalError::NoMariaDb { looked_at },
+        Brand::MySql => LocalError::NoMySql { looked_at },
     })
 }
 
@@ -365,12 +405,12 @@ mod tests {
 
     #[test]
     fn a_mariadb_under_the_name_of_mysql_is_none() {
-        assert!(says_mysql("/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"));
-        assert!(says_mysql("mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)"));
-        assert!(!says_mysql(
-            "mysqld  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)"
-        ));
-        assert!(!says_mysql(""));
+        let refusal = refusal_of_words;
+        assert_eq!(refusal("/usr/sbin/mysqld  Ver 9.7.4-2 for Linux on x86_64 ((Debian))"), None);
+        assert_eq!(refusal("mysqld  Ver 8.4.3 for Linux on x86_64 (MySQL Community Server - GPL)"), None);
+        let mariadb = "mysqld  Ver 10.11.6-MariaDB-0+deb12u1 for debian-linux-gnu on x86_64 (Debian 12)\n";
+        assert_eq!(refusal(mariadb).as_deref(), Some("its mysqld is a MariaDB"));
+        assert_eq!(refusal("\n").as_deref(), Some("`mysqld --version` says ``"));
     }
 
     #[test]

@@ -5,10 +5,13 @@ use std::time::Duration;
 use dbdyno::model::{Finding, LockEpisodeInfo, Report, Stage};
 use dbdyno::units::Dialect;
 
-use crate::engines::{POSTGRESQL, TestedEngine, on_both_engines};
+use crate::engines::{OwnDatabase, POSTGRESQL, TestedEngine, mariadb_or_mysql, on_both_engines};
 use crate::place::{Place, measured};
 
-on_both_engines!(a_queue_behind_a_ddl_is_told_with_the_ddl_and_its_root);
+on_both_engines!(
+    a_queue_behind_a_ddl_is_told_with_the_ddl_and_its_root,
+    who_inserted_a_key_first_holds_up_who_inserts_it_too,
+);
 
 fn finding<'a>(report: &'a Report, id: &str) -> &'a Finding {
     let found = report.findings.iter().find(|finding| finding.id == id);
@@ -97,6 +100,83 @@ fn a_queue_behind_a_ddl_is_told_with_the_ddl_and_its_root(on: &TestedEngine) {
         ("only", "analytics (foreign)")
     );
     assert!(stage.locks.wait_us_sampled.is_some_and(|us| us > 500_000), "{:?}", stage.locks.wait_us_sampled);
+}
+
+/// Two users who insert a key again and again, of which each but the first finds it there.
+fn inserting(on: &TestedEngine) -> Place {
+    on.one_statement(match on.dialect {
+        Dialect::Postgresql => "INSERT INTO stock (id, n) VALUES (11, 1) ON CONFLICT DO NOTHING",
+        Dialect::Mysql => "INSERT IGNORE INTO stock (id, n) VALUES (11, 1)",
+    })
+}
+
+/// What two users were told who wait for a key from the beginning, until `end` lets them go.
+fn held_up(place: &Place, database: &OwnDatabase, on: &TestedEngine, end: impl FnOnce()) -> Report {
+    let running = place.begin(database.url(), "run --clients 2 --pool-size 2 --warmup 0s --duration 4s");
+    place.wait_for_seconds(1);
+    // Long enough for two looks, one of which may be late.
+    std::thread::sleep(Duration::from_millis(800).max(on.looks_every * 3));
+    end();
+    running.end().report()
+}
+
+/// InnoDB knows who has inserted a row by the row: a lock of it is made by the first one who waits for it.
+fn who_inserted_a_key_first_holds_up_who_inserts_it_too(on: &TestedEngine) {
+    let database = on.stock();
+    let holder = database.session("clerk");
+    holder.execute("BEGIN");
+    holder.execute("INSERT INTO stock (id, n) VALUES (11, 0)");
+    // He keeps it: who takes it back lets both insert it, and InnoDB calls that a deadlock.
+    let report = held_up(&inserting(on), &database, on, || holder.execute("COMMIT"));
+
+    let stage = measured(&report);
+    let of_the_key = |episode: &&LockEpisodeInfo| episode.waiter == "only.statement";
+    let episodes: Vec<&LockEpisodeInfo> = stage.locks.episodes.iter().filter(of_the_key).collect();
+    let waits: u64 = episodes.iter().map(|episode| episode.count).sum();
+    assert_eq!(waits, 2, "both users, from the beginning until he lets go: {:#?}", stage.locks);
+    for episode in episodes {
+        assert_eq!(
+            (episode.root.as_str(), episode.root_state.as_str()),
+            ("clerk (foreign)", "idle in transaction"),
+            "{episode:?}"
+        );
+        assert_eq!(episode.direct_blockers, ["clerk (foreign)"], "{episode:?}");
+        assert_eq!(episode.chain.len(), 1, "{episode:?}");
+    }
+    let told = finding(&report, "idle-in-transaction-blocker");
+    assert!(told.title.contains("clerk (foreign)"), "{}", told.title);
+}
+
+/// Of the session that prepared it MySQL goes on to show the thread, which has nothing to do with it any more.
+#[test]
+fn a_prepared_transaction_of_a_mariadb_is_no_sessions() {
+    let on = mariadb_or_mysql();
+    let database = on.stock();
+    let name = database.session("test").value("SELECT DATABASE()");
+    let tool = database.session("nightly tool");
+    let in_it = "INSERT INTO stock (id, n) VALUES (11, 0)";
+    let prepared = [
+        format!("XA START '{name}'"),
+        in_it.into(),
+        format!("XA END '{name}'"),
+        format!("XA PREPARE '{name}'"),
+    ];
+    for sql in prepared {
+        tool.execute(&sql);
+    }
+    // MariaDB lets the transaction go with its session only, MySQL at once.
+    let tool = (on.name == "mysql").then_some(tool);
+    let report = held_up(&inserting(on), &database, on, || database.execute(&format!("XA COMMIT '{name}'")));
+    drop(tool);
+
+    let victim = episode(measured(&report), "only.statement");
+    assert_eq!(
+        (victim.root.as_str(), victim.root_state.as_str()),
+        ("prepared transaction (foreign)", "prepared transaction"),
+        "{victim:?}"
+    );
+    let told = finding(&report, "prepared-transaction-blocker");
+    assert!(told.remedy.contains("XA COMMIT"), "{}", told.remedy);
 }
 
 /// Two transactions that update the same two rows in opposite order, with time between the two updates.

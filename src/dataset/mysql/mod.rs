@@ -1,5 +1,5 @@
-//! Loading into MariaDB, 10.11 and newer, and MySQL 8, and looking at what was loaded. What is said of MySQL 8 is known from
-//! its documentation only.
+//! Loading into MariaDB, 10.11 and newer, and MySQL 8 and newer, and looking at what was loaded. Tried on MariaDB 10.11 and 11.8 and on
+//! MySQL 9.7; what is said of an older MySQL is known from its documentation only.
 
 mod between;
 mod changes;

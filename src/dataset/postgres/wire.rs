@@ -455,7 +455,7 @@ mod tests {
             Wire::array(23, false, false).is_some_and(|of| of.takes(ValueKind::List, Some(ValueKind::Int)))
         );
         assert!(!Wire::Text.takes(ValueKind::List, Some(ValueKind::Text)));
-        // `money` and `point` are none of ours.
+        // `line` and lists of `point` are none of ours.
         assert_eq!((Wire::of_type(628, false, false), Wire::array(600, false, false)), (None, None));
     }
 

@@ -24,8 +24,8 @@ pub struct Client {
 const ALWAYS: &str = "SET SESSION time_zone = '+00:00'";
 /// MySQL answers questions for sizes and numbers of rows by what it knew up to a day ago; MariaDB does not know this setting.
 const OF_MYSQL: &str = "SET SESSION information_schema_stats_expiry = 0";
-/// From this version of MySQL on there are two outlines of EXPLAIN's document, and the newer one is the default from 9.0 on. The older one
-/// is the one that all versions know, and names table, index and kind of access as MariaDB's does.
+/// From this version of MySQL on there are two outlines of EXPLAIN's document, and the newer one is the default on 9.7. The older one is the
+/// one that all versions know, and names table, index and kind of access as MariaDB's does.
 const OUTLINES_SINCE: (u16, u16, u16) = (8, 3, 0);
 const OLD_OUTLINE: &str = "SET SESSION explain_json_format_version = 1";
 

@@ -44,6 +44,8 @@ pub struct CounterProbe {
     settings: Settings,
     digests: Digests,
     line: Line<Client>,
+    /// How many prepared statements the server had executed when it was read last.
+    executed_before: Option<u64>,
 }
 
 impl CounterProbe {
@@ -51,14 +53,15 @@ impl CounterProbe {
     pub async fn open(settings: &Settings, plan: &ProbePlan) -> Result<Self, ProbeError> {
         let client = open(settings, LIMIT).await?;
         let line = Line::new(Some(client), CONNECT_LIMIT);
-        Ok(Self { settings: settings.clone(), digests: Digests::new(plan), line })
+        Ok(Self { settings: settings.clone(), digests: Digests::new(plan), line, executed_before: None })
     }
 }
 
 impl OnRequest for CounterProbe {
     async fn read(&mut self, clock: &impl Now, cost: &mut ProbeCost) -> Result<Counters, String> {
         let client = self.line.get(open(&self.settings, LIMIT)).await?;
-        let desk = Desk { client, clock, cost, missing: Vec::new() };
+        let executed_before = &mut self.executed_before;
+        let desk = Desk { client, clock, cost, executed_before, missing: Vec::new() };
         desk.counters(&self.digests).await.map_err(|unanswered| self.line.heed(unanswered))
     }
 }
@@ -70,6 +73,8 @@ const NO_USE: &str = "rows of each table and index that were read, inserted, upd
                       counted nothing (start the server with performance_schema=ON)";
 const PREPARED: &str = "the server's own account of each statement: it counts statements by their digests, and prepared ones all together; \
                         with --protocol simple each has an account";
+const NONE_OF_PREPARED: &str = "the server's own account of each statement: it has executed prepared statements, and none of this workload is \
+                                among its digests (MySQL 9.7 keeps them there, 8.0 is said not to); with --protocol simple each has an account";
 const NO_DIGESTS: &str = "the server's own account of each statement: performance_schema is off or has no digests of this database (start the \
                           server with performance_schema=ON)";
 const LOST_DIGESTS: &str = "the server's own account of some statements: performance_schema had no room for all digests (start the server with \
@@ -133,6 +138,7 @@ struct Desk<'a, N> {
     client: &'a Client,
     clock: &'a N,
     cost: &'a mut ProbeCost,
+    executed_before: &'a mut Option<u64>,
     missing: Vec<String>,
 }
 
@@ -188,10 +194,23 @@ impl<N: Now> Desk<'_, N> {
         if rows.is_empty() && self.missing.len() == missing_before {
             self.missing.push(NO_DIGESTS.to_owned());
         }
-        if status.count("performance_schema_digest_lost") > 0 {
+        let has_lost_some = status.count("performance_schema_digest_lost") > 0;
+        if has_lost_some {
             self.missing.push(LOST_DIGESTS.to_owned());
         }
-        Ok(digests.read(&rows))
+        let counted = digests.read(&rows);
+        // Before the workload begins there need not be any.
+        let executed = status.count("com_stmt_execute");
+        let has_executed = self.executed_before.replace(executed).is_some_and(|before| before < executed);
+        if digests.are_of_prepared()
+            && has_executed
+            && counted.is_empty()
+            && !rows.is_empty()
+            && !has_lost_some
+        {
+            self.missing.push(NONE_OF_PREPARED.to_owned());
+        }
+        Ok(counted)
     }
 
     async fn rows(&mut self, view: &str, sql: &str) -> Result<Vec<Row>, Unanswered> {

@@ -1,7 +1,8 @@
 //! The server's own account of the workload's statements, where values stand in their texts: it counts statements by their digests,
-//! texts without comments and values. So a digest is known by what is left of a statement's text. MySQL counts what is executed of prepared
-//! statements by a digest that begins with `EXECUTE` (9.7). With MariaDB what is sent as a prepared statement is not among the digests, and
-//! it does not count it by statement anywhere else (10.11, 11.8). Pure but for the question itself.
+//! texts without comments and values. So a digest is known by what is left of a statement's text. MySQL 9.7 counts what is executed of
+//! prepared statements by a digest that begins with `EXECUTE`; 8.0 is said to count nothing of what is executed by the binary protocol, and
+//! from which version on it does was not tried: whoever asks sees whether it does. With MariaDB what is sent as a prepared statement is not
+//! among the digests, and it does not count it by statement anywhere else (10.11, 11.8). Pure but for the question itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -46,6 +47,11 @@ impl Digests {
             known.entry(essence(text)).or_default().insert(*id);
         }
         Self { known, prepared: plan.values_apart }
+    }
+
+    /// Whether what is executed was prepared.
+    pub fn are_of_prepared(&self) -> bool {
+        self.prepared
     }
 
     /// Whether any statement can have a digest: what is prepared has none on MariaDB.

@@ -25,14 +25,19 @@ pub const ROW_LOCKS_OF_MARIADB: &str = concat!(
     "JOIN information_schema.INNODB_TRX AS b ON b.trx_id = w.blocking_trx_id ",
     "JOIN information_schema.INNODB_LOCKS AS l ON l.lock_id = w.requested_lock_id LIMIT 5000"
 );
-/// MySQL 8, which has moved the locks to `performance_schema`. That shows them as they are, and InnoDB its transactions as they were up to
-/// a tenth of a second ago: whose locks they are is told by the threads, so that nobody is missing who came since.
+/// MySQL 8, which has moved the locks to `performance_schema`. The thread that it names there is the one that made the lock, which need not
+/// be its owner's: who inserts a row locks it by having inserted it, and of that the first one who waits for the row makes a lock, in his
+/// own thread. So the transactions tell whose a lock is. Their list is up to a tenth of a second old: of who waits the thread is taken where
+/// his transaction came since, as he makes the lock that he wants himself; who blocks is unknown then. The waits come first, so that the
+/// locks are gone through once and not for each transaction.
 pub const ROW_LOCKS_OF_MYSQL: &str = concat!(
     probe_tag!(),
-    "SELECT r.PROCESSLIST_ID AS waiter, COALESCE(b.PROCESSLIST_ID, 0) AS blocker, l.LOCK_MODE AS mode, l.LOCK_TYPE AS lock_type, ",
+    "SELECT COALESCE(r.trx_mysql_thread_id, t.PROCESSLIST_ID) AS waiter, b.trx_mysql_thread_id AS blocker, ",
+    "l.LOCK_MODE AS mode, l.LOCK_TYPE AS lock_type, ",
     "CONCAT('`', l.OBJECT_SCHEMA, '`.`', l.OBJECT_NAME, '`') AS relation FROM performance_schema.data_lock_waits AS w ",
-    "JOIN performance_schema.threads AS r ON r.THREAD_ID = w.REQUESTING_THREAD_ID ",
-    "LEFT JOIN performance_schema.threads AS b ON b.THREAD_ID = w.BLOCKING_THREAD_ID ",
+    "LEFT JOIN information_schema.INNODB_TRX AS r ON r.trx_id = w.REQUESTING_ENGINE_TRANSACTION_ID ",
+    "LEFT JOIN information_schema.INNODB_TRX AS b ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID ",
+    "LEFT JOIN performance_schema.threads AS t ON t.THREAD_ID = w.REQUESTING_THREAD_ID ",
     "LEFT JOIN performance_schema.data_locks AS l ON l.ENGINE_LOCK_ID = w.REQUESTING_ENGINE_LOCK_ID LIMIT 5000"
 );
 
@@ -41,8 +46,8 @@ pub const ROW_LOCKS_OF_MYSQL: &str = concat!(
 pub struct RowLock {
     /// Number of the waiter's connection.
     pub waiter: u64,
-    /// Number of the blocker's connection; 0 for a prepared transaction (XA).
-    pub blocker: u64,
+    /// Number of the blocker's connection; 0 for a prepared transaction (XA), absent where the server does not tell it.
+    pub blocker: Option<u64>,
     /// `X`, `S,GAP`, …
     pub mode: String,
     /// `row` or `table`.
@@ -56,7 +61,7 @@ impl RowLock {
     pub fn read(row: &Row) -> Option<Self> {
         Some(Self {
             waiter: count(row, "waiter")?,
-            blocker: count(row, "blocker")?,
+            blocker: count(row, "blocker"),
             mode: text(row, "mode").unwrap_or_default(),
             lock_type: if text(row, "lock_type").as_deref() == Some("TABLE") { "table" } else { "row" },
             relation: text(row, "relation").and_then(|name| parts(&name)),
@@ -152,7 +157,7 @@ impl Look<'_> {
             relation: first.and_then(|row| row.relation.as_ref()).map(|(database, table)| {
                 if database == self.database { table.clone() } else { format!("{database}.{table}") }
             }),
-            blockers: distinct(of_waiter().map(|row| row.blocker)).collect(),
+            blockers: distinct(of_waiter().filter_map(|row| row.blocker)).collect(),
         }
     }
 
@@ -185,12 +190,12 @@ impl Look<'_> {
     }
 }
 
-/// What tells one wait of a session from its next one: its statement, and the second in which it began to wait.
+/// What tells one wait of a session from its next one: its statement, and within that what tells the waits of its transaction apart.
 fn mark(session: &SessionRow) -> Option<i64> {
-    let second = session.transaction.and_then(|transaction| transaction.wait_started).unwrap_or(0);
+    let wait = session.transaction.and_then(|transaction| transaction.wait).unwrap_or(0);
     let statement = session.query_id?;
     // Only compared with itself: a number that wraps is as good.
-    Some(i64::from_ne_bytes(statement.wrapping_mul(1_000_003).wrapping_add(second).to_ne_bytes()))
+    Some(i64::from_ne_bytes(statement.wrapping_mul(1_000_003).wrapping_add(wait).to_ne_bytes()))
 }
 
 struct Joined<'a> {
@@ -271,13 +276,13 @@ mod tests {
     const TIME: LookTime = LookTime { asked_at: Stamp(2_000_000_000), answered_at: Stamp(2_000_000_000) };
 
     fn waiting(id: u64, query: &str) -> SessionRow {
-        let transaction = TransactionRow { waits: true, wait_started: Some(1), age_us: Some(9) };
+        let transaction = TransactionRow { waits: true, wait: Some(1), age_us: Some(9) };
         SessionRow { transaction: Some(transaction), time_ms: 700.0, ..session(id, query) }
     }
 
     fn row(waiter: u64, blocker: u64) -> RowLock {
         let relation = parts("`shop`.`stock`");
-        RowLock { waiter, blocker, mode: "X".into(), lock_type: "row", relation }
+        RowLock { waiter, blocker: Some(blocker), mode: "X".into(), lock_type: "row", relation }
     }
 
     fn look(sessions: &[SessionRow], rows: &[RowLock], metadata: &[MetadataRow]) -> Vec<SeenWait> {
@@ -288,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_row_is_waited_for_until_its_holder_ends() {
-        let idle = TransactionRow { waits: false, wait_started: None, age_us: Some(50) };
+        let idle = TransactionRow { waits: false, wait: None, age_us: Some(50) };
         let sessions = [
             waiting(2, "/*dbdyno:a.b*/ UPDATE stock SET n = 1"),
             waiting(3, "/*dbdyno:a.b*/ UPDATE stock SET n = 1"),
@@ -306,6 +311,15 @@ mod tests {
         assert_eq!(last.roots[0].session.state, "idle in transaction");
         assert_eq!(last.began_at, Some(Stamp(1_500_000_000)), "the look before did not see it");
         assert!(last.wait_mark.is_some() && last.wait_mark != waits[0].wait_mark);
+        // The next row of the same statement.
+        let next = TransactionRow { waits: true, wait: Some(2), age_us: Some(9) };
+        let next = [SessionRow { transaction: Some(next), ..sessions[1].clone() }];
+        let unknown = [RowLock { blocker: None, ..row(3, 1) }];
+        let waits = look(&next, &unknown, &[]);
+        assert_ne!(waits[0].wait_mark, last.wait_mark);
+        // Who blocks is not told, and what is waited for is.
+        assert_eq!((waits[0].mode.as_str(), waits[0].relation.as_deref()), ("X", Some("stock")));
+        assert!(waits[0].direct_blockers.is_empty() && waits[0].roots.is_empty());
     }
 
     #[test]

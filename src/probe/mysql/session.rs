@@ -53,7 +53,7 @@ macro_rules! sessions {
             $clock,
             ", t.trx_id IS NOT NULL AS in_transaction, t.trx_query IS NOT NULL AS executes, ",
             "t.trx_state = 'LOCK WAIT' AS waits, ",
-            "CAST(UNIX_TIMESTAMP(t.trx_wait_started) AS UNSIGNED) AS wait_started, ",
+            "CRC32(CONCAT(t.trx_wait_started, ' ', t.trx_requested_lock_id)) AS wait_mark, ",
             "TIMESTAMPDIFF(SECOND, t.trx_started, CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', 'SYSTEM')) AS age_s ",
             "FROM information_schema.PROCESSLIST AS p ",
             "LEFT JOIN information_schema.INNODB_TRX AS t ON t.trx_mysql_thread_id = p.ID ",
@@ -72,7 +72,7 @@ macro_rules! sessions {
 /// process, whichever that of the session is.
 pub const SESSIONS_OF_MARIADB: &str = sessions!("p.TIME_MS AS time_ms, p.QUERY_ID AS query_id");
 /// MySQL 8 the same, which tells whole seconds that are cut: the statement may run for one more. It has no number: that of its transaction
-/// stands for it, which waits once at a time.
+/// stands for it, whose waits are told apart by what each is for.
 pub const SESSIONS_OF_MYSQL: &str = sessions!("(p.TIME + 1) * 1000 AS time_ms, t.trx_id AS query_id");
 
 /// MariaDB and MySQL, where `performance_schema` is on.
@@ -87,8 +87,8 @@ pub const PROGRAMS: &str = concat!(
 pub struct TransactionRow {
     /// Whether it waits for a row.
     pub waits: bool,
-    /// Since which second; only told apart, never compared with a clock.
-    pub wait_started: Option<u64>,
+    /// What tells this wait from its others: the second since which it waits, and the lock that it wants, in one number.
+    pub wait: Option<u64>,
     /// For how long it is open, in microseconds, down to the second: 0 is less than one.
     pub age_us: Option<u64>,
 }
@@ -98,7 +98,7 @@ impl TransactionRow {
     fn read(row: &Row, is_active: bool) -> Option<Self> {
         let told = Self {
             waits: is_true(row, "waits"),
-            wait_started: count(row, "wait_started"),
+            wait: count(row, "wait_mark"),
             // Negative where it began in the second that follows the clock's.
             age_us: text(row, "age_s").and_then(|age| age.parse::<i64>().ok()).map(micros),
         };
@@ -115,7 +115,7 @@ impl TransactionRow {
     fn and(self, other: Self) -> Self {
         Self {
             waits: self.waits || other.waits,
-            wait_started: self.wait_started.or(other.wait_started),
+            wait: self.wait.or(other.wait),
             age_us: self.age_us.max(other.age_us),
         }
     }
@@ -418,7 +418,7 @@ pub mod tests {
 
     #[test]
     fn who_sleeps_has_a_transaction_open_only_if_innodb_saw_him_sleep_as_well() {
-        let told = TransactionRow { waits: false, wait_started: None, age_us: Some(0) };
+        let told = TransactionRow { waits: false, wait: None, age_us: Some(0) };
         for (is_active, is_open, executes, expected) in [
             (false, true, false, Some(told)),
             // His only statement ended between the two lists.
@@ -433,9 +433,9 @@ pub mod tests {
 
     #[test]
     fn two_transactions_of_one_session_are_as_old_as_the_older() {
-        let one = TransactionRow { waits: false, wait_started: None, age_us: Some(7) };
-        let other = TransactionRow { waits: true, wait_started: Some(3), age_us: None };
-        let both = TransactionRow { waits: true, wait_started: Some(3), age_us: Some(7) };
+        let one = TransactionRow { waits: false, wait: None, age_us: Some(7) };
+        let other = TransactionRow { waits: true, wait: Some(3), age_us: None };
+        let both = TransactionRow { waits: true, wait: Some(3), age_us: Some(7) };
         assert_eq!((one.and(other), other.and(one)), (both, both));
         assert_eq!((micros(-1), micros(2)), (0, 2_000_000));
     }
@@ -480,7 +480,7 @@ pub mod tests {
             assert_eq!(waits(commits).as_deref(), Some("IO:Commit"));
         }
         assert_eq!(waits("Updating"), None);
-        let transaction = TransactionRow { waits: true, wait_started: Some(1), age_us: Some(9) };
+        let transaction = TransactionRow { waits: true, wait: Some(1), age_us: Some(9) };
         let row = SessionRow {
             transaction: Some(transaction),
             stage: "Updating".into(),
