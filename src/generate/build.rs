@@ -41,6 +41,13 @@ pub(super) fn source(
             "whether it is NULL is drawn with its value",
         ));
     }
+    if modifiers.exclusive.is_some() && null_by_itself(spec) {
+        return Err(Refusal::new(
+            "`exclusive` cannot be held by a column that can be NULL by itself",
+            "which rows have a value is decided by what it follows from",
+        )
+        .help("let a generator that needs no other column, or a `reference`, make it"));
+    }
     let scope = Scope { tables, table };
     // A column that needs itself has no kind and no range: that is said first.
     acyclic(tables, table, column)?;
@@ -95,6 +102,16 @@ fn value(spec: &ValueSpec, modifiers: &Modifiers, scope: &Scope<'_>) -> Result<S
             }
             None => Ok(Source::Value(ValueGenerator::build(spec)?)),
         },
+    }
+}
+
+/// Whether what a column follows from can leave it NULL, whatever is said of its NULLs.
+fn null_by_itself(spec: &ColumnSpec) -> bool {
+    match spec {
+        ColumnSpec::Row(RowSpec::Conditional(of)) => of.otherwise.is_none(),
+        ColumnSpec::Row(spec) => !matches!(spec, RowSpec::Sequence(_) | RowSpec::Reference(_)),
+        ColumnSpec::Value(ValueSpec::Uuid(spec)) => spec.at.is_some(),
+        ColumnSpec::Value(_) => false,
     }
 }
 

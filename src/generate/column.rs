@@ -222,6 +222,19 @@ impl Turn {
         // Shares are written with a few digits.
         const WHOLE: f64 = 1e-4;
         let is_one = |of: &&ScopeColumn| of.modifiers.exclusive.as_deref() == Some(name);
+        if columns.iter().filter(is_one).count() < 2 {
+            let names =
+                columns.iter().filter(|of| !is_one(of)).filter_map(|of| of.modifiers.exclusive.as_deref());
+            let likely = crate::diagnostic::likely(name, names);
+            let refusal = Refusal::new(
+                format!("no other column of the table says `exclusive = \"{name}\"`"),
+                "it excludes nothing by itself",
+            );
+            return Err(match likely {
+                Some(likely) => refusal.help(format!("did you mean `{likely}`?")),
+                None => refusal.help("give the columns that exclude each other the same name"),
+            });
+        }
         let sum = |columns: &[ScopeColumn]| -> f64 {
             columns.iter().filter(is_one).map(|of| 1.0 - of.modifiers.null_fraction).sum()
         };

@@ -130,8 +130,8 @@ fn is_named(table: &TableFacts, column: &ColumnFacts, name: &str) -> bool {
 /// Describes all tables. Values leave as they are only in the columns that are kept, and where the schema lists them.
 #[must_use]
 pub fn describe(facts: &DatabaseFacts, keep: &Kept) -> Described {
-    let facts = &made_whole(facts);
     let mut roles = decide(facts);
+    let facts = &made_whole(facts, &roles.of);
     let rows = all_rows(facts, &roles);
     let mut scope: Vec<ScopeTable> = vec![];
     let mut candidates: Vec<Vec<Candidate>> = vec![];
@@ -321,7 +321,7 @@ fn exclude(
     all: &mut [Candidate],
     remarks: &mut Vec<Remark>,
 ) {
-    for (check, _) in exclusive(own) {
+    for (check, _) in exclusive(own, &roles.of[table]) {
         let is_later = |name: &String| {
             let at = own.columns.iter().position(|column| column.name == *name);
             at.is_some_and(|at| roles.of[table][at] == Role::Null)
@@ -333,7 +333,12 @@ fn exclude(
             remarks.push(Remark::new(place, why, "keep them apart in finish.sql, and add it there"));
             continue;
         }
-        for of in all.iter_mut().filter(|of| check.columns.contains(&own.columns[of.column].name)) {
+        let is_in = |of: &Candidate| check.columns.contains(&own.columns[of.column].name);
+        // One alone excludes nothing: what no generator makes stays NULL.
+        if all.iter().filter(|of| is_in(of)).count() < 2 {
+            continue;
+        }
+        for of in all.iter_mut().filter(|of| is_in(of)) {
             for description in &mut of.descriptions {
                 description.exclusive = Some(check.name.clone());
                 // Which rows have a value follows no order of theirs.
@@ -450,7 +455,12 @@ fn settle(
                 } else {
                     refused.push((table, candidate.column, why));
                     candidates[table].remove(at);
-                    scope[table].columns.remove(at);
+                    let gone = scope[table].columns.remove(at);
+                    free_the_last(
+                        gone.modifiers.exclusive.as_deref(),
+                        &mut scope[table],
+                        &mut candidates[table],
+                    );
                 }
             }
         }
@@ -462,6 +472,17 @@ fn settle(
         for table in changed {
             speak_of[table].iter().for_each(|child| open[*child] = true);
         }
+    }
+}
+
+/// Where one column is left of those that excluded each other, it excludes nothing any more.
+fn free_the_last(exclusive: Option<&str>, scope: &mut ScopeTable, candidates: &mut [Candidate]) {
+    let Some(name) = exclusive else { return };
+    let is_one = |at: &usize| scope.columns[*at].modifiers.exclusive.as_deref() == Some(name);
+    let left: Vec<usize> = (0..candidates.len()).filter(is_one).collect();
+    if let [last] = left.as_slice() {
+        scope.columns[*last].modifiers.exclusive = None;
+        candidates[*last].descriptions.iter_mut().for_each(|of| of.exclusive = None);
     }
 }
 

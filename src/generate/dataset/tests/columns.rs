@@ -447,4 +447,49 @@ fn columns_that_exclude_each_other_never_meet_in_a_row() {
     };
     assert!(two(0.2, "").message.contains("130.0 % of the rows"), "{:?}", two(0.2, ""));
     assert!(two(0.5, "\ncorrelation = 0.5").message.contains("`correlation` cannot be held"));
+    // Not by a column that is NULL where another one says so, and not by one alone.
+    for made in [
+        "tree = { depth = 3, roots = 1, column = 'id' }",
+        "expression = 'b + 1'",
+        "after = { column = 'at', lag_s = { uniform = [1, 9] } }",
+        "conditional = { on = 'b', when = { 1 = { uniform = [1, 9] } } }",
+    ] {
+        let made = format!("{made}\nexclusive = 'o'");
+        let why = refused(&[(
+            "t",
+            10,
+            &[
+                ("id", 0.0, "sequence = {}"),
+                ("at", 0.0, "timestamp = { from = '2024-01-01', to = '2025-01-01' }"),
+                ("b", 0.5, "uniform = [1, 9]\nexclusive = 'o'"),
+                ("a", 0.5, &made),
+            ],
+        )]);
+        assert!(why.message.contains("can be NULL by itself"), "{made}: {why:?}");
+    }
+    let otherwise = "conditional = { on = 'c', when = { 1 = { uniform = [1, 9] } }, else = { uniform = [10, 19] } }\nexclusive = 'o'";
+    build(
+        7,
+        &[(
+            "t",
+            10,
+            &[
+                ("a", 0.5, otherwise),
+                ("b", 0.5, "uniform = [1, 9]\nexclusive = 'o'"),
+                ("c", 0.0, "uniform = [1, 2]"),
+            ],
+        )],
+    )
+    .expect("it has a value in every row that is its own");
+    let alone = refused(&[(
+        "t",
+        10,
+        &[
+            ("a", 0.5, "uniform = [1, 9]\nexclusive = 'ownr'"),
+            ("b", 0.5, "uniform = [1, 9]\nexclusive = 'owner'"),
+            ("c", 0.5, "uniform = [1, 9]\nexclusive = 'owner'"),
+        ],
+    )]);
+    assert!(alone.message.contains("no other column"), "{alone:?}");
+    assert_eq!(alone.help.as_deref(), Some("did you mean `owner`?"));
 }
