@@ -40,6 +40,7 @@ pub use dataset::{Dataset, DatasetTable};
 pub use json::plain as write_plain;
 pub use pick::{RowPick, newest};
 pub use stream::{Key, Stream};
+pub use time::time_of_day;
 pub use value::ValueGenerator;
 pub use zipf::zipf_rank;
 

@@ -117,7 +117,7 @@ pub(super) fn micros(text: &str) -> Result<i64, Refusal> {
 }
 
 /// Microseconds since midnight of `08:30` or `08:30:00.5`.
-pub(super) fn time_of_day(text: &str) -> Result<i64, Refusal> {
+pub fn time_of_day(text: &str) -> Result<i64, Refusal> {
     let midnight = jiff::civil::Time::midnight();
     let since = |time: jiff::civil::Time| time.duration_since(midnight).as_micros();
     let micros = text.parse::<jiff::civil::Time>().ok().and_then(|time| i64::try_from(since(time)).ok());

@@ -4,7 +4,7 @@
 use bytes::BufMut;
 
 use crate::dataset::fit::ColumnType;
-use crate::generate::ValueKind;
+use crate::generate::{ValueKind, time_of_day};
 use crate::sql::values::{Arena, Slot, decimal};
 
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL begins to count.
@@ -196,7 +196,7 @@ impl Wire {
             (Self::Interval, Slot::Text(range)) => put_interval(arena.str(range), out)?,
             (Self::Inet { is_cidr }, Slot::Text(range)) => put_address(arena.str(range), is_cidr, out)?,
             (Self::Time { has_zone }, Slot::Text(range)) => {
-                out.put_i64(time_of_day(arena.str(range)).ok_or(Unfit::Kind)?);
+                out.put_i64(time_of_day(arena.str(range)).map_err(|_| Unfit::Kind)?);
                 if has_zone {
                     out.put_i32(0);
                 }
@@ -270,12 +270,6 @@ fn put_interval(text: &str, out: &mut Vec<u8>) -> Result<(), Unfit> {
     out.put_i32(0);
     out.put_i32(0);
     Ok(())
-}
-
-/// Microseconds since midnight of `08:30` or `08:30:00.5`.
-fn time_of_day(text: &str) -> Option<i64> {
-    let time: jiff::civil::Time = text.parse().ok()?;
-    i64::try_from(time.duration_since(jiff::civil::Time::midnight()).as_micros()).ok()
 }
 
 /// A number with two digits after the point, as `money` has it; further digits are cut off.
