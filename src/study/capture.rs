@@ -29,9 +29,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// So many looks are kept, the latest.
 const LOOKS_MAX: usize = 7200;
 /// How often types are guessed for the parameters of one statement, since constants stood there: one more of them is right each time.
-const GUESSES_MAX: usize = 32;
-/// Statements for whose parameters types are guessed, those with most calls.
-const GUESSED_MAX: usize = 500;
+const ROUNDS_MAX: usize = 32;
+/// How often all that is tried: each try is a PREPARE, and what the server refuses it writes into its log.
+const TRIES_MAX: usize = 5000;
+/// Statements of which the next guess is sent together with those of the others.
+const SIDE_BY_SIDE: usize = 64;
 
 /// Commands that a transaction begins, marks and ends with.
 const FRAME: [&str; 8] = ["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "release"];
@@ -112,7 +114,13 @@ pub async fn capture(plan: &CapturePlan, observer: &mut Observer<'_>) -> Result<
 
     observer(Happening::Step("describing columns and statements"));
     let described = describe(&facts, &plan.keep_values);
-    parse(&mut reader, &mut traffic).await?;
+    let unfinished = parse(&mut reader, &mut traffic).await?;
+    if unfinished > 0 {
+        observer(Happening::Note(&format!(
+            "types of parameters were tried {TRIES_MAX} times, and no more: {unfinished} statements are left out that further types may \
+             have let in"
+        )));
+    }
     let mixed = runnable(&mut reader, &mut traffic, &facts, &described, plan.from).await?;
     let mut files =
         Files { plan, facts: &facts, schema: schema.as_ref(), described, mix: &mixed, unread: &unread };
@@ -292,12 +300,13 @@ fn traffic(statements: Vec<StatementFacts>, seconds: f64, load: SeenLoad) -> Tra
     Traffic { statements, refused, seconds, begins, load }
 }
 
-/// Has the server parse every statement; what it refuses is not run.
-async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<(), StudyError> {
+/// Has the server parse every statement; what it refuses is not run. Gives the number of those for which types were not tried to the
+/// end.
+async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<usize, StudyError> {
     let mut statements = std::mem::take(&mut traffic.statements);
     let texts: Vec<&str> = statements.iter().map(|statement| statement.text.as_str()).collect();
     let mut answers = reader.check(&texts).await?;
-    give_types(reader, &mut statements, &mut answers).await?;
+    let unfinished = give_types(reader, &mut statements, &mut answers).await?;
     for (mut statement, answer) in statements.into_iter().zip(answers) {
         match answer {
             Ok(checked) => {
@@ -308,79 +317,131 @@ async fn parse(reader: &mut Reader<'_>, traffic: &mut Traffic) -> Result<(), Stu
             Err(why) => traffic.refused.push(RefusedStatement::of(&statement, why.words)),
         }
     }
-    Ok(())
+    Ok(unfinished)
 }
 
 /// A statement for whose parameters types are guessed.
 struct Guessed {
     /// Its place among the statements.
     at: usize,
-    typed: Typed,
     why: Refused,
-    /// What the server pointed at so far: who comes there again goes round in a circle.
+    /// What the server points at.
+    place: Option<usize>,
+    /// What it pointed at before: who comes there again goes round in a circle.
     seen: Vec<Option<usize>>,
+    /// What is still to be tried, the likely first.
+    left: VecDeque<Typed>,
+    /// The first of what was tried after which the server found something else amiss: this much of it was right.
+    leads_on: Option<(Typed, Refused)>,
 }
 
-/// Gives types to parameters where the server takes the statement with them; the others keep what it said at first.
+impl Guessed {
+    fn new(at: usize, text: &str, why: &Refused) -> Option<Self> {
+        let typed = Typed::new(text);
+        let left: VecDeque<Typed> = typed.guesses(why).into();
+        let place = typed.place(why);
+        (!left.is_empty()).then(|| Self { at, why: why.clone(), place, seen: vec![], left, leads_on: None })
+    }
+
+    /// What to try next; nothing where no guess is left.
+    fn guess(&mut self) -> Option<Typed> {
+        if self.left.is_empty() {
+            let (typed, why) = self.leads_on.take().filter(|_| self.seen.len() + 1 < ROUNDS_MAX)?;
+            self.seen.push(self.place);
+            self.place = typed.place(&why);
+            self.left = typed.guesses(&why).into();
+            self.why = why;
+        }
+        self.left.pop_front()
+    }
+
+    fn learn(&mut self, typed: Typed, why: Refused) {
+        let place = typed.place(&why);
+        let is_new = place != self.place && !self.seen.contains(&place);
+        let leads_on = is_new || (why.sqlstate == "42P18" && why != self.why);
+        if self.leads_on.is_none() && leads_on && !typed.guesses(&why).is_empty() {
+            self.leads_on = Some((typed, why));
+        }
+    }
+}
+
+/// The statements for whose parameters types are guessed, those with most calls first.
+struct Guessing {
+    open: VecDeque<Guessed>,
+    /// How often the server may still be asked.
+    left: usize,
+}
+
+impl Guessing {
+    /// One guess for each of some statements.
+    fn batch(&mut self) -> Vec<(Guessed, Typed)> {
+        let mut tried = vec![];
+        while tried.len() < self.left.min(SIDE_BY_SIDE)
+            && let Some(mut guessed) = self.open.pop_front()
+        {
+            // The others keep what the server said at first.
+            if let Some(typed) = guessed.guess() {
+                tried.push((guessed, typed));
+            }
+        }
+        self.left -= tried.len();
+        tried
+    }
+
+    /// The statements of which something is left to try.
+    fn unfinished(&self) -> impl Iterator<Item = &Guessed> {
+        self.open.iter().filter(|of| !of.left.is_empty() || of.leads_on.is_some())
+    }
+}
+
+/// Gives types to parameters where the server takes the statement with them; the others keep what it said at first. Gives the number of
+/// those for which not all was tried.
 async fn give_types(
     reader: &mut Reader<'_>,
     statements: &mut [StatementFacts],
     answers: &mut [Result<CheckedStatement, Refused>],
-) -> Result<(), StudyError> {
-    let refused =
-        answers.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.as_ref().err()?.clone())));
-    let mut open: Vec<Guessed> = refused
-        .map(|(at, why)| {
-            let typed = Typed::new(&statements[at].text);
-            Guessed { at, seen: vec![], typed, why }
-        })
-        .filter(|of| !of.typed.guesses(&of.why).is_empty())
-        .take(GUESSED_MAX)
-        .collect();
-    for _ in 0..GUESSES_MAX {
-        let tried: Vec<(usize, Typed)> = open
-            .iter()
-            .enumerate()
-            .flat_map(|(of, guessed)| {
-                guessed.typed.guesses(&guessed.why).into_iter().map(move |typed| (of, typed))
-            })
-            .collect();
+) -> Result<usize, StudyError> {
+    let refused = answers.iter().enumerate().filter_map(|(at, answer)| Some((at, answer.as_ref().err()?)));
+    let open = refused.filter_map(|(at, why)| Guessed::new(at, &statements[at].text, why)).collect();
+    let mut guessing = Guessing { open, left: TRIES_MAX };
+    loop {
+        let tried = guessing.batch();
         if tried.is_empty() {
             break;
         }
-        let texts: Vec<String> = tried.iter().map(|(_, typed)| typed.text()).collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let mut next: Vec<Option<(Typed, Refused)>> = open.iter().map(|_| None).collect();
-        let mut taken = vec![false; open.len()];
-        for ((of, typed), answer) in tried.into_iter().zip(reader.check(&texts).await?) {
-            let guessed = &open[of];
-            match answer {
-                _ if taken[of] => {}
-                Ok(checked) => {
-                    statements[guessed.at].text = typed.text();
-                    answers[guessed.at] = Ok(checked);
-                    taken[of] = true;
-                }
-                // It is about something else now: this much of it was right.
-                Err(why) => {
-                    let place = typed.place(&why);
-                    let is_new = place != guessed.typed.place(&guessed.why) && !guessed.seen.contains(&place);
-                    let leads_on = is_new || (why.sqlstate == "42P18" && why != guessed.why);
-                    if next[of].is_none() && leads_on && !typed.guesses(&why).is_empty() {
-                        next[of] = Some((typed, why));
+        // Each is tried where the server found what it names.
+        let (usual, other): (Vec<_>, Vec<_>) =
+            tried.into_iter().partition(|(guessed, _)| guessed.why.search_path.is_none());
+        for tried in [usual, other] {
+            let Some(path) = tried.first().map(|(guessed, _)| guessed.why.search_path.clone()) else {
+                continue;
+            };
+            let texts: Vec<String> = tried.iter().map(|(_, typed)| typed.text()).collect();
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let said = reader.check_under(path.as_deref(), &texts).await?;
+            // From the last on, so that those with most calls are in front again.
+            for ((mut guessed, typed), answer) in tried.into_iter().zip(said).rev() {
+                match answer {
+                    Ok(checked) => {
+                        statements[guessed.at].text = typed.text();
+                        answers[guessed.at] = Ok(checked);
+                    }
+                    Err(why) => {
+                        guessed.learn(typed, why);
+                        guessing.open.push_front(guessed);
                     }
                 }
             }
         }
-        let left = open.into_iter().zip(next).zip(taken).filter(|(_, taken)| !taken);
-        open = left
-            .filter_map(|((mut guessed, next), _)| {
-                guessed.seen.push(guessed.typed.place(&guessed.why));
-                next.map(|(typed, why)| Guessed { typed, why, ..guessed })
-            })
-            .collect();
     }
-    Ok(())
+    let mut unfinished = 0;
+    for guessed in guessing.unfinished() {
+        unfinished += 1;
+        if let Err(why) = &mut answers[guessed.at] {
+            why.words += &format!("; the {TRIES_MAX} tries of types were spent before it was taken");
+        }
+    }
+    Ok(unfinished)
 }
 
 /// The mix of what the server takes as it will be sent: constants that nobody knows stand in it as others.
@@ -451,6 +512,7 @@ impl Files<'_> {
         let Some(schema) = self.schema else { return vec![] };
         let all = schema.remarks.iter().chain(self.unread).chain(&self.described.remarks);
         let mut remarks: Vec<Remark> = all.cloned().collect();
+        remarks.extend(self.mix.remarks());
         remarks.sort();
         remarks.dedup();
         remarks
@@ -498,6 +560,50 @@ mod tests {
             transactions: 0.0,
             statements: counts.iter().map(|(id, calls)| ((*id, 1), counted(*calls))).collect(),
         }
+    }
+
+    fn guessed(at: usize) -> Guessed {
+        let text = "SELECT a, $1 + $2 FROM t WHERE b = $3";
+        let why = Refused {
+            words: "operator is not unique: unknown + unknown".into(),
+            sqlstate: "42725".into(),
+            at: text.find('+'),
+            search_path: None,
+        };
+        Guessed::new(at, text, &why).expect("something to try")
+    }
+
+    /// A server that refuses all until a statement has this cast is asked no more than it must be.
+    fn tries(mut guessing: Guessing, taken: &str) -> (usize, usize) {
+        let mut tries = 0;
+        loop {
+            let tried = guessing.batch();
+            if tried.is_empty() {
+                return (tries, guessing.unfinished().count());
+            }
+            tries += tried.len();
+            for (mut guessed, typed) in tried.into_iter().rev() {
+                if !typed.text().contains(taken) {
+                    let why = guessed.why.clone();
+                    // It points at the same place, which is that of the statement as it was counted.
+                    let moved = typed.text().find('+');
+                    guessed.learn(typed, Refused { at: moved, ..why });
+                    guessing.open.push_front(guessed);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn guesses_end_with_the_first_that_is_taken_and_with_their_number() {
+        let of = |count: usize, left: usize| Guessing { open: (0..count).map(guessed).collect(), left };
+        // Each statement by itself: integers are the first guess, numbers with a point the second.
+        assert_eq!(tries(of(3, 100), "$1::integer"), (3, 0));
+        assert_eq!(tries(of(100, 1000), "$1::numeric"), (200, 0));
+        let all = guessed(0).left.len();
+        assert_eq!(tries(of(3, 1000), "nothing"), (3 * all, 0));
+        assert_eq!(tries(of(100, 70), "nothing"), (70, 100));
+        assert_eq!(tries(of(100, 0), "nothing"), (0, 100));
     }
 
     #[test]

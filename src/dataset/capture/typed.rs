@@ -72,6 +72,8 @@ pub struct Refused {
     pub sqlstate: String,
     /// The character of the text that it points at, counted from 0.
     pub at: Option<usize>,
+    /// The search path under which it said so, where that is not the usual one.
+    pub search_path: Option<String>,
 }
 
 /// A statement with types for some of its parameters.
@@ -98,8 +100,11 @@ impl Typed {
     fn written(&self) -> (String, Vec<(usize, usize)>) {
         let tokens: Vec<Token> = lex(&self.text).collect();
         let (mut out, mut put_in, mut sum) = (String::with_capacity(self.text.len()), vec![], 0);
+        // Characters that were written so far, those that were put in included.
+        let mut written = 0;
         for (at, token) in tokens.iter().enumerate() {
             out.push_str(token.text(&self.text));
+            written += token.text(&self.text).chars().count();
             let Some(of_type) = number(token, &self.text).and_then(|number| self.given.get(&number)) else {
                 continue;
             };
@@ -107,8 +112,10 @@ impl Typed {
             if behind.is_none_or(|token| !token.is_punctuation(&self.text, "::")) {
                 out.push_str("::");
                 out.push_str(of_type);
-                sum += 2 + of_type.chars().count();
-                put_in.push((out.chars().count(), sum));
+                let more = 2 + of_type.chars().count();
+                sum += more;
+                written += more;
+                put_in.push((written, sum));
             }
         }
         (out, put_in)
@@ -211,12 +218,26 @@ fn is_compared(tokens: &[Token], at: usize, text: &str) -> bool {
 fn operands(tokens: &[Token], at: usize, text: &str) -> Vec<usize> {
     let is_word = matches!(tokens[at].kind, TokenKind::Word | TokenKind::QuotedIdentifier);
     if is_word && tokens.get(at + 1).is_some_and(|next| next.is_punctuation(text, "(")) {
-        return stretch(tokens, at + 1..at + 2, text, false).chain(forward(tokens, at + 1, text)).collect();
+        return in_parentheses(tokens, at + 1, text).collect();
     }
     let is_operator = tokens[at].kind == TokenKind::Punctuation && !tokens[at].is_punctuation(text, "(");
     let right = forward(tokens, if is_operator { at + 1 } else { at }, text);
     let left = stretch(tokens, 0..at, text, true).take_while(|_| is_operator);
     right.chain(left).collect()
+}
+
+/// The tokens of a pair of parentheses, from the opening one on.
+fn in_parentheses<'a>(tokens: &'a [Token], open: usize, text: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let mut depth = 0_usize;
+    let is_inside = move |at: &usize| {
+        if tokens[*at].is_punctuation(text, "(") {
+            depth += 1;
+        } else if tokens[*at].is_punctuation(text, ")") {
+            depth -= 1;
+        }
+        depth > 0
+    };
+    (open..tokens.len()).take_while(is_inside)
 }
 
 fn forward<'a>(tokens: &'a [Token], from: usize, text: &'a str) -> impl Iterator<Item = usize> + 'a {
@@ -270,7 +291,7 @@ fn named(words: &str) -> Vec<String> {
     // An operand of a type that somebody made: an enum.
     if let Some((_, operands)) = rest.split_once("operator does not exist: ") {
         let base = rest.len() - operands.len();
-        for word in operands.split_whitespace() {
+        for word in words_of(operands) {
             let is_name = word.starts_with(|c: char| c.is_alphabetic() || c == '"');
             if is_name && !["unknown", "text"].contains(&word) {
                 found.push((base + word.as_ptr() as usize - operands.as_ptr() as usize, word.to_owned()));
@@ -287,6 +308,16 @@ fn named(words: &str) -> Vec<String> {
     types
 }
 
+/// The words of a text, of which blanks in quotes are a part: `app."my type"`.
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let ends = move |c: char| {
+        is_quoted ^= c == '"';
+        c.is_whitespace() && !is_quoted
+    };
+    text.split(ends).filter(|word| !word.is_empty())
+}
+
 /// Where a name stands as a word of its own.
 fn word_in(text: &str, name: &str) -> Option<usize> {
     let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '"');
@@ -300,7 +331,12 @@ mod tests {
     use super::*;
 
     fn refused(sqlstate: &str, words: &str, text: &str, mark: &str) -> Refused {
-        Refused { words: words.to_owned(), sqlstate: sqlstate.to_owned(), at: text.find(mark) }
+        Refused {
+            words: words.to_owned(),
+            sqlstate: sqlstate.to_owned(),
+            at: text.find(mark),
+            search_path: None,
+        }
     }
 
     fn first(text: &str, refused: &Refused) -> String {
@@ -330,6 +366,17 @@ mod tests {
     }
 
     #[test]
+    fn arguments_end_with_the_parentheses_of_their_function() {
+        let text = "SELECT sum(abs($1) * ($2)) + $3 FROM t";
+        let why = refused("42883", "function sum(text) does not exist", text, "sum");
+        assert_eq!(first(text, &why), "SELECT sum(abs($1::integer) * ($2::integer)) + $3 FROM t");
+        let why = refused("42883", "function abs(text) does not exist", text, "abs");
+        assert_eq!(first(text, &why), "SELECT sum(abs($1::integer) * ($2)) + $3 FROM t");
+        let open = "SELECT sum($1";
+        assert_eq!(first(open, &refused("42883", "", open, "sum")), "SELECT sum($1::integer");
+    }
+
+    #[test]
     fn the_other_side_tells_its_type() {
         let text = "SELECT 1 FROM t WHERE id = ANY (ARRAY[$1, $2]) AND name = $3";
         let why = refused("42883", "operator does not exist: bigint = text (SQLSTATE 42883)", text, "=");
@@ -340,6 +387,10 @@ mod tests {
         );
         assert_eq!(named("operator does not exist: character varying[] && text[]"), ["varchar"]);
         assert_eq!(named("operator does not exist: colour = text"), ["colour"]);
+        assert_eq!(
+            named("operator does not exist: app.\"My \"\"own type\" = text (SQLSTATE 42883)"),
+            ["app.\"My \"\"own type\""]
+        );
         assert_eq!(
             named("column \"date\" is of type timestamp with time zone but expression is of type text"),
             ["timestamptz"]
@@ -357,5 +408,12 @@ mod tests {
             typed.guesses(&why)[0].text(),
             "SELECT $1::integer + $2::integer, $3::integer - $4::integer"
         );
+        // Characters, not bytes.
+        let typed = Typed::new("SELECT 'ä', $1, 'ö', $2 + $3").with(&BTreeSet::from([1, 2]), "\"Größe\"");
+        let text = typed.text();
+        assert_eq!(text, "SELECT 'ä', $1::\"Größe\", 'ö', $2::\"Größe\" + $3");
+        let at = text.find('+').map(|byte| text[..byte].chars().count());
+        let why = Refused { at, ..refused("42725", "", &text, "+") };
+        assert_eq!(typed.place(&why), "SELECT 'ä', $1, 'ö', $2 + $3".chars().position(|c| c == '+'));
     }
 }

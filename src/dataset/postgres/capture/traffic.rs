@@ -30,6 +30,12 @@ const SESSIONS: &str = "
     WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
     GROUP BY 1, 2 ORDER BY 1, 2";
 
+/// What most sessions have.
+const USUAL_PATH: &str = "\"$user\", public";
+const UNDEFINED_TABLE: &str = "42P01";
+/// What another search path may find: `undefined_table`, `undefined_function`, `undefined_object`.
+const NOT_FOUND: [&str; 3] = [UNDEFINED_TABLE, "42883", "42704"];
+
 /// `pg_stat_statements` at one moment.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
@@ -136,15 +142,13 @@ impl Reader<'_> {
         let all = all.join(", ");
         let mut checked = vec![];
         let mut again = vec![];
-        for (place, answer) in self.prepare("\"$user\", public", texts).await?.into_iter().enumerate() {
-            // undefined_table, undefined_function, undefined_object
-            let is_not_found = |error: &tokio_postgres::Error| {
-                ["42P01", "42883", "42704"].contains(&code(error).unwrap_or_default())
-            };
+        for (place, answer) in self.prepare(USUAL_PATH, texts).await?.into_iter().enumerate() {
+            let is_not_found =
+                |error: &tokio_postgres::Error| NOT_FOUND.contains(&code(error).unwrap_or_default());
             if answer.as_ref().is_err_and(is_not_found) {
                 again.push(place);
             }
-            checked.push(answer.map_err(|error| refused(&error)));
+            checked.push(answer.map_err(|error| refused(&error, None)));
         }
         let texts: Vec<&str> = again.iter().map(|place| texts[*place]).collect();
         for (place, answer) in again.into_iter().zip(self.prepare(&all, &texts).await?) {
@@ -153,14 +157,31 @@ impl Reader<'_> {
                     checked[place] = Ok(CheckedStatement { search_path: Some(all.clone()), ..found });
                 }
                 // Where it is not found either way, the first words say more.
-                Err(error) if code(&error) == Some("42P01") => {}
-                Err(error) if checked[place].as_ref().is_err_and(|first| first.sqlstate == "42P01") => {
-                    checked[place] = Err(refused(&error));
+                Err(error) => {
+                    let second = code(&error).unwrap_or_default();
+                    let lacked_table =
+                        checked[place].as_ref().is_err_and(|first| first.sqlstate == UNDEFINED_TABLE);
+                    if !NOT_FOUND.contains(&second) || (lacked_table && second != UNDEFINED_TABLE) {
+                        checked[place] = Err(refused(&error, Some(&all)));
+                    }
                 }
-                Err(_) => {}
             }
         }
         Ok(checked)
+    }
+
+    /// Has the server parse statements under one search path, that of an earlier answer: none is the usual one.
+    pub async fn check_under(
+        &mut self,
+        path: Option<&str>,
+        texts: &[&str],
+    ) -> Result<Vec<Result<CheckedStatement, Refused>>, DatasetError> {
+        let answers = self.prepare(path.unwrap_or(USUAL_PATH), texts).await?;
+        let told = |answer: Result<CheckedStatement, tokio_postgres::Error>| match answer {
+            Ok(found) => Ok(CheckedStatement { search_path: path.map(str::to_owned), ..found }),
+            Err(error) => Err(refused(&error, path)),
+        };
+        Ok(answers.into_iter().map(told).collect())
     }
 
     /// Prepares statements under a search path: so many are on their way at once.
@@ -202,12 +223,17 @@ impl Reader<'_> {
     }
 }
 
-fn refused(error: &tokio_postgres::Error) -> Refused {
+fn refused(error: &tokio_postgres::Error, path: Option<&str>) -> Refused {
     let position = error.as_db_error().and_then(|said| match said.position() {
         Some(ErrorPosition::Original(at)) => usize::try_from(at.saturating_sub(1)).ok(),
         _ => None,
     });
-    Refused { words: words(error), sqlstate: code(error).unwrap_or_default().to_owned(), at: position }
+    Refused {
+        words: words(error),
+        sqlstate: code(error).unwrap_or_default().to_owned(),
+        at: position,
+        search_path: path.map(str::to_owned),
+    }
 }
 
 fn checked(prepared: &Statement) -> CheckedStatement {
