@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::describe::Described;
-use super::facts::DatabaseFacts;
+use super::facts::{DatabaseFacts, Remark};
 use super::load::SeenLoad;
 use super::predicate::At;
 use super::source::{DrawnFrom, Sources};
@@ -93,6 +93,21 @@ pub struct Mix {
     pub course: Vec<f64>,
     /// Whether the transactions are guessed, since nothing was counted.
     pub guessed: bool,
+}
+
+impl Mix {
+    /// Parameters that are not as they were, and what to write by hand.
+    #[must_use]
+    pub fn remarks(&self) -> Vec<Remark> {
+        let of = |statement: &MadeStatement, column: &String| {
+            let what = format!("{} asks for made-up values of it, not for those of its rows", statement.name);
+            Remark::new(column, what, "draw its parameter in workload.toml by a query")
+        };
+        self.statements
+            .iter()
+            .flat_map(|statement| statement.misses.iter().map(move |column| of(statement, column)))
+            .collect()
+    }
 }
 
 /// One transaction.
@@ -547,6 +562,7 @@ impl Mix {
                 tables: vec![table.facts],
                 of: None,
                 is_changed: false,
+                misses: vec![],
             });
             self.transactions.push(MadeTransaction {
                 name,
@@ -635,6 +651,7 @@ mod tests {
             tables: vec![],
             of: None,
             is_changed: false,
+            misses: vec![],
         }
     }
 

@@ -82,15 +82,18 @@ impl<'a> Sources<'a> {
         if let Some(literal) = constant(asked) {
             return Ok(Source::Literal(literal));
         }
-        let drawn = match asked.kind {
-            // As a column it is loaded from another form than the server reads.
-            TypeKind::Hstore | TypeKind::Mac(_) if self.from == DrawnFrom::Generated => None,
-            _ => self.drawn(asked),
-        };
-        match drawn.or_else(|| by_kind(asked.kind)) {
+        match self.drawn(asked).or_else(|| by_kind(asked.kind)) {
             Some(text) => Ok(Source::Drawn(text)),
             None => Err(format!("nothing makes values of type {}", asked.type_name)),
         }
+    }
+
+    /// The column with which a parameter is compared while its values are made up by its type alone, as `table.column`.
+    pub(super) fn misses(&self, asked: &Asked<'_>) -> Option<String> {
+        let (Use::Equal(at) | Use::AnyOf(at) | Use::Low(at) | Use::High(at)) = asked.of else { return None };
+        let is_meant = self.from == DrawnFrom::Generated && self.has_rows(at.table);
+        (is_meant && constant(asked).is_none() && self.drawn(asked).is_none())
+            .then(|| format!("{}.{}", self.facts.tables[at.table].name, at.column))
     }
 
     fn drawn(&self, asked: &Asked<'_>) -> Option<String> {
@@ -116,9 +119,15 @@ impl<'a> Sources<'a> {
         }
     }
 
+    /// A column whose values are computed, as the server reads them.
     fn column(&self, at: &At) -> Option<(&DescribedTable, &DescribedColumn, &ColumnFacts)> {
         let table = self.described.table(at.table)?;
-        Some((table, table.column(&at.column)?, self.facts.tables[at.table].column(&at.column)?))
+        let column = self.facts.tables[at.table].column(&at.column)?;
+        // It is loaded from another form than the server reads.
+        if column.kind == TypeKind::Hstore {
+            return None;
+        }
+        Some((table, table.column(&at.column)?, column))
     }
 
     /// A column whose table has rows that can be asked for values of it.
@@ -402,7 +411,7 @@ fn window(column: &DescribedColumn, rows: u64, from: f64, to: f64) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::capture::{Description, Leaves};
+    use crate::dataset::capture::{Description, Kept, Leaves, describe};
 
     fn column(generator: &str) -> DescribedColumn {
         DescribedColumn {
@@ -433,6 +442,30 @@ mod tests {
             Some("timestamp = { from = \"2025-01-01T00:00:00Z\", to = \"2026-01-01T00:00:00Z\" }")
         );
         assert_eq!(window(&column("uuid = {}"), 9, 0.1, 0.2), None);
+    }
+
+    #[test]
+    fn who_asks_for_a_network_card_finds_it_and_who_misses_is_told() {
+        let columns = vec![
+            ColumnFacts::plain("card", "macaddr", TypeKind::Mac(6)),
+            ColumnFacts::plain("pairs", "hstore", TypeKind::Hstore),
+        ];
+        let table = TableFacts { oid: 1, name: "cards".into(), rows: 50.0, columns, ..TableFacts::default() };
+        let facts = DatabaseFacts { tables: vec![table] };
+        let described = describe(&facts, &Kept::Columns(vec![]));
+        let sources = Sources::new(&facts, &described, DrawnFrom::Generated);
+        let of = |column: &str, kind: &TypeKind| {
+            let at = At { table: 0, column: column.into(), alias: String::new() };
+            let of = Use::Equal(at);
+            let asked =
+                Asked { kind, type_name: "", of: &of, rows_per_call: 1.0, between: false, has_limit: false };
+            (sources.of(&asked).expect("a source"), sources.misses(&asked))
+        };
+        let card = "key = { table = \"cards\", column = \"card\" }".to_owned();
+        assert_eq!(of("card", &TypeKind::Mac(6)), (Source::Drawn(card), None));
+        let (drawn, misses) = of("pairs", &TypeKind::Hstore);
+        assert_eq!(drawn, Source::Drawn("constant = 'captured=>x'".into()));
+        assert_eq!(misses.as_deref(), Some("cards.pairs"));
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct MadeStatement {
     pub of: Option<usize>,
     /// Whether it says something else than what was counted: a constant in place of one that nobody knows, a schema.
     pub is_changed: bool,
+    /// Columns that it compares with values that are made up by their type alone, as `table.column`.
+    pub misses: Vec<String>,
 }
 
 /// A parameter of a statement.
@@ -188,6 +190,7 @@ pub(super) fn make(
     let same_rows = same_rows(&uses, sources);
     let mut places: Vec<Place> = vec![];
     let mut parameters: Vec<MadeParameter> = vec![];
+    let mut misses: Vec<String> = vec![];
     for (number, (of, (type_name, kind))) in uses.iter().zip(&statement.parameters).enumerate() {
         let asked = Asked {
             kind,
@@ -208,7 +211,10 @@ pub(super) fn make(
                 _ => (sources.of(&asked)?, Means::Value),
             },
             Some(Shared::First(text)) => (Source::Drawn(text.clone()), Means::Row),
-            None => (sources.of(&asked)?, meaning(of, sources)),
+            None => {
+                misses.extend(sources.misses(&asked));
+                (sources.of(&asked)?, meaning(of, sources))
+            }
         };
         places.push(match source {
             Source::Literal(sql) => Place::Literal(sql),
@@ -254,6 +260,7 @@ pub(super) fn make(
         parameters,
         tables,
         of: None,
+        misses,
     })
 }
 
@@ -318,9 +325,17 @@ fn returned_columns(text: &str) -> Vec<(String, String)> {
             _ => None,
         }
     };
-    let items =
-        tokens[start + 1..].split(|token| token.is_punctuation(text, ",") || token.is_punctuation(text, ";"));
-    items.filter_map(named).collect()
+    // Commas between the arguments of a function part no columns.
+    let mut depth = 0_usize;
+    let parts = |token: &Token| {
+        match token.text(text) {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && (token.is_punctuation(text, ",") || token.is_punctuation(text, ";"))
+    };
+    tokens[start + 1..].split(parts).filter_map(named).collect()
 }
 
 /// Whether rows that are put in may be there already: a key of the table has no column that is new each time.
@@ -602,6 +617,7 @@ mod tests {
             [pair("id", "id"), pair("Id", "other"), pair("a", "b")]
         );
         assert_eq!(returned("lower(a), id + 1 AS next, b::text"), []);
+        assert_eq!(returned("concat(a, id, b), ARRAY[a, id, b], c"), [pair("c", "c")]);
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) enum Encoder {
     Date,
     Uuid,
     Bytea,
+    /// The address of a network card, of so many bytes.
+    Mac(usize),
     /// As text, which the server reads by the type's own input function: text types, numeric, JSON, enums, and all others.
     Text,
 }
@@ -52,6 +54,8 @@ impl Encoder {
             Some(Type::DATE) => Self::Date,
             Some(Type::UUID) => Self::Uuid,
             Some(Type::BYTEA) => Self::Bytea,
+            Some(Type::MACADDR) => Self::Mac(6),
+            Some(Type::MACADDR8) => Self::Mac(8),
             _ => Self::Text,
         }
     }
@@ -83,6 +87,9 @@ impl Encoder {
             }
             (Self::Uuid, Slot::Uuid(number)) => sized(out, &number.to_be_bytes())?,
             (Self::Bytea, Slot::Bytes(range)) => sized(out, arena.get(range))?,
+            (Self::Mac(bytes), Slot::Bytes(range)) if arena.get(range).len() == bytes => {
+                sized(out, arena.get(range))?;
+            }
             (_, slot) => return Err(Unfit(kind(slot))),
         }
         Ok(BINARY)
@@ -330,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_network_cards_are_sent_as_their_bytes() {
+        let mut arena = Arena::default();
+        let (card, mut out) = (arena.bytes(&[2, 0, 0, 0, 0, 7]), vec![]);
+        let encoder = Encoder::of(Type::MACADDR.oid());
+        assert_eq!(encoder.encode(card, &arena, &mut out), Ok(BINARY));
+        assert_eq!(out, [0, 0, 0, 6, 2, 0, 0, 0, 0, 7]);
+        let longer = Encoder::of(Type::MACADDR8.oid());
+        assert_eq!(longer.encode(card, &arena, &mut vec![]), Err(Unfit("raw bytes")));
+    }
+
+    #[test]
     fn a_value_that_does_not_fit_is_refused() {
         let mut arena = Arena::default();
         let bytes = arena.bytes(b"x");
@@ -344,6 +362,7 @@ mod tests {
             (Encoder::Bool, Slot::Int(1), "an integer"),
             (Encoder::Uuid, Slot::Int(1), "an integer"),
             (Encoder::Text, bytes, "raw bytes"),
+            (Encoder::Mac(6), bytes, "raw bytes"),
             (Encoder::Timestamp, Slot::Timestamp(i64::MIN), "a value outside its range"),
         ];
         for (encoder, slot, expected) in cases {

@@ -59,6 +59,11 @@ pub(super) fn put_literal(
             put_hex(arena.get(range), out);
             out.push(b'\'');
         }
+        Slot::Bytes(range) if matches!(encoder, Encoder::Mac(bytes) if arena.get(range).len() == bytes) => {
+            out.push(b'\'');
+            put_hex(arena.get(range), out);
+            out.push(b'\'');
+        }
         slot => {
             // None of the text forms has a quote or a backslash.
             out.push(b'\'');
@@ -136,6 +141,7 @@ mod tests {
             (Encoder::Text, quoted, "('it''s'::t)"),
             (Encoder::Int4, escaped, "( E'a\\\\''b'::t)"),
             (Encoder::Bytea, bytes, "( E'\\\\x00abff'::t)"),
+            (Encoder::Mac(3), bytes, "('00abff'::t)"),
         ];
         for (encoder, slot, expected) in cases {
             assert_eq!(literal(encoder, slot, &arena), expected);
