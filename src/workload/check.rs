@@ -11,6 +11,7 @@ use crate::model::metric::{Limit, MetricPath};
 use crate::model::{ChangeError, RelativeBudget, RelativeError};
 use crate::sql::lex::TokenKind;
 use crate::sql::named::{self, CARDINALITIES, NamedMistake, NamedMistakeKind};
+use crate::sql::quoting::double_quoted;
 use crate::sql::split::split_in;
 use crate::units::Dialect;
 
@@ -107,7 +108,7 @@ pub(super) fn table_name(node: &TableNode, source: usize, mistakes: &mut Mistake
     if is_sql_name(&node.name) {
         return;
     }
-    let quoted = format!("\"{}\"", node.name.replace('"', "\"\""));
+    let quoted = double_quoted(&node.name);
     let message = format!("`{}` is no name of a table in SQL", node.name);
     let help = format!("quote it as SQL does: `[table.{quoted:?}]`; a schema stands before a point");
     mistakes.at(source, node.span.clone(), message, "SQL would not read it", Some(help));

@@ -40,15 +40,11 @@ pub(in crate::cli) struct LocalKind {
 
 /// Which server a word asks dbdyno to start.
 fn local_of(word: &str) -> Option<LocalKind> {
-    match word {
-        "local" | "local:postgres" | "local:postgresql" => {
-            Some(LocalKind { dialect: Dialect::Postgresql, brand: Brand::default() })
-        }
-        _ => {
-            let brand = Brand::named(word.strip_prefix("local:")?)?;
-            Some(LocalKind { dialect: Dialect::Mysql, brand })
-        }
+    if ["local", "local:postgres", "local:postgresql"].contains(&word) {
+        return Some(LocalKind { dialect: Dialect::Postgresql, brand: Brand::default() });
     }
+    let brand = Brand::named(word.strip_prefix("local:")?)?;
+    Some(LocalKind { dialect: Dialect::Mysql, brand })
 }
 
 /// The same where nothing else will do.

@@ -4,6 +4,7 @@
 use super::facts::{
     ColumnFacts, DatabaseFacts, KeyFacts, LeftOut, ReferenceFacts, Remark, TableFacts, TypeKind,
 };
+use crate::sql::quoting::double_quoted;
 
 /// A share of the rows by which estimates of distinct values may miss and still mean all of them.
 const ALL: f64 = 0.97;
@@ -485,8 +486,7 @@ fn can_be_unique(table: &TableFacts, column: &ColumnFacts) -> bool {
 
 /// Sets a column behind the rows, one parent after the other, and from the first again where each may come more than `once`.
 fn fill(own: &TableFacts, column: &str, other: &TableFacts, to: &str, share: f64, once: bool) -> String {
-    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    let (column, to) = (quote(column), quote(to));
+    let (column, to) = (double_quoted(column), double_quoted(to));
     let number = if once { "child.number" } else { "1 + child.number % parent.of" };
     format!(
         "UPDATE {own} SET {column} = parent.key\n\

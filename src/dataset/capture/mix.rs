@@ -12,6 +12,7 @@ use super::statement::{
     without_values,
 };
 use crate::sql::lex::{TokenKind, lex};
+use crate::sql::quoting::double_quoted;
 use crate::sql::statement::StatementKind;
 
 /// Below so many intervals, and calls in all of them, nothing can be told from how they move.
@@ -547,7 +548,7 @@ impl Mix {
             let parameter = super::statement::plain(&column.name);
             let at = At { table: table.facts, column: column.name.clone(), alias: String::new() };
             let Some(source) = sources.own_key(&at) else { continue };
-            let field = format!("\"{}\"", column.name.replace('"', "\"\""));
+            let field = double_quoted(&column.name);
             self.statements.push(MadeStatement {
                 name: name.clone(),
                 cardinality: "many",

@@ -4,6 +4,7 @@
 
 use super::column::{number, quoted};
 use super::facts::TableFacts;
+use crate::sql::quoting::double_quoted;
 
 /// Rows whose values are drawn, each alone.
 const ROWS: f64 = 100_000.0;
@@ -21,7 +22,7 @@ const WIDTH: f64 = 8.0;
 /// The values of columns, row by row. A NULL is equal to nothing, so it is asked for only where it is stored.
 pub(super) fn values(table: &TableFacts, columns: &[&str], with_nulls: bool) -> String {
     let sample = Sample::of(table, columns, ROWS);
-    let list: Vec<String> = columns.iter().map(|column| name(column)).collect();
+    let list: Vec<String> = columns.iter().map(|column| double_quoted(column)).collect();
     let without = if with_nulls { vec![] } else { not_null(table, columns) };
     drawn(&format!("SELECT {} FROM {}", list.join(", "), sample.rows(without)))
 }
@@ -29,8 +30,8 @@ pub(super) fn values(table: &TableFacts, columns: &[&str], with_nulls: bool) -> 
 /// The values of a column that lie between two shares of its rows, in their order; at least one.
 pub(super) fn between(table: &TableFacts, column: &str, from: f64, to: f64) -> String {
     let sample = Sample::of(table, &[column], ROWS_ARRANGED);
-    let rows = sample.rows(vec![format!("{} IS NOT NULL", name(column))]);
-    let column = name(column);
+    let rows = sample.rows(vec![format!("{} IS NOT NULL", double_quoted(column))]);
+    let column = double_quoted(column);
     drawn(&format!(
         "SELECT {column} FROM (SELECT {column}, row_number() OVER (ORDER BY {column}) AS place, count(*) OVER () AS places FROM {rows}) \
          AS ordered WHERE place BETWEEN floor({} * places) AND ceil({} * places)",
@@ -43,7 +44,7 @@ pub(super) fn between(table: &TableFacts, column: &str, from: f64, to: f64) -> S
 pub(super) fn lists(table: &TableFacts, column: &str, length: f64) -> String {
     let sample = Sample::of(table, &[column], ROWS_ARRANGED * length.min(10.0));
     let rows = sample.rows(not_null(table, &[column]));
-    let column = name(column);
+    let column = double_quoted(column);
     drawn(&format!(
         "SELECT array_agg({column}) FROM (SELECT {column}, (row_number() OVER (ORDER BY hashtext({column}::text)) - 1) / {length:.0} \
          AS list FROM {rows}) AS numbered GROUP BY list"
@@ -95,12 +96,11 @@ impl Sample {
 
 fn not_null(table: &TableFacts, columns: &[&str]) -> Vec<String> {
     let may_be_null = |column: &&&str| table.column(column).is_none_or(|column| !column.not_null);
-    columns.iter().filter(may_be_null).map(|column| format!("{} IS NOT NULL", name(column))).collect()
-}
-
-/// A column as SQL names it, whatever it is called.
-fn name(column: &str) -> String {
-    format!("\"{}\"", column.replace('"', "\"\""))
+    columns
+        .iter()
+        .filter(may_be_null)
+        .map(|column| format!("{} IS NOT NULL", double_quoted(column)))
+        .collect()
 }
 
 /// A source as the document has it. SQL is full of double quotes, which a literal string of TOML takes as they are.

@@ -8,6 +8,7 @@ use super::predicate::{At, Reading, Use};
 use super::source::{Asked, Source, Sources};
 use crate::sql::columns::result_columns;
 use crate::sql::lex::{Token, TokenKind, lex, says, significant};
+use crate::sql::quoting::double_quoted;
 use crate::sql::statement::{StatementKind, kind};
 
 /// Of more foreign keys than these a DELETE is not asked whether they lead to what it deletes.
@@ -355,7 +356,6 @@ fn may_collide(text: &str, reading: &Reading<'_>, uses: &[Use], sources: &Source
 /// For each foreign key that keeps rows of the table from being deleted: that no row refers to the one that would be. Among generated
 /// rows nearly all are referred to, those of a table whose other rows an application deletes first as well; among real rows many are.
 fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
-    let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     let Some(&table) = reading.tables().first() else { return vec![] };
     let Some(alias) = reading.alias(table) else { return vec![] };
     let mut conditions = vec![];
@@ -366,8 +366,14 @@ fn referring(reading: &Reading<'_>, sources: &Sources<'_>) -> Vec<String> {
         });
         for reference in leads_here.filter(|_| sources.has_rows(child)) {
             let pairs = reference.columns.iter().zip(&reference.to);
-            let equal = pairs
-                .map(|(column, to)| format!("referring.{} = {}.{}", quote(column), quote(alias), quote(to)));
+            let equal = pairs.map(|(column, to)| {
+                format!(
+                    "referring.{} = {}.{}",
+                    double_quoted(column),
+                    double_quoted(alias),
+                    double_quoted(to)
+                )
+            });
             let equal = equal.collect::<Vec<_>>().join(" AND ");
             conditions.push(format!("NOT EXISTS (SELECT FROM {} AS referring WHERE {equal})", own.name));
         }
