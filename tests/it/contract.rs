@@ -460,6 +460,62 @@ fn mariadb_gives_back_every_value_as_it_went() {
     });
 }
 
+/// MariaDB describes the columns of what is prepared only when they are others than before.
+#[test]
+fn mariadb_tells_of_columns_that_have_become_others() {
+    use mysql_async::prelude::Queryable;
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        for protocol in [Protocol::Prepared, Protocol::Extended, Protocol::Simple] {
+            let table = format!("others_{protocol}");
+            let sql =
+                format!("CREATE TABLE {table} (id int PRIMARY KEY, one int NOT NULL, two int NOT NULL)");
+            admin.query_drop(sql).await.expect("a table");
+            admin.query_drop(format!("INSERT INTO {table} VALUES (1, 11, 12)")).await.expect("a row");
+            let find = format!("SELECT one, two FROM {table} WHERE id = $1");
+            // The type of what it gives is that of what it is given.
+            let repeat = "SELECT $1 AS one, 2 AS two FROM (SELECT 1 AS n) AS nothing";
+            let plans = [&find, repeat].map(|sql| plan(sql, RowsExpected::One, 1, &[("two", 2), ("one", 1)]));
+            let mut session = open(&engine(protocol), plans.to_vec()).await;
+            let mut frame = Frame::default();
+            let mut look = async |statement: u32, given: &dyn Fn(&mut Frame) -> Slot| {
+                frame.reset(3);
+                frame.slots[0] = given(&mut frame);
+                let reply = execute_with(&mut session, statement, &mut frame).await.expect("a row");
+                (shown(&frame, 1..3), reply.bytes)
+            };
+            let one = |_: &mut Frame| Slot::Int(1);
+            let (first, usual) = look(0, &one).await;
+            assert_eq!(first, ["Int(11)", "Int(12)"], "{protocol}");
+            assert_eq!(look(0, &one).await, (first, usual), "{protocol}");
+            let sql =
+                format!("ALTER TABLE {table} MODIFY one varchar(20) NOT NULL, MODIFY two double NOT NULL");
+            admin.query_drop(sql).await.expect("other types");
+            let (altered, described) = look(0, &one).await;
+            assert_eq!(altered, ["\"11\"", "Float(12.0)"], "{protocol}");
+            let (again, undescribed) = look(0, &one).await;
+            assert_eq!(again, altered, "{protocol}");
+            if protocol == Protocol::Prepared && !is_mysql() {
+                assert!(
+                    undescribed * 2 < described,
+                    "{undescribed} bytes, and {described} with descriptions"
+                );
+            }
+            // To MySQL a parameter stays what its first value made of it.
+            if is_mysql() {
+                continue;
+            }
+            for _ in 0..2 {
+                assert_eq!(look(1, &one).await.0, ["Int(1)", "Int(2)"], "{protocol}");
+                let text = |frame: &mut Frame| frame.arena.text("a text");
+                assert_eq!(look(1, &text).await.0, ["\"a text\"", "Int(2)"], "{protocol}");
+                assert_eq!(look(1, &|_| Slot::Null).await.0, ["Null", "Int(2)"], "{protocol}");
+                assert_eq!(look(1, &text).await.0, ["\"a text\"", "Int(2)"], "{protocol}");
+            }
+        }
+    });
+}
+
 #[test]
 fn mariadb_carries_what_is_longer_than_a_packet() {
     use mysql_async::prelude::Queryable;

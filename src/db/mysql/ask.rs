@@ -3,7 +3,7 @@
 use std::io;
 
 use super::failure::{lost, preparing, refused};
-use super::packet::{END, ERROR, Ended, OK, Reader, ServerError, status};
+use super::packet::{END, ERROR, Ended, OK, Reader, Results, ServerError, status};
 use super::wire::{Wire, put};
 use crate::db::ConnectError;
 
@@ -19,7 +19,7 @@ pub(super) enum Asked {
 /// Rows of all results, and the status at their end. NULL is empty.
 pub(super) async fn ask(
     wire: &mut Wire,
-    has_end_packets: bool,
+    results: Results,
     sql: &str,
 ) -> Result<(Vec<Vec<String>>, u16), Asked> {
     put(&mut wire.outbound, 0, |out| {
@@ -35,10 +35,10 @@ pub(super) async fn ask(
             Some(&ERROR) => return Err(Asked::Refused(ServerError::parse(payload))),
             _ => {
                 let columns = Reader(payload).integer().ok_or(Asked::Unreadable)?;
-                for _ in 0..columns + u64::from(has_end_packets) {
+                for _ in 0..columns + u64::from(results.have_end_packets) {
                     receive(wire).await?;
                 }
-                read_rows(wire, has_end_packets, &mut rows).await?
+                read_rows(wire, results, &mut rows).await?
             }
         };
         let ended = ended.ok_or(Asked::Unreadable)?;
@@ -50,13 +50,13 @@ pub(super) async fn ask(
 
 async fn read_rows(
     wire: &mut Wire,
-    has_end_packets: bool,
+    results: Results,
     rows: &mut Vec<Vec<String>>,
 ) -> Result<Option<Ended>, Asked> {
     loop {
         let payload = receive(wire).await?;
         match payload.first() {
-            Some(&END) if has_end_packets => return Ok(Ended::of_end(payload)),
+            Some(&END) if results.have_end_packets => return Ok(Ended::of_end(payload)),
             Some(&END) => return Ok(Ended::of_ok(payload)),
             Some(&ERROR) => return Err(Asked::Refused(ServerError::parse(payload))),
             _ => {}

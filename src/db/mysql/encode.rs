@@ -19,21 +19,22 @@ const EPOCH: Date = Date::constant(1970, 1, 1);
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Unfit(pub(super) String);
 
-/// Appends what an execution says of its parameters: which are NULL, their types, their values. On an error `out` may hold a part of it,
-/// and the number is that of the parameter.
+/// Appends what an execution says of its parameters: which are NULL, their types, their values. Types are left out where they are those
+/// that the server was told before, `bound`; else they are there behind it. On an error `out` may hold a part of it, and the number is
+/// that of the parameter.
 pub(super) fn put_parameters(
     inputs: &[SlotId],
+    bound: &mut Vec<u8>,
     frame: &Frame,
     out: &mut Vec<u8>,
 ) -> Result<(), (usize, Unfit)> {
-    /// Types follow.
-    const WITH_TYPES: u8 = 1;
     if inputs.is_empty() {
         return Ok(());
     }
     let nulls = out.len();
     out.resize(nulls + inputs.len().div_ceil(8), 0);
-    out.push(WITH_TYPES);
+    let types = out.len() + 1;
+    out.push(1);
     for (at, input) in inputs.iter().enumerate() {
         let slot = frame.slots[input.index()];
         if slot == Slot::Null {
@@ -41,6 +42,13 @@ pub(super) fn put_parameters(
         }
         // Behind the type: none of the numbers is unsigned.
         out.extend_from_slice(&[type_of(slot) as u8, 0]);
+    }
+    if out[types..] == bound[..] {
+        out.truncate(types);
+        out[types - 1] = 0;
+    } else {
+        bound.clear();
+        bound.extend_from_slice(&out[types..]);
     }
     for (at, input) in inputs.iter().enumerate() {
         put_value(frame.slots[input.index()], &frame.arena, out).map_err(|unfit| (at, unfit))?;
@@ -216,16 +224,26 @@ mod tests {
         let name = frame.arena.text("größer");
         frame.slots = vec![Slot::Null, Slot::Int(-1), name, Slot::Decimal { unscaled: 150, scale: 2 }];
         let inputs: Vec<SlotId> = [1, 0, 2, 3].map(SlotId).to_vec();
-        let mut out = Vec::new();
-        put_parameters(&inputs, &frame, &mut out).expect("they fit");
+        let (mut bound, mut out) = (Vec::new(), Vec::new());
+        put_parameters(&inputs, &mut bound, &frame, &mut out).expect("they fit");
         let mut expected = vec![0b0010, 1, 8, 0, 6, 0, 253, 0, 246, 0];
         expected.extend_from_slice(&(-1_i64).to_le_bytes());
         expected.push(8);
         expected.extend_from_slice("größer".as_bytes());
         expected.extend_from_slice(b"\x041.50");
         assert_eq!(out, expected);
+        // What the server was told once is not said again.
+        out.clear();
+        put_parameters(&inputs, &mut bound, &frame, &mut out).expect("they fit");
+        expected.splice(1..10, [0]);
+        assert_eq!(out, expected);
+        frame.slots[0] = Slot::Int(2);
+        out.clear();
+        put_parameters(&inputs, &mut bound, &frame, &mut out).expect("they fit");
+        assert_eq!(out[..10], [0, 1, 8, 0, 8, 0, 253, 0, 246, 0], "one of them is another");
         frame.slots[2] = Slot::Float(f64::INFINITY);
-        let (at, Unfit(why)) = put_parameters(&inputs, &frame, &mut Vec::new()).expect_err("no number");
+        let (at, Unfit(why)) =
+            put_parameters(&inputs, &mut bound, &frame, &mut Vec::new()).expect_err("no number");
         assert!(at == 2 && why.contains("inf"), "{at}: {why}");
     }
 

@@ -37,17 +37,15 @@ impl<N: Now> MySqlEngine<N> {
 
     /// Sets what every session begins with, and tries what a transaction can have. Gives the longest packet that the server takes.
     async fn begin(&self, started: &mut Started, controls: &Controls) -> Result<usize, ConnectError> {
-        let Started { wire, address, has_end_packets, .. } = started;
+        let Started { wire, address, results, .. } = started;
         let (begin_with, limit) = (&self.settings.begin_with, self.options.statement_timeout);
         let text = beginning(begin_with, limit, started.is_mariadb);
-        let asked = ask(wire, *has_end_packets, &text).await;
+        let asked = ask(wire, *results, &text).await;
         let (rows, status) = asked.map_err(|error| error.at_connect(address))?;
         started.status = status;
         for list in controls.lists() {
             let text = format!("{}; {}", list.set, list.restore);
-            ask(wire, *has_end_packets, &text)
-                .await
-                .map_err(|error| error.at_statement(&list.set, address))?;
+            ask(wire, *results, &text).await.map_err(|error| error.at_statement(&list.set, address))?;
         }
         let packet_max = rows.last().and_then(|row| row.first()?.parse().ok());
         packet_max.ok_or_else(|| ConnectError::Protocol {
@@ -64,9 +62,8 @@ impl<N: Now> Engine for MySqlEngine<N> {
         let mut started = dial(&self.settings, "pool").await?;
         let controls = Controls::new(&self.options);
         let packet_max = self.begin(&mut started, &controls).await?;
-        let Started { wire, address, has_end_packets, .. } = &mut started;
-        let statements =
-            learn_all(wire, *has_end_packets, &statements, self.options.protocol, address).await?;
+        let Started { wire, address, results, .. } = &mut started;
+        let statements = learn_all(wire, *results, &statements, self.options.protocol, address).await?;
         wire.send().await.map_err(|error| lost(address, error))?;
         let (clock, abandoned) = (self.clock.clone(), self.abandoned.clone());
         Ok(MySqlSession::new(started, statements, controls, packet_max, clock, abandoned))
@@ -81,7 +78,7 @@ impl<N: Now> Engine for MySqlEngine<N> {
         let Ok(mut started) = dial(&self.settings, "cancel").await else { return };
         for id in abandoned {
             // It may have ended by itself.
-            let _ = ask(&mut started.wire, started.has_end_packets, &format!("KILL CONNECTION {id}")).await;
+            let _ = ask(&mut started.wire, started.results, &format!("KILL CONNECTION {id}")).await;
         }
         started.wire.stream().try_send(&QUIT);
     }

@@ -4,7 +4,7 @@
 use std::io;
 
 use super::failure::{broken, executing};
-use super::packet::{END, ERROR, Ended, LOCAL_FILE, OK, Reader, ServerError, status};
+use super::packet::{END, ERROR, Ended, LOCAL_FILE, OK, Reader, Results, ServerError, status};
 use super::rows::{Rows, Sink, Take};
 use super::wire::{Packet, Wire};
 use crate::db::buffer::HELD_MAX;
@@ -16,10 +16,8 @@ pub(super) struct Exchange<'a, N> {
     pub(super) clock: &'a N,
     /// What the server says of the session at the end of each result.
     pub(super) status: &'a mut u16,
-    pub(super) rows: &'a mut Rows,
     pub(super) reply: &'a mut Reply,
-    /// Whether columns and rows end with a packet of their own.
-    pub(super) has_end_packets: bool,
+    pub(super) results: Results,
 }
 
 /// What an answer said as a whole.
@@ -40,9 +38,13 @@ impl<N: Now> Exchange<'_, N> {
         }
     }
 
-    /// Reads all results. The row that `sink` wants is decoded, all others pass by uncopied. An error inside a value is told when the
-    /// answer is at its end.
-    pub(super) async fn read(&mut self, mut sink: Option<Sink<'_>>) -> Result<Answer, ExecError> {
+    /// Reads all results. The row that `sink` wants is decoded by the columns in `rows`, all others pass by uncopied. An error inside a
+    /// value is told when the answer is at its end.
+    pub(super) async fn read(
+        &mut self,
+        rows: &mut Rows,
+        mut sink: Option<Sink<'_>>,
+    ) -> Result<Answer, ExecError> {
         let mut answer = Answer::default();
         let mut changed_rows = 0;
         let mut unread = Ok(());
@@ -55,7 +57,7 @@ impl<N: Now> Exchange<'_, N> {
                     if let Some(sink) = &sink
                         && sink.take == Take::Last
                     {
-                        self.rows.begin();
+                        rows.begin();
                     }
                     Ended::of_ok(payload)
                 }
@@ -64,9 +66,11 @@ impl<N: Now> Exchange<'_, N> {
                     return Err(ExecError::Protocol("the server asks for a file of the client".to_owned()));
                 }
                 _ => {
-                    let columns =
-                        Reader(payload).integer().ok_or_else(|| unreadable("the number of columns"))?;
-                    let (ended, result) = self.read_result(columns, sink.as_mut(), &mut answer).await?;
+                    let mut head = Reader(payload);
+                    let columns = head.integer().ok_or_else(|| unreadable("the number of columns"))?;
+                    let described = !self.results.may_be_undescribed || head.byte() != Some(0);
+                    self.read_columns(columns, described, rows, sink.as_ref()).await?;
+                    let (ended, result) = self.read_rows(rows, sink.as_mut(), &mut answer).await?;
                     unread = unread.and(result);
                     ended
                 }
@@ -83,30 +87,46 @@ impl<N: Now> Exchange<'_, N> {
             self.reply.rows = changed_rows;
         }
         if let Some(sink) = &mut sink {
-            unread = unread.and_then(|()| self.rows.decode_last(sink));
+            unread = unread.and_then(|()| rows.decode_last(sink));
         }
         unread.map(|()| answer)
     }
 
-    /// Reads the columns and rows of one result, and what it ended with. Inside is whether the wanted values could be read.
-    async fn read_result(
+    /// Reads what a result begins with. Columns that are not described are those that `rows` knows.
+    async fn read_columns(
         &mut self,
         columns: u64,
+        described: bool,
+        rows: &mut Rows,
+        sink: Option<&Sink<'_>>,
+    ) -> Result<(), ExecError> {
+        rows.begin();
+        if described {
+            rows.forget();
+            for _ in 0..columns {
+                let packet = self.next().await?;
+                if let Some(sink) = sink {
+                    let definition = self.wire.payload(packet).unwrap_or_default();
+                    let described = rows.describe(definition, sink.wanted);
+                    described.ok_or_else(|| unreadable("the description of a column"))?;
+                }
+            }
+        } else if sink.is_some() && rows.columns() as u64 != columns {
+            return Err(unreadable("a result whose columns were never described"));
+        }
+        if self.results.have_end_packets {
+            self.next().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the rows of one result, and what it ended with. Inside is whether the wanted values could be read.
+    async fn read_rows(
+        &mut self,
+        rows: &mut Rows,
         mut sink: Option<&mut Sink<'_>>,
         answer: &mut Answer,
     ) -> Result<(Option<Ended>, Result<(), ExecError>), ExecError> {
-        self.rows.begin();
-        for _ in 0..columns {
-            let packet = self.next().await?;
-            if let Some(sink) = &sink {
-                let definition = self.wire.payload(packet).unwrap_or_default();
-                let described = self.rows.describe(definition, sink.wanted);
-                described.ok_or_else(|| unreadable("the description of a column"))?;
-            }
-        }
-        if self.has_end_packets {
-            self.next().await?;
-        }
         let mut unread = Ok(());
         answer.last_rows = 0;
         let ended = loop {
@@ -114,8 +134,10 @@ impl<N: Now> Exchange<'_, N> {
             if let Some(payload) = self.wire.payload(packet) {
                 match payload.first() {
                     Some(&ERROR) => return Err(executing(&ServerError::parse(payload))),
-                    Some(&END) if self.has_end_packets && is_end(payload) => break Ended::of_end(payload),
-                    Some(&END) if !self.has_end_packets && !packet.is_joined() => {
+                    Some(&END) if self.results.have_end_packets && is_end(payload) => {
+                        break Ended::of_end(payload);
+                    }
+                    Some(&END) if !self.results.have_end_packets && !packet.is_joined() => {
                         break Ended::of_ok(payload);
                     }
                     _ => {}
@@ -134,16 +156,16 @@ impl<N: Now> Exchange<'_, N> {
             match self.wire.payload(packet) {
                 None => unread = Err(too_large(packet, sink.label)),
                 Some(row) if sink.take == Take::First => {
-                    unread = self.rows.check(sink).and_then(|()| self.rows.decode(row, sink));
+                    unread = rows.check(sink).and_then(|()| rows.decode(row, sink));
                 }
-                Some(row) => self.rows.keep(row),
+                Some(row) => rows.keep(row),
             }
         };
         if let Some(sink) = sink
             && sink.take == Take::LastOfEach
             && unread.is_ok()
         {
-            unread = self.rows.decode_last(sink);
+            unread = rows.decode_last(sink);
         }
         Ok((ended, unread))
     }

@@ -21,6 +21,16 @@ pub(super) const LOCAL_FILE: u8 = 0xFB;
 pub(super) const END: u8 = 0xFE;
 pub(super) const ERROR: u8 = 0xFF;
 
+/// How the results of a session are made up, as was agreed on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Results {
+    /// Whether columns and rows end with a packet of their own, as before `CLIENT_DEPRECATE_EOF`.
+    pub(super) have_end_packets: bool,
+    /// Whether each begins with a word on whether its columns are described: those of a prepared statement are not where they are what
+    /// they were (`MARIADB_CLIENT_CACHE_METADATA`, from MariaDB 10.6 on).
+    pub(super) may_be_undescribed: bool,
+}
+
 /// Reads a payload from its front. What is cut off gives nothing.
 #[derive(Clone, Copy)]
 pub(super) struct Reader<'a>(pub(super) &'a [u8]);

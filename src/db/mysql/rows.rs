@@ -1,5 +1,6 @@
 //! The columns that become values, and the rows of which they are taken. Columns are found by name in what the server says of them
-//! with each result, since a type can depend on the values that were sent. Its memory is that of the session.
+//! with each result or, where it can, only when they are others than those of the statement's result before: a type can depend on the
+//! values that were sent.
 
 use super::decode::{Decoder, Unreadable};
 use super::encode::put_text;
@@ -54,10 +55,19 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// A result begins.
-    pub(super) fn begin(&mut self) {
+    /// How many are known.
+    pub(super) fn columns(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Columns are described anew.
+    pub(super) fn forget(&mut self) {
         self.columns.clear();
         self.found.clear();
+    }
+
+    /// A result begins. Its columns are those of the one before until they are described.
+    pub(super) fn begin(&mut self) {
         self.has_last = false;
         if self.last.capacity() > KEPT_MAX {
             self.last = Vec::new();

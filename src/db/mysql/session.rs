@@ -7,7 +7,7 @@ use super::control::Controls;
 use super::exchange::{Answer, Exchange};
 use super::failure::{broken, executing};
 use super::handshake::Started;
-use super::packet::status;
+use super::packet::{Results, status};
 use super::rows::Rows;
 use super::statement::{Statement, Unprepared, prepare};
 use super::wire::{Wire, put};
@@ -22,11 +22,10 @@ pub(super) const QUIT: [u8; 5] = [1, 0, 0, 0, 1];
 /// One measured connection to MariaDB or MySQL.
 pub struct MySqlSession<N> {
     wire: Wire,
-    has_end_packets: bool,
+    results: Results,
     clock: N,
     /// By statement id.
     statements: Vec<Statement>,
-    rows: Rows,
     controls: Controls,
     /// The list of settings that the open transaction has set, and its end must set back.
     borrowed: Option<usize>,
@@ -55,10 +54,9 @@ impl<N> MySqlSession<N> {
     ) -> Self {
         Self {
             wire: started.wire,
-            has_end_packets: started.has_end_packets,
+            results: started.results,
             clock,
             statements,
-            rows: Rows::default(),
             controls,
             borrowed: None,
             id: started.id,
@@ -107,12 +105,13 @@ impl<N: Now> Session for MySqlSession<N> {
     ) -> Result<(), ExecError> {
         self.begin(reply)?;
         let escapes = self.status & status::NO_BACKSLASH_ESCAPES == 0;
-        let statement = &self.statements[statement.index()];
+        let statement = &mut self.statements[statement.index()];
         let written = statement
             .put_execution(frame, None, escapes, &mut self.wire.outbound)
             .and_then(|()| check_length(self.wire.outbound.len(), self.packet_max, statement.label()));
         if let Err(error) = written {
             // Nothing was sent, so the connection is as it was.
+            statement.forget_types();
             self.wire.outbound.clear();
             self.not_sent(reply);
             return Err(error);
@@ -122,8 +121,9 @@ impl<N: Now> Session for MySqlSession<N> {
         let answer = async {
             if let Some(text) = statement.text_to_prepare() {
                 self.wire.outbound.clear();
-                let prepared =
-                    prepare(&mut self.wire, self.has_end_packets, text, None).await.map_err(unprepared)?;
+                let prepared = prepare(&mut self.wire, self.results, &text, statement.describe())
+                    .await
+                    .map_err(unprepared)?;
                 let number = Some(prepared.number);
                 statement.put_execution(frame, number, escapes, &mut self.wire.outbound)?;
             }
@@ -131,14 +131,17 @@ impl<N: Now> Session for MySqlSession<N> {
                 wire: &mut self.wire,
                 clock: &self.clock,
                 status: &mut self.status,
-                rows: &mut self.rows,
                 reply,
-                has_end_packets: self.has_end_packets,
+                results: self.results,
             };
             exchange.send().await?;
-            exchange.read(statement.sink(frame)).await
+            let (rows, sink) = statement.sink(frame);
+            exchange.read(rows, sink).await
         }
         .await;
+        if answer.is_err() {
+            statement.forget_types();
+        }
         let (rows, is_script) = (statement.rows, statement.is_script());
         let answer = self.end(answer, reply)?;
         rows.check(if is_script { answer.last_rows } else { answer.rows })
@@ -165,12 +168,11 @@ impl<N: Now> Session for MySqlSession<N> {
             wire: &mut self.wire,
             clock: &self.clock,
             status: &mut self.status,
-            rows: &mut self.rows,
             reply,
-            has_end_packets: self.has_end_packets,
+            results: self.results,
         };
         let answer = match exchange.send().await {
-            Ok(()) => exchange.read(None).await,
+            Ok(()) => exchange.read(&mut Rows::default(), None).await,
             Err(error) => Err(error),
         };
         self.end(answer, reply)?;

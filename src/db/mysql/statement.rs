@@ -1,13 +1,14 @@
 //! Statements of one session, and all that an execution needs of them, resolved once at connect.
 
 use std::io;
+use std::sync::Arc;
 
 use super::ask::COM_QUERY;
 use super::encode::{Unfit, put_parameters};
 use super::failure::{lost, preparing};
 use super::literal::{put_literal, put_raw};
-use super::packet::{ERROR, OK, Reader, ServerError};
-use super::rows::{Form, Sink, Take, name_of};
+use super::packet::{ERROR, OK, Reader, Results, ServerError};
+use super::rows::{Form, Rows, Sink, Take, name_of};
 use super::wire::{Wire, put};
 use crate::db::error::SqlState;
 use crate::db::returned::place_of;
@@ -30,9 +31,20 @@ pub(super) struct Statement {
     request: Request,
     /// One for each `?`; where it is sent as one text, one for each parameter.
     inputs: Box<[SlotId]>,
-    wanted: Box<[(Box<str>, SlotId)]>,
+    wanted: Wanted,
     take: Take,
     pub(super) rows: RowsExpected,
+    /// Its columns, as the server described them last.
+    columns: Rows,
+    /// The types of the values with which it was executed last, two bytes each: the server remembers them for what is prepared.
+    bound: Vec<u8>,
+}
+
+/// Columns that become values, by their names.
+type Wanted = Box<[(Box<str>, SlotId)]>;
+
+fn wanted_of(plan: &StatementPlan) -> Wanted {
+    plan.outputs.iter().map(|(name, slot)| (name.as_str().into(), *slot)).collect()
 }
 
 /// How it is sent.
@@ -41,15 +53,15 @@ enum Request {
     Prepared(u32),
     /// With `?` for each value: prepared, executed and closed each time. The protocol has no other way to send values apart from a text
     /// of which nothing stays on the server, so that it costs a round trip more.
-    Anew(Box<str>),
+    Anew(Arc<str>),
     /// As one text, values as literals.
     Literal(Template),
     /// As one text, values as plain text.
     Raw(Template),
 }
 
-/// What the server says of a statement that it has prepared.
-pub(super) struct Description {
+/// A statement that the server has prepared.
+pub(super) struct Prepared {
     pub(super) number: u32,
     parameters: usize,
 }
@@ -63,7 +75,7 @@ pub(super) enum Unprepared {
 /// Learns what the statements take and give.
 pub(super) async fn learn_all(
     wire: &mut Wire,
-    has_end_packets: bool,
+    results: Results,
     plans: &[StatementPlan],
     protocol: Protocol,
     address: &str,
@@ -71,30 +83,34 @@ pub(super) async fn learn_all(
     let mut statements = Vec::with_capacity(plans.len());
     for plan in plans {
         let template = || Template::new(&plan.sql, &plan.places);
+        let mut columns = Rows::default();
+        let wanted = wanted_of(plan);
         let request = if protocol == Protocol::Simple && plan.substitution == Substitution::Raw {
             Request::Raw(template())
         } else {
             let text = question_marks(&plan.sql, &plan.places);
             let label = label_of(&plan.sql);
-            let mut columns = Vec::new();
-            let described = prepare(wire, has_end_packets, &text, Some(&mut columns)).await.map_err(
-                |error| match error {
-                    Unprepared::Refused(error) => preparing(&error, &label),
-                    Unprepared::Lost(error) => lost(address, error),
-                },
-            )?;
-            check(plan, described.parameters, &columns, &label)?;
+            let mut names = Vec::new();
+            let describe = |definition: &[u8]| {
+                names.push(String::from_utf8_lossy(name_of(definition)?).into_owned());
+                columns.describe(definition, &wanted)
+            };
+            let prepared = prepare(wire, results, &text, describe).await.map_err(|error| match error {
+                Unprepared::Refused(error) => preparing(&error, &label),
+                Unprepared::Lost(error) => lost(address, error),
+            })?;
+            check(plan, prepared.parameters, &names, &label)?;
             if protocol != Protocol::Prepared {
                 // It goes out with what is sent next: the server says nothing to it.
-                put_close(described.number, &mut wire.outbound);
+                put_close(prepared.number, &mut wire.outbound);
             }
             match protocol {
-                Protocol::Prepared => Request::Prepared(described.number),
+                Protocol::Prepared => Request::Prepared(prepared.number),
                 Protocol::Extended => Request::Anew(text.into()),
                 Protocol::Simple => Request::Literal(template()),
             }
         };
-        statements.push(Statement::new(plan, request));
+        statements.push(Statement::new(plan, request, wanted, columns));
     }
     Ok(statements)
 }
@@ -142,13 +158,13 @@ fn tells_columns_later(sql: &str) -> bool {
     begins_with("CALL") || changes() && says_in(sql, Dialect::Mysql, "RETURNING")
 }
 
-/// Has the server prepare a text, and writes down the names of its columns where somebody wants to know them.
+/// Has the server prepare a text. `describe` is given what it says of each column, and nothing where it cannot be understood.
 pub(super) async fn prepare(
     wire: &mut Wire,
-    has_end_packets: bool,
+    results: Results,
     text: &str,
-    mut names: Option<&mut Vec<String>>,
-) -> Result<Description, Unprepared> {
+    mut describe: impl FnMut(&[u8]) -> Option<()>,
+) -> Result<Prepared, Unprepared> {
     let malformed = || {
         Unprepared::Lost(io::Error::new(
             io::ErrorKind::InvalidData,
@@ -168,20 +184,17 @@ pub(super) async fn prepare(
     let mut reader = Reader(payload);
     let head = (reader.byte(), reader.u32(), reader.u16(), reader.u16());
     let (Some(OK), Some(number), Some(columns), Some(parameters)) = head else { return Err(malformed()) };
-    let end = |count: u16| u16::from(has_end_packets && count > 0);
+    let end = |count: u16| u16::from(results.have_end_packets && count > 0);
     for _ in 0..parameters + end(parameters) {
         wire.packet().await.map_err(Unprepared::Lost)?;
     }
     for at in 0..columns + end(columns) {
         let packet = wire.packet().await.map_err(Unprepared::Lost)?;
-        if at < columns
-            && let Some(names) = &mut names
-        {
-            let name = wire.payload(packet).and_then(name_of).ok_or_else(malformed)?;
-            names.push(String::from_utf8_lossy(name).into_owned());
+        if at < columns {
+            wire.payload(packet).and_then(&mut describe).ok_or_else(malformed)?;
         }
     }
-    Ok(Description { number, parameters: parameters.into() })
+    Ok(Prepared { number, parameters: parameters.into() })
 }
 
 /// Appends that the server may forget a statement. It does not answer.
@@ -193,7 +206,7 @@ pub(super) fn put_close(number: u32, out: &mut Vec<u8>) {
 }
 
 impl Statement {
-    fn new(plan: &StatementPlan, request: Request) -> Self {
+    fn new(plan: &StatementPlan, request: Request, wanted: Wanted, columns: Rows) -> Self {
         let inputs = match request {
             // One that stands twice in the text is sent twice.
             Request::Prepared(_) | Request::Anew(_) => {
@@ -205,36 +218,40 @@ impl Statement {
             label: label_of(&plan.sql),
             request,
             inputs,
-            wanted: plan.outputs.iter().map(|(name, slot)| (name.as_str().into(), *slot)).collect(),
+            wanted,
             take: match (plan.substitution, plan.rows) {
                 (Substitution::Literal, _) => Take::First,
                 (Substitution::Raw, RowsExpected::Any) => Take::LastOfEach,
                 (Substitution::Raw, _) => Take::Last,
             },
             rows: plan.rows,
+            columns,
+            bound: Vec::new(),
         }
     }
 
     /// The text that must be prepared before each execution.
-    pub(super) fn text_to_prepare(&self) -> Option<&str> {
-        if let Request::Anew(text) = &self.request { Some(text) } else { None }
+    pub(super) fn text_to_prepare(&self) -> Option<Arc<str>> {
+        if let Request::Anew(text) = &self.request { Some(Arc::clone(text)) } else { None }
     }
 
     /// Appends the execution with the frame's values. `prepared` is the number of what was prepared for it alone, and is closed behind
     /// it; `escapes` whether a backslash in a literal begins an escape. On an error `out` holds a part of it.
     pub(super) fn put_execution(
-        &self,
+        &mut self,
         frame: &Frame,
         prepared: Option<u32>,
         escapes: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), ExecError> {
-        let slot = |input: usize| frame.slots[self.inputs[input].index()];
+        let Self { inputs, bound, .. } = self;
+        let slot = |input: usize| frame.slots[inputs[input].index()];
         let written = match &self.request {
-            Request::Prepared(number) => self.put_execute(*number, frame, out),
+            Request::Prepared(number) => put_execute(*number, inputs, bound, frame, out),
             Request::Anew(_) => {
                 let number = prepared.unwrap_or_default();
-                let written = self.put_execute(number, frame, out);
+                bound.clear();
+                let written = put_execute(number, inputs, bound, frame, out);
                 put_close(number, out);
                 written
             }
@@ -250,20 +267,15 @@ impl Statement {
         })
     }
 
-    fn put_execute(&self, number: u32, frame: &Frame, out: &mut Vec<u8>) -> Result<(), (usize, Unfit)> {
-        put(out, 0, |out| {
-            out.push(COM_STMT_EXECUTE);
-            out.extend_from_slice(&number.to_le_bytes());
-            // No cursor, once.
-            out.extend_from_slice(&[0, 1, 0, 0, 0]);
-            put_parameters(&self.inputs, frame, out)
-        })
+    /// An execution was not sent, or came to nothing: the next one takes nothing as known to the server.
+    pub(super) fn forget_types(&mut self) {
+        self.bound.clear();
     }
 
-    /// What becomes of the rows.
-    pub(super) fn sink<'a>(&'a self, frame: &'a mut Frame) -> Option<Sink<'a>> {
+    /// The columns, and what becomes of the rows.
+    pub(super) fn sink<'a>(&'a mut self, frame: &'a mut Frame) -> (&'a mut Rows, Option<Sink<'a>>) {
         if self.wanted.is_empty() {
-            return None;
+            return (&mut self.columns, None);
         }
         let form = match self.request {
             Request::Prepared(_) | Request::Anew(_) => Form::Binary,
@@ -271,7 +283,14 @@ impl Statement {
         };
         let mut sink = Sink { wanted: &self.wanted, take: self.take, form, frame, label: &self.label };
         sink.clear();
-        Some(sink)
+        (&mut self.columns, Some(sink))
+    }
+
+    /// It is prepared anew: columns are described from the first on. Gives what takes the description of each.
+    pub(super) fn describe(&mut self) -> impl FnMut(&[u8]) -> Option<()> {
+        let Self { wanted, columns, .. } = self;
+        columns.forget();
+        move |definition| columns.describe(definition, wanted)
     }
 
     /// Whether only the rows of the last statement of the text are promised.
@@ -283,6 +302,22 @@ impl Statement {
     pub(super) fn label(&self) -> &str {
         &self.label
     }
+}
+
+fn put_execute(
+    number: u32,
+    inputs: &[SlotId],
+    bound: &mut Vec<u8>,
+    frame: &Frame,
+    out: &mut Vec<u8>,
+) -> Result<(), (usize, Unfit)> {
+    put(out, 0, |out| {
+        out.push(COM_STMT_EXECUTE);
+        out.extend_from_slice(&number.to_le_bytes());
+        // No cursor, once.
+        out.extend_from_slice(&[0, 1, 0, 0, 0]);
+        put_parameters(inputs, bound, frame, out)
+    })
 }
 
 fn put_query<R>(out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>) -> R) -> R {
