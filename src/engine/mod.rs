@@ -21,6 +21,7 @@ mod recorder;
 mod run;
 mod sample_values;
 mod sampling;
+mod scheduling;
 mod script;
 mod source;
 mod takings;

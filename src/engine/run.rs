@@ -1,6 +1,7 @@
 //! A load on threads of its own, as the control thread sees it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::units::{StageId, Stamp, WorkerId};
 
 use super::collector::EarlyEnd;
 use super::worker::{Cut, Lines, Message, Order, TICK};
-use super::{Collected, Collector, Plan, worker};
+use super::{Collected, Collector, Plan, scheduling, worker};
 
 /// Intervals that one worker may be ahead of the collector.
 const MESSAGES_MAX: usize = 16;
@@ -47,6 +48,8 @@ pub struct Run {
     ready: std::collections::VecDeque<Collected>,
     /// The stages, in order.
     stages: Vec<StageId>,
+    /// Why a worker does not give way that may.
+    gives_no_way: Arc<OnceLock<std::io::Error>>,
 }
 
 /// Starts the workers; each fills its pools and waits for [`Run::begin`].
@@ -58,6 +61,8 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     let (out, messages) = mpsc::channel(MESSAGES_MAX * workers as usize);
     let mut threads = Vec::new();
     let mut spares = Vec::new();
+    let may_give_way = scheduling::may_give_way(&plan.stages);
+    let gives_no_way = Arc::new(OnceLock::new());
     for id in (0..workers).map(WorkerId) {
         let (spare, spare_sets) = mpsc::channel(MESSAGES_MAX);
         spares.push(spare);
@@ -65,7 +70,12 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
             Lines { orders: orders.subscribe(), cuts: cuts.subscribe(), out: out.clone(), spare_sets };
         let (plan, engine) = (plan.clone(), engine.clone());
         let out = out.clone();
+        let refused = Arc::clone(&gives_no_way);
         let thread = std::thread::Builder::new().name(format!("dyno-worker-{}", id.0)).spawn(move || {
+            if may_give_way && let Err(error) = scheduling::give_way() {
+                // One word of it is enough.
+                let _ = refused.set(error);
+            }
             let work = async move {
                 let timer = Timer::real(clock).map_err(|error| error.to_string())?;
                 // The event loop looks at this future before its tasks, whenever it comes back from waiting. So the timer is never
@@ -95,7 +105,7 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     let ready = std::collections::VecDeque::new();
     let stages = plan.stages.iter().map(|stage| stage.id).collect();
     let workers = workers as usize;
-    Ok(Run { orders, cuts, messages, threads, workers, collector, finished: 0, ready, stages })
+    Ok(Run { orders, cuts, messages, threads, workers, collector, finished: 0, ready, stages, gives_no_way })
 }
 
 impl Run {
@@ -114,6 +124,13 @@ impl Run {
             }
         }
         Ok(created)
+    }
+
+    /// Why workers take processors away from the server that they share them with, where they need not; `None` where they do not. To be
+    /// called when the pools are full.
+    #[must_use]
+    pub fn gives_no_way(&self) -> Option<&std::io::Error> {
+        self.gives_no_way.get()
     }
 
     /// The first stage begins at `at`.

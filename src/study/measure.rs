@@ -363,6 +363,21 @@ impl<'a> Bench<'a> {
         self.pooler.as_ref().map_or_else(|| target.clone(), |pooler| pooler.to(target.database()))
     }
 
+    /// Notes once where the generator takes processors from the server that it would leave to it.
+    fn tell_of_processors(
+        &mut self,
+        run: &engine::Run,
+        observer: &mut Observer<'_>,
+    ) -> Result<(), StudyError> {
+        let Some(error) = run.gives_no_way().filter(|_| self.stage.is_none()) else { return Ok(()) };
+        let words = format!(
+            "the generator takes processors from the server where both want one, which costs throughput: it may not give way \
+             (SCHED_BATCH: {error})"
+        );
+        observer(Happening::Note(&words));
+        self.recording.event(self.clock.now(), "gives_no_way", words)
+    }
+
     /// Measures one segment.
     async fn measure(&mut self, segment: &Segment, observer: &mut Observer<'_>) -> Result<(), StudyError> {
         let mut prepared = Vec::new();
@@ -392,6 +407,7 @@ impl<'a> Bench<'a> {
                 return if self.stage.is_some() { Ok(()) } else { Err(StudyError::Interrupted) };
             }
         };
+        self.tell_of_processors(&run, observer)?;
         let Some(first) = segment.stages.first() else { return Ok(()) };
         if segment.slice.is_some() {
             let span = Span { from: connecting_from, to: self.clock.now() };
