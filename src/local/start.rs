@@ -94,8 +94,7 @@ async fn converse(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .current_dir("/")
-        .process_group(0);
+        .current_dir("/");
     // What this thread is kept to when it starts a process, that process and all of its own are kept to.
     let before = match options.cpus.as_ref().map(pin).transpose() {
         Ok(before) => before,

@@ -2,7 +2,9 @@
 //!
 //! It is told what to start by the first line of its standard input and answers with one line on its standard output. Then
 //! it waits for the end of its input; until then each line of it asks for a restart, which it answers with one line as well.
-//! It has its own process group, so that Ctrl-C in the terminal does not reach it.
+//! It has a session of its own: Ctrl-C in the terminal does not reach it, and where Linux shares processors out between sessions
+//! (`sched_autogroup_enabled` in `sched(7)`) the threads of MariaDB and MySQL have theirs, and dbdyno its own, as it is with a service.
+//! (Each process of PostgreSQL makes itself a session anyway.)
 
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, Write};
@@ -108,6 +110,9 @@ impl Server {
 /// Returns when the server and its folder are gone: after the end of the input, or after SIGTERM, SIGINT or SIGHUP.
 pub fn supervise(arguments: &[String]) -> io::Result<()> {
     let [kind] = arguments else { return Err(io::Error::other("this subcommand is for dbdyno's own use")) };
+    if let Err(error) = rustix::process::setsid() {
+        return answer(&Answer::Failed(format!("it gets no session of its own: {error}")));
+    }
     let mut input = BufReader::new(io::stdin());
     let mut line = String::new();
     input.read_line(&mut line)?;

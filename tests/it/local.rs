@@ -40,6 +40,11 @@ fn a_server_starts_durable_and_leaves_nothing() {
     assert_ne!(fs::metadata(format!("/proc/{pid}")).expect("it runs").uid(), 0, "it runs as root");
     assert_eq!(fs::metadata(&folder).expect("it exists").permissions().mode() & 0o777, 0o700);
     assert_ne!(process_group(pid), process_group(own_pid()), "Ctrl-C in the terminal would reach it");
+    assert_ne!(
+        session_of(pid),
+        session_of(own_pid()),
+        "it has its share of the processors, and we have ours"
+    );
     runtime().block_on(server.stop()).expect("it stops");
     assert!(!lives(pid) && !folder.exists());
 }
@@ -447,6 +452,10 @@ fn parent(pid: i32) -> i32 {
 
 fn process_group(pid: i32) -> i32 {
     stat(pid, 2).and_then(|text| text.parse().ok()).expect("it runs")
+}
+
+fn session_of(pid: i32) -> i32 {
+    stat(pid, 3).and_then(|text| text.parse().ok()).expect("it runs")
 }
 
 /// Whether it runs; a dead one that nobody has reaped does not.
