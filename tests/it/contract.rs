@@ -516,6 +516,52 @@ fn mariadb_tells_of_columns_that_have_become_others() {
     });
 }
 
+/// What PREPARE tells nothing of, and what a procedure gives, has its columns described when it is executed.
+#[test]
+fn mariadb_tells_of_columns_that_prepare_does_not_know() {
+    use mysql_async::prelude::Queryable;
+    runtime().block_on(async {
+        let mut admin = admin().await;
+        admin
+            .query_drop(
+                "CREATE PROCEDURE two_results () BEGIN SELECT 1 AS one, 'a' AS two; SELECT 2.5 AS two; END",
+            )
+            .await
+            .expect("a procedure");
+        for protocol in [Protocol::Prepared, Protocol::Extended, Protocol::Simple] {
+            let table = format!("later_{protocol}");
+            let sql =
+                format!("CREATE TABLE {table} (id int AUTO_INCREMENT PRIMARY KEY, name varchar(20) UNIQUE)");
+            admin.query_drop(sql).await.expect("a table");
+            let mut plans = vec![plan("CALL two_results()", RowsExpected::Any, 0, &[("two", 1)])];
+            if !is_mysql() {
+                let sql = format!("INSERT INTO {table} (name) VALUES ($1) RETURNING id AS one, name AS two");
+                plans.push(plan(&sql, RowsExpected::One, 1, &[("one", 1), ("two", 2)]));
+            }
+            let mut session = open(&engine(protocol), plans).await;
+            let mut frame = Frame::default();
+            for _ in 0..3 {
+                frame.reset(3);
+                execute_with(&mut session, 0, &mut frame).await.expect("two results");
+                assert_eq!(shown(&frame, 1..2), ["\"a\""], "the first row of all: {protocol}");
+            }
+            if is_mysql() {
+                continue;
+            }
+            for (name, taken) in [("x", false), ("y", false), ("y", true), ("z", false)] {
+                frame.reset(3);
+                frame.slots[0] = frame.arena.text(name);
+                let inserted = execute_with(&mut session, 1, &mut frame).await;
+                assert_eq!(inserted.is_err(), taken, "{protocol}: {inserted:?}");
+                if !taken {
+                    assert_eq!(shown(&frame, 2..3), [format!("{name:?}")], "{protocol}");
+                    assert!(matches!(frame.slots[1], Slot::Int(_)), "{protocol}: {frame:?}");
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn mariadb_carries_what_is_longer_than_a_packet() {
     use mysql_async::prelude::Queryable;

@@ -11,8 +11,8 @@ use dbdyno::db::{
     Substitution, Target,
 };
 use dbdyno::local::{LocalOptions, LocalServer, start_mysql};
-use dbdyno::sql::values::Frame;
-use dbdyno::units::{Dialect, Seed, Stamp, StatementId};
+use dbdyno::sql::values::{Frame, Slot};
+use dbdyno::units::{Dialect, Seed, SlotId, Stamp, StatementId};
 use dbdyno::workload::load_for;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable as _;
@@ -241,4 +241,47 @@ fn a_session_goes_on_after_a_commit_that_the_server_refused() {
         admin.query_drop("SET GLOBAL read_only = OFF").await.expect("a setting");
         session.execute(StatementId(0), &mut Frame::default(), &mut reply).await.expect("it was not there");
     });
+}
+
+/// The query cache keeps answers as they were sent, and one session may get what another was told.
+#[test]
+fn values_are_right_where_the_query_cache_answers() {
+    // MySQL 8 has none.
+    if is_mysql() {
+        return;
+    }
+    let server = start(&[("query_cache_type", "ON"), ("query_cache_size", "4194304")]);
+    let url = server.url();
+    execute(url, &["CREATE TABLE t (id int PRIMARY KEY, n int)", "INSERT INTO t VALUES (1, 10)"]);
+    runtime().block_on(async {
+        let sql = "SELECT n + $1 AS x, $1 AS y FROM t WHERE id = 1";
+        let plan = StatementPlan {
+            places: crate::session::places(sql),
+            sql: sql.to_owned(),
+            rows: RowsExpected::One,
+            inputs: vec![SlotId(0)],
+            outputs: vec![("x".to_owned(), SlotId(1)), ("y".to_owned(), SlotId(2))],
+            substitution: Substitution::default(),
+        };
+        let engine = engine(url, &[]);
+        let plans: Arc<[StatementPlan]> = [plan].into();
+        let mut first = engine.connect(Arc::clone(&plans)).await.expect("a session");
+        let mut second = engine.connect(plans).await.expect("a session");
+        // What the second is given first, the first was given without a description of its columns.
+        for (session, values) in [(&mut first, [5, 6, 7]), (&mut second, [7, 6, 5])] {
+            for value in values {
+                let mut frame = Frame::default();
+                frame.reset(3);
+                frame.slots[0] = Slot::Int(value);
+                let mut reply = Reply::default();
+                session.execute(StatementId(0), &mut frame, &mut reply).await.expect("a row");
+                assert_eq!(frame.slots[1..], [Slot::Int(10 + value), Slot::Int(value)], "{value}");
+            }
+        }
+    });
+    let hits = names(
+        url,
+        "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'Qcache_hits'",
+    );
+    assert_ne!(hits, ["0"], "the cache answered");
 }

@@ -18,8 +18,11 @@ const ALWAYS: [&str; 4] = [
 ];
 /// What is asked behind it.
 const PACKET_MAX: &str = "SELECT @@SESSION.max_allowed_packet";
+/// And behind that on MariaDB, which may be built without one.
+const QUERY_CACHE: &str = "SHOW SESSION VARIABLES LIKE 'query_cache_type'";
 
-/// What a session begins with; it answers with the longest packet that the server takes. `begin_with` is what the user sets.
+/// What a session begins with; it answers with the longest packet that the server takes and, on MariaDB, with a row that tells whether the
+/// query cache answers. `begin_with` is what the user sets.
 pub(super) fn beginning(
     begin_with: &[(String, String)],
     statement_timeout: Option<Duration>,
@@ -29,6 +32,7 @@ pub(super) fn beginning(
     parts.extend(statement_timeout.map(|limit| limit_statements(limit, is_mariadb)));
     parts.extend(begin_with.iter().map(|(name, value)| format!("SET {}", assignment(name, value))));
     parts.push(PACKET_MAX.to_owned());
+    parts.extend(is_mariadb.then(|| QUERY_CACHE.to_owned()));
     parts.join("; ")
 }
 
@@ -190,10 +194,13 @@ mod tests {
         let mariadb = beginning(&[setting("sort_buffer_size", "65536")], limit, true);
         assert!(mariadb.contains("max_statement_time = 1.501"), "{mariadb}");
         assert!(
-            mariadb.ends_with("SET SESSION `sort_buffer_size` = 65536; SELECT @@SESSION.max_allowed_packet")
+            mariadb.contains(
+                "SET SESSION `sort_buffer_size` = 65536; SELECT @@SESSION.max_allowed_packet; SHOW"
+            )
         );
         assert!(beginning(&[], limit, false).contains("max_execution_time = 1501"));
         assert!(!beginning(&[], None, true).contains("max_statement_time"));
+        assert!(beginning(&[], None, false).ends_with(PACKET_MAX), "MySQL has no query cache");
     }
 
     #[test]

@@ -6,20 +6,20 @@ use std::net::SocketAddr;
 
 use tokio::net::{TcpStream, lookup_host};
 
-use super::handshake::{Started, start};
+use super::handshake::{Columns, Started, start};
 use super::settings::Settings;
 use super::tls::SslMode;
 use crate::db::ConnectError;
 use crate::db::stream::Stream;
 
 /// A session that is ready for its first request and calls itself `dbdyno ROLE`.
-pub(super) async fn dial(settings: &Settings, role: &str) -> Result<Started, ConnectError> {
+pub(super) async fn dial(settings: &Settings, role: &str, columns: Columns) -> Result<Started, ConnectError> {
     in_time(settings, async {
         let mode = settings.tls.mode;
-        match enter(settings, mode, role).await {
+        match enter(settings, mode, role, columns).await {
             // As the server's own tools: what is only preferred may fail.
             Err(ConnectError::Tls { .. }) if mode == SslMode::Preferred => {
-                enter(settings, SslMode::Disabled, role).await
+                enter(settings, SslMode::Disabled, role, columns).await
             }
             entered => entered,
         }
@@ -38,9 +38,14 @@ pub(super) async fn in_time<T>(
     })
 }
 
-async fn enter(settings: &Settings, encryption: SslMode, role: &str) -> Result<Started, ConnectError> {
+async fn enter(
+    settings: &Settings,
+    encryption: SslMode,
+    role: &str,
+    columns: Columns,
+) -> Result<Started, ConnectError> {
     let stream = open(settings).await?;
-    start(stream, settings, encryption, &format!("dbdyno {role}")).await
+    start(stream, settings, encryption, columns, &format!("dbdyno {role}")).await
 }
 
 /// Connects to the first address that answers.

@@ -68,7 +68,8 @@ impl<N: Now> Exchange<'_, N> {
                 _ => {
                     let mut head = Reader(payload);
                     let columns = head.integer().ok_or_else(|| unreadable("the number of columns"))?;
-                    let described = !self.results.may_be_undescribed || head.byte() != Some(0);
+                    let described = !self.results.may_be_undescribed
+                        || head.byte().ok_or_else(|| unreadable("whether columns are described"))? != 0;
                     self.read_columns(columns, described, rows, sink.as_ref()).await?;
                     let (ended, result) = self.read_rows(rows, sink.as_mut(), &mut answer).await?;
                     unread = unread.and(result);

@@ -29,6 +29,14 @@ pub(super) struct Started {
     pub(super) status: u16,
 }
 
+/// When the server is to describe the columns of a result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Columns {
+    /// Those of what is prepared where they are others than before, if it can tell that.
+    WhereChanged,
+    Always,
+}
+
 /// What we can, where the server can as well. `FOUND_ROWS` makes an UPDATE count the rows that it found and not those that it made
 /// different, as PostgreSQL counts; that an `INSERT … ON DUPLICATE KEY UPDATE` then says 1 of a row that stays as it was is its price.
 const WANTED: Can = Can::CLIENT_LONG_PASSWORD
@@ -65,6 +73,7 @@ pub(super) async fn start(
     stream: Stream,
     settings: &Settings,
     encryption: SslMode,
+    columns: Columns,
     program_name: &str,
 ) -> Result<Started, ConnectError> {
     let mut wire = Wire::new(stream);
@@ -90,7 +99,10 @@ pub(super) async fn start(
         return Err(no_tls(address));
     }
     can.set(Can::CLIENT_SSL, encrypted);
-    let can_beyond = greeting.can_beyond & WANTED_BEYOND;
+    let can_beyond = match columns {
+        Columns::WhereChanged => greeting.can_beyond & WANTED_BEYOND,
+        Columns::Always => CanBeyond::empty(),
+    };
     let mut handshake = Handshake { wire, settings, address, can, can_beyond, encrypted };
     if encrypted {
         handshake = handshake.encrypt().await?;
