@@ -82,8 +82,9 @@ pub(super) fn generator_limit(generator: &GeneratorInfo) -> Option<String> {
     }
     (works + waits > WORKER_FULL).then(|| {
         format!(
-            "a worker thread of the generator had no rest: it worked {:.0} % of the time and was kept from a core for {:.0} %",
+            "a worker thread of the generator had no rest: it worked {:.0} % of the time and {} for {:.0} %",
             works * 100.0,
+            if generator.gives_way { "gave way to others" } else { "was kept from a core" },
             waits * 100.0
         )
     })

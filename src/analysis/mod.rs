@@ -646,6 +646,8 @@ fn generator_info(header: &Header, stages: &[StageAnalysis]) -> model::Generator
         valid: true,
         reason: None,
         workers,
+        gives_way: workers > 0
+            && samples.iter().all(|(sample, _)| sample.workers_giving_way == sample.workers),
         cpu_fraction: share(cpu_ns, f64::from(workers)),
         busiest_worker_fraction: share(total(|sample| sample.busiest_worker_cpu_ns), 1.0),
         run_queue_fraction: share(total(|sample| sample.worker_run_queue_ns), f64::from(workers)),

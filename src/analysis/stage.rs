@@ -266,6 +266,7 @@ impl StageAnalysis {
         sum.busiest_worker_cpu_ns += sample.busiest_worker_cpu_ns;
         sum.control_cpu_ns += sample.control_cpu_ns;
         sum.workers = sum.workers.max(sample.workers);
+        sum.workers_giving_way = sum.workers_giving_way.max(sample.workers_giving_way);
         sum.resident_bytes = sum.resident_bytes.max(sample.resident_bytes);
         *covered += window.duration();
     }

@@ -61,7 +61,7 @@ pub fn start<E: Engine>(plan: &Plan, engine: &E, clock: RealClock) -> Result<Run
     let (out, messages) = mpsc::channel(MESSAGES_MAX * workers as usize);
     let mut threads = Vec::new();
     let mut spares = Vec::new();
-    let may_give_way = scheduling::may_give_way(&plan.stages);
+    let may_give_way = scheduling::may_give_way(&plan);
     let gives_no_way = Arc::new(OnceLock::new());
     for id in (0..workers).map(WorkerId) {
         let (spare, spare_sets) = mpsc::channel(MESSAGES_MAX);

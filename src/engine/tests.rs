@@ -22,7 +22,7 @@ use crate::workload::Workload;
 use super::arrivals::{self, Share, Window};
 use super::source::{Progress, Source};
 use super::worker::simulate_with_cut;
-use super::{Plan, Replacement, StagePlan, simulate};
+use super::{Plan, Replacement, StagePlan, scheduling, simulate};
 
 mod renewal;
 mod sessions;
@@ -99,6 +99,25 @@ fn assert_balanced(intervals: &[Interval]) -> Books {
 
 fn median_us(distribution: &crate::record::histogram::Distribution) -> u64 {
     distribution.histogram().value_at_quantile(0.5)
+}
+
+#[test]
+fn who_must_be_in_time_gives_no_way() {
+    let second = Duration::from_secs(1);
+    let closed = (Load::clients(4), second);
+    let of = |stages: &[(Load, Duration)]| plan(one_statement(), 2, stages);
+    assert!(scheduling::may_give_way(&of(&[closed.clone(), closed.clone()])));
+    assert!(!scheduling::may_give_way(&of(&[closed.clone(), (Load::rate(10.0), second)])), "arrivals");
+    let Load::Closed { clients, .. } = Load::clients(4) else { panic!("it is closed") };
+    let thinking = Load::Closed { clients, think: Some(Pause::Constant { time: MS }) };
+    assert!(!scheduling::may_give_way(&of(&[(thinking, second)])), "think times");
+    assert!(
+        !scheduling::may_give_way(&Plan { rtt: MS, ..of(std::slice::from_ref(&closed)) }),
+        "a distance that is simulated"
+    );
+    let holding = "name = \"one\"\n[[transaction]]\nname = \"read\"\n[[transaction.step]]\nstatement = \"s\"\nhold = \"2ms\"\n";
+    let holding = workload(holding, "-- name: s :one\nSELECT 1;\n");
+    assert!(!scheduling::may_give_way(&plan(holding, 2, &[closed])), "a pause in the transaction");
 }
 
 #[test]

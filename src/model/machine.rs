@@ -36,11 +36,15 @@ pub struct GeneratorInfo {
     pub reason: Option<String>,
     /// Worker threads.
     pub workers: u32,
+    /// Whether they leave a processor to whoever has it (`SCHED_BATCH`), as in closed loops without think times; absent and false in
+    /// reports from before they could.
+    #[serde(default)]
+    pub gives_way: bool,
     /// CPU of the workers ÷ (time × workers).
     pub cpu_fraction: Option<f64>,
     /// The busiest worker's CPU ÷ time.
     pub busiest_worker_fraction: Option<f64>,
-    /// Time that workers were ready and had no core, per second and worker.
+    /// Time that workers were ready and had no core, or gave way to others, per second and worker.
     pub run_queue_fraction: Option<f64>,
     /// Share of the host's time that a hypervisor gave to others.
     pub steal_fraction: Option<f64>,

@@ -39,6 +39,8 @@ struct HostTimes {
 struct ThreadTimes {
     id: i32,
     worker: bool,
+    /// Of a worker: whether it leaves a processor to whoever has it.
+    gives_way: bool,
     cpu_ns: u64,
     run_queue_ns: u64,
 }
@@ -227,6 +229,7 @@ fn used(before: &ProcessTimes, after: &ProcessTimes) -> GeneratorSample {
         let cpu_ns = thread.cpu_ns.saturating_sub(cpu_before);
         if thread.worker {
             sample.workers += 1;
+            sample.workers_giving_way += u32::from(thread.gives_way);
             sample.worker_cpu_ns += cpu_ns;
             sample.worker_run_queue_ns += thread.run_queue_ns.saturating_sub(queue_before);
             sample.busiest_worker_cpu_ns = sample.busiest_worker_cpu_ns.max(cpu_ns);
@@ -242,7 +245,7 @@ mod tests {
     use super::*;
 
     fn thread(id: i32, worker: bool, cpu_ns: u64, run_queue_ns: u64) -> ThreadTimes {
-        ThreadTimes { id, worker, cpu_ns, run_queue_ns }
+        ThreadTimes { id, worker, gives_way: id == 3, cpu_ns, run_queue_ns }
     }
 
     #[test]
@@ -264,6 +267,7 @@ mod tests {
                 worker_cpu_ns: 120,
                 worker_run_queue_ns: 3,
                 workers: 2,
+                workers_giving_way: 1,
                 busiest_worker_cpu_ns: 70,
                 control_cpu_ns: 3,
                 resident_bytes: 2,

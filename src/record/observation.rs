@@ -559,6 +559,9 @@ pub struct GeneratorSample {
     pub worker_run_queue_ns: u64,
     /// Worker threads.
     pub workers: u32,
+    /// Those of them that give way (`SCHED_BATCH`); none in journals from before they could.
+    #[serde(default)]
+    pub workers_giving_way: u32,
     /// CPU time of the busiest worker, in nanoseconds: one full thread is a limit even when others idle.
     pub busiest_worker_cpu_ns: u64,
     /// CPU time of all other threads of the process, in nanoseconds.

@@ -754,6 +754,7 @@ fn calm_generator() -> GeneratorInfo {
         valid: true,
         reason: None,
         workers: 1,
+        gives_way: false,
         cpu_fraction: Some(0.2),
         busiest_worker_fraction: Some(0.2),
         run_queue_fraction: Some(0.01),

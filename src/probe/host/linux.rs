@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::str::FromStr;
 
 use procfs::{Current, CurrentSI};
 
@@ -10,6 +11,8 @@ use crate::record::entry::Environment;
 
 /// The name that the engine gives to its worker threads, followed by a number.
 const WORKER: &str = "dyno-worker-";
+/// `SCHED_BATCH`, as `sched(7)` numbers it.
+const BATCH: u32 = 3;
 
 /// CPU time of all cores since the machine was started.
 pub fn host() -> Result<HostTimes, String> {
@@ -92,10 +95,20 @@ pub fn server_processes(backend: i32) -> Result<Vec<ServerProcess>, String> {
     Ok(pids.filter_map(process_times).collect())
 }
 
-/// The fourth field of `/proc/PID/stat`; the second, the name, may hold blanks and parentheses.
+/// The fourth field of `/proc/PID/stat`.
 fn parent_of(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    field_of_stat(Path::new(&format!("/proc/{pid}")), 4)
+}
+
+/// How a thread is scheduled, as `sched(7)` numbers it.
+fn policy_of(task: &Path) -> Option<u32> {
+    field_of_stat(task, 41)
+}
+
+/// A field of `stat`, numbered from 1 as in `proc(5)`, behind the second: that is the name, which may hold blanks and parentheses.
+fn field_of_stat<T: FromStr>(process: &Path, number: usize) -> Option<T> {
+    let stat = fs::read_to_string(process.join("stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(number - 3)?.parse().ok()
 }
 
 fn process_times(pid: i32) -> Option<ServerProcess> {
@@ -114,7 +127,9 @@ fn thread(task: &Path) -> Option<ThreadTimes> {
     let id = task.file_name()?.to_str()?.parse().ok()?;
     let name = fs::read_to_string(task.join("comm")).ok()?;
     let (cpu_ns, run_queue_ns) = schedstat(&task.join("schedstat"))?;
-    Some(ThreadTimes { id, worker: name.starts_with(WORKER), cpu_ns, run_queue_ns })
+    let worker = name.starts_with(WORKER);
+    let gives_way = worker && policy_of(task) == Some(BATCH);
+    Some(ThreadTimes { id, worker, gives_way, cpu_ns, run_queue_ns })
 }
 
 /// What the machine is; what cannot be read is empty.

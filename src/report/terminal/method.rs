@@ -155,7 +155,11 @@ fn checks(page: &mut Page, report: &Report) {
 
 fn generator(page: &mut Page, generator: &GeneratorInfo) {
     let known = |value: Option<f64>, what: &str| value.map(|value| format!("{what}{NBSP}{}", percent(value)));
-    let mut parts = vec![plural(u64::from(generator.workers), "worker")];
+    let mut workers = plural(u64::from(generator.workers), "worker");
+    if generator.gives_way {
+        workers += if generator.workers == 1 { " that gives way" } else { " that give way" };
+    }
+    let mut parts = vec![workers];
     parts.extend(known(generator.cpu_fraction, "CPU"));
     parts.extend(known(generator.busiest_worker_fraction, "busiest"));
     parts.extend(known(generator.run_queue_fraction, "without a core"));
