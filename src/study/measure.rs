@@ -375,7 +375,7 @@ impl<'a> Bench<'a> {
              (SCHED_BATCH: {error})"
         );
         observer(Happening::Note(&words));
-        self.recording.event(self.clock.now(), "gives_no_way", words)
+        self.event("gives_no_way", &words)
     }
 
     /// Measures one segment.

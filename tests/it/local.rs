@@ -1,5 +1,6 @@
 //! Throwaway servers: they start for everybody, they let nobody else in, and nothing of them is left.
 
+use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -436,9 +437,10 @@ fn kill(pid: i32) {
     kill_process(Pid::from_raw(pid).expect("a number above zero"), Signal::KILL).expect("it lives");
 }
 
-/// A field of `/proc/PID/stat` after the name: 0 is the state, 1 the parent, 2 the group.
-fn stat(pid: i32, field: usize) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+/// A field of `/proc/PROCESS/stat` after the name: 0 is the state, 1 the parent, 2 the group, 3 the session, 38 the scheduling policy.
+/// That of a thread is found under `PID/task/TID`.
+pub fn stat(process: impl Display, field: usize) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     text.rsplit_once(") ")?.1.split(' ').nth(field).map(str::to_owned)
 }
 

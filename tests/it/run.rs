@@ -7,6 +7,7 @@ use dbdyno::model::{Report, Verdict};
 
 use crate::engines::{TestedEngine, on_both_engines};
 use crate::harness::{Database, own_environment, program, wait_until};
+use crate::local::stat;
 use crate::place::{Measured, Place, Running, assert_checks, assert_same, measured, statement};
 use crate::samples;
 
@@ -82,17 +83,15 @@ fn the_command_in_the_report_repeats_the_run() {
     assert_eq!(second.budgets.len(), 1);
 }
 
-/// How the operating system schedules the threads of a process that are called so, as `sched(7)` numbers it: field 41 of their `stat`.
+/// How the operating system schedules the threads of a process that are called so, as `sched(7)` numbers it.
 #[cfg(target_os = "linux")]
 fn policies(process: i32, name: &str) -> Vec<String> {
-    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs");
-    let stats = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok());
-    let of_them = stats.filter(|stat| stat.contains(&format!("({name}")));
-    let policy = |stat: String| {
-        let behind_name = stat.rsplit_once(')').expect("a name").1;
-        behind_name.split_whitespace().nth(38).expect("41 fields").to_owned()
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).expect("it runs").flatten();
+    let is_called_so = |task: &std::fs::DirEntry| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.starts_with(name))
     };
-    of_them.map(policy).collect()
+    let policy = |task: std::fs::DirEntry| stat(format!("{process}/task/{}", task.file_name().display()), 38);
+    tasks.filter(is_called_so).filter_map(policy).collect()
 }
 
 #[cfg(target_os = "linux")]

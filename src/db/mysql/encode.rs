@@ -28,13 +28,16 @@ pub(super) fn put_parameters(
     frame: &Frame,
     out: &mut Vec<u8>,
 ) -> Result<(), (usize, Unfit)> {
+    /// Whether types follow.
+    const WITH_TYPES: u8 = 1;
+    const WITHOUT_TYPES: u8 = 0;
     if inputs.is_empty() {
         return Ok(());
     }
     let nulls = out.len();
     out.resize(nulls + inputs.len().div_ceil(8), 0);
-    let types = out.len() + 1;
-    out.push(1);
+    out.push(WITH_TYPES);
+    let types = out.len();
     for (at, input) in inputs.iter().enumerate() {
         let slot = frame.slots[input.index()];
         if slot == Slot::Null {
@@ -45,7 +48,7 @@ pub(super) fn put_parameters(
     }
     if out[types..] == bound[..] {
         out.truncate(types);
-        out[types - 1] = 0;
+        out[types - 1] = WITHOUT_TYPES;
     } else {
         bound.clear();
         bound.extend_from_slice(&out[types..]);

@@ -9,7 +9,7 @@ use super::failure::{broken, executing};
 use super::handshake::Started;
 use super::packet::{Results, status};
 use super::rows::Rows;
-use super::statement::{Statement, Unprepared, prepare};
+use super::statement::{Statement, Unprepared};
 use super::wire::{Wire, put};
 use crate::db::abandoned::Abandoned;
 use crate::db::{Control, ExecError, Now, Reply, Session};
@@ -119,13 +119,9 @@ impl<N: Now> Session for MySqlSession<N> {
         self.busy = true;
         reply.sent_at = self.clock.now();
         let answer = async {
-            if let Some(text) = statement.text_to_prepare() {
-                self.wire.outbound.clear();
-                let prepared = prepare(&mut self.wire, self.results, &text, statement.describe())
-                    .await
-                    .map_err(unprepared)?;
-                let number = Some(prepared.number);
-                statement.put_execution(frame, number, escapes, &mut self.wire.outbound)?;
+            let prepared = statement.prepare_anew(&mut self.wire, self.results).await.map_err(unprepared)?;
+            if prepared.is_some() {
+                statement.put_execution(frame, prepared, escapes, &mut self.wire.outbound)?;
             }
             let mut exchange = Exchange {
                 wire: &mut self.wire,

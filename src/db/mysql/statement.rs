@@ -1,7 +1,6 @@
 //! Statements of one session, and all that an execution needs of them, resolved once at connect.
 
 use std::io;
-use std::sync::Arc;
 
 use super::ask::COM_QUERY;
 use super::encode::{Unfit, put_parameters};
@@ -53,7 +52,7 @@ enum Request {
     Prepared(u32),
     /// With `?` for each value: prepared, executed and closed each time. The protocol has no other way to send values apart from a text
     /// of which nothing stays on the server, so that it costs a round trip more.
-    Anew(Arc<str>),
+    Anew(Box<str>),
     /// As one text, values as literals.
     Literal(Template),
     /// As one text, values as plain text.
@@ -61,8 +60,8 @@ enum Request {
 }
 
 /// A statement that the server has prepared.
-pub(super) struct Prepared {
-    pub(super) number: u32,
+struct Prepared {
+    number: u32,
     parameters: usize,
 }
 
@@ -159,7 +158,7 @@ fn tells_columns_later(sql: &str) -> bool {
 }
 
 /// Has the server prepare a text. `describe` is given what it says of each column, and nothing where it cannot be understood.
-pub(super) async fn prepare(
+async fn prepare(
     wire: &mut Wire,
     results: Results,
     text: &str,
@@ -230,9 +229,17 @@ impl Statement {
         }
     }
 
-    /// The text that must be prepared before each execution.
-    pub(super) fn text_to_prepare(&self) -> Option<Arc<str>> {
-        if let Request::Anew(text) = &self.request { Some(Arc::clone(text)) } else { None }
+    /// Has the server prepare what must be prepared before each execution, and gives its number; nothing where that is not so.
+    pub(super) async fn prepare_anew(
+        &mut self,
+        wire: &mut Wire,
+        results: Results,
+    ) -> Result<Option<u32>, Unprepared> {
+        let Self { request: Request::Anew(text), wanted, columns, .. } = self else { return Ok(None) };
+        wire.outbound.clear();
+        columns.forget();
+        let describe = |definition: &[u8]| columns.describe(definition, wanted);
+        Ok(Some(prepare(wire, results, text, describe).await?.number))
     }
 
     /// Appends the execution with the frame's values. `prepared` is the number of what was prepared for it alone, and is closed behind
@@ -284,13 +291,6 @@ impl Statement {
         let mut sink = Sink { wanted: &self.wanted, take: self.take, form, frame, label: &self.label };
         sink.clear();
         (&mut self.columns, Some(sink))
-    }
-
-    /// It is prepared anew: columns are described from the first on. Gives what takes the description of each.
-    pub(super) fn describe(&mut self) -> impl FnMut(&[u8]) -> Option<()> {
-        let Self { wanted, columns, .. } = self;
-        columns.forget();
-        move |definition| columns.describe(definition, wanted)
     }
 
     /// Whether only the rows of the last statement of the text are promised.
